@@ -1,0 +1,110 @@
+// swift-tools-version: 6.2
+// SPDX-License-Identifier: Apache-2.0
+
+import PackageDescription
+
+/// Every Swift target is built with the same settings, so that a file can move between rooms unchanged.
+let settings: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InferIsolatedConformances"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .enableUpcomingFeature("ImmutableWeakCaptures"),
+    .strictMemorySafety(),
+    .treatAllWarnings(as: .error),
+]
+
+let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
+let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
+let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
+let nioSSL: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+
+let package = Package(
+    name: "pki",
+    platforms: [.macOS(.v15)],
+    products: [
+        .executable(name: "pki", targets: ["pki"]),
+        .library(name: "Certificates", targets: ["Certificates"]),
+        .library(name: "Authority", targets: ["Authority"]),
+        .library(name: "TrustAnchors", targets: ["TrustAnchors"]),
+        .library(name: "RolesAnywhere", targets: ["RolesAnywhere"]),
+        .library(name: "HTTPService", targets: ["HTTPService"]),
+        .library(name: "Lab", targets: ["Lab"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        // A second opinion on certificates and signatures, in tests only.
+        .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
+        .package(url: "https://github.com/apple/swift-asn1", from: "1.7.4"),
+    ],
+    targets: [
+        .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+        .target(name: "Certificates", dependencies: ["COpenSSL"], swiftSettings: settings),
+        .target(
+            name: "Authority",
+            dependencies: ["Certificates"],
+            resources: [.embedInCode("Templates")],
+            swiftSettings: settings
+        ),
+        .target(name: "TrustAnchors", dependencies: ["Certificates"], swiftSettings: settings),
+        .target(name: "RolesAnywhere", dependencies: ["Certificates", "CCurl"], swiftSettings: settings),
+        .target(
+            name: "HTTPService",
+            dependencies: [nioCore, nioPosix, nioHTTP1, nioSSL, logging],
+            swiftSettings: settings
+        ),
+        .target(name: "Lab", dependencies: ["Certificates", "HTTPService"], swiftSettings: settings),
+        .executableTarget(
+            name: "pki",
+            dependencies: [
+                "Certificates", "Authority", "TrustAnchors", "RolesAnywhere", "HTTPService", "Lab", logging,
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: settings,
+            // RolesAnywhere opens libcurl when the network is needed: start-up does not pay for its 38 libraries.
+            linkerSettings: [.unsafeFlags(["-Xlinker", "--as-needed"], .when(platforms: [.linux]))]
+        ),
+        .testTarget(
+            name: "CertificatesTests",
+            dependencies: [
+                "Certificates",
+                .product(name: "X509", package: "swift-certificates"),
+                .product(name: "SwiftASN1", package: "swift-asn1"),
+            ],
+            swiftSettings: settings
+        ),
+        .testTarget(name: "AuthorityTests", dependencies: ["Authority", "Certificates"], swiftSettings: settings),
+        .testTarget(
+            name: "TrustAnchorsTests",
+            dependencies: ["TrustAnchors", "Certificates"],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "RolesAnywhereTests",
+            dependencies: ["RolesAnywhere", "Certificates"],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "HTTPServiceTests",
+            dependencies: ["HTTPService", nioCore, nioPosix],
+            swiftSettings: settings
+        ),
+        .testTarget(name: "LabTests", dependencies: ["Lab", "HTTPService", "Certificates"], swiftSettings: settings),
+        .testTarget(name: "pkiTests", dependencies: ["pki"], swiftSettings: settings),
+    ],
+    swiftLanguageModes: [.v6]
+)
+
+// Documentation is built on request only, so that no user of the libraries resolves its plugin.
+if Context.environment["PKI_DOCS"] != nil {
+    package.dependencies.append(.package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0"))
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// An error that can say what is wrong and what to do about it.
+///
+/// Every module's error type conforms, so that whoever talks to the user needs one piece of code to do it.
+public protocol ExplainedError: Error, CustomStringConvertible {
+    /// What is wrong: the thing, the rule it breaks. Lower case, no full stop, no secret.
+    var message: String { get }
+
+    /// The way out, when there is one to name.
+    var remedy: String? { get }
+}
+
+extension ExplainedError {
+    /// The message; the remedy is for whoever can show it on a line of its own.
+    public var description: String { message }
+}
+
+/// Why a key, a name, a certificate or a request could not be read, made or accepted.
+public struct CertificateError: ExplainedError, Equatable {
+    /// The kind of failure. Compare with the static members; new ones may be added.
+    public struct Code: Hashable, Sendable {
+        private enum Kind {
+            case malformed, unsupported, wrongPassphrase, invalidName, forbidden, mismatch, untrusted, failed
+        }
+        private let kind: Kind
+
+        /// The bytes or the text are not what they should be.
+        public static let malformed = Code(kind: .malformed)
+        /// Well formed, but this libcrypto or this module cannot do it.
+        public static let unsupported = Code(kind: .unsupported)
+        /// An encrypted key came with no passphrase or with the wrong one.
+        public static let wrongPassphrase = Code(kind: .wrongPassphrase)
+        /// A distinguished name or an alternative name breaks the rules of its kind.
+        public static let invalidName = Code(kind: .invalidName)
+        /// Something was asked for that a rule of RFC 5280 forbids.
+        public static let forbidden = Code(kind: .forbidden)
+        /// Two things that must belong together do not.
+        public static let mismatch = Code(kind: .mismatch)
+        /// No valid path leads to a trusted certificate.
+        public static let untrusted = Code(kind: .untrusted)
+        /// libcrypto failed in a way that names no fault of the caller.
+        public static let failed = Code(kind: .failed)
+    }
+
+    /// The kind of failure.
+    public let code: Code
+
+    /// What is wrong.
+    public let message: String
+
+    /// The way out, when there is one to name.
+    public let remedy: String?
+
+    /// Makes an error.
+    ///
+    /// - Parameters:
+    ///   - code: The kind of failure.
+    ///   - message: What is wrong, in lower case and without a full stop.
+    ///   - remedy: The way out.
+    public init(_ code: Code, _ message: String, remedy: String? = nil) {
+        self.code = code
+        self.message = message
+        self.remedy = remedy
+    }
+}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Distinguished encoding (X.690 §10) of the few ASN.1 shapes that a certificate is put together from.
+///
+/// Names, keys and extension values come from libcrypto ready encoded; this joins them, so that an issuer's name goes
+/// into a certificate as the very bytes of the issuer's subject, and so that any ``SigningKey`` can sign.
+enum DER {
+    static let integer: UInt8 = 0x02
+    static let bitString: UInt8 = 0x03
+    static let octetString: UInt8 = 0x04
+    static let sequence: UInt8 = 0x30
+
+    /// A context-specific tag that replaces the type's own (IMPLICIT) on a primitive type.
+    static func implicit(_ number: UInt8) -> UInt8 { 0x80 | number }
+
+    /// A context-specific tag around a complete value (EXPLICIT), or IMPLICIT on a constructed type.
+    static func constructed(_ number: UInt8) -> UInt8 { 0xa0 | number }
+
+    /// A value with its tag and length.
+    ///
+    /// - Parameters:
+    ///   - tag: The identifier octet.
+    ///   - contents: The contents octets.
+    static func encode(_ tag: UInt8, _ contents: [UInt8]) -> [UInt8] {
+        var encoded: [UInt8] = [tag]
+        encoded.reserveCapacity(contents.count + 6)
+        if contents.count < 0x80 {
+            encoded.append(UInt8(contents.count))
+        } else {
+            var length: [UInt8] = []
+            var rest = contents.count
+            while rest > 0 {
+                length.insert(UInt8(truncatingIfNeeded: rest), at: 0)
+                rest >>= 8
+            }
+            encoded.append(0x80 | UInt8(length.count))
+            encoded += length
+        }
+        return encoded + contents
+    }
+
+    /// A SEQUENCE of values that are encoded already.
+    static func sequence(_ elements: [[UInt8]]) -> [UInt8] { encode(sequence, elements.flatMap(\.self)) }
+
+    /// A non-negative INTEGER from its big-endian magnitude.
+    static func unsignedInteger(_ magnitude: [UInt8]) -> [UInt8] {
+        var contents = Array(magnitude.drop { $0 == 0 })
+        if contents.first.map({ $0 & 0x80 != 0 }) ?? true { contents.insert(0, at: 0) }
+        return encode(integer, contents)
+    }
+
+    /// A BIT STRING of whole octets.
+    static func bitString(_ octets: [UInt8]) -> [UInt8] { encode(bitString, [0] + octets) }
+
+    /// An OBJECT IDENTIFIER from its dots and digits.
+    static func objectIdentifier(_ text: String) -> [UInt8] {
+        let arcs = text.split(separator: ".").compactMap { UInt64($0) }
+        guard arcs.count > 2 else { return [] }
+        var contents: [UInt8] = []
+        for arc in [arcs[0] * 40 + arcs[1]] + arcs.dropFirst(2) {
+            var groups = [UInt8(arc & 0x7f)]
+            var rest = arc >> 7
+            while rest > 0 {
+                groups.append(UInt8(rest & 0x7f) | 0x80)
+                rest >>= 7
+            }
+            contents += groups.reversed()
+        }
+        return encode(0x06, contents)
+    }
+
+    /// BOOLEAN TRUE.
+    static let `true`: [UInt8] = [0x01, 0x01, 0xff]
+}

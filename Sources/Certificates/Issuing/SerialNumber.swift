@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A certificate's serial number: a positive integer of up to 20 octets (RFC 5280 §4.1.2.2).
+public struct SerialNumber: Hashable, Sendable {
+    /// The big-endian magnitude without leading zeros; empty for zero.
+    public let magnitude: [UInt8]
+
+    /// Makes a serial number from its magnitude.
+    ///
+    /// - Parameter bytes: Big-endian octets; leading zeros are dropped.
+    public init(_ bytes: some Sequence<UInt8>) {
+        magnitude = Array(bytes.drop { $0 == 0 })
+    }
+
+    /// Draws 159 random bits, the most that stay positive in 20 octets.
+    ///
+    /// - Parameter generator: The source of randomness, cryptographically secure outside of tests.
+    /// - Returns: A serial number that is not zero.
+    public static func random(using generator: inout some RandomNumberGenerator) -> SerialNumber {
+        while true {
+            var bytes: [UInt8] = []
+            while bytes.count < 20 { bytes.append(UInt8.random(in: .min ... .max, using: &generator)) }
+            bytes[0] &= 0x7f
+            let serial = SerialNumber(bytes)
+            if !serial.magnitude.isEmpty { return serial }
+        }
+    }
+
+    /// Lower-case hexadecimal with an even number of digits, as `openssl x509 -serial` prints it but for the case.
+    public var hexadecimal: String {
+        magnitude.isEmpty ? "00" : Certificates.hexadecimal(magnitude)
+    }
+
+    /// Decimal digits, as the `Credential` of a Roles Anywhere request wants them.
+    public var decimal: String {
+        // Long division of the magnitude by 10^9, nine digits at a time.
+        var quotient = magnitude
+        var groups: [UInt64] = []
+        while !quotient.isEmpty {
+            var remainder: UInt64 = 0
+            for index in quotient.indices {
+                let value = remainder << 8 | UInt64(quotient[index])
+                quotient[index] = UInt8(value / 1_000_000_000)
+                remainder = value % 1_000_000_000
+            }
+            groups.append(remainder)
+            quotient.trimPrefix { $0 == 0 }
+        }
+        guard let first = groups.popLast() else { return "0" }
+        return groups.reversed().reduce(into: String(first)) { digits, group in
+            let text = String(group)
+            digits += String(repeating: "0", count: 9 - text.count) + text
+        }
+    }
+}
+
+extension SerialNumber: CustomStringConvertible {
+    /// The hexadecimal form.
+    public var description: String { hexadecimal }
+}

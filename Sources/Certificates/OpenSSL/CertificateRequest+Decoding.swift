@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import COpenSSL
+
+extension CertificateRequest {
+    /// Reads the first request of a PEM text, or one in DER, and checks its signature.
+    ///
+    /// - Parameter file: The contents of a file.
+    /// - Throws: ``CertificateError`` when there is no request, it is malformed, or its signature is not its key's.
+    public init(reading file: [UInt8]) throws(CertificateError) {
+        if file.first == 0x30 {
+            try self.init(derEncoded: file)
+            return
+        }
+        let labels = ["CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"]
+        guard let document = try PEMDocument.documents(in: file).first(where: { labels.contains($0.label) }) else {
+            throw CertificateError(
+                .malformed,
+                "there is no certificate request in it",
+                remedy: "a request in PEM begins with -----BEGIN CERTIFICATE REQUEST-----"
+            )
+        }
+        try self.init(derEncoded: document.bytes)
+    }
+
+    /// Reads a request and checks its signature.
+    ///
+    /// - Parameter derEncoded: The DER encoding of a CertificationRequest.
+    /// - Throws: ``CertificateError`` when it is malformed or its signature is not its key's.
+    public init(derEncoded: [UInt8]) throws(CertificateError) {
+        do {
+            let request: Owned<X509RequestObject> = try unsafe derDecoded(derEncoded, by: "d2i_X509_REQ") {
+                unsafe d2i_X509_REQ(nil, $0, $1)
+            }
+            guard let info = unsafe X509_REQ_get_X509_PUBKEY(request.pointer) else {
+                throw OpenSSLError(in: "X509_REQ_get_X509_PUBKEY")
+            }
+            let keyBytes = try unsafe derEncoding(by: "i2d_X509_PUBKEY") { unsafe i2d_X509_PUBKEY(info, $0) }
+            publicKey = unsafe PublicKey(derEncoded: keyBytes, info: info)
+            let key = try publicKey.key()
+            guard unsafe X509_REQ_verify(request.pointer, key.pointer) == 1 else {
+                forgiveOpenSSLErrors()
+                throw CertificateError(.mismatch, "the request's signature was not made with the key in it")
+            }
+            subject = try unsafe DistinguishedName(X509_REQ_get_subject_name(request.pointer))
+            var names: [GeneralName] = []
+            var others: [String] = []
+            for requested in try unsafe Self.extensions(of: request.pointer) {
+                if requested.identifier == CertificateExtension.subjectAlternativeName {
+                    names += try GeneralName.names(in: requested.value)
+                } else {
+                    others.append(requested.name)
+                }
+            }
+            subjectAlternativeNames = names
+            otherExtensions = others
+        } catch let error as CertificateError {
+            throw error
+        } catch {
+            throw CertificateError(.malformed, "the certificate request cannot be read: \(error)")
+        }
+    }
+
+    private static func extensions(of request: OpaquePointer) throws(OpenSSLError) -> [CertificateExtension] {
+        guard let stack = unsafe X509_REQ_get_extensions(request) else {
+            forgiveOpenSSLErrors()
+            return []
+        }
+        let extensions = try unsafe Owned<X509ExtensionsObject>(stack, from: "X509_REQ_get_extensions")
+        var copies: [CertificateExtension] = []
+        for index in 0..<(unsafe pki_sk_X509_EXTENSION_num(extensions.pointer)) {
+            guard let pointer = unsafe pki_sk_X509_EXTENSION_value(extensions.pointer, index) else { continue }
+            copies.append(try unsafe CertificateExtension(pointer))
+        }
+        return copies
+    }
+}

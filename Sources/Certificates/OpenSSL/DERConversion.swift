@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import COpenSSL
+
+/// Encodes a libcrypto object.
+///
+/// - Parameters:
+///   - function: The name of the `i2d_` function, for the error.
+///   - encode: Calls it with a place for the pointer that libcrypto allocates.
+/// - Returns: The DER encoding.
+func derEncoding(
+    by function: StaticString,
+    _ encode: (UnsafeMutablePointer<UnsafeMutablePointer<UInt8>?>) -> CInt
+) throws(OpenSSLError) -> [UInt8] {
+    var bytes: UnsafeMutablePointer<UInt8>?
+    let count = unsafe encode(&bytes)
+    guard count > 0, let bytes = unsafe bytes else { throw OpenSSLError(in: function) }
+    defer { unsafe pki_OPENSSL_free(bytes) }
+    return unsafe Array(UnsafeBufferPointer(start: bytes, count: Int(count)))
+}
+
+/// Decodes bytes that must be one libcrypto object and nothing else.
+///
+/// - Parameters:
+///   - bytes: The DER encoding.
+///   - function: The name of the `d2i_` function, for the error.
+///   - decode: Calls it with the position, which it moves past what it read, and the number of bytes.
+/// - Returns: The object, owned by the caller.
+func derDecoded<Object: OpenSSLObject>(
+    _ bytes: [UInt8],
+    by function: StaticString,
+    _ decode: (UnsafeMutablePointer<UnsafePointer<UInt8>?>, Int) -> OpaquePointer?
+) throws(OpenSSLError) -> Owned<Object> {
+    var isWhole = false
+    let pointer = unsafe bytes.withUnsafeBufferPointer { buffer in
+        var position = buffer.baseAddress
+        let object = unsafe decode(&position, buffer.count)
+        isWhole = unsafe position == buffer.baseAddress.map { unsafe $0 + buffer.count }
+        return unsafe object
+    }
+    let object = try unsafe Owned<Object>(pointer, from: function)
+    guard isWhole else { throw OpenSSLError(in: function) }
+    return object
+}
+
+/// Copies what an ASN.1 string holds.
+func octets(of string: UnsafePointer<ASN1_STRING>?) -> [UInt8] {
+    guard let string = unsafe string, let data = unsafe ASN1_STRING_get0_data(string) else { return [] }
+    return unsafe Array(UnsafeBufferPointer(start: data, count: Int(ASN1_STRING_length(string))))
+}
+
+/// Copies the text of a NUL-terminated string, or nothing for a null pointer.
+func text(of pointer: UnsafePointer<CChar>?) -> String? {
+    unsafe pointer.map { unsafe String(cString: $0) }
+}
+
+/// The short name of an object identifier, or its dots and digits when libcrypto has no name for it.
+func name(of object: OpaquePointer?) -> String {
+    guard let object = unsafe object else { return "" }
+    let identifier = unsafe OBJ_obj2nid(object)
+    if identifier != NID_undef, let name = unsafe text(of: OBJ_nid2sn(identifier)) { return name }
+    return unsafe dottedText(of: object)
+}
+
+/// The dots and digits of an object identifier.
+func dottedText(of object: OpaquePointer?) -> String {
+    guard let object = unsafe object else { return "" }
+    var buffer = [CChar](repeating: 0, count: 128)
+    let count = unsafe OBJ_obj2txt(&buffer, CInt(buffer.count), object, 1)
+    return String(decoding: buffer.prefix(max(0, min(Int(count), 127))).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+}
+
+/// Overwrites memory in a way that the compiler cannot remove.
+func cleanse(_ pointer: UnsafeMutablePointer<UInt8>, count: Int) {
+    unsafe OPENSSL_cleanse(pointer, count)
+}

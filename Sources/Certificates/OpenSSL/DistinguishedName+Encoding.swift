@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import COpenSSL
+
+extension DistinguishedName {
+    /// Encodes a name from its relative distinguished names, the most general first.
+    ///
+    /// Values become UTF8String, except where RFC 5280 Appendix A wants another type (country, domain component, email).
+    ///
+    /// - Parameter relativeNames: Sets of one or more attributes.
+    /// - Throws: ``CertificateError`` naming the attribute that is unknown, empty, too long or of the wrong characters.
+    public init(relativeNames: [[Attribute]]) throws(CertificateError) {
+        do {
+            let name = try unsafe Owned<X509NameObject>(X509_NAME_new(), from: "X509_NAME_new")
+            for set in relativeNames {
+                for (index, attribute) in set.enumerated() {
+                    let identifier = try attribute.checkedIdentifier()
+                    let value = Array(attribute.value.utf8)
+                    let status = unsafe X509_NAME_add_entry_by_NID(
+                        name.pointer,
+                        identifier,
+                        MBSTRING_UTF8,
+                        value,
+                        CInt(value.count),
+                        -1,
+                        index == 0 ? 0 : -1
+                    )
+                    guard status == 1 else { throw attribute.refusal("\(OpenSSLError(in: "X509_NAME_add_entry"))") }
+                }
+            }
+            let encoded = try unsafe derEncoding(by: "i2d_X509_NAME") { unsafe i2d_X509_NAME(name.pointer, $0) }
+            self.init(derEncoded: encoded)
+        } catch let error as CertificateError {
+            throw error
+        } catch {
+            throw CertificateError(.invalidName, "the name cannot be encoded: \(error)")
+        }
+    }
+
+    /// Copies libcrypto's name, byte for byte.
+    init(_ name: OpaquePointer?) throws(OpenSSLError) {
+        var bytes: UnsafePointer<UInt8>?
+        var count = 0
+        try unsafe check(X509_NAME_get0_der(name, &bytes, &count), "X509_NAME_get0_der")
+        self.init(derEncoded: unsafe Array(UnsafeBufferPointer(start: bytes, count: count)))
+    }
+
+    /// libcrypto's view of the name.
+    func object() throws(OpenSSLError) -> Owned<X509NameObject> {
+        try unsafe derDecoded(derEncoded, by: "d2i_X509_NAME") { unsafe d2i_X509_NAME(nil, $0, $1) }
+    }
+
+    /// The relative distinguished names, the most general first.
+    public var relativeNames: [[Attribute]] {
+        guard let name = try? object() else { return [] }
+        var sets: [[Attribute]] = []
+        var lastSet: CInt = -1
+        for index in 0..<(unsafe X509_NAME_entry_count(name.pointer)) {
+            guard let entry = unsafe X509_NAME_get_entry(name.pointer, index) else { continue }
+            let attribute = unsafe Attribute(
+                type: Certificates.name(of: X509_NAME_ENTRY_get_object(entry)),
+                value: Self.text(of: X509_NAME_ENTRY_get_data(entry))
+            )
+            let set = unsafe X509_NAME_ENTRY_set(entry)
+            if set == lastSet { sets[sets.count - 1].append(attribute) } else { sets.append([attribute]) }
+            lastSet = set
+        }
+        return sets
+    }
+
+    private static func text(of string: UnsafeMutablePointer<ASN1_STRING>?) -> String {
+        var bytes: UnsafeMutablePointer<UInt8>?
+        let count = unsafe ASN1_STRING_to_UTF8(&bytes, string)
+        guard count >= 0, let bytes = unsafe bytes else {
+            forgiveOpenSSLErrors()
+            return ""
+        }
+        defer { unsafe pki_OPENSSL_free(bytes) }
+        return unsafe String(decoding: UnsafeBufferPointer(start: bytes, count: Int(count)), as: UTF8.self)
+    }
+}
+
+extension DistinguishedName: CustomStringConvertible {
+    /// The text form of RFC 4514, the most specific part first, in UTF-8.
+    public var description: String {
+        guard let name = try? object(),
+            let output = try? unsafe Owned<InputOutputObject>(BIO_new(BIO_s_mem()), from: "BIO_new"),
+            unsafe X509_NAME_print_ex(output.pointer, name.pointer, 0, pki_name_flags_rfc4514()) >= 0
+        else {
+            forgiveOpenSSLErrors()
+            return ""
+        }
+        var data: UnsafeMutablePointer<CChar>?
+        let count = unsafe pki_BIO_get_mem_data(output.pointer, &data)
+        return unsafe String(decoding: UnsafeRawBufferPointer(start: data, count: count), as: UTF8.self)
+    }
+}
+
+extension DistinguishedName.Attribute {
+    /// libcrypto's number for the type, once the value is known to be allowed.
+    fileprivate func checkedIdentifier() throws(CertificateError) -> CInt {
+        let identifier = unsafe OBJ_txt2nid(type)
+        guard identifier != NID_undef else {
+            forgiveOpenSSLErrors()
+            throw CertificateError(
+                .invalidName,
+                "\"\(type)\" is not a known attribute of a name",
+                remedy: "usual ones are CN, O, OU, C, ST, L, DC, serialNumber, UID"
+            )
+        }
+        guard !value.isEmpty else { throw refusal("it is empty") }
+        let count = value.unicodeScalars.count
+        // The upper bounds of RFC 5280 Appendix A.1, in characters.
+        let bounds: [CInt: Int] = [
+            NID_commonName: 64, NID_organizationName: 64, NID_organizationalUnitName: 64, NID_localityName: 128,
+            NID_stateOrProvinceName: 128, NID_serialNumber: 64, NID_title: 64,
+        ]
+        if let bound = bounds[identifier], count > bound {
+            throw refusal("it has \(count) characters and RFC 5280 allows \(bound)")
+        }
+        if identifier == NID_countryName, count != 2 {
+            throw refusal("a country is two letters of ISO 3166")
+        }
+        guard !value.unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) else {
+            throw refusal("it holds a control character")
+        }
+        return identifier
+    }
+
+    fileprivate func refusal(_ why: String) -> CertificateError {
+        CertificateError(.invalidName, "the value of \(type) in the name is not allowed: \(why)")
+    }
+}

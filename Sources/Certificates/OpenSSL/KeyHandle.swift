@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import COpenSSL
+
+/// A libcrypto private key.
+///
+/// It is the one libcrypto object that outlives the function that made it.
+@safe final class KeyHandle: @unchecked Sendable {
+    // SAFETY: the key is complete before `init` returns and never changed afterwards; libcrypto counts references
+    // atomically and locks what it caches in a key, so that threads may sign with one key at once.
+    private let key: Owned<KeyObject>
+
+    init(_ key: consuming Owned<KeyObject>) { self.key = key }
+
+    convenience init(generating type: KeyType) throws(CertificateError) {
+        do {
+            self.init(try Self.generate(type))
+        } catch {
+            throw CertificateError(.unsupported, "no \(type.rawValue) key can be made: \(error)")
+        }
+    }
+
+    private static func generate(_ type: KeyType) throws -> Owned<KeyObject> {
+        let context = try unsafe Owned<KeyContextObject>(
+            EVP_PKEY_CTX_new_from_name(nil, type.algorithmName, nil),
+            orUnsupported: type
+        )
+        try unsafe check(EVP_PKEY_keygen_init(context.pointer), "EVP_PKEY_keygen_init")
+        if let curve = type.curveName {
+            try unsafe check(EVP_PKEY_CTX_set_group_name(context.pointer, curve), "EVP_PKEY_CTX_set_group_name")
+        }
+        if let bits = type.modulusBits {
+            try unsafe check(
+                EVP_PKEY_CTX_set_rsa_keygen_bits(context.pointer, bits),
+                "EVP_PKEY_CTX_set_rsa_keygen_bits"
+            )
+        }
+        var key: OpaquePointer?
+        let status = unsafe EVP_PKEY_generate(context.pointer, &key)
+        try check(status, "EVP_PKEY_generate")
+        return try unsafe Owned(key, from: "EVP_PKEY_generate")
+    }
+
+    /// The public half, encoded.
+    func publicKey() throws(CertificateError) -> PublicKey {
+        do {
+            let encoded = try unsafe derEncoding(by: "i2d_PUBKEY") { unsafe i2d_PUBKEY(key.pointer, $0) }
+            return unsafe PublicKey(derEncoded: encoded, algorithm: KeyAlgorithm(key.pointer))
+        } catch {
+            throw CertificateError(.malformed, "the private key has no usable public half: \(error)")
+        }
+    }
+
+    /// Signs in the way of the key's algorithm.
+    ///
+    /// - Parameters:
+    ///   - message: What to sign.
+    ///   - digest: The hash function, or nothing for an algorithm that has none.
+    func signature(for message: [UInt8], digest: Digest?) throws(CertificateError) -> [UInt8] {
+        do {
+            let context = try unsafe Owned<DigestContextObject>(EVP_MD_CTX_new(), from: "EVP_MD_CTX_new")
+            try unsafe check(
+                EVP_DigestSignInit(context.pointer, nil, digest?.method, nil, key.pointer),
+                "EVP_DigestSignInit"
+            )
+            var count = 0
+            try unsafe check(EVP_DigestSign(context.pointer, nil, &count, message, message.count), "EVP_DigestSign")
+            var signature = [UInt8](repeating: 0, count: count)
+            try unsafe check(
+                EVP_DigestSign(context.pointer, &signature, &count, message, message.count),
+                "EVP_DigestSign"
+            )
+            return Array(signature.prefix(count))
+        } catch {
+            throw CertificateError(.failed, "the key cannot sign: \(error)")
+        }
+    }
+
+    /// The key as PKCS#8 in PEM.
+    func pemEncoded(passphrase: SecretBytes?) throws(CertificateError) -> SecretBytes {
+        if let passphrase, passphrase.count == 0 {
+            throw CertificateError(.wrongPassphrase, "the passphrase for the new key is empty")
+        }
+        do {
+            let info = try unsafe Owned<PrivateKeyInfoObject>(EVP_PKEY2PKCS8(key.pointer), from: "EVP_PKEY2PKCS8")
+            let output = try unsafe Owned<InputOutputObject>(BIO_new(BIO_s_secmem()), from: "BIO_new")
+            if let passphrase {
+                let encrypted = try Self.encrypt(info, under: passphrase)
+                try unsafe check(PEM_write_bio_PKCS8(output.pointer, encrypted.pointer), "PEM_write_bio_PKCS8")
+            } else {
+                try unsafe check(
+                    PEM_write_bio_PKCS8_PRIV_KEY_INFO(output.pointer, info.pointer),
+                    "PEM_write_bio_PKCS8_PRIV_KEY_INFO"
+                )
+            }
+            var data: UnsafeMutablePointer<CChar>?
+            let count = unsafe pki_BIO_get_mem_data(output.pointer, &data)
+            return unsafe SecretBytes(UnsafeRawBufferPointer(start: data, count: count))
+        } catch {
+            throw CertificateError(.failed, "the key cannot be written: \(error)")
+        }
+    }
+
+    /// PBES2 with AES-256-CBC and scrypt: 16 MiB and about 0.2 s for every guess.
+    private static func encrypt(
+        _ info: borrowing Owned<PrivateKeyInfoObject>,
+        under passphrase: SecretBytes
+    ) throws(OpenSSLError) -> Owned<EncryptedKeyObject> {
+        let algorithm = unsafe PKCS5_pbe2_set_scrypt(EVP_aes_256_cbc(), nil, 16, nil, 1 << 14, 8, 5)
+        guard let algorithm = unsafe algorithm else { throw OpenSSLError(in: "PKCS5_pbe2_set_scrypt") }
+        let encrypted = unsafe passphrase.withUnsafeBytes { bytes in
+            unsafe PKCS8_set0_pbe(
+                bytes.baseAddress?.assumingMemoryBound(to: CChar.self),
+                CInt(bytes.count),
+                info.pointer,
+                algorithm
+            )
+        }
+        if unsafe encrypted == nil { unsafe X509_ALGOR_free(algorithm) }
+        return try unsafe Owned(encrypted, from: "PKCS8_set0_pbe")
+    }
+}
+
+extension Owned where Object == KeyContextObject {
+    /// Adopts a context, or says which libcrypto does not know the algorithm.
+    fileprivate init(_ pointer: OpaquePointer?, orUnsupported type: KeyType) throws {
+        guard let pointer = unsafe pointer else {
+            forgiveOpenSSLErrors()
+            throw UnknownAlgorithm(type: type)
+        }
+        try unsafe self.init(pointer, from: "EVP_PKEY_CTX_new_from_name")
+    }
+}
+
+/// libcrypto has no such algorithm.
+private struct UnknownAlgorithm: Error, CustomStringConvertible {
+    var type: KeyType
+    var description: String {
+        "\(type.algorithmName) is not in \(OpenSSLVersion.text)"
+            + (type.algorithmName.hasPrefix("ML-DSA") ? "; ML-DSA came with OpenSSL 3.5" : "")
+    }
+}
+
+extension KeyType {
+    /// libcrypto's name of the algorithm.
+    fileprivate var algorithmName: String {
+        switch self {
+        case .ecP256, .ecP384: "EC"
+        case .rsa2048, .rsa3072, .rsa4096: "RSA"
+        case .mlDSA44: "ML-DSA-44"
+        case .mlDSA65: "ML-DSA-65"
+        case .mlDSA87: "ML-DSA-87"
+        }
+    }
+
+    fileprivate var curveName: String? {
+        switch self {
+        case .ecP256: "P-256"
+        case .ecP384: "P-384"
+        default: nil
+        }
+    }
+
+    fileprivate var modulusBits: CInt? {
+        switch self {
+        case .rsa2048: 2048
+        case .rsa3072: 3072
+        case .rsa4096: 4096
+        default: nil
+        }
+    }
+}
+
+extension KeyAlgorithm {
+    /// Asks a libcrypto key what it is.
+    init(_ key: OpaquePointer) {
+        let type = unsafe text(of: EVP_PKEY_get0_type_name(key)) ?? ""
+        switch type {
+        case "RSA":
+            self = unsafe .rsa(bits: Int(EVP_PKEY_get_bits(key)))
+        case "EC":
+            var name = [CChar](repeating: 0, count: 64)
+            var count = 0
+            let status = unsafe EVP_PKEY_get_group_name(key, &name, name.count, &count)
+            let curve = String(
+                decoding: name.prefix(status == 1 ? count : 0).map { UInt8(bitPattern: $0) },
+                as: UTF8.self
+            )
+            self = .ec(curve: curve)
+        case "ML-DSA-44": self = .mlDSA(44)
+        case "ML-DSA-65": self = .mlDSA(65)
+        case "ML-DSA-87": self = .mlDSA(87)
+        default: self = .other(type)
+        }
+        forgiveOpenSSLErrors()
+    }
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import COpenSSL
+
+/// What libcrypto had to say when one of its functions failed: the function, and every entry of its error queue.
+///
+/// Making one empties the queue, so that nothing is left behind for the next caller on this thread.
+struct OpenSSLError: Error, CustomStringConvertible {
+    /// The libcrypto function that failed.
+    let function: String
+
+    /// Reasons with their data, oldest first.
+    let reasons: [String]
+
+    /// Collects and clears the calling thread's error queue.
+    init(in function: StaticString) {
+        self.function = "\(function)"
+        var reasons: [String] = []
+        var data: UnsafePointer<CChar>?
+        var flags: CInt = 0
+        while true {
+            let code = unsafe ERR_get_error_all(nil, nil, nil, &data, &flags)
+            guard code != 0 else { break }
+            let reason = unsafe ERR_reason_error_string(code)
+            var text = unsafe reason.map { unsafe String(cString: $0) } ?? "error \(code)"
+            if let data = unsafe data, flags & ERR_TXT_STRING != 0 {
+                let detail = unsafe String(cString: data)
+                if !detail.isEmpty { text += ", \(detail)" }
+            }
+            reasons.append(text)
+        }
+        self.reasons = reasons
+    }
+
+    var description: String {
+        reasons.isEmpty ? "\(function) failed" : "\(function) failed: \(reasons.joined(separator: "; "))"
+    }
+}
+
+/// Throws what libcrypto says unless the function reported success.
+///
+/// - Parameters:
+///   - status: What the function returned; 1 is success.
+///   - function: The function's name, for the error.
+func check(_ status: CInt, _ function: StaticString) throws(OpenSSLError) {
+    guard status == 1 else { throw OpenSSLError(in: function) }
+}
+
+/// Forgets a failure that was expected, such as the end of a list.
+func forgiveOpenSSLErrors() {
+    ERR_clear_error()
+}

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import COpenSSL
+
+/// A kind of libcrypto object, known by the function that frees it.
+protocol OpenSSLObject {
+    /// Gives up one reference.
+    static func free(_ pointer: OpaquePointer)
+}
+
+/// A libcrypto object that this scope owns and frees.
+///
+/// Bind it to a name before taking its pointer: a temporary is freed before the call that was given its pointer runs.
+@safe struct Owned<Object: OpenSSLObject>: ~Copyable {
+    /// Valid as long as this value lives.
+    let pointer: OpaquePointer
+
+    /// Adopts what a libcrypto function returned, or throws what libcrypto says when it returned nothing.
+    ///
+    /// - Parameters:
+    ///   - pointer: The function's result, owned by the caller.
+    ///   - function: The function's name, for the error.
+    init(_ pointer: OpaquePointer?, from function: StaticString) throws(OpenSSLError) {
+        guard let pointer = unsafe pointer else { throw OpenSSLError(in: function) }
+        unsafe self.pointer = unsafe pointer
+    }
+
+    deinit { unsafe Object.free(pointer) }
+}
+
+enum X509Object: OpenSSLObject {
+    static func free(_ pointer: OpaquePointer) { unsafe X509_free(pointer) }
+}
+
+enum X509RequestObject: OpenSSLObject {
+    static func free(_ pointer: OpaquePointer) { unsafe X509_REQ_free(pointer) }
+}
+
+enum X509NameObject: OpenSSLObject {
+    static func free(_ pointer: OpaquePointer) { unsafe X509_NAME_free(pointer) }
+}
+
+enum X509ExtensionObject: OpenSSLObject {
+    static func free(_ pointer: OpaquePointer) { unsafe X509_EXTENSION_free(pointer) }
+}
+
+enum X509ExtensionsObject: OpenSSLObject {
+    static func free(_ pointer: OpaquePointer) { unsafe pki_sk_X509_EXTENSION_pop_free(pointer) }
+}
+
+enum X509StackObject: OpenSSLObject {
+    static func free(_ pointer: OpaquePointer) { unsafe pki_sk_X509_pop_free(pointer) }
+}
+
+enum X509StoreObject: OpenSSLObject {
+    static func free(_ pointer: OpaquePointer) { unsafe X509_STORE_free(pointer) }
+}
+
+enum X509StoreContextObject: OpenSSLObject {
+    static func free(_ pointer: OpaquePointer) { unsafe X509_STORE_CTX_free(pointer) }
+}
+
+enum GeneralNamesObject: OpenSSLObject {
+    static func free(_ pointer: OpaquePointer) { unsafe GENERAL_NAMES_free(pointer) }
+}
+
+enum PublicKeyInfoObject: OpenSSLObject {
+    static func free(_ pointer: OpaquePointer) { unsafe X509_PUBKEY_free(pointer) }
+}
+
+enum KeyObject: OpenSSLObject {
+    static func free(_ pointer: OpaquePointer) { unsafe EVP_PKEY_free(pointer) }
+}
+
+enum KeyContextObject: OpenSSLObject {
+    static func free(_ pointer: OpaquePointer) { unsafe EVP_PKEY_CTX_free(pointer) }
+}
+
+enum DigestContextObject: OpenSSLObject {
+    static func free(_ pointer: OpaquePointer) { unsafe EVP_MD_CTX_free(pointer) }
+}
+
+enum InputOutputObject: OpenSSLObject {
+    static func free(_ pointer: OpaquePointer) { unsafe BIO_free_all(pointer) }
+}
+
+enum PrivateKeyInfoObject: OpenSSLObject {
+    static func free(_ pointer: OpaquePointer) { unsafe PKCS8_PRIV_KEY_INFO_free(pointer) }
+}
+
+enum EncryptedKeyObject: OpenSSLObject {
+    static func free(_ pointer: OpaquePointer) { unsafe X509_SIG_free(pointer) }
+}
+
+enum ConfigurationObject: OpenSSLObject {
+    static func free(_ pointer: OpaquePointer) { unsafe NCONF_free(UnsafeMutablePointer<CONF>(pointer)) }
+}

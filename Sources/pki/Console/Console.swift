@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Certificates
+import FoundationEssentials
+import Glibc
+
+/// A result that can be shown to a person and to a program.
+protocol Report: Encodable, Sendable {
+    /// The text for a person, without a last newline.
+    var text: String { get }
+}
+
+/// The form of a report.
+enum ReportFormat: String, CaseIterable, ExpressibleByArgument, Sendable {
+    /// For a person.
+    case text
+    /// For a program: one JSON object.
+    case json
+}
+
+/// Where a command's words go: the product to standard output, all else to standard error.
+struct Console: Sendable {
+    /// The process's own streams.
+    static let standard = Console()
+
+    /// Prints a report.
+    ///
+    /// - Parameters:
+    ///   - report: The command's result.
+    ///   - format: For whom.
+    func print(_ report: some Report, as format: ReportFormat) throws {
+        switch format {
+        case .text: try write(report.text + "\n")
+        case .json:
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+            encoder.dateEncodingStrategy = .iso8601
+            try write(String(decoding: try encoder.encode(report), as: UTF8.self) + "\n")
+        }
+    }
+
+    /// Writes a product to standard output, all of it or an error.
+    ///
+    /// - Parameter text: The text as it is.
+    func write(_ text: String) throws {
+        try writeAll(Array(text.utf8), to: STDOUT_FILENO)
+    }
+
+    /// Says something that is not a failure and not the product.
+    func note(_ text: String) { say(text) }
+
+    /// Says what may be wrong.
+    func warning(_ text: String) { say("warning: \(text)") }
+
+    /// Says what went wrong, and the way out when there is one.
+    func report(_ error: any Error) {
+        guard let explained = error as? any ExplainedError else {
+            say("error: \(error)")
+            return
+        }
+        say("error: \(explained.message)")
+        if let remedy = explained.remedy { say("hint: \(remedy)") }
+    }
+
+    /// Ends the process in the way that an error asks for.
+    ///
+    /// - Parameter error: What a command threw, or what the parser of the command line did.
+    func exit(with error: any Error) -> Never {
+        if PKI.exitCode(for: error) == .success {
+            // Help and version are products.
+            try? write(PKI.message(for: error) + "\n")
+            Glibc.exit(0)
+        }
+        if let code = error as? ExitCode { Glibc.exit(code.rawValue) }
+        if PKI.exitCode(for: error) == .validationFailure {
+            let lines = PKI.fullMessage(for: error).split(separator: "\n", omittingEmptySubsequences: false)
+            for (index, line) in lines.enumerated() {
+                let bare = line.hasPrefix("Error: ") ? String(line.dropFirst("Error: ".count)) : String(line)
+                if index == 0 {
+                    say("error: \(bare)")
+                } else {
+                    try? writeAll(Array("\(line)\n".utf8), to: STDERR_FILENO)
+                }
+            }
+            Glibc.exit(ExitStatus.usage)
+        }
+        report(error)
+        Glibc.exit(ExitStatus.status(for: error))
+    }
+
+    private func say(_ text: String) {
+        try? writeAll(Array("pki: \(text)\n".utf8), to: STDERR_FILENO)
+    }
+
+    private func writeAll(_ bytes: [UInt8], to descriptor: CInt) throws {
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let count = unsafe rest.withUnsafeBytes { unsafe Glibc.write(descriptor, $0.baseAddress, $0.count) }
+            if count < 0 {
+                if errno == EINTR { continue }
+                throw OutputError(reason: unsafe String(cString: strerror(errno)))
+            }
+            rest = rest.dropFirst(count)
+        }
+    }
+}
+
+/// The product could not be written.
+struct OutputError: ExplainedError {
+    /// The system's words.
+    var reason: String
+    var message: String { "standard output cannot be written: \(reason)" }
+    var remedy: String? { nil }
+}

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Glibc
+
+/// The command line's root.
+@main
+struct PKI: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "pki",
+        abstract: "From nothing to AWS credentials: a CA, a client certificate, and IAM Roles Anywhere.",
+        discussion: """
+            A machine outside AWS trades a client certificate for short-lived AWS credentials. Start here:
+
+              pki init-ca                     make a root CA in ./credential-process-data
+              pki issue-client --name web-1   issue a client certificate
+              pki print-bundle                print what the trust anchor in AWS is made from
+              pki lab                         run the AWS side on this machine, no account needed
+              pki creds --help                trade the certificate for credentials
+
+            Results are on standard output, everything else on standard error.
+
+            Exit status: 0 done, 1 check failed or nothing to do, 2 refused or failed, 64 wrong usage,
+            69 service unavailable, 77 denied by the service.
+            """,
+        version: Version.text,
+        subcommands: []
+    )
+
+    static func main() {
+        // A file-size limit is an error to report, not a signal to die from.
+        signal(SIGXFSZ, SIG_IGN)
+        signal(SIGPIPE, SIG_IGN)
+        do {
+            var command = try parseAsRoot()
+            try command.run()
+        } catch {
+            Console.standard.exit(with: error)
+        }
+    }
+}
