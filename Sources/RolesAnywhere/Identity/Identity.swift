@@ -19,6 +19,13 @@ public struct Identity: Sendable {
     /// The most certificates that may be sent along.
     static let maximumOfIntermediates = 5
 
+    /// Puts an identity together from parts that are known to belong together.
+    init(certificate: Certificate, intermediates: [Certificate], key: any SigningKey) {
+        self.certificate = certificate
+        self.intermediates = intermediates
+        self.key = key
+    }
+
     /// Puts an identity together from a key and a heap of certificates.
     ///
     /// The certificate is the one that is made out for the key; of several, the one that ends last. From it upwards every
