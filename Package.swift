@@ -45,7 +45,9 @@ let package = Package(
     ],
     targets: [
         .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
-        .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+        // Headers only, which the compiler finds by itself: without pkg-config nothing links libcurl, which RolesAnywhere
+        // opens when the network is needed, so that start-up does not pay for its 38 libraries.
+        .systemLibrary(name: "CCurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .target(name: "Certificates", dependencies: ["COpenSSL"], swiftSettings: settings),
         .target(
             name: "Authority",
@@ -69,9 +71,7 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
-            swiftSettings: settings,
-            // RolesAnywhere opens libcurl when the network is needed: start-up does not pay for its 38 libraries.
-            linkerSettings: [.unsafeFlags(["-Xlinker", "--as-needed"], .when(platforms: [.linux]))]
+            swiftSettings: settings
         ),
         .testTarget(
             name: "CertificatesTests",

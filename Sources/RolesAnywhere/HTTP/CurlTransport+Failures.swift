@@ -10,7 +10,7 @@ extension CurlTransport {
     ///   - host: Where the request went.
     /// - Returns: An error that names the host and holds no secret.
     func explain(_ failure: CurlFailure, host: String) -> RolesAnywhereError {
-        let detail = failure.text.isEmpty ? "libcurl error \(failure.code.rawValue)" : printable(failure.text)
+        let detail = words(of: failure)
         if failure.isTooLong {
             return RolesAnywhereError(
                 .malformedAnswer,
@@ -18,6 +18,7 @@ extension CurlTransport {
             )
         }
         if failure.proxyStatus >= 300 { return refused(byProxyWith: failure.proxyStatus, host: host) }
+        if failure.text.hasPrefix("Unsupported proxy") { return unusableProxy(host: host) }
         switch failure.code {
         case CURLE_COULDNT_RESOLVE_HOST:
             return RolesAnywhereError(
@@ -26,13 +27,7 @@ extension CurlTransport {
                 remedy: "check the region or --endpoint, and that this machine's name server answers",
                 isTransient: true
             )
-        case CURLE_COULDNT_RESOLVE_PROXY:
-            // libcurl's own words would repeat the proxy's address with its password.
-            return RolesAnywhereError(
-                .unreachable,
-                "the proxy on the way to \(host) has no address, or its URL is malformed",
-                remedy: "check HTTPS_PROXY; NO_PROXY exempts hosts from it"
-            )
+        case CURLE_COULDNT_RESOLVE_PROXY: return unusableProxy(host: host)
         case CURLE_COULDNT_CONNECT:
             return RolesAnywhereError(
                 .unreachable,
@@ -71,6 +66,20 @@ extension CurlTransport {
         default:
             return RolesAnywhereError(.unreachable, "the request to \(host) failed: \(detail)", isTransient: true)
         }
+    }
+
+    /// libcurl's own words, unless they repeat a URL: a proxy's may have a password in it.
+    private func words(of failure: CurlFailure) -> String {
+        let isUnsafe = failure.text.isEmpty || failure.text.contains("@") || failure.text.contains("://")
+        return isUnsafe ? "libcurl error \(failure.code.rawValue)" : printable(failure.text)
+    }
+
+    private func unusableProxy(host: String) -> RolesAnywhereError {
+        RolesAnywhereError(
+            .unreachable,
+            "the proxy on the way to \(host) has no address, or its URL is malformed",
+            remedy: "check HTTPS_PROXY; NO_PROXY exempts hosts from it"
+        )
     }
 
     private func refused(byProxyWith status: Int, host: String) -> RolesAnywhereError {
