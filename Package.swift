@@ -45,8 +45,8 @@ let package = Package(
     ],
     targets: [
         .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
-        // No pkg-config: RolesAnywhere needs the headers alone. It opens libcurl when the network is first used, so that
-        // start-up does not pay for its 38 libraries.
+        // Headers only, which the compiler finds by itself: without pkg-config nothing links libcurl, which RolesAnywhere
+        // opens when the network is needed, so that start-up does not pay for its 38 libraries.
         .systemLibrary(name: "CCurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .target(name: "Certificates", dependencies: ["COpenSSL"], swiftSettings: settings),
         .target(

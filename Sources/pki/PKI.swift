@@ -24,7 +24,7 @@ struct PKI: ParsableCommand {
             69 service unavailable, 77 denied by the service.
             """,
         version: Version.text,
-        subcommands: [InitCACommand.self, IssueClientCommand.self, PrintBundleCommand.self]
+        subcommands: [InitCACommand.self, IssueClientCommand.self, PrintBundleCommand.self, CredsCommand.self]
     )
 
     static func main() {
