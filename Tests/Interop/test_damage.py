@@ -354,7 +354,7 @@ class TestPermissions:
             "--trust-anchor-arn", "arn:aws:rolesanywhere:us-east-1:123456789012:trust-anchor/a",
             "--profile-arn", "arn:aws:rolesanywhere:us-east-1:123456789012:profile/a",
             "--role-arn", "arn:aws:iam::123456789012:role/a",
-            "--endpoint", "http://127.0.0.1:9",
+            "--endpoint", "http://127.0.0.1:9", "--attempts", "1",
         )  # fmt: skip
         assert "client-key.pem" in stderr and "chmod" in stderr
 

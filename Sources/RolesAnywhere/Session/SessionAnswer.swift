@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Certificates
 import FoundationEssentials
 
 /// The content of a successful answer, by its names on the wire.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Certificates
 public import struct FoundationEssentials.Date
 
 /// What the service gave: keys that sign requests to AWS until they expire.

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import FoundationEssentials
+package import struct FoundationEssentials.Date
 
 /// A moment in UTC as the calendar has it, to the second: what the wire formats are made of.
-struct CivilTime: Hashable, Sendable {
-    var year: Int
-    var month: Int
-    var day: Int
-    var hour: Int
-    var minute: Int
-    var second: Int
+package struct CivilTime: Hashable, Sendable {
+    package var year: Int
+    package var month: Int
+    package var day: Int
+    package var hour: Int
+    package var minute: Int
+    package var second: Int
 
     /// The second in which a moment lies.
-    init(_ date: Date) {
+    package init(_ date: Date) {
         let seconds = Int(date.timeIntervalSince1970.rounded(.down))
         let (days, rest) = seconds.quotientAndRemainder(flooringBy: 86_400)
         (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60)
@@ -27,7 +27,7 @@ struct CivilTime: Hashable, Sendable {
     }
 
     /// A moment from its fields; nothing when there is no such one. A leap second counts as the one before it.
-    init?(year: Int, month: Int, day: Int, hour: Int, minute: Int, second: Int) {
+    package init?(year: Int, month: Int, day: Int, hour: Int, minute: Int, second: Int) {
         guard (0...9999).contains(year), (1...12).contains(month), (0...23).contains(hour), (0...59).contains(minute),
             (0...60).contains(second)
         else { return nil }
@@ -39,7 +39,7 @@ struct CivilTime: Hashable, Sendable {
     }
 
     /// The moment at which the second begins.
-    var date: Date {
+    package var date: Date {
         let monthFromMarch = (month + 9) % 12
         let shiftedYear = month <= 2 ? year - 1 : year
         let (era, yearOfEra) = shiftedYear.quotientAndRemainder(flooringBy: 400)
@@ -50,18 +50,18 @@ struct CivilTime: Hashable, Sendable {
     }
 
     /// `20260102T030405Z`, as `X-Amz-Date` wants it.
-    var basic: String { "\(basicDay)T\(padded(hour))\(padded(minute))\(padded(second))Z" }
+    package var basic: String { "\(basicDay)T\(padded(hour))\(padded(minute))\(padded(second))Z" }
 
     /// `20260102`, as a credential scope wants it.
-    var basicDay: String { "\(padded(year, 4))\(padded(month))\(padded(day))" }
+    package var basicDay: String { "\(padded(year, 4))\(padded(month))\(padded(day))" }
 
     /// `2026-01-02T03:04:05Z`, as every SDK reads it.
-    var extended: String {
+    package var extended: String {
         "\(padded(year, 4))-\(padded(month))-\(padded(day))T\(padded(hour)):\(padded(minute)):\(padded(second))Z"
     }
 
     /// Reads ISO 8601: `2026-01-02T03:04:05Z`, with any fraction of a second, which is dropped, and any offset.
-    static func date(fromISO8601 text: String) -> Date? {
+    package static func date(fromISO8601 text: String) -> Date? {
         var reader = DigitReader(text)
         guard let year = reader.number(4), reader.skip("-"), let month = reader.number(2), reader.skip("-"),
             let day = reader.number(2), reader.skip("T") || reader.skip("t") || reader.skip(" "),
@@ -83,7 +83,7 @@ struct CivilTime: Hashable, Sendable {
 
     /// Reads the date of an HTTP header in the one form that is sent today (RFC 9110 §5.6.7):
     /// `Fri, 02 Jan 2026 03:04:05 GMT`.
-    static func date(fromHTTP text: String) -> Date? {
+    package static func date(fromHTTP text: String) -> Date? {
         let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
         let parts = text.split(separator: " ")
         guard parts.count == 6, parts[5] == "GMT", let month = months.firstIndex(of: String(parts[2])) else {
