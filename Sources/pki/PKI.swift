@@ -24,7 +24,7 @@ struct PKI: ParsableCommand {
             69 service unavailable, 77 denied by the service.
             """,
         version: Version.text,
-        subcommands: []
+        subcommands: [InitCACommand.self, IssueClientCommand.self, PrintBundleCommand.self]
     )
 
     static func main() {

@@ -21,6 +21,7 @@ enum DER {
     /// - Parameters:
     ///   - tag: The identifier octet.
     ///   - contents: The contents octets.
+    /// - Returns: The whole encoding.
     static func encode(_ tag: UInt8, _ contents: [UInt8]) -> [UInt8] {
         var encoded: [UInt8] = [tag]
         encoded.reserveCapacity(contents.count + 6)

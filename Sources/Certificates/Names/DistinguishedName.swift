@@ -48,6 +48,7 @@ public struct DistinguishedName: Hashable, Sendable {
     /// The same name with another common name, appended where there was none.
     ///
     /// - Parameter value: The new common name, 1 to 64 characters.
+    /// - Returns: The new name.
     /// - Throws: ``CertificateError`` when the value is empty or too long.
     public func replacingCommonName(with value: String) throws(CertificateError) -> DistinguishedName {
         var names = relativeNames

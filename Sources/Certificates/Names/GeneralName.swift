@@ -20,6 +20,7 @@ extension GeneralName {
     /// Checks and makes a DNS name.
     ///
     /// - Parameter text: A name in the preferred syntax (RFC 1034 §3.5), at most 253 octets, labels of 1 to 63.
+    /// - Returns: The name.
     /// - Throws: ``CertificateError`` naming the rule that the text breaks.
     public static func dnsName(_ text: String) throws(CertificateError) -> GeneralName {
         func refuse(_ why: String) -> CertificateError {
@@ -58,6 +59,7 @@ extension GeneralName {
     /// Checks and makes an IP address.
     ///
     /// - Parameter text: Dotted IPv4, or IPv6 as in RFC 4291 §2.2.
+    /// - Returns: The address.
     /// - Throws: ``CertificateError`` when the text is neither.
     public static func ipAddress(_ text: String) throws(CertificateError) -> GeneralName {
         guard let octets = IPAddress.octets(text) else {
@@ -69,6 +71,7 @@ extension GeneralName {
     /// Checks and makes a URI.
     ///
     /// - Parameter text: An absolute URI in ASCII (RFC 3986): a scheme, a colon, and something behind it.
+    /// - Returns: The URI.
     /// - Throws: ``CertificateError`` naming the rule that the text breaks.
     public static func uniformResourceIdentifier(_ text: String) throws(CertificateError) -> GeneralName {
         func refuse(_ why: String) -> CertificateError {
@@ -100,6 +103,7 @@ extension GeneralName {
     /// Checks and makes a mailbox.
     ///
     /// - Parameter text: `local@host` in ASCII, without angle brackets or comments (RFC 5321 §4.1.2).
+    /// - Returns: The mailbox.
     /// - Throws: ``CertificateError`` naming the rule that the text breaks.
     public static func mailbox(_ text: String) throws(CertificateError) -> GeneralName {
         func refuse(_ why: String) -> CertificateError {

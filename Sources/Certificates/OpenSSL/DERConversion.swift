@@ -8,6 +8,7 @@ import COpenSSL
 ///   - function: The name of the `i2d_` function, for the error.
 ///   - encode: Calls it with a place for the pointer that libcrypto allocates.
 /// - Returns: The DER encoding.
+/// - Throws: ``OpenSSLError`` when libcrypto cannot encode it.
 func derEncoding(
     by function: StaticString,
     _ encode: (UnsafeMutablePointer<UnsafeMutablePointer<UInt8>?>) -> CInt
@@ -26,6 +27,7 @@ func derEncoding(
 ///   - function: The name of the `d2i_` function, for the error.
 ///   - decode: Calls it with the position, which it moves past what it read, and the number of bytes.
 /// - Returns: The object, owned by the caller.
+/// - Throws: ``OpenSSLError`` when the bytes are malformed or more than one object.
 func derDecoded<Object: OpenSSLObject>(
     _ bytes: [UInt8],
     by function: StaticString,

@@ -31,6 +31,8 @@ extension GeneralName {
     /// Reads the value of a subjectAltName extension.
     ///
     /// - Parameter extensionValue: The DER encoding of GeneralNames.
+    /// - Returns: The names in their order.
+    /// - Throws: ``OpenSSLError`` when the value is malformed.
     static func names(in extensionValue: [UInt8]) throws(OpenSSLError) -> [GeneralName] {
         let names: Owned<GeneralNamesObject> = try unsafe derDecoded(extensionValue, by: "d2i_GENERAL_NAMES") {
             unsafe d2i_GENERAL_NAMES(nil, $0, $1)

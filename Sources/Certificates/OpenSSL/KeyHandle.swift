@@ -56,6 +56,8 @@ import COpenSSL
     /// - Parameters:
     ///   - message: What to sign.
     ///   - digest: The hash function, or nothing for an algorithm that has none.
+    /// - Returns: The signature.
+    /// - Throws: ``CertificateError`` when the key cannot sign in this way.
     func signature(for message: [UInt8], digest: Digest?) throws(CertificateError) -> [UInt8] {
         do {
             let context = try unsafe Owned<DigestContextObject>(EVP_MD_CTX_new(), from: "EVP_MD_CTX_new")

@@ -42,6 +42,7 @@ struct OpenSSLError: Error, CustomStringConvertible {
 /// - Parameters:
 ///   - status: What the function returned; 1 is success.
 ///   - function: The function's name, for the error.
+/// - Throws: ``OpenSSLError`` with everything in the queue.
 func check(_ status: CInt, _ function: StaticString) throws(OpenSSLError) {
     guard status == 1 else { throw OpenSSLError(in: function) }
 }

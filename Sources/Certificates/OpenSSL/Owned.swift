@@ -20,6 +20,7 @@ protocol OpenSSLObject {
     /// - Parameters:
     ///   - pointer: The function's result, owned by the caller.
     ///   - function: The function's name, for the error.
+    /// - Throws: ``OpenSSLError`` when there is no object.
     init(_ pointer: OpaquePointer?, from function: StaticString) throws(OpenSSLError) {
         guard let pointer = unsafe pointer else { throw OpenSSLError(in: function) }
         unsafe self.pointer = unsafe pointer

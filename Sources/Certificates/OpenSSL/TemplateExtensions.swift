@@ -16,6 +16,7 @@ struct TemplateExtensions {
     /// Makes the extensions, in the order of the template.
     ///
     /// - Parameter replaced: Identifiers of extensions that the caller makes itself.
+    /// - Returns: The extensions.
     /// - Throws: ``CertificateError`` naming the line of the template that is wrong.
     func extensions(except replaced: Set<String>) throws(CertificateError) -> [CertificateExtension] {
         let configuration = try Configuration(template.text, name: template.name)

@@ -27,4 +27,7 @@ public struct CertificateTemplate: Hashable, Sendable {
 
     /// The lines of the extension section.
     let extensionEntries: [Entry]
+
+    /// Whether the template names the subject's alternative names itself.
+    public var hasSubjectAlternativeName: Bool { extensionEntries.contains { $0.name == "subjectAltName" } }
 }

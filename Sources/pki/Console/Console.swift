@@ -29,6 +29,7 @@ struct Console: Sendable {
     /// - Parameters:
     ///   - report: The command's result.
     ///   - format: For whom.
+    /// - Throws: ``OutputError`` when standard output cannot take it.
     func print(_ report: some Report, as format: ReportFormat) throws {
         switch format {
         case .text: try write(report.text + "\n")
@@ -43,6 +44,7 @@ struct Console: Sendable {
     /// Writes a product to standard output, all of it or an error.
     ///
     /// - Parameter text: The text as it is.
+    /// - Throws: ``OutputError`` when standard output cannot take it.
     func write(_ text: String) throws {
         try writeAll(Array(text.utf8), to: STDOUT_FILENO)
     }

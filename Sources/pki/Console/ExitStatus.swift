@@ -1,9 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import ArgumentParser
-import Authority
-import Certificates
-
 /// What the process's exit status tells a script.
 enum ExitStatus {
     /// A check failed, or there was nothing to do.
@@ -19,6 +15,6 @@ enum ExitStatus {
 
     /// The status for an error.
     static func status(for error: any Error) -> Int32 {
-        failed
+        error is UsageError ? usage : failed
     }
 }

@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import Certificates
+public import struct FoundationEssentials.Date
+
+/// A root CA that lives in a folder: `root-cert.pem`, `root-key.pem`, and beside them what it issued.
+///
+/// Whatever is reported is on the disk, key before certificate. Nothing is ever overwritten. Any number of processes may
+/// use one folder at once.
+public struct CertificateAuthority: Sendable {
+    /// The CA's certificate.
+    public let certificate: Certificate
+
+    private let key: any SigningKey
+    private let folder: Folder
+
+    private static let certificateName = "root-cert.pem"
+    private static let keyName = "root-key.pem"
+
+    /// Opens the CA in a folder.
+    ///
+    /// - Parameters:
+    ///   - directory: The folder.
+    ///   - passphrase: Opens the CA key when it is encrypted.
+    ///   - now: The moment at which the CA must be valid.
+    /// - Throws: ``AuthorityError`` when a file is missing, the key can be read by others or is not the certificate's, or
+    ///   the CA is not valid; `CertificateError` when a file is malformed or the passphrase wrong.
+    public init(openingIn directory: String, passphrase: SecretBytes? = nil, now: Date) throws {
+        let folder: Folder
+        let file: SecretBytes
+        do {
+            folder = try Folder(path: directory, creates: false)
+            file = try folder.read(Self.certificateName, isPrivate: false)
+        } catch {
+            guard error.code == .missing else { throw error }
+            throw AuthorityError(
+                .missing,
+                "there is no CA in \(directory): \(error.message)",
+                remedy: "make one with: pki init-ca --directory \(directory)"
+            )
+        }
+        let certificatePath = folder.path(of: Self.certificateName)
+        let keyPath = folder.path(of: Self.keyName)
+        let certificates = try naming(certificatePath) { () throws(CertificateError) in
+            try Certificate.certificates(in: unsafe file.withUnsafeBytes { unsafe Array($0) })
+        }
+        guard let certificate = certificates.first else {
+            throw AuthorityError(.broken, "\(certificatePath) holds no certificate")
+        }
+        let keyFile = try folder.read(Self.keyName, isPrivate: true)
+        let key = try naming(keyPath) { () throws(CertificateError) in
+            try PrivateKey(reading: keyFile, passphrase: passphrase)
+        }
+        guard key.publicKey == certificate.publicKey else {
+            throw AuthorityError(
+                .broken,
+                "the CA key \(keyPath) is not the key of the CA certificate \(certificatePath)",
+                remedy:
+                    "put back the pair that was made together; what pki replaced is in \(folder.path(of: "archive"))"
+            )
+        }
+        guard certificate.isCA, certificate.keyUsage?.contains(.keyCertSign) ?? true else {
+            throw AuthorityError(
+                .broken,
+                "\(certificatePath) is not a CA's certificate: it does not allow signing others"
+            )
+        }
+        guard now <= certificate.notAfter else {
+            throw AuthorityError(
+                .broken,
+                "the CA \(certificatePath) expired at \(timestamp(certificate.notAfter))",
+                remedy: "make a new one with: pki init-ca --force --directory \(directory)"
+            )
+        }
+        guard now >= certificate.notBefore else {
+            throw AuthorityError(
+                .broken,
+                "the CA \(certificatePath) is not valid before \(timestamp(certificate.notBefore))",
+                remedy: "check this machine's clock, which says \(timestamp(now))"
+            )
+        }
+        self.init(certificate: certificate, key: key, folder: folder)
+    }
+
+    private init(certificate: Certificate, key: any SigningKey, folder: Folder) {
+        self.certificate = certificate
+        self.key = key
+        self.folder = folder
+    }
+
+    // MARK: - The root
+
+    /// Makes a root CA.
+    ///
+    /// - Parameters:
+    ///   - directory: The folder, which is made with mode 0700 when it is not there.
+    ///   - request: What the CA is to be.
+    ///   - now: The moment of issue.
+    ///   - generator: The source of the serial number's random bits.
+    /// - Returns: The CA's certificate and where its files are.
+    /// - Throws: ``AuthorityError`` or `CertificateError` naming the file or the rule; nothing is left half made.
+    public static func create(
+        in directory: String,
+        _ request: RootRequest,
+        now: Date,
+        using generator: inout some RandomNumberGenerator
+    ) throws -> IssuedCertificate {
+        let template = request.template
+        let subject = request.subject ?? template.subject
+        guard !subject.isEmpty else {
+            throw AuthorityError(
+                .invalidRequest,
+                "the CA has no subject",
+                remedy: "give one, for example --subject \"CN=Example Root\""
+            )
+        }
+        if let length = request.pathLength, !(0...255).contains(length) {
+            throw AuthorityError(.invalidRequest, "a path length of \(length) is not 0 to 255")
+        }
+        let keyType = try request.keyType ?? template.keyType
+        let end = try (request.lifetime ?? .days(template.days)).end(from: now)
+        let folder = try Folder(path: directory, creates: true)
+        let names = [keyName, certificateName]
+        if !request.archivesExisting { try refuseExisting(names, in: folder) }
+
+        let key = try PrivateKey(generating: keyType)
+        let parameters = CertificateParameters(
+            serialNumber: .random(using: &generator),
+            subject: subject,
+            publicKey: key.publicKey,
+            notBefore: now.addingTimeInterval(-Lifetime.backdating),
+            notAfter: end,
+            template: template,
+            pathLength: request.pathLength,
+            nameConstraints: request.nameConstraints
+        )
+        let certificate = try parameters.selfSigned(by: key)
+        guard certificate.isCA, certificate.keyUsage?.contains(.keyCertSign) == true else {
+            throw AuthorityError(
+                .policy,
+                "\(template.name) does not make a CA: its certificate would not allow signing others",
+                remedy: "it needs basicConstraints = critical, CA:TRUE and keyUsage = critical, keyCertSign, cRLSign"
+            )
+        }
+        _ = try CertificateVerifier(anchors: [certificate]).path(for: certificate, at: now)
+
+        let archived = try write(
+            [
+                .init(name: keyName, contents: try key.pemEncoded(passphrase: request.passphrase), mode: 0o600),
+                .init(name: certificateName, contents: SecretBytes(certificate.pemEncoded.utf8), mode: 0o644),
+            ],
+            replacing: request.archivesExisting ? names : [],
+            in: folder,
+            now: now
+        )
+        return IssuedCertificate(
+            certificate: certificate,
+            certificatePath: folder.path(of: certificateName),
+            keyPath: folder.path(of: keyName),
+            archivedPaths: archived,
+            notices: []
+        )
+    }
+
+    // MARK: - Clients
+
+    /// Issues a client certificate.
+    ///
+    /// - Parameters:
+    ///   - request: What the certificate is to be.
+    ///   - now: The moment of issue.
+    ///   - generator: The source of the serial number's random bits.
+    /// - Returns: The certificate and where its files are.
+    /// - Throws: ``AuthorityError`` or `CertificateError` naming the file or the rule; nothing is left half made.
+    public func issue(
+        _ request: ClientRequest,
+        now: Date,
+        using generator: inout some RandomNumberGenerator
+    ) throws -> IssuedCertificate {
+        try ClientPolicy.check(request)
+        let certificateName = "\(request.name)-cert.pem"
+        let keyName = "\(request.name)-key.pem"
+        if !request.archivesExisting {
+            try Self.refuseExisting([certificateName] + (folder.contains(certificateName) ? [keyName] : []), in: folder)
+        }
+        var notices: [String] = []
+        let subject = try ClientPolicy.subject(of: request)
+        let end = try end(of: request, from: now, notices: &notices)
+        let key =
+            try request.certificateRequest == nil
+            ? PrivateKey(generating: request.keyType ?? request.template.keyType) : nil
+        let publicKey = key?.publicKey ?? request.certificateRequest?.publicKey
+        guard let publicKey else { throw AuthorityError(.invalidRequest, "there is no key to certify") }
+
+        let parameters = CertificateParameters(
+            serialNumber: .random(using: &generator),
+            subject: subject,
+            publicKey: publicKey,
+            notBefore: max(now.addingTimeInterval(-Lifetime.backdating), self.certificate.notBefore),
+            notAfter: end,
+            template: request.template,
+            subjectAlternativeNames: try ClientPolicy.alternativeNames(of: request, subject: subject)
+        )
+        let certificate = try parameters.signed(by: self.key, issuer: self.certificate)
+        try ClientPolicy.check(certificate, from: request.template)
+        do {
+            _ = try CertificateVerifier(anchors: [self.certificate]).path(for: certificate, at: now)
+        } catch {
+            throw AuthorityError(
+                .policy,
+                "the CA \(folder.path(of: Self.certificateName)) may not issue this certificate: \(error.message)",
+                remedy: "see what the CA allows: openssl x509 -noout -text -in \(folder.path(of: Self.certificateName))"
+            )
+        }
+
+        var files: [Folder.NewFile] = []
+        if let key {
+            files.append(
+                .init(name: keyName, contents: try key.pemEncoded(passphrase: request.passphrase), mode: 0o600)
+            )
+        }
+        files.append(.init(name: certificateName, contents: SecretBytes(certificate.pemEncoded.utf8), mode: 0o644))
+        let replaced = request.archivesExisting ? [keyName, certificateName] : []
+        let archived = try Self.write(
+            files,
+            replacing: replaced,
+            orphan: (keyName, certificateName),
+            in: folder,
+            now: now
+        )
+        return IssuedCertificate(
+            certificate: certificate,
+            certificatePath: folder.path(of: certificateName),
+            keyPath: key.map { _ in folder.path(of: keyName) },
+            archivedPaths: archived,
+            notices: notices
+        )
+    }
+
+    /// The end of a client certificate: what was asked for, refused when it lies past the CA's; or the template's,
+    /// shortened to the CA's.
+    private func end(of request: ClientRequest, from now: Date, notices: inout [String]) throws -> Date {
+        let limit = certificate.notAfter
+        guard let lifetime = request.lifetime else {
+            let days = try request.template.days
+            let end = try Lifetime.days(days).end(from: now)
+            if end > limit {
+                notices.append(
+                    "the certificate ends with its CA, at \(timestamp(limit)), before the template's \(days) days"
+                )
+            }
+            return min(end, limit)
+        }
+        let end = try lifetime.end(from: now)
+        guard end <= limit else {
+            let days = Int(limit.timeIntervalSince(now) / 86400)
+            throw AuthorityError(
+                .policy,
+                "the certificate would end at \(timestamp(end)), after its CA \(folder.path(of: Self.certificateName)), which ends at \(timestamp(limit))",
+                remedy: days > 0
+                    ? "the longest lifetime now is --days \(days)" : "make a new CA with: pki init-ca --force"
+            )
+        }
+        return end
+    }
+}
+
+// MARK: - Files
+
+extension CertificateAuthority {
+    private static func refuseExisting(_ names: [String], in folder: Folder) throws {
+        guard let name = names.first(where: folder.contains) else { return }
+        throw AuthorityError(
+            .exists,
+            "\(folder.path(of: name)) exists already and is never overwritten",
+            remedy: "--force moves the old files to \(folder.path(of: "archive")) first"
+        )
+    }
+
+    /// Writes files under the folder's lock.
+    ///
+    /// A key whose certificate was never written, because its process was killed in between, was never reported: it goes
+    /// to the archive, as do the files to be replaced.
+    private static func write(
+        _ files: [Folder.NewFile],
+        replacing replaced: [String],
+        orphan: (key: String, certificate: String)? = nil,
+        in folder: Folder,
+        now: Date
+    ) throws -> [String] {
+        try folder.withLock {
+            var archived: [String] = []
+            var moved = replaced
+            if let orphan, folder.contains(orphan.key), !folder.contains(orphan.certificate) { moved = [orphan.key] }
+            try refuseExisting(files.map(\.name).filter { !moved.contains($0) }, in: folder)
+            try folder.write(files) {
+                let stamp = timestamp(now).filter { $0 != "-" && $0 != ":" }
+                for name in moved {
+                    if let path = try folder.archive(name, stamp: stamp) { archived.append(path) }
+                }
+            }
+            return archived
+        }
+    }
+}
+
+/// A moment as `2026-01-01T00:00:00Z`.
+func timestamp(_ date: Date) -> String { date.ISO8601Format() }
+
+/// Adds the file to what is wrong with its contents.
+func naming<Result>(_ path: String, _ body: () throws(CertificateError) -> Result) throws(CertificateError) -> Result {
+    do {
+        return try body()
+    } catch {
+        throw CertificateError(error.code, "\(path): \(error.message)", remedy: error.remedy)
+    }
+}

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Authority
+import Certificates
+import FoundationEssentials
+
+/// `pki init-ca`
+struct InitCACommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "init-ca",
+        abstract: "Make a root CA: a key and a self-signed certificate.",
+        discussion: """
+            The key is root-key.pem, readable by you alone; the certificate is root-cert.pem. Nothing is overwritten.
+            Whoever has the key can make certificates that AWS trusts: keep it off the machines that use them, or encrypt
+            it with a passphrase.
+
+            For example:
+
+              pki init-ca --subject "CN=Example Root,O=Example" --days 3650
+              pki init-ca --permit dns:example.com --passphrase-file ~/.ca-passphrase
+            """
+    )
+
+    @Option(name: .long, help: ArgumentHelp("The CA's folder, made when it is not there.", valueName: "folder"))
+    var directory = "credential-process-data"
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp("The CA's name as in RFC 4514, in UTF-8. (default: CN=TEST ROOT)", valueName: "name"),
+        transform: DistinguishedName.argument
+    )
+    var subject: DistinguishedName?
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp("The kind of key. ML-DSA needs OpenSSL 3.5. (default: ec-p256)", valueName: "kind")
+    )
+    var keyType: KeyType?
+
+    @Option(name: .long, help: ArgumentHelp("How many days the CA is good for. (default: 3650)", valueName: "n"))
+    var days: Int?
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "The last moment it is good for, in UTC: 2035-12-31 or 2035-12-31T12:00:00Z.",
+            valueName: "moment"
+        ),
+        transform: Lifetime.argument
+    )
+    var notAfter: Lifetime?
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp("How many levels of intermediate CAs may follow, 0 to 255. (default: 1)", valueName: "n")
+    )
+    var pathLength: Int?
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "Names the CA may certify: dns:example.com, ip:10.0.0.0/8, uri:host, email:example.com. Repeatable.",
+            valueName: "kind:value"
+        ),
+        transform: NameConstraints.Subtree.argument
+    )
+    var permit: [NameConstraints.Subtree] = []
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp("Names it may not certify, in the same form. Repeatable.", valueName: "kind:value"),
+        transform: NameConstraints.Subtree.argument
+    )
+    var exclude: [NameConstraints.Subtree] = []
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp("A template in OpenSSL's format, in place of the built-in root.conf.", valueName: "file")
+    )
+    var template: String?
+
+    @Option(name: .long, help: ArgumentHelp("Encrypt the key under the first line of this file.", valueName: "file"))
+    var passphraseFile: String?
+
+    @Option(name: .long, help: ArgumentHelp("… or of this environment variable.", valueName: "variable"))
+    var passphraseEnv: String?
+
+    @Option(name: .long, help: ArgumentHelp("… or of this open file descriptor.", valueName: "n"))
+    var passphraseFd: Int32?
+
+    @Flag(name: .long, help: "Move a CA that is there to the folder's archive, and make a new one.")
+    var force = false
+
+    @Option(name: .long, help: ArgumentHelp("The form of the answer: text or json.", valueName: "form"))
+    var format = ReportFormat.text
+
+    func run() throws {
+        var request = RootRequest(template: try template.map(TemplateFile.read) ?? BuiltInTemplates.root())
+        request.subject = subject
+        request.keyType = keyType
+        request.lifetime = try Lifetime.choose(days: days, notAfter: notAfter)
+        request.pathLength = pathLength
+        request.nameConstraints = NameConstraints(permitted: permit, excluded: exclude)
+        request.passphrase = try PassphraseSource.choose(
+            file: passphraseFile,
+            environment: passphraseEnv,
+            descriptor: passphraseFd,
+            option: "--passphrase"
+        )?.read()
+        request.archivesExisting = force
+        var generator = SystemRandomNumberGenerator()
+        let issued = try CertificateAuthority.create(in: directory, request, now: .now, using: &generator)
+        try Console.standard.print(
+            IssueReport(
+                issued,
+                next: "pki issue-client\(directory == "credential-process-data" ? "" : " --directory \(directory)")"
+            ),
+            as: format
+        )
+    }
+}

@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs the pki binary the way a stranger's shell would: in a scrubbed environment, with a home folder of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+DONE = 0
+CHECK_FAILED = 1
+REFUSED = 2
+USAGE = 64
+UNAVAILABLE = 69
+DENIED = 77
+
+
+def binary() -> Path:
+    """The binary under test: what PKI_BINARY names, or else the debug build."""
+    return Path(os.environ.get("PKI_BINARY") or REPOSITORY / ".build/debug/pki").absolute()
+
+
+def clean_environment(home: Path) -> dict[str, str]:
+    """An environment with nothing in it that a test did not put there: no AWS_*, no proxy, no certificate store."""
+    return {
+        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "HOME": str(home),
+        "TMPDIR": str(home),
+        "LANG": "C.UTF-8",
+    }
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one run of a program left behind."""
+
+    arguments: tuple[str, ...]
+    status: int
+    stdout: str
+    stderr: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.stdout)
+
+    @property
+    def error(self) -> str:
+        """The text of the one `pki: error:` line."""
+        errors = re.findall(r"^pki: error: (.*)$", self.stderr, re.MULTILINE)
+        assert len(errors) == 1, f"expected one error line in:\n{self.stderr}"
+        return errors[0]
+
+    def describe(self) -> str:
+        command = " ".join(self.arguments)
+        return f"{command}\nstatus {self.status}\nstdout:\n{self.stdout}\nstderr:\n{self.stderr}"
+
+
+@dataclass(frozen=True)
+class Pki:
+    """The binary, the folder it runs in, and the environment it sees."""
+
+    home: Path
+    path: Path = field(default_factory=binary)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    prefix: tuple[str, ...] = ()
+
+    def with_environment(self, **variables: str) -> Pki:
+        return replace(self, environment={**self.environment, **variables})
+
+    def with_prefix(self, *words: str) -> Pki:
+        """The same, started by another program: a wrapper that changes user or limits, say."""
+        return replace(self, prefix=words)
+
+    def command(self, *arguments: str | Path) -> list[str]:
+        return [*self.prefix, str(self.path), *map(str, arguments)]
+
+    def variables(self) -> dict[str, str]:
+        return {**clean_environment(self.home), **self.environment}
+
+    def run(
+        self,
+        *arguments: str | Path,
+        status: int | None = DONE,
+        timeout: float = 60,
+        pass_fds: tuple[int, ...] = (),
+    ) -> Result:
+        """Runs to the end and asserts the exit status, unless that is None. A failure must leave stdout empty."""
+        command = self.command(*arguments)
+        done = subprocess.run(
+            command,
+            cwd=self.home,
+            env=self.variables(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=timeout,
+            pass_fds=pass_fds,
+            check=False,
+        )
+        result = Result(tuple(command), done.returncode, done.stdout.decode(), done.stderr.decode())
+        if status is not None:
+            assert result.status == status, result.describe()
+            if status not in (DONE, CHECK_FAILED):
+                assert result.stdout == "", result.describe()
+                assert "pki: error: " in result.stderr or status == USAGE, result.describe()
+        return result
+
+    def refuse(self, *arguments: str | Path, status: int = REFUSED, **options: Any) -> str:
+        """Runs what must be refused and returns the whole of stderr."""
+        return self.run(*arguments, status=status, **options).stderr
+
+    @contextmanager
+    def start(self, *arguments: str | Path) -> Iterator[subprocess.Popen[bytes]]:
+        """Runs in the background; whatever happens in the block, the process is gone after it."""
+        log = self.home / f"background-{time.monotonic_ns()}.log"
+        with log.open("wb") as stderr:
+            process = subprocess.Popen(
+                self.command(*arguments),
+                cwd=self.home,
+                env=self.variables(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+            )
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+                try:
+                    process.wait(timeout=10)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+            if process.stdout:
+                process.stdout.close()
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A running `pki lab` and what it said of itself."""
+
+    process: subprocess.Popen[bytes]
+    endpoint: str
+    trust_anchor_arn: str
+    profile_arn: str
+    role_arn: str
+    ca_bundle: str | None = None
+
+    @property
+    def port(self) -> int:
+        return int(self.endpoint.rsplit(":", 1)[1])
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """What `pki creds` needs to know of it."""
+        return (
+            "--trust-anchor-arn", self.trust_anchor_arn,
+            "--profile-arn", self.profile_arn,
+            "--role-arn", self.role_arn,
+            "--endpoint", self.endpoint,
+            *(("--ca-bundle", self.ca_bundle) if self.ca_bundle else ()),
+        )  # fmt: skip
+
+    def stop(self, with_signal: signal.Signals = signal.SIGTERM) -> int:
+        self.process.send_signal(with_signal)
+        return self.process.wait(timeout=10)
+
+
+@contextmanager
+def running_lab(pki: Pki, *arguments: str | Path) -> Iterator[Lab]:
+    """Starts a lab on a port that the system chooses, and waits until it says that it listens."""
+    with pki.start("lab", "--port", "0", *arguments) as process:
+        said: dict[str, str] = {}
+        wanted = {"ENDPOINT", "TRUST_ANCHOR_ARN", "PROFILE_ARN", "ROLE_ARN"}
+        if "--tls" in arguments:
+            wanted.add("CA_BUNDLE")
+        for line in lines_until(process, 20):
+            match = re.fullmatch(r"export PKI_LAB_([A-Z_]+)=(.*)", line)
+            if match:
+                said[match[1]] = match[2].strip("'\"")
+            if wanted <= said.keys():
+                break
+        assert wanted <= said.keys(), f"the lab said only {said}; status {process.poll()}"
+        yield Lab(
+            process,
+            said["ENDPOINT"],
+            said["TRUST_ANCHOR_ARN"],
+            said["PROFILE_ARN"],
+            said["ROLE_ARN"],
+            said.get("CA_BUNDLE"),
+        )
+
+
+def lines_until(process: subprocess.Popen[bytes], seconds: float) -> Iterator[str]:
+    """The lines a process prints, until it closes its output or the time is over."""
+    assert process.stdout
+    end = time.monotonic() + seconds
+    descriptor = process.stdout.fileno()
+    rest = b""
+    while (left := end - time.monotonic()) > 0:
+        if not select.select([descriptor], [], [], left)[0]:
+            return
+        chunk = os.read(descriptor, 65536)
+        if not chunk:
+            return
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            yield line.decode()

@@ -1,0 +1,337 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Each gate of script/test lets a sound package through and is seen to refuse a planted fault."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from program import REPOSITORY
+
+GATES = REPOSITORY / "script/gates"
+
+SOUND = """\
+/// Says what it is asked to say.
+public func echo(_ text: String) -> String {
+    text
+}
+"""
+
+
+def gate(name: str, root: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("ASAN_", "PKI_")) and name != "SWIFTPM_TESTS_MODULECACHE"
+    }
+    return subprocess.run(
+        [GATES / name, root, *map(str, arguments)],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=400,
+        check=False,
+    )
+
+
+def assert_passes(done: subprocess.CompletedProcess[str]) -> None:
+    assert done.returncode == 0, done.stdout + done.stderr
+    last = done.stdout.splitlines()[-1]
+    assert last.startswith(f"ok {Path(done.args[0]).name} "), last
+
+
+def assert_refuses(done: subprocess.CompletedProcess[str], *words: str) -> None:
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert f"refused by gate {Path(done.args[0]).name}: " in done.stderr
+    for word in words:
+        assert word in done.stderr
+    assert "ok " not in done.stdout
+
+
+def write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+class TestFormat:
+    @pytest.fixture
+    def tree(self, tmp_path: Path) -> Path:
+        shutil.copy(REPOSITORY / ".swift-format", tmp_path)
+        write(tmp_path / "Sources/Sound/Echo.swift", SOUND)
+        return tmp_path
+
+    def test_passes(self, tree: Path) -> None:
+        assert_passes(gate("format", tree))
+
+    @pytest.mark.parametrize(
+        ("fault", "rule"),
+        [
+            ("let  spaces = 1\n", "Spacing"),
+            (f"let long = [{'1, ' * 50}1]\n", "LineLength"),
+            ('/// Adds.\nfunc f() -> Int { Int("1")! }\n', "NeverForceUnwrap"),
+            ("public func undocumented() {}\n", "AllPublicDeclarationsHaveDocumentation"),
+        ],
+    )
+    def test_refuses(self, tree: Path, fault: str, rule: str) -> None:
+        write(tree / "Sources/Sound/Fault.swift", fault)
+        assert_refuses(gate("format", tree), rule, "Fault.swift")
+
+
+class TestBoundaries:
+    @pytest.fixture
+    def tree(self, tmp_path: Path) -> Path:
+        """A file in each room with all that the room may hold."""
+        pointer = "let pointer = handle.pointer\n"
+        write(tmp_path / "Sources/Certificates/OpenSSL/Room.swift", f"import COpenSSL\n{pointer}")
+        write(tmp_path / "Sources/Certificates/Key.swift", "public import struct FoundationEssentials.Date\n")
+        write(tmp_path / "Sources/Authority/Room.swift", "import Certificates\npublic import FoundationEssentials\n")
+        write(tmp_path / "Sources/RolesAnywhere/Room.swift", "internal import CCurl\n@preconcurrency import Certificates\n")
+        write(tmp_path / "Sources/HTTPService/Room.swift", "import NIOCore\nimport NIOHTTP1\nimport Logging\n")
+        write(tmp_path / "Sources/Lab/Room.swift", "import HTTPService\nimport Certificates\n")
+        write(tmp_path / "Sources/pki/Room.swift", "import ArgumentParser\nimport Lab\nimport Authority\n")
+        write(tmp_path / "Sources/pki/Console/Console.swift", "func f() { print(1) }\n// fatalError( in words\n")
+        return tmp_path
+
+    def test_passes(self, tree: Path) -> None:
+        assert_passes(gate("boundaries", tree))
+
+    @pytest.mark.parametrize(
+        ("file", "line", "says"),
+        [
+            ("Authority/Fault.swift", "import COpenSSL", "Authority may not import COpenSSL"),
+            ("Certificates/Fault.swift", "internal import COpenSSL", "Certificates may not import COpenSSL"),
+            ("Certificates/OpenSSL/Fault.swift", "import Authority", "Certificates/OpenSSL may not import Authority"),
+            ("Certificates/Keys/Fault.swift", "import RolesAnywhere", "Certificates may not import RolesAnywhere"),
+            ("Authority/Fault.swift", "import TrustAnchors", "Authority may not import TrustAnchors"),
+            ("HTTPService/Fault.swift", "import Certificates", "HTTPService may not import Certificates"),
+            ("Lab/Fault.swift", "import NIOCore", "Lab may not import NIOCore"),
+            ("Lab/Fault.swift", "import RolesAnywhere", "Lab may not import RolesAnywhere"),
+            ("Lab/Fault.swift", "import CCurl", "Lab may not import CCurl"),
+            ("pki/Fault.swift", "import COpenSSL", "pki may not import COpenSSL"),
+            ("pki/Commands/Fault.swift", "import CSQLite", "pki may not import CSQLite"),
+            ("pki/Fault.swift", "import Foundation", "pki may not import Foundation"),
+            ("pki/Fault.swift", "  @_exported public import Foundation // all", "pki may not import Foundation"),
+            ("Authority/Fault.swift", "import struct Foundation.URL", "Authority may not import Foundation"),
+            ("Newcomer/Fault.swift", "let one = 1", "no line for this folder"),
+            ("Certificates/OpenSSL/Fault.swift", "use(Handle(3).pointer)", "bind the handle to a name"),
+            ("Lab/Fault.swift", 'func f() { print("x") }', "only Sources/pki/Console prints"),
+            ("pki/Fault.swift", 'func f() { print("x") }', "only Sources/pki/Console prints"),
+            ("Lab/Fault.swift", 'func f() { fatalError("x") }', "never a crash"),
+            ("Lab/Fault.swift", "let one = try! f()", "never a crash"),
+            ("Lab/Fault.swift", "let one = 1\n" * 450, "451 lines"),
+        ],
+    )
+    def test_refuses(self, tree: Path, file: str, line: str, says: str) -> None:
+        write(tree / "Sources" / file, line + "\n")
+        assert_refuses(gate("boundaries", tree), says, "Fault.swift")
+
+    def test_sees_through_a_linked_folder(self, tree: Path) -> None:
+        write(tree / "elsewhere/Fault.swift", "import CCurl\n")
+        (tree / "Sources/Authority/Linked").symlink_to(tree / "elsewhere")
+        assert_refuses(gate("boundaries", tree), "Authority may not import CCurl")
+
+
+class TestShims:
+    SHIM = "#ifndef SHIM_H\n#define SHIM_H\n#include <openssl/evp.h>\n%s\n#endif\n"
+
+    def test_passes(self, tmp_path: Path) -> None:
+        write(tmp_path / "Sources/COpenSSL/shim.h", self.SHIM % "static inline int one(void) { return 1; }")
+        assert_passes(gate("shims", tmp_path))
+
+    @pytest.mark.parametrize(
+        ("line", "warning"),
+        [
+            ("static inline int one(int unused) { return 1; }", "unused parameter"),
+            ("static inline int one() { return 1; }", "strict-prototypes"),
+            ("static inline unsigned one(int x) { return x > 1u; }", "sign-compare"),
+            ("static inline int one(void) { return ({ 1; }); }", "GNU"),
+        ],
+    )
+    def test_refuses(self, tmp_path: Path, line: str, warning: str) -> None:
+        write(tmp_path / "Sources/COpenSSL/shim.h", self.SHIM % line)
+        assert_refuses(gate("shims", tmp_path), "clang warns about Sources/COpenSSL/shim.h", warning)
+
+
+class TestRelease:
+    """The examination of a binary, on programs that are quick to make."""
+
+    @pytest.fixture
+    def compile(self, tmp_path: Path):
+        def compile(source: str, *arguments: str) -> Path:
+            program = tmp_path / "program"
+            write(tmp_path / "program.c", source)
+            subprocess.run(["clang", "-o", program, tmp_path / "program.c", *arguments], check=True)
+            return program
+
+        return compile
+
+    def test_passes(self, tmp_path: Path, compile) -> None:
+        assert_passes(gate("release", tmp_path, compile("int main(void) { return 0; }")))
+
+    def test_refuses_icu(self, tmp_path: Path, compile) -> None:
+        source = "const char icudt74_dat[] = {1, 2}; int main(int n, char **v) { return icudt74_dat[n]; }"
+        assert_refuses(gate("release", tmp_path, compile(source)), "ICU")
+
+    def test_refuses_stripped_icu(self, tmp_path: Path, compile) -> None:
+        source = 'const char *toc = "icudt74l/root.res"; int main(int n, char **v) { return toc[n]; }'
+        assert_refuses(gate("release", tmp_path, compile(source, "-s")), "ICU")
+
+    def test_refuses_size(self, tmp_path: Path, compile) -> None:
+        source = "const char big[30000001] = {1}; int main(int n, char **v) { return big[n]; }"
+        assert_refuses(gate("release", tmp_path, compile(source)), "30000", "more than 30000000")
+
+    def test_refuses_libcurl(self, tmp_path: Path, compile) -> None:
+        assert_refuses(
+            gate("release", tmp_path, compile("int main(void) { return 0; }", "-Wl,--no-as-needed", "-lcurl")),
+            "libcurl.so.4",
+        )
+
+    def test_refuses_a_dynamic_runtime(self, tmp_path: Path) -> None:
+        write(tmp_path / "program.swift", "@main enum Program { static func main() { var x = [1]; x += [2] } }\n")
+        subprocess.run(
+            ["swiftc", "-parse-as-library", "-o", tmp_path / "program", tmp_path / "program.swift"], check=True
+        )
+        assert_refuses(gate("release", tmp_path, tmp_path / "program"), "libswiftCore.so")
+
+    def test_refuses_what_is_not_there(self, tmp_path: Path) -> None:
+        assert_refuses(gate("release", tmp_path, tmp_path / "absent"), "there is no program")
+
+
+class TestInterop:
+    @pytest.fixture
+    def tree(self, tmp_path: Path) -> Path:
+        write(tmp_path / ".build/debug/pki", "#!/bin/sh\n").chmod(0o755)
+        write(tmp_path / ".venv/bin/python", f'#!/bin/sh\nexec "{sys.executable}" "$@"\n').chmod(0o755)
+        write(tmp_path / "Tests/Interop/test_one.py", "def test_one(): pass\n")
+        return tmp_path
+
+    def test_passes(self, tree: Path) -> None:
+        assert_passes(gate("interop", tree))
+
+    def test_refuses_a_failure(self, tree: Path) -> None:
+        write(tree / "Tests/Interop/test_two.py", "def test_two(): assert False\n")
+        assert_refuses(gate("interop", tree), "status 1")
+
+    def test_refuses_no_test(self, tree: Path) -> None:
+        (tree / "Tests/Interop/test_one.py").unlink()
+        assert_refuses(gate("interop", tree), "status 5")
+
+    @pytest.mark.parametrize("missing", [".build/debug/pki", ".venv/bin/python"])
+    def test_refuses_without(self, tree: Path, missing: str) -> None:
+        (tree / missing).unlink()
+        assert_refuses(gate("interop", tree), "there is no")
+
+
+PACKAGE = """\
+// swift-tools-version: 6.2
+import PackageDescription
+
+let package = Package(
+    name: "Tiny",
+    targets: [
+        .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto"),
+        .target(name: "Tiny", dependencies: ["COpenSSL"]),
+        .testTarget(name: "TinyTests", dependencies: ["Tiny"]),
+    ],
+    swiftLanguageModes: [.v6]
+)
+if Context.environment["PKI_DOCS"] != nil {
+    package.dependencies.append(.package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0"))
+}
+"""
+
+TEST = """\
+import Testing
+
+@testable import Tiny
+
+@Test func `echoes`() { #expect(echo("a") == "a") }
+"""
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A package that builds in seconds. All tests share its folder, so that each change builds little."""
+    root = tmp_path_factory.mktemp("tiny")
+    write(root / "Package.swift", PACKAGE)
+    shutil.copytree(REPOSITORY / "Sources/COpenSSL", root / "Sources/COpenSSL")
+    return root
+
+
+class TestPackage:
+    """The gates that build."""
+
+    @pytest.fixture
+    def tree(self, package: Path) -> Path:
+        """The package as it is when sound."""
+        for folder in ("Sources/Tiny", "Tests/TinyTests"):
+            shutil.rmtree(package / folder, ignore_errors=True)
+        write(package / "Sources/Tiny/Echo.swift", SOUND)
+        write(package / "Tests/TinyTests/EchoTests.swift", TEST)
+        return package
+
+    def test_build_passes(self, tree: Path) -> None:
+        assert_passes(gate("build", tree))
+
+    def test_build_refuses_a_warning(self, tree: Path) -> None:
+        write(tree / "Sources/Tiny/Fault.swift", "func fault() {\n    var unused = 1\n}\n")
+        assert_refuses(gate("build", tree), "swift build warns", "Fault.swift:2", "never used")
+
+    def test_build_refuses_a_warning_in_tests(self, tree: Path) -> None:
+        write(tree / "Tests/TinyTests/Fault.swift", "func fault() {\n    let unused = 1\n}\n")
+        assert_refuses(gate("build", tree), "swift build warns", "Fault.swift:2")
+
+    def test_build_refuses_an_error(self, tree: Path) -> None:
+        write(tree / "Sources/Tiny/Fault.swift", 'let fault: Int = "one"\n')
+        assert_refuses(gate("build", tree), "swift build failed", "Fault.swift:1")
+
+    def test_tests_pass(self, tree: Path) -> None:
+        done = gate("tests", tree)
+        assert_passes(done)
+        assert "Test run with 1 test" in done.stdout
+
+    def test_tests_refuse_a_failure(self, tree: Path) -> None:
+        write(tree / "Tests/TinyTests/Fault.swift", "import Testing\n@Test func fault() { #expect(1 == 2) }\n")
+        assert_refuses(gate("tests", tree), "swift test failed", "fault()")
+
+    def test_tests_refuse_an_empty_run(self, tree: Path) -> None:
+        write(tree / "Tests/TinyTests/EchoTests.swift", "")
+        assert_refuses(gate("tests", tree), "without running a test")
+
+    def test_sanitizer_passes(self, tree: Path) -> None:
+        assert_passes(gate("sanitizer", tree))
+
+    def test_sanitizer_refuses_a_libcrypto_leak(self, tree: Path) -> None:
+        write(tree / "Sources/Tiny/Leak.swift", "import COpenSSL\n\nfunc leak() -> Bool { EVP_PKEY_new() != nil }\n")
+        write(
+            tree / "Tests/TinyTests/LeakTests.swift",
+            "import Testing\n@testable import Tiny\n@Test func leaks() { #expect(leak()) }\n",
+        )
+        assert_refuses(gate("sanitizer", tree), "LeakSanitizer: detected memory leaks", "leaked in")
+
+    def test_sanitizer_refuses_a_use_after_free(self, tree: Path) -> None:
+        fault = """\
+        import Testing
+        @Test func usesAfterFree() {
+            let bytes = UnsafeMutablePointer<UInt8>.allocate(capacity: 8)
+            bytes.initialize(repeating: 1, count: 8)
+            bytes.deallocate()
+            #expect(bytes[Int.random(in: 3...3)] != 7)
+        }
+        """
+        write(tree / "Tests/TinyTests/Fault.swift", fault)
+        assert_refuses(gate("sanitizer", tree), "AddressSanitizer")
+
+    def test_documentation_passes(self, tree: Path) -> None:
+        assert_passes(gate("documentation", tree, "Tiny"))
+
+    def test_documentation_refuses_a_broken_link(self, tree: Path) -> None:
+        write(tree / "Sources/Tiny/Fault.swift", "/// See ``nowhere(_:)``.\npublic func fault() {}\n")
+        assert_refuses(gate("documentation", tree, "Tiny"), "documentation of Tiny", "nowhere(_:)")
