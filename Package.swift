@@ -17,7 +17,7 @@ let settings: [SwiftSetting] = [
 
 let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
-let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
+let nioEmbedded: Target.Dependency = .product(name: "NIOEmbedded", package: "swift-nio")
 let nioSSL: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 
@@ -59,7 +59,7 @@ let package = Package(
         .target(name: "RolesAnywhere", dependencies: ["Certificates", "CCurl"], swiftSettings: settings),
         .target(
             name: "HTTPService",
-            dependencies: [nioCore, nioPosix, nioHTTP1, nioSSL, logging],
+            dependencies: [nioCore, nioPosix, nioSSL, logging],
             swiftSettings: settings
         ),
         .target(name: "Lab", dependencies: ["Certificates", "HTTPService"], swiftSettings: settings),
@@ -103,7 +103,7 @@ let package = Package(
         ),
         .testTarget(
             name: "HTTPServiceTests",
-            dependencies: ["HTTPService", nioCore, nioPosix],
+            dependencies: ["HTTPService", nioCore, nioPosix, nioSSL, nioEmbedded],
             swiftSettings: settings
         ),
         .testTarget(name: "LabTests", dependencies: ["Lab", "HTTPService", "Certificates"], swiftSettings: settings),

@@ -5,7 +5,7 @@ import Glibc
 
 /// The command line's root.
 @main
-struct PKI: ParsableCommand {
+struct PKI: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "pki",
         abstract: "From nothing to AWS credentials: a CA, a client certificate, and IAM Roles Anywhere.",
@@ -24,16 +24,22 @@ struct PKI: ParsableCommand {
             69 service unavailable, 77 denied by the service.
             """,
         version: Version.text,
-        subcommands: [InitCACommand.self, IssueClientCommand.self, PrintBundleCommand.self, CredsCommand.self]
+        subcommands: [
+            InitCACommand.self, IssueClientCommand.self, PrintBundleCommand.self, CredsCommand.self, LabCommand.self,
+        ]
     )
 
-    static func main() {
+    static func main() async {
         // A file-size limit is an error to report, not a signal to die from.
         signal(SIGXFSZ, SIG_IGN)
         signal(SIGPIPE, SIG_IGN)
         do {
             var command = try parseAsRoot()
-            try command.run()
+            if var server = command as? any AsyncParsableCommand {
+                try await server.run()
+            } else {
+                try command.run()
+            }
         } catch {
             Console.standard.exit(with: error)
         }

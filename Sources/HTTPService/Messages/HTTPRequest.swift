@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A request whose head and body have arrived in full.
+public struct HTTPRequest: Sendable {
+    /// What is to be done.
+    public let method: HTTPMethod
+
+    /// The request target, byte for byte as it was received: printable ASCII, nothing decoded (RFC 9112 §3.2).
+    public let target: String
+
+    /// The headers, byte for byte as they were received.
+    public let headers: HTTPHeaders
+
+    /// The body without its transfer coding; empty when there was none.
+    public let body: [UInt8]
+
+    /// Where the request came from, as `address:port`.
+    public let remoteAddress: String
+
+    /// When the head was complete.
+    public let arrival: ContinuousClock.Instant
+
+    /// Makes a request, as tests of handlers need it.
+    ///
+    /// - Parameters:
+    ///   - method: What is to be done.
+    ///   - target: The path and, behind a `?`, the query, still encoded.
+    ///   - headers: The headers.
+    ///   - body: The body.
+    ///   - remoteAddress: Where the request comes from.
+    ///   - arrival: When the head was complete.
+    public init(
+        method: HTTPMethod,
+        target: String,
+        headers: HTTPHeaders = HTTPHeaders(),
+        body: [UInt8] = [],
+        remoteAddress: String = "",
+        arrival: ContinuousClock.Instant
+    ) {
+        self.method = method
+        self.target = target
+        self.headers = headers
+        self.body = body
+        self.remoteAddress = remoteAddress
+        self.arrival = arrival
+    }
+
+    /// The path as received, still encoded, without the query. `/` for an absolute target that has none.
+    public var path: Substring {
+        let start = target.utf8.first == 0x2f ? target.startIndex : authorityEnd
+        let end = target.utf8[start...].firstIndex(of: 0x3f) ?? target.endIndex
+        return start == end && authority != nil ? "/" : target[start..<end]
+    }
+
+    /// The query as received, still encoded, without its `?`; nothing when the target has no `?`.
+    public var query: Substring? {
+        guard let mark = target.utf8.firstIndex(of: 0x3f) else { return nil }
+        return target[target.utf8.index(after: mark)...]
+    }
+
+    /// The host that the request is for: of an absolute target, else of the `Host` header (RFC 9112 §3.2.2).
+    public var host: String? { authority.map(String.init) ?? headers["Host"] }
+
+    private var authority: Substring? {
+        guard target.utf8.first != 0x2f, let start = authorityStart else { return nil }
+        return target[start..<authorityEnd]
+    }
+
+    private var authorityStart: String.Index? {
+        for scheme in ["http://", "https://"]
+        where HTTPHeaders.equalIgnoringCase(target.utf8.prefix(scheme.utf8.count), scheme.utf8) {
+            return target.utf8.index(target.startIndex, offsetBy: scheme.utf8.count)
+        }
+        return nil
+    }
+
+    private var authorityEnd: String.Index {
+        guard let start = authorityStart else { return target.startIndex }
+        return target.utf8[start...].firstIndex { $0 == 0x2f || $0 == 0x3f } ?? target.endIndex
+    }
+}

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import struct FoundationEssentials.Date
+public import Logging
+internal import NIOCore
+internal import NIOPosix
+internal import NIOSSL
+internal import Synchronization
+
+/// A small HTTP/1.1 server: TCP or TLS, keep-alive and pipelining, limits on everything a client can make long.
+///
+/// It serves loopback clients and is meant to be hard to upset rather than rich. HTTP/2, compression, ranges and
+/// upgrades are not part of it.
+public final class HTTPServer: Sendable {
+    /// What a server is made of besides its handler.
+    public struct Configuration: Sendable {
+        /// What a client is granted.
+        public var limits = HTTPLimits()
+
+        /// How many threads serve connections. More than the cores gain nothing.
+        public var eventLoops = min(System.coreCount, 4)
+
+        /// How many threads do the work of ``HTTPAnswer/work(_:)``.
+        public var workers = min(System.coreCount, 4)
+
+        /// Is told of connections that fail and of requests that are refused before they reach the handler, at debug
+        /// level.
+        public var logger = Logger(label: "http", factory: { _ in SwiftLogNoOpLogHandler() })
+
+        /// The current time, for the `Date` header.
+        public var now: @Sendable () -> Date
+
+        /// Makes the default configuration.
+        ///
+        /// - Parameter now: The current time.
+        public init(now: @escaping @Sendable () -> Date) { self.now = now }
+    }
+
+    /// Where the server listens, with the ports that the system chose.
+    public let listeners: [HTTPListener]
+
+    private let shared: ServerContext
+    private let group: MultiThreadedEventLoopGroup
+    private let serverChannels: [any Channel]
+    private let hasShutDown = Atomic(false)
+
+    private init(
+        listeners: [HTTPListener],
+        shared: ServerContext,
+        group: MultiThreadedEventLoopGroup,
+        serverChannels: [any Channel]
+    ) {
+        self.listeners = listeners
+        self.shared = shared
+        self.group = group
+        self.serverChannels = serverChannels
+    }
+
+    /// Starts a server.
+    ///
+    /// - Parameters:
+    ///   - listeners: Where to listen.
+    ///   - configuration: Limits, threads, clock.
+    ///   - handler: Answers the requests.
+    /// - Returns: The server, which takes requests until ``shutDown(within:)``.
+    /// - Throws: ``HTTPServiceError`` when one of the addresses cannot be listened on; then none is.
+    public static func start(
+        _ listeners: [HTTPListener],
+        configuration: Configuration,
+        handler: some HTTPHandler
+    ) async throws(HTTPServiceError) -> HTTPServer {
+        let workers = NIOThreadPool(numberOfThreads: max(1, configuration.workers))
+        let shared = ServerContext(
+            limits: configuration.limits,
+            handler: handler,
+            now: configuration.now,
+            workers: workers,
+            logger: configuration.logger
+        )
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: max(1, configuration.eventLoops))
+        var channels: [any Channel] = []
+        var bound: [HTTPListener] = []
+        do {
+            for listener in listeners {
+                let channel = try await bind(listener, shared, group)
+                channels.append(channel)
+                var actual = listener
+                actual.port = channel.localAddress?.port ?? listener.port
+                bound.append(actual)
+            }
+        } catch {
+            for channel in channels { try? await channel.close() }
+            try? await group.shutdownGracefully()
+            throw error
+        }
+        workers.start()
+        return HTTPServer(listeners: bound, shared: shared, group: group, serverChannels: channels)
+    }
+
+    private static func bind(
+        _ listener: HTTPListener,
+        _ shared: ServerContext,
+        _ group: MultiThreadedEventLoopGroup
+    ) async throws(HTTPServiceError) -> any Channel {
+        let address = try listener.socketAddress()
+        let tls = listener.identity?.context
+        do {
+            return try await ServerBootstrap(group: group)
+                .serverChannelOption(.backlog, value: 1_024)
+                .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+                .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+                .childChannelOption(.allowRemoteHalfClosure, value: true)
+                .childChannelInitializer { channel in
+                    channel.eventLoop.makeCompletedFuture { try admit(channel, shared, tls) }
+                }
+                .bind(to: address)
+                .get()
+        } catch {
+            throw HTTPServiceError(
+                .addressUnavailable,
+                "cannot listen on \(listener.address) port \(listener.port): \(error)",
+                remedy: "choose another port; port 0 lets the system choose"
+            )
+        }
+    }
+
+    private static func admit(_ channel: any Channel, _ shared: ServerContext, _ tls: NIOSSLContext?) throws {
+        guard shared.connections.admit(channel) else {
+            if tls == nil {
+                try channel.pipeline.syncOperations.addHandler(FullHouseHandler())
+            } else {
+                channel.close(promise: nil)
+            }
+            return
+        }
+        if let tls { try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: tls)) }
+        let remote = channel.remoteAddress.flatMap { address in
+            address.ipAddress.map { "\($0.contains(":") ? "[\($0)]" : $0):\(address.port ?? 0)" }
+        }
+        try channel.pipeline.syncOperations.addHandler(ConnectionHandler(shared, remoteAddress: remote ?? "unknown"))
+    }
+
+    /// How many connections are open.
+    public var connectionCount: Int { shared.connections.count }
+
+    /// Stops listening at once, closes idle connections and streams, lets requests in work be answered, then ends.
+    ///
+    /// - Parameter grace: How long requests in work may take; what is open then is closed.
+    public func shutDown(within grace: Duration) async {
+        guard !hasShutDown.exchange(true, ordering: .sequentiallyConsistent) else { return }
+        for channel in serverChannels { try? await channel.close() }
+        let open = shared.connections.close()
+        for channel in open { channel.pipeline.fireUserInboundEventTriggered(ConnectionEvent.shutDown) }
+        let loop = group.next()
+        let allClosed = EventLoopFuture.andAllComplete(open.map(\.closeFuture), on: loop)
+        let deadline = loop.scheduleTask(in: TimeAmount(grace)) {
+            for channel in open { channel.close(promise: nil) }
+        }
+        try? await allClosed.get()
+        deadline.cancel()
+        try? await shared.workers.shutdownGracefully()
+        try? await group.shutdownGracefully()
+    }
+}

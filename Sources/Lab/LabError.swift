@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import Certificates
+
+/// Why the lab cannot be set up.
+///
+/// Nothing that a client sends ends up here: a bad request is answered, not thrown.
+public struct LabError: ExplainedError, Equatable {
+    /// The kind of failure. Compare with the static members; new ones may be added.
+    public struct Code: Hashable, Sendable {
+        private enum Kind { case invalidResource, invalidIdentity }
+        private let kind: Kind
+
+        /// A resource breaks a rule that IAM Roles Anywhere puts on it.
+        public static let invalidResource = Code(kind: .invalidResource)
+        /// The server's own certificate could not be made.
+        public static let invalidIdentity = Code(kind: .invalidIdentity)
+    }
+
+    /// The kind of failure.
+    public let code: Code
+
+    /// What is wrong.
+    public let message: String
+
+    /// The way out, when there is one to name.
+    public let remedy: String?
+
+    /// Makes an error.
+    ///
+    /// - Parameters:
+    ///   - code: The kind of failure.
+    ///   - message: What is wrong, in lower case and without a full stop.
+    ///   - remedy: The way out.
+    public init(_ code: Code, _ message: String, remedy: String? = nil) {
+        self.code = code
+        self.message = message
+        self.remedy = remedy
+    }
+}

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Which roles can be taken, and what a session with them is limited to.
+public struct Profile: Hashable, Sendable {
+    /// The UUID in the ARN.
+    public let identifier: String
+
+    /// The name, `[ a-zA-Z0-9-_]{1,255}`.
+    public var name: String
+
+    /// The ARN.
+    public let arn: AmazonResourceName
+
+    /// The roles that can be taken, at most 250.
+    public var roleARNs: [String]
+
+    /// The longest session in seconds, 900 to 43200.
+    public var durationSeconds = 3_600
+
+    /// Whether a request may name its session.
+    public var acceptsRoleSessionName = false
+
+    /// Whether sessions can be created through it.
+    public var isEnabled = true
+
+    /// Makes a profile.
+    ///
+    /// - Parameters:
+    ///   - identifier: The UUID.
+    ///   - name: The name.
+    ///   - roleARNs: The roles that can be taken.
+    ///   - environment: The region and the account.
+    public init(identifier: String, name: String, roleARNs: [String], in environment: LabEnvironment) {
+        self.identifier = identifier
+        self.name = name
+        self.roleARNs = roleARNs
+        arn = AmazonResourceName(
+            rolesAnywhere: "profile/\(identifier)",
+            region: environment.region,
+            account: environment.account
+        )
+    }
+}

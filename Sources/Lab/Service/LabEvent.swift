@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import HTTPService
+
+/// A request that the lab answered.
+public struct LabEvent: Sendable {
+    /// The method.
+    public let method: HTTPMethod
+
+    /// The path as received, at most 200 characters of it.
+    public let path: String
+
+    /// The status of the answer.
+    public let status: HTTPStatus
+
+    /// How the answer came about, for operations that are traced.
+    public let trace: SessionTrace?
+
+    init(_ request: HTTPRequest, _ response: HTTPResponse, _ trace: SessionTrace?) {
+        method = request.method
+        path = String(request.path.prefix(200))
+        status = response.status
+        self.trace = trace
+    }
+
+    /// One line for a person: who got which session, or the check that failed and what would mend it. Control characters
+    /// that a certificate or a request may hold are replaced.
+    public var summary: String {
+        String(
+            String.UnicodeScalarView(words.unicodeScalars.map { $0.properties.generalCategory == .control ? "?" : $0 })
+        )
+    }
+
+    private var words: String {
+        guard let trace else { return "\(status.code) \(method) \(path): not served by the lab" }
+        let subject = trace.subject ?? "unknown certificate"
+        if let failure = trace.failure {
+            let remedy = failure.remedy.map { " (\($0))" } ?? ""
+            return
+                "\(status.code) \(method) \(path) from \(subject): \(failure.check.rawValue): \(failure.detail)\(remedy)"
+        }
+        return "\(status.code) \(method) \(path) from \(subject): \(trace.assumedRole ?? "no session")"
+    }
+}

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import Certificates
+import FoundationEssentials
+public import HTTPService
+
+/// The certificate that the lab shows under TLS, and the CA that vouches for it. Both live as long as the lab.
+public struct LabServerIdentity: Sendable {
+    /// The CA's certificate in PEM, which clients are told to trust.
+    public let certificateAuthority: String
+
+    /// The server's certificate and key.
+    public let identity: TLSIdentity
+
+    /// Issues a server certificate for this machine by a CA that is made for it and then forgotten.
+    ///
+    /// - Parameters:
+    ///   - authorityTemplate: The CA's subject and extensions: `templates/lab-ca.conf`.
+    ///   - serverTemplate: The server's subject, names and extensions: `templates/lab-server.conf`.
+    ///   - names: Names to certify in the place of the template's; none keeps those.
+    ///   - environment: Time and chance.
+    /// - Throws: ``LabError`` when a template cannot be used.
+    public init(
+        authorityTemplate: CertificateTemplate,
+        serverTemplate: CertificateTemplate,
+        names: [GeneralName] = [],
+        in environment: LabEnvironment
+    ) throws(LabError) {
+        do {
+            let now = environment.now()
+            let start = Date(timeIntervalSince1970: now.timeIntervalSince1970.rounded(.down) - 300)
+            let end = start.addingTimeInterval(30 * 86_400)
+            let authorityKey = try PrivateKey(generating: .ecP256)
+            let authority = try CertificateParameters(
+                serialNumber: Self.serialNumber(environment),
+                subject: authorityTemplate.subject,
+                publicKey: authorityKey.publicKey,
+                notBefore: start,
+                notAfter: end,
+                template: authorityTemplate
+            ).selfSigned(by: authorityKey)
+            let key = try PrivateKey(generating: .ecP256)
+            let server = try CertificateParameters(
+                serialNumber: Self.serialNumber(environment),
+                subject: serverTemplate.subject,
+                publicKey: key.publicKey,
+                notBefore: start,
+                notAfter: end,
+                template: serverTemplate,
+                subjectAlternativeNames: names
+            ).signed(by: authorityKey, issuer: authority)
+            let privateKey = try key.pemEncoded()
+            certificateAuthority = authority.pemEncoded
+            identity = try TLSIdentity(
+                certificateChain: Array(server.pemEncoded.utf8),
+                privateKey: unsafe privateKey.withUnsafeBytes { unsafe Array($0) }
+            )
+        } catch {
+            throw LabError(.invalidIdentity, "the lab's server certificate cannot be made: \(error)")
+        }
+    }
+
+    private static func serialNumber(_ environment: LabEnvironment) -> SerialNumber {
+        var bytes = environment.randomBytes(20)
+        // Positive, and never zero: 159 bits of chance (RFC 5280 §4.1.2.2).
+        if let first = bytes.first { bytes[0] = first & 0x7f | 0x01 }
+        return SerialNumber(bytes)
+    }
+}

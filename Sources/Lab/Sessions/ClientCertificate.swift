@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Certificates
+import FoundationEssentials
+
+/// The certificate that a client shows, and the intermediates that it sends with it.
+enum ClientCertificate {
+    /// The most intermediates that the service takes.
+    static let chainLimit = 5
+
+    /// Reads `X-Amz-X509`.
+    ///
+    /// - Parameter header: The value as received: the base64 of one certificate's DER in one line.
+    /// - Returns: The certificate.
+    /// - Throws: ``ServiceRefusal``.
+    static func leaf(_ header: String) throws(ServiceRefusal) -> Certificate {
+        guard let certificate = certificate(header) else {
+            throw .validation(
+                "X-Amz-X509 is not the base64 of one certificate in DER",
+                remedy: "send the leaf alone, without line ends or PEM boundaries"
+            )
+        }
+        return certificate
+    }
+
+    /// Reads `X-Amz-X509-Chain`.
+    ///
+    /// - Parameter header: The value as received: base64 of DER, comma-joined; nothing when there is no such header.
+    /// - Returns: The certificates in their order.
+    /// - Throws: ``ServiceRefusal``.
+    static func chain(_ header: String?) throws(ServiceRefusal) -> [Certificate] {
+        guard let header else { return [] }
+        let parts = header.split(separator: ",", omittingEmptySubsequences: false)
+        guard parts.count <= chainLimit else {
+            throw .validation("X-Amz-X509-Chain holds \(parts.count) certificates, not at most \(chainLimit)")
+        }
+        var chain: [Certificate] = []
+        for (index, part) in parts.enumerated() {
+            guard let certificate = certificate(part.trimmingBlanks) else {
+                throw .validation("certificate \(index + 1) of X-Amz-X509-Chain is not the base64 of one in DER")
+            }
+            chain.append(certificate)
+        }
+        return chain
+    }
+
+    private static func certificate(_ base64: some StringProtocol) -> Certificate? {
+        // What decodes must encode to the same text: no stray bits, no blanks, no missing padding.
+        guard let data = Data(base64Encoded: String(base64)), data.base64EncodedString() == base64 else { return nil }
+        return try? Certificate(derEncoded: Array(data))
+    }
+
+    /// Checks the rules that IAM Roles Anywhere puts on a client's certificate.
+    ///
+    /// - Parameters:
+    ///   - leaf: The certificate.
+    ///   - date: The current time.
+    /// - Returns: What was found, for the trace.
+    /// - Throws: ``ServiceRefusal`` naming the rule.
+    static func check(_ leaf: Certificate, at date: Date) throws(ServiceRefusal) -> String {
+        let remedy = "issue another with: pki issue-client"
+        guard leaf.version == 3 else {
+            throw .untrusted("the certificate is of version \(leaf.version), not 3", remedy: remedy)
+        }
+        guard !leaf.isCA else {
+            throw .untrusted(
+                "the certificate is a CA's (basicConstraints CA:TRUE)",
+                remedy: "sign with a client certificate"
+            )
+        }
+        guard leaf.keyUsage?.contains(.digitalSignature) == true else {
+            throw .untrusted(
+                "the certificate's keyUsage \(leaf.keyUsage == nil ? "is absent" : "lacks digitalSignature")",
+                remedy: remedy
+            )
+        }
+        guard !leaf.signatureAlgorithm.isWeak else {
+            throw .untrusted(
+                "the certificate is signed with \(leaf.signatureAlgorithm.name)",
+                remedy: "have it signed with SHA-256 or stronger"
+            )
+        }
+        guard !leaf.subject.isEmpty else {
+            throw .untrusted(
+                "the certificate's subject is empty",
+                remedy: "issue another with a subject, for example CN=web-1"
+            )
+        }
+        guard date >= leaf.notBefore else {
+            throw .untrusted(
+                "the certificate is not valid before \(timestamp(leaf.notBefore))",
+                remedy: "check the clock"
+            )
+        }
+        guard date <= leaf.notAfter else {
+            throw .untrusted("the certificate expired at \(timestamp(leaf.notAfter))", remedy: remedy)
+        }
+        return "\(leaf.publicKey.algorithm), digitalSignature, valid until \(timestamp(leaf.notAfter))"
+    }
+
+    /// What the session's `SourceIdentity` becomes: `CN=` and the common name up to 61 characters, the bare name for 62
+    /// to 64, `ID=` and the serial number where there is no common name.
+    static func sourceIdentity(of leaf: Certificate) -> String {
+        guard let name = leaf.subject.commonName else { return "ID=\(leaf.serialNumber.hexadecimal)" }
+        return name.count <= 61 ? "CN=\(name)" : name
+    }
+}
+
+extension Substring {
+    fileprivate var trimmingBlanks: Substring {
+        var text = self.drop { $0 == " " }
+        while text.last == " " { text = text.dropLast() }
+        return text
+    }
+}

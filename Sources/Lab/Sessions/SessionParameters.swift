@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import FoundationEssentials
+import HTTPService
+
+/// What a CreateSession request asks for, from its query and its body.
+struct SessionParameters {
+    /// The members of the JSON body.
+    private struct Body: Decodable {
+        var profileArn: String?
+        var roleArn: String?
+        var trustAnchorArn: String?
+        var durationSeconds: Int?
+        var roleSessionName: String?
+        var instanceProperties: [String: String]?
+    }
+
+    var trustAnchor: AmazonResourceName
+    var profile: AmazonResourceName
+    var role: AmazonResourceName
+    var durationSeconds: Int?
+    var roleSessionName: String?
+    var instanceProperties: [String: String]
+
+    /// Reads the parameters. The ARNs may stand in the query, as the reference client has it, or in the body.
+    ///
+    /// - Parameters:
+    ///   - query: The parameters of the query, decoded.
+    ///   - bytes: The body; an empty one counts as `{}`.
+    /// - Throws: ``ServiceRefusal`` naming the parameter that is missing or malformed.
+    init(query: [QueryParameter], body bytes: [UInt8]) throws(ServiceRefusal) {
+        let body: Body
+        do {
+            body = try JSONDecoder().decode(Body.self, from: Data(bytes.isEmpty ? Array("{}".utf8) : bytes))
+        } catch let DecodingError.typeMismatch(_, context), let DecodingError.valueNotFound(_, context) {
+            let name = context.codingPath.map(\.stringValue).joined(separator: ".")
+            throw .validation("the body is not as it should be\(name.isEmpty ? "" : " at \(name)")")
+        } catch {
+            throw .validation(
+                "the body is not a JSON object",
+                remedy: "send {\"durationSeconds\":3600}"
+            )
+        }
+        trustAnchor = try Self.arn("trustAnchorArn", query, body.trustAnchorArn, kind: "trust-anchor")
+        profile = try Self.arn("profileArn", query, body.profileArn, kind: "profile")
+        role = try Self.arn("roleArn", query, body.roleArn, kind: "role")
+        durationSeconds = body.durationSeconds
+        roleSessionName = body.roleSessionName
+        instanceProperties = body.instanceProperties ?? [:]
+    }
+
+    private static func arn(
+        _ name: String,
+        _ query: [QueryParameter],
+        _ inBody: String?,
+        kind: String
+    ) throws(ServiceRefusal) -> AmazonResourceName {
+        let inQuery = query.filter { $0.name == name }.map(\.value)
+        guard let text = inQuery.first ?? inBody else {
+            throw .validation("\(name) is missing", remedy: "send it in the query or in the body")
+        }
+        guard inQuery.count <= 1, inBody == nil || inBody == text else {
+            throw .validation("\(name) has two values")
+        }
+        guard let arn = AmazonResourceName(text) else {
+            throw .validation("\(name) is not an ARN: \(text.prefix(200))")
+        }
+        let isRight =
+            if kind == "role" {
+                arn.service == "iam" && arn.region.isEmpty && arn.resource.hasPrefix("role/")
+                    && !arn.resource.hasSuffix("/")
+            } else {
+                arn.rolesAnywhereResource?.kind == kind[...]
+            }
+        guard isRight else { throw .validation("\(name) is not the ARN of a \(kind): \(text.prefix(200))") }
+        return arn
+    }
+
+    /// Checks that a duration is one the service grants.
+    func checkDuration() throws(ServiceRefusal) -> String {
+        guard let durationSeconds else { return "the default" }
+        guard (900...43_200).contains(durationSeconds) else {
+            throw .validation("durationSeconds is \(durationSeconds), not 900 to 43200")
+        }
+        return "\(durationSeconds) s asked for"
+    }
+
+    /// Checks the session's name and the instance's properties.
+    func checkNames() throws(ServiceRefusal) -> String {
+        guard instanceProperties.count <= 50 else {
+            throw .validation("instanceProperties has \(instanceProperties.count) pairs, not at most 50")
+        }
+        guard instanceProperties.allSatisfy({ (1...200).contains($0.key.count) && $0.value.count <= 200 }) else {
+            throw .validation("a key or value of instanceProperties is longer than 200 characters, or a key is empty")
+        }
+        guard let roleSessionName else { return "no name asked for" }
+        let isWord: (UInt8) -> Bool = { byte in
+            switch byte {
+            case 0x61...0x7a, 0x41...0x5a, 0x30...0x39, 0x5f: true
+            default: "+=,.@-".utf8.contains(byte)
+            }
+        }
+        guard (2...64).contains(roleSessionName.utf8.count), roleSessionName.utf8.allSatisfy(isWord) else {
+            throw .validation("roleSessionName is not 2 to 64 characters of letters, digits and _+=,.@-")
+        }
+        return "\"\(roleSessionName)\" asked for"
+    }
+}

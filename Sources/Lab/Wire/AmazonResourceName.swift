@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// An Amazon Resource Name: `arn:PARTITION:SERVICE:REGION:ACCOUNT:RESOURCE`.
+public struct AmazonResourceName: Hashable, Sendable, CustomStringConvertible {
+    /// The whole name.
+    public let description: String
+
+    /// `aws`, `aws-cn`, …
+    public let partition: String
+
+    /// `rolesanywhere`, `iam`, …
+    public let service: String
+
+    /// Empty for services without regions.
+    public let region: String
+
+    /// Twelve digits.
+    public let account: String
+
+    /// What follows the fifth colon: `trust-anchor/…`, `role/…`.
+    public let resource: String
+
+    /// Reads a name. There is none when the text is not one.
+    ///
+    /// - Parameter text: The name.
+    public init?(_ text: String) {
+        let parts = text.split(separator: ":", maxSplits: 5, omittingEmptySubsequences: false).map(String.init)
+        guard parts.count == 6, text.utf8.count <= 1_011, parts[0] == "arn", parts[1].hasPrefix("aws"),
+            [parts[1], parts[2], parts[3]].allSatisfy({ part in
+                part.utf8.allSatisfy { (0x61...0x7a).contains($0) || (0x30...0x39).contains($0) || $0 == 0x2d }
+            }),
+            !parts[2].isEmpty, parts[4].utf8.count == 12, parts[4].utf8.allSatisfy({ (0x30...0x39).contains($0) }),
+            !parts[5].isEmpty, parts[5].utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7f })
+        else { return nil }
+        description = text
+        (partition, service, region, account, resource) = (parts[1], parts[2], parts[3], parts[4], parts[5])
+    }
+
+    /// A resource of IAM Roles Anywhere.
+    init(rolesAnywhere resource: String, region: String, account: String) {
+        (partition, service) = (Self.partition(of: region), "rolesanywhere")
+        (self.region, self.account, self.resource) = (region, account, resource)
+        description = "arn:\(partition):\(service):\(region):\(account):\(resource)"
+    }
+
+    /// A resource of IAM, or with `sts` of STS: services without regions in their names.
+    init(global service: String, _ resource: String, region: String, account: String) {
+        partition = Self.partition(of: region)
+        (self.service, self.region, self.account, self.resource) = (service, "", account, resource)
+        description = "arn:\(partition):\(service)::\(account):\(resource)"
+    }
+
+    private static func partition(of region: String) -> String {
+        for (prefix, partition) in [("cn-", "aws-cn"), ("us-gov-", "aws-us-gov"), ("eusc-", "aws-eusc")]
+        where region.hasPrefix(prefix) { return partition }
+        return "aws"
+    }
+
+    /// The kind of a Roles Anywhere resource, and its identifier or, in the alias form, its name.
+    var rolesAnywhereResource: (kind: Substring, identifier: Substring, isAlias: Bool)? {
+        guard service == "rolesanywhere", !region.isEmpty else { return nil }
+        let parts = resource.split(separator: "/", omittingEmptySubsequences: false)
+        if parts.count == 2, !parts[1].isEmpty { return (parts[0], parts[1], false) }
+        if parts.count == 3, parts[0] == "alias", !parts[2].isEmpty { return (parts[1], parts[2], true) }
+        return nil
+    }
+}

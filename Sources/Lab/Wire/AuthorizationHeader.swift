@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import HTTPService
+
+/// What stands in the `Authorization` header of a signed request:
+/// `ALG Credential=SERIAL/DATE/REGION/SERVICE/aws4_request, SignedHeaders=a;b, Signature=HEX`.
+struct AuthorizationHeader: Equatable {
+    var algorithm: String
+    /// The serial number of the certificate, as the client wrote it.
+    var serial: String
+    var date: String
+    var region: String
+    var service: String
+    var terminator: String
+    var signedHeaders: [String]
+    var signature: [UInt8]
+
+    /// Reads the header of a request.
+    ///
+    /// - Parameter headers: The request's headers.
+    /// - Throws: ``ServiceRefusal`` naming what is missing or malformed.
+    init(_ headers: HTTPHeaders) throws(ServiceRefusal) {
+        let values = headers.values("Authorization")
+        guard let text = values.first, values.count == 1 else {
+            throw Self.refusal(
+                values.isEmpty ? "the request has no Authorization header" : "Authorization stands more than once"
+            )
+        }
+        guard let blank = text.firstIndex(of: " ") else { throw Self.refusal("Authorization has no parts") }
+        algorithm = String(text[..<blank])
+        var parts: [Substring: Substring] = [:]
+        for part in text[text.index(after: blank)...].split(separator: ",", omittingEmptySubsequences: false) {
+            let trimmed = part.drop { $0 == " " }
+            guard let equals = trimmed.firstIndex(of: "=") else {
+                throw Self.refusal("\"\(trimmed.prefix(40))\" in Authorization is not NAME=VALUE")
+            }
+            guard parts.updateValue(trimmed[trimmed.index(after: equals)...], forKey: trimmed[..<equals]) == nil else {
+                throw Self.refusal("\(trimmed[..<equals]) stands twice in Authorization")
+            }
+        }
+        guard parts.count == 3, let credential = parts["Credential"], let names = parts["SignedHeaders"],
+            let digits = parts["Signature"]
+        else { throw Self.refusal("Authorization needs Credential, SignedHeaders and Signature, and nothing else") }
+        let scope = credential.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
+        guard scope.count == 5 else {
+            throw Self.refusal("Credential is not SERIAL/DATE/REGION/SERVICE/aws4_request")
+        }
+        (serial, date, region, service, terminator) = (scope[0], scope[1], scope[2], scope[3], scope[4])
+        signedHeaders = names.split(separator: ";", omittingEmptySubsequences: false).map(String.init)
+        guard let bytes = Self.bytes(digits), !bytes.isEmpty else {
+            throw Self.refusal("Signature is not lower-case hexadecimal")
+        }
+        signature = bytes
+    }
+
+    private static func refusal(_ detail: String) -> ServiceRefusal {
+        .denied(
+            "Missing or malformed Authorization header",
+            detail,
+            remedy: "sign the request as IAM Roles Anywhere wants it"
+        )
+    }
+
+    private static func bytes(_ digits: Substring) -> [UInt8]? {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(digits.utf8.count / 2)
+        var high: UInt8?
+        for digit in digits.utf8 {
+            let value: UInt8
+            switch digit {
+            case 0x30...0x39: value = digit - 0x30
+            case 0x61...0x66: value = digit - 0x61 + 10
+            default: return nil
+            }
+            if let first = high {
+                bytes.append(first << 4 | value)
+                high = nil
+            } else {
+                high = value
+            }
+        }
+        return high == nil ? bytes : nil
+    }
+}
