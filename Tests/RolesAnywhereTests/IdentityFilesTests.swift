@@ -85,20 +85,23 @@ struct IdentityFilesTests {
     }
 
     @Test(arguments: [
-        ("cert.pem", "", "there is no certificate in"),
-        ("cert.pem", "hello", "there is no certificate in"),
-        ("cert.pem", Fixtures.ecKey, "there is no certificate in"),
-        ("cert.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "cert.pem"),
-        ("cert.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n", "cert.pem"),
-        ("cert.pem", Fixtures.rsaCertificate, "is not that of the certificate"),
-        ("key.pem", "", "key.pem"),
-        ("key.pem", "hello", "key.pem"),
-        ("key.pem", Fixtures.ecCertificate, "key.pem"),
-        ("key.pem", Fixtures.rsaKey, "is not that of the certificate"),
+        ("cert.pem", Sample("nothing", ""), "there is no certificate in"),
+        ("cert.pem", Sample("words", "hello"), "there is no certificate in"),
+        ("cert.pem", Sample("a key", Fixtures.ecKey), "there is no certificate in"),
+        (
+            "cert.pem", Sample("nonsense", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
+            "cannot be read"
+        ),
+        ("cert.pem", Sample("half", "-----BEGIN CERTIFICATE-----\nAAAA\n"), "no END"),
+        ("cert.pem", Sample("another's", Fixtures.rsaCertificate), "is not that of the certificate"),
+        ("key.pem", Sample("nothing", ""), "key"),
+        ("key.pem", Sample("words", "hello"), "key"),
+        ("key.pem", Sample("a certificate", Fixtures.ecCertificate), "key"),
+        ("key.pem", Sample("another's", Fixtures.rsaKey), "is not that of the certificate"),
     ])
-    func `a file that is not what it should be is named`(name: String, text: String, words: String) throws {
+    func `a file that is not what it should be is named`(name: String, sample: Sample, words: String) throws {
         let files = try files()
-        _ = try folder.write(name, text)
+        _ = try folder.write(name, sample.text)
         let error = try #require(throws: RolesAnywhereError.self) { try files.read() }
         #expect(error.code == .unusableIdentity)
         #expect(error.message.contains(words))

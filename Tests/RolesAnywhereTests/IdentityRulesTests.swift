@@ -11,29 +11,25 @@ struct IdentityRulesTests {
     private let date = Date(timeIntervalSince1970: 1_893_456_000)
 
     @Test(arguments: [
-        (Fixtures.rsaCertificate, Fixtures.rsaKey),
-        (Fixtures.ecCertificate, Fixtures.ecKey),
+        Sample("RSA", Fixtures.rsaCertificate, Fixtures.rsaKey),
+        Sample("EC", Fixtures.ecCertificate, Fixtures.ecKey),
     ])
-    func `a certificate that keeps the rules passes`(certificate: String, key: String) throws {
-        let identity = try Identity(certificate: certificate, key: key)
+    func `a certificate that keeps the rules passes`(sample: Sample) throws {
+        let identity = try Identity(certificate: sample.text, key: sample.key)
         #expect(throws: Never.self) { try identity.check(at: date) }
     }
 
     @Test(arguments: [
-        (Fixtures.sha1Certificate, Fixtures.ecKey, "weaker than SHA-256"),
-        (Fixtures.certificateWithoutKeyUsage, Fixtures.ecKey, "has no key usage"),
-        (Fixtures.certificateForEncipherment, Fixtures.ecKey, "allows only keyEncipherment"),
-        (Fixtures.certificateOfCA, Fixtures.ecKey, "is a CA's"),
-        (Fixtures.certificateWithoutSubject, Fixtures.ecKey, "empty subject"),
-        (Fixtures.certificateOfVersion1, Fixtures.ecKey, "version 1"),
-        (Fixtures.ed25519Certificate, Fixtures.ed25519Key, "ED25519"),
+        (Sample("SHA-1", Fixtures.sha1Certificate), "weaker than SHA-256"),
+        (Sample("no key usage", Fixtures.certificateWithoutKeyUsage), "has no key usage"),
+        (Sample("encipherment", Fixtures.certificateForEncipherment), "allows only keyEncipherment"),
+        (Sample("CA", Fixtures.certificateOfCA), "is a CA's"),
+        (Sample("no subject", Fixtures.certificateWithoutSubject), "empty subject"),
+        (Sample("version 1", Fixtures.certificateOfVersion1), "version 1"),
+        (Sample("Ed25519", Fixtures.ed25519Certificate, Fixtures.ed25519Key), "ED25519"),
     ])
-    func `a certificate that breaks a rule is refused with the rule named`(
-        certificate: String,
-        key: String,
-        rule: String
-    ) throws {
-        let identity = try Identity(certificate: certificate, key: key)
+    func `a certificate that breaks a rule is refused with the rule named`(sample: Sample, rule: String) throws {
+        let identity = try Identity(certificate: sample.text, key: sample.key)
         let error = try #require(throws: RolesAnywhereError.self) { try identity.check(at: date) }
         #expect(error.code == .unusableIdentity)
         #expect(error.message.localizedLowercaseContains(rule))

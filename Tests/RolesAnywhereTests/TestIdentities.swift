@@ -2,6 +2,7 @@
 
 import Certificates
 import FoundationEssentials
+import Testing
 
 @testable import RolesAnywhere
 
@@ -56,6 +57,19 @@ struct TestAuthority {
             template: try CertificateTemplate(reading: Array("[ v3 ]\n\(extensions)".utf8), name: "test")
         )
     }
+}
+
+/// A text with a name to stand for it where arguments of tests are shown.
+struct Sample: CustomTestStringConvertible {
+    let name: String
+    let text: String
+    let key: String
+
+    init(_ name: String, _ text: String, _ key: String = Fixtures.ecKey) {
+        (self.name, self.text, self.key) = (name, text, key)
+    }
+
+    var testDescription: String { name }
 }
 
 extension Identity {
