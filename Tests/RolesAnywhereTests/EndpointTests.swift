@@ -80,6 +80,7 @@ struct EndpointTests {
         ("http://host.example", "not encrypted"),
         ("http://127.0.0.1.example", "not encrypted"),
         ("http://127.0.0.256", "not encrypted"),
+        ("http://127.0.0.1.1", "not encrypted"),
         ("http://128.0.0.1", "not encrypted"),
     ])
     func `what cannot be an endpoint is refused and the part is named`(text: String, part: String) throws {

@@ -37,10 +37,10 @@ struct RequestSignerTests {
 
     @Test func `the path of an endpoint, its port and the chain are signed`() throws {
         let leaf = try #require(Certificate.certificates(in: Array(Fixtures.rsaCertificate.utf8)).first)
-        let other = try #require(Certificate.certificates(in: Array(Fixtures.ecCertificate.utf8)).first)
+        let others = try Certificate.certificates(in: Array((Fixtures.ecCertificate + "\n" + Fixtures.root).utf8))
         let identity = Identity(
             certificate: leaf,
-            intermediates: [other],
+            intermediates: others,
             key: try PrivateKey(reading: SecretBytes(Fixtures.rsaKey.utf8))
         )
         let signed = try RequestSigner(region: "us-east-1").sign(
@@ -49,7 +49,10 @@ struct RequestSignerTests {
             at: TestAuthority.now
         )
         #expect(signed.canonicalRequest == SigningVector.canonicalRequestWithPath)
-        #expect(signed.request.headers["X-Amz-X509-Chain"] == Data(other.derEncoded).base64EncodedString())
+        #expect(
+            signed.request.headers["X-Amz-X509-Chain"]
+                == others.map { Data($0.derEncoded).base64EncodedString() }.joined(separator: ",")
+        )
         #expect(signed.request.headers["Host"] == "127.0.0.1:8443")
     }
 

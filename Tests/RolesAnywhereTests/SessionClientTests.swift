@@ -133,9 +133,15 @@ struct SessionClientTests {
     }
 
     @Test func `a second refusal under the server's clock stands`() throws {
-        let late = "Fri, 02 Jan 2026 05:04:05 GMT"
-        let refusal = HTTPResponse.failure(403, "AccessDeniedException", "Invalid signature", headers: ["Date": late])
-        let transport = ScriptedTransport(refusal, refusal, .credentials())
+        let refusals = ["05:04:05", "07:04:05"].map { time in
+            HTTPResponse.failure(
+                403,
+                "AccessDeniedException",
+                "Invalid signature",
+                headers: ["Date": "Fri, 02 Jan 2026 \(time) GMT"]
+            )
+        }
+        let transport = ScriptedTransport(refusals[0], refusals[1], .credentials())
         let error = try #require(throws: RolesAnywhereError.self) {
             try client(transport).createSession(.example(), as: .example())
         }

@@ -21,7 +21,7 @@ struct CertificateChain {
         var level = [certificate]
         while !level.isEmpty {
             let issuers = rest.filter { candidate in
-                candidate.publicKey != certificate.publicKey && level.contains { candidate.hasIssued($0) }
+                level.contains { candidate.hasIssued($0) }
             }
             rest.removeAll { issuers.contains($0) }
             chain += issuers
