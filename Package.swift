@@ -98,7 +98,12 @@ let package = Package(
             dependencies: ["HTTPService", nioCore, nioPosix, nioSSL, nioEmbedded],
             swiftSettings: settings
         ),
-        .testTarget(name: "LabTests", dependencies: ["Lab", "HTTPService", "Certificates"], swiftSettings: settings),
+        .testTarget(
+            name: "LabTests",
+            dependencies: ["Lab", "HTTPService", "Certificates"],
+            exclude: ["Fixtures/make-fixtures.py"],
+            swiftSettings: settings
+        ),
         .testTarget(name: "pkiTests", dependencies: ["pki"], swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6]
