@@ -45,7 +45,9 @@ let package = Package(
     ],
     targets: [
         .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
-        .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+        // Headers only, which the compiler finds by itself: without pkg-config nothing links libcurl, which RolesAnywhere
+        // opens when the network is needed, so that start-up does not pay for its 38 libraries.
+        .systemLibrary(name: "CCurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .target(name: "Certificates", dependencies: ["COpenSSL"], swiftSettings: settings),
         .target(
             name: "Authority",
@@ -70,8 +72,14 @@ let package = Package(
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
             swiftSettings: settings,
-            // RolesAnywhere opens libcurl when the network is needed: start-up does not pay for its 38 libraries.
-            linkerSettings: [.unsafeFlags(["-Xlinker", "--as-needed"], .when(platforms: [.linux]))]
+            // An eighth smaller: nothing is exported from a program, and its 80,000 relative relocations are packed.
+            linkerSettings: [
+                .unsafeFlags(
+                    ["-use-ld=lld"]
+                        + ["--no-export-dynamic", "-z", "pack-relative-relocs"].flatMap { ["-Xlinker", $0] },
+                    .when(platforms: [.linux], configuration: .release)
+                )
+            ]
         ),
         .testTarget(
             name: "CertificatesTests",

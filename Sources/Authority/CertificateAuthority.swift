@@ -294,7 +294,7 @@ extension CertificateAuthority {
             if let orphan, folder.contains(orphan.key), !folder.contains(orphan.certificate) { moved = [orphan.key] }
             try refuseExisting(files.map(\.name).filter { !moved.contains($0) }, in: folder)
             try folder.write(files) {
-                let stamp = timestamp(now).filter { $0 != "-" && $0 != ":" }
+                let stamp = CivilTime(now).basic
                 for name in moved {
                     if let path = try folder.archive(name, stamp: stamp) { archived.append(path) }
                 }
@@ -305,7 +305,7 @@ extension CertificateAuthority {
 }
 
 /// A moment as `2026-01-01T00:00:00Z`.
-func timestamp(_ date: Date) -> String { date.ISO8601Format() }
+func timestamp(_ date: Date) -> String { CivilTime(date).extended }
 
 /// Adds the file to what is wrong with its contents.
 func naming<Result>(_ path: String, _ body: () throws(CertificateError) -> Result) throws(CertificateError) -> Result {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 public import Certificates
-public import FoundationEssentials
+public import struct FoundationEssentials.Date
 
 /// The CA certificates that a trust anchor of IAM Roles Anywhere is made from.
 ///
@@ -200,10 +200,13 @@ extension TrustAnchorBundle {
             )
         }
         guard now <= certificate.notAfter else {
-            throw TrustAnchorError(.validity, "\(place) expired at \(certificate.notAfter.ISO8601Format())")
+            throw TrustAnchorError(.validity, "\(place) expired at \(CivilTime(certificate.notAfter).extended)")
         }
         guard now >= certificate.notBefore else {
-            throw TrustAnchorError(.validity, "\(place) is not valid before \(certificate.notBefore.ISO8601Format())")
+            throw TrustAnchorError(
+                .validity,
+                "\(place) is not valid before \(CivilTime(certificate.notBefore).extended)"
+            )
         }
     }
 }

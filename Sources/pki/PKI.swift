@@ -24,7 +24,9 @@ struct PKI: AsyncParsableCommand {
             69 service unavailable, 77 denied by the service.
             """,
         version: Version.text,
-        subcommands: [InitCACommand.self, IssueClientCommand.self, PrintBundleCommand.self, LabCommand.self]
+        subcommands: [
+            InitCACommand.self, IssueClientCommand.self, PrintBundleCommand.self, CredsCommand.self, LabCommand.self,
+        ]
     )
 
     static func main() async {

@@ -80,9 +80,8 @@ public struct Certificate: Hashable, Sendable {
     /// Whether a moment lies within the validity, both ends included.
     ///
     /// - Parameter date: The moment.
-    public func isValid(at date: Date) -> Bool {
-        (notBefore...max(notBefore, notAfter)).contains(date) && date <= notAfter
-    }
+    /// - Returns: Whether it does.
+    public func isValid(at date: Date) -> Bool { notBefore <= date && date <= notAfter }
 
     /// The certificate as a PEM object, without any text around it.
     public var pemEncoded: String { PEMDocument(label: "CERTIFICATE", bytes: derEncoded).text }

@@ -18,8 +18,9 @@ public struct SerialNumber: Hashable, Sendable {
     /// - Returns: A serial number that is not zero.
     public static func random(using generator: inout some RandomNumberGenerator) -> SerialNumber {
         while true {
-            var bytes: [UInt8] = []
-            while bytes.count < 20 { bytes.append(UInt8.random(in: .min ... .max, using: &generator)) }
+            let words = (0..<3).map { _ in generator.next() }
+            var bytes = words.flatMap { word in (0..<8).map { UInt8(truncatingIfNeeded: word >> (8 * $0)) } }
+            bytes.removeLast(4)
             bytes[0] &= 0x7f
             let serial = SerialNumber(bytes)
             if !serial.magnitude.isEmpty { return serial }

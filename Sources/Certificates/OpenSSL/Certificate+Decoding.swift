@@ -147,7 +147,16 @@ extension Date {
     fileprivate init(_ time: UnsafePointer<ASN1_TIME>?) throws(OpenSSLError) {
         var parts = unsafe tm()
         try unsafe check(ASN1_TIME_to_tm(time, &parts), "ASN1_TIME_to_tm")
-        self.init(timeIntervalSince1970: unsafe Double(timegm(&parts)))
+        let civil = unsafe CivilTime(
+            year: Int(parts.tm_year) + 1900,
+            month: Int(parts.tm_mon) + 1,
+            day: Int(parts.tm_mday),
+            hour: Int(parts.tm_hour),
+            minute: Int(parts.tm_min),
+            second: Int(parts.tm_sec)
+        )
+        guard let civil else { throw OpenSSLError(in: "ASN1_TIME_to_tm") }
+        self = civil.date
     }
 
     /// The DER encoding as RFC 5280 §4.1.2.5 wants it: UTCTime through 2049, GeneralizedTime from 2050.

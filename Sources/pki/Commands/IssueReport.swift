@@ -63,7 +63,7 @@ struct IssueReport: Report {
         }
         lines.append("key type     \(keyType)")
         lines.append("serial       \(serialNumber)")
-        lines.append("valid until  \(notAfter.ISO8601Format())")
+        lines.append("valid until  \(CivilTime(notAfter).extended)")
         if let next { lines.append("next         \(next)") }
         return lines.joined(separator: "\n")
     }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import RolesAnywhere
+
 /// What the process's exit status tells a script.
 enum ExitStatus {
     /// A check failed, or there was nothing to do.
@@ -15,6 +17,19 @@ enum ExitStatus {
 
     /// The status for an error.
     static func status(for error: any Error) -> Int32 {
-        error is UsageError ? usage : failed
+        switch error {
+        case is UsageError: usage
+        case let error as RolesAnywhereError: status(for: error.code)
+        default: failed
+        }
+    }
+
+    private static func status(for code: RolesAnywhereError.Code) -> Int32 {
+        switch code {
+        case .invalidArgument: usage
+        case .unreachable, .untrustedServer, .unavailable, .malformedAnswer: unavailable
+        case .denied: denied
+        default: failed
+        }
     }
 }

@@ -48,8 +48,7 @@ extension GeneralName {
 extension Lifetime {
     /// Reads the value of `--not-after`: a moment in UTC, or a day, which counts to its end.
     static func argument(_ text: String) throws -> Lifetime {
-        let full = text.contains("T") ? text : text + "T23:59:59Z"
-        guard let date = try? Date(full, strategy: .iso8601) else {
+        guard let date = CivilTime.date(fromISO8601: text.contains("T") ? text : text + "T23:59:59Z") else {
             throw ValidationError("\"\(text)\" is not a moment such as 2030-12-31 or 2030-12-31T12:00:00Z")
         }
         return .until(date)

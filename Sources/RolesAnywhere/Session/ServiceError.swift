@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Certificates
+import FoundationEssentials
+
+/// What the service said when it refused or failed.
+public struct ServiceError: Hashable, Sendable {
+    /// The HTTP status.
+    public let status: Int
+
+    /// The error's code, such as `AccessDeniedException`; nothing when the answer named none.
+    public let code: String?
+
+    /// The service's own words; where the answer was not the service's, the beginning of what it said.
+    public let text: String?
+
+    /// The number by which AWS support finds the request.
+    public let requestID: String?
+
+    /// Reads an answer that is not a success.
+    ///
+    /// The code stands in the header `X-Amzn-ErrorType`, else in the member `code` or `__type` of the content, with a
+    /// namespace before a `#` or a URL behind a `:`; the text is the member `message` or `Message`.
+    ///
+    /// - Parameter response: The answer.
+    public init(_ response: HTTPResponse) {
+        let members = try? JSONDecoder().decode(Members.self, from: Data(response.body.prefix(65_536)))
+        status = response.status
+        code =
+            Self.bareCode(response.headers["X-Amzn-ErrorType"]) ?? Self.bareCode(members?.code)
+            ?? Self.bareCode(members?.type)
+        requestID = response.headers["X-Amzn-RequestId"]
+        if let members {
+            text = members.message ?? members.capitalMessage
+        } else {
+            text = Self.shortened(response.body)
+        }
+    }
+
+    /// Whether the service asked for a slower pace.
+    var isThrottling: Bool { status == 429 || code == "ThrottlingException" }
+
+    /// Whether the same request may succeed a little later.
+    var isTransient: Bool { isThrottling || status >= 500 }
+
+    /// The members of an error's content, by their names on the wire.
+    private struct Members: Decodable {
+        var code: String?
+        var type: String?
+        var message: String?
+        var capitalMessage: String?
+
+        enum CodingKeys: String, CodingKey {
+            case code
+            case type = "__type"
+            case message
+            case capitalMessage = "Message"
+        }
+    }
+
+    private static func bareCode(_ text: String?) -> String? {
+        guard let text, let code = text.split(separator: ":").first?.split(separator: "#").last else { return nil }
+        let bare = code.filter { !$0.isWhitespace }
+        return bare.isEmpty ? nil : bare
+    }
+
+    /// The beginning of an answer that is not JSON, such as a proxy's page, on one line.
+    private static func shortened(_ body: [UInt8]) -> String? {
+        let text = String(decoding: body.prefix(4096), as: UTF8.self)
+        let words = text.split { $0.isWhitespace || $0.isNewline }.joined(separator: " ")
+        return words.isEmpty ? nil : printable(words, limit: 200)
+    }
+}
+
+extension ServiceError: CustomStringConvertible {
+    /// The code, the text and the status.
+    public var description: String {
+        var parts: [String] = []
+        if let code { parts.append(printable(code)) }
+        if let text { parts.append(printable(text)) }
+        let said = parts.isEmpty ? "nothing" : parts.joined(separator: ": ")
+        let request = requestID.map { ", request \(printable($0))" } ?? ""
+        return "\(said) (HTTP \(status)\(request))"
+    }
+}
+
+extension RolesAnywhereError {
+    /// An error that repeats what the service said and puts the likely cause under it.
+    ///
+    /// - Parameters:
+    ///   - service: What the service said.
+    ///   - attempts: How many times it was asked.
+    ///   - clockDifference: By how many seconds the server's clock is ahead of this machine's, when that is known.
+    init(_ service: ServiceError, attempts: Int, clockDifference: Double?) {
+        let isDenied = (400..<500).contains(service.status) && !service.isThrottling
+        let code: Code = isDenied ? .denied : service.isTransient ? .unavailable : .malformedAnswer
+        let times = attempts > 1 ? ", \(attempts) times" : ""
+        let verb = isDenied ? "the service refused" : "the service cannot answer"
+        self.init(
+            code,
+            "\(verb)\(times): \(service)",
+            remedy: Self.likelyCause(of: service, clockDifference: clockDifference),
+            service: service,
+            isTransient: service.isTransient
+        )
+    }
+
+    private static func likelyCause(of service: ServiceError, clockDifference: Double?) -> String? {
+        if (300..<400).contains(service.status) { return "redirects are not followed; check --endpoint" }
+        if service.isThrottling {
+            return "the quota is 10 requests a second for each account and region: cache credentials or ask less often"
+        }
+        if service.status >= 500 { return "the fault is on the service's side; try again later" }
+        guard let code = service.code else {
+            return "the answer does not look like AWS's: a proxy may have given it, or --endpoint leads elsewhere"
+        }
+        switch code {
+        case "AccessDeniedException": return deniedCause(service.text ?? "", clockDifference: clockDifference)
+        case "ResourceNotFoundException":
+            return "the trust anchor, the profile or the role does not exist in this region, or is disabled"
+        case "ValidationException": return "an ARN, the duration or the certificate chain is malformed"
+        default: return nil
+        }
+    }
+
+    private static func deniedCause(_ text: String, clockDifference: Double?) -> String? {
+        if text.contains("Untrusted signing certificate") {
+            return "the certificate is not under this trust anchor, is revoked or expired, lacks an intermediate, "
+                + "or breaks a rule for end-entity certificates"
+        }
+        if text.contains("Invalid signature") {
+            if let difference = clockDifference, abs(difference) > SessionClient.toleratedClockDifference {
+                return "this machine's clock differs from the server's by \(Int(difference.rounded())) s: set it"
+            }
+            return "the key is not the certificate's, this machine's clock is wrong, or something on the way changed "
+                + "the request"
+        }
+        if text.contains("roleSessionName") {
+            return "the profile does not accept a session name: enable acceptRoleSessionName, or leave out "
+                + "--role-session-name"
+        }
+        if text.contains("Unable to assume role") {
+            return "the role's trust policy does not let rolesanywhere.amazonaws.com assume it for this certificate, "
+                + "or the duration is above the role's maximum"
+        }
+        return nil
+    }
+}

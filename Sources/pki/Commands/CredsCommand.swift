@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import RolesAnywhere
+
+/// `pki creds`
+struct CredsCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "creds",
+        abstract: "Trade a client certificate for AWS session credentials.",
+        discussion: """
+            Signs a CreateSession request of IAM Roles Anywhere with the certificate's key and prints what comes back. \
+            The certificate, its chain, its key and the ARNs are checked first, by the rules of the service: what would \
+            be refused there is named here, and nothing is sent.
+
+            For example, in a shell:
+
+              anchor=arn:aws:rolesanywhere:us-east-1:123456789012:trust-anchor/ID
+              profile=arn:aws:rolesanywhere:us-east-1:123456789012:profile/ID
+              role=arn:aws:iam::123456789012:role/web
+              eval "$(pki creds --format env \\
+                --certificate web-1-cert.pem --private-key web-1-key.pem \\
+                --trust-anchor-arn $anchor --profile-arn $profile --role-arn $role)"
+
+            For the AWS CLI and every SDK, put the same command on one line of ~/.aws/config, without --format and with \
+            absolute paths (neither ~ nor variables are expanded there):
+
+              [profile web]
+              credential_process = /usr/bin/pki creds --certificate /etc/pki/…
+
+            Exit status: 0 done, 2 refused here with the rule named, 64 wrong usage, 69 the service cannot be reached or \
+            cannot answer, 77 the service refused.
+            """
+    )
+
+    /// The forms that credentials can be printed in.
+    enum Format: String, CaseIterable, ExpressibleByArgument {
+        case process, env, json
+    }
+
+    @OptionGroup(title: "Identity")
+    var identity: IdentityOptions
+
+    @OptionGroup(title: "Session")
+    var session: SessionOptions
+
+    @OptionGroup(title: "Network")
+    var network: NetworkOptions
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            """
+            process: JSON for credential_process. env: export lines for a POSIX shell. json: everything the service said.
+            """,
+            valueName: "form"
+        )
+    )
+    var format = Format.process
+
+    func run() throws {
+        let console = Console.standard
+        let request = try session.request()
+        let client = try network.client(region: request.region, console: console)
+        let credentials = try client.createSession(request, as: identity.read())
+        let text =
+            switch format {
+            case .process: credentials.credentialProcessText
+            case .env: credentials.environmentText
+            case .json: credentials.jsonText
+            }
+        try console.write(text + "\n")
+    }
+}

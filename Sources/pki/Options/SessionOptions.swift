@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import RolesAnywhere
+
+/// What is asked for.
+struct SessionOptions: ParsableArguments {
+    @Option(
+        name: .long,
+        help: ArgumentHelp("The ARN of the trust anchor that the certificate is under.", valueName: "arn")
+    )
+    var trustAnchorArn: String
+
+    @Option(name: .long, help: ArgumentHelp("The ARN of the profile that allows the role.", valueName: "arn"))
+    var profileArn: String
+
+    @Option(name: .long, help: ArgumentHelp("The ARN of the role to take.", valueName: "arn"))
+    var roleArn: String
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp("The region to sign for. (default: the trust anchor's)", valueName: "region")
+    )
+    var region: String?
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "How long the session shall last, 900 to 43200 seconds; the profile may make it shorter.",
+            valueName: "seconds"
+        )
+    )
+    var sessionDuration = SessionRequest.defaultDuration
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "The session's name, 2 to 64 of A-Za-z0-9_+=,.@-; the profile must accept names. (default: the serial number)",
+            valueName: "name"
+        )
+    )
+    var roleSessionName: String?
+
+    /// The request.
+    ///
+    /// - Returns: A request that keeps the service's limits.
+    /// - Throws: `RolesAnywhereError` naming the option's rule.
+    func request() throws -> SessionRequest {
+        let request = try SessionRequest(
+            trustAnchor: AmazonResourceName(trustAnchorArn),
+            profile: AmazonResourceName(profileArn),
+            role: AmazonResourceName(roleArn),
+            durationSeconds: sessionDuration,
+            roleSessionName: roleSessionName
+        )
+        if let region, region != request.region {
+            throw UsageError(
+                message: "--region is \(region), but the trust anchor is in \(request.region)",
+                remedy: "leave --region out"
+            )
+        }
+        return request
+    }
+}

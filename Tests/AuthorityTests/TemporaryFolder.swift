@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Glibc
+
+/// A private folder that goes with the value.
+final class TemporaryFolder: Sendable {
+    let path: String
+
+    init() throws {
+        var template = Array("/tmp/pki-tests-XXXXXX".utf8CString)
+        guard let made = unsafe mkdtemp(&template) else { throw CannotMakeFolder() }
+        path = unsafe String(cString: made)
+    }
+
+    deinit { Self.remove(path) }
+
+    /// The names in the folder, sorted, without `.` and `..`.
+    func names(in folder: String = "") -> [String] { Self.names(in: "\(path)/\(folder)") }
+
+    /// The permissions of a file.
+    func mode(of name: String) -> mode_t {
+        var status = stat()
+        return unsafe lstat("\(path)/\(name)", &status) == 0 ? status.st_mode & 0o777 : 0
+    }
+
+    func write(_ text: String, to name: String, mode: mode_t = 0o600) throws {
+        let file = unsafe open("\(path)/\(name)", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode)
+        guard file >= 0 else { throw CannotMakeFolder() }
+        defer { close(file) }
+        let bytes = Array(text.utf8)
+        guard unsafe Glibc.write(file, bytes, bytes.count) == bytes.count else { throw CannotMakeFolder() }
+    }
+
+    func read(_ name: String) throws -> String {
+        let file = unsafe open("\(path)/\(name)", O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else { throw CannotMakeFolder() }
+        defer { close(file) }
+        var buffer = [UInt8](repeating: 0, count: 65536)
+        let count = unsafe Glibc.read(file, &buffer, buffer.count)
+        return String(decoding: buffer.prefix(max(0, count)), as: UTF8.self)
+    }
+
+    private static func names(in path: String) -> [String] {
+        guard let listing = unsafe opendir(path) else { return [] }
+        defer { unsafe closedir(listing) }
+        var names: [String] = []
+        while let entry = unsafe readdir(listing) {
+            let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) { tuple in
+                unsafe tuple.withMemoryRebound(to: CChar.self, capacity: 256) { unsafe String(cString: $0) }
+            }
+            if name != ".", name != ".." { names.append(name) }
+        }
+        return names.sorted()
+    }
+
+    private static func remove(_ path: String) {
+        for name in names(in: path) { remove("\(path)/\(name)") }
+        if unsafe unlink(path) != 0 { unsafe rmdir(path) }
+    }
+}
+
+struct CannotMakeFolder: Error {}

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Certificates
+import Testing
+
+@Suite struct GeneralNameTests {
+    @Test(arguments: ["example.com", "a", "web-1", "*.example.com", "xn--mller-kva.de", "1.example"])
+    func `a DNS name is accepted`(text: String) throws {
+        #expect(try GeneralName.dnsName(text) == .dns(text))
+    }
+
+    @Test(arguments: [
+        "", "-a", "a-", "a..b", ".a", "a.", "a_b", "a b", "*", "a.*.b", "müller.de", "10.0.0.1", "a,URI:evil", "a\0b",
+        String(repeating: "a", count: 64), String(repeating: "a.", count: 127) + "aa",
+    ])
+    func `what is not a DNS name is refused`(text: String) {
+        #expect(throws: CertificateError.self) { try GeneralName.dnsName(text) }
+    }
+
+    @Test(arguments: [("10.0.0.1", 4), ("::1", 16), ("2001:db8::1", 16)])
+    func `an IP address is accepted and printed as it was`(text: String, count: Int) throws {
+        let name = try GeneralName.ipAddress(text)
+        #expect(name.description == "IP:\(text)")
+        guard case .ip(let octets) = name else { Issue.record("not an address"); return }
+        #expect(octets.count == count)
+    }
+
+    @Test(arguments: ["", "10.0.0", "10.0.0.256", "::g", "host", "10.0.0.1/8", " 10.0.0.1"])
+    func `what is not an IP address is refused`(text: String) {
+        #expect(throws: CertificateError.self) { try GeneralName.ipAddress(text) }
+    }
+
+    @Test(arguments: ["spiffe://example.org/web", "urn:uuid:1", "https://a/b?c#d", "x:y"])
+    func `a URI is accepted`(text: String) throws {
+        #expect(try GeneralName.uniformResourceIdentifier(text) == .uri(text))
+    }
+
+    @Test(arguments: ["", "web", "/path", "spiffe://", "spiffe:///path", "1a:b", "a b:c", "ü:x", "x:", "://a"])
+    func `what is not an absolute URI is refused`(text: String) {
+        #expect(throws: CertificateError.self) { try GeneralName.uniformResourceIdentifier(text) }
+    }
+
+    @Test(arguments: ["", "a", "a@", "@b", "a@b@c", "a b@c", "a@b_c", ".a@b", "a..b@c", "<a@b>", "a@*.b"])
+    func `what is not a mailbox is refused`(text: String) {
+        #expect(throws: CertificateError.self) { try GeneralName.mailbox(text) }
+    }
+
+    @Test func `a mailbox is accepted`() throws {
+        #expect(try GeneralName.mailbox("ops+pki@example.com") == .email("ops+pki@example.com"))
+    }
+
+    @Test(arguments: [
+        "dns:", "dns", "host:a", "dns:*.a", "ip:10.0.0.1/33", "ip:10.0.0.1/8", "ip:10.0.0.0/x", "ip:a/8",
+        "ip:10.0.0.0/8/8",
+        "uri:http://a", "email:a@b@c",
+    ])
+    func `a malformed name constraint is refused`(text: String) {
+        #expect(throws: CertificateError.self) { try NameConstraints.Subtree(text) }
+    }
+
+    @Test(arguments: [
+        "dns:example.com", "dns:.example.com", "ip:10.0.0.0/8", "ip:2001:db8::/32", "ip:0.0.0.0/0", "ip:10.1.2.3",
+        "uri:.example.com", "email:example.com", "email:a@example.com",
+    ])
+    func `a name constraint is accepted`(text: String) throws {
+        _ = try NameConstraints.Subtree(text)
+    }
+}

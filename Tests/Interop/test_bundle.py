@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`pki print-bundle`: exactly what the trust anchor takes, and a refusal for all that it would not."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+
+from peer import Identity, issue, key_usage, pem
+from program import Pki
+
+
+def test_prints_the_root_and_nothing_else(pki: Pki, ca: Path) -> None:
+    result = pki.run("print-bundle", "--directory", ca)
+    assert result.stdout == (ca / "root-cert.pem").read_text()
+    assert result.stderr == ""
+
+
+def test_json_is_the_source_of_a_trust_anchor(pki: Pki, ca: Path) -> None:
+    source = pki.run("print-bundle", "--directory", ca, "--format", "json").json
+    assert source == {
+        "sourceType": "CERTIFICATE_BUNDLE",
+        "sourceData": {"x509CertificateData": (ca / "root-cert.pem").read_text()},
+    }
+
+
+def test_aws_cli_is_a_command_that_a_shell_reads_back(pki: Pki, ca: Path) -> None:
+    text = pki.run("print-bundle", "--directory", ca, "--format", "aws-cli").stdout
+    words = shlex.split(text.replace("\\\n", " "))
+    assert words[:3] == ["aws", "rolesanywhere", "create-trust-anchor"]
+    source = words[words.index("--source") + 1]
+    pem_text = (ca / "root-cert.pem").read_text()
+    try:
+        assert json.loads(source)["sourceData"]["x509CertificateData"] == pem_text
+    except json.JSONDecodeError:
+        assert pem_text.strip() in source and "CERTIFICATE_BUNDLE" in source
+
+
+def test_a_rollover_pair(pki: Pki, ca: Path, tmp_path: Path) -> None:
+    issue(None, "Next root", ca=True).write(tmp_path, "next")
+    bundle = pki.run("print-bundle", "--certificate", ca / "root-cert.pem", tmp_path / "next-cert.pem").stdout
+    subjects = [one.subject.rfc4514_string() for one in x509.load_pem_x509_certificates(bundle.encode())]
+    assert subjects == ["CN=TEST ROOT", "CN=Next root"]
+    assert bundle.count("-----BEGIN CERTIFICATE-----") == 2 and "-----END CERTIFICATE----------BEGIN" not in bundle
+
+
+def test_tidies_what_it_reads(pki: Pki, ca: Path, tmp_path: Path) -> None:
+    """Text before a certificate, CRLF and a missing last newline do not reach the console."""
+    clean = (ca / "root-cert.pem").read_text()
+    untidy = tmp_path / "untidy.pem"
+    untidy.write_bytes(b"subject: a root\r\n" + clean.strip().replace("\n", "\r\n").encode())
+    assert pki.run("print-bundle", "--certificate", untidy).stdout == clean
+
+
+def two_days() -> tuple[datetime, datetime]:
+    return datetime.now(UTC) - timedelta(days=2), datetime.now(UTC) - timedelta(days=1)
+
+
+REFUSED = {
+    "a leaf": (lambda: [issue(issue(None, ca=True))], "CA"),
+    "no keyCertSign": (lambda: [issue(None, ca=True, usage=key_usage("crl_sign"))], "keyCertSign"),
+    "a weak hash": (lambda: [issue(None, ca=True, key_type="rsa-2048", digest=hashes.SHA224())], "SHA-256"),
+    "expired": (lambda: [issue(None, ca=True, not_before=two_days()[0], not_after=two_days()[1])], "expired"),
+    "three": (lambda: [issue(None, f"root {number}", ca=True) for number in range(3)], "2"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refuses(pki: Pki, tmp_path: Path, case: str) -> None:
+    make, rule = REFUSED[case]
+    path = tmp_path / "bundle.pem"
+    path.write_bytes(b"".join(pem(one.certificate) for one in make()))
+    stderr = pki.refuse("print-bundle", "--certificate", path)
+    assert rule in stderr, stderr
+
+
+def test_refuses_a_private_key_without_showing_it(pki: Pki, ca: Path, tmp_path: Path) -> None:
+    key = (ca / "root-key.pem").read_text()
+    path = tmp_path / "both.pem"
+    path.write_text((ca / "root-cert.pem").read_text() + key)
+    stderr = pki.refuse("print-bundle", "--certificate", path)
+    assert "both.pem" in stderr and "private key" in stderr
+    assert key.splitlines()[1] not in stderr
+
+
+def test_refuses_text_over_the_limit(pki: Pki, tmp_path: Path) -> None:
+    names = [x509.DNSName(f"{number}.{'long' * 12}.example.test") for number in range(2500)]
+    root = issue(None, ca=True)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(root.certificate.subject)
+        .issuer_name(root.certificate.subject)
+        .public_key(root.key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(root.certificate.not_valid_before_utc)
+        .not_valid_after(root.certificate.not_valid_after_utc)
+    )
+    for extension in root.certificate.extensions:
+        builder = builder.add_extension(extension.value, extension.critical)
+    large = builder.add_extension(x509.SubjectAlternativeName(names), False).sign(root.key, hashes.SHA256())
+    path, _ = Identity(large, root.key).write(tmp_path, "large")
+    assert path.stat().st_size > 204800
+    assert "204" in pki.refuse("print-bundle", "--certificate", path)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [("", "no certificate"), ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "damaged.pem")],
+)
+def test_refuses_what_is_no_certificate(pki: Pki, tmp_path: Path, text: str, says: str) -> None:
+    path = tmp_path / "damaged.pem"
+    path.write_text(text)
+    stderr = pki.refuse("print-bundle", "--certificate", path)
+    assert says in stderr and "damaged.pem" in stderr
+
+
+def test_refuses_a_folder_without_a_ca(pki: Pki, tmp_path: Path) -> None:
+    stderr = pki.refuse("print-bundle", "--directory", tmp_path / "nowhere")
+    assert "root-cert.pem" in stderr and "init-ca" in stderr

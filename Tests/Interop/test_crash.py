@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The power goes: processes killed at any moment, and many at once, leave an authority that is whole."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import time
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from program import DONE, REFUSED, Pki
+from tools import openssl_verify
+
+
+def start(pki: Pki, *arguments: str | Path) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        pki.command(*arguments, "--format", "json"),
+        cwd=pki.home,
+        env=pki.variables(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def certificate_with_its_key(folder: Path, name: str) -> x509.Certificate:
+    certificate = x509.load_pem_x509_certificate((folder / f"{name}-cert.pem").read_bytes())
+    key = load_pem_private_key((folder / f"{name}-key.pem").read_bytes(), None)
+    assert key.public_key() == certificate.public_key(), name
+    return certificate
+
+
+def usual_seconds(pki: Pki, *arguments: str | Path) -> float:
+    started = time.monotonic()
+    pki.run(*arguments)
+    return time.monotonic() - started
+
+
+def kill_after(process: subprocess.Popen[bytes], seconds: float) -> tuple[int, bytes]:
+    """Lets a process run for a while, then kills it; returns its status and what it had said."""
+    try:
+        process.wait(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+    output, _ = process.communicate()
+    return process.returncode, output
+
+
+def test_killed_while_issuing(pki: Pki, ca: Path) -> None:
+    usual = usual_seconds(pki, "issue-client", "--directory", ca, "--name", "warm")
+    chance = random.Random(2026)
+    reported: dict[str, str] = {}
+    killed = []
+    for number in range(200):
+        name = f"client-{number}"
+        process = start(pki, "issue-client", "--directory", ca, "--name", name)
+        status, output = kill_after(process, chance.uniform(0, usual * 1.3))
+        if status == DONE:
+            reported[name] = json.loads(output)["serialNumber"]
+        else:
+            assert status == -9
+            killed.append(name)
+    assert reported and killed, f"{len(reported)} finished, {len(killed)} were killed: the moments were not spread"
+
+    serials = set()
+    for name, serial in reported.items():
+        certificate = certificate_with_its_key(ca, name)
+        assert certificate.serial_number == int(serial, 16)
+        serials.add(certificate.serial_number)
+    assert len(serials) == len(reported)
+
+    # A certificate that was not reported may be there all the same: then it is whole, and has its key.
+    for path in ca.glob("*-cert.pem"):
+        certificate_with_its_key(ca, path.name.removesuffix("-cert.pem"))
+    for name in killed:
+        again = pki.run("issue-client", "--directory", ca, "--name", name, status=None)
+        if again.status != DONE:
+            assert again.status == REFUSED and f"{name}-" in again.stderr, again.describe()
+            pki.run("issue-client", "--directory", ca, "--name", name, "--force")
+        certificate_with_its_key(ca, name)
+    openssl_verify(ca / "root-cert.pem", ca / f"{killed[-1]}-cert.pem")
+
+
+def test_killed_while_forcing(pki: Pki, ca: Path) -> None:
+    """Whatever the moment, no key is lost: every one that was reported is in its place or in the archive."""
+    usual = usual_seconds(pki, "issue-client", "--directory", ca, "--force")
+    chance = random.Random(4711)
+    keys = {(ca / "client-key.pem").read_bytes()}
+    for _ in range(60):
+        process = start(pki, "issue-client", "--directory", ca, "--force")
+        status, _ = kill_after(process, chance.uniform(usual * 0.3, usual * 1.2))
+        if status == DONE:
+            keys.add((ca / "client-key.pem").read_bytes())
+    there = {path.read_bytes() for path in ca.rglob("client-key*.pem")}
+    assert keys <= there
+    pki.run("issue-client", "--directory", ca, "--force")
+    certificate_with_its_key(ca, "client")
+
+
+def test_killed_while_making_a_ca(pki: Pki, tmp_path: Path) -> None:
+    usual = usual_seconds(pki, "init-ca", "--directory", tmp_path / "warm")
+    chance = random.Random(42)
+    for number in range(40):
+        folder = tmp_path / f"ca-{number}"
+        status, _ = kill_after(start(pki, "init-ca", "--directory", folder), chance.uniform(0, usual * 1.3))
+        if status != DONE:
+            again = pki.run("init-ca", "--directory", folder, status=None)
+            if again.status != DONE:
+                assert again.status == REFUSED and "root-" in again.stderr, again.describe()
+                pki.run("init-ca", "--directory", folder, "--force")
+        certificate_with_its_key(folder, "root")
+        pki.run("issue-client", "--directory", folder)
+
+
+def test_forty_at_once(pki: Pki, ca: Path) -> None:
+    processes = [start(pki, "issue-client", "--directory", ca, "--name", f"at-once-{n}") for n in range(40)]
+    serials = set()
+    for number, process in enumerate(processes):
+        output, errors = process.communicate(timeout=120)
+        assert process.returncode == DONE, errors.decode()
+        certificate = certificate_with_its_key(ca, f"at-once-{number}")
+        assert int(json.loads(output)["serialNumber"], 16) == certificate.serial_number
+        serials.add(certificate.serial_number)
+    assert len(serials) == 40
+    pki.run("issue-client", "--directory", ca, "--name", "after")
+
+
+def test_one_name_for_all(pki: Pki, ca: Path) -> None:
+    """Twelve want the same name: one gets it, and the others are told so."""
+    processes = [start(pki, "issue-client", "--directory", ca, "--name", "wanted") for _ in range(12)]
+    outcomes = [(process.communicate(timeout=120), process.returncode) for process in processes]
+    winners = [output for (output, _), status in outcomes if status == DONE]
+    assert sorted(status for _, status in outcomes) == [DONE] + [REFUSED] * 11
+    assert int(json.loads(winners[0])["serialNumber"], 16) == certificate_with_its_key(ca, "wanted").serial_number
+
+
+def test_one_folder_for_all(pki: Pki, tmp_path: Path) -> None:
+    processes = [start(pki, "init-ca", "--directory", tmp_path / "ca") for _ in range(12)]
+    outcomes = [(process.communicate(timeout=120), process.returncode) for process in processes]
+    assert sorted(status for _, status in outcomes) == [DONE] + [REFUSED] * 11
+    certificate_with_its_key(tmp_path / "ca", "root")
+
+
+def test_force_by_many_keeps_every_key(pki: Pki, ca: Path) -> None:
+    processes = [start(pki, "issue-client", "--directory", ca, "--force") for _ in range(12)]
+    outcomes = [(process.communicate(timeout=120), process.returncode) for process in processes]
+    assert [status for _, status in outcomes] == [DONE] * 12
+    certificate_with_its_key(ca, "client")
+    serials = {int(json.loads(output)["serialNumber"], 16) for (output, _), _ in outcomes}
+    kept = {
+        x509.load_pem_x509_certificate(path.read_bytes()).serial_number for path in ca.rglob("client-cert*.pem")
+    }
+    assert serials <= kept
+    assert len({path.read_bytes() for path in ca.rglob("client-key*.pem")}) == 13
