@@ -103,7 +103,8 @@ let package = Package(
         ),
         .testTarget(
             name: "HTTPServiceTests",
-            dependencies: ["HTTPService", nioCore, nioPosix, nioSSL, nioEmbedded],
+            dependencies: ["HTTPService", nioCore, nioPosix, nioSSL, nioEmbedded, logging],
+            exclude: ["Fixtures/make-certificate.sh"],
             swiftSettings: settings
         ),
         .testTarget(
