@@ -17,6 +17,8 @@ struct RawClient {
     ///   - server: A server of this process.
     ///   - trusted: Speaks TLS and trusts this certificate.
     ///   - tls: The versions of TLS to offer.
+    /// - Returns: The connection.
+    /// - Throws: When nobody listens.
     static func connect(
         to server: HTTPServer,
         trusting trusted: String? = nil,
