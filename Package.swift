@@ -103,10 +103,16 @@ let package = Package(
         ),
         .testTarget(
             name: "HTTPServiceTests",
-            dependencies: ["HTTPService", nioCore, nioPosix, nioSSL, nioEmbedded],
+            dependencies: ["HTTPService", nioCore, nioPosix, nioSSL, nioEmbedded, logging],
+            exclude: ["Fixtures/make-certificate.sh"],
             swiftSettings: settings
         ),
-        .testTarget(name: "LabTests", dependencies: ["Lab", "HTTPService", "Certificates"], swiftSettings: settings),
+        .testTarget(
+            name: "LabTests",
+            dependencies: ["Lab", "HTTPService", "Certificates"],
+            exclude: ["Fixtures/make-fixtures.py"],
+            swiftSettings: settings
+        ),
         .testTarget(name: "pkiTests", dependencies: ["pki"], swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6]

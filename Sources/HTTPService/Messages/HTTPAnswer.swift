@@ -13,6 +13,12 @@ public struct HTTPAnswer: Sendable {
 
     let kind: Kind
 
+    /// The answer, when it is given at once.
+    public var immediateResponse: HTTPResponse? {
+        guard case .now(let response) = kind else { return nil }
+        return response
+    }
+
     /// Answers at once, on the connection's event loop: for what is in memory and takes microseconds.
     ///
     /// - Parameter response: The answer.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Certificates
 import FoundationEssentials
 import HTTPService
 
@@ -41,6 +42,4 @@ enum ServiceAnswer {
 }
 
 /// Writes a moment as the service does: `2026-01-01T00:00:00Z`.
-func timestamp(_ date: Date) -> String {
-    Date(timeIntervalSince1970: date.timeIntervalSince1970.rounded(.down)).formatted(.iso8601)
-}
+func timestamp(_ date: Date) -> String { CivilTime(date).extended }

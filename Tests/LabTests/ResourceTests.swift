@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Certificates
+import FoundationEssentials
+import HTTPService
+import Synchronization
+import Testing
+
+@testable import Lab
+
+@Suite struct LabSeedTests {
+    private func root(_ text: String = FixtureText.root) throws -> [Certificate] {
+        try Certificate.certificates(in: Array(text.utf8))
+    }
+
+    @Test func `its ARNs stay the same as long as the CA does`() throws {
+        let first = try LabSeed(certificates: root(), in: fixtureEnvironment())
+        let again = try LabSeed(certificates: root(), in: fixtureEnvironment(now: .distantFuture))
+        #expect(first.trustAnchor.arn == again.trustAnchor.arn)
+        #expect(first.profile.arn == again.profile.arn)
+        #expect(first.role.arn == again.role.arn)
+        #expect(first.role.identifier == again.role.identifier)
+    }
+
+    @Test func `another CA has other ARNs`() throws {
+        let first = try LabSeed(certificates: root(), in: fixtureEnvironment())
+        let other = try LabSeed(certificates: root(FixtureText.otherRoot), in: fixtureEnvironment())
+        #expect(first.trustAnchor.arn != other.trustAnchor.arn)
+        #expect(first.profile.arn != other.profile.arn)
+    }
+
+    @Test func `its identifiers have the form of a UUID`() throws {
+        let seed = try LabSeed(certificates: root(), in: fixtureEnvironment())
+        let parts = seed.trustAnchor.identifier.split(separator: "-").map(\.count)
+        #expect(parts == [8, 4, 4, 4, 12])
+    }
+
+    @Test func `a client certificate is no trust anchor`() throws {
+        let error = #expect(throws: LabError.self) {
+            try LabSeed(certificates: root(FixtureText.leaf), in: fixtureEnvironment())
+        }
+        #expect(error?.code == .invalidResource)
+        #expect(error?.message.contains("CA:TRUE") == true)
+    }
+
+    @Test(arguments: [0, 3])
+    func `a trust anchor has one certificate or two`(_ count: Int) throws {
+        let certificates = Array(repeating: try root(), count: count).flatMap(\.self)
+        #expect(throws: LabError.self) { try LabSeed(certificates: certificates, in: fixtureEnvironment()) }
+    }
+}
+
+@Suite struct ResourceStoreTests {
+    @Test func `subjects are known by their names and kept to a bound`() throws {
+        let store = ResourceStore(environment: fixtureEnvironment())
+        let leaf = try #require(try Certificate.certificates(in: Array(FixtureText.leaf.utf8)).first)
+        let first = store.recordSubject(of: leaf, at: fixtureMoment)
+        let again = store.recordSubject(of: leaf, at: fixtureMoment.addingTimeInterval(60))
+        #expect(first.arn == again.arn)
+        #expect(store.subjects.count == 1)
+        #expect(store.subjects.first?.lastSeen == fixtureMoment.addingTimeInterval(60))
+    }
+}
+
+@Suite struct TraceLogTests {
+    @Test(arguments: [0, 1, 3, 4, 9])
+    func `it keeps the last ones in their order`(_ count: Int) {
+        let log = TraceLog(capacity: 3)
+        for number in 0..<count {
+            log.append(SessionTrace(requestIdentifier: "\(number)", date: fixtureMoment, remoteAddress: ""))
+        }
+        #expect(log.traces.map(\.requestIdentifier) == (0..<count).suffix(3).map(String.init))
+    }
+}
+
+@Suite struct BoundedCacheTests {
+    @Test func `it makes a value once, and never holds more than its bound`() {
+        let cache = BoundedCache<Int, Int>(capacity: 4)
+        let made = Mutex(0)
+        func value(_ key: Int) -> Int {
+            cache.value(for: key) {
+                made.withLock { $0 += 1 }
+                return key * 2
+            }
+        }
+        for _ in 0..<10 { #expect(value(1) == 2) }
+        #expect(made.withLock(\.self) == 1)
+        for key in 2..<100 { #expect(value(key) == key * 2) }
+        _ = value(1)
+        #expect(made.withLock(\.self) == 100)
+    }
+}
+
+@Suite struct SourceIdentityTests {
+    @Test func `a long name stands alone`() throws {
+        let (response, _) = try FixtureLab().answer(.named("a name of 62 characters is accepted"))
+        let text = String(decoding: response.bodyBytes ?? [], as: UTF8.self)
+        #expect(text.contains("\"sourceIdentity\":\"\(String(repeating: "x", count: 62))\""))
+    }
+}
+
+@Suite struct SessionCredentialsTests {
+    @Test func `no description shows the secret`() {
+        let credentials = SessionCredentials(drawnFrom: fixtureEnvironment(), expiration: fixtureMoment)
+        var text = "\(credentials) \(String(reflecting: credentials)) "
+        dump(credentials, to: &text)
+        #expect(text.contains(credentials.accessKeyIdentifier))
+        #expect(!text.contains(credentials.secretAccessKey))
+        #expect(!text.contains(credentials.sessionToken))
+    }
+}
+
+@Suite struct LabServiceTests {
+    @Test(arguments: [
+        ("GET", "/sessions"), ("POST", "/sessions/"), ("POST", "/Sessions"), ("GET", "/"), ("POST", "//sessions"),
+    ])
+    func `what it does not serve is answered as AWS would`(_ method: String, _ target: String) throws {
+        let request = HTTPRequest(method: HTTPMethod(rawValue: method), target: target, arrival: .now)
+        let response = try #require(try FixtureLab().service.answer(request).immediateResponse)
+        #expect(response.status == .notFound)
+        #expect(response.headers["X-Amzn-ErrorType"] == "UnknownOperationException")
+        #expect(try message(response).contains(target))
+    }
+
+    @Test func `every request is told to the observer in one line`() throws {
+        let lines = Mutex<[String]>([])
+        let lab = try FixtureLab { event in lines.withLock { $0.append(event.summary) } }
+        _ = try lab.answer(.named("P-256 is accepted"))
+        _ = try lab.answer(.named("an expired certificate is refused"))
+        _ = lab.service.answer(HTTPRequest(method: .get, target: "/", arrival: .now))
+        let told = lines.withLock(\.self)
+        #expect(told.count == 3)
+        #expect(
+            told[0].hasPrefix(
+                "201 POST /sessions from CN=fixture-p256: arn:aws:sts::123456789012:assumed-role/lab-role/"
+            )
+        )
+        #expect(
+            told[1]
+                == "403 POST /sessions from CN=fixture-expired: certificate rules: the certificate expired at 2021-01-01T00:00:00Z (issue another with: pki issue-client)"
+        )
+        #expect(told[2] == "404 GET /: not served by the lab")
+        #expect(told.allSatisfy { $0.unicodeScalars.allSatisfy { $0.value >= 0x20 } })
+    }
+
+    @Test func `the last traces are kept`() throws {
+        let lab = try FixtureLab()
+        for _ in 0..<6 { _ = try lab.answer(.named("P-256 is accepted")) }
+        #expect(lab.service.sessionTraces.count == 4)
+    }
+}
