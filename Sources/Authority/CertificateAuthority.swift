@@ -62,7 +62,8 @@ public struct CertificateAuthority: Sendable {
         guard certificate.isCA, certificate.keyUsage?.contains(.keyCertSign) ?? true else {
             throw AuthorityError(
                 .broken,
-                "\(certificatePath) is not a CA's certificate: it does not allow signing others"
+                "\(certificatePath) is not a CA's certificate: it lacks basicConstraints CA:TRUE or keyUsage keyCertSign",
+                remedy: "make a CA with: pki init-ca --directory \(directory)"
             )
         }
         guard now <= certificate.notAfter else {

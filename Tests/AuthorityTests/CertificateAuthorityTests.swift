@@ -52,7 +52,7 @@ import Testing
         #expect(root.certificate.notBefore == Self.now.addingTimeInterval(-300))
         #expect(root.certificate.notAfter == Self.now.addingTimeInterval(3650 * 86400))
         #expect(client.certificate.subject.description == "CN=TEST CLIENT")
-        #expect(client.certificate.subjectAlternativeNames == [.dns("client")])
+        #expect(client.certificate.subjectAlternativeNames == [.directory(client.certificate.subject)])
         #expect(client.certificate.keyUsage == [.digitalSignature, .nonRepudiation])
         #expect(client.certificate.notBefore == Self.now.addingTimeInterval(-300))
         #expect(client.certificate.notAfter == Self.now.addingTimeInterval(365 * 86400))
@@ -107,7 +107,7 @@ import Testing
     }
 
     @Test(arguments: [
-        ("web-1", "DNS:web-1"), ("web-1.example.com", "DNS:web-1.example.com"), ("10.0.0.1", "IP:10.0.0.1"),
+        ("web-1", "dirName:CN=web-1"), ("web-1.example.com", "DNS:web-1.example.com"), ("10.0.0.1", "IP:10.0.0.1"),
         ("ops@example.com", "email:ops@example.com"), ("web_1", "dirName:CN=web_1"),
     ])
     func `a name becomes the CN and an alternative name of the kind it is`(name: String, alternative: String) throws {

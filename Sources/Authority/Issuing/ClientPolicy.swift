@@ -26,11 +26,11 @@ enum ClientPolicy {
         guard certificateRequest.otherExtensions.isEmpty else {
             throw AuthorityError(
                 .policy,
-                "the certificate request asks for \(certificateRequest.otherExtensions.joined(separator: ", ")), which only the CA decides",
+                "\(certificateRequest.name) asks for \(certificateRequest.otherExtensions.joined(separator: ", ")), which only the CA decides",
                 remedy: "make the request with nothing but a key, a subject and a subjectAltName"
             )
         }
-        try check(certificateRequest.publicKey)
+        try check(certificateRequest.publicKey, in: certificateRequest.name)
     }
 
     /// A name becomes part of file names: nothing in it may mean something to a file system or a shell.
@@ -56,14 +56,14 @@ enum ClientPolicy {
     }
 
     /// A key that somebody else made must be strong enough to certify.
-    private static func check(_ key: PublicKey) throws(AuthorityError) {
+    private static func check(_ key: PublicKey, in name: String) throws(AuthorityError) {
         switch key.algorithm {
         case .rsa(let bits) where (2048...8192).contains(bits): return
         case .ec("prime256v1"), .ec("secp384r1"), .ec("secp521r1"), .mlDSA: return
         default:
             throw AuthorityError(
                 .policy,
-                "the key in the certificate request, \(key.algorithm), is not certified",
+                "the key in \(name), \(key.algorithm), is not certified",
                 remedy: "use RSA with 2048 to 8192 bits, P-256, P-384, P-521 or ML-DSA"
             )
         }
@@ -107,9 +107,9 @@ enum ClientPolicy {
         }
         if request.template.hasSubjectAlternativeName { return [] }
         let name = request.name
-        return [
-            (try? .dnsName(name)) ?? (try? .ipAddress(name)) ?? (try? .mailbox(name)) ?? .directory(subject)
-        ]
+        // A bare label is no domain name to those who lint certificates: the subject says as much.
+        let host = name.contains(".") ? try? GeneralName.dnsName(name) : nil
+        return [host ?? (try? .ipAddress(name)) ?? (try? .mailbox(name)) ?? .directory(subject)]
     }
 
     /// Checks a name that somebody else wrote as if it had been given to us.

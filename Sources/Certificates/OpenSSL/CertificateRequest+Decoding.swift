@@ -5,13 +5,20 @@ import COpenSSL
 extension CertificateRequest {
     /// Reads the first request of a PEM text, or one in DER, and checks its signature.
     ///
-    /// - Parameter file: The contents of a file.
+    /// - Parameters:
+    ///   - file: The contents of a file.
+    ///   - name: What the request is called in messages, usually its path.
     /// - Throws: ``CertificateError`` when there is no request, it is malformed, or its signature is not its key's.
-    public init(reading file: [UInt8]) throws(CertificateError) {
-        if file.first == 0x30 {
-            try self.init(derEncoded: file)
-            return
+    public init(reading file: [UInt8], name: String) throws(CertificateError) {
+        do {
+            try self.init(derEncoded: try Self.derEncoded(in: file), name: name)
+        } catch {
+            throw CertificateError(error.code, "\(name): \(error.message)", remedy: error.remedy)
         }
+    }
+
+    private static func derEncoded(in file: [UInt8]) throws(CertificateError) -> [UInt8] {
+        if file.first == 0x30 { return file }
         let labels = ["CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"]
         guard let document = try PEMDocument.documents(in: file).first(where: { labels.contains($0.label) }) else {
             throw CertificateError(
@@ -20,14 +27,17 @@ extension CertificateRequest {
                 remedy: "a request in PEM begins with -----BEGIN CERTIFICATE REQUEST-----"
             )
         }
-        try self.init(derEncoded: document.bytes)
+        return document.bytes
     }
 
     /// Reads a request and checks its signature.
     ///
-    /// - Parameter derEncoded: The DER encoding of a CertificationRequest.
+    /// - Parameters:
+    ///   - derEncoded: The DER encoding of a CertificationRequest.
+    ///   - name: What the request is called in messages.
     /// - Throws: ``CertificateError`` when it is malformed or its signature is not its key's.
-    public init(derEncoded: [UInt8]) throws(CertificateError) {
+    public init(derEncoded: [UInt8], name: String) throws(CertificateError) {
+        self.name = name
         do {
             let request: Owned<X509RequestObject> = try unsafe derDecoded(derEncoded, by: "d2i_X509_REQ") {
                 unsafe d2i_X509_REQ(nil, $0, $1)

@@ -107,7 +107,11 @@ extension KeyHandle {
     }
 
     private static var missingPassphrase: CertificateError {
-        CertificateError(.wrongPassphrase, "the private key is encrypted and no passphrase was given")
+        CertificateError(
+            .wrongPassphrase,
+            "the private key is encrypted and no passphrase was given",
+            remedy: "name where it is: --passphrase-file FILE, --passphrase-env VARIABLE or --passphrase-fd NUMBER"
+        )
     }
 
     private static func wrongPassphrase(_ error: OpenSSLError) -> CertificateError {

@@ -5,6 +5,9 @@
 /// What an issuer takes from a request is its key, its subject and its alternative names. Anything else that it asks for
 /// is listed in ``otherExtensions`` so that it can be refused by name.
 public struct CertificateRequest: Hashable, Sendable {
+    /// What the request is called in messages, usually its path.
+    public let name: String
+
     /// The subject asked for; may be empty.
     public let subject: DistinguishedName
 

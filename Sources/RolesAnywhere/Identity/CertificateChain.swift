@@ -55,7 +55,7 @@ extension Certificate {
     /// Whether the subject is another's issuer, and its key made the other's signature.
     ///
     /// Names that are encoded in different ways but read the same count as the same (RFC 5280 §7.1).
-    fileprivate func hasIssued(_ other: Certificate) -> Bool {
+    func hasIssued(_ other: Certificate) -> Bool {
         (subject == other.issuer || subject.relativeNames == other.issuer.relativeNames) && hasSigned(other)
     }
 }

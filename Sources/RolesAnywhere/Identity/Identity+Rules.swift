@@ -68,6 +68,7 @@ extension Identity {
         let kind = certificate == self.certificate ? "certificate" : "intermediate certificate"
         let subject =
             certificate.subject.isEmpty ? "" : " \"\(printable(certificate.subject.description, limit: 200))\""
-        return RolesAnywhereError(.unusableIdentity, "the \(kind)\(subject) \(rule)", remedy: remedy)
+        let place = source.map { " in \"\(printable($0))\"" } ?? ""
+        return RolesAnywhereError(.unusableIdentity, "the \(kind)\(subject)\(place) \(rule)", remedy: remedy)
     }
 }

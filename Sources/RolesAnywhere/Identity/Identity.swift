@@ -16,6 +16,9 @@ public struct Identity: Sendable {
     /// The certificate's private key.
     public let key: any SigningKey
 
+    /// Where the certificate was read from, for messages; nothing when it came from memory.
+    public var source: String?
+
     /// The most certificates that may be sent along.
     static let maximumOfIntermediates = 5
 
@@ -48,6 +51,7 @@ public struct Identity: Sendable {
         self.key = key
         self.certificate = certificate
         intermediates = CertificateChain(of: certificate, among: certificates).intermediates
+        if intermediates.isEmpty { try Self.checkForMissingIssuer(of: certificate, among: certificates) }
         guard intermediates.count <= Self.maximumOfIntermediates else {
             throw RolesAnywhereError(
                 .unusableIdentity,
@@ -78,6 +82,24 @@ public struct Identity: Sendable {
         heap += try Certificate.certificates(in: intermediates)
         heap += (try? unsafe privateKey.withUnsafeBytes { try Certificate.certificates(in: unsafe Array($0)) }) ?? []
         try self.init(key: key, certificates: heap)
+    }
+
+    /// Refuses a chain whose lowest link is missing: intermediates were given, and none of them is above the certificate.
+    private static func checkForMissingIssuer(
+        of certificate: Certificate,
+        among certificates: [Certificate]
+    ) throws(RolesAnywhereError) {
+        let others = certificates.filter { $0 != certificate && $0.isCA }
+        guard let other = others.first(where: { !$0.isSelfIssued }),
+            !others.contains(where: { $0.hasIssued(certificate) })
+        else { return }
+        throw RolesAnywhereError(
+            .unusableIdentity,
+            "the chain has a gap: \"\(printable(certificate.issuer.description, limit: 100))\", which issued "
+                + "\"\(printable(certificate.subject.description, limit: 100))\", is not among the certificates, while "
+                + "\"\(printable(other.subject.description, limit: 100))\" is",
+            remedy: "add the certificate of the issuer, or leave out those that have nothing to do with it"
+        )
     }
 
     private static func keyMismatch(_ key: any SigningKey, _ certificates: [Certificate]) -> RolesAnywhereError {

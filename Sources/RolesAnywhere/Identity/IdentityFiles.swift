@@ -100,7 +100,9 @@ public struct IdentityFiles: Hashable, Sendable {
             }
             guard !heap.isEmpty else { throw Self.empty(certificate.path) }
             do {
-                return try Identity(key: key, certificates: heap)
+                var identity = try Identity(key: key, certificates: heap)
+                identity.source = certificate.path
+                return identity
             } catch {
                 throw RolesAnywhereError(
                     error.code,

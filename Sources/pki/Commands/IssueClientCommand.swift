@@ -43,7 +43,10 @@ struct IssueClientCommand: ParsableCommand {
 
     @Option(
         name: .long,
-        help: ArgumentHelp("A DNS name of the client. Repeatable. (default: the name)", valueName: "host"),
+        help: ArgumentHelp(
+            "A DNS name of the client. Repeatable. (default: the name, when it has a dot)",
+            valueName: "host"
+        ),
         transform: GeneralName.dnsArgument
     )
     var dns: [GeneralName] = []
@@ -152,14 +155,7 @@ struct IssueClientCommand: ParsableCommand {
         request.subjectAlternativeNames = dns + ip + uri + email
         request.keyType = keyType
         request.lifetime = try Lifetime.choose(days: days, notAfter: notAfter)
-        if let csr {
-            let file = try InputFile.read(csr)
-            do {
-                request.certificateRequest = try CertificateRequest(reading: file)
-            } catch {
-                throw InputError(message: "\(csr): \(error.message)", remedy: error.remedy)
-            }
-        }
+        if let csr { request.certificateRequest = try CertificateRequest(reading: InputFile.read(csr), name: csr) }
         request.passphrase = try keyPassphrase?.read()
         request.archivesExisting = force
         let authority = try CertificateAuthority(openingIn: directory, passphrase: try caPassphrase?.read(), now: .now)
