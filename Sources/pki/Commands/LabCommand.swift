@@ -25,8 +25,9 @@ struct LabCommand: AsyncParsableCommand {
 
             and in another, with the lines that it printed:
 
-              pki creds --endpoint "$PKI_LAB_ENDPOINT" --trust-anchor-arn "$PKI_LAB_TRUST_ANCHOR_ARN" \\
-                --profile-arn "$PKI_LAB_PROFILE_ARN" --role-arn "$PKI_LAB_ROLE_ARN" --region us-east-1 \\
+              pki creds --endpoint "$PKI_LAB_ENDPOINT" \\
+                --trust-anchor-arn "$PKI_LAB_TRUST_ANCHOR_ARN" \\
+                --profile-arn "$PKI_LAB_PROFILE_ARN" --role-arn "$PKI_LAB_ROLE_ARN" \\
                 --certificate credential-process-data/client-cert.pem \\
                 --private-key credential-process-data/client-key.pem
             """
