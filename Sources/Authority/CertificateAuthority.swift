@@ -207,9 +207,11 @@ public struct CertificateAuthority: Sendable {
         do {
             _ = try CertificateVerifier(anchors: [self.certificate]).path(for: certificate, at: now)
         } catch {
+            let names = ([GeneralName.directory(subject)] + certificate.subjectAlternativeNames).map(\.description)
             throw AuthorityError(
                 .policy,
-                "the CA \(folder.path(of: Self.certificateName)) may not issue this certificate: \(error.message)",
+                "the CA \(folder.path(of: Self.certificateName)) may not issue a certificate for "
+                    + "\(names.joined(separator: ", ")): \(error.message)",
                 remedy: "see what the CA allows: openssl x509 -noout -text -in \(folder.path(of: Self.certificateName))"
             )
         }

@@ -30,12 +30,22 @@ public enum Lifetime: Hashable, Sendable {
             }
             end = now.addingTimeInterval(Double(days) * 86400)
         case .until(let date):
-            guard date > now else { throw AuthorityError(.invalidRequest, "the certificate would have ended already") }
+            guard date > now else {
+                throw AuthorityError(
+                    .invalidRequest,
+                    "the certificate would end at \(timestamp(date)), which is past",
+                    remedy: "give a later moment, or a number of days; it is \(timestamp(now)) by this machine's clock"
+                )
+            }
             end = date
         }
         // 9999-12-31T23:59:59Z, the last moment that X.509 can say (RFC 5280 §4.1.2.5).
         guard end.timeIntervalSince1970 <= 253_402_300_799 else {
-            throw AuthorityError(.invalidRequest, "the certificate would end after the year 9999")
+            throw AuthorityError(
+                .invalidRequest,
+                "the certificate would end after the year 9999, the last that X.509 can say",
+                remedy: "give fewer days, or an earlier moment"
+            )
         }
         return Date(timeIntervalSince1970: end.timeIntervalSince1970.rounded(.down))
     }
