@@ -113,7 +113,14 @@ let package = Package(
             exclude: ["Fixtures/make-fixtures.py"],
             swiftSettings: settings
         ),
-        .testTarget(name: "pkiTests", dependencies: ["pki"], swiftSettings: settings),
+        .testTarget(
+            name: "pkiTests",
+            dependencies: [
+                "pki", "Certificates", "Authority", "RolesAnywhere",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: settings
+        ),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -18,23 +18,16 @@ public struct BasicConstraints: Hashable, Sendable {
         self.pathLength = pathLength
     }
 
-    /// Reads the value of the extension as libcrypto writes it.
+    /// Reads the value of the extension.
     ///
     /// - Parameter derEncoded: A SEQUENCE of an optional BOOLEAN and an optional INTEGER of up to two octets.
     init?(derEncoded: [UInt8]) {
-        guard derEncoded.count >= 2, derEncoded[0] == DER.sequence else { return nil }
-        let contents = derEncoded.dropFirst(2)
-        guard contents.starts(with: DER.true) else {
-            self.init(isCA: false)
-            return
+        guard let parts = DER.elements(inSequence: derEncoded), parts.allSatisfy({ $0.contents.count <= 2 }) else {
+            return nil
         }
-        let length = contents.dropFirst(3)
-        guard let tag = length.first else {
-            self.init(isCA: true)
-            return
-        }
-        guard tag == DER.integer, length.count <= 5 else { return nil }
-        self.init(isCA: true, pathLength: length.dropFirst(2).reduce(0) { $0 << 8 | Int($1) })
+        let isCA = parts.first { $0.tag == DER.boolean }?.contents == [0xff]
+        let length = parts.first { $0.tag == DER.integer }?.contents.reduce(0) { $0 << 8 | Int($1) }
+        self.init(isCA: isCA, pathLength: length)
     }
 
     /// The value of the extension.

@@ -29,6 +29,7 @@ public struct Certificate: Hashable, Sendable {
         var notBefore: Date
         var notAfter: Date
         var publicKey: PublicKey
+        var extensions: [CertificateExtension]
         var basicConstraints: BasicConstraints?
         var keyUsage: KeyUsage?
         var subjectKeyIdentifier: [UInt8]?
@@ -58,6 +59,9 @@ public struct Certificate: Hashable, Sendable {
 
     /// The certified key.
     public var publicKey: PublicKey { contents.publicKey }
+
+    /// Every extension, in the order of the certificate.
+    public var extensions: [CertificateExtension] { contents.extensions }
 
     /// The basic constraints; nothing when the extension is absent.
     public var basicConstraints: BasicConstraints? { contents.basicConstraints }

@@ -49,12 +49,13 @@ public struct KeyUsage: OptionSet, Hashable, Sendable {
     ///
     /// - Parameter derEncoded: A BIT STRING of one or two octets.
     init?(derEncoded: [UInt8]) {
-        guard (4...5).contains(derEncoded.count), derEncoded[0] == DER.bitString,
-            Int(derEncoded[1]) == derEncoded.count - 2
+        guard let parts = DER.elements(in: derEncoded[...]), parts.count == 1, parts[0].tag == DER.bitString,
+            (2...3).contains(parts[0].contents.count)
         else { return nil }
+        let octets = Array(parts[0].contents.dropFirst())
         var usage: UInt16 = 0
-        for bit in 0..<9 where bit / 8 + 3 < derEncoded.count {
-            if derEncoded[bit / 8 + 3] & (0x80 >> (bit % 8)) != 0 { usage |= 1 << bit }
+        for bit in 0..<9 where bit / 8 < octets.count && octets[bit / 8] & (0x80 >> (bit % 8)) != 0 {
+            usage |= 1 << bit
         }
         self.init(rawValue: usage)
     }

@@ -5,6 +5,7 @@
 /// Names, keys and extension values come from libcrypto ready encoded; this joins them, so that an issuer's name goes
 /// into a certificate as the very bytes of the issuer's subject, and so that any ``SigningKey`` can sign.
 enum DER {
+    static let boolean: UInt8 = 0x01
     static let integer: UInt8 = 0x02
     static let bitString: UInt8 = 0x03
     static let octetString: UInt8 = 0x04
@@ -71,5 +72,5 @@ enum DER {
     }
 
     /// BOOLEAN TRUE.
-    static let `true`: [UInt8] = [0x01, 0x01, 0xff]
+    static let `true`: [UInt8] = [boolean, 0x01, 0xff]
 }

@@ -71,12 +71,12 @@ extension CertificateParameters {
     /// no key usage that the key cannot have, and what the parameters say in place of what the template says.
     private func extensions(issuer: Certificate?) throws -> [CertificateExtension] {
         var replaced: Set<String> = [CertificateExtension.authorityKeyIdentifier]
+        if template.hashesSubjectKey { replaced.insert(CertificateExtension.subjectKeyIdentifier) }
         if !subjectAlternativeNames.isEmpty { replaced.insert(CertificateExtension.subjectAlternativeName) }
         if !nameConstraints.isEmpty { replaced.insert(CertificateExtension.nameConstraints) }
         var extensions = try TemplateExtensions(
             template: template,
             subject: subject,
-            publicKey: publicKey,
             issuer: issuer
         ).extensions(except: replaced)
 
@@ -149,8 +149,9 @@ extension CertificateParameters {
             identifier = try issuer.subjectKeyIdentifier ?? issuer.publicKey.keyIdentifier()
         } else {
             let own = extensions.first { $0.identifier == CertificateExtension.subjectKeyIdentifier }
-            // The value is an OCTET STRING of 20 octets as a rule, and never longer than 127.
-            identifier = try own.map { Array($0.value.dropFirst(2)) } ?? publicKey.keyIdentifier()
+            // The value is an OCTET STRING.
+            let octets = own.flatMap { DER.elements(in: $0.value[...])?.first }
+            identifier = try octets.map { Array($0.contents) } ?? publicKey.keyIdentifier()
         }
         return CertificateExtension(
             CertificateExtension.authorityKeyIdentifier,

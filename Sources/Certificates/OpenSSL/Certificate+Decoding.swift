@@ -35,15 +35,6 @@ extension Certificate {
         return unsafe X509_verify(object.pointer, key.pointer) == 1
     }
 
-    /// Every extension, in the order of the certificate.
-    public var extensions: [CertificateExtension] {
-        guard let object = try? object() else { return [] }
-        return unsafe (0..<X509_get_ext_count(object.pointer)).compactMap { index in
-            guard let pointer = unsafe X509_get_ext(object.pointer, index) else { return nil }
-            return try? unsafe CertificateExtension(pointer)
-        }
-    }
-
     /// The alternative names of the subject; none when the extension is absent or malformed.
     public var subjectAlternativeNames: [GeneralName] {
         guard let found = extensions.first(where: { $0.identifier == CertificateExtension.subjectAlternativeName }),
@@ -81,6 +72,11 @@ extension Certificate.Contents {
         notBefore = try unsafe Date(X509_get0_notBefore(certificate))
         notAfter = try unsafe Date(X509_get0_notAfter(certificate))
         publicKey = unsafe PublicKey(derEncoded: keyBytes, info: info)
+        extensions = []
+        for index in 0..<(unsafe X509_get_ext_count(certificate)) {
+            guard let pointer = unsafe X509_get_ext(certificate, index) else { continue }
+            extensions.append(try unsafe CertificateExtension(pointer))
+        }
         basicConstraints = unsafe BasicConstraints(certificate)
         keyUsage = unsafe KeyUsage(certificate)
         subjectKeyIdentifier = unsafe X509_get0_subject_key_id(certificate).map { unsafe octets(of: $0) }

@@ -60,14 +60,13 @@ extension PublicKey {
 extension PublicKey {
     /// The SHA-1 of the key's BIT STRING, the first method of RFC 5280 §4.2.1.2. It identifies; it protects nothing.
     func keyIdentifier() throws(OpenSSLError) -> [UInt8] {
-        let info: Owned<PublicKeyInfoObject> = try unsafe derDecoded(derEncoded, by: "d2i_X509_PUBKEY") {
-            unsafe d2i_X509_PUBKEY(nil, $0, $1)
+        // SubjectPublicKeyInfo is the algorithm and a BIT STRING, whose first octet counts unused bits.
+        guard let parts = DER.elements(inSequence: derEncoded), parts.count == 2, parts[1].tag == DER.bitString else {
+            throw OpenSSLError(in: "SubjectPublicKeyInfo")
         }
-        var bytes: UnsafePointer<UInt8>?
-        var count: CInt = 0
-        try unsafe check(X509_PUBKEY_get0_param(nil, &bytes, &count, nil, info.pointer), "X509_PUBKEY_get0_param")
+        let key = Array(parts[1].contents.dropFirst())
         var hash = [UInt8](repeating: 0, count: 20)
-        try unsafe check(EVP_Digest(bytes, Int(count), &hash, nil, EVP_sha1(), nil), "EVP_Digest")
+        try unsafe check(EVP_Digest(key, key.count, &hash, nil, EVP_sha1(), nil), "EVP_Digest")
         return hash
     }
 }

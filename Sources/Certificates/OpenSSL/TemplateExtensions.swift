@@ -8,8 +8,6 @@ struct TemplateExtensions {
     var template: CertificateTemplate
     /// The subject, for values such as `email:copy`.
     var subject: DistinguishedName
-    /// The key to certify, for `subjectKeyIdentifier = hash`.
-    var publicKey: PublicKey
     /// Who issues, for values such as `issuer:copy`; nothing for a certificate that its own key signs.
     var issuer: Certificate?
 
@@ -22,7 +20,8 @@ struct TemplateExtensions {
         let configuration = try Configuration(template.text, name: template.name)
         do {
             let certificate = try scratchCertificate()
-            guard let issuer else {
+            // Reading the issuer is dear, and only the issuer's alternative names are ever copied.
+            guard let issuer, template.extensionEntries.contains(where: { $0.value.contains("issuer") }) else {
                 return try unsafe made(configuration, certificate.pointer, certificate.pointer, except: replaced)
             }
             let issuerCertificate = try issuer.object()
@@ -77,10 +76,8 @@ struct TemplateExtensions {
     /// A certificate with nothing but what extension values may refer to.
     private func scratchCertificate() throws(OpenSSLError) -> Owned<X509Object> {
         let certificate = try unsafe Owned<X509Object>(X509_new(), from: "X509_new")
-        let key = try publicKey.key()
         let name = try subject.object()
         try unsafe check(X509_set_version(certificate.pointer, 2), "X509_set_version")
-        try unsafe check(X509_set_pubkey(certificate.pointer, key.pointer), "X509_set_pubkey")
         try unsafe check(X509_set_subject_name(certificate.pointer, name.pointer), "X509_set_subject_name")
         return certificate
     }

@@ -28,6 +28,11 @@ public struct CertificateTemplate: Hashable, Sendable {
     /// The lines of the extension section.
     let extensionEntries: [Entry]
 
+    /// Whether the template wants the subject key identifier that is always written: the hash of the key.
+    var hashesSubjectKey: Bool {
+        extensionEntries.contains { $0.name == "subjectKeyIdentifier" && $0.value.hasSuffix("hash") }
+    }
+
     /// Whether the template names the subject's alternative names itself.
     public var hasSubjectAlternativeName: Bool { extensionEntries.contains { $0.name == "subjectAltName" } }
 }

@@ -11,8 +11,8 @@ struct InitCACommand: ParsableCommand {
         commandName: "init-ca",
         abstract: "Make a root CA: a key and a self-signed certificate.",
         discussion: """
-            The key is root-key.pem, readable by you alone; the certificate is root-cert.pem. Nothing is overwritten.
-            Whoever has the key can make certificates that AWS trusts: keep it off the machines that use them, or encrypt
+            The key is root-key.pem, readable by you alone; the certificate is root-cert.pem. Nothing is overwritten. \
+            Whoever has the key can make certificates that AWS trusts: keep it off the machines that use them, or encrypt \
             it with a passphrase.
 
             For example:

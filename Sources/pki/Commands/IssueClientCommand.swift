@@ -11,7 +11,7 @@ struct IssueClientCommand: ParsableCommand {
         commandName: "issue-client",
         abstract: "Issue a client certificate, with a new key or for a certificate request.",
         discussion: """
-            The files are NAME-cert.pem and NAME-key.pem in the CA's folder. Nothing is overwritten. Of a certificate
+            The files are NAME-cert.pem and NAME-key.pem in the CA's folder. Nothing is overwritten. Of a certificate \
             request only the key, the subject and the alternative names are taken; one that asks for more is refused.
 
             For example:

@@ -15,8 +15,8 @@ struct LabCommand: AsyncParsableCommand {
         commandName: "lab",
         abstract: "Run IAM Roles Anywhere on this machine, to try the whole road without an AWS account.",
         discussion: """
-            Verifies requests as AWS does and says on standard error why one is refused. The CA in the folder becomes a trust
-            anchor, with a profile and a role beside it; their ARNs stay the same as long as the CA does. Once the lab
+            Verifies requests as AWS does and says on standard error why one is refused. The CA in the folder becomes a trust \
+            anchor, with a profile and a role beside it; their ARNs stay the same as long as the CA does. Once the lab \
             listens, it prints what a shell has to export. Ctrl-C or SIGTERM ends it.
 
             For example, in one terminal:
@@ -25,8 +25,9 @@ struct LabCommand: AsyncParsableCommand {
 
             and in another, with the lines that it printed:
 
-              pki creds --endpoint "$PKI_LAB_ENDPOINT" --trust-anchor-arn "$PKI_LAB_TRUST_ANCHOR_ARN" \\
-                --profile-arn "$PKI_LAB_PROFILE_ARN" --role-arn "$PKI_LAB_ROLE_ARN" --region us-east-1 \\
+              pki creds --endpoint "$PKI_LAB_ENDPOINT" \\
+                --trust-anchor-arn "$PKI_LAB_TRUST_ANCHOR_ARN" \\
+                --profile-arn "$PKI_LAB_PROFILE_ARN" --role-arn "$PKI_LAB_ROLE_ARN" \\
                 --certificate credential-process-data/client-cert.pem \\
                 --private-key credential-process-data/client-key.pem
             """

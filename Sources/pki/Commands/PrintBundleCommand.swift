@@ -20,7 +20,7 @@ struct PrintBundleCommand: ParsableCommand {
         commandName: "print-bundle",
         abstract: "Print the CA certificate that a trust anchor in AWS is made from.",
         discussion: """
-            Paste the text into "External certificate bundle" when you create a trust anchor in the console of IAM Roles
+            Paste the text into "External certificate bundle" when you create a trust anchor in the console of IAM Roles \
             Anywhere, or let --format aws-cli write the command. What AWS would refuse is refused here, with the rule.
 
             For example:

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Authority
+import Certificates
+import FoundationEssentials
+import RolesAnywhere
+import Testing
+
+@testable import pki
+
+@Suite struct CommandLineTests {
+    static let commands = PKI.configuration.subcommands
+
+    @Test(arguments: commands.indices)
+    func `the help of every command teaches by an example and fits the terminal`(index: Int) {
+        let command = Self.commands[index]
+        let help = PKI.helpMessage(for: command, columns: 80)
+        #expect(help.contains("For example"))
+        #expect(help.contains("pki \(command.configuration.commandName ?? "?")"))
+        for line in help.split(separator: "\n") where !line.hasPrefix("USAGE:") {
+            #expect(line.count <= 80, "\(line)")
+        }
+    }
+
+    @Test(arguments: commands.indices)
+    func `every option of every command has a help text`(index: Int) {
+        let help = PKI.helpMessage(for: Self.commands[index], columns: 200)
+        let lines = help.split(separator: "\n")
+        let options = lines.indices.filter { lines[$0].hasPrefix("  --") }
+        #expect(!options.isEmpty)
+        for index in options {
+            // What is left behind the name and the value; for a long name it stands on the next line.
+            let words = lines[index].split(separator: " ").filter { !$0.hasPrefix("--") && !$0.hasPrefix("<") }
+            let next = lines[(index + 1)...].first ?? ""
+            #expect(!words.isEmpty || next.hasPrefix("          "), "\(lines[index])")
+        }
+    }
+
+    @Test(arguments: [
+        ["fly"], ["init-ca", "--fly"], ["init-ca", "--days", "many"], ["init-ca", "--key-type", "dsa"],
+        ["init-ca", "--subject", "Müller"], ["init-ca", "--permit", "dns"], ["init-ca", "--not-after", "tomorrow"],
+        ["issue-client", "--ip", "10.0.0.256"], ["issue-client", "--dns", "a b"], ["issue-client", "--uri", "web"],
+        ["issue-client", "--email", "a"], ["print-bundle", "--format", "xml"], ["creds"], ["lab", "--port", "70000"],
+        ["lab", "--account", "1"], ["lab", "--tls-ca-file", "x"],
+    ])
+    func `a wrong command line is found before anything is done`(arguments: [String]) {
+        do {
+            _ = try PKI.parseAsRoot(arguments)
+            Issue.record("accepted")
+        } catch {
+            #expect(PKI.exitCode(for: error) == .validationFailure)
+            #expect(PKI.exitCode(for: error).rawValue == ExitStatus.usage)
+        }
+    }
+
+    @Test func `a value that is refused is named with its rule`() {
+        do {
+            _ = try PKI.parseAsRoot(["issue-client", "--dns", "a_b.example.com"])
+            Issue.record("accepted")
+        } catch {
+            let message = PKI.message(for: error)
+            #expect(message.contains("--dns") && message.contains("a_b"), "\(message)")
+        }
+    }
+
+    @Test func `--days and --not-after exclude each other`() {
+        #expect(throws: UsageError.self) { try Lifetime.choose(days: 1, notAfter: .days(2)) }
+        #expect(throws: UsageError.self) {
+            try PassphraseSource.choose(file: "a", environment: "B", descriptor: nil, option: "--passphrase")
+        }
+    }
+
+    @Test(arguments: [("2030-12-31", 1_924_991_999.0), ("2030-12-31T12:00:00Z", 1_924_948_800)])
+    func `a day counts to its end, a moment is itself`(text: String, seconds: Double) throws {
+        guard case .until(let date) = try Lifetime.argument(text) else {
+            Issue.record("not a moment")
+            return
+        }
+        #expect(date.timeIntervalSince1970 == seconds)
+    }
+
+    @Test func `the exit status tells whose no it was`() {
+        #expect(ExitStatus.status(for: UsageError(message: "x")) == 64)
+        #expect(ExitStatus.status(for: InputError(message: "x")) == 2)
+        #expect(ExitStatus.status(for: AuthorityError(.exists, "x")) == 2)
+        #expect(ExitStatus.status(for: CertificateError(.malformed, "x")) == 2)
+    }
+}
