@@ -199,6 +199,10 @@ def main():
          request(client, query=replaced(**{"a b": "c+d é"}))),
         ("the alias of the trust anchor is accepted", accepted, "",
          request(client, query=replaced(trustAnchorArn=ANCHOR.split("trust-anchor/")[0] + "alias/trust-anchor/fixture-anchor"))),
+        ("an intermediate that expires two minutes later is accepted", accepted, "",
+         request((lambda ca: issue("fixture-soon", p256(), ca, chain=[ca.certificate]))(
+             issue("Short Intermediate", p256(), root, ca=True, usage=ca_usage,
+                   end=datetime.datetime(2026, 3, 1, 12, 2, tzinfo=UTC))))),
         ("a date 5 minutes old is accepted", accepted, "", request(client, date="20260301T115500Z")),
         ("a date 5 minutes ahead is accepted", accepted, "", request(client, date="20260301T120500Z")),
         ("the shortest duration is accepted", accepted, "", request(client, body='{"durationSeconds":900}')),
