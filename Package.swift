@@ -68,7 +68,6 @@ let package = Package(
             dependencies: [
                 "Certificates", "Authority", "TrustAnchors", "RolesAnywhere", "HTTPService", "Lab", logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
-                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
             swiftSettings: settings,

@@ -44,11 +44,32 @@ import COpenSSL
     /// The public half, encoded.
     func publicKey() throws(CertificateError) -> PublicKey {
         do {
+            let algorithm = unsafe KeyAlgorithm(key.pointer)
+            if let encoded = try encodedEllipticKey(algorithm) {
+                return PublicKey(derEncoded: encoded, algorithm: algorithm)
+            }
             let encoded = try unsafe derEncoding(by: "i2d_PUBKEY") { unsafe i2d_PUBKEY(key.pointer, $0) }
-            return unsafe PublicKey(derEncoded: encoded, algorithm: KeyAlgorithm(key.pointer))
+            return PublicKey(derEncoded: encoded, algorithm: algorithm)
         } catch {
             throw CertificateError(.malformed, "the private key has no usable public half: \(error)")
         }
+    }
+
+    /// The SubjectPublicKeyInfo of a key on one of NIST's curves (RFC 5480 §2), put together here: libcrypto 3.0 searches
+    /// all its encoders for it, which takes longer than making the key.
+    private func encodedEllipticKey(_ algorithm: KeyAlgorithm) throws(OpenSSLError) -> [UInt8]? {
+        let curves = ["prime256v1": "1.2.840.10045.3.1.7", "secp384r1": "1.3.132.0.34", "secp521r1": "1.3.132.0.35"]
+        guard case .ec(let name) = algorithm, let curve = curves[name] else { return nil }
+        var point = [UInt8](repeating: 0, count: 133)
+        var count = 0
+        try unsafe check(
+            EVP_PKEY_get_octet_string_param(key.pointer, "encoded-pub-key", &point, point.count, &count),
+            "EVP_PKEY_get_octet_string_param"
+        )
+        // A compressed point is not what RFC 5480 wants everybody to read: libcrypto shall encode that one as it is.
+        guard point[0] == 0x04 else { return nil }
+        let parameters = [DER.objectIdentifier("1.2.840.10045.2.1"), DER.objectIdentifier(curve)]
+        return DER.sequence([DER.sequence(parameters), DER.bitString(Array(point.prefix(count)))])
     }
 
     /// Signs in the way of the key's algorithm.
