@@ -271,6 +271,16 @@ struct TestConnection {
         #expect(try connection.statuses() == [200])
     }
 
+    @Test func `HEAD begins no stream`() throws {
+        let (handler, writer) = streaming()
+        let connection = try TestConnection(handler)
+        try connection.send("HEAD / HTTP/1.1\r\nHost: h\r\n\r\n")
+        #expect(try connection.received().hasSuffix("Transfer-Encoding: chunked\r\n\r\n"))
+        #expect(writer() == nil)
+        try connection.send(get)
+        #expect(writer() != nil)
+    }
+
     @Test func `a stream to an old client ends with the connection`() throws {
         let (handler, writer) = streaming()
         let connection = try TestConnection(handler)

@@ -318,6 +318,7 @@ import Testing
                 )
             }
             #expect(error?.code == .addressUnavailable)
+            #expect(error?.message.hasSuffix(": address already in use") == true)
             #expect(error?.remedy != nil)
         }
     }

@@ -3,6 +3,7 @@
 import Certificates
 import FoundationEssentials
 import HTTPService
+import Synchronization
 import Testing
 
 @testable import Lab
@@ -150,6 +151,19 @@ import Testing
         #expect(trace.failure?.check == .path)
     }
 
+    @Test func `a remembered path ends with the first certificate that expires`() throws {
+        let clock = MovableClock()
+        let lab = try FixtureLab(now: { clock.now })
+        let fixture = try FixtureCase.named("an intermediate that expires two minutes later is accepted")
+        #expect(try lab.answer(fixture).response.status.code == 201)
+        clock.now = fixtureMoment.addingTimeInterval(121)
+        let (response, trace) = try lab.answer(fixture)
+        #expect(response.status.code == 403)
+        #expect(trace.failure?.check == .path)
+        clock.now = fixtureMoment
+        #expect(try lab.answer(fixture).response.status.code == 201)
+    }
+
     @Test func `an invalid signature leaves the canonical request in the trace`() throws {
         let (response, trace) = try FixtureLab().answer(.named("another key's signature is refused"))
         let canonical = try #require(trace.canonicalRequest)
@@ -173,5 +187,15 @@ import Testing
         text += String(decoding: try JSONEncoder().encode(trace), as: UTF8.self)
         #expect(!text.contains(credentials.secretAccessKey))
         #expect(!text.contains(credentials.sessionToken))
+    }
+}
+
+/// A clock that a test moves.
+final class MovableClock: Sendable {
+    private let moment = Mutex(fixtureMoment)
+
+    var now: Date {
+        get { moment.withLock { $0 } }
+        set { moment.withLock { $0 = newValue } }
     }
 }

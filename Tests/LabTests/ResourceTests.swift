@@ -15,7 +15,7 @@ import Testing
 
     @Test func `its ARNs stay the same as long as the CA does`() throws {
         let first = try LabSeed(certificates: root(), in: fixtureEnvironment())
-        let again = try LabSeed(certificates: root(), in: fixtureEnvironment(now: .distantFuture))
+        let again = try LabSeed(certificates: root(), in: fixtureEnvironment(now: { .distantFuture }))
         #expect(first.trustAnchor.arn == again.trustAnchor.arn)
         #expect(first.profile.arn == again.profile.arn)
         #expect(first.role.arn == again.role.arn)
@@ -124,7 +124,7 @@ import Testing
 
     @Test func `every request is told to the observer in one line`() throws {
         let lines = Mutex<[String]>([])
-        let lab = try FixtureLab { event in lines.withLock { $0.append(event.summary) } }
+        let lab = try FixtureLab(observer: { event in lines.withLock { $0.append(event.summary) } })
         _ = try lab.answer(.named("P-256 is accepted"))
         _ = try lab.answer(.named("an expired certificate is refused"))
         _ = lab.service.answer(HTTPRequest(method: .get, target: "/", arrival: .now))

@@ -52,17 +52,8 @@ extension PublicKey {
     ///   - digest: The hash function for RSA and EC keys; not used for ML-DSA.
     /// - Returns: Whether the signature is this key's over this message; `false` also for a key that cannot be used.
     public func isValid(signature: [UInt8], for message: [UInt8], digest: Digest) -> Bool {
-        defer { forgiveOpenSSLErrors() }
-        do {
-            let key = try key()
-            let context = try unsafe Owned<DigestContextObject>(EVP_MD_CTX_new(), from: "EVP_MD_CTX_new")
-            let method = unsafe algorithm.usesDigest ? digest.method : nil
-            let status = unsafe EVP_DigestVerifyInit(context.pointer, nil, method, nil, key.pointer)
-            guard status == 1 else { return false }
-            return unsafe EVP_DigestVerify(context.pointer, signature, signature.count, message, message.count) == 1
-        } catch {
-            return false
-        }
+        guard let verifier = try? SignatureVerifier(self) else { return false }
+        return verifier.isValid(signature: signature, for: message, digest: digest)
     }
 }
 

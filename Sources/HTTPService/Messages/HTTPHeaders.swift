@@ -87,6 +87,14 @@ public struct HTTPHeaders: Sendable {
         positions.compactMap { isNamed(name, $0) ? text($0.valueStart, $0.valueEnd) : nil }
     }
 
+    /// The values of every field of a name, in order, as bytes.
+    ///
+    /// - Parameter name: The name, in any case.
+    /// - Returns: The values without the blanks around them.
+    public func valueBytes(_ name: String) -> [[UInt8]] {
+        positions.compactMap { isNamed(name, $0) ? Array(bytes[Int($0.valueStart)..<Int($0.valueEnd)]) : nil }
+    }
+
     /// How many fields bear a name.
     ///
     /// - Parameter name: The name, in any case.

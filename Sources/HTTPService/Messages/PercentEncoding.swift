@@ -7,7 +7,7 @@ public enum PercentEncoding {
     /// - Parameter text: Text as it stands in a path or a query. A `+` is a plus.
     /// - Returns: The text that was meant; nothing when a `%` is not followed by two hexadecimal digits or the bytes are
     ///   not UTF-8.
-    public static func decode(_ text: some StringProtocol) -> String? {
+    public static func decode(_ text: Substring) -> String? {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(text.utf8.count)
         var rest = text.utf8.makeIterator()
@@ -26,8 +26,8 @@ public enum PercentEncoding {
     ///
     /// - Parameter text: Any text.
     /// - Returns: The encoded text, with capital hexadecimal digits.
-    public static func encode(_ text: some StringProtocol) -> String {
-        let digits = Array("0123456789ABCDEF".utf8)
+    public static func encode(_ text: String) -> String {
+        func digit(_ value: UInt8) -> UInt8 { value < 10 ? 0x30 + value : 0x41 + value - 10 }
         var bytes: [UInt8] = []
         bytes.reserveCapacity(text.utf8.count * 3)
         for byte in text.utf8 {
@@ -35,8 +35,8 @@ public enum PercentEncoding {
             case 0x41...0x5a, 0x61...0x7a, 0x30...0x39, 0x2d, 0x2e, 0x5f, 0x7e: bytes.append(byte)
             default:
                 bytes.append(0x25)
-                bytes.append(digits[Int(byte >> 4)])
-                bytes.append(digits[Int(byte & 15)])
+                bytes.append(digit(byte >> 4))
+                bytes.append(digit(byte & 15))
             }
         }
         return String(decoding: bytes, as: UTF8.self)

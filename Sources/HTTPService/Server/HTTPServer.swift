@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 public import struct FoundationEssentials.Date
+internal import Glibc
 public import Logging
 internal import NIOCore
 internal import NIOPosix
@@ -116,12 +117,18 @@ public final class HTTPServer: Sendable {
                 .bind(to: address)
                 .get()
         } catch {
+            let reason = (error as? IOError).map { systemText($0.errnoCode) } ?? "\(error)"
             throw HTTPServiceError(
                 .addressUnavailable,
-                "cannot listen on \(listener.address) port \(listener.port): \(error)",
+                "cannot listen on \(listener.address) port \(listener.port): \(reason)",
                 remedy: "choose another port; port 0 lets the system choose"
             )
         }
+    }
+
+    private static func systemText(_ number: CInt) -> String {
+        let text = unsafe String(cString: strerror(number))
+        return text.prefix(1).lowercased() + text.dropFirst()
     }
 
     private static func admit(_ channel: any Channel, _ shared: ServerContext, _ tls: NIOSSLContext?) throws {

@@ -12,7 +12,7 @@ final class ResourceStore: Sendable {
         var trustAnchors: [String: TrustAnchor] = [:]
         var profiles: [String: Profile] = [:]
         var roles: [String: Role] = [:]
-        var subjects: [String: Subject] = [:]
+        var subjects: [DistinguishedName: Subject] = [:]
     }
 
     /// Subjects beyond this number push out those that were not seen for longest.
@@ -71,12 +71,11 @@ final class ResourceStore: Sendable {
     /// - Returns: The subject, which is the same one whenever the name is.
     func recordSubject(of certificate: Certificate, at date: Date) -> Subject {
         let name = certificate.subject
-        let key = "\(name)"
         return state.withLock { state in
-            if var subject = state.subjects[key] {
+            if var subject = state.subjects[name] {
                 subject.serialNumber = certificate.serialNumber.hexadecimal
                 subject.lastSeen = date
-                state.subjects[key] = subject
+                state.subjects[name] = subject
                 return subject
             }
             let identifier = UniversalIdentifier.derived(
@@ -98,7 +97,7 @@ final class ResourceStore: Sendable {
             {
                 state.subjects.removeValue(forKey: oldest.key)
             }
-            state.subjects[key] = subject
+            state.subjects[name] = subject
             return subject
         }
     }

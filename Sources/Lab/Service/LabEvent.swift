@@ -26,9 +26,10 @@ public struct LabEvent: Sendable {
     /// One line for a person: who got which session, or the check that failed and what would mend it. Control characters
     /// that a certificate or a request may hold are replaced.
     public var summary: String {
-        String(
-            String.UnicodeScalarView(words.unicodeScalars.map { $0.properties.generalCategory == .control ? "?" : $0 })
-        )
+        let words = words
+        if words.utf8.allSatisfy({ (0x20...0x7e).contains($0) }) { return words }
+        let visible = words.unicodeScalars.map { $0.properties.generalCategory == .control ? "?" : $0 }
+        return String(String.UnicodeScalarView(visible))
     }
 
     private var words: String {

@@ -25,7 +25,7 @@ public final class LabService: HTTPHandler {
     ///   - environment: Where the lab stands in AWS, the time, and chance.
     ///   - traceCount: How many traces are kept.
     ///   - observer: Is told of every request that was answered, on the thread that answers it; it must not block.
-    /// - Throws: ``HTTPServiceError``, which a test rules out.
+    /// - Throws: `HTTPServiceError` when two routes are the same, which a test rules out.
     public init(
         environment: LabEnvironment,
         traceCount: Int = 200,

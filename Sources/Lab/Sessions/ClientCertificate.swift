@@ -3,24 +3,45 @@
 import Certificates
 import FoundationEssentials
 
-/// The certificate that a client shows, and the intermediates that it sends with it.
-enum ClientCertificate {
+/// The certificate that a client shows, with the key that it certifies made ready.
+struct ClientCertificate: Sendable {
     /// The most intermediates that the service takes.
     static let chainLimit = 5
+
+    /// The certificate.
+    let leaf: Certificate
+
+    /// Its subject as text.
+    let subject: String
+
+    /// Its serial number in decimal, as a credential names it.
+    let serialNumber: String
+
+    /// What the session's `SourceIdentity` becomes: `CN=` and the common name up to 61 characters, the bare name for 62
+    /// to 64, `ID=` and the serial number in hexadecimal where there is no common name.
+    let sourceIdentity: String
+
+    /// Checks signatures by the certified key; nothing when this libcrypto cannot use it.
+    let verifier: SignatureVerifier?
 
     /// Reads `X-Amz-X509`.
     ///
     /// - Parameter header: The value as received: the base64 of one certificate's DER in one line.
-    /// - Returns: The certificate.
     /// - Throws: ``ServiceRefusal``.
-    static func leaf(_ header: String) throws(ServiceRefusal) -> Certificate {
-        guard let certificate = certificate(header) else {
+    init(_ header: String) throws(ServiceRefusal) {
+        guard let certificate = Self.certificate(header) else {
             throw .validation(
                 "X-Amz-X509 is not the base64 of one certificate in DER",
                 remedy: "send the leaf alone, without line ends or PEM boundaries"
             )
         }
-        return certificate
+        leaf = certificate
+        subject = "\(certificate.subject)"
+        serialNumber = certificate.serialNumber.decimal
+        sourceIdentity =
+            certificate.subject.commonName.map { $0.count <= 61 ? "CN=\($0)" : $0 }
+            ?? "ID=\(certificate.serialNumber.hexadecimal)"
+        verifier = try? SignatureVerifier(certificate.publicKey)
     }
 
     /// Reads `X-Amz-X509-Chain`.
@@ -30,7 +51,7 @@ enum ClientCertificate {
     /// - Throws: ``ServiceRefusal``.
     static func chain(_ header: String?) throws(ServiceRefusal) -> [Certificate] {
         guard let header else { return [] }
-        let parts = header.split(separator: ",", omittingEmptySubsequences: false)
+        let parts = header.utf8.split(separator: 0x2c, omittingEmptySubsequences: false).map(Substring.init)
         guard parts.count <= chainLimit else {
             throw .validation("X-Amz-X509-Chain holds \(parts.count) certificates, not at most \(chainLimit)")
         }
@@ -52,12 +73,10 @@ enum ClientCertificate {
 
     /// Checks the rules that IAM Roles Anywhere puts on a client's certificate.
     ///
-    /// - Parameters:
-    ///   - leaf: The certificate.
-    ///   - date: The current time.
+    /// - Parameter date: The current time.
     /// - Returns: What was found, for the trace.
     /// - Throws: ``ServiceRefusal`` naming the rule.
-    static func check(_ leaf: Certificate, at date: Date) throws(ServiceRefusal) -> String {
+    func check(at date: Date) throws(ServiceRefusal) -> String {
         let remedy = "issue another with: pki issue-client"
         guard leaf.version == 3 else {
             throw .untrusted("the certificate is of version \(leaf.version), not 3", remedy: remedy)
@@ -96,13 +115,6 @@ enum ClientCertificate {
             throw .untrusted("the certificate expired at \(timestamp(leaf.notAfter))", remedy: remedy)
         }
         return "\(leaf.publicKey.algorithm), digitalSignature, valid until \(timestamp(leaf.notAfter))"
-    }
-
-    /// What the session's `SourceIdentity` becomes: `CN=` and the common name up to 61 characters, the bare name for 62
-    /// to 64, `ID=` and the serial number where there is no common name.
-    static func sourceIdentity(of leaf: Certificate) -> String {
-        guard let name = leaf.subject.commonName else { return "ID=\(leaf.serialNumber.hexadecimal)" }
-        return name.count <= 61 ? "CN=\(name)" : name
     }
 }
 

@@ -29,27 +29,26 @@ extension CreateSession {
         try trace.run(.signedHeaders) { try Self.checkSignedHeaders(authorization.signedHeaders, headers) }
         let moment = try trace.run(.date) { try Self.checkDate(headers["X-Amz-Date"], at: now) }
         try trace.run(.scope) { try checkScope(authorization, moment) }
-        let leaf = try trace.run(.certificate) {
+        let client = try trace.run(.certificate) {
             let header = headers["X-Amz-X509"] ?? ""
-            let leaf = try leaves.value(for: header) { try ClientCertificate.leaf(header) }
-            return (leaf, "\(leaf.subject)")
+            let client = try leaves.value(for: header) { try ClientCertificate(header) }
+            return (client, client.subject)
         }
-        trace.subject = "\(leaf.subject)"
+        trace.subject = client.subject
         let chain = try trace.run(.chain) {
             let header = headers["X-Amz-X509-Chain"]
             let chain = try chains.value(for: header ?? "-") { try ClientCertificate.chain(header) }
             return (chain, "\(chain.count) intermediates")
         }
-        try trace.run(.algorithm) { try Self.checkAlgorithm(authorization, leaf) }
-        try trace.run(.serialNumber) { try Self.checkSerialNumber(authorization.serial, leaf) }
+        try trace.run(.algorithm) { try Self.checkAlgorithm(authorization, client.leaf) }
+        try trace.run(.serialNumber) { try Self.checkSerialNumber(authorization.serial, client) }
         let canonical = CanonicalRequest(request, query: query, signedHeaders: authorization.signedHeaders)
         let message = canonical.stringToSign(authorization, date: moment.text)
-        if !leaf.publicKey.isValid(signature: authorization.signature, for: message, digest: .sha256) {
-            trace.canonicalRequest = canonical.text
-        }
-        let isInvalid = trace.canonicalRequest != nil
+        let isValid =
+            client.verifier?.isValid(signature: authorization.signature, for: message, digest: .sha256) ?? false
+        if !isValid { trace.canonicalRequest = canonical.text }
         try trace.run(.signature) {
-            guard !isInvalid else {
+            guard isValid else {
                 throw ServiceRefusal.invalidSignature(
                     "the signature is not the certificate's key's over this request",
                     remedy: "check that key and certificate belong together, and compare the canonical request"
@@ -57,7 +56,7 @@ extension CreateSession {
             }
             return authorization.algorithm
         }
-        return AuthenticRequest(leaf: leaf, chain: chain, query: query)
+        return AuthenticRequest(client: client, chain: chain, query: query)
     }
 
     private static func checkContentType(_ headers: HTTPHeaders) throws -> String {
@@ -161,10 +160,10 @@ extension CreateSession {
         return expected
     }
 
-    private static func checkSerialNumber(_ serial: String, _ leaf: Certificate) throws -> String {
-        let expected = leaf.serialNumber.decimal
+    private static func checkSerialNumber(_ serial: String, _ client: ClientCertificate) throws -> String {
+        let expected = client.serialNumber
         guard serial == expected else {
-            let isHexadecimal = serial.lowercased() == leaf.serialNumber.hexadecimal
+            let isHexadecimal = serial.lowercased() == client.leaf.serialNumber.hexadecimal
             throw ServiceRefusal.invalidSignature(
                 isHexadecimal
                     ? "the credential's serial number is in hexadecimal"

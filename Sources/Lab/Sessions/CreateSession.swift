@@ -16,18 +16,32 @@ struct CreateSession: Sendable {
         var anchors: [Certificate]
     }
 
+    /// A path that was found, and when it holds.
+    private struct VerifiedPath: Sendable {
+        let text: String
+        private let certificates: [Certificate]
+
+        init(_ key: PathKey, at date: Date) throws(CertificateError) {
+            certificates = try CertificateVerifier(anchors: key.anchors)
+                .path(for: key.leaf, intermediates: key.chain, at: date)
+            text = certificates.map { "\($0.subject)" }.joined(separator: " ← ")
+        }
+
+        func isValid(at date: Date) -> Bool { certificates.allSatisfy { $0.isValid(at: date) } }
+    }
+
     /// What a request is known to be once its signature was found valid.
     struct AuthenticRequest {
-        var leaf: Certificate
+        var client: ClientCertificate
         var chain: [Certificate]
         var query: [QueryParameter]
     }
 
     let environment: LabEnvironment
     let store: ResourceStore
-    let leaves = BoundedCache<String, Certificate>(capacity: 512)
+    let leaves = BoundedCache<String, ClientCertificate>(capacity: 512)
     let chains = BoundedCache<String, [Certificate]>(capacity: 128)
-    private let paths = BoundedCache<PathKey, [Certificate]>(capacity: 512)
+    private let paths = BoundedCache<PathKey, VerifiedPath>(capacity: 512)
 
     init(environment: LabEnvironment, store: ResourceStore) {
         self.environment = environment
@@ -71,9 +85,9 @@ struct CreateSession: Sendable {
         try trace.run(.duration) { try parameters.checkDuration() }
         try trace.run(.sessionName) { try parameters.checkNames() }
         let (anchor, profile, role) = try resources(parameters, &trace)
-        try trace.run(.certificateRules) { try ClientCertificate.check(authentic.leaf, at: now) }
+        try trace.run(.certificateRules) { try authentic.client.check(at: now) }
         try trace.run(.path) { try checkPath(authentic, anchor, at: now) }
-        return try grant(parameters, authentic.leaf, profile, role, at: now, &trace)
+        return try grant(parameters, authentic.client, profile, role, at: now, &trace)
     }
 
     // MARK: What is asked for
@@ -106,20 +120,12 @@ struct CreateSession: Sendable {
     }
 
     private func checkPath(_ request: AuthenticRequest, _ anchor: TrustAnchor, at now: Date) throws -> String {
-        let key = PathKey(leaf: request.leaf, chain: request.chain, anchors: anchor.certificates)
+        let key = PathKey(leaf: request.client.leaf, chain: request.chain, anchors: anchor.certificates)
         do {
             // Time is the only thing that can change between two verifications of the same certificates.
-            var path = try paths.value(for: key) {
-                try CertificateVerifier(anchors: key.anchors).path(for: key.leaf, intermediates: key.chain, at: now)
-            }
-            if !path.allSatisfy({ $0.isValid(at: now) }) {
-                path = try CertificateVerifier(anchors: key.anchors).path(
-                    for: key.leaf,
-                    intermediates: key.chain,
-                    at: now
-                )
-            }
-            return path.map { "\($0.subject)" }.joined(separator: " ← ")
+            let known = try paths.value(for: key) { try VerifiedPath(key, at: now) }
+            let path = known.isValid(at: now) ? known : try VerifiedPath(key, at: now)
+            return path.text
         } catch let error as CertificateError {
             throw ServiceRefusal.untrusted(
                 error.message,
@@ -132,7 +138,7 @@ struct CreateSession: Sendable {
 
     private func grant(
         _ parameters: SessionParameters,
-        _ leaf: Certificate,
+        _ client: ClientCertificate,
         _ profile: Profile,
         _ role: Role,
         at now: Date,
@@ -168,7 +174,7 @@ struct CreateSession: Sendable {
             }
             return "\(seconds) s"
         }
-        let sessionName = parameters.roleSessionName ?? leaf.serialNumber.hexadecimal
+        let sessionName = parameters.roleSessionName ?? client.leaf.serialNumber.hexadecimal
         let user = AmazonResourceName(
             global: "sts",
             "assumed-role/\(role.name)/\(sessionName)",
@@ -185,9 +191,9 @@ struct CreateSession: Sendable {
             credentials: .init(credentials),
             packedPolicySize: 10,
             roleArn: role.arn.description,
-            sourceIdentity: ClientCertificate.sourceIdentity(of: leaf)
+            sourceIdentity: client.sourceIdentity
         )
-        let subject = store.recordSubject(of: leaf, at: now)
+        let subject = store.recordSubject(of: client.leaf, at: now)
         return CreateSessionOutput(credentialSet: [set], subjectArn: subject.arn.description)
     }
 }

@@ -24,7 +24,8 @@ public struct AmazonResourceName: Hashable, Sendable, CustomStringConvertible {
     ///
     /// - Parameter text: The name.
     public init?(_ text: String) {
-        let parts = text.split(separator: ":", maxSplits: 5, omittingEmptySubsequences: false).map(String.init)
+        let parts = text.utf8.split(separator: 0x3a, maxSplits: 5, omittingEmptySubsequences: false)
+            .map { String(Substring($0)) }
         guard parts.count == 6, text.utf8.count <= 1_011, parts[0] == "arn", parts[1].hasPrefix("aws"),
             [parts[1], parts[2], parts[3]].allSatisfy({ part in
                 part.utf8.allSatisfy { (0x61...0x7a).contains($0) || (0x30...0x39).contains($0) || $0 == 0x2d }

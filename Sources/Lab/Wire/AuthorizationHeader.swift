@@ -26,12 +26,12 @@ struct AuthorizationHeader: Equatable {
                 values.isEmpty ? "the request has no Authorization header" : "Authorization stands more than once"
             )
         }
-        guard let blank = text.firstIndex(of: " ") else { throw Self.refusal("Authorization has no parts") }
+        guard let blank = text.utf8.firstIndex(of: 0x20) else { throw Self.refusal("Authorization has no parts") }
         algorithm = String(text[..<blank])
         var parts: [Substring: Substring] = [:]
-        for part in text[text.index(after: blank)...].split(separator: ",", omittingEmptySubsequences: false) {
-            let trimmed = part.drop { $0 == " " }
-            guard let equals = trimmed.firstIndex(of: "=") else {
+        for part in Self.split(text[blank...].dropFirst(), 0x2c) {
+            let trimmed = Substring(part.utf8.drop { $0 == 0x20 })
+            guard let equals = trimmed.utf8.firstIndex(of: 0x3d) else {
                 throw Self.refusal("\"\(trimmed.prefix(40))\" in Authorization is not NAME=VALUE")
             }
             guard parts.updateValue(trimmed[trimmed.index(after: equals)...], forKey: trimmed[..<equals]) == nil else {
@@ -41,16 +41,20 @@ struct AuthorizationHeader: Equatable {
         guard parts.count == 3, let credential = parts["Credential"], let names = parts["SignedHeaders"],
             let digits = parts["Signature"]
         else { throw Self.refusal("Authorization needs Credential, SignedHeaders and Signature, and nothing else") }
-        let scope = credential.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
+        let scope = Self.split(credential, 0x2f).map(String.init)
         guard scope.count == 5 else {
             throw Self.refusal("Credential is not SERIAL/DATE/REGION/SERVICE/aws4_request")
         }
         (serial, date, region, service, terminator) = (scope[0], scope[1], scope[2], scope[3], scope[4])
-        signedHeaders = names.split(separator: ";", omittingEmptySubsequences: false).map(String.init)
+        signedHeaders = Self.split(names, 0x3b).map(String.init)
         guard let bytes = Self.bytes(digits), !bytes.isEmpty else {
             throw Self.refusal("Signature is not lower-case hexadecimal")
         }
         signature = bytes
+    }
+
+    private static func split(_ text: Substring, _ separator: UInt8) -> [Substring] {
+        text.utf8.split(separator: separator, omittingEmptySubsequences: false).map(Substring.init)
     }
 
     private static func refusal(_ detail: String) -> ServiceRefusal {

@@ -24,7 +24,7 @@ struct CanonicalRequest {
         for name in signedHeaders {
             bytes += name.utf8
             bytes.append(0x3a)
-            for (index, field) in request.headers.fields(name).enumerated() {
+            for (index, field) in request.headers.valueBytes(name).enumerated() {
                 if index > 0 { bytes.append(0x2c) }
                 Self.collapse(field, into: &bytes)
             }
@@ -85,7 +85,7 @@ struct QueryParameter: Equatable {
     static func parameters(in query: Substring?) throws(ServiceRefusal) -> [QueryParameter] {
         guard let query, !query.isEmpty else { return [] }
         var parameters: [QueryParameter] = []
-        for part in query.split(separator: "&", omittingEmptySubsequences: false) {
+        for part in query.utf8.split(separator: 0x26, omittingEmptySubsequences: false).map(Substring.init) {
             let equals = part.utf8.firstIndex(of: 0x3d) ?? part.endIndex
             guard let name = PercentEncoding.decode(part[..<equals]), !name.isEmpty,
                 let value = PercentEncoding.decode(part[equals...].dropFirst())
@@ -93,12 +93,5 @@ struct QueryParameter: Equatable {
             parameters.append(QueryParameter(name: name, value: value))
         }
         return parameters
-    }
-}
-
-extension HTTPHeaders {
-    /// The bytes of the values of every field of a name.
-    func fields(_ name: String) -> [[UInt8]] {
-        filter { $0.name.utf8.count == name.utf8.count && $0.name.lowercased() == name }.map(\.valueBytes)
     }
 }

@@ -89,10 +89,7 @@ struct LabCommand: AsyncParsableCommand {
             region: region,
             account: account,
             now: { .now },
-            randomBytes: { count in
-                var generator = SystemRandomNumberGenerator()
-                return (0..<count).map { _ in UInt8.random(in: .min ... .max, using: &generator) }
-            }
+            randomBytes: Self.randomBytes
         )
         let console = Console.standard
         let seed = try LabSeed(certificates: try certificates(), in: environment)
@@ -116,6 +113,22 @@ struct LabCommand: AsyncParsableCommand {
         }
         for await _ in signals { break }
         await server.shutDown(within: .seconds(5))
+    }
+
+    /// Draws eight bytes at a time: each draw is a call of the kernel.
+    @Sendable private static func randomBytes(_ count: Int) -> [UInt8] {
+        var generator = SystemRandomNumberGenerator()
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(count + 7)
+        while bytes.count < count {
+            var word = generator.next()
+            for _ in 0..<8 {
+                bytes.append(UInt8(truncatingIfNeeded: word))
+                word >>= 8
+            }
+        }
+        bytes.removeLast(bytes.count - count)
+        return bytes
     }
 
     private func certificates() throws -> [Certificate] {

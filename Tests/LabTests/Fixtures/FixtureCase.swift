@@ -48,11 +48,11 @@ struct FixtureCase: Decodable, Sendable, CustomTestStringConvertible {
 }
 
 /// The moment at which the fixtures were signed, and chance that is none.
-func fixtureEnvironment(now: Date = fixtureMoment) -> LabEnvironment {
+func fixtureEnvironment(now: @escaping @Sendable () -> Date = { fixtureMoment }) -> LabEnvironment {
     LabEnvironment(
         region: "us-east-1",
         account: "123456789012",
-        now: { now },
+        now: now,
         randomBytes: { Array(repeating: 7, count: $0) }
     )
 }
@@ -67,7 +67,10 @@ struct FixtureLab {
     var profile: Profile
     var role: Role
 
-    init(now: Date = fixtureMoment, observer: @escaping @Sendable (LabEvent) -> Void = { _ in }) throws {
+    init(
+        now: @escaping @Sendable () -> Date = { fixtureMoment },
+        observer: @escaping @Sendable (LabEvent) -> Void = { _ in }
+    ) throws {
         let environment = fixtureEnvironment(now: now)
         service = try LabService(environment: environment, traceCount: 4, observer: observer)
         anchor = try TrustAnchor(

@@ -13,9 +13,6 @@ import base64
 import datetime
 import hashlib
 import json
-import pathlib
-import subprocess
-import tempfile
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -75,24 +72,15 @@ def issue(common_name, key, issuer=None, ca=False, usage="digital_signature", st
     return Identity(key, builder.sign(signer, digest or hashes.SHA256()), chain)
 
 
-def signed_with_sha1(identity, issuer):
-    """The same certificate with a signature over SHA-1, which only the openssl command still makes."""
-    with tempfile.TemporaryDirectory() as folder:
-        folder = pathlib.Path(folder)
-        (folder / "leaf.pem").write_text(pem(identity.certificate))
-        (folder / "ca.pem").write_text(pem(issuer.certificate))
-        (folder / "ca.key").write_bytes(issuer.key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
-        (folder / "leaf.cnf").write_text(
-            "basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\n"
-            "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid:always\n")
-        (folder / "leaf.key").write_bytes(identity.key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
-        run = lambda *words: subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
-        run("req", "-new", "-key", "leaf.key", "-subj", "/CN=fixture-sha1", "-out", "leaf.csr")
-        run("x509", "-req", "-in", "leaf.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-set_serial", "4242", "-sha1",
-            "-days", "2900000", "-extfile", "leaf.cnf", "-out", "sha1.pem")
-        return Identity(identity.key, x509.load_pem_x509_certificate((folder / "sha1.pem").read_bytes()))
+def signed_with_sha1(common_name, key):
+    """A certificate signed over SHA-1, which `cryptography` no longer makes: its algorithm changed, and signed again."""
+    issuer = issue("Fixture RSA Root", rsa.generate_private_key(65537, 2048), ca=True, usage="key_cert_sign crl_sign")
+    modern = issue(common_name, key, issuer).certificate
+    sha256, sha1 = bytes.fromhex("2a864886f70d01010b"), bytes.fromhex("2a864886f70d010105")
+    body = modern.tbs_certificate_bytes.replace(sha256, sha1, 1)
+    signature = issuer.key.sign(body, padding.PKCS1v15(), hashes.SHA1())
+    old = der(modern).replace(modern.tbs_certificate_bytes, body).replace(sha256, sha1)
+    return Identity(key, x509.load_der_x509_certificate(old.replace(modern.signature, signature)))
 
 
 def der(certificate):
@@ -211,6 +199,10 @@ def main():
          request(client, query=replaced(**{"a b": "c+d é"}))),
         ("the alias of the trust anchor is accepted", accepted, "",
          request(client, query=replaced(trustAnchorArn=ANCHOR.split("trust-anchor/")[0] + "alias/trust-anchor/fixture-anchor"))),
+        ("an intermediate that expires two minutes later is accepted", accepted, "",
+         request((lambda ca: issue("fixture-soon", p256(), ca, chain=[ca.certificate]))(
+             issue("Short Intermediate", p256(), root, ca=True, usage=ca_usage,
+                   end=datetime.datetime(2026, 3, 1, 12, 2, tzinfo=UTC))))),
         ("a date 5 minutes old is accepted", accepted, "", request(client, date="20260301T115500Z")),
         ("a date 5 minutes ahead is accepted", accepted, "", request(client, date="20260301T120500Z")),
         ("the shortest duration is accepted", accepted, "", request(client, body='{"durationSeconds":900}')),
@@ -254,6 +246,10 @@ def main():
         ("two certificates in one header are refused", validation, "certificate",
          request(client, x509_header=base64.b64encode(der(client.certificate) * 2).decode())),
         ("six intermediates are refused", validation, "chain", request(six)),
+        ("a certificate that stands twice is refused, even when both are signed", validation, "form",
+         request(client, extra=[("X-Amz-X509", b64)])),
+        ("a host that stands twice is refused, even when both are signed", validation, "form",
+         request(client, extra=[("Host", HOST)])),
         ("another content type is refused", validation, "content type", request(client, content_type="text/plain")),
 
         ("a certificate of another root is refused", denied, "path", request(stranger)),
@@ -267,7 +263,7 @@ def main():
         ("a CA certificate is refused", denied, "certificate rules",
          request(issue("fixture-ca", p256(), root, ca=True, usage="digital_signature key_cert_sign"))),
         ("a certificate signed with SHA-1 is refused", denied, "certificate rules",
-         request(signed_with_sha1(issue("fixture-sha1", p256(), root), root))),
+         request(signed_with_sha1("fixture-sha1", p256()))),
         ("an empty subject is refused", denied, "certificate rules", request(issue(None, p256(), root))),
         ("an expired intermediate is refused", denied, "path",
          request((lambda ca: issue("fixture-late", p256(), ca, chain=[ca.certificate]))(
