@@ -223,11 +223,15 @@ public struct CertificateAuthority: Sendable {
             )
         }
         files.append(.init(name: certificateName, contents: SecretBytes(certificate.pemEncoded.utf8), mode: 0o644))
-        let replaced = request.archivesExisting ? [keyName, certificateName] : []
+        // A key beside a certificate request may be the requester's own: it is not ours to move, unless it belongs to the
+        // certificate that goes.
+        let former = keyOfCertificate(certificateName)
+        let movesKey = key != nil || former != nil && former != publicKey
+        let replaced = request.archivesExisting ? (movesKey ? [keyName] : []) + [certificateName] : []
         let archived = try Self.write(
             files,
             replacing: replaced,
-            orphan: (keyName, certificateName),
+            orphan: key == nil ? nil : (keyName, certificateName),
             in: folder,
             now: now
         )
@@ -238,6 +242,12 @@ public struct CertificateAuthority: Sendable {
             archivedPaths: archived,
             notices: notices
         )
+    }
+
+    /// The key that a certificate in the folder is for; nothing when it is not there.
+    private func keyOfCertificate(_ name: String) -> PublicKey? {
+        guard let file = try? folder.read(name, isPrivate: false) else { return nil }
+        return try? unsafe file.withUnsafeBytes { try Certificate.certificates(in: unsafe Array($0)) }.first?.publicKey
     }
 
     /// The end of a client certificate: what was asked for, refused when it lies past the CA's; or the template's,

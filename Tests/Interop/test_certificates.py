@@ -519,6 +519,17 @@ class TestRequests:
         openssl_verify(ca / "root-cert.pem", ca / "requested-cert.pem")
         assert lint(ca / "requested-cert.pem") == []
 
+    def test_leaves_the_requester_s_key_alone(self, pki: Pki, ca: Path) -> None:
+        """The key may lie where pki would have put its own: it is neither overwritten nor moved."""
+        request, key = ca / "mine.csr", ca / "mine-key.pem"
+        options = ("req", "-new", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=mine")
+        openssl(*options, "-keyout", key, "-out", request)
+        before = key.read_bytes()
+        pki.run("issue-client", "--directory", ca, "--name", "mine", "--csr", request)
+        pki.run("issue-client", "--directory", ca, "--name", "mine", "--csr", request, "--force")
+        assert key.read_bytes() == before
+        assert [file.name for file in (ca / "archive").iterdir()] == [next((ca / "archive").glob("mine-cert-*.pem")).name]
+
     def test_by_gnutls(self, pki: Pki, ca: Path, tmp_path: Path) -> None:
         """certtool asks for a key usage unasked: the refusal names it, so that its user knows what to leave out."""
         key, request, template = tmp_path / "key.pem", tmp_path / "request.pem", tmp_path / "template"
