@@ -22,8 +22,8 @@ struct TestHandler: HTTPHandler {
     }
 }
 
-/// A connection without a network, whose time passes when it is told to.
-struct TestConnection {
+/// A connection without a network, whose time passes when it is told to. It is closed with the value.
+final class TestConnection {
     let channel = EmbeddedChannel()
     let shared: ServerContext
 
@@ -39,6 +39,9 @@ struct TestConnection {
         try channel.pipeline.syncOperations.addHandler(ConnectionHandler(shared, remoteAddress: "127.0.0.1:1"))
         try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
     }
+
+    // A channel that is left open keeps its handlers, which keep it.
+    deinit { _ = try? channel.finish(acceptAlreadyClosed: true) }
 
     func send(_ text: String) throws { try channel.writeInbound(ByteBuffer(string: text)) }
 
