@@ -120,9 +120,10 @@ public struct CertificateAuthority: Sendable {
         }
         let keyType = try request.keyType ?? template.keyType
         let end = try (request.lifetime ?? .days(template.days)).end(from: now)
-        let folder = try Folder(path: directory, creates: true)
         let names = [keyName, certificateName]
-        if !request.archivesExisting { try refuseExisting(names, in: folder) }
+        if !request.archivesExisting, let folder = try? Folder(path: directory, creates: false) {
+            try refuseExisting(names, in: folder)
+        }
 
         let key = try PrivateKey(generating: keyType)
         let parameters = CertificateParameters(
@@ -145,6 +146,8 @@ public struct CertificateAuthority: Sendable {
         }
         _ = try CertificateVerifier(anchors: [certificate]).path(for: certificate, at: now)
 
+        // Nothing was touched so far: a refusal leaves no empty folder behind.
+        let folder = try Folder(path: directory, creates: true)
         let archived = try write(
             [
                 .init(name: keyName, contents: try key.pemEncoded(passphrase: request.passphrase), mode: 0o600),

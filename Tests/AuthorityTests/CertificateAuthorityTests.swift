@@ -212,7 +212,7 @@ import Testing
         let (folder, _) = try place()
         let template = try BuiltInTemplates.client()
         #expect((refusal { try create { $0.template = template } } as? AuthorityError)?.code == .policy)
-        #expect(folder.names(in: "ca").isEmpty)
+        #expect(folder.names().isEmpty)
     }
 
     @Test func `a CA that may certify some names only refuses others`() throws {
