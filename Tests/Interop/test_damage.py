@@ -234,7 +234,7 @@ class TestNames:
             (("--exclude", "ip:192.0.2.1/33"), "192.0.2.1/33"),
             (("--permit", "color:blue"), "color"),
             (("--path-length", "-1"), "path-length"),
-            (("--not-after", "2001-01-01T00:00:00Z"), "ended"),
+            (("--not-after", "2001-01-01T00:00:00Z"), "2001-01-01T00:00:00Z, which is past"),
             (("--not-after", "soon"), "soon"),
             (("--days", "99999999999"), "9999"),
         ],
@@ -243,7 +243,7 @@ class TestNames:
         result = pki.run("init-ca", "--directory", tmp_path / "ca", *arguments, status=None)
         assert result.status in (REFUSED, USAGE) and result.stdout == "", result.describe()
         assert says in result.stderr
-        assert not (tmp_path / "ca/root-key.pem").exists()
+        assert not (tmp_path / "ca").exists()
 
 
 class TestUsage:
