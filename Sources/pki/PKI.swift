@@ -40,6 +40,7 @@ struct PKI: AsyncParsableCommand {
             } else {
                 try command.run()
             }
+            Console.standard.leave(ExitStatus.done)
         } catch {
             Console.standard.exit(with: error)
         }

@@ -72,9 +72,9 @@ struct Console: Sendable {
         if PKI.exitCode(for: error) == .success {
             // Help and version are products.
             try? write(PKI.message(for: error) + "\n")
-            Glibc.exit(0)
+            leave(ExitStatus.done)
         }
-        if let code = error as? ExitCode { Glibc.exit(code.rawValue) }
+        if let code = error as? ExitCode { leave(code.rawValue) }
         if PKI.exitCode(for: error) == .validationFailure {
             let lines = PKI.fullMessage(for: error).split(separator: "\n", omittingEmptySubsequences: false)
             for (index, line) in lines.enumerated() {
@@ -85,11 +85,17 @@ struct Console: Sendable {
                     try? writeAll(Array("\(line)\n".utf8), to: STDERR_FILENO)
                 }
             }
-            Glibc.exit(ExitStatus.usage)
+            leave(ExitStatus.usage)
         }
         report(error)
-        Glibc.exit(ExitStatus.status(for: error))
+        leave(ExitStatus.status(for: error))
     }
+
+    /// Ends the process at once: nothing that was written waits in a buffer, and what libraries would tidy up goes with the
+    /// process anyway.
+    ///
+    /// - Parameter status: What the process's parent is told.
+    func leave(_ status: Int32) -> Never { _exit(status) }
 
     private func say(_ text: String) {
         try? writeAll(Array("pki: \(text)\n".utf8), to: STDERR_FILENO)

@@ -4,6 +4,8 @@ import RolesAnywhere
 
 /// What the process's exit status tells a script.
 enum ExitStatus {
+    /// Everything was done.
+    static let done: Int32 = 0
     /// A check failed, or there was nothing to do.
     static let notNeeded: Int32 = 1
     /// The request was refused, or it failed.
