@@ -152,6 +152,7 @@ import Testing
         ]
         for (date, word) in cases {
             let error = try #require(refusal { try issue(now: date) })
+            #expect((error as? AuthorityError)?.code == .broken)
             #expect(error.message.contains(word) && error.message.contains("root-cert.pem"))
         }
         let key = try folder.read("ca/root-key.pem")
