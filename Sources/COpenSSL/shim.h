@@ -82,6 +82,14 @@ static inline X509 *pki_sk_X509_value(const STACK_OF(X509) *stack, int index) { 
 // Macro over the untyped stack.
 static inline void pki_sk_X509_pop_free(STACK_OF(X509) *stack) { sk_X509_pop_free(stack, X509_free); }
 
+// Macro over the untyped stack.
+static inline int pki_sk_X509_REVOKED_num(const STACK_OF(X509_REVOKED) *stack) { return sk_X509_REVOKED_num(stack); }
+
+// Macro over the untyped stack.
+static inline X509_REVOKED *pki_sk_X509_REVOKED_value(const STACK_OF(X509_REVOKED) *stack, int index) {
+    return sk_X509_REVOKED_value(stack, index);
+}
+
 // Macro with an unsigned long constant that Swift does not import.
 static inline unsigned long pki_name_flags_rfc4514(void) { return XN_FLAG_RFC2253 & ~(unsigned long)ASN1_STRFLGS_ESC_MSB; }
 

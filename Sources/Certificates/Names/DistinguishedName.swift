@@ -25,7 +25,7 @@ public struct DistinguishedName: Hashable, Sendable {
     public let derEncoded: [UInt8]
 
     /// Adopts an encoded name without looking inside.
-    init(derEncoded: [UInt8]) { self.derEncoded = derEncoded }
+    package init(derEncoded: [UInt8]) { self.derEncoded = derEncoded }
 
     /// Reads the text form of RFC 4514, in which the most specific part stands first: `CN=web-1,OU=Ops,O=Acme`.
     ///

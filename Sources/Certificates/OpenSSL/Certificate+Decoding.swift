@@ -140,7 +140,7 @@ extension CertificateExtension {
 
 extension Date {
     /// Reads an ASN.1 time, which is in UTC.
-    fileprivate init(_ time: UnsafePointer<ASN1_TIME>?) throws(OpenSSLError) {
+    init(_ time: UnsafePointer<ASN1_TIME>?) throws(OpenSSLError) {
         var parts = unsafe tm()
         try unsafe check(ASN1_TIME_to_tm(time, &parts), "ASN1_TIME_to_tm")
         let civil = unsafe CivilTime(

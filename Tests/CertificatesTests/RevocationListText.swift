@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Made by make-revocation-lists: do not edit.
+
+// swift-format-ignore-file
+
+/// Certificate revocation lists made by the `openssl` command.
+enum RevocationListText {
+    static let rsaIssuer = """
+        -----BEGIN CERTIFICATE-----
+        MIIDADCCAeigAwIBAgIUBAqeTDnmboybXgeq49oJx9hlFSowDQYJKoZIhvcNAQEL
+        BQAwFzEVMBMGA1UEAwwMTGlzdCBGaXh0dXJlMCAXDTI2MTEyMzAyNTI1NVoYDzIx
+        MjYxMDMwMDI1MjU1WjAXMRUwEwYDVQQDDAxMaXN0IEZpeHR1cmUwggEiMA0GCSqG
+        SIb3DQEBAQUAA4IBDwAwggEKAoIBAQDCgeq9fPQdMDnqEJuGd62XpksqQ2EcI0Rk
+        VKl4NQErpqheMT+LV9xqPryfwKGAiyCHqjwNcoA+BNzWldZePbBlNkvhWc07T0Nx
+        E9UV1/cReo4NMw7ENMk6KDgUoxIUVO47t60mEIeIDl7v90bD05TeWj/msdlE6KL2
+        3GgqdQ57agCAXWUO33/Dy4tTSO8fLka/HUoWbmgiHmvBBjNw63z9Q6iEABH82sLc
+        Rt2fdGE1AtIOsmbh6GteVYswiYOT+0JoaRqBCBGRCySbShntwsGaZQhkTE7zITg3
+        Zj3cLZG3qpgOMooDxXZrRnkeTF7oZnOP/h246pJNtiO9tQDC9zlXAgMBAAGjQjBA
+        MA8GA1UdEwEB/wQFMAMBAf8wDgYDVR0PAQH/BAQDAgEGMB0GA1UdDgQWBBSGhIBU
+        OLF6YxcoQHuRMBLi6oRbajANBgkqhkiG9w0BAQsFAAOCAQEAVidxcltQ+Joh1583
+        Cw0CwcRuLpKwcGDJ4rOAqjr9slxLeCjRXL6Zvk0Yk72yKTo7gI+EVH8rHC46SM/n
+        tJ58V9Q2mylGjFOce52qON/rIYn1PxCqFnszh/XWbkn3Pku3QNi8LXWl/XEuplp8
+        boc3d3Rb/e3qiNuiwt2Plh8RAlC2Z/sRjkdM8jvQSG49WY/gVOgxDSTzWWd7Kq62
+        FBYvLlKg+vVvY1yI8gKDs7V3/+Gc71DekDEeR0znric1S78sMpdpxJwq8dOh8r7L
+        ApHQ21jy5435zcSoUSgdr/Jtbcf4bt0LdApEOl25x1zrKlYpdR3MyeWig07xW0XW
+        eW2LvA==
+        -----END CERTIFICATE-----
+        """
+
+    static let ecIssuer = """
+        -----BEGIN CERTIFICATE-----
+        MIIBdDCCARqgAwIBAgIUe1RZ6tDAqrVg/cs8VMRHgZTbvI4wCgYIKoZIzj0EAwIw
+        FzEVMBMGA1UEAwwMTGlzdCBGaXh0dXJlMCAXDTI2MTEyMzAyNTI1NVoYDzIxMjYx
+        MDMwMDI1MjU1WjAXMRUwEwYDVQQDDAxMaXN0IEZpeHR1cmUwWTATBgcqhkjOPQIB
+        BggqhkjOPQMBBwNCAAQwedAEEfwK6zXR9xro941aNTvLyg0Y8QZRv8S2BUtYu0s7
+        rHjICc7X4oHw1o2AI8uwSQU5YKoHhiWvQCGb0rpao0IwQDAPBgNVHRMBAf8EBTAD
+        AQH/MA4GA1UdDwEB/wQEAwIBBjAdBgNVHQ4EFgQULjfYZCFEQqzrMdutXJOYb/+g
+        KzkwCgYIKoZIzj0EAwIDSAAwRQIhALYw4EjkzT/HWyuLb7DLDhKfbELR0uEKFdp6
+        MYH+X5OOAiBrhXPINMuEJeT58VX1gcaepI/0A5jUU6bZu/xDiFRsgA==
+        -----END CERTIFICATE-----
+        """
+
+    static let versionOne = """
+        -----BEGIN X509 CRL-----
+        MIIBsDCBmTANBgkqhkiG9w0BAQsFADAXMRUwEwYDVQQDDAxMaXN0IEZpeHR1cmUX
+        DTIwMDEwMTAwMDAwMFoYDzk5OTkxMjMxMjM1OTU5WjBPMBICAQEXDTIxMDEwMjAz
+        MDQwNVowEgIBfxcNMjEwMTAyMDMwNDA1WjAlAhQA8eLTxLWml4h3ZlVEMyIRAP/u
+        3RcNMjEwMTAyMDMwNDA1WjANBgkqhkiG9w0BAQsFAAOCAQEALK+VbHcXuj0M8bXs
+        4kHTfbKFj6/KpYhESWg9tmyw7YXdBzyhQDmMEij70Pc5xGkzqDkICT9JPtcN8YDx
+        Jp0EbxYVDn1Ma1n5vuTAEflifnb+oumi0qOJjJN/9I3wGO44sm8qN9q4JP1hJ8gy
+        aneQaqq7xfpa1Qd08uKUgSNypILZUDKTAeE/emLWJSuxqLN04K8OQEQxy8lSI4tS
+        x/WUiTOJNSJG8mqRZ31Rugww77wSN2W/Pq+7ypoahXKOv8r0i5PAp44dCgM7x0Zk
+        iab33UUhl3o7ATstvX1lmB8FLNx9Rzu2FqdGQ1SOV/liD3M4LMAtLqzZrTlQAK04
+        VZhd6g==
+        -----END X509 CRL-----
+        """
+
+    static let reasons = """
+        -----BEGIN X509 CRL-----
+        MIICbDCCAhICAQEwCgYIKoZIzj0EAwIwFzEVMBMGA1UEAwwMTGlzdCBGaXh0dXJl
+        Fw0yMDAxMDEwMDAwMDBaGA85OTk5MTIzMTIzNTk1OVowggGUMCACAQoXDTIxMDEw
+        MjAzMDQwNVowDDAKBgNVHRUEAwoBADAgAgELFw0yMTAxMDIwMzA0MDVaMAwwCgYD
+        VR0VBAMKAQEwIAIBDBcNMjEwMTAyMDMwNDA1WjAMMAoGA1UdFQQDCgECMCACAQ0X
+        DTIxMDEwMjAzMDQwNVowDDAKBgNVHRUEAwoBAzAgAgEOFw0yMTAxMDIwMzA0MDVa
+        MAwwCgYDVR0VBAMKAQQwIAIBDxcNMjEwMTAyMDMwNDA1WjAMMAoGA1UdFQQDCgEF
+        MCACARAXDTIxMDEwMjAzMDQwNVowDDAKBgNVHRUEAwoBBjAgAgERFw0yMTAxMDIw
+        MzA0MDVaMAwwCgYDVR0VBAMKAQgwEgIBEhcNMjEwMTAyMDMwNDA1WjAyAgETFw0y
+        MTAxMDIwMzA0MDVaMB4wCgYDVR0VBAMKAQYwEAYDVR0XBAkGByqGSM44AgMwOgIB
+        FBcNMjEwMTAyMDMwNDA1WjAmMAoGA1UdFQQDCgEBMBgGA1UdGAQRGA8yMDIxMDEw
+        MTAwMDAwMFqgMDAuMB8GA1UdIwQYMBaAFC432GQhREKs6zHbrVyTmG//oCs5MAsG
+        A1UdFAQEAgISqzAKBggqhkjOPQQDAgNIADBFAiEA5mk7Y6v5IewWA2QWt7GjlRQD
+        4IwMGM9p+qTkJDerAyYCIAedWM0EWB9m8SVCTqmC3B8l4nVMtr0MpX1PsyfjsQQX
+        -----END X509 CRL-----
+        """
+
+    static let empty = """
+        -----BEGIN X509 CRL-----
+        MIHSMHoCAQEwCgYIKoZIzj0EAwIwFzEVMBMGA1UEAwwMTGlzdCBGaXh0dXJlFw0y
+        MDAxMDEwMDAwMDBaGA85OTk5MTIzMTIzNTk1OVqgMDAuMB8GA1UdIwQYMBaAFC43
+        2GQhREKs6zHbrVyTmG//oCs5MAsGA1UdFAQEAgISqzAKBggqhkjOPQQDAgNIADBF
+        AiBl8UVdIsc/fJfYafUhLFpAVedeCQmq/Y6QEQmvIMC7cgIhAKEDjBJ9Ah3JuP+F
+        VZ9aeavIVvQE6GgtN3vPEhA8egVg
+        -----END X509 CRL-----
+        """
+
+    static let expired = """
+        -----BEGIN X509 CRL-----
+        MIIBqDCBkQIBATANBgkqhkiG9w0BAQsFADAXMRUwEwYDVQQDDAxMaXN0IEZpeHR1
+        cmUXDTIwMDEwMTAwMDAwMFoXDTIwMDIwMTAwMDAwMFowFDASAgEBFw0yMTAxMDIw
+        MzA0MDVaoDAwLjAfBgNVHSMEGDAWgBSGhIBUOLF6YxcoQHuRMBLi6oRbajALBgNV
+        HRQEBAICEqswDQYJKoZIhvcNAQELBQADggEBAH3wUEmaAuA+2S7HQTlZaokJJHsC
+        ovKnbR8Ph6bo5y6neiCJbl5YOfM9QoxC2Bx96JTz2Ijl/HlErFGlgUeix9rrnn4F
+        lPRQPa4Owfe/E34Wf2Fedqy/VyUgEBlVwfN8toIsAcitJvfgUETNzQ+jbd1RifP5
+        yihLsezfkX1rHWjXoh00a/BNcTDjoEjHZxXcVFyee1jPGVP7EPdHNrdttjzxa82+
+        5tA/dxJfRhyOc3Ikbqafa2pd6Q+jvoemZuHqm6htaQrpsUQWT17qBizm+Ot5GqIa
+        PY2ZgTDBcwvnYrgy3rF+QOnFpSe/J6ev+YDOVpweqX27rOayXzhttifPVss=
+        -----END X509 CRL-----
+        """
+
+    static let scoped = """
+        -----BEGIN X509 CRL-----
+        MIH7MIGhAgEBMAoGCCqGSM49BAMCMBcxFTATBgNVBAMMDExpc3QgRml4dHVyZRcN
+        MjAwMTAxMDAwMDAwWhgPOTk5OTEyMzEyMzU5NTlaMBQwEgIBARcNMjEwMTAyMDMw
+        NDA1WqBBMD8wHwYDVR0jBBgwFoAULjfYZCFEQqzrMdutXJOYb/+gKzkwDwYDVR0c
+        AQH/BAUwA4EB/zALBgNVHRQEBAICEqswCgYIKoZIzj0EAwIDSQAwRgIhAJHUMn0X
+        typZ4q3ZwaMbDUFX8/REaFEzkD0Ynfc7YSvdAiEAjQ7dSz+KXNZv/cn7/2V0xAW+
+        E16byKai+A96TRIDJO4=
+        -----END X509 CRL-----
+        """
+
+    static let delta = """
+        -----BEGIN X509 CRL-----
+        MIHWMH4CAQEwCgYIKoZIzj0EAwIwFzEVMBMGA1UEAwwMTGlzdCBGaXh0dXJlFw0y
+        MDAxMDEwMDAwMDBaGA85OTk5MTIzMTIzNTk1OVowFDASAgEBFw0yMTAxMDIwMzA0
+        MDVaoB4wHDANBgNVHRsBAf8EAwIBBTALBgNVHRQEBAICEqswCgYIKoZIzj0EAwID
+        SAAwRQIhAIGKEdwh2aodEXDrA85nF23srdUTXd2R27cZWwVnI2OiAiBkAjbYdIFO
+        p9Kkl5rm42gy48EWJRM2ksCCb9tyyyNViw==
+        -----END X509 CRL-----
+        """
+
+    static let unknown = """
+        -----BEGIN X509 CRL-----
+        MIH0MIGcAgEBMAoGCCqGSM49BAMCMBcxFTATBgNVBAMMDExpc3QgRml4dHVyZRcN
+        MjAwMTAxMDAwMDAwWhgPOTk5OTEyMzEyMzU5NTlaMBQwEgIBARcNMjEwMTAyMDMw
+        NDA1WqA8MDowFgYJKwYBBAGDsgMBAQH/BAYMBHdoYXQwEwYJKwYBBAGDsgMCBAYM
+        BHdoYXQwCwYDVR0UBAQCAhKrMAoGCCqGSM49BAMCA0cAMEQCIE2fLi+OLnWsOekl
+        fDgSPdAxusAc3jP2VpYbWG5Py8BPAiABLUQaFJbEvzjbBf7fAGnmpvngianv8XjL
+        vNEJQvF2iQ==
+        -----END X509 CRL-----
+        """
+
+    static let sha1 = """
+        -----BEGIN X509 CRL-----
+        MIIBqjCBkwIBATANBgkqhkiG9w0BAQUFADAXMRUwEwYDVQQDDAxMaXN0IEZpeHR1
+        cmUXDTIwMDEwMTAwMDAwMFoYDzk5OTkxMjMxMjM1OTU5WjAUMBICAQEXDTIxMDEw
+        MjAzMDQwNVqgMDAuMB8GA1UdIwQYMBaAFIaEgFQ4sXpjFyhAe5EwEuLqhFtqMAsG
+        A1UdFAQEAgISqzANBgkqhkiG9w0BAQUFAAOCAQEAEtKwh3ZkAEYt99hqNmH06SZi
+        tn9dhrw9YwKc9MjFsbbr6ctMxLIrwDDL57t8rMgm9nYZ+KUtpdnJ7rwGMuxJsTij
+        lXYllX8WBWV5vvItJ+t/KeAMGsjtpyHh9zPGb46SSMiOT6LAMybYggiHQJjcHywX
+        Lgbtws+To0MPLWJBXtEKrXr+Nn3Gkvn9BMoakDGsUNSp60PyEY26HfMHc/9X/cDI
+        zqWaJFcmEfzQDLLeNI7Yj99J+jlCiirz3ElBq/QfjKUUmu/oX4A5VWGIiipD+chg
+        UFLiZ4EESTAioSz39wEk+FKmPKPPhYHnqjnJV7mAWbmEKq0UgcV08EEPlL2x6Q==
+        -----END X509 CRL-----
+        """
+
+    static let pss = """
+        -----BEGIN X509 CRL-----
+        MIICEjCBxwIBATBBBgkqhkiG9w0BAQowNKAPMA0GCWCGSAFlAwQCAQUAoRwwGgYJ
+        KoZIhvcNAQEIMA0GCWCGSAFlAwQCAQUAogMCASAwFzEVMBMGA1UEAwwMTGlzdCBG
+        aXh0dXJlFw0yMDAxMDEwMDAwMDBaGA85OTk5MTIzMTIzNTk1OVowFDASAgEBFw0y
+        MTAxMDIwMzA0MDVaoDAwLjAfBgNVHSMEGDAWgBSGhIBUOLF6YxcoQHuRMBLi6oRb
+        ajALBgNVHRQEBAICEqswQQYJKoZIhvcNAQEKMDSgDzANBglghkgBZQMEAgEFAKEc
+        MBoGCSqGSIb3DQEBCDANBglghkgBZQMEAgEFAKIDAgEgA4IBAQCCghXA4A4F4mg3
+        T4pn2TNgovwjSR7MZWJb5IbAdripA1ad/uKMMnVAyy9Zfg41S2/jabOpeCrayom9
+        FqjHWrL2lb1f8cu+NfiGM0hM0bQZBOY9YVf2yrx1xf0tqbUpXM5B9rPRPpLsLudZ
+        NIx4y6OrN30woM/v2Y4AJn/WctxKdJ9GFW+WpusM8JFuABZ09yNWTknUPr3+CJ6s
+        BECtthbzsvdWAjTh/2XCXwQFOZsMDrw0r1eMniyZBVk8e3aqJNOPtN9XnFs5rCUV
+        fiR1QJSUldra2yUzfkc+eSdXGYNN05vVZ0Z+UkDCKY8SwkwyaXNW3EGJrOL3GXmA
+        0vVBMDpy
+        -----END X509 CRL-----
+        """
+
+    static let sha1PSS = """
+        -----BEGIN X509 CRL-----
+        MIIBtjCBmQIBATATBgkqhkiG9w0BAQowBqIEAgIA6jAXMRUwEwYDVQQDDAxMaXN0
+        IEZpeHR1cmUXDTIwMDEwMTAwMDAwMFoYDzk5OTkxMjMxMjM1OTU5WjAUMBICAQEX
+        DTIxMDEwMjAzMDQwNVqgMDAuMB8GA1UdIwQYMBaAFIaEgFQ4sXpjFyhAe5EwEuLq
+        hFtqMAsGA1UdFAQEAgISqzATBgkqhkiG9w0BAQowBqIEAgIA6gOCAQEAjuoq+khW
+        T6jluSfqpGJkSI+ld17oKIYOnx1Bb22IVL1/1vG49QDakWfwdfFGhv0PEFoZLbxG
+        WC7m6j2JGX7E2QTAhYKbm+VMBdsuIR0re0Cr3z4rRiaMfsToLp0BNFq6A6Xnmm48
+        Y4CHsJejf/JMdvSx2XjtSAj+ab9Fd/adX8J1VRAyyRKsBzUeu1+xgnQubVfLMILZ
+        wdHng95TFElQsUgDgEl+bNAARWG+k4eUU2GdYNYYg7cdMGnHfOZmksXpHcYZnz5z
+        FERvwvmqpKwHQ+0jlTacZ9NXAlbhHetOXVBJFbswTGatjsKRpQ85aWKqEltQHb4K
+        POxXz8xQ4kmjNQ==
+        -----END X509 CRL-----
+        """
+}
