@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CSQLite
+
+/// One connection to an SQLite database: prepares, binds and steps, and nothing more.
+///
+/// A connection belongs to one owner at a time and is not `Sendable`: keep it in a `Mutex`. The file is private to its
+/// owner, written ahead (WAL), and survives the end of the process at any moment.
+@safe public final class Database {
+    /// What a committed transaction outlives.
+    public enum Durability: Sendable {
+        /// The end of the process at any moment.
+        case process
+        /// A loss of power too: the commit waits for the disk.
+        case power
+    }
+
+    private let handle: OpaquePointer
+    private var statements: [String: Statement] = [:]
+    private var durability: Durability?
+
+    /// Opens a database, and makes the file when there is none: mode 0600, whatever the umask.
+    ///
+    /// - Parameters:
+    ///   - path: Where the file is.
+    ///   - busyTimeout: How long to wait for another process that writes, in milliseconds.
+    /// - Throws: ``SQLiteError`` when the file cannot be opened or is no database.
+    public init(path: String, busyTimeout: Int32 = 10_000) throws(SQLiteError) {
+        // SQLite makes a new file with the umask's mode: one of our own making is there before.
+        PrivateFile.makeIfAbsent(path)
+        var opened: OpaquePointer?
+        let flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE
+        let status = unsafe sqlite3_open_v2(path, &opened, flags, nil)
+        guard let handle = unsafe opened else { throw SQLiteError(code: status, message: "out of memory") }
+        unsafe self.handle = handle
+        guard status == SQLITE_OK else { throw error(status) }
+        unsafe sqlite3_busy_timeout(handle, busyTimeout)
+        try execute("PRAGMA journal_mode = WAL")
+        try execute("PRAGMA foreign_keys = ON")
+        try execute("PRAGMA trusted_schema = OFF")
+    }
+
+    deinit {
+        statements.removeAll()
+        unsafe sqlite3_close_v2(handle)
+    }
+
+    /// Runs a statement for its effect.
+    ///
+    /// - Parameters:
+    ///   - sql: One statement, with a `?` for each value. It is prepared once and kept.
+    ///   - values: The values.
+    /// - Throws: ``SQLiteError``.
+    public func execute(_ sql: String, _ values: SQLiteValue...) throws(SQLiteError) {
+        _ = try rows(sql, values) { _ in }
+    }
+
+    /// Runs a statement and gives its rows one by one.
+    ///
+    /// - Parameters:
+    ///   - sql: One statement, with a `?` for each value. It is prepared once and kept.
+    ///   - values: The values.
+    /// - Returns: The rows, each with its columns.
+    /// - Throws: ``SQLiteError``.
+    public func query(_ sql: String, _ values: SQLiteValue...) throws(SQLiteError) -> [[SQLiteValue]] {
+        var rows: [[SQLiteValue]] = []
+        try self.rows(sql, values) { rows.append($0) }
+        return rows
+    }
+
+    /// Runs statements that count together or not at all.
+    ///
+    /// - Parameters:
+    ///   - durability: What the commit outlives.
+    ///   - body: Runs the statements. When it throws, nothing was changed.
+    /// - Returns: What the body returns.
+    /// - Throws: ``SQLiteError``, or what the body throws.
+    public func transaction<Result>(
+        _ durability: Durability = .power,
+        _ body: () throws -> Result
+    ) throws -> Result {
+        if self.durability != durability {
+            try execute(durability == .power ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL")
+            self.durability = durability
+        }
+        // At once with the right to write: two readers that both want to write cannot wait for each other.
+        try execute("BEGIN IMMEDIATE")
+        do {
+            let result = try body()
+            try execute("COMMIT")
+            return result
+        } catch {
+            // SQLite has rolled back by itself after some errors; then there is nothing left to do.
+            if unsafe sqlite3_get_autocommit(handle) == 0 { try? execute("ROLLBACK") }
+            throw error
+        }
+    }
+
+    /// The version of the schema that stands in the file: 0 in a new one.
+    public func userVersion() throws(SQLiteError) -> Int64 {
+        try query("PRAGMA user_version").first?.first?.integer ?? 0
+    }
+
+    /// Writes the version of the schema.
+    ///
+    /// - Parameter version: The version.
+    /// - Throws: ``SQLiteError``.
+    public func setUserVersion(_ version: Int32) throws(SQLiteError) { try execute("PRAGMA user_version = \(version)") }
+
+    private func rows(
+        _ sql: String,
+        _ values: [SQLiteValue],
+        _ body: ([SQLiteValue]) -> Void
+    ) throws(SQLiteError) {
+        let statement = try prepared(sql)
+        defer { statement.reset() }
+        for (index, value) in values.enumerated() {
+            let status = statement.bind(value, at: Int32(index + 1))
+            guard status == SQLITE_OK else { throw error(status) }
+        }
+        while true {
+            let status = statement.step()
+            switch status {
+            case SQLITE_ROW: body(statement.columns)
+            case SQLITE_DONE: return
+            default: throw error(status)
+            }
+        }
+    }
+
+    private func prepared(_ sql: String) throws(SQLiteError) -> Statement {
+        if let statement = statements[sql] { return statement }
+        var prepared: OpaquePointer?
+        let status = unsafe sqlite3_prepare_v3(handle, sql, -1, UInt32(SQLITE_PREPARE_PERSISTENT), &prepared, nil)
+        guard status == SQLITE_OK, let pointer = unsafe prepared else { throw error(status) }
+        let statement = unsafe Statement(pointer)
+        statements[sql] = statement
+        return statement
+    }
+
+    private func error(_ status: Int32) -> SQLiteError {
+        let text = unsafe sqlite3_errmsg(handle).map { unsafe String(cString: $0) }
+        return SQLiteError(code: status, message: text ?? "error \(status)")
+    }
+}

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Why a database cannot be opened, read or written: what SQLite says of it.
+public struct SQLiteError: Error, Hashable, CustomStringConvertible {
+    /// SQLite's primary result code, such as 13 for a full disk.
+    public let code: Int32
+
+    /// What SQLite says, lower case.
+    public let message: String
+
+    /// Whether another process holds the lock and did not let go of it in time.
+    public var isBusy: Bool { code == 5 || code == 6 }
+
+    /// Whether the file is not a database, or a damaged one.
+    public var isDamaged: Bool { code == 11 || code == 26 }
+
+    /// The message.
+    public var description: String { message }
+
+    init(code: Int32, message: String) {
+        self.code = code & 0xff
+        self.message = message.prefix(1).lowercased() + message.dropFirst()
+    }
+}
