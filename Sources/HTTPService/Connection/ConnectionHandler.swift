@@ -35,6 +35,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
 
     let shared: ServerContext
     private let remoteAddress: String
+    private let isSecure: Bool
     private var parser: RequestParser
     private var encoder: ResponseEncoder
     private var timer = ConnectionTimer()
@@ -57,7 +58,8 @@ final class ConnectionHandler: ChannelDuplexHandler {
     private var writer: HTTPBodyWriter?
     private weak var responder: HTTPResponder?
 
-    init(_ shared: ServerContext, remoteAddress: String) {
+    init(_ shared: ServerContext, remoteAddress: String, isSecure: Bool = false) {
+        self.isSecure = isSecure
         self.shared = shared
         self.remoteAddress = remoteAddress
         parser = RequestParser(limits: shared.limits)
@@ -213,6 +215,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
             headers: parsed.headers,
             body: parsed.body,
             remoteAddress: remoteAddress,
+            isSecure: isSecure,
             arrival: .now
         )
         switch shared.handler.answer(request).kind {

@@ -17,6 +17,9 @@ public struct HTTPRequest: Sendable {
     /// Where the request came from, as `address:port`.
     public let remoteAddress: String
 
+    /// Whether it came over TLS.
+    public let isSecure: Bool
+
     /// When the head was complete.
     public let arrival: ContinuousClock.Instant
 
@@ -28,6 +31,7 @@ public struct HTTPRequest: Sendable {
     ///   - headers: The headers.
     ///   - body: The body.
     ///   - remoteAddress: Where the request comes from.
+    ///   - isSecure: Whether it comes over TLS.
     ///   - arrival: When the head was complete.
     public init(
         method: HTTPMethod,
@@ -35,6 +39,7 @@ public struct HTTPRequest: Sendable {
         headers: HTTPHeaders = HTTPHeaders(),
         body: [UInt8] = [],
         remoteAddress: String = "",
+        isSecure: Bool = false,
         arrival: ContinuousClock.Instant
     ) {
         self.method = method
@@ -42,6 +47,7 @@ public struct HTTPRequest: Sendable {
         self.headers = headers
         self.body = body
         self.remoteAddress = remoteAddress
+        self.isSecure = isSecure
         self.arrival = arrival
     }
 

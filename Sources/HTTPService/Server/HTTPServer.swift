@@ -144,7 +144,9 @@ public final class HTTPServer: Sendable {
         let remote = channel.remoteAddress.flatMap { address in
             address.ipAddress.map { "\($0.contains(":") ? "[\($0)]" : $0):\(address.port ?? 0)" }
         }
-        try channel.pipeline.syncOperations.addHandler(ConnectionHandler(shared, remoteAddress: remote ?? "unknown"))
+        try channel.pipeline.syncOperations.addHandler(
+            ConnectionHandler(shared, remoteAddress: remote ?? "unknown", isSecure: tls != nil)
+        )
     }
 
     /// How many connections are open.
