@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Reads JSON (RFC 8259) as strictly as IAM does: an object may not name a member twice, nothing follows the value.
+///
+/// No library's reader tells two members of one name, which in a policy hides a condition.
+struct PolicyJSONReader {
+    /// Objects and arrays within one another beyond this number are refused; a policy needs six.
+    static let depthLimit = 32
+
+    private let bytes: [UInt8]
+    private var position = 0
+    private var depth = 0
+
+    private init(_ text: String) { bytes = Array(text.utf8) }
+
+    /// Reads one value.
+    ///
+    /// - Parameter text: The whole text.
+    /// - Returns: The value.
+    /// - Throws: ``PolicyError`` naming line and column.
+    static func value(of text: String) throws(PolicyError) -> PolicyJSON {
+        var reader = PolicyJSONReader(text)
+        reader.skipBlanks()
+        let value = try reader.value()
+        reader.skipBlanks()
+        guard reader.position == reader.bytes.count else { throw reader.fault("there is something behind the end") }
+        return value
+    }
+
+    private var next: UInt8? { position < bytes.count ? bytes[position] : nil }
+
+    private func fault(_ what: String, at position: Int? = nil, remedy: String? = nil) -> PolicyError {
+        let before = bytes[..<min(position ?? self.position, bytes.count)]
+        let line = before.count { $0 == 0x0a } + 1
+        // Columns count characters: a continuation octet of UTF-8 begins none.
+        let lineStart = before.lastIndex(of: 0x0a).map { $0 + 1 } ?? 0
+        let column = before[lineStart...].count { $0 & 0xc0 != 0x80 } + 1
+        return .notJSON("line \(line), column \(column): \(what)", remedy: remedy)
+    }
+
+    private mutating func skipBlanks() {
+        while let octet = next, octet == 0x20 || octet == 0x0a || octet == 0x0d || octet == 0x09 { position += 1 }
+    }
+
+    private mutating func take(_ character: Unicode.Scalar) -> Bool {
+        guard let octet = next, UInt32(octet) == character.value else { return false }
+        position += 1
+        return true
+    }
+
+    private mutating func value() throws(PolicyError) -> PolicyJSON {
+        switch next {
+        case UInt8(ascii: "{"): return try nested { reader throws(PolicyError) in try reader.object() }
+        case UInt8(ascii: "["): return try nested { reader throws(PolicyError) in try reader.array() }
+        case UInt8(ascii: "\""): return .string(try string())
+        case UInt8(ascii: "t"): return try word("true", .boolean(true))
+        case UInt8(ascii: "f"): return try word("false", .boolean(false))
+        case UInt8(ascii: "n"): return try word("null", .null)
+        case .some(0x30...0x39), UInt8(ascii: "-"): return try number()
+        case UInt8(ascii: "'"): throw fault("a string begins with an apostrophe", remedy: "use double quotes")
+        case nil: throw fault("the text ends where a value should be")
+        default: throw fault("there is no value here")
+        }
+    }
+
+    private mutating func nested(
+        _ read: (inout PolicyJSONReader) throws(PolicyError) -> PolicyJSON
+    ) throws(PolicyError) -> PolicyJSON {
+        guard depth < Self.depthLimit else { throw fault("more than \(Self.depthLimit) levels are nested") }
+        depth += 1
+        position += 1
+        let value = try read(&self)
+        depth -= 1
+        return value
+    }
+
+    private mutating func object() throws(PolicyError) -> PolicyJSON {
+        var members: [PolicyJSON.Member] = []
+        var names: Set<String> = []
+        skipBlanks()
+        if take("}") { return .object([]) }
+        while true {
+            skipBlanks()
+            let start = position
+            guard next == UInt8(ascii: "\"") else {
+                throw fault(
+                    next == UInt8(ascii: "}") ? "there is a comma before the closing brace" : "a name should be here"
+                )
+            }
+            let name = try string()
+            guard names.insert(name).inserted else {
+                throw fault("the name \"\(name)\" stands twice in one object", at: start, remedy: "join both values")
+            }
+            skipBlanks()
+            guard take(":") else { throw fault("a colon should follow the name \"\(name)\"") }
+            skipBlanks()
+            members.append(PolicyJSON.Member(name: name, value: try value()))
+            skipBlanks()
+            if take("}") { return .object(members) }
+            guard take(",") else { throw fault("a comma or a closing brace should be here") }
+        }
+    }
+
+    private mutating func array() throws(PolicyError) -> PolicyJSON {
+        var elements: [PolicyJSON] = []
+        skipBlanks()
+        if take("]") { return .array([]) }
+        while true {
+            skipBlanks()
+            elements.append(try value())
+            skipBlanks()
+            if take("]") { return .array(elements) }
+            guard take(",") else { throw fault("a comma or a closing bracket should be here") }
+        }
+    }
+
+    private mutating func word(_ word: String, _ value: PolicyJSON) throws(PolicyError) -> PolicyJSON {
+        guard bytes[position...].starts(with: word.utf8) else { throw fault("there is no value here") }
+        position += word.utf8.count
+        return value
+    }
+
+    private mutating func number() throws(PolicyError) -> PolicyJSON {
+        let start = position
+        _ = take("-")
+        if !take("0") { guard digits() > 0 else { throw fault("a digit should be here") } }
+        if take(".") { guard digits() > 0 else { throw fault("a digit should be here") } }
+        if take("e") || take("E") {
+            if !take("+") { _ = take("-") }
+            guard digits() > 0 else { throw fault("a digit should be here") }
+        }
+        return .number(String(decoding: bytes[start..<position], as: UTF8.self))
+    }
+
+    private mutating func digits() -> Int {
+        let start = position
+        while let octet = next, (0x30...0x39).contains(octet) { position += 1 }
+        return position - start
+    }
+
+    private mutating func string() throws(PolicyError) -> String {
+        let start = position
+        position += 1
+        var text: [UInt8] = []
+        while let octet = next {
+            position += 1
+            switch octet {
+            case UInt8(ascii: "\""): return String(decoding: text, as: UTF8.self)
+            case UInt8(ascii: "\\"): try escape(into: &text)
+            case 0..<0x20: throw fault("a string holds a control character", at: position - 1)
+            default: text.append(octet)
+            }
+        }
+        throw fault("this string has no end", at: start)
+    }
+
+    private mutating func escape(into text: inout [UInt8]) throws(PolicyError) {
+        let start = position - 1
+        guard let octet = next else { throw fault("this string has no end") }
+        position += 1
+        switch octet {
+        case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"): text.append(octet)
+        case UInt8(ascii: "b"): text.append(0x08)
+        case UInt8(ascii: "f"): text.append(0x0c)
+        case UInt8(ascii: "n"): text.append(0x0a)
+        case UInt8(ascii: "r"): text.append(0x0d)
+        case UInt8(ascii: "t"): text.append(0x09)
+        case UInt8(ascii: "u"):
+            var code = try hexadecimalQuad(from: start)
+            if (0xd800..<0xdc00).contains(code), take("\\"), take("u") {
+                let low = try hexadecimalQuad(from: start)
+                guard (0xdc00..<0xe000).contains(low) else { throw fault("half of a surrogate pair", at: start) }
+                code = 0x10000 + (code - 0xd800) << 10 + (low - 0xdc00)
+            }
+            guard let scalar = Unicode.Scalar(code) else { throw fault("half of a surrogate pair", at: start) }
+            text += UTF8.encode(scalar).map(Array.init) ?? []
+        default: throw fault("there is no such escape", at: start, remedy: "write a backslash as two")
+        }
+    }
+
+    private mutating func hexadecimalQuad(from start: Int) throws(PolicyError) -> UInt32 {
+        let digits = bytes[position...].prefix(4).compactMap { Character(Unicode.Scalar($0)).hexDigitValue }
+        guard digits.count == 4 else { throw fault("four hexadecimal digits should follow \\u", at: start) }
+        position += 4
+        return digits.reduce(0) { $0 << 4 | UInt32($1) }
+    }
+}

@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Makes statements of a policy's text, and refuses what IAM refuses.
+struct PolicyReader {
+    /// The longest text in octets: what an API call may carry.
+    static let textLimit = 131_072
+
+    private static let documentElements = ["Version", "Id", "Statement"]
+    private static let statementElements = [
+        "Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource", "Condition",
+    ]
+    private static let trustActions = [
+        "sts:AssumeRole", "sts:AssumeRoleWithSAML", "sts:AssumeRoleWithWebIdentity", "sts:TagSession",
+        "sts:SetSourceIdentity", "sts:SetContext",
+    ]
+
+    private let kind: PolicyDocument.Kind
+    private var hasVariables = false
+    private var identifiers: Set<String> = []
+
+    private init(kind: PolicyDocument.Kind) { self.kind = kind }
+
+    /// Reads a policy's text.
+    ///
+    /// - Parameters:
+    ///   - text: The JSON text.
+    ///   - kind: What the policy is for.
+    /// - Returns: The statements, one or more.
+    /// - Throws: ``PolicyError`` naming the place and the rule.
+    static func statements(of text: String, kind: PolicyDocument.Kind) throws(PolicyError) -> [PolicyStatement] {
+        guard text.utf8.count <= textLimit else {
+            throw .syntax("the text has \(text.utf8.count) octets, not at most \(textLimit)")
+        }
+        var reader = PolicyReader(kind: kind)
+        return try reader.document(try PolicyJSONReader.value(of: text))
+    }
+
+    private mutating func document(_ json: PolicyJSON) throws(PolicyError) -> [PolicyStatement] {
+        let members = try Self.members(json, "the policy", Self.documentElements)
+        if let version = members["Version"] {
+            guard case .string(let text) = version, ["2012-10-17", "2008-10-17"].contains(text) else {
+                throw .syntax(
+                    "Version is \(version.scalarText.map { "\"\($0)\"" } ?? version.kind)",
+                    remedy: "write \"Version\": \"2012-10-17\"; it is the language's version, not the policy's date"
+                )
+            }
+            hasVariables = text == "2012-10-17"
+        }
+        if let identifier = members["Id"], identifier.scalarText == nil {
+            throw .syntax("Id is \(identifier.kind), not a string")
+        }
+        guard let statement = members["Statement"] else { throw .missing("Statement", at: "the policy") }
+        var statements: [PolicyStatement] = []
+        for (index, element) in statement.elements.enumerated() {
+            statements.append(try self.statement(element, index))
+        }
+        guard !statements.isEmpty else { throw .syntax("Statement is empty", remedy: "write one statement or more") }
+        return statements
+    }
+
+    private static func members(
+        _ json: PolicyJSON,
+        _ place: String,
+        _ known: [String]
+    ) throws(PolicyError) -> [String: PolicyJSON] {
+        guard case .object(let members) = json else { throw .syntax("\(place) is \(json.kind), not an object") }
+        var found: [String: PolicyJSON] = [:]
+        for member in members {
+            guard known.contains(member.name) else {
+                throw .syntax(
+                    "\(place) has the unknown element \"\(member.name)\"",
+                    remedy: Spelling.nearest(to: member.name, in: known).map { "write \($0)" }
+                        ?? "the elements are \(known.joined(separator: ", "))"
+                )
+            }
+            found[member.name] = member.value
+        }
+        return found
+    }
+
+    private mutating func statement(_ json: PolicyJSON, _ index: Int) throws(PolicyError) -> PolicyStatement {
+        let place = "Statement[\(index)]"
+        let members = try Self.members(json, place, Self.statementElements)
+        let identifier = try identifier(members["Sid"], place)
+        for name in ["Principal", "Action", "Resource"] where members[name] != nil && members["Not\(name)"] != nil {
+            throw .syntax("\(place) has both \(name) and Not\(name)", remedy: "keep one of them")
+        }
+        let effect = try Self.effect(members["Effect"], place)
+        return PolicyStatement(
+            label: identifier.map { "Statement \"\($0)\"" } ?? place,
+            effect: effect,
+            principal: try principal(members, effect, place),
+            actions: try actions(members, place),
+            resources: try resources(members, place),
+            conditions: try members["Condition"].map { json throws(PolicyError) in
+                try conditions(json, "\(place).Condition")
+            } ?? []
+        )
+    }
+
+    private mutating func identifier(_ json: PolicyJSON?, _ place: String) throws(PolicyError) -> String? {
+        guard let json else { return nil }
+        guard case .string(let text) = json else { throw .syntax("\(place).Sid is \(json.kind), not a string") }
+        let isPlain = text.utf8.allSatisfy {
+            (0x30...0x39).contains($0) || (0x41...0x5a).contains($0) || (0x61...0x7a).contains($0)
+        }
+        guard isPlain else {
+            throw PolicyError(
+                message: "Statement IDs (SID) must be alpha-numeric."
+                    + " Check that your input satisfies the regular expression [0-9A-Za-z]*",
+                detail: "\(place).Sid is \"\(text)\"",
+                remedy: "use letters and digits only"
+            )
+        }
+        guard !text.isEmpty else { return nil }
+        guard identifiers.insert(text).inserted else {
+            throw PolicyError(
+                message: "Statement IDs (SID) in a single policy must be unique.",
+                detail: "\(place).Sid is \"\(text)\", which an earlier statement has",
+                remedy: "give each statement a Sid of its own, or none"
+            )
+        }
+        return text
+    }
+
+    private static func effect(_ json: PolicyJSON?, _ place: String) throws(PolicyError) -> PolicyStatement.Effect {
+        guard let json else { throw .missing("Effect", at: place, remedy: "write \"Effect\": \"Allow\" or \"Deny\"") }
+        guard case .string(let text) = json, let effect = PolicyStatement.Effect(rawValue: text) else {
+            throw .syntax(
+                "\(place).Effect is \(json.scalarText.map { "\"\($0)\"" } ?? json.kind)",
+                remedy: "write \"Allow\" or \"Deny\", with a capital"
+            )
+        }
+        return effect
+    }
+
+    private func principal(
+        _ members: [String: PolicyJSON],
+        _ effect: PolicyStatement.Effect,
+        _ place: String
+    ) throws(PolicyError) -> PolicyStatement.Choice<PrincipalElement>? {
+        let isNegated = members["NotPrincipal"] != nil
+        let name = isNegated ? "NotPrincipal" : "Principal"
+        guard let json = members[name] else {
+            guard kind == .trust else { return nil }
+            throw .missing(
+                "Principal",
+                at: place,
+                remedy: "write \"Principal\": {\"Service\": \"rolesanywhere.amazonaws.com\"}"
+            )
+        }
+        guard kind == .trust else {
+            throw PolicyError(
+                message: "Policy document should not specify a principal.",
+                detail: "\(place) has the element \(name)",
+                remedy: "leave it out: the principal is whoever the policy is attached to"
+            )
+        }
+        if isNegated, effect == .allow {
+            throw .prohibited(
+                "NotPrincipal",
+                at: place,
+                remedy: "NotPrincipal works with \"Effect\": \"Deny\" only; name the principals instead"
+            )
+        }
+        return PolicyStatement.Choice(elements: [try Self.principal(json, "\(place).\(name)")], isNegated: isNegated)
+    }
+
+    private static func principal(_ json: PolicyJSON, _ place: String) throws(PolicyError) -> PrincipalElement {
+        if case .string("*") = json { return .everyone }
+        guard case .object(let members) = json else {
+            throw PolicyError(
+                message: "Invalid principal in policy.",
+                detail: "\(place) is \(json.scalarText.map { "\"\($0)\"" } ?? json.kind)",
+                remedy: "write an object, for example {\"Service\": \"rolesanywhere.amazonaws.com\"}"
+            )
+        }
+        var element = PrincipalElement()
+        for member in members {
+            for name in try strings(member.value, "\(place).\(member.name)") {
+                try element.add(name, kind: member.name, at: place)
+            }
+        }
+        guard !element.texts.isEmpty else {
+            throw PolicyError(
+                message: "Invalid principal in policy.",
+                detail: "\(place) names nobody",
+                remedy: "write for example {\"Service\": \"rolesanywhere.amazonaws.com\"}"
+            )
+        }
+        return element
+    }
+
+    private static func strings(_ json: PolicyJSON, _ place: String) throws(PolicyError) -> [String] {
+        var texts: [String] = []
+        for element in json.elements {
+            guard case .string(let text) = element else {
+                throw .syntax("\(place) is or holds \(element.kind), not a string")
+            }
+            texts.append(text)
+        }
+        return texts
+    }
+
+    private func actions(
+        _ members: [String: PolicyJSON],
+        _ place: String
+    ) throws(PolicyError) -> PolicyStatement.Choice<PolicyStatement.Action> {
+        let isNegated = members["NotAction"] != nil
+        let name = isNegated ? "NotAction" : "Action"
+        let texts =
+            try members[name].map { json throws(PolicyError) in try Self.strings(json, "\(place).\(name)") } ?? []
+        guard !texts.isEmpty else {
+            if kind == .trust { throw .missing("Action", at: place, remedy: "write \"Action\": \"sts:AssumeRole\"") }
+            throw PolicyError(
+                message: "Policy statement must contain actions.",
+                detail: "\(place) has no \(name)",
+                remedy: "write for example \"Action\": \"s3:GetObject\""
+            )
+        }
+        for text in texts { try check(action: text, "\(place).\(name)") }
+        return PolicyStatement.Choice(elements: texts.map(PolicyStatement.Action.init), isNegated: isNegated)
+    }
+
+    private func check(action text: String, _ place: String) throws(PolicyError) {
+        let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+        guard text == "*" || (parts.count == 2 && parts.allSatisfy { !$0.isEmpty }) else {
+            throw PolicyError(
+                message: "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.",
+                detail: "\(place) is \"\(text)\"",
+                remedy: kind == .trust ? "write for example \"sts:AssumeRole\"" : "write SERVICE:ACTION"
+            )
+        }
+        guard kind == .trust else { return }
+        let pattern = PolicyPattern(wildcards: text.lowercased())
+        guard parts[0].lowercased() == "sts", Self.trustActions.contains(where: { pattern.matches($0.lowercased()) })
+        else {
+            throw PolicyError(
+                message: "AssumeRole policy may only specify STS AssumeRole actions.",
+                detail: "\(place) is \"\(text)\"",
+                remedy: Spelling.nearest(to: text, in: Self.trustActions).map { "write \"\($0)\"" }
+                    ?? "the actions for IAM Roles Anywhere are sts:AssumeRole, sts:TagSession and sts:SetSourceIdentity"
+            )
+        }
+    }
+
+    private func resources(
+        _ members: [String: PolicyJSON],
+        _ place: String
+    ) throws(PolicyError) -> PolicyStatement.Choice<PolicyTemplate>? {
+        let isNegated = members["NotResource"] != nil
+        let name = isNegated ? "NotResource" : "Resource"
+        guard kind == .identity else {
+            guard members[name] == nil else {
+                throw .prohibited(name, at: place, remedy: "leave it out: a trust policy's resource is its own role")
+            }
+            return nil
+        }
+        let texts =
+            try members[name].map { json throws(PolicyError) in try Self.strings(json, "\(place).\(name)") } ?? []
+        guard !texts.isEmpty else {
+            throw PolicyError(
+                message: "Policy statement must contain resources.",
+                detail: "\(place) has no \(name)",
+                remedy: "write for example \"Resource\": \"*\""
+            )
+        }
+        var templates: [PolicyTemplate] = []
+        for text in texts {
+            // Only the beginning of an ARN can be told without the request.
+            guard
+                text == "*" || text.hasPrefix("arn:") || (hasVariables && text.hasPrefix("${")) || text.hasPrefix("*:")
+            else {
+                throw PolicyError(
+                    message: "Resource \(text) must be in ARN format or \"*\".",
+                    detail: "\(place).\(name) is \"\(text)\"",
+                    remedy: "write for example \"arn:aws:s3:::NAME/*\""
+                )
+            }
+            let style = PolicyTemplate.Style(hasWildcards: true, hasVariables: hasVariables)
+            guard let template = PolicyTemplate(text, style) else { throw Self.badVariable("\(place).\(name)", text) }
+            templates.append(template)
+        }
+        return PolicyStatement.Choice(elements: templates, isNegated: isNegated)
+    }
+
+    private static func badVariable(_ place: String, _ text: String) -> PolicyError {
+        .syntax(
+            "\(place) is \"\(text)\", with a variable that is malformed",
+            remedy: "write ${KEY} or ${KEY, 'DEFAULT'}"
+        )
+    }
+
+    private func conditions(_ json: PolicyJSON, _ place: String) throws(PolicyError) -> [PolicyCondition] {
+        guard case .object(let operators) = json else { throw .syntax("\(place) is \(json.kind), not an object") }
+        var conditions: [PolicyCondition] = []
+        for member in operators {
+            guard let comparison = ConditionOperator(member.name) else {
+                throw .syntax(
+                    "unknown condition operator \"\(member.name)\" in \(place)",
+                    remedy: ConditionOperator.suggestion(for: member.name).map { "write \($0)" }
+                        ?? "write for example \"StringEquals\": {\"aws:PrincipalTag/x509Subject/CN\": \"NAME\"}"
+                )
+            }
+            guard case .object(let keys) = member.value else {
+                throw .syntax(
+                    "\(place).\(member.name) is \(member.value.kind), not an object",
+                    remedy: "write {\"KEY\": \"VALUE\"}"
+                )
+            }
+            for key in keys {
+                conditions.append(try condition(comparison, key, "\(place).\(member.name).\(key.name)"))
+            }
+        }
+        return conditions
+    }
+
+    private func condition(
+        _ comparison: ConditionOperator,
+        _ member: PolicyJSON.Member,
+        _ place: String
+    ) throws(PolicyError) -> PolicyCondition {
+        guard let colon = member.name.firstIndex(of: ":"), colon != member.name.startIndex else {
+            throw PolicyError(
+                message: "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.",
+                detail: "\(place) has a key without a service before a colon",
+                remedy: "write for example aws:PrincipalTag/x509Subject/CN"
+            )
+        }
+        var values: [ConditionValue] = []
+        var texts: [String] = []
+        for element in member.value.elements {
+            guard let text = element.scalarText else { throw .syntax("\(place) is or holds \(element.kind)") }
+            guard let value = ConditionValue(text, for: comparison.comparison, hasVariables: hasVariables) else {
+                if comparison.comparison.takesVariables { throw Self.badVariable(place, text) }
+                throw .syntax("\(place) is \"\(text)\", which \(comparison.name) cannot compare with")
+            }
+            values.append(value)
+            texts.append(text)
+        }
+        return PolicyCondition(comparison, key: member.name, values: values, texts: texts)
+    }
+}
