@@ -48,6 +48,8 @@ let package = Package(
         // Headers only, which the compiler finds by itself: without pkg-config nothing links libcurl, which RolesAnywhere
         // opens when the network is needed, so that start-up does not pay for its 38 libraries.
         .systemLibrary(name: "CCurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+        .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+        .target(name: "SQLite", dependencies: ["CSQLite"], swiftSettings: settings),
         .target(name: "Certificates", dependencies: ["COpenSSL"], swiftSettings: settings),
         .target(
             name: "Authority",
@@ -62,7 +64,12 @@ let package = Package(
             dependencies: [nioCore, nioPosix, nioSSL, logging],
             swiftSettings: settings
         ),
-        .target(name: "Lab", dependencies: ["Certificates", "HTTPService"], swiftSettings: settings),
+        .target(
+            name: "Lab",
+            dependencies: ["Certificates", "HTTPService", "SQLite"],
+            resources: [.embedInCode("Page")],
+            swiftSettings: settings
+        ),
         .executableTarget(
             name: "pki",
             dependencies: [
@@ -89,6 +96,7 @@ let package = Package(
             ],
             swiftSettings: settings
         ),
+        .testTarget(name: "SQLiteTests", dependencies: ["SQLite"], swiftSettings: settings),
         .testTarget(name: "AuthorityTests", dependencies: ["Authority", "Certificates"], swiftSettings: settings),
         .testTarget(
             name: "TrustAnchorsTests",
@@ -108,7 +116,7 @@ let package = Package(
         ),
         .testTarget(
             name: "LabTests",
-            dependencies: ["Lab", "HTTPService", "Certificates"],
+            dependencies: ["Lab", "HTTPService", "Certificates", "SQLite"],
             exclude: ["Fixtures/make-fixtures.py"],
             swiftSettings: settings
         ),

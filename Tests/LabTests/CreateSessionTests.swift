@@ -30,7 +30,7 @@ import Testing
     @Test(arguments: FixtureCase.all)
     func `the checks come in their documented order`(_ fixture: FixtureCase) throws {
         let (_, trace) = try FixtureLab().answer(fixture)
-        let order = SessionCheck.allCases
+        let order = Check.ofCreateSession
         let places = trace.entries.compactMap { order.firstIndex(of: $0.check) }
         #expect(places == Array(0..<trace.entries.count))
         let firstFailure = trace.entries.firstIndex { !$0.passed } ?? trace.entries.count - 1
@@ -59,7 +59,7 @@ import Testing
         #expect(output.subjectArn.hasPrefix("arn:aws:rolesanywhere:us-east-1:123456789012:subject/"))
         #expect(response.headers["Content-Type"] == "application/json")
         #expect(trace.assumedRole == set.assumedRoleUser.arn)
-        #expect(trace.entries.map(\.check) == SessionCheck.allCases)
+        #expect(trace.entries.map(\.check) == Check.ofCreateSession)
     }
 
     /// The members of the answer that clients read.
@@ -93,13 +93,13 @@ import Testing
     @Test func `a session above the role's maximum is refused`() throws {
         var lab = try FixtureLab()
         lab.profile.durationSeconds = 43_200
-        lab.plant()
+        try lab.plant()
         let (response, trace) = try lab.answer(.named("the longest duration is cut to the profile's"))
         #expect(response.status.code == 403)
         #expect(trace.failure?.check == .roleDuration)
         #expect(try message(response).hasPrefix("Unable to assume role"))
         lab.role.maximumSessionDuration = 43_200
-        lab.plant()
+        try lab.plant()
         let longer = try lab.answer(.named("the longest duration is cut to the profile's")).response
         #expect(try expiration(longer) == "2026-03-02T00:00:00Z")
     }
@@ -107,7 +107,7 @@ import Testing
     @Test func `a session is named when the profile allows it`() throws {
         var lab = try FixtureLab()
         lab.profile.acceptsRoleSessionName = true
-        lab.plant()
+        try lab.plant()
         let (response, trace) = try lab.answer(.named("a session name is refused unless the profile allows it"))
         #expect(response.status.code == 201)
         #expect(trace.assumedRole == "arn:aws:sts::123456789012:assumed-role/lab-role/build-7")
@@ -124,11 +124,11 @@ import Testing
         #expect(try message(response).hasPrefix("Untrusted signing certificate"))
     }
 
-    @Test(arguments: [SessionCheck.trustAnchor, .profile])
-    func `a disabled resource is not found`(_ check: SessionCheck) throws {
+    @Test(arguments: [Check.trustAnchor, .profile])
+    func `a disabled resource is not found`(_ check: Check) throws {
         var lab = try FixtureLab()
         if check == .trustAnchor { lab.anchor.isEnabled = false } else { lab.profile.isEnabled = false }
-        lab.plant()
+        try lab.plant()
         let (response, trace) = try lab.answer(.named("P-256 is accepted"))
         #expect(response.status.code == 404)
         #expect(response.headers["X-Amzn-ErrorType"] == "ResourceNotFoundException")
@@ -137,15 +137,15 @@ import Testing
 
     @Test func `another trust anchor does not vouch for the certificate`() throws {
         var lab = try FixtureLab()
-        lab.anchor = try TrustAnchor(
+        lab.anchor = TrustAnchor(
             identifier: lab.anchor.identifier,
             name: lab.anchor.name,
-            certificates: try Certificate.certificates(in: Array(FixtureText.otherRoot.utf8)),
+            bundle: try CertificateBundle(reading: FixtureText.otherRoot),
             in: fixtureEnvironment()
         )
         // First accepted, so that a remembered path would show.
         #expect(try lab.answer(.named("P-256 is accepted")).response.status.code == 201)
-        lab.plant()
+        try lab.plant()
         let (response, trace) = try lab.answer(.named("P-256 is accepted"))
         #expect(response.status.code == 403)
         #expect(trace.failure?.check == .path)
@@ -167,8 +167,8 @@ import Testing
     @Test func `an invalid signature leaves the canonical request in the trace`() throws {
         let (response, trace) = try FixtureLab().answer(.named("another key's signature is refused"))
         let canonical = try #require(trace.canonicalRequest)
-        #expect(canonical.hasPrefix("POST\n/sessions\nprofileArn=arn%3Aaws%3Arolesanywhere%3A"))
-        #expect(canonical.contains("\nhost:lab.test\n"))
+        #expect(canonical.lab.hasPrefix("POST\n/sessions\nprofileArn=arn%3Aaws%3Arolesanywhere%3A"))
+        #expect(canonical.lab.contains("\nhost:lab.test\n"))
         #expect(try message(response) == "Invalid signature")
     }
 
@@ -184,7 +184,7 @@ import Testing
         let credentials = try #require(document.credentialSet.first?.credentials)
         var text = ""
         dump(trace, to: &text)
-        text += String(decoding: try JSONEncoder().encode(trace), as: UTF8.self)
+        text += trace.json.text
         #expect(!text.contains(credentials.secretAccessKey))
         #expect(!text.contains(credentials.sessionToken))
     }

@@ -16,22 +16,23 @@ import Testing
     @Test func `its ARNs stay the same as long as the CA does`() throws {
         let first = try LabSeed(certificates: root(), in: fixtureEnvironment())
         let again = try LabSeed(certificates: root(), in: fixtureEnvironment(now: { .distantFuture }))
-        #expect(first.trustAnchor.arn == again.trustAnchor.arn)
-        #expect(first.profile.arn == again.profile.arn)
-        #expect(first.role.arn == again.role.arn)
-        #expect(first.role.identifier == again.role.identifier)
+        #expect(first.trustAnchors.map(\.arn) == again.trustAnchors.map(\.arn))
+        #expect(first.profiles.map(\.arn) == again.profiles.map(\.arn))
+        #expect(first.roles.map(\.arn) == again.roles.map(\.arn))
+        #expect(first.roles.map(\.identifier) == again.roles.map(\.identifier))
     }
 
     @Test func `another CA has other ARNs`() throws {
         let first = try LabSeed(certificates: root(), in: fixtureEnvironment())
         let other = try LabSeed(certificates: root(FixtureText.otherRoot), in: fixtureEnvironment())
-        #expect(first.trustAnchor.arn != other.trustAnchor.arn)
-        #expect(first.profile.arn != other.profile.arn)
+        #expect(first.trustAnchors.map(\.arn) != other.trustAnchors.map(\.arn))
+        #expect(first.profiles.map(\.arn) != other.profiles.map(\.arn))
     }
 
     @Test func `its identifiers have the form of a UUID`() throws {
         let seed = try LabSeed(certificates: root(), in: fixtureEnvironment())
-        let parts = seed.trustAnchor.identifier.split(separator: "-").map(\.count)
+        let anchor = try #require(seed.trustAnchors.first)
+        let parts = anchor.identifier.split(separator: "-").map(\.count)
         #expect(parts == [8, 4, 4, 4, 12])
     }
 
@@ -52,13 +53,17 @@ import Testing
 
 @Suite struct ResourceStoreTests {
     @Test func `subjects are known by their names and kept to a bound`() throws {
-        let store = ResourceStore(environment: fixtureEnvironment())
+        let store = try ResourceStore(environment: fixtureEnvironment())
         let leaf = try #require(try Certificate.certificates(in: Array(FixtureText.leaf.utf8)).first)
-        let first = store.recordSubject(of: leaf, at: fixtureMoment)
-        let again = store.recordSubject(of: leaf, at: fixtureMoment.addingTimeInterval(60))
+        func record(at date: Date) throws -> Subject {
+            try store.record(Sighting(certificate: leaf, date: date, instanceProperties: [:]))
+        }
+        let first = try record(at: fixtureMoment)
+        let again = try record(at: fixtureMoment.addingTimeInterval(60))
         #expect(first.arn == again.arn)
         #expect(store.subjects.count == 1)
         #expect(store.subjects.first?.lastSeen == fixtureMoment.addingTimeInterval(60))
+        #expect(store.subjects.first?.createdAt == fixtureMoment)
     }
 }
 
@@ -67,7 +72,15 @@ import Testing
     func `it keeps the last ones in their order`(_ count: Int) {
         let log = TraceLog(capacity: 3)
         for number in 0..<count {
-            log.append(SessionTrace(requestIdentifier: "\(number)", date: fixtureMoment, remoteAddress: ""))
+            log.append(
+                Trace(
+                    requestIdentifier: "\(number)",
+                    date: fixtureMoment,
+                    remoteAddress: "",
+                    service: "sts",
+                    operation: "GetCallerIdentity"
+                )
+            )
         }
         #expect(log.traces.map(\.requestIdentifier) == (0..<count).suffix(3).map(String.init))
     }
@@ -99,20 +112,9 @@ import Testing
     }
 }
 
-@Suite struct SessionCredentialsTests {
-    @Test func `no description shows the secret`() {
-        let credentials = SessionCredentials(drawnFrom: fixtureEnvironment(), expiration: fixtureMoment)
-        var text = "\(credentials) \(String(reflecting: credentials)) "
-        dump(credentials, to: &text)
-        #expect(text.contains(credentials.accessKeyIdentifier))
-        #expect(!text.contains(credentials.secretAccessKey))
-        #expect(!text.contains(credentials.sessionToken))
-    }
-}
-
 @Suite struct LabServiceTests {
     @Test(arguments: [
-        ("GET", "/sessions"), ("POST", "/sessions/"), ("POST", "/Sessions"), ("GET", "/"), ("POST", "//sessions"),
+        ("GET", "/sessions"), ("POST", "/sessions/"), ("POST", "/Sessions"), ("PUT", "/"), ("POST", "//sessions"),
     ])
     func `what it does not serve is answered as AWS would`(_ method: String, _ target: String) throws {
         let request = HTTPRequest(method: HTTPMethod(rawValue: method), target: target, arrival: .now)
@@ -127,25 +129,25 @@ import Testing
         let lab = try FixtureLab(observer: { event in lines.withLock { $0.append(event.summary) } })
         _ = try lab.answer(.named("P-256 is accepted"))
         _ = try lab.answer(.named("an expired certificate is refused"))
-        _ = lab.service.answer(HTTPRequest(method: .get, target: "/", arrival: .now))
+        _ = lab.service.answer(HTTPRequest(method: .get, target: "/none", arrival: .now))
         let told = lines.withLock(\.self)
         #expect(told.count == 3)
         #expect(
             told[0].hasPrefix(
-                "201 POST /sessions from CN=fixture-p256: arn:aws:sts::123456789012:assumed-role/lab-role/"
+                "201 CreateSession from CN=fixture-p256: arn:aws:sts::123456789012:assumed-role/lab-role/"
             )
         )
         #expect(
             told[1]
-                == "403 POST /sessions from CN=fixture-expired: certificate rules: the certificate expired at 2021-01-01T00:00:00Z (issue another with: pki issue-client)"
+                == "403 CreateSession from CN=fixture-expired: certificate rules: the certificate expired at 2021-01-01T00:00:00Z (issue another with: pki issue-client)"
         )
-        #expect(told[2] == "404 GET /: not served by the lab")
+        #expect(told[2] == "404 GET /none: not served by the lab")
         #expect(told.allSatisfy { $0.unicodeScalars.allSatisfy { $0.value >= 0x20 } })
     }
 
     @Test func `the last traces are kept`() throws {
         let lab = try FixtureLab()
         for _ in 0..<6 { _ = try lab.answer(.named("P-256 is accepted")) }
-        #expect(lab.service.sessionTraces.count == 4)
+        #expect(lab.service.traces.count == 4)
     }
 }

@@ -35,9 +35,9 @@ import Testing
         "ALG Signature=0aff, SignedHeaders=a;b,   Credential=1/20260301/r/s/t",
     ])
     func `the parts are found in any order and spacing`(_ text: String) throws {
-        let header = try AuthorizationHeader(["authorization": text])
+        let header = try AuthorizationHeader(["authorization": text], in: .certificate)
         #expect(header.algorithm == "ALG")
-        #expect(header.serial == "1")
+        #expect(header.identifier == "1")
         #expect([header.date, header.region, header.service, header.terminator] == ["20260301", "r", "s", "t"])
         #expect(header.signedHeaders == ["a", "b"])
         #expect(header.signature == [0x0a, 0xff])
@@ -56,7 +56,9 @@ import Testing
         "ALG Credential=1/2/3/4/5, SignedHeaders=a, Signature=00,",
     ])
     func `what is malformed is refused`(_ text: String) {
-        let refusal = #expect(throws: ServiceRefusal.self) { try AuthorizationHeader(["Authorization": text]) }
+        let refusal = #expect(throws: ServiceRefusal.self) {
+            try AuthorizationHeader(["Authorization": text], in: .certificate)
+        }
         #expect(refusal?.code == .accessDenied)
     }
 }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
+public import struct FoundationEssentials.Date
+
 /// Which roles can be taken, and what a session with them is limited to.
-public struct Profile: Hashable, Sendable {
+public struct Profile: Codable, Hashable, Sendable {
     /// The UUID in the ARN.
     public let identifier: String
 
@@ -14,14 +16,35 @@ public struct Profile: Hashable, Sendable {
     /// The roles that can be taken, at most 250.
     public var roleARNs: [String]
 
+    /// Managed policies that sessions are limited to, at most 50.
+    public var managedPolicyARNs: [String] = []
+
+    /// A policy that sessions are limited to, at most 100,000 characters.
+    public var sessionPolicy: String?
+
     /// The longest session in seconds, 900 to 43200.
     public var durationSeconds = 3_600
 
     /// Whether a request may name its session.
     public var acceptsRoleSessionName = false
 
+    /// Whether a request must say what it comes from.
+    public var requiresInstanceProperties = false
+
     /// Whether sessions can be created through it.
     public var isEnabled = true
+
+    /// When it was made.
+    public let createdAt: Date
+
+    /// When it was last changed.
+    public var updatedAt: Date
+
+    var createdBy: String?
+    var attributeMappings = AttributeMapping.defaults
+    var aliasName: String?
+    var previousAliasName: String?
+    var tags: [Tag] = []
 
     /// Makes a profile.
     ///
@@ -39,5 +62,13 @@ public struct Profile: Hashable, Sendable {
             region: environment.region,
             account: environment.account
         )
+        createdAt = environment.now()
+        updatedAt = createdAt
     }
+}
+
+extension Profile: AnywhereResource {
+    static let kind = "profile"
+    static let noun = "profile"
+    static let table: any WritableKeyPath<Account, Table<Profile>> & Sendable = \.profiles
 }

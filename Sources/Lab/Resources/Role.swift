@@ -1,27 +1,76 @@
 // SPDX-License-Identifier: Apache-2.0
 
+public import struct FoundationEssentials.Date
+
 /// An IAM role that sessions are created with.
-public struct Role: Hashable, Sendable {
+public struct Role: Codable, Hashable, Sendable {
     /// The identifier that stands in the session's, `AROA…`.
     public let identifier: String
 
     /// The name, without the path.
     public let name: String
 
+    /// The path in front of the name, beginning and ending with `/`.
+    public let path: String
+
     /// The ARN.
     public let arn: AmazonResourceName
 
+    /// Who may take the role.
+    var trustPolicy: PolicyDocument
+
     /// The longest session in seconds, 3600 to 43200.
     public var maximumSessionDuration = 3_600
+
+    /// When it was made.
+    public let createdAt: Date
+
+    /// What it is for, at most 1,000 characters.
+    public var explanation: String?
+
+    /// Policies of its own by their names.
+    var inlinePolicies: [String: PolicyDocument] = [:]
+
+    /// Managed policies by their ARNs, in the order in which they were attached.
+    var attachedPolicyARNs: [String] = []
+
+    var permissionsBoundary: String?
+    var tags: [Tag] = []
 
     /// Makes a role.
     ///
     /// - Parameters:
     ///   - name: The name.
     ///   - path: The path in front of the name, beginning and ending with `/`.
+    ///   - trustPolicy: Who may take the role, as JSON; nothing trusts IAM Roles Anywhere in this account.
     ///   - environment: The account.
-    public init(name: String, path: String = "/", in environment: LabEnvironment) {
+    /// - Throws: ``LabError`` when the policy is malformed.
+    public init(
+        name: String,
+        path: String = "/",
+        trustPolicy: String? = nil,
+        in environment: LabEnvironment
+    ) throws(LabError) {
+        do {
+            self.init(
+                name: name,
+                path: path,
+                trustPolicy: try PolicyDocument(trustPolicy ?? Self.openTrustPolicy(environment), kind: .trust),
+                in: environment
+            )
+        } catch {
+            throw LabError(
+                .invalidResource,
+                "the trust policy of the role \(name) is malformed: \(error.detail)",
+                remedy: error.remedy
+            )
+        }
+    }
+
+    init(name: String, path: String, trustPolicy: PolicyDocument, in environment: LabEnvironment) {
         self.name = name
+        self.path = path
+        self.trustPolicy = trustPolicy
         arn = AmazonResourceName(
             global: "iam",
             "role\(path)\(name)",
@@ -29,5 +78,32 @@ public struct Role: Hashable, Sendable {
             account: environment.account
         )
         identifier = "AROA" + Base32.text(of: Array(arn.description.utf8), count: 17)
+        createdAt = environment.now()
+    }
+
+    /// Every certificate of every trust anchor in the account may take the role: for a start, and not for AWS.
+    private static func openTrustPolicy(_ environment: LabEnvironment) -> String {
+        """
+        {"Version":"2012-10-17","Statement":[{"Sid":"AnyTrustAnchorOfThisAccount","Effect":"Allow",\
+        "Principal":{"Service":"rolesanywhere.amazonaws.com"},\
+        "Action":["sts:AssumeRole","sts:TagSession","sts:SetSourceIdentity"],\
+        "Condition":{"StringEquals":{"aws:SourceAccount":"\(environment.account)"}}}]}
+        """
+    }
+}
+
+extension PolicyDocument: Codable {
+    private enum CodingKeys: CodingKey { case text, isTrust }
+
+    init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        let isTrust = try values.decode(Bool.self, forKey: .isTrust)
+        try self.init(try values.decode(String.self, forKey: .text), kind: isTrust ? .trust : .identity)
+    }
+
+    func encode(to encoder: any Encoder) throws {
+        var values = encoder.container(keyedBy: CodingKeys.self)
+        try values.encode(text, forKey: .text)
+        try values.encode(kind == .trust, forKey: .isTrust)
     }
 }

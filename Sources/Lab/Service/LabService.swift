@@ -3,61 +3,115 @@
 import FoundationEssentials
 public import HTTPService
 
-/// IAM Roles Anywhere on this machine: verifies what it receives as AWS does, and says why it refuses.
+/// IAM Roles Anywhere, IAM and STS on this machine: verifies what it receives as AWS does, and says why it refuses.
 ///
 /// ```swift
-/// let lab = LabService(environment: environment)
-/// let seed = try LabSeed(certificates: bundle, in: environment)
-/// lab.plant(seed)
+/// let lab = try LabService(environment: environment)
+/// try lab.plant(try LabSeed(certificates: bundle, in: environment))
 /// let server = try await HTTPServer.start([HTTPListener()], configuration: lab.configuration, handler: lab)
 /// ```
 public final class LabService: HTTPHandler {
+    /// What a lab can be besides the default.
+    public struct Options: Sendable {
+        /// Who may do everything.
+        public var administrator = Administrator.documented
+
+        /// Where to remember; nothing forgets at the end.
+        public var stateFile: StateFile?
+
+        /// What to do otherwise than AWS.
+        public var faults = LabFaults()
+
+        /// How many traces are kept.
+        public var traceCount = 200
+
+        /// The version of the program, for the page.
+        public var version = ""
+
+        /// The default.
+        public init() {}
+    }
+
     /// Where the lab stands in AWS, the time, and chance.
     public let environment: LabEnvironment
 
     let store: ResourceStore
-    private let traces: TraceLog
+    let log: TraceLog
+    private let desk: RequestDesk
     private let router: HTTPRouter
 
-    /// Makes a lab without resources.
+    /// Makes a lab, with what its state file holds or without resources.
     ///
     /// - Parameters:
     ///   - environment: Where the lab stands in AWS, the time, and chance.
-    ///   - traceCount: How many traces are kept.
-    ///   - observer: Is told of every request that was answered, on the thread that answers it; it must not block.
-    /// - Throws: `HTTPServiceError` when two routes are the same, which a test rules out.
+    ///   - options: What is not the default.
+    ///   - observer: Is told of every request to AWS's services that was answered, on the thread that answers it; it must
+    ///     not block.
+    /// - Throws: ``LabError`` when the state file cannot be used.
     public init(
         environment: LabEnvironment,
-        traceCount: Int = 200,
+        options: Options = Options(),
         observer: @escaping @Sendable (LabEvent) -> Void = { _ in }
-    ) throws(HTTPServiceError) {
-        let store = ResourceStore(environment: environment)
-        let traces = TraceLog(capacity: traceCount)
-        let createSession = CreateSession(environment: environment, store: store)
+    ) throws {
+        let log = TraceLog(capacity: options.traceCount)
+        let store = try ResourceStore(environment: environment, file: options.stateFile) { log.noteChange() }
+        let desk = RequestDesk(
+            environment: environment,
+            log: log,
+            faults: options.faults,
+            isPersistent: options.stateFile != nil,
+            observer: observer
+        )
         self.environment = environment
         self.store = store
-        self.traces = traces
+        self.log = log
+        self.desk = desk
+        let authentication = CallerAuthentication(
+            environment: environment,
+            administrator: options.administrator,
+            store: store
+        )
         var router = HTTPRouter()
-        try router.on(.post, "/sessions") { request, _ in
-            // On the event loop: a verification takes some 0.1 ms, which a change of thread would not make shorter.
-            let (response, trace) = createSession.answer(request)
-            traces.append(trace)
-            observer(LabEvent(request, response, trace))
-            return .now(response)
-        }
-        let unknown: @Sendable (HTTPRequest) -> HTTPResponse = { request in
-            let refusal = ServiceRefusal(
-                code: .unknownOperation,
-                message: "The lab does not serve \(request.method) \(request.path.prefix(200))",
-                detail: "unknown operation"
-            )
-            let response = ServiceAnswer.failure(refusal, requestIdentifier: environment.requestIdentifier())
-            observer(LabEvent(request, response, nil))
-            return response
-        }
-        router.notFound = { .now(unknown($0)) }
-        router.methodNotAllowed = unknown
+        try Self.addServices(to: &router, desk, authentication, options.faults)
+        try LabPage(store: store, log: log, environment: environment, version: options.version)
+            .addRoutes(to: &router)
+        router.notFound = { request in .now(desk.unknown(request)) }
+        router.methodNotAllowed = { desk.unknown($0) }
         self.router = router
+    }
+
+    private static func addServices(
+        to router: inout HTTPRouter,
+        _ desk: RequestDesk,
+        _ authentication: CallerAuthentication,
+        _ faults: LabFaults
+    ) throws {
+        let environment = authentication.environment
+        let createSession = CreateSession(environment: environment, store: authentication.store, faults: faults)
+        try router.on(.post, "/sessions") { request, _ in
+            desk.answer(request, service: "rolesanywhere", operation: "CreateSession", as: .json) { trace in
+                try createSession.answer(request, &trace)
+            }
+        }
+        let controlPlane = ControlPlane(
+            environment: environment,
+            store: authentication.store,
+            authentication: authentication
+        )
+        for operation in ControlPlane.operations {
+            try router.on(operation.method, operation.path) { request, parameters in
+                desk.answer(request, service: "rolesanywhere", operation: operation.name, as: .json) { trace in
+                    try controlPlane.answer(operation, request, parameters, &trace)
+                }
+            }
+        }
+        let query = QueryService(environment: environment, store: authentication.store, authentication: authentication)
+        try router.on(.post, "/") { request, _ in
+            let action = query.action(of: request)
+            return desk.answer(request, service: action.service, operation: action.name, as: action.answer) { trace in
+                try query.answer(action, request, &trace)
+            }
+        }
     }
 
     /// Answers a request to any of the services.
@@ -66,20 +120,27 @@ public final class LabService: HTTPHandler {
     /// - Returns: The answer.
     public func answer(_ request: HTTPRequest) -> HTTPAnswer { router.answer(request) }
 
-    /// Adds resources, in the place of those with the same ARNs.
+    /// Adds resources, unless they are there from an earlier run: what was changed then stays changed.
     ///
-    /// - Parameter seed: A trust anchor, a profile and a role.
-    public func plant(_ seed: LabSeed) {
-        store.put(seed.trustAnchor)
-        store.put(seed.role)
-        store.put(seed.profile)
+    /// - Parameter seed: Trust anchors, profiles and roles.
+    /// - Throws: ``LabError`` when the state file cannot be written.
+    public func plant(_ seed: LabSeed) throws {
+        try store.update { account in
+            for anchor in seed.trustAnchors where account.trustAnchors[anchor.identifier] == nil {
+                account.trustAnchors[anchor.identifier] = anchor
+            }
+            for role in seed.roles where account.roles[role.name] == nil { account.roles[role.name] = role }
+            for profile in seed.profiles where account.profiles[profile.identifier] == nil {
+                account.profiles[profile.identifier] = profile
+            }
+        }
     }
 
     /// How the last requests were decided, oldest first.
-    public var sessionTraces: [SessionTrace] { traces.traces }
+    public var traces: [Trace] { log.traces }
 
     /// What a server for the lab needs: room for certificates in headers (a chain of five ML-DSA-87 certificates is
-    /// 60 KB), and the lab's clock.
+    /// 60 KB) and for CRLs in bodies, and the lab's clock.
     public var configuration: HTTPServer.Configuration {
         var configuration = HTTPServer.Configuration(now: environment.now)
         configuration.limits.headBytes = 131_072

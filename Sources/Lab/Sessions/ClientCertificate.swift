@@ -21,6 +21,9 @@ struct ClientCertificate: Sendable {
     /// to 64, `ID=` and the serial number in hexadecimal where there is no common name.
     let sourceIdentity: String
 
+    /// What of it can become tags of the session.
+    let attributes: [CertificateAttribute]
+
     /// Checks signatures by the certified key; nothing when this libcrypto cannot use it.
     let verifier: SignatureVerifier?
 
@@ -41,6 +44,7 @@ struct ClientCertificate: Sendable {
         sourceIdentity =
             certificate.subject.commonName.map { $0.count <= 61 ? "CN=\($0)" : $0 }
             ?? "ID=\(certificate.serialNumber.hexadecimal)"
+        attributes = CertificateAttribute.attributes(of: certificate)
         verifier = try? SignatureVerifier(certificate.publicKey)
     }
 

@@ -5,8 +5,7 @@ import FoundationEssentials
 import HTTPService
 
 extension CreateSession {
-    private static let requiredHeaders = ["content-type", "host", "x-amz-date", "x-amz-x509"]
-    private static let forbiddenHeaders: Set<String> = ["authorization", "user-agent", "x-amzn-trace-id"]
+    private static let dialect = SignatureDialect.certificate
     private static let singleHeaders = ["Content-Type", "Host", "X-Amz-Date", "X-Amz-X509", "X-Amz-X509-Chain"]
 
     /// Finds out whose key signed the request, from nothing but what was received.
@@ -20,15 +19,24 @@ extension CreateSession {
     func authenticate(
         _ request: HTTPRequest,
         at now: Date,
-        _ trace: inout SessionTrace
+        _ trace: inout Trace
     ) throws -> AuthenticRequest {
         let headers = request.headers
+        let rules = SignatureRules(
+            dialect: Self.dialect,
+            requiredHeaders: ["content-type", "host", "x-amz-date", "x-amz-x509"],
+            optionalHeaders: ["x-amz-x509-chain"],
+            services: ["rolesanywhere"],
+            regions: [environment.region]
+        )
         try trace.run(.contentType) { try Self.checkContentType(headers) }
         let query = try trace.run(.form) { (try Self.checkForm(request), "well formed") }
-        let authorization = try trace.run(.authorization) { (try AuthorizationHeader(headers), "present") }
-        try trace.run(.signedHeaders) { try Self.checkSignedHeaders(authorization.signedHeaders, headers) }
-        let moment = try trace.run(.date) { try Self.checkDate(headers["X-Amz-Date"], at: now) }
-        try trace.run(.scope) { try checkScope(authorization, moment) }
+        let authorization = try trace.run(.authorization) {
+            (try AuthorizationHeader(headers, in: Self.dialect), "present")
+        }
+        try trace.run(.signedHeaders) { try rules.checkSignedHeaders(authorization.signedHeaders, headers) }
+        let moment = try trace.run(.date) { try rules.checkDate(headers["X-Amz-Date"], at: now) }
+        try trace.run(.scope) { try rules.checkScope(authorization, moment) }
         let client = try trace.run(.certificate) {
             let header = headers["X-Amz-X509"] ?? ""
             let client = try leaves.value(for: header) { try ClientCertificate(header) }
@@ -41,22 +49,45 @@ extension CreateSession {
             return (chain, "\(chain.count) intermediates")
         }
         try trace.run(.algorithm) { try Self.checkAlgorithm(authorization, client.leaf) }
-        try trace.run(.serialNumber) { try Self.checkSerialNumber(authorization.serial, client) }
-        let canonical = CanonicalRequest(request, query: query, signedHeaders: authorization.signedHeaders)
-        let message = canonical.stringToSign(authorization, date: moment.text)
-        let isValid =
-            client.verifier?.isValid(signature: authorization.signature, for: message, digest: .sha256) ?? false
-        if !isValid { trace.canonicalRequest = canonical.text }
+        try trace.run(.serialNumber) { try Self.checkSerialNumber(authorization.identifier, client) }
+        try checkSignature(request, query, authorization, moment, client, &trace)
+        return AuthenticRequest(client: client, chain: chain, query: query)
+    }
+
+    private func checkSignature(
+        _ request: HTTPRequest,
+        _ query: [QueryParameter],
+        _ authorization: AuthorizationHeader,
+        _ moment: RequestMoment,
+        _ client: ClientCertificate,
+        _ trace: inout Trace
+    ) throws {
+        func isSigned(_ canonical: CanonicalRequest) -> Bool {
+            let message = canonical.stringToSign(authorization, date: moment.text)
+            return client.verifier?.isValid(signature: authorization.signature, for: message, digest: .sha256) ?? false
+        }
+        let names = authorization.signedHeaders
+        let isValid = isSigned(CanonicalRequest(request, query: query, signedHeaders: names))
+        if !isValid {
+            trace.canonicalRequest = CanonicalComparison(
+                request,
+                query: query,
+                signedHeaders: names,
+                form: .standard,
+                isSigned: isSigned
+            )
+        }
+        let difference = trace.canonicalRequest?.difference
         try trace.run(.signature) {
             guard isValid else {
-                throw ServiceRefusal.invalidSignature(
-                    "the signature is not the certificate's key's over this request",
+                throw Self.dialect.refusal(
+                    .invalid,
+                    difference ?? "the signature is not the certificate's key's over this request",
                     remedy: "check that key and certificate belong together, and compare the canonical request"
                 )
             }
             return authorization.algorithm
         }
-        return AuthenticRequest(client: client, chain: chain, query: query)
     }
 
     private static func checkContentType(_ headers: HTTPHeaders) throws -> String {
@@ -78,66 +109,6 @@ extension CreateSession {
         return try QueryParameter.parameters(in: request.query)
     }
 
-    private static func checkSignedHeaders(_ names: [String], _ headers: HTTPHeaders) throws -> String {
-        guard zip(names, names.dropFirst()).allSatisfy({ $0.utf8.lexicographicallyPrecedes($1.utf8) }) else {
-            throw ServiceRefusal.invalidSignature("the signed headers are not sorted, or one is named twice")
-        }
-        guard names.allSatisfy({ $0 == $0.lowercased() }) else {
-            throw ServiceRefusal.invalidSignature("the signed headers are not in lower case")
-        }
-        let required = requiredHeaders + (headers.contains("X-Amz-X509-Chain") ? ["x-amz-x509-chain"] : [])
-        for name in required where !names.contains(name) {
-            throw ServiceRefusal.invalidSignature(
-                "the header \(name) is not signed",
-                remedy: "sign \(required.joined(separator: ";"))"
-            )
-        }
-        for name in names where forbiddenHeaders.contains(name) {
-            throw ServiceRefusal.invalidSignature(
-                "the header \(name) is signed",
-                remedy: "leave it out: it may change on the way"
-            )
-        }
-        for name in names where !headers.contains(name) {
-            throw ServiceRefusal.invalidSignature("the header \(name) is signed and was not received")
-        }
-        return names.joined(separator: ";")
-    }
-
-    private static func checkDate(_ header: String?, at now: Date) throws -> (RequestMoment, String) {
-        guard let moment = RequestMoment(header ?? "") else {
-            throw ServiceRefusal.invalidSignature(
-                "X-Amz-Date is \"\((header ?? "").prefix(40))\", not YYYYMMDDTHHMMSSZ"
-            )
-        }
-        let difference = moment.date.timeIntervalSince(now)
-        guard abs(difference) <= tolerance else {
-            throw ServiceRefusal.invalidSignature(
-                "the request was signed \(Int(abs(difference))) s \(difference < 0 ? "ago" : "ahead of the service's time")",
-                remedy: "set the clock: at most \(Int(tolerance)) s are granted"
-            )
-        }
-        return (moment, moment.text)
-    }
-
-    private func checkScope(_ authorization: AuthorizationHeader, _ moment: RequestMoment) throws -> String {
-        guard authorization.date == moment.day else {
-            throw ServiceRefusal.invalidSignature(
-                "the scope's day is \(authorization.date), X-Amz-Date's \(moment.day)"
-            )
-        }
-        guard authorization.region == environment.region else {
-            throw ServiceRefusal.invalidSignature(
-                "the scope's region is \"\(authorization.region)\", this is \(environment.region)",
-                remedy: "sign for the region of the endpoint, or start the lab with --region \(authorization.region)"
-            )
-        }
-        guard authorization.service == "rolesanywhere", authorization.terminator == "aws4_request" else {
-            throw ServiceRefusal.invalidSignature("the scope does not end in rolesanywhere/aws4_request")
-        }
-        return "\(authorization.date)/\(authorization.region)"
-    }
-
     private static func checkAlgorithm(_ authorization: AuthorizationHeader, _ leaf: Certificate) throws -> String {
         let expected: String? =
             switch leaf.publicKey.algorithm {
@@ -152,7 +123,8 @@ extension CreateSession {
             )
         }
         guard authorization.algorithm == expected else {
-            throw ServiceRefusal.invalidSignature(
+            throw Self.dialect.refusal(
+                .invalid,
                 "the algorithm is \"\(authorization.algorithm.prefix(40))\" and the key \(leaf.publicKey.algorithm)",
                 remedy: "sign with \(expected): it follows the key, not the certificate's own signature"
             )
@@ -164,7 +136,8 @@ extension CreateSession {
         let expected = client.serialNumber
         guard serial == expected else {
             let isHexadecimal = serial.lowercased() == client.leaf.serialNumber.hexadecimal
-            throw ServiceRefusal.invalidSignature(
+            throw Self.dialect.refusal(
+                .invalid,
                 isHexadecimal
                     ? "the credential's serial number is in hexadecimal"
                     : "the credential's serial number is not the certificate's",

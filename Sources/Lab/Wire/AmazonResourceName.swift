@@ -66,3 +66,20 @@ public struct AmazonResourceName: Hashable, Sendable, CustomStringConvertible {
         return nil
     }
 }
+
+extension AmazonResourceName: Codable {
+    /// Reads a name.
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        guard let name = Self(try container.decode(String.self)) else {
+            throw DecodingError.dataCorruptedError(in: container, debugDescription: "not an ARN")
+        }
+        self = name
+    }
+
+    /// Writes the name.
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        try container.encode(description)
+    }
+}

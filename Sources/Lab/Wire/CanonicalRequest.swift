@@ -5,8 +5,30 @@ import HTTPService
 
 /// The one text that client and service make of a request, rebuilt here from nothing but what was received.
 ///
-/// Source: IAM Roles Anywhere User Guide, "Authentication signing process".
+/// Source: IAM Roles Anywhere User Guide, "Authentication signing process"; IAM User Guide, "Create a signed AWS API
+/// request".
 struct CanonicalRequest {
+    /// How the text is made. The service's way is ``standard``; the others are what clients are known to do wrong, so that
+    /// the lab can find out what a client signed.
+    struct Form: Hashable, Sendable {
+        enum Path: Hashable { case asReceived, encodedAgain, root }
+        enum Query: Hashable { case canonical, asReceived, absent, blanksAsPlus }
+        enum Host: Hashable { case asReceived, withoutPort }
+        enum Body: Hashable { case received, empty, unsigned }
+
+        var path = Path.asReceived
+        var query = Query.canonical
+        var host = Host.asReceived
+        var body = Body.received
+        var collapsesBlanks = true
+        var endsHeadersWithBlankLine = true
+
+        /// As IAM Roles Anywhere reads CreateSession.
+        static let standard = Form()
+        /// As every service but S3 reads a request: the path is encoded once more.
+        static let encodedAgain = Form(path: .encodedAgain)
+    }
+
     /// The text, as bytes: a header may hold some that are not UTF-8.
     let bytes: [UInt8]
 
@@ -19,21 +41,29 @@ struct CanonicalRequest {
     ///   - request: The request as received.
     ///   - query: The parameters of its query, decoded.
     ///   - signedHeaders: The lower-case names of the headers that were signed, sorted.
-    init(_ request: HTTPRequest, query: [QueryParameter], signedHeaders: [String]) {
-        var bytes = Array("\(request.method)\n\(request.path)\n\(Self.canonical(query))\n".utf8)
+    ///   - form: How it is made.
+    init(_ request: HTTPRequest, query: [QueryParameter], signedHeaders: [String], form: Form = .standard) {
+        var bytes = Array(
+            "\(request.method)\n\(Self.path(request, form.path))\n\(Self.query(request, query, form.query))\n".utf8
+        )
         for name in signedHeaders {
             bytes += name.utf8
             bytes.append(0x3a)
             for (index, field) in request.headers.valueBytes(name).enumerated() {
                 if index > 0 { bytes.append(0x2c) }
-                Self.collapse(field, into: &bytes)
+                let value = name == "host" ? Self.host(field, form.host) : field
+                if form.collapsesBlanks { Self.collapse(value, into: &bytes) } else { bytes += value }
             }
             bytes.append(0x0a)
         }
-        bytes.append(0x0a)
+        if form.endsHeadersWithBlankLine { bytes.append(0x0a) }
         bytes += signedHeaders.joined(separator: ";").utf8
         bytes.append(0x0a)
-        bytes += hexadecimal(Digest.sha256.hash(request.body)).utf8
+        switch form.body {
+        case .received: bytes += hexadecimal(Digest.sha256.hash(request.body)).utf8
+        case .empty: bytes += hexadecimal(Digest.sha256.hash([])).utf8
+        case .unsigned: bytes += "UNSIGNED-PAYLOAD".utf8
+        }
         self.bytes = bytes
     }
 
@@ -49,11 +79,37 @@ struct CanonicalRequest {
         return Array("\(authorization.algorithm)\n\(date)\n\(scope)\n\(hash)".utf8)
     }
 
+    private static func path(_ request: HTTPRequest, _ form: Form.Path) -> String {
+        switch form {
+        case .asReceived: return String(request.path)
+        case .root: return "/"
+        case .encodedAgain:
+            // The bytes that encoding leaves alone make the common case short.
+            if request.path.utf8.allSatisfy({ $0 != 0x25 && $0 != 0x3a }) { return String(request.path) }
+            return request.path.split(separator: "/", omittingEmptySubsequences: false)
+                .map { PercentEncoding.encode(String($0)) }.joined(separator: "/")
+        }
+    }
+
+    private static func query(_ request: HTTPRequest, _ query: [QueryParameter], _ form: Form.Query) -> String {
+        switch form {
+        case .absent: return ""
+        case .asReceived: return String(request.query ?? "")
+        case .canonical: return canonical(query)
+        case .blanksAsPlus: return canonical(query).replacing("%20", with: "+")
+        }
+    }
+
     private static func canonical(_ query: [QueryParameter]) -> String {
         query.map { (PercentEncoding.encode($0.name), PercentEncoding.encode($0.value)) }
             .sorted { $0 < $1 }
             .map { "\($0)=\($1)" }
             .joined(separator: "&")
+    }
+
+    private static func host(_ value: [UInt8], _ form: Form.Host) -> [UInt8] {
+        guard form == .withoutPort, let colon = value.lastIndex(of: 0x3a) else { return value }
+        return Array(value[..<colon])
     }
 
     /// Blanks at the ends go, blanks in a row become one.
@@ -69,29 +125,5 @@ struct CanonicalRequest {
             bytes.append(byte)
             (isPending, isFirst) = (false, false)
         }
-    }
-}
-
-/// A parameter of a query, decoded.
-struct QueryParameter: Equatable {
-    var name: String
-    var value: String
-
-    /// Reads a query as it was received.
-    ///
-    /// - Parameter query: What stands behind the `?`.
-    /// - Returns: The parameters in their order.
-    /// - Throws: ``ServiceRefusal`` when the encoding is malformed or a parameter has no name.
-    static func parameters(in query: Substring?) throws(ServiceRefusal) -> [QueryParameter] {
-        guard let query, !query.isEmpty else { return [] }
-        var parameters: [QueryParameter] = []
-        for part in query.utf8.split(separator: 0x26, omittingEmptySubsequences: false).map(Substring.init) {
-            let equals = part.utf8.firstIndex(of: 0x3d) ?? part.endIndex
-            guard let name = PercentEncoding.decode(part[..<equals]), !name.isEmpty,
-                let value = PercentEncoding.decode(part[equals...].dropFirst())
-            else { throw .validation("the query is not well encoded at \"\(part.prefix(60))\"") }
-            parameters.append(QueryParameter(name: name, value: value))
-        }
-        return parameters
     }
 }

@@ -6,26 +6,35 @@ import HTTPService
 ///
 /// The client gets the service's words, which say little. The detail and the remedy go into the trace.
 struct ServiceRefusal: Error, Equatable {
-    /// The code in `X-Amzn-ErrorType`.
-    enum Code: String, Sendable {
-        case validation = "ValidationException"
-        case accessDenied = "AccessDeniedException"
-        case notFound = "ResourceNotFoundException"
-        case unknownOperation = "UnknownOperationException"
+    /// The code by which a client tells refusals apart, and the status that goes with it.
+    struct Code: Hashable, Sendable {
+        let name: String
+        let status: HTTPStatus
 
-        var status: HTTPStatus {
-            switch self {
-            case .validation: .badRequest
-            case .accessDenied: .forbidden
-            case .notFound, .unknownOperation: .notFound
-            }
+        init(_ name: String, _ status: HTTPStatus) {
+            self.name = name
+            self.status = status
         }
+
+        static let validation = Code("ValidationException", .badRequest)
+        static let accessDenied = Code("AccessDeniedException", .forbidden)
+        static let notFound = Code("ResourceNotFoundException", .notFound)
+        static let unknownOperation = Code("UnknownOperationException", .notFound)
+        static let throttling = Code("ThrottlingException", .tooManyRequests)
+        static let tooManyTags = Code("TooManyTagsException", .badRequest)
     }
 
     var code: Code
     var message: String
     var detail: String
     var remedy: String?
+
+    init(code: Code, message: String, detail: String? = nil, remedy: String? = nil) {
+        self.code = code
+        self.message = message
+        self.detail = detail ?? message
+        self.remedy = remedy
+    }
 
     /// Something is malformed or outside its limits.
     static func validation(_ detail: String, remedy: String? = nil) -> ServiceRefusal {
@@ -38,18 +47,13 @@ struct ServiceRefusal: Error, Equatable {
     }
 
     /// The certificate is not one that the trust anchor vouches for.
-    static func untrusted(_ detail: String, remedy: String? = nil) -> ServiceRefusal {
+    static func untrusted(_ words: String, detail: String? = nil, remedy: String? = nil) -> ServiceRefusal {
         ServiceRefusal(
             code: .accessDenied,
-            message: "Untrusted signing certificate. \(sentence(detail))",
-            detail: detail,
+            message: "Untrusted signing certificate. \(sentence(words))",
+            detail: detail ?? words,
             remedy: remedy
         )
-    }
-
-    /// The request is not signed by the certificate's key in the way of the service.
-    static func invalidSignature(_ detail: String, remedy: String? = nil) -> ServiceRefusal {
-        ServiceRefusal(code: .accessDenied, message: "Invalid signature", detail: detail, remedy: remedy)
     }
 
     /// The session is not allowed.

@@ -85,7 +85,7 @@ public struct HTTPURL: Hashable, Sendable, CustomStringConvertible {
     ///   - suffix: Begins with a slash and holds unreserved characters and slashes only.
     ///   - query: The parameters.
     /// - Returns: The longer address.
-    func appending(path suffix: String, query: [Parameter]) -> HTTPURL {
+    public func appending(path suffix: String, query: [Parameter]) -> HTTPURL {
         HTTPURL(scheme: scheme, host: host, port: port, path: path + suffix, query: query)
     }
 

@@ -13,11 +13,13 @@ import UnixSignals
 struct LabCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "lab",
-        abstract: "Run IAM Roles Anywhere on this machine, to try the whole road without an AWS account.",
+        abstract: "Run IAM Roles Anywhere, IAM and STS on this machine, to try the whole road without an AWS account.",
         discussion: """
-            Verifies requests as AWS does and says on standard error why one is refused. The CA in the folder becomes a trust \
-            anchor, with a profile and a role beside it; their ARNs stay the same as long as the CA does. Once the lab \
-            listens, it prints what a shell has to export. Ctrl-C or SIGTERM ends it.
+            Verifies requests as AWS does and says on standard error why one is refused; the page at its address shows the \
+            same as it happens, and pki lab log prints it with every check. The CA in the folder becomes a trust anchor, \
+            with a profile and a role beside it; their ARNs stay the same as long as the CA does. Once the lab listens, it \
+            prints what a shell has to export: pki, the AWS CLI, the SDKs and Terraform then find the lab in the place of \
+            AWS. Ctrl-C or SIGTERM ends it; with --state it goes on the next time where it was.
 
             For example, in one terminal:
 
@@ -25,12 +27,14 @@ struct LabCommand: AsyncParsableCommand {
 
             and in another, with the lines that it printed:
 
-              pki creds --endpoint "$PKI_LAB_ENDPOINT" \\
-                --trust-anchor-arn "$PKI_LAB_TRUST_ANCHOR_ARN" \\
+              pki creds --trust-anchor-arn "$PKI_LAB_TRUST_ANCHOR_ARN" \\
                 --profile-arn "$PKI_LAB_PROFILE_ARN" --role-arn "$PKI_LAB_ROLE_ARN" \\
                 --certificate credential-process-data/client-cert.pem \\
                 --private-key credential-process-data/client-key.pem
-            """
+              aws rolesanywhere list-trust-anchors
+              pki lab log
+            """,
+        subcommands: [LabLogCommand.self]
     )
 
     @Option(name: .long, help: ArgumentHelp("The CA's folder.", valueName: "folder"))
@@ -41,6 +45,24 @@ struct LabCommand: AsyncParsableCommand {
         help: ArgumentHelp("CA certificates for the trust anchor, instead of the folder's.", valueName: "file")
     )
     var trustAnchor: String?
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "Trust anchors, roles and profiles to begin with, as JSON: see templates/lab.json.",
+            valueName: "file"
+        )
+    )
+    var seed: String?
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "Remember in this file (SQLite) what was set up. (default: in memory only)",
+            valueName: "file"
+        )
+    )
+    var state: String?
 
     @Option(name: .long, help: ArgumentHelp("The port; 0 lets the system choose one.", valueName: "port"))
     var port = 9_912
@@ -72,6 +94,25 @@ struct LabCommand: AsyncParsableCommand {
     @Option(name: .long, help: ArgumentHelp("The AWS account to play.", valueName: "id"))
     var account = "123456789012"
 
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            """
+            The access key that may do everything. (default: AKIAIOSFODNN7EXAMPLE with the secret of AWS's documentation)
+            """,
+            valueName: "id"
+        )
+    )
+    var adminAccessKey: String?
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp("With --admin-access-key: the file that holds its secret.", valueName: "file")
+    )
+    var adminSecretFile: String?
+
+    @OptionGroup var faults: LabFaultOptions
+
     func validate() throws {
         guard (0...65_535).contains(port) else { throw ValidationError("--port is 0 to 65535") }
         guard account.utf8.count == 12, account.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else {
@@ -82,23 +123,46 @@ struct LabCommand: AsyncParsableCommand {
             parts.allSatisfy({ !$0.isEmpty && $0.allSatisfy { $0.isASCII && ($0.isLowercase || $0.isNumber) } })
         else { throw ValidationError("--region is a region's name, such as us-east-1") }
         guard tls || tlsCAFile == nil else { throw ValidationError("--tls-ca-file goes with --tls") }
+        guard (adminAccessKey == nil) == (adminSecretFile == nil) else {
+            throw ValidationError("--admin-access-key and --admin-secret-file go together")
+        }
+        if let key = adminAccessKey {
+            guard (16...128).contains(key.utf8.count),
+                key.utf8.allSatisfy({ byte in
+                    (0x30...0x39).contains(byte) || (0x41...0x5a).contains(byte) || (0x61...0x7a).contains(byte)
+                        || byte == 0x5f
+                }), !key.hasPrefix("ASIA")
+            else {
+                throw ValidationError(
+                    "--admin-access-key is 16 to 128 letters, digits and underscores, and begins not with ASIA"
+                )
+            }
+        }
     }
 
     func run() async throws {
+        let offset = faults.clockOffset
         let environment = LabEnvironment(
             region: region,
             account: account,
-            now: { .now },
+            now: { Date.now.addingTimeInterval(offset) },
             randomBytes: Self.randomBytes
         )
         let console = Console.standard
-        let seed = try LabSeed(certificates: try certificates(), in: environment)
-        let lab = try LabService(environment: environment) { console.note($0.summary) }
-        lab.plant(seed)
+        let seed = try planned(in: environment)
+        var options = LabService.Options()
+        options.administrator = try administrator()
+        options.stateFile = try state.map { try StateFile(path: $0) }
+        options.faults = faults.faults
+        options.version = Version.text
+        let lab = try LabService(environment: environment, options: options) { console.note($0.summary) }
+        try lab.plant(seed)
         let identity = try tls ? serverIdentity(in: environment) : nil
         let listener = HTTPListener(address: listen, port: port, identity: identity?.identity)
         if !listener.isLoopback {
-            console.warning("listening on \(listen): the lab hands out what looks like credentials to the network")
+            console.warning(
+                "listening on \(listen): whoever reaches it can use the lab, and what it hands out looks like credentials"
+            )
         }
         // Trapped before anything listens, so that no signal can find the lab half open.
         let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm)
@@ -106,7 +170,16 @@ struct LabCommand: AsyncParsableCommand {
         defer { authorityFile?.removeIfTemporary() }
         let server = try await HTTPServer.start([listener], configuration: lab.configuration, handler: lab)
         do {
-            try console.write(exports(server, seed, authorityFile))
+            let endpoint = server.listeners.first?.origin ?? ""
+            let exports = LabExports(
+                endpoint: endpoint,
+                environment: environment,
+                administrator: options.administrator,
+                seed: seed,
+                authorityFile: authorityFile
+            )
+            try console.write(exports.text)
+            console.note("the lab listens; what happens is shown at \(endpoint)/")
         } catch {
             await server.shutDown(within: .zero)
             throw error
@@ -131,11 +204,32 @@ struct LabCommand: AsyncParsableCommand {
         return bytes
     }
 
+    private func administrator() throws -> Administrator {
+        guard let adminAccessKey, let adminSecretFile else { return .documented }
+        let text = String(decoding: try InputFile.read(adminSecretFile), as: UTF8.self)
+        let secret = text.split(whereSeparator: \.isNewline).first.map(String.init) ?? ""
+        guard secret.utf8.count >= 8 else {
+            throw InputError(
+                message: "\(adminSecretFile) holds no secret of eight characters or more",
+                remedy: "write the secret access key into it, on one line"
+            )
+        }
+        return Administrator(accessKeyIdentifier: adminAccessKey, secretAccessKey: secret)
+    }
+
+    /// What the lab begins with: what the seed file says, or one of each for the CA.
+    private func planned(in environment: LabEnvironment) throws -> LabSeed {
+        guard let seed else { return try LabSeed(certificates: try certificates(), in: environment) }
+        let folder = seed.contains("/") ? String(seed.prefix(through: seed.lastIndex(of: "/") ?? seed.startIndex)) : ""
+        return try LabSeed(reading: try InputFile.read(seed), name: seed, in: environment) { path in
+            guard let path else { return try certificates() }
+            return try certificates(at: path.hasPrefix("/") ? path : folder + path)
+        }
+    }
+
     private func certificates() throws -> [Certificate] {
-        let path = trustAnchor ?? "\(directory)/root-cert.pem"
-        let contents: [UInt8]
         do {
-            contents = try InputFile.read(path)
+            return try certificates(at: trustAnchor ?? "\(directory)/root-cert.pem")
         } catch let error as InputError {
             throw InputError(
                 message: error.message,
@@ -143,6 +237,10 @@ struct LabCommand: AsyncParsableCommand {
                     "make a CA with: pki init-ca --directory \(directory), or name its certificate with --trust-anchor"
             )
         }
+    }
+
+    private func certificates(at path: String) throws -> [Certificate] {
+        let contents = try InputFile.read(path)
         return try TrustAnchorBundle(reading: [.init(name: path, contents: contents)], at: .now).certificates
     }
 
@@ -158,17 +256,6 @@ struct LabCommand: AsyncParsableCommand {
             names: names,
             in: environment
         )
-    }
-
-    private func exports(_ server: HTTPServer, _ seed: LabSeed, _ authorityFile: LabAuthorityFile?) -> String {
-        var lines = [
-            "PKI_LAB_ENDPOINT=\(server.listeners.first?.origin ?? "")",
-            "PKI_LAB_TRUST_ANCHOR_ARN=\(seed.trustAnchor.arn)",
-            "PKI_LAB_PROFILE_ARN=\(seed.profile.arn)",
-            "PKI_LAB_ROLE_ARN=\(seed.role.arn)",
-        ]
-        if let authorityFile { lines.append("PKI_LAB_CA_BUNDLE=\(authorityFile.quotedPath)") }
-        return lines.map { "export \($0)\n" }.joined()
     }
 }
 

@@ -10,7 +10,10 @@ struct NetworkOptions: ParsableArguments {
     @Option(
         name: .long,
         help: ArgumentHelp(
-            "The service's address in place of the region's; its path goes before /sessions. (http:// for loopback only)",
+            """
+            The service's address in place of the region's; its path goes before /sessions; http:// for loopback only. \
+            (default: AWS_ENDPOINT_URL_ROLESANYWHERE, else AWS_ENDPOINT_URL, as AWS's SDKs have it)
+            """,
             valueName: "url"
         )
     )
@@ -91,7 +94,7 @@ struct NetworkOptions: ParsableArguments {
     /// - Throws: `RolesAnywhereError` naming the option's rule.
     func client(region: String, console: Console) throws -> SessionClient {
         let address: Endpoint
-        if let endpoint {
+        if let endpoint = endpoint ?? configuredEndpoint {
             address = try Endpoint(endpoint)
         } else {
             address = try Endpoint(region: region, variant: dualStack ? .dualStack : fips ? .fips : .standard)
@@ -114,6 +117,16 @@ struct NetworkOptions: ParsableArguments {
             surroundings: surroundings,
             observer: observer
         )
+    }
+
+    /// The address that the environment gives, unless an option or the environment itself says not to look.
+    private var configuredEndpoint: String? {
+        let environment = ProcessInfo.processInfo.environment
+        guard !dualStack, !fips, environment["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"]?.lowercased() != "true" else {
+            return nil
+        }
+        return ["AWS_ENDPOINT_URL_ROLESANYWHERE", "AWS_ENDPOINT_URL"].lazy
+            .compactMap { environment[$0] }.first { !$0.isEmpty }
     }
 
     /// libcurl, set up by the options and the environment.

@@ -69,43 +69,51 @@ struct FixtureLab {
 
     init(
         now: @escaping @Sendable () -> Date = { fixtureMoment },
+        faults: LabFaults = LabFaults(),
         observer: @escaping @Sendable (LabEvent) -> Void = { _ in }
     ) throws {
         let environment = fixtureEnvironment(now: now)
-        service = try LabService(environment: environment, traceCount: 4, observer: observer)
-        anchor = try TrustAnchor(
+        var options = LabService.Options()
+        options.traceCount = 4
+        options.faults = faults
+        service = try LabService(environment: environment, options: options, observer: observer)
+        anchor = TrustAnchor(
             identifier: "a0000000-0000-4000-8000-000000000001",
             name: "fixture-anchor",
-            certificates: try Certificate.certificates(in: Array(FixtureText.root.utf8)),
+            bundle: try CertificateBundle(reading: FixtureText.root),
             in: environment
         )
-        role = Role(name: "lab-role", in: environment)
+        anchor.aliasName = "fixture-anchor"
+        role = try Role(name: "lab-role", in: environment)
         profile = Profile(
             identifier: "b0000000-0000-4000-8000-000000000002",
             name: "fixture-profile",
             roleARNs: [role.arn.description],
             in: environment
         )
-        service.store.put(Role(name: "other-role", in: environment))
-        plant()
+        let other = try Role(name: "other-role", in: environment)
+        try service.store.update { $0.roles[other.name] = other }
+        try plant()
     }
 
     /// Makes changes to the resources known to the lab.
-    func plant() {
-        service.store.put(anchor)
-        service.store.put(profile)
-        service.store.put(role)
+    func plant() throws {
+        try service.store.update { account in
+            account.trustAnchors[anchor.identifier] = anchor
+            account.profiles[profile.identifier] = profile
+            account.roles[role.name] = role
+        }
     }
 
     /// Answers a request in this process.
-    func answer(_ fixture: FixtureCase) throws -> (response: HTTPResponse, trace: SessionTrace) {
+    func answer(_ fixture: FixtureCase) throws -> (response: HTTPResponse, trace: Trace) {
         try answer(fixture.request)
     }
 
     /// Answers a request in this process.
-    func answer(_ request: HTTPRequest) throws -> (response: HTTPResponse, trace: SessionTrace) {
+    func answer(_ request: HTTPRequest) throws -> (response: HTTPResponse, trace: Trace) {
         let response = try #require(service.answer(request).immediateResponse)
-        return (response, try #require(service.sessionTraces.last))
+        return (response, try #require(service.traces.last))
     }
 }
 

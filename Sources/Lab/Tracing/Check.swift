@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What is looked at before a session is created, in this order. The first check that fails decides the answer.
-public enum SessionCheck: String, CaseIterable, Codable, Sendable {
+/// What is looked at before a request is granted. The first check that fails decides the answer.
+public enum Check: String, CaseIterable, Sendable {
+    /// No fault was asked for that takes the place of the answer.
+    case fault = "fault injection"
+    /// Fewer requests came in this second than the lab was told to allow.
+    case rate
     /// The content type is JSON.
     case contentType = "content type"
     /// The query is well encoded, and no header that must stand once stands twice.
@@ -14,6 +18,8 @@ public enum SessionCheck: String, CaseIterable, Codable, Sendable {
     case date
     /// The scope names the day, this region and this service.
     case scope
+    /// Somebody has the access key, and its session lasts.
+    case credentials = "access key"
     /// `X-Amz-X509` holds a certificate.
     case certificate
     /// `X-Amz-X509-Chain` holds at most five.
@@ -40,10 +46,30 @@ public enum SessionCheck: String, CaseIterable, Codable, Sendable {
     case certificateRules = "certificate rules"
     /// A path leads from the certificate to the trust anchor.
     case path
+    /// No imported CRL says that a certificate of the path was revoked.
+    case revocation
     /// The role is one of the profile's.
     case roleInProfile = "role in profile"
     /// The profile lets a request name its session.
     case namingAllowed = "naming allowed"
+    /// What of the certificate becomes tags of the session, by the profile's attribute mappings.
+    case sessionTags = "session tags"
+    /// The role's trust policy allows all that the service does.
+    case trustPolicy = "trust policy"
     /// The role allows a session of this length.
     case roleDuration = "role duration"
+    /// The caller may do this.
+    case permission
+    /// The members of the request keep the service's limits.
+    case input
+    /// What the request asks for was done.
+    case outcome
+
+    /// What CreateSession looks at, in this order, before it creates a session.
+    public static let ofCreateSession: [Check] = [
+        .contentType, .form, .authorization, .signedHeaders, .date, .scope, .certificate, .chain, .algorithm,
+        .serialNumber, .signature, .parameters, .duration, .sessionName, .trustAnchor, .profile, .role,
+        .certificateRules, .path, .revocation, .roleInProfile, .namingAllowed, .sessionTags, .trustPolicy,
+        .roleDuration,
+    ]
 }

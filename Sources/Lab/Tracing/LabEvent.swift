@@ -14,32 +14,33 @@ public struct LabEvent: Sendable {
     public let status: HTTPStatus
 
     /// How the answer came about, for operations that are traced.
-    public let trace: SessionTrace?
+    public let trace: Trace?
 
-    init(_ request: HTTPRequest, _ response: HTTPResponse, _ trace: SessionTrace?) {
+    init(_ request: HTTPRequest, _ response: HTTPResponse, _ trace: Trace?) {
         method = request.method
         path = String(request.path.prefix(200))
         status = response.status
         self.trace = trace
     }
 
-    /// One line for a person: who got which session, or the check that failed and what would mend it. Control characters
-    /// that a certificate or a request may hold are replaced.
+    /// One line for a person: who got what, or the check that failed and what would mend it. Control characters that a
+    /// certificate or a request may hold are replaced.
     public var summary: String {
-        let words = words
+        let words = trace?.summary ?? "\(status.code) \(method) \(path): not served by the lab"
         if words.utf8.allSatisfy({ (0x20...0x7e).contains($0) }) { return words }
         let visible = words.unicodeScalars.map { $0.properties.generalCategory == .control ? "?" : $0 }
         return String(String.UnicodeScalarView(visible))
     }
+}
 
-    private var words: String {
-        guard let trace else { return "\(status.code) \(method) \(path): not served by the lab" }
-        let subject = trace.subject ?? "unknown certificate"
-        if let failure = trace.failure {
+extension Trace {
+    /// One line for a person. It may hold whatever a client sent.
+    var summary: String {
+        let who = subject ?? caller ?? "unknown"
+        if let failure {
             let remedy = failure.remedy.map { " (\($0))" } ?? ""
-            return
-                "\(status.code) \(method) \(path) from \(subject): \(failure.check.rawValue): \(failure.detail)\(remedy)"
+            return "\(status) \(operation) from \(who): \(failure.check.rawValue): \(failure.detail)\(remedy)"
         }
-        return "\(status.code) \(method) \(path) from \(subject): \(trace.assumedRole ?? "no session")"
+        return "\(status) \(operation) from \(who): \(assumedRole ?? entries.last?.detail ?? "done")"
     }
 }

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Who may do everything in the lab: a key pair that is known to everybody, unless another is chosen.
+public struct Administrator: Hashable, Sendable, CustomStringConvertible, CustomDebugStringConvertible,
+    CustomReflectable
+{
+    /// The pair of AWS's own documentation, which every scanner of secrets knows to be none.
+    public static let documented = Administrator(
+        accessKeyIdentifier: "AKIAIOSFODNN7EXAMPLE",
+        secretAccessKey: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
+    )
+
+    /// The access key, 16 to 128 letters, digits and underscores.
+    public let accessKeyIdentifier: String
+
+    /// The secret.
+    public let secretAccessKey: String
+
+    /// Makes a pair.
+    ///
+    /// - Parameters:
+    ///   - accessKeyIdentifier: The access key.
+    ///   - secretAccessKey: The secret.
+    public init(accessKeyIdentifier: String, secretAccessKey: String) {
+        self.accessKeyIdentifier = accessKeyIdentifier
+        self.secretAccessKey = secretAccessKey
+    }
+
+    /// The access key alone.
+    public var description: String { "Administrator(\(accessKeyIdentifier))" }
+
+    /// The access key alone.
+    public var debugDescription: String { description }
+
+    /// The access key alone.
+    public var customMirror: Mirror { Mirror(self, children: ["accessKeyIdentifier": accessKeyIdentifier]) }
+}

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Certificates
+import FoundationEssentials
+
+/// The credentials of a session. No description shows the secret.
+///
+/// The token holds what the session is, and a code over it that only the lab can make; the access key stands in it, and
+/// the secret follows from it and the lab's key. The lab therefore keeps no session, and a session outlives its lab when
+/// the key does.
+struct SessionCredentials: Sendable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+    /// How tokens of STS begin.
+    private static let tokenPrefix = "IQoJb3JpZ2luX2Vj"
+
+    private static let nonceLength = 16
+
+    var accessKeyIdentifier: String
+    var secretAccessKey: String
+    var sessionToken: String
+    var expiration: Date
+
+    /// Makes credentials.
+    ///
+    /// - Parameters:
+    ///   - claims: What the session is.
+    ///   - key: The lab's key.
+    ///   - environment: The source of chance.
+    init(_ claims: SessionClaims, key: [UInt8], in environment: LabEnvironment) {
+        let nonce = environment.randomBytes(Self.nonceLength)
+        let sealed = nonce + claims.encoded
+        let code = MessageAuthentication.code(sealed, key: key)
+        accessKeyIdentifier = Self.accessKeyIdentifier(nonce)
+        secretAccessKey = Self.secretAccessKey(sealed, key)
+        sessionToken = Self.tokenPrefix + Data(sealed + code).base64EncodedString()
+        expiration = Date(timeIntervalSince1970: Double(claims.expiration))
+    }
+
+    /// Reads a token back.
+    ///
+    /// - Parameters:
+    ///   - token: `X-Amz-Security-Token` as received.
+    ///   - accessKeyIdentifier: The access key that came with it.
+    ///   - key: The lab's key.
+    /// - Returns: What the session is, and its secret; nothing when the token is not one of the lab's, was altered, or
+    ///   belongs to another access key.
+    static func open(
+        _ token: String,
+        accessKeyIdentifier: String,
+        key: [UInt8]
+    ) -> (claims: SessionClaims, secretAccessKey: String)? {
+        guard token.hasPrefix(tokenPrefix), token.utf8.count < 65_536,
+            let data = Data(base64Encoded: String(token.dropFirst(tokenPrefix.count)))
+        else { return nil }
+        let bytes = Array(data)
+        guard bytes.count > nonceLength + 32 else { return nil }
+        let sealed = Array(bytes.dropLast(32))
+        guard MessageAuthentication.areEqual(Array(bytes.suffix(32)), MessageAuthentication.code(sealed, key: key)),
+            Self.accessKeyIdentifier(Array(sealed.prefix(nonceLength))) == accessKeyIdentifier,
+            let claims = SessionClaims(encoded: Array(sealed.dropFirst(nonceLength)))
+        else { return nil }
+        return (claims, secretAccessKey(sealed, key))
+    }
+
+    private static func accessKeyIdentifier(_ nonce: [UInt8]) -> String { "ASIA" + Base32.characters(nonce) }
+
+    private static func secretAccessKey(_ sealed: [UInt8], _ key: [UInt8]) -> String {
+        let secret = MessageAuthentication.code(Array("secret access key".utf8) + sealed, key: key)
+        return Data(secret.prefix(30)).base64EncodedString()
+    }
+
+    var description: String {
+        "SessionCredentials(accessKeyIdentifier: \"\(accessKeyIdentifier)\", secretAccessKey: <redacted>)"
+    }
+
+    var debugDescription: String { description }
+
+    var customMirror: Mirror { Mirror(self, children: ["accessKeyIdentifier": accessKeyIdentifier]) }
+}
+
+extension SessionClaims {
+    /// As the token carries it: JSON, put together by hand, for it is made for every session.
+    fileprivate var encoded: [UInt8] {
+        JSONValue.compact([
+            "r": .string(roleARN), "n": .string(roleName), "i": .string(roleIdentifier), "s": .string(sessionName),
+            "b": .integer(issuedAt), "e": .integer(expiration), "o": JSONValue(sourceIdentity),
+            "p": JSONValue(profileIdentifier),
+            "t": .object(tags.sorted { $0.key < $1.key }.map { JSONMember(name: $0.key, value: .string($0.value)) }),
+        ]).bytes
+    }
+
+    fileprivate init?(encoded: [UInt8]) {
+        guard let value = try? JSONValue(reading: encoded), let roleARN = value["r"]?.string,
+            let roleName = value["n"]?.string, let roleIdentifier = value["i"]?.string,
+            let sessionName = value["s"]?.string, let issuedAt = value["b"]?.integer,
+            let expiration = value["e"]?.integer, let tags = value["t"]?.members
+        else { return nil }
+        self.init(
+            roleARN: roleARN,
+            roleName: roleName,
+            roleIdentifier: roleIdentifier,
+            sessionName: sessionName,
+            issuedAt: issuedAt,
+            expiration: expiration,
+            sourceIdentity: value["o"]?.string,
+            tags: Dictionary(
+                tags.map { ($0.name, $0.value.string ?? "") },
+                uniquingKeysWith: { first, _ in first }
+            ),
+            profileIdentifier: value["p"]?.string
+        )
+    }
+}

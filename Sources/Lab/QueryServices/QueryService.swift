@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import FoundationEssentials
+import HTTPService
+
+/// IAM and STS, which speak AWS's query protocol at the path `/`: forms in, XML out.
+///
+/// Both share the path; the version of the API tells them apart.
+struct QueryService: Sendable {
+    /// What a request asks for.
+    struct Action: Sendable {
+        var name: String
+        /// `iam` or `sts`.
+        var service: String
+        /// How the service writes its answers.
+        var answer: ServiceAnswer
+        var form: QueryForm
+    }
+
+    /// What an operation is given.
+    struct Call {
+        let environment: LabEnvironment
+        let store: ResourceStore
+        let caller: Caller
+        let now: Date
+        let form: QueryForm
+        let remoteAddress: String
+    }
+
+    /// An operation: returns what stands in its result, nothing for one that has none, and words for the trace.
+    typealias Operation = @Sendable (Call) throws -> (result: [XMLElement]?, words: String)
+
+    let environment: LabEnvironment
+    let store: ResourceStore
+    let authentication: CallerAuthentication
+
+    /// Finds out what a request asks for.
+    func action(of request: HTTPRequest) -> Action {
+        let form = QueryForm(request.body)
+        let name = form["Action"] ?? ""
+        let isTokenService = form["Version"] == "2011-06-15" || SecurityTokens.operations[name] != nil
+        return Action(
+            name: name.isEmpty ? "(none)" : String(name.prefix(60)),
+            service: isTokenService ? "sts" : "iam",
+            answer: isTokenService ? .securityTokens : .accessManagement,
+            form: form
+        )
+    }
+
+    /// Answers a request.
+    ///
+    /// - Parameters:
+    ///   - action: What it asks for.
+    ///   - request: The request.
+    ///   - trace: Takes the checks.
+    /// - Returns: The answer.
+    /// - Throws: ``ServiceRefusal``.
+    func answer(_ action: Action, _ request: HTTPRequest, _ trace: inout Trace) throws -> HTTPResponse {
+        let operations = action.service == "sts" ? SecurityTokens.operations : AccessManagement.operations
+        guard let operation = operations[action.name] else {
+            throw ServiceRefusal(
+                code: .init("InvalidAction", .badRequest),
+                message: "The action \(action.name) is not valid for this endpoint.",
+                detail: "the lab's \(action.service) has no \(action.name)",
+                remedy: "it has: \(operations.keys.sorted().joined(separator: ", "))"
+            )
+        }
+        let caller = try authentication.caller(
+            of: request,
+            services: [action.service],
+            dialect: .query,
+            at: trace.date,
+            &trace
+        )
+        // Who one is anyone may ask, and AssumeRole asks the role's trust policy too.
+        if action.service == "iam" {
+            try trace.run(.permission) {
+                try Permissions(store: store, environment: environment)
+                    .check(caller, "iam:\(action.name)", code: .init("AccessDenied", .forbidden))
+            }
+        }
+        let call = Call(
+            environment: environment,
+            store: store,
+            caller: caller,
+            now: trace.date,
+            form: action.form,
+            remoteAddress: request.remoteAddress
+        )
+        let result = try trace.run(.outcome) {
+            let (result, words) = try operation(call)
+            return (result, words)
+        }
+        return action.answer.result(of: action.name, result, requestIdentifier: trace.requestIdentifier)
+    }
+}
+
+extension ServiceRefusal {
+    /// A parameter of the query protocol is missing or outside its limits.
+    static func invalidInput(_ detail: String, remedy: String? = nil) -> ServiceRefusal {
+        ServiceRefusal(
+            code: .init("ValidationError", .badRequest),
+            message: detail.prefix(1).uppercased() + detail.dropFirst(),
+            detail: detail,
+            remedy: remedy
+        )
+    }
+
+    /// Something that IAM should know does not exist.
+    static func noSuchEntity(_ detail: String) -> ServiceRefusal {
+        ServiceRefusal(
+            code: .init("NoSuchEntity", .notFound),
+            message: detail.prefix(1).uppercased() + detail.dropFirst(),
+            detail: detail
+        )
+    }
+
+    /// A policy that IAM would not store.
+    static func malformedPolicy(_ error: PolicyError) -> ServiceRefusal {
+        ServiceRefusal(
+            code: .init("MalformedPolicyDocument", .badRequest),
+            message: error.message,
+            detail: error.detail,
+            remedy: error.remedy
+        )
+    }
+}

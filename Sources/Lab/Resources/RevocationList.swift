@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Certificates
+import FoundationEssentials
+
+/// A certificate revocation list that was imported for a trust anchor: a snapshot, which nobody renews.
+struct RevocationList: Hashable, Sendable {
+    /// How many bytes a list may have.
+    static let lengthLimit = 300_000
+
+    /// How many lists a trust anchor may have.
+    static let countLimit = 2
+
+    let identifier: String
+    let arn: AmazonResourceName
+    var name: String
+    var isEnabled: Bool
+    let createdAt: Date
+    var updatedAt: Date
+    let trustAnchorARN: String
+    /// The bytes as they were given.
+    var data: [UInt8]
+    /// The same, read.
+    var list: CertificateRevocationList
+    var aliasName: String?
+    var previousAliasName: String?
+    var tags: [Tag] = []
+
+    init(
+        identifier: String,
+        name: String,
+        isEnabled: Bool,
+        trustAnchor: TrustAnchor,
+        data: [UInt8],
+        in environment: LabEnvironment
+    ) throws(ServiceRefusal) {
+        self.identifier = identifier
+        self.name = name
+        self.isEnabled = isEnabled
+        self.data = data
+        trustAnchorARN = trustAnchor.arn.description
+        list = try Self.checked(data, for: trustAnchor)
+        arn = AmazonResourceName(
+            rolesAnywhere: "crl/\(identifier)",
+            region: environment.region,
+            account: environment.account
+        )
+        createdAt = environment.now()
+        updatedAt = createdAt
+    }
+
+    /// Puts another list in the place of this one.
+    mutating func replace(by data: [UInt8], for trustAnchor: TrustAnchor) throws(ServiceRefusal) {
+        list = try Self.checked(data, for: trustAnchor)
+        self.data = data
+    }
+
+    /// Reads a list and checks what the service wants of it.
+    private static func checked(
+        _ data: [UInt8],
+        for trustAnchor: TrustAnchor
+    ) throws(ServiceRefusal) -> CertificateRevocationList {
+        guard (1...lengthLimit).contains(data.count) else {
+            throw .validation(
+                "crlData has \(data.count) bytes, not 1 to \(lengthLimit)",
+                remedy: "leave out what has expired, or let another CA issue"
+            )
+        }
+        let list: CertificateRevocationList
+        do {
+            list = try CertificateRevocationList(pemEncoded: String(decoding: data, as: UTF8.self))
+        } catch {
+            throw .validation(
+                "crlData is not a certificate revocation list in PEM: \(error.message)",
+                remedy: "write it as PEM: openssl crl -inform DER -in FILE"
+            )
+        }
+        guard list.version == 2 else { throw .validation("the CRL is of version \(list.version), not 2") }
+        let issuers = trustAnchor.certificates.filter { $0.subject == list.issuer }
+        guard !issuers.isEmpty else {
+            throw .validation(
+                "the CRL's issuer \(list.issuer) is not a CA of the trust anchor \(trustAnchor.name)",
+                remedy: "import it for the trust anchor of its issuer"
+            )
+        }
+        guard let issuer = issuers.first(where: { list.isSigned(by: $0) }) else {
+            throw .validation("the CRL is not signed by its issuer's key")
+        }
+        guard issuer.keyUsage?.contains(.crlSign) ?? true else {
+            throw .validation(
+                "the keyUsage of \(issuer.subject) lacks cRLSign",
+                remedy: "make a CA that may sign CRLs: pki init-ca"
+            )
+        }
+        guard !list.isDelta, list.unhandledCriticalExtensions.isEmpty else {
+            throw .validation(
+                "the CRL has critical extensions that are not understood: "
+                    + list.unhandledCriticalExtensions.joined(separator: ", "),
+                remedy: "import a complete list that speaks of every certificate of its issuer"
+            )
+        }
+        guard !list.signatureAlgorithm.isWeak else {
+            throw .validation("the CRL is signed with \(list.signatureAlgorithm.name)")
+        }
+        return list
+    }
+}
+
+extension RevocationList: Codable {
+    private enum CodingKeys: CodingKey {
+        case identifier, arn, name, isEnabled, createdAt, updatedAt, trustAnchorARN, data, aliasName, previousAliasName
+        case tags
+    }
+
+    init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        identifier = try values.decode(String.self, forKey: .identifier)
+        arn = try values.decode(AmazonResourceName.self, forKey: .arn)
+        name = try values.decode(String.self, forKey: .name)
+        isEnabled = try values.decode(Bool.self, forKey: .isEnabled)
+        createdAt = try values.decode(Date.self, forKey: .createdAt)
+        updatedAt = try values.decode(Date.self, forKey: .updatedAt)
+        trustAnchorARN = try values.decode(String.self, forKey: .trustAnchorARN)
+        data = Array(try values.decode(Data.self, forKey: .data))
+        list = try CertificateRevocationList(pemEncoded: String(decoding: data, as: UTF8.self))
+        aliasName = try values.decodeIfPresent(String.self, forKey: .aliasName)
+        previousAliasName = try values.decodeIfPresent(String.self, forKey: .previousAliasName)
+        tags = try values.decode([Tag].self, forKey: .tags)
+    }
+
+    func encode(to encoder: any Encoder) throws {
+        var values = encoder.container(keyedBy: CodingKeys.self)
+        try values.encode(identifier, forKey: .identifier)
+        try values.encode(arn, forKey: .arn)
+        try values.encode(name, forKey: .name)
+        try values.encode(isEnabled, forKey: .isEnabled)
+        try values.encode(createdAt, forKey: .createdAt)
+        try values.encode(updatedAt, forKey: .updatedAt)
+        try values.encode(trustAnchorARN, forKey: .trustAnchorARN)
+        try values.encode(Data(data), forKey: .data)
+        try values.encodeIfPresent(aliasName, forKey: .aliasName)
+        try values.encodeIfPresent(previousAliasName, forKey: .previousAliasName)
+        try values.encode(tags, forKey: .tags)
+    }
+}
+
+extension RevocationList: AnywhereResource {
+    static let kind = "crl"
+    static let noun = "CRL"
+    static let table: any WritableKeyPath<Account, Table<RevocationList>> & Sendable = \.revocationLists
+}

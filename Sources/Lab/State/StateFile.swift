@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Certificates
+import FoundationEssentials
+import SQLite
+import Synchronization
+
+/// The file in which the lab remembers what was set up and who was here. Every SQL statement of the lab stands here.
+///
+/// What someone set up outlives a loss of power; who was here outlives the end of the process at any moment, and costs a
+/// session no wait for the disk.
+public final class StateFile: Sendable {
+    /// What a file holds.
+    struct Contents {
+        var account = Account()
+        var subjects: [Subject] = []
+        var sessions: [SessionRecord] = []
+        var sessionKey: [UInt8]
+    }
+
+    private static let schemaVersion: Int32 = 1
+
+    private let path: String
+    private let database: Mutex<Database>
+
+    /// Opens a file, or makes it when there is none: private to its owner.
+    ///
+    /// - Parameter path: Where the file is.
+    /// - Throws: ``LabError`` naming the file and what is wrong.
+    public init(path: String) throws(LabError) {
+        self.path = path
+        do {
+            let opened = try Database(path: path)
+            try Self.migrate(opened)
+            database = Mutex(opened)
+        } catch let error as SQLiteError {
+            throw Self.failure(path, error)
+        } catch let error as LabError {
+            throw error
+        } catch {
+            throw LabError(.stateUnavailable, "\(path) cannot be opened: \(error)")
+        }
+    }
+
+    private static func migrate(_ database: Database) throws {
+        let version = try database.userVersion()
+        guard version <= schemaVersion else {
+            throw LabError(
+                .stateUnavailable,
+                "the state file was written by a newer pki (schema \(version), this one knows \(schemaVersion))",
+                remedy: "use that pki, or name another file with --state"
+            )
+        }
+        guard version < schemaVersion else { return }
+        try database.transaction {
+            // Another process may have been first.
+            guard try database.userVersion() < schemaVersion else { return }
+            try database.execute("CREATE TABLE setting (name TEXT PRIMARY KEY, value BLOB NOT NULL)")
+            try database.execute(
+                "CREATE TABLE resource (kind TEXT, identifier TEXT, body BLOB NOT NULL, PRIMARY KEY (kind, identifier))"
+            )
+            try database.execute("CREATE TABLE session (number INTEGER PRIMARY KEY, body BLOB NOT NULL)")
+            try database.setUserVersion(schemaVersion)
+        }
+    }
+
+    /// Reads everything, and makes the settings of a new file.
+    func load(_ environment: LabEnvironment) throws(LabError) -> Contents {
+        do {
+            return try database.withLock { database in
+                try database.transaction {
+                    try claim(database, environment)
+                    return try contents(database, environment)
+                }
+            }
+        } catch let error as LabError {
+            throw error
+        } catch {
+            throw failure(error)
+        }
+    }
+
+    /// Keeps what was touched in an account.
+    func keep(_ account: Account) throws(LabError) {
+        do {
+            try database.withLock { database in
+                try database.transaction {
+                    try keep(account.trustAnchors, "trust-anchor", database)
+                    try keep(account.profiles, "profile", database)
+                    try keep(account.revocationLists, "crl", database)
+                    try keep(account.roles, "role", database)
+                }
+            }
+        } catch {
+            throw failure(error)
+        }
+    }
+
+    /// Keeps a subject, and the session that it got.
+    func keep(_ subject: Subject, _ session: SessionRecord? = nil) throws(LabError) {
+        do {
+            let body = try JSONEncoder().encode(subject)
+            let record = try session.map { try JSONEncoder().encode($0) }
+            try database.withLock { database in
+                try database.transaction(.process) {
+                    try Self.put("subject", subject.identifier, Array(body), database)
+                    guard let record else { return }
+                    try database.execute("INSERT INTO session (body) VALUES (?)", .blob(Array(record)))
+                    try database.execute(
+                        "DELETE FROM session WHERE number <= (SELECT MAX(number) FROM session) - ?",
+                        .integer(Int64(Activity.sessionLimit))
+                    )
+                }
+            }
+        } catch {
+            throw failure(error)
+        }
+    }
+
+    private func keep<Resource>(_ table: Table<Resource>, _ kind: String, _ database: Database) throws {
+        for identifier in table.touched {
+            if let resource = table[identifier] {
+                try Self.put(kind, identifier, Array(try JSONEncoder().encode(resource)), database)
+            } else {
+                try database.execute(
+                    "DELETE FROM resource WHERE kind = ? AND identifier = ?",
+                    .text(kind),
+                    .text(identifier)
+                )
+            }
+        }
+    }
+
+    private static func put(_ kind: String, _ identifier: String, _ body: [UInt8], _ database: Database) throws {
+        try database.execute(
+            """
+            INSERT INTO resource (kind, identifier, body) VALUES (?, ?, ?)
+            ON CONFLICT (kind, identifier) DO UPDATE SET body = excluded.body
+            """,
+            .text(kind),
+            .text(identifier),
+            .blob(body)
+        )
+    }
+
+    /// Makes a new file this account's, and refuses one that is another's.
+    private func claim(_ database: Database, _ environment: LabEnvironment) throws {
+        for (name, value) in [("region", environment.region), ("account", environment.account)] {
+            let kept = try setting(name, database).map { String(decoding: $0, as: UTF8.self) }
+            guard let kept else {
+                try database.execute("INSERT INTO setting VALUES (?, ?)", .text(name), .blob(Array(value.utf8)))
+                continue
+            }
+            guard kept == value else {
+                throw LabError(
+                    .stateUnavailable,
+                    "\(path) is the state of the \(name) \(kept), not of \(value)",
+                    remedy: "start the lab with --\(name) \(kept), or name another file with --state"
+                )
+            }
+        }
+        if try setting("session-key", database) == nil {
+            try database.execute(
+                "INSERT INTO setting VALUES ('session-key', ?)",
+                .blob(environment.randomBytes(32))
+            )
+        }
+    }
+
+    private func setting(_ name: String, _ database: Database) throws -> [UInt8]? {
+        try database.query("SELECT value FROM setting WHERE name = ?", .text(name)).first?.first?.blob
+    }
+
+    private func contents(_ database: Database, _ environment: LabEnvironment) throws -> Contents {
+        var contents = Contents(sessionKey: try setting("session-key", database) ?? environment.randomBytes(32))
+        for row in try database.query("SELECT kind, identifier, body FROM resource") {
+            guard let kind = row[0].text, let identifier = row[1].text, let body = row[2].blob.map({ Data($0) })
+            else { continue }
+            let decoder = JSONDecoder()
+            switch kind {
+            case "trust-anchor": contents.account.trustAnchors[identifier] = try decoder.decode(from: body)
+            case "profile": contents.account.profiles[identifier] = try decoder.decode(from: body)
+            case "crl": contents.account.revocationLists[identifier] = try decoder.decode(from: body)
+            case "role": contents.account.roles[identifier] = try decoder.decode(from: body)
+            case "subject": contents.subjects.append(try decoder.decode(from: body))
+            default: continue
+            }
+        }
+        contents.account.settle()
+        for row in try database.query("SELECT body FROM session ORDER BY number") {
+            guard let body = row[0].blob else { continue }
+            contents.sessions.append(try JSONDecoder().decode(from: Data(body)))
+        }
+        return contents
+    }
+
+    private func failure(_ error: any Error) -> LabError {
+        if let error = error as? SQLiteError { return Self.failure(path, error) }
+        return LabError(
+            .stateUnavailable,
+            "\(path) holds something that this pki cannot read: \(error)",
+            remedy: "name another file with --state"
+        )
+    }
+
+    private static func failure(_ path: String, _ error: SQLiteError) -> LabError {
+        LabError(
+            .stateUnavailable,
+            "the state file \(path) cannot be used: \(error.message)",
+            remedy: error.isBusy ? "another pki lab may be using it: end that one, or name another file" : nil
+        )
+    }
+}
+
+extension JSONDecoder {
+    /// Decodes what the place it goes to wants.
+    fileprivate func decode<Value: Decodable>(from data: Data) throws -> Value { try decode(Value.self, from: data) }
+}

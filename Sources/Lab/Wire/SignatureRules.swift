@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import FoundationEssentials
+import HTTPService
+
+/// What every signature of AWS's version 4 has to keep, whatever the key.
+///
+/// Source: AWS, *IAM User Guide*, "Elements of an AWS API request signature".
+struct SignatureRules: Sendable {
+    /// How far a request's date may be from the lab's. AWS: "within five minutes of the time stamp in the request". 15
+    /// minutes are S3's.
+    static let tolerance = 300.0
+
+    private static let forbiddenHeaders: Set<String> = ["authorization", "user-agent", "x-amzn-trace-id"]
+
+    var dialect: SignatureDialect
+    /// The headers that must be signed.
+    var requiredHeaders: [String]
+    /// The headers that must be signed when they are sent.
+    var optionalHeaders: [String]
+    var services: [String]
+    /// The regions that the scope may name, the lab's own first.
+    var regions: [String]
+
+    func checkSignedHeaders(_ names: [String], _ headers: HTTPHeaders) throws -> String {
+        guard zip(names, names.dropFirst()).allSatisfy({ $0.utf8.lexicographicallyPrecedes($1.utf8) }) else {
+            throw dialect.refusal(.invalid, "the signed headers are not sorted, or one is named twice")
+        }
+        guard names.allSatisfy({ $0 == $0.lowercased() }) else {
+            throw dialect.refusal(.invalid, "the signed headers are not in lower case")
+        }
+        let required = requiredHeaders + optionalHeaders.filter { headers.contains($0) }
+        for name in required where !names.contains(name) {
+            throw dialect.refusal(
+                .invalid,
+                "the header \(name) is not signed",
+                remedy: "sign \(required.joined(separator: ";"))"
+            )
+        }
+        for name in names where Self.forbiddenHeaders.contains(name) {
+            throw dialect.refusal(
+                .invalid,
+                "the header \(name) is signed",
+                remedy: "leave it out: it may change on the way"
+            )
+        }
+        for name in names where !headers.contains(name) {
+            throw dialect.refusal(.invalid, "the header \(name) is signed and was not received")
+        }
+        return names.joined(separator: ";")
+    }
+
+    func checkDate(_ header: String?, at now: Date) throws -> (RequestMoment, String) {
+        guard let moment = RequestMoment(header ?? "") else {
+            throw dialect.refusal(.invalid, "X-Amz-Date is \"\((header ?? "").prefix(40))\", not YYYYMMDDTHHMMSSZ")
+        }
+        let difference = moment.date.timeIntervalSince(now)
+        guard abs(difference) <= Self.tolerance else {
+            throw dialect.refusal(
+                .invalid,
+                "the request was signed \(Int(abs(difference))) s \(difference < 0 ? "ago" : "ahead of the service's time")",
+                remedy: "set the clock: at most \(Int(Self.tolerance)) s are granted"
+            )
+        }
+        return (moment, moment.text)
+    }
+
+    func checkScope(_ authorization: AuthorizationHeader, _ moment: RequestMoment) throws -> String {
+        guard authorization.date == moment.day else {
+            throw dialect.refusal(.invalid, "the scope's day is \(authorization.date), X-Amz-Date's \(moment.day)")
+        }
+        guard regions.contains(authorization.region) else {
+            throw dialect.refusal(
+                .invalid,
+                "the scope's region is \"\(authorization.region)\", this is \(regions.first ?? "")",
+                remedy: "sign for the region of the endpoint, or start the lab with --region \(authorization.region)"
+            )
+        }
+        guard services.contains(authorization.service), authorization.terminator == "aws4_request" else {
+            throw dialect.refusal(
+                .invalid,
+                "the scope ends in \(authorization.service)/\(authorization.terminator)",
+                remedy: "it should end in \(services.joined(separator: " or "))/aws4_request"
+            )
+        }
+        return "\(authorization.date)/\(authorization.region)"
+    }
+}
