@@ -89,7 +89,7 @@ extension SessionClaims {
     }
 
     fileprivate init?(encoded: [UInt8]) {
-        guard let value = try? JSONValue(reading: encoded), let roleARN = value["r"]?.string,
+        guard let value = try? JSONReader.value(of: encoded), let roleARN = value["r"]?.string,
             let roleName = value["n"]?.string, let roleIdentifier = value["i"]?.string,
             let sessionName = value["s"]?.string, let issuedAt = value["b"]?.integer,
             let expiration = value["e"]?.integer, let tags = value["t"]?.members

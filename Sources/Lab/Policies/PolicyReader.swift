@@ -32,10 +32,16 @@ struct PolicyReader {
             throw .syntax("the text has \(text.utf8.count) octets, not at most \(textLimit)")
         }
         var reader = PolicyReader(kind: kind)
-        return try reader.document(try PolicyJSONReader.value(of: text))
+        let json: JSONValue
+        do {
+            json = try JSONReader.value(of: Array(text.utf8))
+        } catch {
+            throw .notJSON(error.message, remedy: error.remedy)
+        }
+        return try reader.document(json)
     }
 
-    private mutating func document(_ json: PolicyJSON) throws(PolicyError) -> [PolicyStatement] {
+    private mutating func document(_ json: JSONValue) throws(PolicyError) -> [PolicyStatement] {
         let members = try Self.members(json, "the policy", Self.documentElements)
         if let version = members["Version"] {
             guard case .string(let text) = version, ["2012-10-17", "2008-10-17"].contains(text) else {
@@ -59,12 +65,12 @@ struct PolicyReader {
     }
 
     private static func members(
-        _ json: PolicyJSON,
+        _ json: JSONValue,
         _ place: String,
         _ known: [String]
-    ) throws(PolicyError) -> [String: PolicyJSON] {
+    ) throws(PolicyError) -> [String: JSONValue] {
         guard case .object(let members) = json else { throw .syntax("\(place) is \(json.kind), not an object") }
-        var found: [String: PolicyJSON] = [:]
+        var found: [String: JSONValue] = [:]
         for member in members {
             guard known.contains(member.name) else {
                 throw .syntax(
@@ -78,7 +84,7 @@ struct PolicyReader {
         return found
     }
 
-    private mutating func statement(_ json: PolicyJSON, _ index: Int) throws(PolicyError) -> PolicyStatement {
+    private mutating func statement(_ json: JSONValue, _ index: Int) throws(PolicyError) -> PolicyStatement {
         let place = "Statement[\(index)]"
         let members = try Self.members(json, place, Self.statementElements)
         let identifier = try identifier(members["Sid"], place)
@@ -98,7 +104,7 @@ struct PolicyReader {
         )
     }
 
-    private mutating func identifier(_ json: PolicyJSON?, _ place: String) throws(PolicyError) -> String? {
+    private mutating func identifier(_ json: JSONValue?, _ place: String) throws(PolicyError) -> String? {
         guard let json else { return nil }
         guard case .string(let text) = json else { throw .syntax("\(place).Sid is \(json.kind), not a string") }
         let isPlain = text.utf8.allSatisfy {
@@ -123,7 +129,7 @@ struct PolicyReader {
         return text
     }
 
-    private static func effect(_ json: PolicyJSON?, _ place: String) throws(PolicyError) -> PolicyStatement.Effect {
+    private static func effect(_ json: JSONValue?, _ place: String) throws(PolicyError) -> PolicyStatement.Effect {
         guard let json else { throw .missing("Effect", at: place, remedy: "write \"Effect\": \"Allow\" or \"Deny\"") }
         guard case .string(let text) = json, let effect = PolicyStatement.Effect(rawValue: text) else {
             throw .syntax(
@@ -135,7 +141,7 @@ struct PolicyReader {
     }
 
     private func principal(
-        _ members: [String: PolicyJSON],
+        _ members: [String: JSONValue],
         _ effect: PolicyStatement.Effect,
         _ place: String
     ) throws(PolicyError) -> PolicyStatement.Choice<PrincipalElement>? {
@@ -166,7 +172,7 @@ struct PolicyReader {
         return PolicyStatement.Choice(elements: [try Self.principal(json, "\(place).\(name)")], isNegated: isNegated)
     }
 
-    private static func principal(_ json: PolicyJSON, _ place: String) throws(PolicyError) -> PrincipalElement {
+    private static func principal(_ json: JSONValue, _ place: String) throws(PolicyError) -> PrincipalElement {
         if case .string("*") = json { return .everyone }
         guard case .object(let members) = json else {
             throw PolicyError(
@@ -191,7 +197,7 @@ struct PolicyReader {
         return element
     }
 
-    private static func strings(_ json: PolicyJSON, _ place: String) throws(PolicyError) -> [String] {
+    private static func strings(_ json: JSONValue, _ place: String) throws(PolicyError) -> [String] {
         var texts: [String] = []
         for element in json.elements {
             guard case .string(let text) = element else {
@@ -203,7 +209,7 @@ struct PolicyReader {
     }
 
     private func actions(
-        _ members: [String: PolicyJSON],
+        _ members: [String: JSONValue],
         _ place: String
     ) throws(PolicyError) -> PolicyStatement.Choice<PolicyStatement.Action> {
         let isNegated = members["NotAction"] != nil
@@ -245,7 +251,7 @@ struct PolicyReader {
     }
 
     private func resources(
-        _ members: [String: PolicyJSON],
+        _ members: [String: JSONValue],
         _ place: String
     ) throws(PolicyError) -> PolicyStatement.Choice<PolicyTemplate>? {
         let isNegated = members["NotResource"] != nil
@@ -291,7 +297,7 @@ struct PolicyReader {
         )
     }
 
-    private func conditions(_ json: PolicyJSON, _ place: String) throws(PolicyError) -> [PolicyCondition] {
+    private func conditions(_ json: JSONValue, _ place: String) throws(PolicyError) -> [PolicyCondition] {
         guard case .object(let operators) = json else { throw .syntax("\(place) is \(json.kind), not an object") }
         var conditions: [PolicyCondition] = []
         for member in operators {
@@ -317,7 +323,7 @@ struct PolicyReader {
 
     private func condition(
         _ comparison: ConditionOperator,
-        _ member: PolicyJSON.Member,
+        _ member: JSONMember,
         _ place: String
     ) throws(PolicyError) -> PolicyCondition {
         guard let colon = member.name.firstIndex(of: ":"), colon != member.name.startIndex else {

@@ -76,7 +76,7 @@ struct LabState {
         [
             "roleArn": .string(role.arn.description), "roleName": .string(role.name),
             "maxSessionDuration": .integer(role.maximumSessionDuration),
-            "trustPolicy": (try? JSONValue(reading: role.trustPolicy.text)) ?? .null,
+            "trustPolicy": (try? JSONReader.value(of: Array(role.trustPolicy.text.utf8))) ?? .null,
             "attachedPolicyArns": JSONValue(role.attachedPolicyARNs),
             "inlinePolicyNames": JSONValue(role.inlinePolicies.keys.sorted()),
         ]

@@ -1,20 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import FoundationEssentials
-import HTTPService
-
 /// What a CreateSession request asks for, from its query and its body.
 struct SessionParameters {
-    /// The members of the JSON body.
-    private struct Body: Decodable {
-        var profileArn: String?
-        var roleArn: String?
-        var trustAnchorArn: String?
-        var durationSeconds: Int?
-        var roleSessionName: String?
-        var instanceProperties: [String: String]?
-    }
-
     var trustAnchor: AmazonResourceName
     var profile: AmazonResourceName
     var role: AmazonResourceName
@@ -29,33 +16,23 @@ struct SessionParameters {
     ///   - bytes: The body; an empty one counts as `{}`.
     /// - Throws: ``ServiceRefusal`` naming the parameter that is missing or malformed.
     init(query: [QueryParameter], body bytes: [UInt8]) throws(ServiceRefusal) {
-        let body: Body
-        do {
-            body = try JSONDecoder().decode(Body.self, from: Data(bytes.isEmpty ? Array("{}".utf8) : bytes))
-        } catch let DecodingError.typeMismatch(_, context), let DecodingError.valueNotFound(_, context) {
-            let name = context.codingPath.map(\.stringValue).joined(separator: ".")
-            throw .validation("the body is not as it should be\(name.isEmpty ? "" : " at \(name)")")
-        } catch {
-            throw .validation(
-                "the body is not a JSON object",
-                remedy: "send {\"durationSeconds\":3600}"
-            )
-        }
-        trustAnchor = try Self.arn("trustAnchorArn", query, body.trustAnchorArn, kind: "trust-anchor")
-        profile = try Self.arn("profileArn", query, body.profileArn, kind: "profile")
-        role = try Self.arn("roleArn", query, body.roleArn, kind: "role")
-        durationSeconds = body.durationSeconds
-        roleSessionName = body.roleSessionName
-        instanceProperties = body.instanceProperties ?? [:]
+        let body = try InputMembers(reading: bytes)
+        trustAnchor = try Self.arn("trustAnchorArn", query, body, kind: "trust-anchor")
+        profile = try Self.arn("profileArn", query, body, kind: "profile")
+        role = try Self.arn("roleArn", query, body, kind: "role")
+        durationSeconds = try body.integer("durationSeconds", Int.min...Int.max)
+        roleSessionName = try body.string("roleSessionName", 0...Int.max)
+        instanceProperties = try body.texts("instanceProperties") ?? [:]
     }
 
     private static func arn(
         _ name: String,
         _ query: [QueryParameter],
-        _ inBody: String?,
+        _ body: InputMembers,
         kind: String
     ) throws(ServiceRefusal) -> AmazonResourceName {
         let inQuery = query.filter { $0.name == name }.map(\.value)
+        let inBody = try body.string(name, 0...Int.max)
         guard let text = inQuery.first ?? inBody else {
             throw .validation("\(name) is missing", remedy: "send it in the query or in the body")
         }

@@ -2,15 +2,12 @@
 
 import FoundationEssentials
 
-/// A JSON text as a value (RFC 8259), read strictly: an object that has a member twice is malformed, for two readers
-/// could take it for two things.
+/// A JSON value (RFC 8259) as it was written: members keep their order, numbers their digits.
 enum JSONValue: Hashable, Sendable {
     case null
     case boolean(Bool)
-    /// A number that is whole and fits.
-    case integer(Int)
-    /// Any other number.
-    case number(Double)
+    /// A number by its digits.
+    case number(String)
     case string(String)
     case array([JSONValue])
     /// The members in their order.
@@ -28,10 +25,10 @@ enum JSONValue: Hashable, Sendable {
         return text
     }
 
-    /// The number, when it is whole.
+    /// The number, when it is whole and fits.
     var integer: Int? {
-        guard case .integer(let number) = self else { return nil }
-        return number
+        guard case .number(let digits) = self else { return nil }
+        return Int(digits)
     }
 
     /// Yes or no, when it is one of them.
@@ -57,7 +54,7 @@ enum JSONValue: Hashable, Sendable {
         switch self {
         case .null: "null"
         case .boolean: "a boolean"
-        case .integer, .number: "a number"
+        case .number: "a number"
         case .string: "a string"
         case .array: "an array"
         case .object: "an object"
@@ -82,6 +79,9 @@ extension JSONValue: ExpressibleByStringLiteral, ExpressibleByBooleanLiteral, Ex
         self = .object(elements.map { JSONMember(name: $0.0, value: $0.1) })
     }
     init(nilLiteral: ()) { self = .null }
+
+    /// A whole number.
+    static func integer(_ value: Int) -> JSONValue { .number("\(value)") }
 
     /// Text, or null.
     init(_ text: String?) { self = text.map(JSONValue.string) ?? .null }
@@ -116,8 +116,7 @@ extension JSONValue {
         switch self {
         case .null: bytes += "null".utf8
         case .boolean(let value): bytes += (value ? "true" : "false").utf8
-        case .integer(let value): bytes += "\(value)".utf8
-        case .number(let value): bytes += (value.isFinite ? "\(value)" : "null").utf8
+        case .number(let digits): bytes += digits.utf8
         case .string(let text): Self.write(text, to: &bytes)
         case .array(let elements):
             bytes.append(0x5b)

@@ -17,6 +17,10 @@ import Testing
 
     private static func principal(_ text: String) -> String { trust("{\(head),\"Principal\":\(text)}") }
 
+    private static func nested(_ depth: Int) -> String {
+        String(repeating: "[", count: depth) + String(repeating: "]", count: depth)
+    }
+
     @Test func `the text is kept as it was`() throws {
         let policy = try PolicyDocument(PolicySamples.trust, kind: .trust)
         #expect(policy.text == PolicySamples.trust)
@@ -49,7 +53,9 @@ import Testing
         ("\"\\x\"", "invalid Json", "escape"), ("\"\\u12g4\"", "invalid Json", "hexadecimal"),
         ("\"a", "Json", "no end"),
         ("\"a\nb\"", "invalid Json", "control"), ("01", "invalid Json", "behind"), ("1.", "invalid Json", "digit"),
-        ("nul", "invalid Json", "no value"), (String(repeating: "[", count: 100_000), "invalid Json", "32 levels"),
+        ("nul", "invalid Json", "no value"), (nested(33), "invalid Json", "column 33: more than 32 levels"),
+        (nested(32), "Syntax", "an array, not an object"),
+        (String(repeating: "[", count: 100_000), "invalid Json", "32 levels"),
         (String(repeating: " ", count: 131_073), "Syntax", "131073 octets"), ("1e999999999", "Syntax", "a number"),
         ("null", "Syntax", "null, not an object"), ("\"\\ud83d\\ude00\"", "Syntax", "a string, not an object"),
         ("{}", "Missing required field Statement", "the policy"), ("{\"Statement\":[]}", "Syntax", "empty"),

@@ -1,9 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 
+/// A text that is not JSON.
+struct JSONError: Error, Equatable {
+    /// What is wrong, and where: line and column.
+    let message: String
+
+    /// What would mend it.
+    let remedy: String?
+}
+
 /// Reads JSON (RFC 8259) as strictly as IAM does: an object may not name a member twice, nothing follows the value.
 ///
 /// No library's reader tells two members of one name, which in a policy hides a condition.
-struct PolicyJSONReader {
+struct JSONReader {
     /// Objects and arrays within one another beyond this number are refused; a policy needs six.
     static let depthLimit = 32
 
@@ -11,15 +20,15 @@ struct PolicyJSONReader {
     private var position = 0
     private var depth = 0
 
-    private init(_ text: String) { bytes = Array(text.utf8) }
+    private init(_ bytes: [UInt8]) { self.bytes = bytes }
 
     /// Reads one value.
     ///
-    /// - Parameter text: The whole text.
+    /// - Parameter bytes: The whole text in UTF-8.
     /// - Returns: The value.
-    /// - Throws: ``PolicyError`` naming line and column.
-    static func value(of text: String) throws(PolicyError) -> PolicyJSON {
-        var reader = PolicyJSONReader(text)
+    /// - Throws: ``JSONError`` naming line and column.
+    static func value(of bytes: [UInt8]) throws(JSONError) -> JSONValue {
+        var reader = JSONReader(bytes)
         reader.skipBlanks()
         let value = try reader.value()
         reader.skipBlanks()
@@ -29,13 +38,13 @@ struct PolicyJSONReader {
 
     private var next: UInt8? { position < bytes.count ? bytes[position] : nil }
 
-    private func fault(_ what: String, at position: Int? = nil, remedy: String? = nil) -> PolicyError {
+    private func fault(_ what: String, at position: Int? = nil, remedy: String? = nil) -> JSONError {
         let before = bytes[..<min(position ?? self.position, bytes.count)]
         let line = before.count { $0 == 0x0a } + 1
         // Columns count characters: a continuation octet of UTF-8 begins none.
         let lineStart = before.lastIndex(of: 0x0a).map { $0 + 1 } ?? 0
         let column = before[lineStart...].count { $0 & 0xc0 != 0x80 } + 1
-        return .notJSON("line \(line), column \(column): \(what)", remedy: remedy)
+        return JSONError(message: "line \(line), column \(column): \(what)", remedy: remedy)
     }
 
     private mutating func skipBlanks() {
@@ -48,10 +57,10 @@ struct PolicyJSONReader {
         return true
     }
 
-    private mutating func value() throws(PolicyError) -> PolicyJSON {
+    private mutating func value() throws(JSONError) -> JSONValue {
         switch next {
-        case UInt8(ascii: "{"): return try nested { reader throws(PolicyError) in try reader.object() }
-        case UInt8(ascii: "["): return try nested { reader throws(PolicyError) in try reader.array() }
+        case UInt8(ascii: "{"): return try nested { reader throws(JSONError) in try reader.object() }
+        case UInt8(ascii: "["): return try nested { reader throws(JSONError) in try reader.array() }
         case UInt8(ascii: "\""): return .string(try string())
         case UInt8(ascii: "t"): return try word("true", .boolean(true))
         case UInt8(ascii: "f"): return try word("false", .boolean(false))
@@ -64,8 +73,8 @@ struct PolicyJSONReader {
     }
 
     private mutating func nested(
-        _ read: (inout PolicyJSONReader) throws(PolicyError) -> PolicyJSON
-    ) throws(PolicyError) -> PolicyJSON {
+        _ read: (inout JSONReader) throws(JSONError) -> JSONValue
+    ) throws(JSONError) -> JSONValue {
         guard depth < Self.depthLimit else { throw fault("more than \(Self.depthLimit) levels are nested") }
         depth += 1
         position += 1
@@ -74,8 +83,8 @@ struct PolicyJSONReader {
         return value
     }
 
-    private mutating func object() throws(PolicyError) -> PolicyJSON {
-        var members: [PolicyJSON.Member] = []
+    private mutating func object() throws(JSONError) -> JSONValue {
+        var members: [JSONMember] = []
         var names: Set<String> = []
         skipBlanks()
         if take("}") { return .object([]) }
@@ -94,15 +103,15 @@ struct PolicyJSONReader {
             skipBlanks()
             guard take(":") else { throw fault("a colon should follow the name \"\(name)\"") }
             skipBlanks()
-            members.append(PolicyJSON.Member(name: name, value: try value()))
+            members.append(JSONMember(name: name, value: try value()))
             skipBlanks()
             if take("}") { return .object(members) }
             guard take(",") else { throw fault("a comma or a closing brace should be here") }
         }
     }
 
-    private mutating func array() throws(PolicyError) -> PolicyJSON {
-        var elements: [PolicyJSON] = []
+    private mutating func array() throws(JSONError) -> JSONValue {
+        var elements: [JSONValue] = []
         skipBlanks()
         if take("]") { return .array([]) }
         while true {
@@ -114,13 +123,13 @@ struct PolicyJSONReader {
         }
     }
 
-    private mutating func word(_ word: String, _ value: PolicyJSON) throws(PolicyError) -> PolicyJSON {
+    private mutating func word(_ word: String, _ value: JSONValue) throws(JSONError) -> JSONValue {
         guard bytes[position...].starts(with: word.utf8) else { throw fault("there is no value here") }
         position += word.utf8.count
         return value
     }
 
-    private mutating func number() throws(PolicyError) -> PolicyJSON {
+    private mutating func number() throws(JSONError) -> JSONValue {
         let start = position
         _ = take("-")
         if !take("0") { guard digits() > 0 else { throw fault("a digit should be here") } }
@@ -138,14 +147,18 @@ struct PolicyJSONReader {
         return position - start
     }
 
-    private mutating func string() throws(PolicyError) -> String {
+    private mutating func string() throws(JSONError) -> String {
         let start = position
         position += 1
         var text: [UInt8] = []
         while let octet = next {
             position += 1
             switch octet {
-            case UInt8(ascii: "\""): return String(decoding: text, as: UTF8.self)
+            case UInt8(ascii: "\""):
+                guard let string = String(validating: text, as: UTF8.self) else {
+                    throw fault("this string is not UTF-8", at: start)
+                }
+                return string
             case UInt8(ascii: "\\"): try escape(into: &text)
             case 0..<0x20: throw fault("a string holds a control character", at: position - 1)
             default: text.append(octet)
@@ -154,7 +167,7 @@ struct PolicyJSONReader {
         throw fault("this string has no end", at: start)
     }
 
-    private mutating func escape(into text: inout [UInt8]) throws(PolicyError) {
+    private mutating func escape(into text: inout [UInt8]) throws(JSONError) {
         let start = position - 1
         guard let octet = next else { throw fault("this string has no end") }
         position += 1
@@ -178,7 +191,7 @@ struct PolicyJSONReader {
         }
     }
 
-    private mutating func hexadecimalQuad(from start: Int) throws(PolicyError) -> UInt32 {
+    private mutating func hexadecimalQuad(from start: Int) throws(JSONError) -> UInt32 {
         let digits = bytes[position...].prefix(4).compactMap { Character(Unicode.Scalar($0)).hexDigitValue }
         guard digits.count == 4 else { throw fault("four hexadecimal digits should follow \\u", at: start) }
         position += 4

@@ -16,15 +16,13 @@ struct InputMembers {
             self.init([:])
             return
         }
+        let body: JSONValue
         do {
-            try self.init(member: JSONValue(reading: bytes), of: "")
-        } catch let error as JSONError {
-            throw .validation("the body is not JSON: \(error.message), at byte \(error.offset)")
-        } catch let refusal as ServiceRefusal {
-            throw refusal
+            body = try JSONReader.value(of: bytes)
         } catch {
-            throw .validation("the body cannot be read")
+            throw .validation("the body is not JSON: \(error.message)", remedy: error.remedy)
         }
+        try self.init(member: body, of: "")
     }
 
     private init(_ body: JSONValue) { (self.body, place) = (body, "") }
@@ -190,6 +188,14 @@ struct InputMembers {
 
     /// Yes or no.
     func boolean(_ name: String) throws(ServiceRefusal) -> Bool? { try member(name, "a boolean", \.boolean) }
+
+    /// Texts by their names.
+    func texts(_ name: String) throws(ServiceRefusal) -> [String: String]? {
+        guard let object = try object(name) else { return nil }
+        var texts: [String: String] = [:]
+        for member in object.body.members ?? [] { texts[member.name] = try object.required(member.name, 0...Int.max) }
+        return texts
+    }
 
     /// A policy that limits sessions, as text or as an object.
     func policyText(_ name: String) throws(ServiceRefusal) -> String? {
