@@ -15,12 +15,12 @@ public enum Digest: String, CaseIterable, Sendable {
 /// - Parameter bytes: Any bytes.
 /// - Returns: The digits without separators.
 package func hexadecimal(_ bytes: some Sequence<UInt8>) -> String {
+    func digit(_ nibble: UInt8) -> UInt8 { nibble < 10 ? 0x30 + nibble : 0x57 + nibble }
     var digits: [UInt8] = []
     digits.reserveCapacity(bytes.underestimatedCount * 2)
     for byte in bytes {
-        for nibble in [byte >> 4, byte & 15] {
-            digits.append(nibble < 10 ? UInt8(ascii: "0") + nibble : UInt8(ascii: "a") + nibble - 10)
-        }
+        digits.append(digit(byte >> 4))
+        digits.append(digit(byte & 15))
     }
     return String(decoding: digits, as: UTF8.self)
 }

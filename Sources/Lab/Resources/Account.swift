@@ -40,7 +40,8 @@ struct Account: Sendable {
 
     /// Finds a role by its ARN.
     func role(_ arn: AmazonResourceName) -> Role? {
-        let name = arn.resource.split(separator: "/").last.map(String.init) ?? ""
+        let slash = arn.resource.utf8.lastIndex(of: 0x2f).map { arn.resource.utf8.index(after: $0) }
+        let name = String(arn.resource[(slash ?? arn.resource.startIndex)...])
         guard let role = roles[name], role.arn == arn else { return nil }
         return role
     }

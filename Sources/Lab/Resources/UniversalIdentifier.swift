@@ -27,7 +27,8 @@ enum UniversalIdentifier {
         var bytes = Array((bytes + [UInt8](repeating: 0, count: 16)).prefix(16))
         bytes[6] = bytes[6] & 0x0f | version << 4
         bytes[8] = bytes[8] & 0x3f | 0x80
-        return [bytes[0..<4], bytes[4..<6], bytes[6..<8], bytes[8..<10], bytes[10..<16]]
-            .map { hexadecimal($0) }.joined(separator: "-")
+        var text = Array(hexadecimal(bytes).utf8)
+        for place in [20, 16, 12, 8] { text.insert(0x2d, at: place) }
+        return String(decoding: text, as: UTF8.self)
     }
 }

@@ -60,7 +60,7 @@ public struct AmazonResourceName: Hashable, Sendable, CustomStringConvertible {
     /// The kind of a Roles Anywhere resource, and its identifier or, in the alias form, its name.
     var rolesAnywhereResource: (kind: Substring, identifier: Substring, isAlias: Bool)? {
         guard service == "rolesanywhere", !region.isEmpty else { return nil }
-        let parts = resource.split(separator: "/", omittingEmptySubsequences: false)
+        let parts = resource.utf8.split(separator: 0x2f, omittingEmptySubsequences: false).map(Substring.init)
         if parts.count == 2, !parts[1].isEmpty { return (parts[0], parts[1], false) }
         if parts.count == 3, parts[0] == "alias", !parts[2].isEmpty { return (parts[1], parts[2], true) }
         return nil

@@ -139,6 +139,12 @@ extension JSONValue {
 
     private static func write(_ text: String, to bytes: inout [UInt8]) {
         bytes.append(0x22)
+        defer { bytes.append(0x22) }
+        // Nearly every text can stand as it is.
+        if text.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x22 && $0 != 0x5c }) {
+            bytes += text.utf8
+            return
+        }
         for byte in text.utf8 {
             switch byte {
             case 0x22, 0x5c: bytes += [0x5c, byte]
@@ -149,7 +155,6 @@ extension JSONValue {
             default: bytes.append(byte)
             }
         }
-        bytes.append(0x22)
     }
 
     private static func hexadecimalPair(_ byte: UInt8) -> String {

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import FoundationEssentials
+import Testing
+
+@testable import Lab
+
+@Suite struct JSONValueTests {
+    @Test(arguments: [
+        "null", "true", "[]", "{}", #"{"a":1,"b":[-0.5e+3,"x"],"c":{"d":null}}"#, #""\"\\\n\t""#, #""Straße 😀""#,
+        "123456789012345678901234567890",
+    ])
+    func `what was read is written as it was`(_ text: String) throws {
+        #expect(try JSONReader.value(of: Array(text.utf8)).text == text)
+    }
+
+    @Test func `what is written can be read by somebody else`() throws {
+        let text = String(String.UnicodeScalarView((0..<0x300).compactMap(Unicode.Scalar.init))) + "\u{2028}😀"
+        let value: JSONValue = ["text": .string(text), "number": 7, "none": nil, "list": [true, "x"]]
+        struct Other: Decodable { var text: String; var number: Int; var none: Int?; var list: [Element] }
+        enum Element: Decodable, Equatable {
+            case boolean(Bool), text(String)
+            init(from decoder: any Decoder) throws {
+                let container = try decoder.singleValueContainer()
+                if let boolean = try? container.decode(Bool.self) {
+                    self = .boolean(boolean)
+                } else {
+                    self = .text(try container.decode(String.self))
+                }
+            }
+        }
+        let read = try JSONDecoder().decode(Other.self, from: Data(value.bytes))
+        #expect(read.text == text)
+        #expect(read.number == 7)
+        #expect(read.none == nil)
+        #expect(read.list == [.boolean(true), .text("x")])
+    }
+
+    @Test(arguments: [
+        "", " ", "{", "[1,]", "{\"a\":1,}", "{\"a\":1,\"a\":2}", "01", "1.", "-", "+1", "nul", "\"\\x\"", "\"\\ud800\"",
+        "\"", "1 2", "{a:1}", "'x'", "\u{feff}1",
+    ])
+    func `what is not JSON is refused with its place`(_ text: String) {
+        let error = #expect(throws: JSONError.self) { try JSONReader.value(of: Array(text.utf8)) }
+        #expect(error?.message.contains("line 1, column") == true)
+    }
+
+    @Test func `bytes that are not UTF-8 are refused in a string`() {
+        #expect(throws: JSONError.self) { try JSONReader.value(of: [0x22, 0xff, 0x22]) }
+    }
+}
+
+@Suite struct MessageAuthenticationTests {
+    /// RFC 4231 §4.2, §4.3, §4.4, §4.7, §4.8.
+    @Test(arguments: [
+        (
+            [UInt8](repeating: 0x0b, count: 20), Array("Hi There".utf8),
+            "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"
+        ),
+        (
+            Array("Jefe".utf8), Array("what do ya want for nothing?".utf8),
+            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
+        ),
+        (
+            [UInt8](repeating: 0xaa, count: 20), [UInt8](repeating: 0xdd, count: 50),
+            "773ea91e36800e46854db8ebd09181a72959098b3ef8c122d9635514ced565fe"
+        ),
+        (
+            [UInt8](repeating: 0xaa, count: 131), Array("Test Using Larger Than Block-Size Key - Hash Key First".utf8),
+            "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54"
+        ),
+    ])
+    func `it gives the codes of the standard`(_ key: [UInt8], _ message: [UInt8], _ expected: String) {
+        let code = MessageAuthentication.code(message, key: key)
+        #expect(code.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined() == expected)
+    }
+
+    @Test func `codes are equal when every byte is`() {
+        #expect(MessageAuthentication.areEqual([1, 2, 3], [1, 2, 3]))
+        #expect(!MessageAuthentication.areEqual([1, 2, 3], [1, 2, 4]))
+        #expect(!MessageAuthentication.areEqual([1, 2, 3], [1, 2]))
+        #expect(MessageAuthentication.areEqual([], []))
+    }
+}
+
+@Suite struct XMLElementTests {
+    @Test func `text is escaped, and what XML cannot hold is replaced`() {
+        let element = XMLElement("Root", namespace: "urn:x", [XMLElement("A", text: "<&>\"' \u{0}\u{1b}\r\n\u{ffff}é")])
+        #expect(
+            element.document
+                == "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Root xmlns=\"urn:x\">"
+                + "<A>&lt;&amp;&gt;&quot;' \u{fffd}\u{fffd}&#xD;\n\u{fffd}é</A></Root>\n"
+        )
+    }
+
+    @Test func `a list has a member for each element`() {
+        #expect(XMLElement("L", members: ["a", "b"]).document.contains("<L><member>a</member><member>b</member></L>"))
+    }
+}
+
+@Suite struct QueryFormTests {
+    @Test func `a form is decoded, lists and tags with it`() {
+        let form = QueryForm(
+            Array("Action=A&Name=a+b%2Bc&P.member.1=x&P.member.2=y&P.member.4=z&Tags.member.1.Key=k".utf8)
+        )
+        #expect(form["Action"] == "A")
+        #expect(form["Name"] == "a b+c")
+        #expect(form["None"] == nil)
+        #expect(form.list("P") == ["x", "y"])
+        #expect(form.tags() == [Tag(key: "k", value: "")])
+    }
+
+    @Test(arguments: ["A=1&A=2", "A=%zz", "A=%ff"])
+    func `a malformed form has no parameters`(_ text: String) {
+        #expect(QueryForm(Array(text.utf8))["A"] == nil)
+    }
+}
+
+@Suite struct InputMembersTests {
+    private func members(_ text: String) throws -> InputMembers { try InputMembers(reading: Array(text.utf8)) }
+
+    @Test func `an empty body has no members`() throws {
+        #expect(try InputMembers(reading: []).string("a", 0...1) == nil)
+    }
+
+    @Test(arguments: ["[]", "1", "\"x\"", "{", "{\"a\":1,\"a\":1}"])
+    func `a body that is no object is refused`(_ text: String) {
+        let refusal = #expect(throws: ServiceRefusal.self) { try members(text) }
+        #expect(refusal?.code == .validation)
+    }
+
+    @Test(arguments: [
+        (#"{"a":"xyz"}"#, "a has 3 characters, not 1 to 2"), (#"{"a":""}"#, "a has 0 characters, not 1 to 2"),
+        (#"{"a":7}"#, "a is a number, not a string"), (#"{}"#, "a is missing"), (#"{"a":null}"#, "a is missing"),
+        (#"{"a":"!"}"#, "a is \"!\", not letters, digits, blanks, \"-\" and \"_\""),
+    ])
+    func `a text outside its limits is refused by name`(_ text: String, _ detail: String) throws {
+        let members = try members(text)
+        let refusal = #expect(throws: ServiceRefusal.self) { try members.required("a", 1...2, .resourceName) }
+        #expect(refusal?.detail == detail)
+    }
+
+    @Test func `places are named down to the element`() throws {
+        let members = try members(#"{"tags":[{"key":"a","value":"b"},{"key":"c"}],"n":5,"l":["x",1]}"#)
+        #expect(throws: ServiceRefusal.validation("tags[1].value is missing")) { try members.tags() }
+        #expect(throws: ServiceRefusal.validation("n is 5, not 1 to 4")) { try members.integer("n", 1...4) }
+        #expect(throws: ServiceRefusal.validation("l[1] is a number, not a string")) {
+            try members.strings("l", 0...9, 0...9)
+        }
+    }
+
+    @Test(arguments: [
+        ("alias-1_a/b", true), ("A", true), ("", true), ("1a", false), ("a/", false), ("a//b", false), ("a b", false),
+    ])
+    func `an alias has the service's form`(_ alias: String, _ isAlias: Bool) throws {
+        let members = try InputMembers(reading: JSONValue.object([JSONMember(name: "a", value: .string(alias))]).bytes)
+        let read = try? members.string("a", 0...256, .alias)
+        #expect((read != nil) == isAlias)
+    }
+}
