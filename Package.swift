@@ -54,10 +54,16 @@ let package = Package(
         .target(
             name: "Authority",
             dependencies: ["Certificates"],
+            exclude: ["Templates/setup", "Templates/lab.json"],
             resources: [.embedInCode("Templates")],
             swiftSettings: settings
         ),
-        .target(name: "TrustAnchors", dependencies: ["Certificates"], swiftSettings: settings),
+        .target(
+            name: "TrustAnchors",
+            dependencies: ["Certificates"],
+            resources: [.embedInCode("Templates")],
+            swiftSettings: settings
+        ),
         .target(name: "RolesAnywhere", dependencies: ["Certificates", "CCurl"], swiftSettings: settings),
         .target(
             name: "HTTPService",

@@ -104,16 +104,8 @@ public struct TrustAnchorBundle: Hashable, Sendable {
     /// - Throws: ``TrustAnchorError`` when AWS would not take the name.
     public func awsCLICommand(name: String? = nil, region: String? = nil) throws(TrustAnchorError) -> String {
         let name = name ?? suggestedName
-        guard (1...255).contains(name.count), name.unicodeScalars.allSatisfy(Self.isAllowedInName) else {
-            throw TrustAnchorError(
-                .name,
-                "AWS takes no trust anchor of the name \"\(name)\"",
-                remedy: "use 1 to 255 letters, digits, blanks, \"-\" and \"_\""
-            )
-        }
-        if let region, region.isEmpty || !region.utf8.allSatisfy({ $0 == UInt8(ascii: "-") || isLetterOrDigit($0) }) {
-            throw TrustAnchorError(.name, "\"\(region)\" is not the name of an AWS region")
-        }
+        try Self.check(name: name)
+        if let region { try Self.check(region: region) }
         // None of these texts can hold a single quotation mark.
         var lines = ["aws rolesanywhere create-trust-anchor"]
         if let region { lines.append("--region \(region)") }
@@ -121,7 +113,26 @@ public struct TrustAnchorBundle: Hashable, Sendable {
         return lines.joined(separator: " \\\n  ")
     }
 
-    private var suggestedName: String {
+    /// Checks the name of a trust anchor or of a profile.
+    static func check(name: String) throws(TrustAnchorError) {
+        guard (1...255).contains(name.count), name.unicodeScalars.allSatisfy(isAllowedInName) else {
+            throw TrustAnchorError(
+                .name,
+                "AWS takes no trust anchor of the name \"\(name)\"",
+                remedy: "use 1 to 255 letters, digits, blanks, \"-\" and \"_\""
+            )
+        }
+    }
+
+    /// Checks the name of a region.
+    static func check(region: String) throws(TrustAnchorError) {
+        guard !region.isEmpty, region.utf8.allSatisfy({ $0 == UInt8(ascii: "-") || isLetterOrDigit($0) }) else {
+            throw TrustAnchorError(.name, "\"\(region)\" is not the name of an AWS region")
+        }
+    }
+
+    /// A name for what is made of the bundle, from the first CA's common name.
+    var suggestedName: String {
         let commonName = certificates.first?.subject.commonName ?? ""
         let scalars = commonName.unicodeScalars.map { Self.isAllowedInName($0) ? Character($0) : "-" }
         let name = String(scalars.prefix(255))

@@ -2,13 +2,13 @@
 
 public import Certificates
 
-/// Why IAM Roles Anywhere would not take a trust anchor's bundle.
+/// Why IAM Roles Anywhere would not take a trust anchor's bundle, or what goes with it.
 public struct TrustAnchorError: ExplainedError, Equatable {
     /// The rule that is broken. Compare with the static members; new ones may be added.
     public struct Code: Hashable, Sendable {
         private enum Kind {
             case empty, tooMany, tooLong, privateKey, foreignObject, malformed, notCA, keyUsage, version, weakSignature,
-                validity, name
+                validity, name, condition, duration, template
         }
         private let kind: Kind
 
@@ -36,6 +36,12 @@ public struct TrustAnchorError: ExplainedError, Equatable {
         public static let validity = Code(kind: .validity)
         /// A resource name has characters that AWS does not allow.
         public static let name = Code(kind: .name)
+        /// A role could be taken by anybody, or by nobody.
+        public static let condition = Code(kind: .condition)
+        /// A session would last too short or too long.
+        public static let duration = Code(kind: .duration)
+        /// A template cannot be filled.
+        public static let template = Code(kind: .template)
     }
 
     /// The rule that is broken.

@@ -15,6 +15,7 @@ struct PKI: AsyncParsableCommand {
               pki init-ca                     make a root CA in ./credential-process-data
               pki issue-client --name web-1   issue a client certificate
               pki print-bundle                print what the trust anchor in AWS is made from
+              pki print-setup --help          print all of AWS's side: trust anchor, role, profile
               pki lab                         run the AWS side on this machine, no account needed
               pki creds --help                trade the certificate for credentials
 
@@ -25,7 +26,8 @@ struct PKI: AsyncParsableCommand {
             """,
         version: Version.text,
         subcommands: [
-            InitCACommand.self, IssueClientCommand.self, PrintBundleCommand.self, CredsCommand.self, LabCommand.self,
+            InitCACommand.self, IssueClientCommand.self, PrintBundleCommand.self, PrintTrustPolicyCommand.self,
+            PrintSetupCommand.self, CredsCommand.self, LabCommand.self,
         ]
     )
 

@@ -141,7 +141,9 @@ struct CallerAuthentication: Sendable {
                 throw dialect.refusal(
                     .invalid,
                     difference ?? "the signature is not the access key's over this request",
-                    remedy: "check the secret access key, and compare the canonical request"
+                    remedy: difference == nil
+                        ? "check the secret access key, and compare the canonical request"
+                        : "sign the canonical request as the lab makes it"
                 )
             }
             return authorization.algorithm

@@ -83,7 +83,9 @@ extension CreateSession {
                 throw Self.dialect.refusal(
                     .invalid,
                     difference ?? "the signature is not the certificate's key's over this request",
-                    remedy: "check that key and certificate belong together, and compare the canonical request"
+                    remedy: difference == nil
+                        ? "check that key and certificate belong together, and compare the canonical request"
+                        : "sign the canonical request as the lab makes it"
                 )
             }
             return authorization.algorithm

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What AWS is told: judged by cfn-lint, Terraform, a POSIX shell, and moto's reading of policies."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import boto3
+import pytest
+from moto import mock_aws
+
+import terraform
+from program import REFUSED, USAGE, Pki, clean_environment
+from tools import tool
+
+ANCHOR = "arn:aws:rolesanywhere:us-east-1:123456789012:trust-anchor/a0000000-0000-4000-8000-000000000001"
+COMBINATIONS = {
+    "any certificate": ["--any-certificate"],
+    "one name": ["--subject-cn", "web-1"],
+    "patterns": ["--subject-cn", "web-*", "--subject-cn", "db-?", "--subject-ou", "Straße 7", "--san-uri", "spiffe://a/*"],
+    "everything": [
+        *("--subject-cn", "a", "--subject-ou", "b", "--subject-o", "c d", "--san-dns", "e.example", "--issuer-cn", "f"),
+        *("--name", "My name_1", "--role-name", "team+web=1,2.3@x-y", "--session-duration", "43200"),
+        *("--managed-policy", "AmazonS3ReadOnlyAccess", "--region", "eu-central-1"),
+    ],
+    "another partition": ["--any-certificate", "--partition", "aws-cn", "--region", "cn-north-1"],
+}
+combinations = pytest.mark.parametrize("options", COMBINATIONS.values(), ids=COMBINATIONS)
+
+
+def setup(pki: Pki, ca: Path, form: str, *options: str) -> str:
+    return pki.run("print-setup", "--format", form, "--directory", ca, *options).stdout
+
+
+@combinations
+def test_cfn_lint_finds_nothing_in_the_cloudformation_template(pki: Pki, ca: Path, tmp_path: Path, options):
+    file = tmp_path / "pki.yaml"
+    file.write_text(setup(pki, ca, "cloudformation", *options))
+    done = subprocess.run(
+        [Path(sys.executable).parent / "cfn-lint", "--region", "us-east-1", "--", file],
+        env=clean_environment(tmp_path),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
+
+
+def test_cfn_lint_is_awake(pki: Pki, ca: Path, tmp_path: Path):
+    file = tmp_path / "pki.yaml"
+    text = setup(pki, ca, "cloudformation", "--any-certificate")
+    file.write_text(text.replace("sts:TagSession", "sts:TagSession\", 7, \"").replace("RoleArns:", "RoleArnz:"))
+    command = [Path(sys.executable).parent / "cfn-lint", "--", file]
+    assert subprocess.run(command, capture_output=True, check=False).returncode != 0
+
+
+@combinations
+def test_terraform_finds_the_configuration_valid_and_well_laid_out(pki: Pki, ca: Path, tmp_path: Path, options):
+    plan = terraform.configured(tmp_path / "tf", setup(pki, ca, "terraform", *options))
+    plan.run("validate", "-no-color")
+    plan.run("fmt", "-check", "-diff", "-no-color")
+
+
+@combinations
+@pytest.mark.parametrize("shell", ["sh", "dash", "bash"])
+def test_a_shell_runs_the_script_and_every_word_arrives(pki: Pki, ca: Path, tmp_path: Path, options, shell: str):
+    script = tmp_path / "setup.sh"
+    script.write_text(setup(pki, ca, "aws-cli", *options))
+    log = tmp_path / "log"
+    fake = tmp_path / "bin" / "aws"
+    fake.parent.mkdir()
+    fake.write_text(
+        f"#!{sys.executable}\n"
+        "import json, os, sys\n"
+        f"with open({str(log)!r}, 'a') as log: log.write(json.dumps([sys.argv[1:], os.environ.get('AWS_REGION')]) + '\\n')\n"
+        f"print({{'create-trust-anchor': {ANCHOR!r}, 'create-role': 'ROLE', 'create-profile': 'PROFILE'}}.get(sys.argv[2], ''))\n"
+    )
+    fake.chmod(0o755)
+    path = f"{fake.parent}:{clean_environment(tmp_path)['PATH']}"
+    done = tool(shell, script, environment={"PATH": path})
+    calls = [json.loads(line) for line in log.read_text().splitlines()]
+    names = [call[0][1] for call in calls]
+    assert names[:2] == ["create-trust-anchor", "create-role"] and names[-1] == "create-profile"
+    anchor, role, *attachments, profile = (
+        dict(zip(call[0][2::1], [*call[0][3::1], None])) | {"words": call[0]} for call in calls
+    )
+    source = json.loads(anchor["--source"])
+    assert source["sourceData"]["x509CertificateData"] == (ca / "root-cert.pem").read_text()
+    policy = json.loads(role["--assume-role-policy-document"])
+    assert policy["Statement"][0]["Condition"]["ArnEquals"] == {"aws:SourceArn": ANCHOR}
+    assert role["--role-name"] == (options[options.index("--role-name") + 1] if "--role-name" in options else "TEST-ROOT-RolesAnywhere")
+    assert profile["--role-arns"] == "ROLE"
+    assert [one["--policy-arn"] for one in attachments] == [
+        word for word in profile["words"] if ":policy/" in word
+    ]
+    regions = {call[1] for call in calls}
+    assert regions == {options[options.index("--region") + 1] if "--region" in options else None}
+    assert f"--trust-anchor-arn {ANCHOR} \\" in done.stdout and "--profile-arn PROFILE \\" in done.stdout
+
+
+@combinations
+def test_iam_takes_the_trust_policy(pki: Pki, tmp_path: Path, options):
+    options = [word for word in options if not word.startswith(("team+", "My name"))]
+    conditions: list[str] = []
+    for name, value in zip(options, [*options[1:], ""]):
+        if name.startswith(("--subject", "--san", "--issuer")):
+            conditions += [name, value]
+    text = pki.run(
+        "print-trust-policy", "--trust-anchor-arn", ANCHOR, *(conditions or ["--any-certificate"])
+    ).stdout
+    with mock_aws():
+        iam = boto3.client("iam", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="y")
+        iam.create_role(RoleName="web", AssumeRolePolicyDocument=text)
+        kept = iam.get_role(RoleName="web")["Role"]["AssumeRolePolicyDocument"]
+    statement = kept["Statement"][0]
+    assert statement["Principal"] == {"Service": "rolesanywhere.amazonaws.com"}
+    assert statement["Action"] == ["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"]
+    assert statement["Condition"]["ArnEquals"] == {"aws:SourceArn": ANCHOR}
+
+
+def test_a_policy_without_a_condition_is_refused_unless_told(pki: Pki, ca: Path):
+    for command in (
+        ["print-trust-policy", "--trust-anchor-arn", ANCHOR],
+        ["print-setup", "--format", "terraform", "--directory", str(ca)],
+    ):
+        refused = pki.run(*command, status=REFUSED)
+        assert "every certificate of the CA may take the role" in refused.error
+        assert "--any-certificate" in refused.stderr
+        pki.run(*command, "--any-certificate")
+
+
+def test_a_policy_never_comes_without_a_source(pki: Pki):
+    refused = pki.run("print-trust-policy", "--subject-cn", "web-1", status=USAGE)
+    assert "--trust-anchor-arn" in refused.stderr
+    policy = pki.run("print-trust-policy", "--subject-cn", "web-1", "--source-account", "123456789012").json
+    assert policy["Statement"][0]["Condition"]["StringEquals"]["aws:SourceAccount"] == "123456789012"
+
+
+def test_the_condition_can_be_taken_from_certificates(pki: Pki, ca: Path):
+    for name in ("web-1", "web-2"):
+        pki.run("issue-client", "--directory", ca, "--name", name)
+    policy = pki.run(
+        "print-trust-policy", "--trust-anchor-arn", ANCHOR,
+        "--certificate", ca / "web-1-cert.pem", "--certificate", ca / "web-2-cert.pem",
+    ).json
+    condition = policy["Statement"][0]["Condition"]
+    assert condition["StringEquals"] == {"aws:PrincipalTag/x509Subject/CN": ["web-1", "web-2"]}
+    refused = pki.run(
+        "print-trust-policy", "--trust-anchor-arn", ANCHOR, "--certificate", ca / "root-cert.pem", status=REFUSED
+    )
+    assert "is a CA" in refused.error
+
+
+HOSTILE = ['a"b', "it's", "$(touch x)", "`touch x`", "${path.module}", "%{ if true }", "a\nb", "a\\", "{{roleName}}", "a;b", "!Ref x"]
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+@pytest.mark.parametrize("option", ["--subject-cn", "--name", "--role-name", "--managed-policy", "--region"])
+@pytest.mark.parametrize("form", ["cloudformation", "terraform", "aws-cli"])
+def test_hostile_words_are_refused(pki: Pki, ca: Path, form: str, option: str, value: str):
+    condition = [] if option == "--subject-cn" else ["--any-certificate"]
+    pki.run("print-setup", "--format", form, "--directory", ca, option, value, *condition, status=REFUSED)
+
+
+def test_a_template_of_ones_own_takes_the_place_of_the_built_in(pki: Pki, ca: Path, tmp_path: Path):
+    own = tmp_path / "own.txt"
+    own.write_text("role {{roleName}}, {{durationSeconds}} s\n")
+    text = setup(pki, ca, "aws-cli", "--any-certificate", "--template", str(own))
+    assert text == "role 'TEST-ROOT-RolesAnywhere', 3600 s\n"
+    own.write_text("{{unheard}}")
+    refused = pki.run(
+        "print-setup", "--format", "aws-cli", "--directory", ca, "--any-certificate", "--template", own, status=REFUSED
+    )
+    assert "unheard" in refused.error and str(own) in refused.error
