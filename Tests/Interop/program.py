@@ -156,6 +156,12 @@ class Lab:
     profile_arn: str
     role_arn: str
     ca_bundle: str | None = None
+    exports: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def client_environment(self) -> dict[str, str]:
+        """What AWS's own clients need to find the lab, with the administrator's key."""
+        return {name: value for name, value in self.exports.items() if name.startswith("AWS_")}
 
     @property
     def port(self) -> int:
@@ -182,11 +188,11 @@ def running_lab(pki: Pki, *arguments: str | Path) -> Iterator[Lab]:
     """Starts a lab on a port that the system chooses, and waits until it says that it listens."""
     with pki.start("lab", "--port", "0", *arguments) as process:
         said: dict[str, str] = {}
-        wanted = {"ENDPOINT", "TRUST_ANCHOR_ARN", "PROFILE_ARN", "ROLE_ARN"}
+        wanted = {f"PKI_LAB_{name}" for name in ("ENDPOINT", "TRUST_ANCHOR_ARN", "PROFILE_ARN", "ROLE_ARN")}
         if "--tls" in arguments:
-            wanted.add("CA_BUNDLE")
+            wanted |= {"PKI_LAB_CA_BUNDLE", "AWS_CA_BUNDLE"}
         for line in lines_until(process, 20):
-            match = re.fullmatch(r"export PKI_LAB_([A-Z_]+)=(.*)", line)
+            match = re.fullmatch(r"export ([A-Z_]+)=(.*)", line)
             if match:
                 said[match[1]] = match[2].strip("'\"")
             if wanted <= said.keys():
@@ -194,11 +200,12 @@ def running_lab(pki: Pki, *arguments: str | Path) -> Iterator[Lab]:
         assert wanted <= said.keys(), f"the lab said only {said}; status {process.poll()}"
         yield Lab(
             process,
-            said["ENDPOINT"],
-            said["TRUST_ANCHOR_ARN"],
-            said["PROFILE_ARN"],
-            said["ROLE_ARN"],
-            said.get("CA_BUNDLE"),
+            said["PKI_LAB_ENDPOINT"],
+            said["PKI_LAB_TRUST_ANCHOR_ARN"],
+            said["PKI_LAB_PROFILE_ARN"],
+            said["PKI_LAB_ROLE_ARN"],
+            said.get("PKI_LAB_CA_BUNDLE"),
+            said,
         )
 
 
