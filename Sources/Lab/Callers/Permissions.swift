@@ -68,11 +68,15 @@ struct Permissions {
         }
         let own = Array(role.inlinePolicies.values) + Self.documents(role.attachedPolicyARNs)
         guard Self.allow(own, request) else { return "no identity-based policy allows the \(action) action" }
-        guard let identifier = session.profileIdentifier, let profile = account.profiles[identifier] else { return nil }
-        let inline = profile.sessionPolicy.flatMap { try? PolicyDocument($0, kind: .identity) }
-        guard inline != nil || !profile.managedPolicyARNs.isEmpty else { return nil }
-        let limits = [inline].compactMap(\.self) + Self.documents(profile.managedPolicyARNs)
-        return Self.allow(limits, request) ? nil : "no session policy allows the \(action) action"
+        let profile = session.profileIdentifier.flatMap { account.profiles[$0] }
+        for (text, arns) in [
+            (profile?.sessionPolicy, profile?.managedPolicyARNs ?? []), (session.policy, session.policyARNs),
+        ] where text != nil || !arns.isEmpty {
+            let inline = text.flatMap { try? PolicyDocument($0, kind: .identity) }
+            let limits = [inline].compactMap(\.self) + Self.documents(arns)
+            guard Self.allow(limits, request) else { return "no session policy allows the \(action) action" }
+        }
+        return nil
     }
 
     private static func documents(_ arns: [String]) -> [PolicyDocument] {

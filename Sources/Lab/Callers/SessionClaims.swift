@@ -15,6 +15,10 @@ struct SessionClaims: Hashable, Sendable {
     var tags: [String: String]
     /// The profile whose policies limit the session.
     var profileIdentifier: String?
+    /// A policy that limits the session, given when it was made.
+    var policy: String?
+    /// Managed policies that limit the session, given when it was made.
+    var policyARNs: [String] = []
 
     /// The session's own name.
     func assumedRole(in environment: LabEnvironment) -> AmazonResourceName {

@@ -83,7 +83,8 @@ extension SessionClaims {
         JSONValue.compact([
             "r": .string(roleARN), "n": .string(roleName), "i": .string(roleIdentifier), "s": .string(sessionName),
             "b": .integer(issuedAt), "e": .integer(expiration), "o": JSONValue(sourceIdentity),
-            "p": JSONValue(profileIdentifier),
+            "p": JSONValue(profileIdentifier), "l": JSONValue(policy),
+            "a": policyARNs.isEmpty ? .null : JSONValue(policyARNs),
             "t": .object(tags.sorted { $0.key < $1.key }.map { JSONMember(name: $0.key, value: .string($0.value)) }),
         ]).bytes
     }
@@ -106,7 +107,9 @@ extension SessionClaims {
                 tags.map { ($0.name, $0.value.string ?? "") },
                 uniquingKeysWith: { first, _ in first }
             ),
-            profileIdentifier: value["p"]?.string
+            profileIdentifier: value["p"]?.string,
+            policy: value["l"]?.string,
+            policyARNs: value["a"]?.array?.compactMap(\.string) ?? []
         )
     }
 }

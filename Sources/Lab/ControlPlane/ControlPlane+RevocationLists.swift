@@ -24,7 +24,7 @@ extension ControlPlane {
         commonOperations(RevocationList.self, listPath: "/crls") + [
             Operation("ImportCrl", .post, "/crls", .created) { call in
                 let list = try call.store.update { account in try Self.importList(call, in: &account) }
-                return (call.output(list), "\(list.name) tells \(list.list.revokedCount) certificates revoked")
+                return (call.output(list), "\(list.name), with \(list.list.revokedCount) revoked")
             },
             Operation("UpdateCrl", .patch, "/crl/{crlId}") { call in
                 let list = try call.change(RevocationList.self) { list, account in
@@ -34,7 +34,7 @@ extension ControlPlane {
                     }
                     if let alias = try call.alias(for: list, in: account) { list.setAlias(alias) }
                 }
-                return (call.output(list), "\(list.name) tells \(list.list.revokedCount) certificates revoked")
+                return (call.output(list), "\(list.name), with \(list.list.revokedCount) revoked")
             },
         ]
     }

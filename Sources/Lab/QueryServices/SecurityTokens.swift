@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import HTTPService
-
 /// The little of STS that the road needs: who am I, and taking a further role.
 ///
 /// Source: AWS, *AWS Security Token Service API Reference*, version 2011-06-15.
@@ -16,6 +14,7 @@ enum SecurityTokens {
                 ],
                 call.caller.arn
             )
-        }
+        },
+        "AssumeRole": { call in try RoleAssumption(call).answer() },
     ]
 }

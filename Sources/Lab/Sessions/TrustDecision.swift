@@ -49,7 +49,7 @@ struct TrustDecision {
                     "Unable to assume role for arn: \(role.arn)",
                     "the trust policy of \(role.name) does not allow \(action): "
                         + decision.explanation.map(\.text).joined(separator: "; "),
-                    remedy: remedy(decision, tags)
+                    remedy: remedy(decision, tags, client)
                 )
             }
             let statement = decision.statement ?? ""
@@ -58,12 +58,13 @@ struct TrustDecision {
         return statements.joined(separator: ", ") + " of \(role.name)"
     }
 
-    private func remedy(_ decision: PolicyDecision, _ tags: SessionTags) -> String {
+    private func remedy(_ decision: PolicyDecision, _ tags: SessionTags, _ client: ClientCertificate) -> String {
         if let remedy = decision.explanation.compactMap(\.remedy).first {
             guard !tags.dropped.isEmpty else { return remedy }
             return remedy + "; the service drops values with other characters: \(tags.dropped.joined(separator: ", "))"
         }
-        return "print one that allows it: pki print-trust-policy --trust-anchor-arn \(anchor.arn)"
+        let name = client.leaf.subject.commonName.map { " --subject-cn \($0)" } ?? ""
+        return "print one that allows it: pki print-trust-policy --trust-anchor-arn \(anchor.arn)\(name)"
     }
 
     private func context(
@@ -94,7 +95,8 @@ struct TrustDecision {
         return context
     }
 
-    private static func address(_ remote: String) -> String {
+    /// The address in `address:port`, without the brackets of IPv6.
+    static func address(_ remote: String) -> String {
         guard let colon = remote.lastIndex(of: ":") else { return remote }
         return remote[..<colon].filter { $0 != "[" && $0 != "]" }
     }
