@@ -40,4 +40,20 @@ struct Caller: Sendable {
             session: claims
         )
     }
+
+    /// What policies know of whose request it is (IAM User Guide, "AWS global condition context keys").
+    var context: PolicyContext {
+        var context = PolicyContext()
+        context["aws:PrincipalArn"] = [session?.roleARN ?? arn]
+        context["aws:PrincipalAccount"] = [account]
+        context["aws:PrincipalType"] = [session == nil ? "User" : "AssumedRole"]
+        context["aws:userid"] = [userIdentifier]
+        context.set(session == nil ? String(arn.split(separator: "/").last ?? "") : nil, for: "aws:username")
+        context.set(session?.sourceIdentity, for: "aws:SourceIdentity")
+        for (key, value) in session?.tags ?? [:] { context["aws:PrincipalTag/\(key)"] = [value] }
+        return context
+    }
+
+    /// As policies name who it is.
+    var principal: PolicyPrincipal { .aws(arn: arn, role: session?.roleARN, account: account) }
 }

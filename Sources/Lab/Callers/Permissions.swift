@@ -20,12 +20,23 @@ struct Permissions {
     var store: ResourceStore
     var environment: LabEnvironment
 
+    /// How a resource's own policy stands to the request.
+    enum ResourcePolicy: Sendable {
+        /// There is none, or it leaves the decision to the caller's account.
+        case silent
+        /// It names the caller, who then needs no policy of their own within the account. What denies still denies, and
+        /// limits still limit (IAM User Guide, "Policy evaluation logic").
+        case namesCaller
+    }
+
     /// Checks that a caller may do something.
     ///
     /// - Parameters:
     ///   - caller: Who wants to.
     ///   - action: What: `rolesanywhere:ListProfiles`.
     ///   - resource: On what.
+    ///   - context: What is known of the request besides whose it is.
+    ///   - resourcePolicy: What the resource's own policy said.
     ///   - code: The service's code for a refusal.
     /// - Returns: What allowed it, for the trace.
     /// - Throws: ``ServiceRefusal``.
@@ -33,66 +44,85 @@ struct Permissions {
         _ caller: Caller,
         _ action: String,
         on resource: String = "*",
+        context: PolicyContext? = nil,
+        resourcePolicy: ResourcePolicy = .silent,
         code: ServiceRefusal.Code
     ) throws(ServiceRefusal) -> String {
         guard let session = caller.session else { return "the lab's administrator may do everything" }
-        if let reason = reasonAgainst(session, action, resource) {
+        let request = PolicyRequest(
+            action: action,
+            principal: caller.principal,
+            resource: resource,
+            context: context ?? caller.context
+        )
+        if let reason = reasonAgainst(session, request, resourcePolicy) {
             throw ServiceRefusal(
                 code: code,
-                message: "User: \(caller.arn) is not authorized to perform: \(action) on resource: \(resource) "
-                    + "because \(reason)",
+                message:
+                    "User: \(caller.arn) is not authorized to perform: \(action) on resource: \(resource) \(reason)",
                 detail: "\(caller.arn) may not \(action): \(reason)",
                 remedy: "use the lab's administrator, or give the role a policy that allows it"
             )
         }
-        return "the policies of \(session.roleName) allow \(action)"
+        return resourcePolicy == .namesCaller
+            ? "the resource's policy names \(session.roleName), and nothing denies \(action)"
+            : "the policies of \(session.roleName) allow \(action)"
     }
 
-    /// Why a session may not do something; nothing when it may.
-    func reasonAgainst(_ session: SessionClaims, _ action: String, _ resource: String) -> String? {
+    /// Why a session may not do something, in AWS's words; nothing when it may.
+    ///
+    /// Every kind of policy must allow it, and none deny it: the role's own, its boundary, the profile's, the session's.
+    private func reasonAgainst(
+        _ session: SessionClaims,
+        _ request: PolicyRequest,
+        _ resourcePolicy: ResourcePolicy
+    ) -> String? {
         let account = store.snapshot
-        var context = PolicyContext()
-        for (key, value) in session.tags { context["aws:PrincipalTag/\(key)"] = [value] }
-        let request = PolicyRequest(
-            action: action,
-            principal: .aws(
-                arn: session.assumedRole(in: environment).description,
-                role: session.roleARN,
-                account: environment.account
-            ),
-            resource: resource,
-            context: context
-        )
         guard let role = account.roles[session.roleName], role.identifier == session.roleIdentifier else {
-            return "the role \(session.roleName) is no more"
+            return "because the role \(session.roleName) is no more"
         }
-        let own = Array(role.inlinePolicies.values) + Self.documents(role.attachedPolicyARNs)
-        guard Self.allow(own, request) else { return "no identity-based policy allows the \(action) action" }
-        let profile = session.profileIdentifier.flatMap { account.profiles[$0] }
-        for (text, arns) in [
-            (profile?.sessionPolicy, profile?.managedPolicyARNs ?? []), (session.policy, session.policyARNs),
-        ] where text != nil || !arns.isEmpty {
-            let inline = text.flatMap { try? PolicyDocument($0, kind: .identity) }
-            let limits = [inline].compactMap(\.self) + Self.documents(arns)
-            guard Self.allow(limits, request) else { return "no session policy allows the \(action) action" }
+        let kinds: [(name: String, policies: [PolicyDocument]?)] = [
+            ("identity-based policy", Array(role.inlinePolicies.values) + Self.documents(role.attachedPolicyARNs)),
+            ("permissions boundary", role.permissionsBoundary.map { Self.documents([$0]) }),
+            ("session policy", profilePolicies(session, account)),
+            ("session policy", Self.limits(session.sessionPolicy, session.sessionPolicyARNs)),
+        ]
+        for (index, kind) in kinds.enumerated() {
+            guard let policies = kind.policies else { continue }
+            let decisions = policies.map { $0.decision(for: request) }
+            if decisions.contains(where: \.isExplicitDenial) {
+                return "with an explicit deny in \(kind.name.hasPrefix("i") ? "an" : "a") \(kind.name)"
+            }
+            if index == 0, resourcePolicy == .namesCaller { continue }
+            guard decisions.contains(where: \.isAllowed) else {
+                return "because no \(kind.name) allows the \(request.action) action"
+            }
         }
         return nil
     }
 
-    private static func documents(_ arns: [String]) -> [PolicyDocument] {
-        arns.compactMap { arn in
-            arn.contains(":aws:policy/") ? arn.split(separator: "/").last.flatMap { managedDocuments[String($0)] } : nil
-        }
+    private func profilePolicies(_ session: SessionClaims, _ account: Account) -> [PolicyDocument]? {
+        guard let profile = session.profileIdentifier.flatMap({ account.profiles[$0] }) else { return nil }
+        return Self.limits(profile.sessionPolicy, profile.managedPolicyARNs)
     }
 
-    private static func allow(_ policies: [PolicyDocument], _ request: PolicyRequest) -> Bool {
-        let decisions = policies.map { $0.decision(for: request) }
-        return decisions.contains(where: \.isAllowed) && !decisions.contains(where: \.isExplicitDenial)
+    /// The policies that limit a session; nothing when there are none, which limits nothing.
+    private static func limits(_ text: String?, _ arns: [String]) -> [PolicyDocument]? {
+        guard text != nil || !arns.isEmpty else { return nil }
+        return [text.flatMap { try? PolicyDocument($0, kind: .identity) }].compactMap(\.self) + documents(arns)
+    }
+
+    private static func documents(_ arns: [String]) -> [PolicyDocument] { arns.compactMap(document) }
+
+    /// What an AWS-managed policy says; nothing when the lab does not know it.
+    static func document(_ arn: String) -> PolicyDocument? {
+        ManagedPolicyName(arn).flatMap { managedDocuments[$0.name] }
     }
 }
 
 extension PolicyDecision {
-    fileprivate var isExplicitDenial: Bool {
+    /// Whether a statement denies it, which outweighs every one that allows.
+    var isExplicitDenial: Bool {
         if case .explicitlyDenied = outcome { return true }
         return false
     }

@@ -15,10 +15,12 @@ struct SessionClaims: Hashable, Sendable {
     var tags: [String: String]
     /// The profile whose policies limit the session.
     var profileIdentifier: String?
-    /// A policy that limits the session, given when it was made.
-    var policy: String?
-    /// Managed policies that limit the session, given when it was made.
-    var policyARNs: [String] = []
+    /// The keys of those tags that a session keeps which is made with this one.
+    var transitiveTagKeys: [String] = []
+    /// The policy that was given with the request for the session, as JSON: it limits the session.
+    var sessionPolicy: String?
+    /// The managed policies that were given with the request for the session.
+    var sessionPolicyARNs: [String] = []
 
     /// The session's own name.
     func assumedRole(in environment: LabEnvironment) -> AmazonResourceName {

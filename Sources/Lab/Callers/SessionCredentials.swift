@@ -83,8 +83,9 @@ extension SessionClaims {
         JSONValue.compact([
             "r": .string(roleARN), "n": .string(roleName), "i": .string(roleIdentifier), "s": .string(sessionName),
             "b": .integer(issuedAt), "e": .integer(expiration), "o": JSONValue(sourceIdentity),
-            "p": JSONValue(profileIdentifier), "l": JSONValue(policy),
-            "a": policyARNs.isEmpty ? .null : JSONValue(policyARNs),
+            "p": JSONValue(profileIdentifier), "l": JSONValue(sessionPolicy),
+            "a": sessionPolicyARNs.isEmpty ? .null : JSONValue(sessionPolicyARNs),
+            "k": transitiveTagKeys.isEmpty ? .null : JSONValue(transitiveTagKeys),
             "t": .object(tags.sorted { $0.key < $1.key }.map { JSONMember(name: $0.key, value: .string($0.value)) }),
         ]).bytes
     }
@@ -108,8 +109,9 @@ extension SessionClaims {
                 uniquingKeysWith: { first, _ in first }
             ),
             profileIdentifier: value["p"]?.string,
-            policy: value["l"]?.string,
-            policyARNs: value["a"]?.array?.compactMap(\.string) ?? []
+            transitiveTagKeys: value["k"]?.array?.compactMap(\.string) ?? [],
+            sessionPolicy: value["l"]?.string,
+            sessionPolicyARNs: value["a"]?.array?.compactMap(\.string) ?? []
         )
     }
 }

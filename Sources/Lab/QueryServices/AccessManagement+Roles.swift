@@ -1,160 +1,208 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import FoundationEssentials
 import HTTPService
 
 extension AccessManagement {
-    /// How many characters a trust policy may have besides its blanks.
-    private static let trustPolicyLimit = 2_048
+    /// How many roles an account may have.
+    private static let roleLimit = 1_000
 
-    static let roleOperations: [String: QueryService.Operation] = [
-        "CreateRole": { call in
-            let role = try newRole(call)
-            try call.store.update { account in
-                let isTaken = account.roles.values.contains { $0.name.lowercased() == role.name.lowercased() }
-                guard !isTaken else {
-                    throw ServiceRefusal(
-                        code: .init("EntityAlreadyExists", .conflict),
-                        message: "Role with name \(role.name) already exists.",
-                        remedy: "choose another name, or change the role: aws iam update-assume-role-policy"
-                    )
+    static var roleOperations: [String: QueryService.Operation] {
+        [
+            "CreateRole": { call, _ in try create(call) },
+            "GetRole": { call, _ in
+                let role = try call.role(in: call.store.snapshot)
+                return ([XMLElement("Role", detail(role, call, isWhole: true))], role.arn.description)
+            },
+            "ListRoles": { call, _ in try list(call) },
+            "DeleteRole": { call, _ in try delete(call) },
+            "UpdateRole": { call, _ in
+                let description = try call.form.text("Description", 0...1_000, .description)
+                let duration = try call.form.integer("MaxSessionDuration", 3_600...43_200)
+                // What is not sent stays.
+                let role = try call.changeRole { role, _ in
+                    role.explanation = description ?? role.explanation
+                    role.maximumSessionDuration = duration ?? role.maximumSessionDuration
                 }
-                account.roles[role.name] = role
-            }
-            return ([XMLElement("Role", members(role))], "\(role.name) is \(role.arn)")
-        },
-        "GetRole": { call in
-            let role = try role(try roleName(call), in: call.store.snapshot)
-            return ([XMLElement("Role", members(role))], role.name)
-        },
-        "ListRoles": { call in
-            let prefix = try optional(call, "PathPrefix", 1...512) ?? "/"
-            let roles = call.store.snapshot.roles
-            let names = roles.values.filter { $0.path.hasPrefix(prefix) }.map(\.name).sorted()
-            let page = try page(names, call)
-            let listed = page.keys.compactMap { roles[$0] }.map { members($0, isListed: true) }
-            return ([XMLElement("Roles", members: listed)] + page.members, "\(page.keys.count) of \(names.count)")
-        },
-        "DeleteRole": { call in
-            let name = try roleName(call)
-            try call.store.update { account in
-                let role = try role(name, in: account)
-                guard role.attachedPolicyARNs.isEmpty else {
-                    throw conflict("Cannot delete entity, must detach all policies first.", role.attachedPolicyARNs)
+                return ([], "updated \(role.name)")
+            },
+            "UpdateRoleDescription": { call, _ in
+                let description = try call.form.required("Description", 0...1_000, .description)
+                let role = try call.changeRole { role, _ in role.explanation = description }
+                return ([XMLElement("Role", detail(role, call, isWhole: false))], "updated \(role.name)")
+            },
+            "UpdateAssumeRolePolicy": { call, _ in
+                let policy = try call.policy("PolicyDocument", kind: .trust)
+                let role = try call.changeRole { role, account in
+                    try check(trustPolicy: policy, account, call)
+                    role.trustPolicy = policy
                 }
-                guard role.inlinePolicies.isEmpty else {
-                    throw conflict(
-                        "Cannot delete entity, must delete policies first.",
-                        role.inlinePolicies.keys.sorted()
-                    )
-                }
-                account.roles[name] = nil
-            }
-            return (nil, "the role \(name) was deleted")
-        },
-        "UpdateRole": { call in
-            let role = try change(call) { role in
-                if let text = try description(call) { role.explanation = text }
-                if let seconds = try duration(call) { role.maximumSessionDuration = seconds }
-            }
-            return ([], "the role \(role.name) was changed")
-        },
-        "UpdateRoleDescription": { call in
-            let text = try description(call)
-            let role = try change(call) { $0.explanation = text }
-            return ([XMLElement("Role", members(role))], "the role \(role.name) was changed")
-        },
-        "UpdateAssumeRolePolicy": { call in
-            let policy = try trustPolicy(call, "PolicyDocument")
-            let role = try change(call) { $0.trustPolicy = policy }
-            return (nil, "the trust policy of \(role.name) was changed")
-        },
-        "ListInstanceProfilesForRole": { call in
-            let role = try role(try roleName(call), in: call.store.snapshot)
-            return (
-                [XMLElement("InstanceProfiles", members: [String]()), XMLElement("IsTruncated", text: "false")],
-                "the lab has no instance profiles for \(role.name)"
-            )
-        },
-    ]
+                return (nil, "the trust policy of \(role.name)")
+            },
+            "ListInstanceProfilesForRole": { call, _ in
+                let role = try call.role(in: call.store.snapshot)
+                let none: [(key: String, element: String)] = []
+                return (
+                    try call.page("InstanceProfiles", none) { XMLElement("member", text: $0) },
+                    "\(role.name) is in no instance profile"
+                )
+            },
+        ]
+    }
 
-    /// Makes the role that a request describes.
-    private static func newRole(_ call: QueryService.Call) throws -> Role {
-        let name = try roleName(call)
-        let path = try optional(call, "Path", 1...512) ?? "/"
-        guard path == "/" || path.hasPrefix("/") && path.hasSuffix("/") && path.count > 1,
-            path.utf8.allSatisfy({ (0x21...0x7e).contains($0) })
-        else {
-            throw ServiceRefusal.invalidInput(
-                "the specified value for path is invalid. It must begin and end with / and contain only alphanumeric "
-                    + "characters and/or / characters."
-            )
-        }
+    private static func create(_ call: Call) throws -> Outcome {
+        let form = call.form
+        let name = try form.required("RoleName", 1...64, .name)
+        let path = try form.text("Path", 1...512, .path) ?? "/"
+        let policy = try call.policy("AssumeRolePolicyDocument", kind: .trust)
+        let description = try form.text("Description", 0...1_000, .description)
+        let duration = try form.integer("MaxSessionDuration", 3_600...43_200)
+        let boundary = try boundary(call)
+        let tags = try form.checkedTags()
         var role = Role(
             name: name,
             path: path,
-            trustPolicy: try trustPolicy(call, "AssumeRolePolicyDocument"),
+            // A role of the same name as one that is gone is another role: the sessions of the old are not its own.
+            identifier: "AROA" + Base32.characters(call.environment.randomBytes(17)),
+            trustPolicy: policy,
             in: call.environment
         )
-        role.explanation = try description(call)
-        role.maximumSessionDuration = try duration(call) ?? 3_600
-        role.tags = try tags(call)
-        guard role.tags.count <= tagLimit else { throw limit("Cannot exceed quota for TagsPerRole: \(tagLimit)") }
-        role.permissionsBoundary = try optional(call, "PermissionsBoundary", 20...2_048)
-        return role
+        role.explanation = description
+        role.maximumSessionDuration = duration ?? role.maximumSessionDuration
+        role.permissionsBoundary = boundary
+        role.tags = tags
+        try call.store.update { account in
+            let folded = name.lowercased()
+            guard !account.roles.values.contains(where: { $0.name.lowercased() == folded }) else {
+                throw ServiceRefusal(
+                    code: .init("EntityAlreadyExists", .conflict),
+                    message: "Role with name \(name) already exists."
+                )
+            }
+            guard account.roles.count < roleLimit else {
+                throw ServiceRefusal.limitExceeded("Cannot exceed quota for RolesPerAccount: \(roleLimit)")
+            }
+            try check(trustPolicy: policy, account, call)
+            account.roles[name] = role
+        }
+        return ([XMLElement("Role", detail(role, call, isWhole: false, hasTags: true))], "made \(role.arn)")
     }
 
-    private static func trustPolicy(_ call: QueryService.Call, _ parameter: String) throws -> PolicyDocument {
-        let policy = try policy(call, parameter, kind: .trust)
-        guard policy.text.unicodeScalars.count(where: { !$0.properties.isWhitespace }) <= trustPolicyLimit else {
-            throw limit(
-                "Cannot exceed quota for ACLSizePerRole: \(trustPolicyLimit)",
-                remedy: "shorten the trust policy"
+    private static func list(_ call: Call) throws -> Outcome {
+        let prefix = try call.form.text("PathPrefix", 1...512, .pathPrefix) ?? "/"
+        let roles = call.store.snapshot.roles.values.filter { $0.path.hasPrefix(prefix) }
+            .map { (key: $0.name, element: $0) }.sorted { $0.key < $1.key }
+        let page = try call.page("Roles", roles) { XMLElement("member", detail($0, call, isWhole: false)) }
+        return (page, "of \(roles.count) under \(prefix)")
+    }
+
+    private static func delete(_ call: Call) throws -> Outcome {
+        let name = try call.store.update { account in
+            let role = try call.role(in: account)
+            let conflict = ServiceRefusal.Code("DeleteConflict", .conflict)
+            guard role.attachedPolicyARNs.isEmpty else {
+                throw ServiceRefusal(
+                    code: conflict,
+                    message: "Cannot delete entity, must detach all policies first.",
+                    detail: "\(role.name) has \(role.attachedPolicyARNs.joined(separator: ", "))",
+                    remedy: "aws iam detach-role-policy"
+                )
+            }
+            guard role.inlinePolicies.isEmpty else {
+                throw ServiceRefusal(
+                    code: conflict,
+                    message: "Cannot delete entity, must delete policies first.",
+                    detail: "\(role.name) has \(role.inlinePolicies.keys.sorted().joined(separator: ", "))",
+                    remedy: "aws iam delete-role-policy"
+                )
+            }
+            account.roles[role.name] = nil
+            return role.name
+        }
+        return (nil, "deleted \(name)")
+    }
+
+    /// Checks what only the account can tell of a trust policy: how long it may be, and that the roles that it names
+    /// exist. Of other accounts nothing is known.
+    private static func check(trustPolicy policy: PolicyDocument, _ account: Account, _ call: Call) throws {
+        guard size(policy) <= 2_048 else {
+            throw ServiceRefusal.limitExceeded(
+                "Cannot exceed quota for ACLSizePerRole: 2048",
+                remedy: "the policy has \(size(policy)) characters without blanks: shorten it"
             )
         }
-        return policy
+        for text in policy.statements.flatMap({ $0.principal?.elements.flatMap(\.texts) ?? [] }) {
+            guard let arn = AmazonResourceName(text), arn.service == "iam", arn.account == call.environment.account
+            else { continue }
+            let isKnown =
+                arn.resource.hasPrefix("role/")
+                ? account.role(arn) != nil
+                : arn.resource == "root" || arn.resource == "user/lab-admin"
+            guard isKnown else {
+                throw ServiceRefusal.malformedPolicy(
+                    .invalidPrincipal("AWS", text, "there is no \(text) in this account", remedy: "make it first")
+                )
+            }
+        }
     }
 
-    private static func description(_ call: QueryService.Call) throws(ServiceRefusal) -> String? {
-        try optional(call, "Description", 0...1_000)
+    /// How long a policy is for the quotas: IAM does not count blanks.
+    static func size(_ policy: PolicyDocument) -> Int {
+        policy.text.unicodeScalars.count { !$0.properties.isWhitespace }
     }
 
-    private static func duration(_ call: QueryService.Call) throws(ServiceRefusal) -> Int? {
-        try integer(call, "MaxSessionDuration", 3_600...43_200)
-    }
-
-    private static func conflict(_ message: String, _ names: [String]) -> ServiceRefusal {
-        ServiceRefusal(
-            code: .init("DeleteConflict", .conflict),
-            message: message,
-            detail: "\(message) It has \(names.joined(separator: ", "))"
-        )
-    }
-
-    /// The members of a role in answers. Lists leave out what IAM leaves out of them.
-    static func members(_ role: Role, isListed: Bool = false) -> [XMLElement] {
-        var members = [
+    /// What is shown of a role.
+    ///
+    /// - Parameters:
+    ///   - role: The role.
+    ///   - call: The request.
+    ///   - isWhole: Whether tags, boundary and last use are shown, which lists leave out.
+    ///   - hasTags: Whether the tags are shown even so, as by CreateRole.
+    private static func detail(_ role: Role, _ call: Call, isWhole: Bool, hasTags: Bool = false) -> [XMLElement] {
+        var elements = [
             XMLElement("Path", text: role.path), XMLElement("RoleName", text: role.name),
             XMLElement("RoleId", text: role.identifier), XMLElement("Arn", text: role.arn.description),
             XMLElement("CreateDate", text: timestamp(role.createdAt)),
             XMLElement("AssumeRolePolicyDocument", text: PercentEncoding.encode(role.trustPolicy.text)),
             XMLElement("MaxSessionDuration", text: "\(role.maximumSessionDuration)"),
         ]
-        if let text = role.explanation { members.append(XMLElement("Description", text: text)) }
-        guard !isListed else { return members }
-        if let boundary = role.permissionsBoundary {
-            members.append(
+        if let description = role.explanation, !description.isEmpty {
+            elements.append(XMLElement("Description", text: description))
+        }
+        if isWhole || hasTags, let boundary = role.permissionsBoundary {
+            elements.append(
                 XMLElement(
                     "PermissionsBoundary",
                     [
-                        XMLElement("PermissionsBoundaryType", text: "Policy"),
+                        XMLElement("PermissionsBoundaryType", text: "PermissionsBoundaryPolicy"),
                         XMLElement("PermissionsBoundaryArn", text: boundary),
                     ]
                 )
             )
         }
-        if !role.tags.isEmpty { members.append(XMLElement("Tags", members: role.tags.map(tagMembers))) }
-        members.append(XMLElement("RoleLastUsed", [XMLElement]()))
-        return members
+        if isWhole || hasTags, !role.tags.isEmpty {
+            elements.append(XMLElement("Tags", role.tags.map(XMLElement.init(tag:))))
+        }
+        if isWhole { elements.append(lastUse(of: role, call)) }
+        return elements
+    }
+
+    /// When a session was last created for a certificate; AWS looks at what sessions do, too.
+    private static func lastUse(of role: Role, _ call: Call) -> XMLElement {
+        let last = call.store.sessions.last { $0.roleARN == role.arn.description && $0.issuedAt >= role.createdAt }
+        guard let last else { return XMLElement("RoleLastUsed", []) }
+        return XMLElement(
+            "RoleLastUsed",
+            [
+                XMLElement("LastUsedDate", text: timestamp(last.issuedAt)),
+                XMLElement("Region", text: call.environment.region),
+            ]
+        )
+    }
+}
+
+extension XMLElement {
+    /// A tag as a member of a list.
+    init(tag: Tag) {
+        self.init("member", [XMLElement("Key", text: tag.key), XMLElement("Value", text: tag.value)])
     }
 }

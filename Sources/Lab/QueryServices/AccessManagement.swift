@@ -1,114 +1,68 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import FoundationEssentials
 import HTTPService
 
-/// The little of IAM that the road to a session needs: roles and their policies.
+/// The part of IAM that the road to a session needs: roles and their policies.
 ///
-/// Source: AWS, *IAM API Reference*, version 2010-05-08; *IAM User Guide*, "IAM and AWS STS quotas".
+/// Source: AWS, *IAM API Reference*, version 2010-05-08; quotas: IAM User Guide, "IAM and AWS STS quotas".
 enum AccessManagement {
+    typealias Call = QueryService.Call
+    typealias Outcome = QueryService.Outcome
+
     /// The operations by their names.
     static let operations: [String: QueryService.Operation] =
-        roleOperations
-        .merging(policyOperations) { first, _ in first }
-        .merging(tagOperations) { first, _ in first }
+        [roleOperations, inlinePolicyOperations, managedPolicyOperations, tagOperations]
+        .reduce(into: [:]) { all, some in all.merge(some) { first, _ in first } }
 
-    // MARK: What operations share
-
-    /// Reads the name of the role that a request is about.
-    static func roleName(_ call: QueryService.Call) throws(ServiceRefusal) -> String {
-        try name(call, "RoleName", 1...64)
+    /// The ARN of what a request is about, as policies name it; `*` when it is about nothing in particular.
+    ///
+    /// - Parameters:
+    ///   - form: The request.
+    ///   - account: The roles that there are.
+    ///   - environment: The account's number.
+    static func resource(of form: QueryForm, in account: Account, _ environment: LabEnvironment) -> String {
+        if let name = form["RoleName"] {
+            if let role = account.roles[name] { return role.arn.description }
+            return AmazonResourceName(
+                global: "iam",
+                "role\(form["Path"] ?? "/")\(name)",
+                region: environment.region,
+                account: environment.account
+            ).description
+        }
+        return form["PolicyArn"] ?? "*"
     }
+}
 
-    /// Reads a name: `[\w+=,.@-]+`.
-    static func name(
-        _ call: QueryService.Call,
-        _ parameter: String,
-        _ length: ClosedRange<Int>
-    ) throws(ServiceRefusal) -> String {
-        let text = try required(call, parameter, length)
-        guard text.utf8.allSatisfy(isAllowedInName) else {
-            throw .invalidInput(
-                "the specified value for \(lowerFirst(parameter)) is invalid. It must contain only alphanumeric "
-                    + "characters and/or the following: +=,.@_-"
+extension QueryService.Call {
+    /// The role that the request names.
+    func role(in account: Account) throws(ServiceRefusal) -> Role {
+        let name = try form.required("RoleName", 1...64, .name)
+        guard let role = account.roles[name] else {
+            throw .noSuchEntity(
+                "the role with name \(name) cannot be found.",
+                remedy: account.roles.values.first { $0.name.lowercased() == name.lowercased() }.map {
+                    "it is \($0.name)"
+                }
             )
         }
-        return text
+        return role
     }
 
-    /// Reads a parameter that must be there.
-    static func required(
-        _ call: QueryService.Call,
-        _ parameter: String,
-        _ length: ClosedRange<Int>
-    ) throws(ServiceRefusal) -> String {
-        guard let text = try optional(call, parameter, length) else {
-            throw constraint(parameter, "Member must not be null")
+    /// Changes the role that the request names.
+    @discardableResult
+    func changeRole(_ change: (inout Role, Account) throws -> Void) throws -> Role {
+        try store.update { account in
+            var role = try role(in: account)
+            try change(&role, account)
+            account.roles[role.name] = role
+            return role
         }
-        return text
     }
 
-    /// Reads a parameter that may be there.
-    static func optional(
-        _ call: QueryService.Call,
-        _ parameter: String,
-        _ length: ClosedRange<Int>
-    ) throws(ServiceRefusal) -> String? {
-        guard let text = call.form[parameter] else { return nil }
-        let count = text.unicodeScalars.count
-        if count < length.lowerBound {
-            throw constraint(parameter, "Member must have length greater than or equal to \(length.lowerBound)")
-        }
-        if count > length.upperBound {
-            throw constraint(parameter, "Member must have length less than or equal to \(length.upperBound)")
-        }
-        return text
-    }
-
-    /// Reads a whole number.
-    static func integer(
-        _ call: QueryService.Call,
-        _ parameter: String,
-        _ range: ClosedRange<Int>
-    ) throws(ServiceRefusal) -> Int? {
-        guard let text = call.form[parameter] else { return nil }
-        guard let number = Int(text) else { throw constraint(parameter, "Member must be a whole number") }
-        if number < range.lowerBound {
-            throw constraint(parameter, "Member must have value greater than or equal to \(range.lowerBound)")
-        }
-        if number > range.upperBound {
-            throw constraint(parameter, "Member must have value less than or equal to \(range.upperBound)")
-        }
-        return number
-    }
-
-    /// Reads tags: at most 50, no key twice.
-    static func tags(_ call: QueryService.Call) throws(ServiceRefusal) -> [Tag] {
-        let tags = call.form.tags()
-        for (index, tag) in tags.enumerated() {
-            guard (1...128).contains(tag.key.unicodeScalars.count), tag.value.unicodeScalars.count <= 256 else {
-                throw constraint("tags.\(index + 1).member.key", "Member must have length less than or equal to 128")
-            }
-            guard !tag.key.lowercased().hasPrefix("aws:") else {
-                throw .invalidInput("the tag key \(tag.key) begins with \"aws:\", which is AWS's own")
-            }
-            guard !tags[..<index].contains(where: { $0.key.lowercased() == tag.key.lowercased() }) else {
-                throw ServiceRefusal(
-                    code: .init("InvalidInput", .badRequest),
-                    message: "Duplicate tag keys found. Please note that Tag keys are case insensitive."
-                )
-            }
-        }
-        return tags
-    }
-
-    /// Checks a policy as IAM does before it stores it.
-    static func policy(
-        _ call: QueryService.Call,
-        _ parameter: String,
-        kind: PolicyDocument.Kind
-    ) throws(ServiceRefusal) -> PolicyDocument {
-        let text = try required(call, parameter, 1...131_072)
+    /// A policy of the request.
+    func policy(_ parameter: String, kind: PolicyDocument.Kind) throws(ServiceRefusal) -> PolicyDocument {
+        let text = try form.required(parameter, 1...131_072, .policy)
         do {
             return try PolicyDocument(text, kind: kind)
         } catch {
@@ -116,75 +70,51 @@ enum AccessManagement {
         }
     }
 
-    /// A refusal in IAM's words for a parameter that does not keep its limits.
-    static func constraint(_ parameter: String, _ rule: String) -> ServiceRefusal {
-        ServiceRefusal(
-            code: .init("ValidationError", .badRequest),
-            message:
-                "1 validation error detected: Value at '\(lowerFirst(parameter))' failed to satisfy constraint: \(rule)"
-        )
-    }
-
-    /// A quota that is used up.
-    static func limit(_ message: String, remedy: String? = nil) -> ServiceRefusal {
-        ServiceRefusal(code: .init("LimitExceeded", .conflict), message: message, remedy: remedy)
-    }
-
-    /// Finds a role.
-    static func role(_ name: String, in account: Account) throws(ServiceRefusal) -> Role {
-        guard let role = account.roles[name] else { throw .noSuchEntity("the role with name \(name) cannot be found.") }
-        return role
-    }
-
-    /// Changes the role that a request names.
-    @discardableResult
-    static func change(_ call: QueryService.Call, _ change: (inout Role) throws -> Void) throws -> Role {
-        let name = try roleName(call)
-        return try call.store.update { account in
-            var role = try role(name, in: account)
-            try change(&role)
-            account.roles[name] = role
-            return role
-        }
-    }
-
-    /// One page of a list: `MaxItems` of it from `Marker` on.
+    /// One page of a list.
     ///
     /// - Parameters:
-    ///   - keys: The keys of the whole list, sorted.
-    ///   - call: The request.
-    /// - Returns: The keys of the page, and the members that say whether there is more.
-    static func page(
-        _ keys: [String],
-        _ call: QueryService.Call
-    ) throws(ServiceRefusal) -> (keys: ArraySlice<String>, members: [XMLElement]) {
-        let size = try integer(call, "MaxItems", 1...1_000) ?? 100
-        var start = 0
-        if let marker = call.form["Marker"] {
-            guard let data = Data(base64Encoded: marker), let last = String(validating: data, as: UTF8.self) else {
-                throw .invalidInput("the marker is not one that the service gave out")
+    ///   - name: The member that holds the list.
+    ///   - elements: All of them, with keys that rise and never change.
+    ///   - element: Writes one.
+    /// - Returns: The list, whether there is more, and where it goes on.
+    /// - Throws: ``ServiceRefusal`` when marker or count are outside their limits.
+    func page<Element>(
+        _ name: String,
+        _ elements: [(key: String, element: Element)],
+        _ element: (Element) -> XMLElement
+    ) throws(ServiceRefusal) -> [XMLElement] {
+        let count = try form.integer("MaxItems", 1...1_000) ?? 100
+        var rest = elements[...]
+        if let marker = try form.text("Marker", 1...320) {
+            guard let last = Marker.read(marker) else { throw .invalidInput("invalid Marker: \(marker)") }
+            rest = elements.drop { $0.key <= last }
+        }
+        let page = rest.prefix(count)
+        let isTruncated = page.count < rest.count
+        var answer = [
+            XMLElement(name, page.map { element($0.element) }), XMLElement("IsTruncated", text: "\(isTruncated)"),
+        ]
+        if isTruncated, let last = page.last { answer.append(XMLElement("Marker", text: Marker.text(last.key))) }
+        return answer
+    }
+}
+
+/// Where a list goes on.
+private enum Marker {
+    static func text(_ key: String) -> String {
+        "M" + key.utf8.map { String(0x100 + Int($0), radix: 16).dropFirst() }.joined()
+    }
+
+    static func read(_ marker: String) -> String? {
+        let digits = Array(marker.utf8.dropFirst())
+        guard marker.hasPrefix("M"), digits.count.isMultiple(of: 2) else { return nil }
+        var bytes: [UInt8] = []
+        for index in stride(from: 0, to: digits.count, by: 2) {
+            guard let byte = UInt8(String(decoding: digits[index..<index + 2], as: UTF8.self), radix: 16) else {
+                return nil
             }
-            start = keys.firstIndex { $0 > last } ?? keys.count
+            bytes.append(byte)
         }
-        let page = keys[start...].prefix(size)
-        guard page.endIndex < keys.endIndex, let last = page.last else {
-            return (page, [XMLElement("IsTruncated", text: "false")])
-        }
-        return (
-            page,
-            [
-                XMLElement("IsTruncated", text: "true"),
-                XMLElement("Marker", text: Data(last.utf8).base64EncodedString()),
-            ]
-        )
+        return String(validating: bytes, as: UTF8.self)
     }
-
-    static func isAllowedInName(_ byte: UInt8) -> Bool {
-        switch byte {
-        case 0x30...0x39, 0x41...0x5a, 0x61...0x7a: true
-        default: "_+=,.@-".utf8.contains(byte)
-        }
-    }
-
-    private static func lowerFirst(_ text: String) -> String { text.prefix(1).lowercased() + text.dropFirst() }
 }

@@ -27,8 +27,11 @@ struct QueryService: Sendable {
         let remoteAddress: String
     }
 
-    /// An operation: returns what stands in its result, nothing for one that has none, and words for the trace.
-    typealias Operation = @Sendable (Call) throws -> (result: [XMLElement]?, words: String)
+    /// What stands in an operation's result, nothing for one that has none, and words for the trace.
+    typealias Outcome = (result: [XMLElement]?, words: String)
+
+    /// An operation. One that looks at more than its parameters writes that into the trace.
+    typealias Operation = @Sendable (Call, inout Trace) throws -> Outcome
 
     let environment: LabEnvironment
     let store: ResourceStore
@@ -75,8 +78,12 @@ struct QueryService: Sendable {
         // Who one is anyone may ask, and AssumeRole asks the role's trust policy too.
         if action.service == "iam" {
             try trace.run(.permission) {
-                try Permissions(store: store, environment: environment)
-                    .check(caller, "iam:\(action.name)", code: .init("AccessDenied", .forbidden))
+                try Permissions(store: store, environment: environment).check(
+                    caller,
+                    "iam:\(action.name)",
+                    on: AccessManagement.resource(of: action.form, in: store.snapshot, environment),
+                    code: .init("AccessDenied", .forbidden)
+                )
             }
         }
         let call = Call(
@@ -87,41 +94,8 @@ struct QueryService: Sendable {
             form: action.form,
             remoteAddress: request.remoteAddress
         )
-        let result = try trace.run(.outcome) {
-            let (result, words) = try operation(call)
-            return (result, words)
-        }
+        let (result, words) = try operation(call, &trace)
+        trace.pass(.outcome, words)
         return action.answer.result(of: action.name, result, requestIdentifier: trace.requestIdentifier)
-    }
-}
-
-extension ServiceRefusal {
-    /// A parameter of the query protocol is missing or outside its limits.
-    static func invalidInput(_ detail: String, remedy: String? = nil) -> ServiceRefusal {
-        ServiceRefusal(
-            code: .init("ValidationError", .badRequest),
-            message: detail.prefix(1).uppercased() + detail.dropFirst(),
-            detail: detail,
-            remedy: remedy
-        )
-    }
-
-    /// Something that IAM should know does not exist.
-    static func noSuchEntity(_ detail: String) -> ServiceRefusal {
-        ServiceRefusal(
-            code: .init("NoSuchEntity", .notFound),
-            message: detail.prefix(1).uppercased() + detail.dropFirst(),
-            detail: detail
-        )
-    }
-
-    /// A policy that IAM would not store.
-    static func malformedPolicy(_ error: PolicyError) -> ServiceRefusal {
-        ServiceRefusal(
-            code: .init("MalformedPolicyDocument", .badRequest),
-            message: error.message,
-            detail: error.detail,
-            remedy: error.remedy
-        )
     }
 }

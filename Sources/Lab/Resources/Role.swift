@@ -67,7 +67,21 @@ public struct Role: Codable, Hashable, Sendable {
         }
     }
 
-    init(name: String, path: String, trustPolicy: PolicyDocument, in environment: LabEnvironment) {
+    /// Makes a role.
+    ///
+    /// - Parameters:
+    ///   - name: The name.
+    ///   - path: The path in front of the name, beginning and ending with `/`.
+    ///   - identifier: `AROA…`; nothing derives it from the ARN, so that it stays the same from run to run.
+    ///   - trustPolicy: Who may take the role.
+    ///   - environment: The account.
+    init(
+        name: String,
+        path: String,
+        identifier: String? = nil,
+        trustPolicy: PolicyDocument,
+        in environment: LabEnvironment
+    ) {
         self.name = name
         self.path = path
         self.trustPolicy = trustPolicy
@@ -77,7 +91,7 @@ public struct Role: Codable, Hashable, Sendable {
             region: environment.region,
             account: environment.account
         )
-        identifier = "AROA" + Base32.text(of: Array(arn.description.utf8), count: 17)
+        self.identifier = identifier ?? "AROA" + Base32.text(of: Array(arn.description.utf8), count: 17)
         createdAt = environment.now()
     }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Certificates
 import FoundationEssentials
 
 /// Whether a role's trust policy lets IAM Roles Anywhere create a session for a certificate.

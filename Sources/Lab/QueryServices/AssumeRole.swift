@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import FoundationEssentials
+import HTTPService
+
+/// Whether a caller may take a role, and the session that comes of it.
+///
+/// Source: AWS, *AWS Security Token Service API Reference*, "AssumeRole"; IAM User Guide, "Pass session tags in AWS STS",
+/// "Monitor and control actions taken with assumed roles".
+struct AssumeRole {
+    /// The longest session, in seconds, that a session can take.
+    private static let chainedLimit = 3_600
+
+    /// How many characters session policies may have together.
+    private static let policyLimit = 2_048
+
+    private let call: QueryService.Call
+    private let arn: AmazonResourceName
+    private let sessionName: String
+    private let duration: Int?
+    private let policy: String?
+    private let policyARNs: [String]
+    private let requestedTags: [Tag]
+    private let transitiveKeys: [String]
+    private let sourceIdentity: String?
+    private let externalIdentifier: String?
+
+    /// Reads a request.
+    ///
+    /// - Parameter call: The request.
+    /// - Throws: ``ServiceRefusal`` naming the parameter and its limit.
+    init(_ call: QueryService.Call) throws {
+        self.call = call
+        let form = call.form
+        let text = try form.required("RoleArn", 20...2_048)
+        sessionName = try form.required("RoleSessionName", 2...64, .name)
+        duration = try form.integer("DurationSeconds", 900...43_200)
+        sourceIdentity = try form.text("SourceIdentity", 2...64, .name)
+        externalIdentifier = try form.text("ExternalId", 2...1_224, .externalIdentifier)
+        requestedTags = try form.checkedTags()
+        transitiveKeys = try form.texts("TransitiveTagKeys", atMost: 50, 1...128, .tag)
+        policyARNs = try Self.policyARNs(form)
+        policy = try form["Policy"] == nil ? nil : call.policy("Policy", kind: .identity).text
+        guard let arn = AmazonResourceName(text), arn.service == "iam", arn.resource.hasPrefix("role/") else {
+            throw ServiceRefusal.invalidInput("\(text.prefix(200)) is invalid", remedy: "name a role by its ARN")
+        }
+        self.arn = arn
+        try checkTransitiveKeys()
+        let length = (policy?.unicodeScalars.count ?? 0) + policyARNs.reduce(0) { $0 + $1.unicodeScalars.count }
+        guard length <= Self.policyLimit else {
+            throw ServiceRefusal(
+                code: .init("PackedPolicyTooLarge", .badRequest),
+                message:
+                    "Packed size of session policies consumes \(length * 100 / Self.policyLimit)% of allotted space.",
+                remedy: "session policies may have \(Self.policyLimit) characters together"
+            )
+        }
+    }
+
+    private static func policyARNs(_ form: QueryForm) throws -> [String] {
+        var arns: [String] = []
+        while let arn = form["PolicyArns.member.\(arns.count + 1).arn"] {
+            guard ManagedPolicyName(arn) != nil else {
+                throw ServiceRefusal.invalidInput(
+                    "\(arn.prefix(200)) is no policy of AWS's own",
+                    remedy: "the lab has AWS's managed policies only; send the policy itself as Policy"
+                )
+            }
+            arns.append(arn)
+        }
+        guard arns.count <= 10 else {
+            throw ServiceRefusal.constraint(
+                "[\(arns.count) members]",
+                "policyArns",
+                "have length less than or equal to 10"
+            )
+        }
+        return arns
+    }
+
+    /// A transitive tag of the calling session cannot be given another value, and only a tag that is there can be
+    /// transitive.
+    private func checkTransitiveKeys() throws {
+        let inherited = Set(call.caller.session?.transitiveTagKeys.map { $0.lowercased() } ?? [])
+        for tag in requestedTags where inherited.contains(tag.key.lowercased()) {
+            throw ServiceRefusal(
+                code: .init("InvalidParameterValue", .badRequest),
+                message: "One of the specified transitive tag keys can't be set because it conflicts with a transitive "
+                    + "tag key from the calling session.",
+                detail: "the calling session hands on the tag \(tag.key)",
+                remedy: "leave it out"
+            )
+        }
+        for key in transitiveKeys where !requestedTags.contains(where: { $0.key == key }) {
+            throw ServiceRefusal(
+                code: .init("InvalidParameterValue", .badRequest),
+                message: "The specified transitive tag key must be included in the requested tags.",
+                detail: "\(key) is to be transitive and is none of the tags"
+            )
+        }
+    }
+
+    /// The tags that the calling session hands on.
+    private var inheritedTags: [String: String] {
+        guard let session = call.caller.session else { return [:] }
+        return session.tags.filter { session.transitiveTagKeys.contains($0.key) }
+    }
+
+    /// Who is behind the session: what the chain has set already, or the request sets.
+    private var effectiveIdentity: String? { call.caller.session?.sourceIdentity ?? sourceIdentity }
+
+    /// Decides, and makes the session.
+    ///
+    /// - Parameter trace: Takes the checks.
+    /// - Returns: What stands in the result.
+    /// - Throws: ``ServiceRefusal``.
+    func answer(_ trace: inout Trace) throws -> QueryService.Outcome {
+        let role = try trace.run(.role) {
+            guard let role = call.store.snapshot.role(arn) else {
+                // STS does not tell who is absent.
+                throw denied("sts:AssumeRole", nil, "there is no role \(arn)", remedy: "see aws iam list-roles")
+            }
+            return (role, role.name)
+        }
+        let matches = try trace.run(.trustPolicy) { try trustDecision(role) }
+        try trace.run(.permission) {
+            let permissions = Permissions(store: call.store, environment: call.environment)
+            var words = ""
+            for (action, match) in matches {
+                words = try permissions.check(
+                    call.caller,
+                    action,
+                    on: arn.description,
+                    context: context,
+                    resourcePolicy: match == .account ? .silent : .namesCaller,
+                    code: .init("AccessDenied", .forbidden)
+                )
+            }
+            return words
+        }
+        let seconds = try trace.run(.roleDuration) { try checkedDuration(role) }
+        let session = claims(role, seconds)
+        let credentials = SessionCredentials(session, key: call.store.sessionKey, in: call.environment)
+        let user = session.assumedRole(in: call.environment).description
+        trace.assumedRole = user
+        return (result(session, credentials, user), "\(user), until \(timestamp(credentials.expiration))")
+    }
+
+    /// What the caller does, each of which the trust policy must allow.
+    private var actions: [String] {
+        var actions = ["sts:AssumeRole"]
+        if !requestedTags.isEmpty || !inheritedTags.isEmpty { actions.append("sts:TagSession") }
+        if effectiveIdentity != nil { actions.append("sts:SetSourceIdentity") }
+        return actions
+    }
+
+    private func trustDecision(
+        _ role: Role
+    ) throws -> (finding: [(action: String, match: PolicyPrincipalMatch?)], detail: String) {
+        if let known = call.caller.session?.sourceIdentity, let sourceIdentity, known != sourceIdentity {
+            throw denied(
+                "sts:SetSourceIdentity",
+                "because the source identity of the calling session cannot be changed",
+                "the calling session's source identity is \(known), the request's \(sourceIdentity)",
+                remedy: "leave SourceIdentity out: it is handed on"
+            )
+        }
+        var matches: [(action: String, match: PolicyPrincipalMatch?)] = []
+        var statements: [String] = []
+        for action in actions {
+            let request = PolicyRequest(
+                action: action,
+                principal: call.caller.principal,
+                resource: arn.description,
+                context: context
+            )
+            let decision = role.trustPolicy.decision(for: request)
+            guard decision.isAllowed else {
+                let findings = decision.explanation
+                throw denied(
+                    action,
+                    decision.isExplicitDenial ? "with an explicit deny in a resource-based policy" : nil,
+                    "the trust policy of \(role.name) does not allow \(action): "
+                        + findings.map(\.text).joined(separator: "; "),
+                    remedy: findings.compactMap(\.remedy).first
+                        ?? "let it trust \(call.caller.session?.roleARN ?? call.caller.arn) with \(action)"
+                )
+            }
+            matches.append((action, decision.principalMatch))
+            if let statement = decision.statement, !statements.contains(statement) { statements.append(statement) }
+        }
+        return (
+            matches, "\(statements.joined(separator: ", ")) of \(role.name) allows \(actions.joined(separator: ", "))"
+        )
+    }
+
+    private func denied(_ action: String, _ reason: String?, _ detail: String, remedy: String?) -> ServiceRefusal {
+        ServiceRefusal(
+            code: .init("AccessDenied", .forbidden),
+            message: "User: \(call.caller.arn) is not authorized to perform: \(action) on resource: \(arn)"
+                + (reason.map { " \($0)" } ?? ""),
+            detail: detail,
+            remedy: remedy
+        )
+    }
+
+    private var context: PolicyContext {
+        var context = call.caller.context
+        context["aws:CurrentTime"] = [timestamp(call.now)]
+        context["aws:EpochTime"] = ["\(Int(call.now.timeIntervalSince1970))"]
+        context["aws:SourceIp"] = [TrustDecision.address(call.remoteAddress)]
+        context["aws:RequestedRegion"] = [call.environment.region]
+        context["sts:RoleSessionName"] = [sessionName]
+        context.set(duration.map(String.init), for: "sts:DurationSeconds")
+        context.set(effectiveIdentity, for: "sts:SourceIdentity")
+        context.set(externalIdentifier, for: "sts:ExternalId")
+        context["sts:TransitiveTagKeys"] = transitiveKeys
+        let tags = inheritedTags.map { Tag(key: $0.key, value: $0.value) } + requestedTags
+        for tag in tags { context["aws:RequestTag/\(tag.key)"] = [tag.value] }
+        context["aws:TagKeys"] = tags.map(\.key).sorted()
+        return context
+    }
+
+    private func checkedDuration(_ role: Role) throws -> (finding: Int, detail: String) {
+        let seconds = duration ?? Self.chainedLimit
+        guard call.caller.session == nil || seconds <= Self.chainedLimit else {
+            throw ServiceRefusal.invalidInput(
+                "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining",
+                remedy: "ask for 3600 s at most"
+            )
+        }
+        guard seconds <= role.maximumSessionDuration else {
+            throw ServiceRefusal.invalidInput(
+                "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
+                remedy: "ask for \(role.maximumSessionDuration) s at most, or raise the role's MaxSessionDuration"
+            )
+        }
+        return (seconds, "\(seconds) s")
+    }
+
+    private func claims(_ role: Role, _ seconds: Int) -> SessionClaims {
+        let issuedAt = Int(call.now.timeIntervalSince1970)
+        let inherited = inheritedTags
+        var tags = inherited
+        for tag in requestedTags { tags[tag.key] = tag.value }
+        return SessionClaims(
+            roleARN: role.arn.description,
+            roleName: role.name,
+            roleIdentifier: role.identifier,
+            sessionName: sessionName,
+            issuedAt: issuedAt,
+            expiration: issuedAt + seconds,
+            sourceIdentity: effectiveIdentity,
+            tags: tags,
+            profileIdentifier: nil,
+            transitiveTagKeys: (inherited.keys + transitiveKeys).sorted(),
+            sessionPolicy: policy,
+            sessionPolicyARNs: policyARNs
+        )
+    }
+
+    private func result(
+        _ session: SessionClaims,
+        _ credentials: SessionCredentials,
+        _ user: String
+    ) -> [XMLElement] {
+        var elements = [
+            XMLElement(
+                "AssumedRoleUser",
+                [
+                    XMLElement("AssumedRoleId", text: "\(session.roleIdentifier):\(session.sessionName)"),
+                    XMLElement("Arn", text: user),
+                ]
+            ),
+            XMLElement(
+                "Credentials",
+                [
+                    XMLElement("AccessKeyId", text: credentials.accessKeyIdentifier),
+                    XMLElement("SecretAccessKey", text: credentials.secretAccessKey),
+                    XMLElement("SessionToken", text: credentials.sessionToken),
+                    XMLElement("Expiration", text: timestamp(credentials.expiration)),
+                ]
+            ),
+        ]
+        let tagLength = session.tags.reduce(0) { $0 + $1.key.utf8.count + $1.value.utf8.count }
+        let packed = (policy?.utf8.count ?? 0) + policyARNs.reduce(0) { $0 + $1.utf8.count } + tagLength
+        // A share of the space in per cent. AWS's packing is not public.
+        if packed > 0 { elements.append(XMLElement("PackedPolicySize", text: "\(min(100, 1 + packed * 100 / 8_192))")) }
+        if let identity = session.sourceIdentity { elements.append(XMLElement("SourceIdentity", text: identity)) }
+        return elements
+    }
+}

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import HTTPService
+
+extension ServiceRefusal {
+    /// A parameter of the query protocol is missing or outside its limits.
+    static func invalidInput(_ detail: String, remedy: String? = nil) -> ServiceRefusal {
+        query("ValidationError", detail, remedy: remedy)
+    }
+
+    /// A parameter breaks a constraint of the service's model.
+    ///
+    /// - Parameters:
+    ///   - value: What was sent; nothing when it is missing.
+    ///   - member: The member's name, as the model has it with a small first letter.
+    ///   - constraint: `have length less than or equal to 64`.
+    static func constraint(_ value: String?, _ member: String, _ constraint: String) -> ServiceRefusal {
+        let shown = value.map { "'\($0.prefix(400))'" } ?? "null"
+        return ServiceRefusal(
+            code: .init("ValidationError", .badRequest),
+            message: "1 validation error detected: Value \(shown) at '\(member)' failed to satisfy constraint: "
+                + "Member must \(constraint)",
+            detail: "\(member) is \(shown): it must \(constraint)"
+        )
+    }
+
+    /// Something that IAM should know does not exist.
+    static func noSuchEntity(_ detail: String, remedy: String? = nil) -> ServiceRefusal {
+        ServiceRefusal(
+            code: .init("NoSuchEntity", .notFound),
+            message: sentence(detail),
+            detail: detail,
+            remedy: remedy
+        )
+    }
+
+    /// The account's quota is used up.
+    static func limitExceeded(_ message: String, remedy: String? = nil) -> ServiceRefusal {
+        ServiceRefusal(code: .init("LimitExceeded", .conflict), message: message, remedy: remedy)
+    }
+
+    /// A parameter is well formed and not acceptable all the same.
+    static func unacceptable(_ message: String, remedy: String? = nil) -> ServiceRefusal {
+        ServiceRefusal(code: .init("InvalidInput", .badRequest), message: message, remedy: remedy)
+    }
+
+    /// A policy that IAM would not store.
+    static func malformedPolicy(_ error: PolicyError) -> ServiceRefusal {
+        ServiceRefusal(
+            code: .init("MalformedPolicyDocument", .badRequest),
+            message: error.message,
+            detail: error.detail,
+            remedy: error.remedy
+        )
+    }
+
+    private static func query(_ code: String, _ detail: String, remedy: String?) -> ServiceRefusal {
+        ServiceRefusal(code: .init(code, .badRequest), message: sentence(detail), detail: detail, remedy: remedy)
+    }
+
+    private static func sentence(_ text: String) -> String { text.prefix(1).uppercased() + text.dropFirst() }
+}
