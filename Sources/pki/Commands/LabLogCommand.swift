@@ -73,7 +73,7 @@ struct LabLogCommand: ParsableCommand {
             }
             for trace in page.traces where trace.number > last {
                 last = trace.number
-                if !refused || trace.failure != nil { try print(trace) }
+                if !refused || trace.failure != nil { try show(trace) }
             }
             if follow { Self.pause() }
         } while follow
@@ -92,7 +92,7 @@ struct LabLogCommand: ParsableCommand {
         return page
     }
 
-    private func print(_ trace: LabTrace) throws {
+    private func show(_ trace: LabTrace) throws {
         switch format {
         case .json: try Console.standard.write(trace.json + "\n")
         case .text: try Console.standard.write(trace.text(width: Self.width) + "\n")
