@@ -156,7 +156,8 @@ extension AccessManagement {
     ///   - role: The role.
     ///   - call: The request.
     ///   - isWhole: Whether tags, boundary and last use are shown, which lists leave out.
-    ///   - hasTags: Whether the tags are shown even so, as by CreateRole.
+    ///   - hasTags: Whether tags and boundary are shown even so, as by CreateRole.
+    /// - Returns: The members of a `Role`.
     private static func detail(_ role: Role, _ call: Call, isWhole: Bool, hasTags: Bool = false) -> [XMLElement] {
         var elements = [
             XMLElement("Path", text: role.path), XMLElement("RoleName", text: role.name),

@@ -20,6 +20,7 @@ enum AccessManagement {
     ///   - form: The request.
     ///   - account: The roles that there are.
     ///   - environment: The account's number.
+    /// - Returns: The ARN.
     static func resource(of form: QueryForm, in account: Account, _ environment: LabEnvironment) -> String {
         if let name = form["RoleName"] {
             if let role = account.roles[name] { return role.arn.description }

@@ -14,6 +14,7 @@ extension ServiceRefusal {
     ///   - value: What was sent; nothing when it is missing.
     ///   - member: The member's name, as the model has it with a small first letter.
     ///   - constraint: `have length less than or equal to 64`.
+    /// - Returns: The refusal in the service's words.
     static func constraint(_ value: String?, _ member: String, _ constraint: String) -> ServiceRefusal {
         let shown = value.map { "'\($0.prefix(400))'" } ?? "null"
         return ServiceRefusal(
