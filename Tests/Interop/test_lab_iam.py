@@ -179,7 +179,7 @@ def test_a_role_comes_and_goes(place: Place, name: str) -> None:
 
 def test_policies_come_back_byte_for_byte(place: Place, name: str) -> None:
     policy = '{ "Version":"2012-10-17",\r\n\t"Statement" :[{"Sid":"","Effect":"Allow",\n  "Principal":{"AWS":"*"},'
-    policy += f'"Action":"sts:AssumeRole","Condition":{{"StringEquals":{{"sts:ExternalId":"a+b %41&ÿ é\\u20ac"}}}}}}]}} '
+    policy += '"Action":"sts:AssumeRole","Condition":{"StringEquals":{"sts:ExternalId":"a+b %41&ÿ é\\u20ac"}}}]} '
     raw: list[bytes] = []
     iam = client("iam", place.lab)
     iam.meta.events.register("before-parse", lambda response_dict, **_: raw.append(response_dict["body"]))
@@ -394,6 +394,12 @@ def test_tags(place: Place, name: str) -> None:
     assert (page["Tags"], page["IsTruncated"]) == ([{"Key": "team", "Value": "b"}], True)
     rest = place.iam.list_role_tags(RoleName=name, Marker=page["Marker"])
     assert rest["Tags"] == [{"Key": "x", "Value": "y"}]
+    long = [{"Key": letter + "日" * 127, "Value": ""} for letter in "ab"]
+    place.iam.tag_role(RoleName=name, Tags=long)
+    page = place.iam.list_role_tags(RoleName=name, MaxItems=1)
+    page = place.iam.list_role_tags(RoleName=name, MaxItems=1, Marker=page["Marker"])
+    assert page["Tags"] == long[1:]
+    place.iam.untag_role(RoleName=name, TagKeys=[tag["Key"] for tag in long])
     many = [{"Key": f"k{index}", "Value": ""} for index in range(49)]
     words = "The number of tags has reached the maximum limit."
     refuse(place.iam.tag_role, "LimitExceeded", 409, words, RoleName=name, Tags=many)
@@ -429,7 +435,8 @@ def test_tags(place: Place, name: str) -> None:
     ],
 )
 def test_an_absent_role_is_absent_for_all(place: Place, operation: str, arguments: dict[str, Any]) -> None:
-    refuse(getattr(place.iam, operation), "NoSuchEntity", 404, "name absent cannot be found", RoleName="absent", **arguments)
+    call, words = getattr(place.iam, operation), "name absent cannot be found"
+    refuse(call, "NoSuchEntity", 404, words, RoleName="absent", **arguments)
 
 
 def test_what_the_lab_does_not_play_is_refused(place: Place) -> None:

@@ -86,7 +86,8 @@ extension QueryService.Call {
     ) throws(ServiceRefusal) -> [XMLElement] {
         let count = try form.integer("MaxItems", 1...1_000) ?? 100
         var rest = elements[...]
-        if let marker = try form.text("Marker", 1...320) {
+        // The model's limit is 320; a long tag key makes a longer marker here.
+        if let marker = try form.text("Marker", 1...4_096) {
             guard let last = Marker.read(marker) else { throw .invalidInput("invalid Marker: \(marker)") }
             rest = elements.drop { $0.key <= last }
         }
