@@ -31,6 +31,13 @@ public struct CertificateBundle: Hashable, Sendable {
         guard text.unicodeScalars.count <= Self.lengthLimit else {
             throw LabError(.invalidResource, "the bundle is longer than \(Self.lengthLimit) characters")
         }
+        guard !text.contains("PRIVATE KEY-----") else {
+            throw LabError(
+                .invalidResource,
+                "the bundle holds a private key, which belongs to nobody but the CA",
+                remedy: "paste the certificate alone: pki print-bundle"
+            )
+        }
         let certificates: [Certificate]
         do {
             certificates = try Certificate.certificates(in: Array(text.utf8))

@@ -67,8 +67,9 @@ struct SessionParameters {
         guard instanceProperties.count <= 50 else {
             throw .validation("instanceProperties has \(instanceProperties.count) pairs, not at most 50")
         }
-        guard instanceProperties.allSatisfy({ (1...200).contains($0.key.count) && $0.value.count <= 200 }) else {
-            throw .validation("a key or value of instanceProperties is longer than 200 characters, or a key is empty")
+        guard instanceProperties.allSatisfy({ (1...200).contains($0.key.count) && (1...200).contains($0.value.count) })
+        else {
+            throw .validation("a key or value of instanceProperties is empty or longer than 200 characters")
         }
         guard let roleSessionName else { return "no name asked for" }
         let isWord: (UInt8) -> Bool = { byte in

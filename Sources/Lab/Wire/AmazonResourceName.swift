@@ -60,8 +60,10 @@ public struct AmazonResourceName: Hashable, Sendable, CustomStringConvertible {
     /// The kind of a Roles Anywhere resource, and its identifier or, in the alias form, its name.
     var rolesAnywhereResource: (kind: Substring, identifier: Substring, isAlias: Bool)? {
         guard service == "rolesanywhere", !region.isEmpty else { return nil }
-        let parts = resource.utf8.split(separator: 0x2f, omittingEmptySubsequences: false).map(Substring.init)
+        let parts = resource.utf8.split(separator: 0x2f, maxSplits: 2, omittingEmptySubsequences: false)
+            .map(Substring.init)
         if parts.count == 2, !parts[1].isEmpty { return (parts[0], parts[1], false) }
+        // The name of an alias may hold slashes of its own.
         if parts.count == 3, parts[0] == "alias", !parts[2].isEmpty { return (parts[1], parts[2], true) }
         return nil
     }
