@@ -157,6 +157,21 @@ class Lab:
     role_arn: str
     ca_bundle: str | None = None
     exports: Mapping[str, str] = field(default_factory=dict)
+    """Every variable that it told the shell to export."""
+    log: Path | None = None
+    """Where its standard error goes."""
+
+    @property
+    def port(self) -> int:
+        return int(self.endpoint.rsplit(":", 1)[1])
+
+    @property
+    def region(self) -> str:
+        return self.exports["AWS_REGION"]
+
+    @property
+    def account(self) -> str:
+        return self.exports["AWS_ACCOUNT_ID"]
 
     @property
     def client_environment(self) -> dict[str, str]:
@@ -164,8 +179,9 @@ class Lab:
         return {name: value for name, value in self.exports.items() if name.startswith("AWS_")}
 
     @property
-    def port(self) -> int:
-        return int(self.endpoint.rsplit(":", 1)[1])
+    def said(self) -> str:
+        """Its standard error so far."""
+        return self.log.read_text() if self.log else ""
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -184,20 +200,22 @@ class Lab:
 
 
 @contextmanager
-def running_lab(pki: Pki, *arguments: str | Path) -> Iterator[Lab]:
-    """Starts a lab on a port that the system chooses, and waits until it says that it listens."""
-    with pki.start("lab", "--port", "0", *arguments) as process:
+def running_lab(pki: Pki, *arguments: str | Path, port: int = 0, seconds: float = 20) -> Iterator[Lab]:
+    """Starts a lab, on a port that the system chooses unless told, and waits until it says that it listens."""
+    with pki.start("lab", "--port", str(port), *arguments) as process:
         said: dict[str, str] = {}
-        wanted = {f"PKI_LAB_{name}" for name in ("ENDPOINT", "TRUST_ANCHOR_ARN", "PROFILE_ARN", "ROLE_ARN")}
+        wanted = {"PKI_LAB_ENDPOINT", "PKI_LAB_TRUST_ANCHOR_ARN", "PKI_LAB_PROFILE_ARN", "PKI_LAB_ROLE_ARN"}
         if "--tls" in arguments:
-            wanted |= {"PKI_LAB_CA_BUNDLE", "AWS_CA_BUNDLE"}
-        for line in lines_until(process, 20):
+            wanted.add("AWS_CA_BUNDLE")
+        for line in lines_until(process, seconds):
             match = re.fullmatch(r"export ([A-Z_]+)=(.*)", line)
             if match:
                 said[match[1]] = match[2].strip("'\"")
             if wanted <= said.keys():
                 break
-        assert wanted <= said.keys(), f"the lab said only {said}; status {process.poll()}"
+        log = Path(os.readlink(f"/proc/{process.pid}/fd/2")) if process.poll() is None else None
+        complaint = log.read_text() if log else ""
+        assert wanted <= said.keys(), f"the lab said only {said}; status {process.poll()}; {complaint}"
         yield Lab(
             process,
             said["PKI_LAB_ENDPOINT"],
@@ -206,6 +224,7 @@ def running_lab(pki: Pki, *arguments: str | Path) -> Iterator[Lab]:
             said["PKI_LAB_ROLE_ARN"],
             said.get("PKI_LAB_CA_BUNDLE"),
             said,
+            log,
         )
 
 
