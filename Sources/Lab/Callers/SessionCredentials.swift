@@ -49,7 +49,9 @@ struct SessionCredentials: Sendable, CustomStringConvertible, CustomDebugStringC
         key: [UInt8]
     ) -> (claims: SessionClaims, secretAccessKey: String)? {
         guard token.hasPrefix(tokenPrefix), token.utf8.count < 65_536,
-            let data = Data(base64Encoded: String(token.dropFirst(tokenPrefix.count)))
+            let data = Data(base64Encoded: String(token.dropFirst(tokenPrefix.count))),
+            // Bits that decode to nothing could be altered unseen.
+            token.dropFirst(tokenPrefix.count) == data.base64EncodedString()
         else { return nil }
         let bytes = Array(data)
         guard bytes.count > nonceLength + 32 else { return nil }

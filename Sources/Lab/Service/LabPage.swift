@@ -80,6 +80,7 @@ struct LabPage: Sendable {
 
     /// A name that nobody else can bind to this machine: an address, or `localhost`.
     private static func isOwn(_ host: String) -> Bool {
+        let host = host.lowercased()
         let name = host.hasPrefix("[") ? host.prefix { $0 != "]" }.dropFirst() : host.prefix { $0 != ":" }
         return name == "localhost" || name.hasSuffix(".localhost") || (try? GeneralName.ipAddress(String(name))) != nil
     }

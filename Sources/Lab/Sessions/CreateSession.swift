@@ -43,10 +43,10 @@ struct CreateSession: Sendable {
     let environment: LabEnvironment
     let store: ResourceStore
     let rate: RateLimit?
-    let leaves = BoundedCache<String, ClientCertificate>(capacity: 512)
-    let chains = BoundedCache<String, [Certificate]>(capacity: 128)
+    let leaves = BoundedCache<String, ClientCertificate>(capacity: 128)
+    let chains = BoundedCache<String, [Certificate]>(capacity: 32)
     private let expiresIn: Int?
-    private let paths = BoundedCache<PathKey, VerifiedPath>(capacity: 512)
+    private let paths = BoundedCache<PathKey, VerifiedPath>(capacity: 128)
 
     /// Makes the operation.
     ///

@@ -78,7 +78,8 @@ extension LabSeed {
         try members.refuseOthers(than: [
             "name", "path", "description", "maxSessionDuration", "attachedPolicyArns", "trustPolicy", "tags",
         ])
-        let name = try members.required("name", 1...64)
+        let name = try members.required("name", 1...64, .roleName)
+        let path = try members.string("path", 1...512, .rolePath) ?? "/"
         var policy = try members.objectText("trustPolicy")?.replacing("${account}", with: environment.account)
         for anchor in anchors {
             policy = policy?.replacing("${trustAnchor:\(anchor.name)}", with: anchor.arn.description)
@@ -92,7 +93,7 @@ extension LabSeed {
         }
         var role = try Role(
             name: name,
-            path: try members.string("path", 1...512) ?? "/",
+            path: path,
             trustPolicy: policy,
             in: environment
         )

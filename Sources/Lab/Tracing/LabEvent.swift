@@ -23,12 +23,17 @@ public struct LabEvent: Sendable {
         self.trace = trace
     }
 
-    /// One line for a person: who got what, or the check that failed and what would mend it. Control characters that a
-    /// certificate or a request may hold are replaced.
+    /// One line for a person: who got what, or the check that failed and what would mend it. What could steer a
+    /// terminal is replaced: control and format characters, which a certificate or a request may hold.
     public var summary: String {
         let words = trace?.summary ?? "\(status.code) \(method) \(path): not served by the lab"
         if words.utf8.allSatisfy({ (0x20...0x7e).contains($0) }) { return words }
-        let visible = words.unicodeScalars.map { $0.properties.generalCategory == .control ? "?" : $0 }
+        let visible = words.unicodeScalars.map { scalar -> Unicode.Scalar in
+            switch scalar.properties.generalCategory {
+            case .control, .format, .lineSeparator, .paragraphSeparator: "?"
+            default: scalar
+            }
+        }
         return String(String.UnicodeScalarView(visible))
     }
 }

@@ -46,17 +46,25 @@ public struct CanonicalComparison: Sendable, Hashable {
         isSigned: (CanonicalRequest) -> Bool
     ) {
         let own = CanonicalRequest(request, query: query, signedHeaders: signedHeaders, form: form)
-        lab = own.text
+        lab = Self.shown(own)
         for (suspect, words) in Self.suspects {
             var suspect = suspect
             if suspect.path == .asReceived, suspect != .standard { suspect.path = form.path }
             let candidate = CanonicalRequest(request, query: query, signedHeaders: signedHeaders, form: suspect)
             guard candidate.bytes != own.bytes, isSigned(candidate) else { continue }
-            client = candidate.text
+            client = Self.shown(candidate)
             difference = words
             return
         }
         client = nil
         difference = nil
+    }
+
+    /// The text without the session token, which is a secret: its beginning tells whether it is the right one.
+    private static func shown(_ canonical: CanonicalRequest) -> String {
+        let name = "x-amz-security-token:"
+        return canonical.text.split(separator: "\n", omittingEmptySubsequences: false)
+            .map { $0.hasPrefix(name) ? "\($0.prefix(name.count + 16))…" : $0 }
+            .joined(separator: "\n")
     }
 }

@@ -60,6 +60,10 @@ struct InputMembers {
         case alias
         /// `arn:aws(-[^:]+)?:iam(:.*){2}(:role.*)`
         case roleARN
+        /// `[\w+=,.@-]*`
+        case roleName
+        /// `/`, or printable ASCII between two slashes
+        case rolePath
 
         fileprivate func admits(_ text: String) -> Bool {
             switch self {
@@ -73,6 +77,11 @@ struct InputMembers {
             case .roleARN:
                 guard let arn = AmazonResourceName(text) else { return false }
                 return arn.service == "iam" && arn.region.isEmpty && arn.resource.hasPrefix("role/")
+            case .roleName: return text.utf8.allSatisfy { isWord($0) || "+=,.@-".utf8.contains($0) }
+            case .rolePath:
+                return text == "/"
+                    || text.utf8.count > 2 && text.hasPrefix("/") && text.hasSuffix("/")
+                        && text.utf8.allSatisfy { (0x21...0x7e).contains($0) }
             }
         }
 
@@ -83,6 +92,8 @@ struct InputMembers {
             case .tag: "letters, digits, blanks and _.:/=+@-"
             case .alias: "a letter, then letters, digits, \"_\", \"-\" and single \"/\" inside"
             case .roleARN: "the ARN of a role"
+            case .roleName: "letters, digits and _+=,.@-"
+            case .rolePath: "\"/\", or a path that begins and ends with one"
             }
         }
 
