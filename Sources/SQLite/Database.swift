@@ -23,9 +23,15 @@ internal import CSQLite
     ///
     /// - Parameters:
     ///   - path: Where the file is.
+    ///   - applicationIdentifier: What marks the files of this kind. A database of another program is refused before
+    ///     anything in it is changed.
     ///   - busyTimeout: How long to wait for another process that writes, in milliseconds.
     /// - Throws: ``SQLiteError`` when the file cannot be opened or is no database.
-    public init(path: String, busyTimeout: Int32 = 10_000) throws(SQLiteError) {
+    public init(
+        path: String,
+        applicationIdentifier: Int32 = 0,
+        busyTimeout: Int32 = 10_000
+    ) throws(SQLiteError) {
         // SQLite makes a new file with the umask's mode: one of our own making is there before.
         PrivateFile.makeIfAbsent(path)
         var opened: OpaquePointer?
@@ -35,6 +41,7 @@ internal import CSQLite
         unsafe self.handle = handle
         guard status == SQLITE_OK else { throw error(status) }
         unsafe sqlite3_busy_timeout(handle, busyTimeout)
+        try claim(applicationIdentifier)
         try execute("PRAGMA journal_mode = WAL")
         try execute("PRAGMA foreign_keys = ON")
         try execute("PRAGMA trusted_schema = OFF")
@@ -43,6 +50,17 @@ internal import CSQLite
     deinit {
         statements.removeAll()
         unsafe sqlite3_close_v2(handle)
+    }
+
+    /// Marks an empty database as this program's, and refuses one that bears another mark.
+    private func claim(_ identifier: Int32) throws(SQLiteError) {
+        let mark = try query("PRAGMA application_id").first?.first?.integer ?? 0
+        guard mark != Int64(identifier) else { return }
+        let count = try query("SELECT COUNT(*) FROM sqlite_master").first?.first?.integer ?? 0
+        guard mark == 0, count == 0 else {
+            throw SQLiteError(code: SQLITE_NOTADB, message: "it is the database of another program")
+        }
+        try execute("PRAGMA application_id = \(identifier)")
     }
 
     /// Runs a statement for its effect.

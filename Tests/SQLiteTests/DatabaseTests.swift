@@ -94,6 +94,19 @@ import Testing
         #expect(absent?.isDamaged == false)
     }
 
+    @Test func `a database of another program is refused, and stays as it is`() throws {
+        let folder = try Folder()
+        try Database(path: folder.file, applicationIdentifier: 1).execute("CREATE TABLE t (v)")
+        for other in [Int32(0), 2] {
+            let error = #expect(throws: SQLiteError.self) {
+                try Database(path: folder.file, applicationIdentifier: other)
+            }
+            #expect(error?.message == "it is the database of another program")
+        }
+        let own = try Database(path: folder.file, applicationIdentifier: 1)
+        #expect(try own.query("SELECT name FROM sqlite_master") == [["t"]])
+    }
+
     @Test func `a malformed statement is refused in SQLite's words`() throws {
         let folder = try Folder()
         let error = #expect(throws: SQLiteError.self) { try Database(path: folder.file).execute("SELEKT") }

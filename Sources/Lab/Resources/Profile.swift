@@ -28,7 +28,7 @@ public struct Profile: Codable, Hashable, Sendable {
     /// Whether a request may name its session.
     public var acceptsRoleSessionName = false
 
-    /// Whether a request must say what it comes from.
+    /// Kept and shown. AWS: "unused, saved for future use".
     public var requiresInstanceProperties = false
 
     /// Whether sessions can be created through it.

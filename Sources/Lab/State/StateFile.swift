@@ -20,6 +20,9 @@ public final class StateFile: Sendable {
 
     private static let schemaVersion: Int32 = 1
 
+    /// "pkiL": what `file` and SQLite's own tools show of the file.
+    private static let applicationIdentifier: Int32 = 0x706b_694c
+
     private let path: String
     private let database: Mutex<Database>
 
@@ -30,8 +33,8 @@ public final class StateFile: Sendable {
     public init(path: String) throws(LabError) {
         self.path = path
         do {
-            let opened = try Database(path: path)
-            try Self.migrate(opened)
+            let opened = try Database(path: path, applicationIdentifier: Self.applicationIdentifier)
+            try Self.migrate(opened, path)
             database = Mutex(opened)
         } catch let error as SQLiteError {
             throw Self.failure(path, error)
@@ -42,12 +45,12 @@ public final class StateFile: Sendable {
         }
     }
 
-    private static func migrate(_ database: Database) throws {
+    private static func migrate(_ database: Database, _ path: String) throws {
         let version = try database.userVersion()
         guard version <= schemaVersion else {
             throw LabError(
                 .stateUnavailable,
-                "the state file was written by a newer pki (schema \(version), this one knows \(schemaVersion))",
+                "the state file \(path) was written by a newer pki (schema \(version), this one knows \(schemaVersion))",
                 remedy: "use that pki, or name another file with --state"
             )
         }

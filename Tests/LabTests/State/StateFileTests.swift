@@ -120,10 +120,11 @@ import Testing
     @Test func `a file of a newer program is refused, not changed`() throws {
         let folder = try Folder()
         _ = try store(folder)
-        try Database(path: folder.file).setUserVersion(99)
+        let mark: Int32 = 0x706b_694c
+        try Database(path: folder.file, applicationIdentifier: mark).setUserVersion(99)
         let error = #expect(throws: LabError.self) { try store(folder) }
         #expect(error?.message.contains("newer") == true)
-        #expect(try Database(path: folder.file).userVersion() == 99)
+        #expect(try Database(path: folder.file, applicationIdentifier: mark).userVersion() == 99)
     }
 
     @Test func `a place without a folder is refused by name`() throws {
