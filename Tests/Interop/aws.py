@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,11 @@ from botocore.client import BaseClient
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from botocore.model import OperationModel, Shape
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
 
+from peer import Identity
 from program import DENIED, DONE, Lab, Pki, Result
 
 # The pair of AWS's documentation, which is a secret to nobody.
@@ -217,6 +222,24 @@ def refused(code: str, status: int | None = None, *words: str) -> Iterator[None]
         assert response["ResponseMetadata"]["HTTPStatusCode"] == status, response
     for word in words:
         assert word.lower() in response["Error"]["Message"].lower(), response
+
+
+def crl(issuer: Identity, *revoked: int) -> bytes:
+    """A revocation list in PEM."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    builder = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(issuer.certificate.subject)
+        .last_update(now - timedelta(minutes=1))
+        .next_update(now + timedelta(days=7))
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.key.public_key()), critical=False)
+        .add_extension(x509.CRLNumber(1), critical=False)
+    )
+    for serial in revoked:
+        builder = builder.add_revoked_certificate(
+            x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(now - timedelta(minutes=2)).build()
+        )
+    return builder.sign(issuer.key, hashes.SHA256()).public_bytes(Encoding.PEM)
 
 
 def creds(pki: Pki, lab: Lab, folder: Path, name: str = "client", *options: str, status: int | None = DONE) -> Result:

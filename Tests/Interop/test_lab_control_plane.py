@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from aws import SECRET_ACCESS_KEY, Answer, Wire, client, creds, denied, refused, wire
+from aws import SECRET_ACCESS_KEY, Answer, Wire, client, creds, crl, denied, refused, wire
 from peer import Identity, create_session, issue, key_usage, pem
 from program import Lab, Pki, running_lab
 from tools import openssl
@@ -29,24 +29,6 @@ POLICY = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","R
 def source(*authorities: Identity, text: str | None = None, kind: str = "CERTIFICATE_BUNDLE") -> dict[str, Any]:
     bundle = text if text is not None else "".join(pem(one.certificate).decode() for one in authorities)
     return {"sourceType": kind, "sourceData": {"x509CertificateData": bundle}}
-
-
-def crl(issuer: Identity, *revoked: int, digest: hashes.HashAlgorithm | None = None) -> bytes:
-    """A revocation list in PEM."""
-    now = datetime.now(UTC).replace(microsecond=0)
-    builder = (
-        x509.CertificateRevocationListBuilder()
-        .issuer_name(issuer.certificate.subject)
-        .last_update(now - timedelta(minutes=1))
-        .next_update(now + timedelta(days=7))
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.key.public_key()), critical=False)
-        .add_extension(x509.CRLNumber(1), critical=False)
-    )
-    for serial in revoked:
-        builder = builder.add_revoked_certificate(
-            x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(now - timedelta(minutes=2)).build()
-        )
-    return builder.sign(issuer.key, digest or hashes.SHA256()).public_bytes(Encoding.PEM)
 
 
 def some_uuid() -> str:
