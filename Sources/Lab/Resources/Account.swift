@@ -11,6 +11,9 @@ struct Account: Sendable {
     var revocationLists = Table<RevocationList>()
     var roles = Table<Role>()
 
+    /// What the lab was begun with, by kind and identifier: who deletes it does not want it back at the next start.
+    var planted = Table<PlantedResource>()
+
     /// Finds a resource by its ARN, with its UUID or its alias.
     func find<Resource: AnywhereResource>(_ type: Resource.Type, _ arn: AmazonResourceName) -> Resource? {
         guard let reference = arn.rolesAnywhereResource, reference.kind == Resource.kind[...] else { return nil }
@@ -51,4 +54,9 @@ struct Account: Sendable {
         guard revocationLists.count > 0 else { return [] }
         return all(RevocationList.self).filter { $0.trustAnchorARN == anchor.arn.description }
     }
+}
+
+/// Something that a seed brought into the account.
+struct PlantedResource: Codable, Hashable, Sendable {
+    var identifier: String
 }

@@ -120,17 +120,24 @@ public final class LabService: HTTPHandler {
     /// - Returns: The answer.
     public func answer(_ request: HTTPRequest) -> HTTPAnswer { router.answer(request) }
 
-    /// Adds resources, unless they are there from an earlier run: what was changed then stays changed.
+    /// Adds resources, unless an earlier run has: what was changed or deleted then stays so.
     ///
     /// - Parameter seed: Trust anchors, profiles and roles.
     /// - Throws: ``LabError`` when the state file cannot be written.
     public func plant(_ seed: LabSeed) throws {
         try store.update { account in
-            for anchor in seed.trustAnchors where account.trustAnchors[anchor.identifier] == nil {
+            func isNew(_ identifier: String) -> Bool {
+                guard account.planted[identifier] == nil else { return false }
+                account.planted[identifier] = PlantedResource(identifier: identifier)
+                return true
+            }
+            for anchor in seed.trustAnchors where isNew(anchor.arn.description) {
                 account.trustAnchors[anchor.identifier] = anchor
             }
-            for role in seed.roles where account.roles[role.name] == nil { account.roles[role.name] = role }
-            for profile in seed.profiles where account.profiles[profile.identifier] == nil {
+            for role in seed.roles where isNew(role.arn.description) && account.roles[role.name] == nil {
+                account.roles[role.name] = role
+            }
+            for profile in seed.profiles where isNew(profile.arn.description) {
                 account.profiles[profile.identifier] = profile
             }
         }

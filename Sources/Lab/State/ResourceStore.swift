@@ -110,5 +110,6 @@ extension Account {
         profiles.settle()
         revocationLists.settle()
         roles.settle()
+        planted.settle()
     }
 }

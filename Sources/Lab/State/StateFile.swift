@@ -92,6 +92,7 @@ public final class StateFile: Sendable {
                     try keep(account.profiles, "profile", database)
                     try keep(account.revocationLists, "crl", database)
                     try keep(account.roles, "role", database)
+                    try keep(account.planted, "planted", database)
                 }
             }
         } catch {
@@ -185,6 +186,7 @@ public final class StateFile: Sendable {
             case "profile": contents.account.profiles[identifier] = try decoder.decode(from: body)
             case "crl": contents.account.revocationLists[identifier] = try decoder.decode(from: body)
             case "role": contents.account.roles[identifier] = try decoder.decode(from: body)
+            case "planted": contents.account.planted[identifier] = try decoder.decode(from: body)
             case "subject": contents.subjects.append(try decoder.decode(from: body))
             default: continue
             }

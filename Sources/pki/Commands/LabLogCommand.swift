@@ -61,11 +61,18 @@ struct LabLogCommand: ParsableCommand {
         )
         let base = try HTTPURL(origin)
         var last = 0
+        var wasReached = false
         repeat {
-            let page = try Self.page(
-                of: transport,
-                at: base.appending(path: "/lab/log", query: [HTTPURL.Parameter("after", "\(last)")])
-            )
+            let address = base.appending(path: "/lab/log", query: [HTTPURL.Parameter("after", "\(last)")])
+            let page: LabLogPage
+            do {
+                page = try Self.page(of: transport, at: address)
+            } catch  where wasReached {
+                // Nothing went wrong: there is nobody left to follow.
+                Console.standard.note("the lab has ended")
+                return
+            }
+            wasReached = true
             // The lab was started anew and counts from one again.
             if let newest = page.newest, newest < last {
                 last = 0

@@ -92,6 +92,30 @@ import Testing
         #expect(try store(folder).snapshot.roles.count == 0)
     }
 
+    @Test func `what was planted and deleted does not come back`() throws {
+        let folder = try Folder()
+        let seed = try LabSeed(
+            certificates: try Certificate.certificates(in: Array(FixtureText.root.utf8)),
+            in: fixtureEnvironment()
+        )
+        func lab() throws -> LabService {
+            var options = LabService.Options()
+            options.stateFile = try StateFile(path: folder.file)
+            let lab = try LabService(environment: fixtureEnvironment(), options: options)
+            try lab.plant(seed)
+            return lab
+        }
+        let first = try lab()
+        #expect(first.store.snapshot.profiles.count == 1)
+        try first.store.update { account in
+            for profile in seed.profiles { account.profiles[profile.identifier] = nil }
+        }
+        let second = try lab()
+        #expect(second.store.snapshot.profiles.count == 0)
+        #expect(second.store.snapshot.trustAnchors.count == 1)
+        #expect(second.store.snapshot.roles.count == 1)
+    }
+
     @Test func `a change that is refused leaves nothing, neither in memory nor in the file`() throws {
         let folder = try Folder()
         let role = try Role(name: "web", in: fixtureEnvironment())
