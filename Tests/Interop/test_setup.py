@@ -114,6 +114,8 @@ def test_iam_takes_the_trust_policy(pki: Pki, tmp_path: Path, options):
     with mock_aws():
         iam = boto3.client("iam", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="y")
         iam.create_role(RoleName="web", AssumeRolePolicyDocument=text)
+        # moto reads the policy closely only here.
+        iam.update_assume_role_policy(RoleName="web", PolicyDocument=text)
         kept = iam.get_role(RoleName="web")["Role"]["AssumeRolePolicyDocument"]
     statement = kept["Statement"][0]
     assert statement["Principal"] == {"Service": "rolesanywhere.amazonaws.com"}
@@ -137,6 +139,13 @@ def test_a_policy_never_comes_without_a_source(pki: Pki):
     assert "--trust-anchor-arn" in refused.stderr
     policy = pki.run("print-trust-policy", "--subject-cn", "web-1", "--source-account", "123456789012").json
     assert policy["Statement"][0]["Condition"]["StringEquals"]["aws:SourceAccount"] == "123456789012"
+
+
+def test_several_common_names_are_joined_as_aws_joins_them(pki: Pki, ca: Path):
+    pki.run("issue-client", "--directory", ca, "--name", "two", "--subject", "/O=A/CN=a/CN=b")
+    policy = pki.run("print-trust-policy", "--trust-anchor-arn", ANCHOR, "--certificate", ca / "two-cert.pem").json
+    condition = policy["Statement"][0]["Condition"]["StringEquals"]
+    assert condition == {"aws:PrincipalTag/x509Subject/CN": "a/b"}
 
 
 def test_the_condition_can_be_taken_from_certificates(pki: Pki, ca: Path):

@@ -94,6 +94,7 @@ private struct Policy: Decodable {
 
     @Test(arguments: [
         "", "a\"b", "a,b", "a'b", "$(id)", "${aws:x}", "a\nb", "a_b;", "a\\b", "<x>", "a#", "\u{202e}", "a&b", "(a)",
+        "*", "**?",
     ])
     func `a value that AWS would drop is refused`(_ value: String) {
         let error = #expect(throws: TrustAnchorError.self) { try CertificateCondition(.subjectCommonName, [value]) }
@@ -102,7 +103,8 @@ private struct Policy: Decodable {
 
     @Test(arguments: [
         "", "arn:aws:iam::123456789012:role/x", "arn:aws:rolesanywhere:us-east-1:123456789012:profile/x",
-        "\(anchor)\"", "\(anchor)'", "arn:aws:rolesanywhere:us-east-1:12:trust-anchor/x",
+        "\(anchor)\"", "\(anchor)'", "arn:aws:rolesanywhere:us-east-1:123456789012:trust-anchor/*",
+        "arn:aws:rolesanywhere:us-east-1:12:trust-anchor/x",
     ])
     func `what is no trust anchor is refused`(_ arn: String) {
         #expect(throws: TrustAnchorError.self) {
@@ -212,6 +214,24 @@ private struct Policy: Decodable {
                 "arn:aws-cn:iam::aws:policy/ReadOnlyAccess", "arn:aws-cn:iam::123456789012:policy/team/own",
             ]
         )
+    }
+
+    @Test func `the region tells where AWS's own policies are`() throws {
+        let setup = try AccountSetup(
+            bundle: bundle(),
+            conditions: [],
+            allowsAnyCertificate: true,
+            managedPolicies: ["ReadOnlyAccess"],
+            region: "us-gov-west-1"
+        )
+        #expect(setup.managedPolicies == ["arn:aws-us-gov:iam::aws:policy/ReadOnlyAccess"])
+    }
+
+    @Test func `no name is taken for the place of the trust anchor's ARN`() throws {
+        let condition = try CertificateCondition(.subjectCommonName, ["TRUST-ANCHOR-ARN"])
+        let text = try AccountSetup(bundle: bundle(), conditions: [condition]).text(.awsCLI)
+        #expect(text.contains(#""aws:PrincipalTag/x509Subject/CN": "TRUST-ANCHOR-ARN""#))
+        #expect(text.contains(#""aws:SourceArn": "'"$trust_anchor_arn"'""#))
     }
 
     @Test func `a template that names something unknown is refused by the name`() throws {

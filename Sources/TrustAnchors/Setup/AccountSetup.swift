@@ -51,7 +51,7 @@ public struct AccountSetup: Sendable {
     ///   - durationSeconds: 900 to 43200.
     ///   - acceptsRoleSessionName: Whether a request may name its session.
     ///   - region: The AWS region.
-    ///   - partition: `aws`, `aws-cn`, `aws-us-gov`, …: where AWS's own policies are.
+    ///   - partition: `aws`, `aws-cn`, `aws-us-gov`, …: where AWS's own policies are; the region's when nothing is given.
     /// - Throws: ``TrustAnchorError`` naming the limit.
     public init(
         bundle: TrustAnchorBundle,
@@ -63,7 +63,7 @@ public struct AccountSetup: Sendable {
         durationSeconds: Int = 3_600,
         acceptsRoleSessionName: Bool = false,
         region: String? = nil,
-        partition: String = "aws"
+        partition: String? = nil
     ) throws(TrustAnchorError) {
         try TrustPolicy.check(conditions, allowsAnyCertificate)
         let name = name ?? String(bundle.suggestedName.prefix(200))
@@ -87,6 +87,7 @@ public struct AccountSetup: Sendable {
             )
         }
         var arns: [String] = []
+        let partition = partition ?? Self.partition(of: region ?? "")
         for policy in managedPolicies { arns.append(try Self.arn(policy, partition)) }
         guard (900...43_200).contains(durationSeconds) else {
             throw TrustAnchorError(.duration, "sessions of \(durationSeconds) s are not possible: 900 to 43200 s are")
@@ -100,6 +101,12 @@ public struct AccountSetup: Sendable {
         self.durationSeconds = durationSeconds
         self.acceptsRoleSessionName = acceptsRoleSessionName
         self.region = region
+    }
+
+    private static func partition(of region: String) -> String {
+        for (prefix, partition) in [("cn-", "aws-cn"), ("us-gov-", "aws-us-gov"), ("eusc-", "aws-eusc")]
+        where region.hasPrefix(prefix) { return partition }
+        return "aws"
     }
 
     private static func isAllowedInRoleName(_ byte: UInt8) -> Bool {
@@ -172,8 +179,8 @@ public struct AccountSetup: Sendable {
         case .awsCLI:
             var values = names.mapValues(Quoting.shell)
             values["source"] = Quoting.shell(bundle.sourceJSON)
-            // The policy stands in single quotation marks, which the variable interrupts.
-            let marker = "TRUST-ANCHOR-ARN"
+            // The policy stands in single quotation marks, which the variable interrupts. No value can hold the marker.
+            let marker = "\u{1}"
             values["trustPolicy"] = Quoting.shell(policy("\"\(marker)\"").json)
                 .replacing(marker, with: #"'"$trust_anchor_arn"'"#)
             values["managedPolicyARNs"] = managedPolicies.map(Quoting.shell).joined(separator: " ")

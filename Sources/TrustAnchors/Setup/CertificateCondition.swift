@@ -51,8 +51,10 @@ public struct CertificateCondition: Hashable, Sendable {
     /// - Parameter certificate: A client's certificate.
     /// - Throws: ``TrustAnchorError`` when the certificate has no name of which AWS makes a tag.
     public init(naming certificate: Certificate) throws(TrustAnchorError) {
-        if let name = certificate.subject.commonName {
-            try self.init(exactly: name, .subjectCommonName)
+        // AWS joins several in their order.
+        let names = certificate.subject.relativeNames.joined().filter { $0.type == "CN" }.map(\.value)
+        if !names.isEmpty {
+            try self.init(exactly: names.joined(separator: "/"), .subjectCommonName)
             return
         }
         for name in certificate.subjectAlternativeNames {
@@ -89,6 +91,13 @@ public struct CertificateCondition: Hashable, Sendable {
 
     private static func check(_ value: String, _ field: Field) throws(TrustAnchorError) {
         guard !value.isEmpty else { throw TrustAnchorError(.condition, "a value of \(field.rawValue) is empty") }
+        guard !value.allSatisfy({ $0 == "*" || $0 == "?" }) else {
+            throw TrustAnchorError(
+                .condition,
+                "\"\(value)\" for \(field.rawValue) is no condition: it says nothing about who may take the role",
+                remedy: "name at least a part of the name, or say --any-certificate if that is meant"
+            )
+        }
         guard value.unicodeScalars.allSatisfy({ isTaggable($0) || $0 == "*" || $0 == "?" }) else {
             throw TrustAnchorError(
                 .condition,

@@ -65,7 +65,11 @@ public struct TrustPolicy: Hashable, Sendable {
             parts.count == 6 && parts[0] == "arn" && parts[1].hasPrefix("aws") && parts[2] == "rolesanywhere"
             && parts[4].utf8.count == 12
             && (parts[5].hasPrefix("trust-anchor/") || parts[5].hasPrefix("alias/trust-anchor/"))
-        guard isAnchor, arn.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f && $0 != 0x22 && $0 != 0x27 && $0 != 0x5c }) else {
+        guard isAnchor,
+            arn.utf8.allSatisfy({
+                $0 > 0x20 && $0 < 0x7f && $0 != 0x22 && $0 != 0x27 && $0 != 0x5c && $0 != 0x2a && $0 != 0x3f
+            })
+        else {
             throw TrustAnchorError(
                 .name,
                 "\"\(arn)\" is not the ARN of a trust anchor",

@@ -72,9 +72,12 @@ struct PrintSetupCommand: ParsableCommand {
 
     @Option(
         name: .long,
-        help: ArgumentHelp("Where AWS's own policies are: aws, aws-cn, aws-us-gov.", valueName: "name")
+        help: ArgumentHelp(
+            "Where AWS's own policies are: aws, aws-cn, aws-us-gov. (default: the region's, else aws)",
+            valueName: "name"
+        )
     )
-    var partition = "aws"
+    var partition: String?
 
     @Option(name: .long, help: ArgumentHelp("A template in place of the one in templates/setup.", valueName: "file"))
     var template: String?
