@@ -56,7 +56,18 @@ struct CallerAuthentication: Sendable {
             try credentials(authorization.identifier, request.headers, dialect, at: now)
         }
         trace.caller = caller.arn
-        try checkSignature(request, authorization, moment, secret, dialect, &trace)
+        let key = Self.signingKey(secret, authorization)
+        try rules.checkSignature(
+            of: request,
+            query: try QueryParameter.parameters(in: request.query),
+            authorization,
+            moment,
+            form: .encodedAgain,
+            signer: (name: "access key's", remedy: "check the secret access key"),
+            &trace
+        ) { message in
+            MessageAuthentication.areEqual(MessageAuthentication.code(message, key: key), authorization.signature)
+        }
         return caller
     }
 
@@ -108,46 +119,6 @@ struct CallerAuthentication: Sendable {
         }
         let caller = Caller.session(claims, in: environment)
         return ((caller, secret), "\(caller.arn), until \(timestamp(expiration))")
-    }
-
-    private func checkSignature(
-        _ request: HTTPRequest,
-        _ authorization: AuthorizationHeader,
-        _ moment: RequestMoment,
-        _ secret: String,
-        _ dialect: SignatureDialect,
-        _ trace: inout Trace
-    ) throws {
-        let query = try QueryParameter.parameters(in: request.query)
-        let key = Self.signingKey(secret, authorization)
-        func isSigned(_ canonical: CanonicalRequest) -> Bool {
-            let code = MessageAuthentication.code(canonical.stringToSign(authorization, date: moment.text), key: key)
-            return MessageAuthentication.areEqual(code, authorization.signature)
-        }
-        let names = authorization.signedHeaders
-        let isValid = isSigned(CanonicalRequest(request, query: query, signedHeaders: names, form: .encodedAgain))
-        if !isValid {
-            trace.canonicalRequest = CanonicalComparison(
-                request,
-                query: query,
-                signedHeaders: names,
-                form: .encodedAgain,
-                isSigned: isSigned
-            )
-        }
-        let difference = trace.canonicalRequest?.difference
-        try trace.run(.signature) {
-            guard isValid else {
-                throw dialect.refusal(
-                    .invalid,
-                    difference ?? "the signature is not the access key's over this request",
-                    remedy: difference == nil
-                        ? "check the secret access key, and compare the canonical request"
-                        : "sign the canonical request as the lab makes it"
-                )
-            }
-            return authorization.algorithm
-        }
     }
 
     private static func signingKey(_ secret: String, _ authorization: AuthorizationHeader) -> [UInt8] {

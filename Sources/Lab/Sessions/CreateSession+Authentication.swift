@@ -50,46 +50,16 @@ extension CreateSession {
         }
         try trace.run(.algorithm) { try Self.checkAlgorithm(authorization, client.leaf) }
         try trace.run(.serialNumber) { try Self.checkSerialNumber(authorization.identifier, client) }
-        try checkSignature(request, query, authorization, moment, client, &trace)
+        try rules.checkSignature(
+            of: request,
+            query: query,
+            authorization,
+            moment,
+            form: .standard,
+            signer: (name: "certificate's key's", remedy: "check that key and certificate belong together"),
+            &trace
+        ) { client.verifier?.isValid(signature: authorization.signature, for: $0, digest: .sha256) ?? false }
         return AuthenticRequest(client: client, chain: chain, query: query)
-    }
-
-    private func checkSignature(
-        _ request: HTTPRequest,
-        _ query: [QueryParameter],
-        _ authorization: AuthorizationHeader,
-        _ moment: RequestMoment,
-        _ client: ClientCertificate,
-        _ trace: inout Trace
-    ) throws {
-        func isSigned(_ canonical: CanonicalRequest) -> Bool {
-            let message = canonical.stringToSign(authorization, date: moment.text)
-            return client.verifier?.isValid(signature: authorization.signature, for: message, digest: .sha256) ?? false
-        }
-        let names = authorization.signedHeaders
-        let isValid = isSigned(CanonicalRequest(request, query: query, signedHeaders: names))
-        if !isValid {
-            trace.canonicalRequest = CanonicalComparison(
-                request,
-                query: query,
-                signedHeaders: names,
-                form: .standard,
-                isSigned: isSigned
-            )
-        }
-        let difference = trace.canonicalRequest?.difference
-        try trace.run(.signature) {
-            guard isValid else {
-                throw Self.dialect.refusal(
-                    .invalid,
-                    difference ?? "the signature is not the certificate's key's over this request",
-                    remedy: difference == nil
-                        ? "check that key and certificate belong together, and compare the canonical request"
-                        : "sign the canonical request as the lab makes it"
-                )
-            }
-            return authorization.algorithm
-        }
     }
 
     private static func checkContentType(_ headers: HTTPHeaders) throws -> String {

@@ -85,4 +85,56 @@ struct SignatureRules: Sendable {
         }
         return "\(authorization.date)/\(authorization.region)"
     }
+
+    /// Checks the signature itself. When it does not fit, the trace shows what the lab made of the request, and what the
+    /// client did where that can be found.
+    ///
+    /// - Parameters:
+    ///   - request: The request.
+    ///   - query: The parameters of its query, decoded.
+    ///   - authorization: What its `Authorization` says.
+    ///   - moment: When it was signed.
+    ///   - form: How the service makes the canonical request.
+    ///   - signer: Whose signature it should be, and what to look at when it is not.
+    ///   - trace: Takes the check.
+    ///   - isSigned: Whether the signature is one over these bytes.
+    /// - Throws: ``ServiceRefusal``.
+    func checkSignature(
+        of request: HTTPRequest,
+        query: [QueryParameter],
+        _ authorization: AuthorizationHeader,
+        _ moment: RequestMoment,
+        form: CanonicalRequest.Form,
+        signer: (name: String, remedy: String),
+        _ trace: inout Trace,
+        isSigned: ([UInt8]) -> Bool
+    ) throws {
+        func fits(_ canonical: CanonicalRequest) -> Bool {
+            isSigned(canonical.stringToSign(authorization, date: moment.text))
+        }
+        let names = authorization.signedHeaders
+        let isValid = fits(CanonicalRequest(request, query: query, signedHeaders: names, form: form))
+        if !isValid {
+            trace.canonicalRequest = CanonicalComparison(
+                request,
+                query: query,
+                signedHeaders: names,
+                form: form,
+                isSigned: fits
+            )
+        }
+        let difference = trace.canonicalRequest?.difference
+        try trace.run(.signature) {
+            guard isValid else {
+                throw dialect.refusal(
+                    .invalid,
+                    difference ?? "the signature is not the \(signer.name) over this request",
+                    remedy: difference == nil
+                        ? "\(signer.remedy), and compare the canonical request"
+                        : "sign the canonical request as the lab makes it"
+                )
+            }
+            return authorization.algorithm
+        }
+    }
 }

@@ -60,25 +60,15 @@ struct PrintBundleCommand: ParsableCommand {
     var region: String?
 
     func run() throws {
-        let bundle = try TrustAnchorBundle(reading: try files(), at: .now)
+        let bundle = try TrustAnchorBundle(
+            reading: try AuthorityCertificates.files(certificate, orIn: directory, option: "--certificate"),
+            at: .now
+        )
         for warning in bundle.warnings { Console.standard.warning(warning) }
         switch format {
         case .pem: try Console.standard.write(bundle.pem)
         case .json: try Console.standard.write(bundle.sourceJSON + "\n")
         case .awsCLI: try Console.standard.write(try bundle.awsCLICommand(name: trustAnchorName, region: region) + "\n")
-        }
-    }
-
-    private func files() throws -> [TrustAnchorBundle.File] {
-        if !certificate.isEmpty { return try certificate.map { .init(name: $0, contents: try InputFile.read($0)) } }
-        let path = "\(directory)/root-cert.pem"
-        do {
-            return [.init(name: path, contents: try InputFile.read(path))]
-        } catch let error as InputError {
-            throw InputError(
-                message: error.message,
-                remedy: "make a CA with: pki init-ca --directory \(directory), or name certificates with --certificate"
-            )
         }
     }
 }

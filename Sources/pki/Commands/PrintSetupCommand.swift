@@ -85,7 +85,10 @@ struct PrintSetupCommand: ParsableCommand {
     @OptionGroup var certificates: CertificateConditionOptions
 
     func run() throws {
-        let bundle = try TrustAnchorBundle(reading: try files(), at: .now)
+        let bundle = try TrustAnchorBundle(
+            reading: try AuthorityCertificates.files(caCertificate, orIn: directory, option: "--ca-certificate"),
+            at: .now
+        )
         for warning in bundle.warnings { Console.standard.warning(warning) }
         let setup = try AccountSetup(
             bundle: bundle,
@@ -101,20 +104,6 @@ struct PrintSetupCommand: ParsableCommand {
         )
         let own = try template.map { try SetupTemplate(reading: try InputFile.read($0), name: $0) }
         try Console.standard.write(try setup.text(format, template: own))
-    }
-
-    private func files() throws -> [TrustAnchorBundle.File] {
-        if !caCertificate.isEmpty { return try caCertificate.map { .init(name: $0, contents: try InputFile.read($0)) } }
-        let path = "\(directory)/root-cert.pem"
-        do {
-            return [.init(name: path, contents: try InputFile.read(path))]
-        } catch let error as InputError {
-            throw InputError(
-                message: error.message,
-                remedy:
-                    "make a CA with: pki init-ca --directory \(directory), or name certificates with --ca-certificate"
-            )
-        }
     }
 }
 

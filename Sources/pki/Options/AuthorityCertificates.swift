@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import TrustAnchors
+
+/// The CA certificates that a command speaks of: those that were named, or else the one in the CA's folder.
+enum AuthorityCertificates {
+    /// Reads the files.
+    ///
+    /// - Parameters:
+    ///   - paths: What the user named; none takes the folder's.
+    ///   - directory: The CA's folder.
+    ///   - option: The option that names files, for the way out.
+    /// - Returns: The files, unchecked.
+    /// - Throws: ``InputError`` naming the file.
+    static func files(
+        _ paths: [String],
+        orIn directory: String,
+        option: String
+    ) throws -> [TrustAnchorBundle.File] {
+        if !paths.isEmpty { return try paths.map { .init(name: $0, contents: try InputFile.read($0)) } }
+        let path = "\(directory)/root-cert.pem"
+        do {
+            return [.init(name: path, contents: try InputFile.read(path))]
+        } catch let error as InputError {
+            throw InputError(
+                message: error.message,
+                remedy: "make a CA with: pki init-ca --directory \(directory), or name certificates with \(option)"
+            )
+        }
+    }
+}
