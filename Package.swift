@@ -30,6 +30,7 @@ let package = Package(
         .library(name: "Authority", targets: ["Authority"]),
         .library(name: "TrustAnchors", targets: ["TrustAnchors"]),
         .library(name: "RolesAnywhere", targets: ["RolesAnywhere"]),
+        .library(name: "Delivery", targets: ["Delivery"]),
         .library(name: "HTTPService", targets: ["HTTPService"]),
         .library(name: "Lab", targets: ["Lab"]),
     ],
@@ -71,6 +72,11 @@ let package = Package(
             swiftSettings: settings
         ),
         .target(
+            name: "Delivery",
+            dependencies: ["Certificates", "HTTPService", logging],
+            swiftSettings: settings
+        ),
+        .target(
             name: "Lab",
             dependencies: ["Certificates", "HTTPService", "SQLite"],
             resources: [.embedInCode("Page")],
@@ -79,7 +85,7 @@ let package = Package(
         .executableTarget(
             name: "pki",
             dependencies: [
-                "Certificates", "Authority", "TrustAnchors", "RolesAnywhere", "HTTPService", "Lab", logging,
+                "Certificates", "Authority", "TrustAnchors", "RolesAnywhere", "Delivery", "HTTPService", "Lab", logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
@@ -115,6 +121,11 @@ let package = Package(
             swiftSettings: settings
         ),
         .testTarget(
+            name: "DeliveryTests",
+            dependencies: ["Delivery", "HTTPService", "Certificates"],
+            swiftSettings: settings
+        ),
+        .testTarget(
             name: "HTTPServiceTests",
             dependencies: ["HTTPService", nioCore, nioPosix, nioSSL, nioEmbedded, logging],
             exclude: ["Fixtures/make-certificate.sh"],
@@ -129,7 +140,7 @@ let package = Package(
         .testTarget(
             name: "pkiTests",
             dependencies: [
-                "pki", "Certificates", "Authority", "RolesAnywhere",
+                "pki", "Certificates", "Authority", "RolesAnywhere", "Delivery",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: settings

@@ -32,7 +32,7 @@ struct SessionCredentialsTests {
         #expect(credentials.roleARN == SessionRequest.role)
         #expect(credentials.accountID == "123456789012")
         #expect(credentials.assumedRoleARN == nil)
-        #expect(credentials.jsonText.contains("subjectArn") == false)
+        #expect(credentials.subjectARN == nil)
     }
 
     @Test(arguments: [
@@ -90,46 +90,5 @@ struct SessionCredentialsTests {
             #expect(!text.contains("SECRET"))
             #expect(text.contains("redacted") || text.contains("bytes>"))
         }
-    }
-
-    @Test func `credential_process gets one object of version 1`() throws {
-        #expect(
-            try credentials().credentialProcessText
-                == #"{"Version":1,"AccessKeyId":"ASIAEXAMPLE","SecretAccessKey":"\#(HTTPResponse.secretKey)","#
-                + #""SessionToken":"\#(HTTPResponse.token)","Expiration":"2026-01-02T04:04:05Z","AccountId":"123456789012"}"#
-        )
-    }
-
-    @Test func `a shell gets quoted exports`() throws {
-        let credentials = SessionCredentials(
-            accessKeyID: "ASIA",
-            secretAccessKey: "it's $HOME",
-            sessionToken: "`x`",
-            expiration: TestAuthority.now,
-            role: try AmazonResourceName(SessionRequest.role)
-        )
-        #expect(
-            credentials.environmentText == """
-                export AWS_ACCESS_KEY_ID='ASIA'
-                export AWS_SECRET_ACCESS_KEY='it'\\''s $HOME'
-                export AWS_SESSION_TOKEN='`x`'
-                export AWS_CREDENTIAL_EXPIRATION='2026-01-02T03:04:05Z'
-                export AWS_ACCOUNT_ID='123456789012'
-                """
-        )
-    }
-
-    @Test func `the fuller JSON has everything that the service said`() throws {
-        let members = try JSONDecoder().decode([String: String].self, from: Data(credentials().jsonText.utf8))
-        #expect(
-            members == [
-                "accessKeyId": "ASIAEXAMPLE", "secretAccessKey": HTTPResponse.secretKey,
-                "sessionToken": HTTPResponse.token,
-                "expiration": "2026-01-02T04:04:05Z", "accountId": "123456789012", "roleArn": SessionRequest.role,
-                "assumedRoleArn": "arn:aws:sts::123456789012:assumed-role/App/1a2b",
-                "subjectArn": "arn:aws:rolesanywhere:us-east-1:123456789012:subject/41a3",
-                "sourceIdentity": "CN=client.example",
-            ]
-        )
     }
 }

@@ -42,7 +42,7 @@ final class Folder: Sendable {
             let reason = errno
             throw AuthorityError(
                 reason == ENOENT ? .missing : .storage,
-                "the folder \(path) cannot be opened: \(SystemError.text(reason))"
+                "the folder \(path) cannot be opened: \(systemErrorText(reason))"
             )
         }
     }
@@ -61,7 +61,7 @@ final class Folder: Sendable {
             try create(String(path[..<slash]))
             if unsafe mkdir(path, 0o700) == 0 || errno == EEXIST { return }
         }
-        throw AuthorityError(.storage, "the folder \(path) cannot be made: \(SystemError.text(errno))")
+        throw AuthorityError(.storage, "the folder \(path) cannot be made: \(systemErrorText(errno))")
     }
 
     /// The path of a file in the folder, for messages.
@@ -86,13 +86,13 @@ final class Folder: Sendable {
             let reason = errno
             throw AuthorityError(
                 reason == ENOENT ? .missing : .storage,
-                "\(path) cannot be read: \(SystemError.text(reason))"
+                "\(path) cannot be read: \(systemErrorText(reason))"
             )
         }
         defer { close(file) }
         var status = stat()
         guard unsafe fstat(file, &status) == 0 else {
-            throw AuthorityError(.storage, "\(path) cannot be read: \(SystemError.text(errno))")
+            throw AuthorityError(.storage, "\(path) cannot be read: \(systemErrorText(errno))")
         }
         if isPrivate, status.st_mode & 0o077 != 0 {
             let mode = String(status.st_mode & 0o777, radix: 8)
@@ -111,7 +111,7 @@ final class Folder: Sendable {
             let count = unsafe Glibc.read(file, &buffer, buffer.count)
             if count < 0, errno == EINTR { continue }
             guard count >= 0 else {
-                throw AuthorityError(.storage, "\(path) cannot be read: \(SystemError.text(errno))")
+                throw AuthorityError(.storage, "\(path) cannot be read: \(systemErrorText(errno))")
             }
             if count == 0 { return SecretBytes(contents) }
             contents += buffer.prefix(count)
@@ -127,7 +127,7 @@ final class Folder: Sendable {
         try turn.withLock { _ in
             while flock(descriptor, LOCK_EX) != 0 {
                 guard errno == EINTR else {
-                    throw AuthorityError(.storage, "the folder \(path) cannot be locked: \(SystemError.text(errno))")
+                    throw AuthorityError(.storage, "the folder \(path) cannot be locked: \(systemErrorText(errno))")
                 }
             }
             defer { flock(descriptor, LOCK_UN) }
@@ -180,7 +180,7 @@ final class Folder: Sendable {
         if unsafe mkdirat(descriptor, "archive", 0o700) != 0, errno != EEXIST {
             throw AuthorityError(
                 .storage,
-                "the folder \(path(of: "archive")) cannot be made: \(SystemError.text(errno))"
+                "the folder \(path(of: "archive")) cannot be made: \(systemErrorText(errno))"
             )
         }
         let dot = name.lastIndex(of: ".") ?? name.endIndex
@@ -197,7 +197,7 @@ final class Folder: Sendable {
 
     private func writeContents(of file: NewFile, as temporary: String) throws(AuthorityError) {
         func failure(_ reason: CInt) -> AuthorityError {
-            AuthorityError(.storage, "\(path(of: file.name)) cannot be written: \(SystemError.text(reason))")
+            AuthorityError(.storage, "\(path(of: file.name)) cannot be written: \(systemErrorText(reason))")
         }
         let output = unsafe openat(
             descriptor,
@@ -243,7 +243,7 @@ final class Folder: Sendable {
         }
         throw AuthorityError(
             reason == EEXIST ? .exists : .storage,
-            "\(path(of: newName)) cannot be made: \(SystemError.text(reason))"
+            "\(path(of: newName)) cannot be made: \(systemErrorText(reason))"
         )
     }
 
@@ -252,7 +252,7 @@ final class Folder: Sendable {
         guard fsync(descriptor) == 0 else {
             throw AuthorityError(
                 .storage,
-                "the folder \(path) cannot be brought to the disk: \(SystemError.text(errno))"
+                "the folder \(path) cannot be brought to the disk: \(systemErrorText(errno))"
             )
         }
     }
@@ -268,14 +268,5 @@ final class Folder: Sendable {
             }
             if name.hasPrefix(Self.temporaryPrefix) { unsafe unlinkat(descriptor, name, 0) }
         }
-    }
-}
-
-/// The system's words for an error number.
-enum SystemError {
-    /// What strerror(3) says, in lower case like all our messages.
-    static func text(_ number: CInt) -> String {
-        let text = unsafe strerror(number).map { unsafe String(cString: $0) } ?? "error \(number)"
-        return text.prefix(1).lowercased() + text.dropFirst()
     }
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Certificates
+
 /// Where the service listens.
 public struct Endpoint: Hashable, Sendable, CustomStringConvertible {
     /// A kind of endpoint that AWS offers.

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Certificates
+
 /// The address of a request, kept in the parts that are signed.
 ///
 /// Paths hold only unreserved characters and slashes, so that there is one way to write, send and sign them.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Certificates
 import Glibc
 
 /// Whom to believe that a server is the one it says it is.
@@ -69,12 +70,4 @@ public struct ServerTrust: Hashable, Sendable {
         }
         return ServerTrust(source: .library)
     }
-}
-
-/// What the system says about a failure of its own, in lower case.
-func systemErrorText(_ number: CInt) -> String {
-    var buffer = [CChar](repeating: 0, count: 256)
-    guard unsafe strerror_r(number, &buffer, buffer.count) == 0 else { return "error \(number)" }
-    let text = String(decoding: buffer.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
-    return text.prefix(1).lowercased() + text.dropFirst()
 }

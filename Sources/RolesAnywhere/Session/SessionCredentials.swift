@@ -5,8 +5,7 @@ public import struct FoundationEssentials.Date
 
 /// What the service gave: keys that sign requests to AWS until they expire.
 ///
-/// The secret parts are shown by no description, mirror or dump. The texts for programs that need them are asked for by
-/// name: ``credentialProcessText``, ``environmentText``, ``jsonText``.
+/// The secret parts are shown by no description, mirror or dump.
 public struct SessionCredentials: Hashable, Sendable {
     /// The public half of the key pair, beginning with `ASIA`.
     public let accessKeyID: String
@@ -88,54 +87,5 @@ extension SessionCredentials: CustomStringConvertible, CustomDebugStringConverti
             ],
             displayStyle: .struct
         )
-    }
-}
-
-extension SessionCredentials {
-    /// What the `credential_process` of a profile has to print: one JSON object of version 1, with the account
-    /// (AWS SDKs and Tools Reference Guide, "Process credential provider").
-    public var credentialProcessText: String {
-        JSONText.object([
-            ("Version", .number(1)),
-            ("AccessKeyId", .string(accessKeyID)),
-            ("SecretAccessKey", .string(secretAccessKey)),
-            ("SessionToken", .string(sessionToken)),
-            ("Expiration", .string(CivilTime(expiration).extended)),
-            ("AccountId", .string(accountID)),
-        ]).encoded
-    }
-
-    /// Lines for a POSIX shell to evaluate, which set the variables that the AWS CLI and the SDKs read.
-    public var environmentText: String {
-        [
-            ("AWS_ACCESS_KEY_ID", accessKeyID),
-            ("AWS_SECRET_ACCESS_KEY", secretAccessKey),
-            ("AWS_SESSION_TOKEN", sessionToken),
-            ("AWS_CREDENTIAL_EXPIRATION", CivilTime(expiration).extended),
-            ("AWS_ACCOUNT_ID", accountID),
-        ]
-        .map { "export \($0.0)='\(shellQuoted($0.1))'" }.joined(separator: "\n")
-    }
-
-    /// One JSON object with everything that the service said.
-    public var jsonText: String {
-        let optional = [
-            ("assumedRoleArn", assumedRoleARN), ("subjectArn", subjectARN), ("sourceIdentity", sourceIdentity),
-        ]
-        return JSONText.object(
-            [
-                ("accessKeyId", .string(accessKeyID)),
-                ("secretAccessKey", .string(secretAccessKey)),
-                ("sessionToken", .string(sessionToken)),
-                ("expiration", .string(CivilTime(expiration).extended)),
-                ("accountId", .string(accountID)),
-                ("roleArn", .string(roleARN)),
-            ] + optional.compactMap { name, value in value.map { (name, .string($0)) } }
-        ).encoded
-    }
-
-    /// A text that can stand between single quotes in a shell.
-    private func shellQuoted(_ text: String) -> String {
-        text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''")
     }
 }

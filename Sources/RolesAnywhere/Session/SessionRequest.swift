@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Certificates
+
 /// What to ask the service for.
 public struct SessionRequest: Hashable, Sendable {
     /// The trust anchor that the certificate is under.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import ArgumentParser
+public import ArgumentParser
+public import Delivery
+import FoundationEssentials
 import RolesAnywhere
 
 /// `pki creds`
@@ -33,11 +35,6 @@ struct CredsCommand: ParsableCommand {
             """
     )
 
-    /// The forms that credentials can be printed in.
-    enum Format: String, CaseIterable, ExpressibleByArgument {
-        case process, env, json
-    }
-
     @OptionGroup(title: "Identity")
     var identity: IdentityOptions
 
@@ -51,24 +48,44 @@ struct CredsCommand: ParsableCommand {
         name: .long,
         help: ArgumentHelp(
             """
-            process: JSON for credential_process. env: export lines for a POSIX shell. json: everything the service said.
+            process: JSON for credential_process. env, fish, powershell: lines for that shell (env: POSIX). ini: a \
+            section of ~/.aws/credentials. json: everything the service said.
             """,
             valueName: "form"
         )
     )
-    var format = Format.process
+    var format = CredentialsFormat.process
 
     func run() throws {
         let console = Console.standard
         let request = try session.request()
         let client = try network.client(region: request.region, console: console)
-        let credentials = try client.createSession(request, as: identity.read())
-        let text =
-            switch format {
-            case .process: credentials.credentialProcessText
-            case .env: credentials.environmentText
-            case .json: credentials.jsonText
-            }
+        let credentials = try Credentials(client.createSession(request, as: identity.read()), issued: .now)
+        let text = credentials.text(as: format)
         try console.write(text + "\n")
+    }
+}
+
+extension CredentialsFormat: ExpressibleByArgument {}
+
+extension Credentials {
+    /// Credentials as the service gave them.
+    ///
+    /// - Parameters:
+    ///   - session: The service's answer.
+    ///   - issued: When it came.
+    init(_ session: SessionCredentials, issued: Date) {
+        self.init(
+            accessKeyID: session.accessKeyID,
+            secretAccessKey: session.secretAccessKey,
+            sessionToken: session.sessionToken,
+            issued: issued,
+            expiration: session.expiration,
+            accountID: session.accountID,
+            roleARN: session.roleARN,
+            assumedRoleARN: session.assumedRoleARN,
+            subjectARN: session.subjectARN,
+            sourceIdentity: session.sourceIdentity
+        )
     }
 }

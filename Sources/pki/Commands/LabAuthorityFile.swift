@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Certificates
 import Glibc
 
 /// The file that holds the certificate of the CA behind the lab's own certificate.
@@ -70,6 +71,6 @@ struct LabAuthorityFile {
     }
 
     private static func failure(_ path: String) -> InputError {
-        InputError(message: "\(path) cannot be written: \(unsafe String(cString: strerror(errno)).lowercased())")
+        InputError(message: "\(path) cannot be written: \(systemErrorText(errno))")
     }
 }

@@ -107,7 +107,7 @@ struct Console: Sendable {
             let count = unsafe rest.withUnsafeBytes { unsafe Glibc.write(descriptor, $0.baseAddress, $0.count) }
             if count < 0 {
                 if errno == EINTR { continue }
-                throw OutputError(reason: unsafe String(cString: strerror(errno)))
+                throw OutputError(reason: systemErrorText(errno))
             }
             rest = rest.dropFirst(count)
         }

@@ -26,7 +26,7 @@ enum InputFile {
     /// - Throws: ``InputError`` naming the file and what the system says.
     static func read(_ path: String, isPrivate: Bool = false) throws -> [UInt8] {
         let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw InputError(message: "\(path) cannot be read: \(systemText(errno))") }
+        guard descriptor >= 0 else { throw InputError(message: "\(path) cannot be read: \(systemErrorText(errno))") }
         defer { close(descriptor) }
         var status = stat()
         if isPrivate, unsafe fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG,
@@ -53,15 +53,10 @@ enum InputFile {
         while true {
             let count = unsafe Glibc.read(descriptor, &buffer, buffer.count)
             if count < 0, errno == EINTR { continue }
-            guard count >= 0 else { throw InputError(message: "\(name) cannot be read: \(systemText(errno))") }
+            guard count >= 0 else { throw InputError(message: "\(name) cannot be read: \(systemErrorText(errno))") }
             if count == 0 { return contents }
             contents += buffer.prefix(count)
             guard contents.count <= 4 << 20 else { throw InputError(message: "\(name) is larger than 4 MiB") }
         }
-    }
-
-    private static func systemText(_ number: CInt) -> String {
-        let text = unsafe String(cString: strerror(number))
-        return text.prefix(1).lowercased() + text.dropFirst()
     }
 }

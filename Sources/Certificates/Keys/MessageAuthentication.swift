@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Certificates
-
 /// HMAC-SHA256 (RFC 2104), with which SigV4 signs by a secret.
-enum MessageAuthentication {
+package enum MessageAuthentication {
     private static let blockSize = 64
 
     /// Makes the code of a message.
@@ -12,7 +10,7 @@ enum MessageAuthentication {
     ///   - message: The message.
     ///   - key: The secret.
     /// - Returns: 32 bytes.
-    static func code(_ message: some Sequence<UInt8>, key: [UInt8]) -> [UInt8] {
+    package static func code(_ message: some Sequence<UInt8>, key: [UInt8]) -> [UInt8] {
         var block = key.count > blockSize ? Digest.sha256.hash(key) : key
         block += [UInt8](repeating: 0, count: blockSize - block.count)
         let inner = Digest.sha256.hash(block.map { $0 ^ 0x36 } + Array(message))
@@ -20,7 +18,7 @@ enum MessageAuthentication {
     }
 
     /// Compares two codes in a time that does not tell where they differ.
-    static func areEqual(_ left: [UInt8], _ right: [UInt8]) -> Bool {
+    package static func areEqual(_ left: [UInt8], _ right: [UInt8]) -> Bool {
         guard left.count == right.count else { return false }
         return zip(left, right).reduce(0) { $0 | ($1.0 ^ $1.1) } == 0
     }

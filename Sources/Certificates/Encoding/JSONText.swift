@@ -2,15 +2,15 @@
 
 /// JSON to be written, with the members of objects in the order they were given.
 ///
-/// The few small objects of this module are written by hand because the first use of an encoder costs more than all of
+/// Small objects are written by hand because the first use of an encoder costs more than all of
 /// them together.
-indirect enum JSONText {
+package indirect enum JSONText {
     case string(String)
     case number(Int)
     case object([(String, JSONText)])
 
     /// RFC 8259, on one line.
-    var encoded: String {
+    package var encoded: String {
         switch self {
         case .string(let text): Self.quoted(text)
         case .number(let number): String(number)

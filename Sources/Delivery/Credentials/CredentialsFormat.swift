@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Certificates
+
+/// A form in which programs take credentials.
+public enum CredentialsFormat: String, CaseIterable, Sendable {
+    /// What the `credential_process` of a profile has to print: one JSON object of version 1, with the account
+    /// (AWS SDKs and Tools Reference Guide, "Process credential provider").
+    case process
+    /// Lines for a POSIX shell to evaluate, which set the variables that the AWS CLI and the SDKs read.
+    case env
+    /// One JSON object with everything that the service said.
+    case json
+    /// The settings of a section of the shared credentials file.
+    case ini
+    /// Lines for PowerShell to evaluate.
+    case powershell
+    /// Lines for fish to evaluate.
+    case fish
+}
+
+extension Credentials {
+    /// The credentials as a program takes them.
+    ///
+    /// - Parameters:
+    ///   - format: The form.
+    ///   - section: With ``CredentialsFormat/ini``: the section's name.
+    /// - Returns: The text, secrets included, without a last line end.
+    public func text(as format: CredentialsFormat, section: String = "default") -> String {
+        switch format {
+        case .process: processText
+        case .env: lines { "export \($0)='\(quoted($1, "'", by: "'\\''"))'" }
+        case .json: jsonText
+        case .ini:
+            (["[\(section)]"] + fileSettings.map { "\($0.name) = \($0.value)" }).joined(separator: "\n")
+        case .powershell: lines { "$Env:\($0) = '\(quoted($1, "'", by: "''"))'" }
+        case .fish: lines { "set -gx \($0) '\(quoted(quoted($1, "\\", by: "\\\\"), "'", by: "\\'"))'" }
+        }
+    }
+
+    /// The variables that the AWS CLI and the SDKs read, with their values.
+    public var environment: [(name: String, value: String)] {
+        [
+            ("AWS_ACCESS_KEY_ID", accessKeyID),
+            ("AWS_SECRET_ACCESS_KEY", secretAccessKey),
+            ("AWS_SESSION_TOKEN", sessionToken),
+            ("AWS_CREDENTIAL_EXPIRATION", CivilTime(expiration).extended),
+            ("AWS_ACCOUNT_ID", accountID),
+        ]
+    }
+
+    /// The settings of a section of the shared credentials file.
+    public var fileSettings: [(name: String, value: String)] {
+        [
+            ("aws_access_key_id", accessKeyID),
+            ("aws_secret_access_key", secretAccessKey),
+            ("aws_session_token", sessionToken),
+        ]
+    }
+
+    private var processText: String {
+        JSONText.object([
+            ("Version", .number(1)),
+            ("AccessKeyId", .string(accessKeyID)),
+            ("SecretAccessKey", .string(secretAccessKey)),
+            ("SessionToken", .string(sessionToken)),
+            ("Expiration", .string(CivilTime(expiration).extended)),
+            ("AccountId", .string(accountID)),
+        ]).encoded
+    }
+
+    private var jsonText: String {
+        let optional = [
+            ("assumedRoleArn", assumedRoleARN), ("subjectArn", subjectARN), ("sourceIdentity", sourceIdentity),
+        ]
+        return JSONText.object(
+            [
+                ("accessKeyId", .string(accessKeyID)),
+                ("secretAccessKey", .string(secretAccessKey)),
+                ("sessionToken", .string(sessionToken)),
+                ("expiration", .string(CivilTime(expiration).extended)),
+                ("accountId", .string(accountID)),
+                ("roleArn", .string(roleARN)),
+            ] + optional.compactMap { name, value in value.map { (name, .string($0)) } }
+        ).encoded
+    }
+
+    private func lines(_ line: (String, String) -> String) -> String {
+        environment.map { line($0.name, $0.value) }.joined(separator: "\n")
+    }
+
+    /// A text in which a quote is written so that it does not end the quoted text.
+    private func quoted(_ text: String, _ quote: Character, by replacement: String) -> String {
+        text.split(separator: quote, omittingEmptySubsequences: false).joined(separator: replacement)
+    }
+}

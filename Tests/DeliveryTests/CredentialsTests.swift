@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import FoundationEssentials
+import Testing
+
+@testable import Delivery
+
+extension Credentials {
+    /// Credentials for tests: an hour from 2026-01-02T03:04:05Z.
+    static func example(
+        secret: String = "a-SECRET",
+        token: String = "t-SECRET",
+        issued: Date = Date(timeIntervalSince1970: 1_767_323_045),
+        lifetime: Double = 3600
+    ) -> Credentials {
+        Credentials(
+            accessKeyID: "ASIAEXAMPLE",
+            secretAccessKey: secret,
+            sessionToken: token,
+            issued: issued,
+            expiration: issued.addingTimeInterval(lifetime),
+            accountID: "123456789012",
+            roleARN: "arn:aws:iam::123456789012:role/path/App",
+            assumedRoleARN: "arn:aws:sts::123456789012:assumed-role/App/1a2b"
+        )
+    }
+}
+
+@Suite struct CredentialsTests {
+    @Test func `credential_process gets one object of version 1`() {
+        #expect(
+            Credentials.example().text(as: .process)
+                == #"{"Version":1,"AccessKeyId":"ASIAEXAMPLE","SecretAccessKey":"a-SECRET","SessionToken":"t-SECRET","#
+                + #""Expiration":"2026-01-02T04:04:05Z","AccountId":"123456789012"}"#
+        )
+    }
+
+    @Test func `a POSIX shell gets quoted exports`() {
+        #expect(
+            Credentials.example(secret: "it's $HOME", token: "`x`").text(as: .env) == """
+                export AWS_ACCESS_KEY_ID='ASIAEXAMPLE'
+                export AWS_SECRET_ACCESS_KEY='it'\\''s $HOME'
+                export AWS_SESSION_TOKEN='`x`'
+                export AWS_CREDENTIAL_EXPIRATION='2026-01-02T04:04:05Z'
+                export AWS_ACCOUNT_ID='123456789012'
+                """
+        )
+    }
+
+    @Test func `fish gets its own quotes`() {
+        let text = Credentials.example(secret: "it's \\ $HOME").text(as: .fish)
+        #expect(text.contains("set -gx AWS_SECRET_ACCESS_KEY 'it\\'s \\\\ $HOME'\n"))
+    }
+
+    @Test func `PowerShell gets its own quotes`() {
+        let text = Credentials.example(secret: "it's $HOME").text(as: .powershell)
+        #expect(text.contains("$Env:AWS_SECRET_ACCESS_KEY = 'it''s $HOME'\n"))
+    }
+
+    @Test func `a credentials file gets a section`() {
+        #expect(
+            Credentials.example().text(as: .ini, section: "web") == """
+                [web]
+                aws_access_key_id = ASIAEXAMPLE
+                aws_secret_access_key = a-SECRET
+                aws_session_token = t-SECRET
+                """
+        )
+    }
+
+    @Test func `the fuller JSON has everything that the service said`() throws {
+        let text = Credentials.example().text(as: .json)
+        let members = try JSONDecoder().decode([String: String].self, from: Data(text.utf8))
+        #expect(
+            members == [
+                "accessKeyId": "ASIAEXAMPLE", "secretAccessKey": "a-SECRET", "sessionToken": "t-SECRET",
+                "expiration": "2026-01-02T04:04:05Z", "accountId": "123456789012",
+                "roleArn": "arn:aws:iam::123456789012:role/path/App",
+                "assumedRoleArn": "arn:aws:sts::123456789012:assumed-role/App/1a2b",
+            ]
+        )
+    }
+
+    @Test func `no description shows a secret`() {
+        let credentials = Credentials.example()
+        var texts = ["\(credentials)", String(reflecting: credentials), "\([credentials])"]
+        var dumped = ""
+        dump(["key": credentials], to: &dumped)
+        texts.append(dumped)
+        for text in texts {
+            #expect(!text.contains("SECRET"))
+            #expect(text.contains("redacted"))
+        }
+    }
+
+    @Test func `the role's name has no path`() {
+        #expect(Credentials.example().roleName == "App")
+    }
+}
