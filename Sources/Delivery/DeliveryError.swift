@@ -6,7 +6,7 @@ public import protocol Certificates.ExplainedError
 public struct DeliveryError: ExplainedError, Equatable {
     /// The kind of failure. Compare with the static members; new ones may be added.
     public struct Code: Hashable, Sendable {
-        private enum Kind { case storage, unsafePlace, malformed, invalidArgument, failed }
+        private enum Kind { case storage, unsafePlace, malformed, invalidArgument }
         private let kind: Kind
 
         /// The system would not let a file be read, locked or written.
@@ -17,8 +17,6 @@ public struct DeliveryError: ExplainedError, Equatable {
         public static let malformed = Code(kind: .malformed)
         /// A name or value cannot be used.
         public static let invalidArgument = Code(kind: .invalidArgument)
-        /// Somebody else's attempt to get credentials failed, and this one shares its outcome.
-        public static let failed = Code(kind: .failed)
     }
 
     /// The kind of failure.

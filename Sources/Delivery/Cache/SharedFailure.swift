@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import protocol Certificates.ExplainedError
+internal import struct FoundationEssentials.Date
+
+/// A failure of another process to obtain what this one wants too. It was waited for, and is not repeated.
+public struct SharedFailure: ExplainedError, Equatable {
+    /// What went wrong.
+    public let message: String
+
+    /// The way out, when there is one to name.
+    public let remedy: String?
+
+    /// The exit status that it means.
+    public let status: Int32
+
+    /// When it happened.
+    let date: Date
+
+    init(_ error: any Error, status: Int32, at date: Date) {
+        let explained = error as? any ExplainedError
+        message = explained?.message ?? "\(error)"
+        remedy = explained?.remedy
+        self.status = status
+        self.date = date
+    }
+
+    /// Reads what a process wrote down; nothing when it is no failure.
+    init?(_ text: String) {
+        let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+        guard lines.count == 5, lines[4].isEmpty, let microseconds = Int(lines[0]), let status = Int32(lines[1]) else {
+            return nil
+        }
+        date = Date(timeIntervalSince1970: Double(microseconds) / 1_000_000)
+        self.status = status
+        message = String(lines[2])
+        remedy = lines[3].isEmpty ? nil : String(lines[3])
+    }
+
+    /// What to write down: the time in microseconds since 1970, the status, the message, the way out; a line each.
+    var text: String {
+        let time = Int((date.timeIntervalSince1970 * 1_000_000).rounded(.up))
+        return [
+            String(time), String(status), message.replacing("\n", with: " "),
+            (remedy ?? "").replacing("\n", with: " "), "",
+        ].joined(separator: "\n")
+    }
+}

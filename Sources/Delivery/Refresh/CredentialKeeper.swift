@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import Certificates
+internal import Dispatch
+public import FoundationEssentials
+internal import Synchronization
+
+/// Keeps the credentials of one role fresh in memory.
+///
+/// ``run()`` replaces them in the background. One request is under way at a time, however many ask. A failure leaves the
+/// credentials that are there in place until they expire, and is tried again, with growing waits, for as long as it takes.
+/// All times are compared by the wall clock, in steps of a few seconds, so that a machine which slept notices.
+public final class CredentialKeeper: Sendable {
+    /// What a keeper takes from the world around it. A test drives each.
+    public struct Surroundings: Sendable {
+        /// The time.
+        public var now: @Sendable () -> Date
+        /// Waits. What it throws ends ``CredentialKeeper/run()``.
+        public var sleep: @Sendable (Duration) async throws -> Void
+        /// Draws a number from 0 up to but not including 1.
+        public var random: @Sendable () -> Double
+
+        /// Makes surroundings.
+        ///
+        /// - Parameters:
+        ///   - now: The time.
+        ///   - sleep: Waits; what it throws ends the keeper's work.
+        ///   - random: Draws a number from 0 up to but not including 1.
+        public init(
+            now: @escaping @Sendable () -> Date,
+            sleep: @escaping @Sendable (Duration) async throws -> Void,
+            random: @escaping @Sendable () -> Double
+        ) {
+            self.now = now
+            self.sleep = sleep
+            self.random = random
+        }
+    }
+
+    /// What happened to a keeper.
+    public enum Event: Sendable {
+        /// There are new credentials.
+        case refreshed(Credentials)
+        /// There are none. The next attempt is so many seconds away.
+        case failed(any Error, retryIn: Double)
+        /// What the credentials are obtained with has changed: new ones are asked for.
+        case sourceChanged
+    }
+
+    /// How it stands with a keeper at one moment.
+    public struct Status: Sendable {
+        /// Credentials that have not expired.
+        public var credentials: Credentials?
+        /// Why the last attempt failed; nothing when it succeeded or there was none yet.
+        public var failure: String?
+        /// Whether an attempt is under way, or none was made yet.
+        public var isPending: Bool
+        /// How many attempts succeeded.
+        public var refreshes: Int
+        /// How many attempts failed.
+        public var failures: Int
+        /// When the certificate behind the credentials ends; nothing when that is not known.
+        public var certificateExpiration: Date?
+    }
+
+    /// What the keeper's credentials are called: the profile.
+    public let name: String
+
+    private struct State {
+        var source: CredentialSource
+        var document: CredentialDocument?
+        var failure: String?
+        var failuresInARow = 0
+        var refreshes = 0
+        var failures = 0
+        var lastAttempt: Date?
+        var nextAttempt: Date?
+        var isRefreshing = false
+        var waiters: [Waiter] = []
+    }
+
+    private struct Waiter {
+        var since: Date
+        var action: @Sendable () -> Void
+    }
+
+    private let state: Mutex<State>
+    private let schedule: RefreshSchedule
+    private let surroundings: Surroundings
+    private let observer: @Sendable (Event) -> Void
+
+    /// The longest sleep at once: how late a suspended machine, a changed clock or a changed file may be noticed.
+    static let longestSleep = 3.0
+
+    /// Makes a keeper, which has nothing yet.
+    ///
+    /// - Parameters:
+    ///   - name: What the credentials are called.
+    ///   - source: Where they come from.
+    ///   - schedule: When they are replaced.
+    ///   - surroundings: Clock, sleep and chance.
+    ///   - observer: Told what happens, on any thread.
+    public init(
+        name: String,
+        source: CredentialSource,
+        schedule: RefreshSchedule = RefreshSchedule(),
+        surroundings: Surroundings,
+        observer: @escaping @Sendable (Event) -> Void = { _ in }
+    ) {
+        self.name = name
+        self.schedule = schedule
+        self.surroundings = surroundings
+        self.observer = observer
+        state = Mutex(State(source: source))
+    }
+
+    /// How it stands.
+    public var status: Status {
+        let now = surroundings.now()
+        let (status, source) = state.withLock { state in
+            let status = Status(
+                credentials: state.document.flatMap { $0.credentials.expiration > now ? $0.credentials : nil },
+                failure: state.failure,
+                isPending: state.isRefreshing || state.lastAttempt == nil,
+                refreshes: state.refreshes,
+                failures: state.failures
+            )
+            return (status, state.source)
+        }
+        var complete = status
+        complete.certificateExpiration = source.certificateExpiration()
+        return complete
+    }
+
+    /// The credentials, unless they have expired.
+    public var credentials: Credentials? { document?.credentials }
+
+    /// The credentials as they are served, unless they have expired.
+    var document: CredentialDocument? {
+        let now = surroundings.now()
+        return state.withLock { state in state.document.flatMap { $0.credentials.expiration > now ? $0 : nil } }
+    }
+
+    /// Takes another source and asks it for credentials as soon as possible. Those that are there stay until it gave some.
+    ///
+    /// - Parameter source: Where credentials come from now on.
+    public func replace(source: CredentialSource) {
+        state.withLock { state in
+            state.source = source
+            state.nextAttempt = nil
+        }
+    }
+
+    /// Calls an action when the attempt that is under way, or the first one, is over; at once when there is none.
+    ///
+    /// - Parameter action: Is called once, from anywhere, and must not block.
+    public func whenSettled(_ action: @escaping @Sendable () -> Void) {
+        let now = surroundings.now()
+        let isWaiting = state.withLock { state in
+            guard state.isRefreshing || state.lastAttempt == nil else { return false }
+            state.waiters.append(Waiter(since: now, action: action))
+            return true
+        }
+        if !isWaiting { action() }
+    }
+
+    /// Lets those go that have waited too long for an attempt to end.
+    ///
+    /// - Parameter seconds: How long is too long.
+    public func releaseWaiters(after seconds: Double) {
+        let now = surroundings.now()
+        let actions = state.withLock { state in
+            let isPatient = { (waiter: Waiter) in abs(now.timeIntervalSince(waiter.since)) < seconds }
+            defer { state.waiters.removeAll { !isPatient($0) } }
+            return state.waiters.filter { !isPatient($0) }.map(\.action)
+        }
+        for action in actions { action() }
+    }
+
+    /// Replaces the credentials whenever they are due, until the surroundings' sleep throws, as it does when the task is
+    /// cancelled.
+    ///
+    /// - Throws: What the sleep throws.
+    public func run() async throws {
+        while true {
+            if sourceHasChanged() { observer(.sourceChanged) }
+            if isDue { await refreshOnThread() }
+            try await surroundings.sleep(.seconds(timeToNextStep))
+        }
+    }
+
+    /// Replaces the credentials now, unless that is under way already. It blocks.
+    ///
+    /// - Throws: What the source throws.
+    public func refresh() throws {
+        let source: CredentialSource? = state.withLock { state in
+            guard !state.isRefreshing else { return nil }
+            state.isRefreshing = true
+            state.nextAttempt = .distantFuture
+            return state.source
+        }
+        guard let source else { return }
+        let outcome = Result { try source.obtain() }
+        let now = surroundings.now()
+        let delay = settle(outcome, at: now)
+        switch outcome {
+        case .success(let credentials): observer(.refreshed(credentials))
+        case .failure(let error):
+            observer(.failed(error, retryIn: delay))
+            throw error
+        }
+    }
+
+    /// Takes in what an attempt led to.
+    ///
+    /// - Returns: How many seconds the next attempt is away.
+    private func settle(_ outcome: Result<Credentials, any Error>, at now: Date) -> Double {
+        let random = surroundings.random()
+        let (delay, waiters) = state.withLock { state in
+            state.isRefreshing = false
+            state.lastAttempt = now
+            let next: Date
+            switch outcome {
+            case .success(let credentials):
+                state.document = CredentialDocument(credentials)
+                state.failure = nil
+                state.failuresInARow = 0
+                state.refreshes += 1
+                next = schedule.refreshDate(of: credentials)
+            case .failure(let error):
+                state.failure = (error as? any ExplainedError)?.message ?? "\(error)"
+                state.failuresInARow += 1
+                state.failures += 1
+                next = now.addingTimeInterval(schedule.delay(after: state.failuresInARow, random: random))
+            }
+            // Somebody may have asked for another attempt meanwhile.
+            if state.nextAttempt != nil { state.nextAttempt = next }
+            defer { state.waiters = [] }
+            return (next.timeIntervalSince(now), state.waiters)
+        }
+        for waiter in waiters { waiter.action() }
+        return delay
+    }
+
+    /// Whether an attempt is due. A clock that was put back makes one due, too: nobody knows what was planned by it.
+    private var isDue: Bool {
+        let now = surroundings.now()
+        return state.withLock { state in
+            guard !state.isRefreshing else { return false }
+            guard let next = state.nextAttempt, let last = state.lastAttempt else { return true }
+            return now >= next || now < last.addingTimeInterval(-Self.longestSleep)
+        }
+    }
+
+    private var timeToNextStep: Double {
+        let now = surroundings.now()
+        let next = state.withLock { $0.nextAttempt } ?? now
+        return min(max(next.timeIntervalSince(now), 0.01), Self.longestSleep)
+    }
+
+    private func sourceHasChanged() -> Bool {
+        guard state.withLock({ $0.source }).hasChanged() else { return false }
+        state.withLock { $0.nextAttempt = nil }
+        return true
+    }
+
+    /// Refreshes on a thread that may block.
+    private func refreshOnThread() async {
+        await withCheckedContinuation { continuation in
+            DispatchQueue.global().async {
+                // The observer was told, and the next attempt is planned.
+                try? self.refresh()
+                continuation.resume()
+            }
+        }
+    }
+}
