@@ -27,7 +27,8 @@ struct PKI: AsyncParsableCommand {
         version: Version.text,
         subcommands: [
             InitCACommand.self, IssueClientCommand.self, PrintBundleCommand.self, PrintTrustPolicyCommand.self,
-            PrintSetupCommand.self, CredsCommand.self, LabCommand.self,
+            PrintSetupCommand.self, CredsCommand.self, ConfigureCommand.self, ExecCommand.self,
+            UpdateCommand.self, CacheCommand.self, LabCommand.self,
         ]
     )
 

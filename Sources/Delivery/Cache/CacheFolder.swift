@@ -32,13 +32,18 @@ final class CacheFolder {
         var opened = base
         for part in parts.suffix(2) {
             guard current >= 0 else { break }
-            defer { close(current) }
+            let above = current
+            defer {
+                let reason = errno
+                close(above)
+                errno = reason
+            }
             opened = opened == "/" ? "/\(part)" : "\(opened)/\(part)"
             let name = String(part)
-            if creates, unsafe mkdirat(current, name, 0o700) != 0, errno != EEXIST {
+            if creates, unsafe mkdirat(above, name, 0o700) != 0, errno != EEXIST {
                 throw DeliveryError(.storage, "the folder \(opened) cannot be made: \(systemErrorText(errno))")
             }
-            let next = unsafe openat(current, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+            let next = unsafe openat(above, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
             let reason = errno
             if next >= 0 {
                 do {
@@ -54,7 +59,6 @@ final class CacheFolder {
                     remedy: "remove it, or set XDG_CACHE_HOME to another folder"
                 )
             }
-            // `defer` closes the folder above; its number is in `current` until then.
             current = next
             errno = reason
         }
@@ -68,7 +72,7 @@ final class CacheFolder {
 
     deinit { close(descriptor) }
 
-    private static func create(_ path: String) throws(DeliveryError) {
+    static func create(_ path: String) throws(DeliveryError) {
         if unsafe mkdir(path, 0o700) == 0 || errno == EEXIST { return }
         if errno == ENOENT, let slash = path.lastIndex(of: "/"), slash != path.startIndex {
             try create(String(path[..<slash]))

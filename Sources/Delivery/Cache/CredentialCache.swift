@@ -9,7 +9,7 @@ public import struct FoundationEssentials.Date
 /// A file is used only when it is the user's own and nobody else's to read or write, in folders of which the same is true.
 public struct CredentialCache: Sendable {
     /// What credentials are obtained with: for equal keys they are the same.
-    public struct Key: Hashable, Sendable {
+    public struct Key: Hashable, Sendable, ExpressibleByDictionaryLiteral {
         /// The parts by their names, in order. None holds a secret.
         public let parts: [Part]
 
@@ -23,18 +23,15 @@ public struct CredentialCache: Sendable {
 
         /// Makes a key.
         ///
-        /// - Parameter parts: Names, of one word each, and values.
-        public init(_ parts: KeyValuePairs<String, String>) {
-            self.parts = parts.map { Part(name: $0.key, value: $0.value) }
+        /// - Parameter elements: Names, of one word each, and values.
+        public init(dictionaryLiteral elements: (String, String)...) {
+            parts = elements.map { Part(name: $0.0, value: $0.1) }
         }
 
         /// SHA-256 over all parts with their lengths, in hexadecimal.
         var fileName: String {
             let text = parts.map { "\($0.name)=\($0.value.utf8.count):\($0.value)\n" }.joined()
-            return Digest.sha256.hash(Array(text.utf8)).map { byte in
-                let digits = String(byte, radix: 16)
-                return digits.utf8.count == 1 ? "0\(digits)" : digits
-            }.joined()
+            return hexadecimal(Digest.sha256.hash(Array(text.utf8)))
         }
     }
 

@@ -9,7 +9,7 @@ struct FileContents {
     let bytes: SecretBytes
 
     /// The file that was read; nothing when it was no regular file, but a pipe or a terminal, which cannot change back.
-    private let stamp: Stamp?
+    let stamp: Stamp?
 
     /// The largest file that is read. A certificate has a few thousand bytes.
     private static let limit = 1 << 20
@@ -71,11 +71,7 @@ struct FileContents {
     }
 
     /// Whether the path still leads to the same file, unchanged.
-    var isCurrent: Bool {
-        guard let stamp else { return true }
-        var status = stat()
-        return unsafe stat(path, &status) == 0 && Stamp(status) == stamp
-    }
+    var isCurrent: Bool { stamp?.isCurrent(at: path) ?? true }
 
     /// The certificates in the file, if any.
     func certificates() throws(RolesAnywhereError) -> [Certificate] {
@@ -106,7 +102,7 @@ struct FileContents {
     }
 
     /// What changes when a file is replaced or written to.
-    private struct Stamp: Equatable {
+    struct Stamp: Equatable, Sendable {
         let device: UInt64
         let file: UInt64
         let size: Int64
@@ -118,6 +114,12 @@ struct FileContents {
             file = UInt64(status.st_ino)
             size = Int64(status.st_size)
             (seconds, nanoseconds) = (status.st_mtim.tv_sec, status.st_mtim.tv_nsec)
+        }
+
+        /// Whether a path leads to the file that this was taken of, unchanged.
+        func isCurrent(at path: String) -> Bool {
+            var status = stat()
+            return unsafe stat(path, &status) == 0 && Stamp(status) == self
         }
     }
 }

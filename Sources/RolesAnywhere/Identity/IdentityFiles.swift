@@ -48,12 +48,17 @@ public struct IdentityFiles: Hashable, Sendable {
     ///   ``Identity/check(at:)`` to say.
     /// - Throws: ``RolesAnywhereError`` naming the file and the rule.
     public func read(passphrase: SecretBytes? = nil) throws -> Identity {
+        try readStamped(passphrase: passphrase).identity
+    }
+
+    /// Reads the identity, and what tells whether its files have changed since.
+    func readStamped(passphrase: SecretBytes?) throws -> (identity: Identity, stamps: IdentityStamps) {
         var attempt = 1
         while true {
             let snapshot = try Snapshot(of: self)
             do {
                 let identity = try snapshot.identity(from: self, passphrase: passphrase)
-                if snapshot.isCurrent || attempt == Self.attempts { return identity }
+                if snapshot.isCurrent || attempt == Self.attempts { return (identity, snapshot.stamps) }
             } catch {
                 if snapshot.isCurrent || attempt == Self.attempts { throw error }
             }
@@ -83,7 +88,13 @@ public struct IdentityFiles: Hashable, Sendable {
         }
 
         /// Whether the files are still the same ones, unchanged.
-        var isCurrent: Bool { certificate.isCurrent && privateKey.isCurrent && intermediates?.isCurrent ?? true }
+        var isCurrent: Bool { stamps.areCurrent }
+
+        var stamps: IdentityStamps {
+            IdentityStamps(
+                files: [certificate, privateKey, intermediates].compactMap(\.self).map { ($0.path, $0.stamp) }
+            )
+        }
 
         func identity(from files: IdentityFiles, passphrase: SecretBytes?) throws -> Identity {
             let key = try privateKey.parsed { (bytes) throws(CertificateError) in

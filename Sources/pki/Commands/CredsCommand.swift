@@ -24,25 +24,20 @@ struct CredsCommand: ParsableCommand {
                 --certificate web-1-cert.pem --private-key web-1-key.pem \\
                 --trust-anchor-arn $anchor --profile-arn $profile --role-arn $role)"
 
-            For the AWS CLI and every SDK, put the same command on one line of ~/.aws/config, without --format and with \
-            absolute paths (neither ~ nor variables are expanded there):
+            For the AWS CLI and every SDK, write the same options into a profile once; they then ask pki themselves:
 
-              [profile web]
-              credential_process = /usr/bin/pki creds --certificate /etc/pki/…
+              pki configure --profile web --certificate web-1-cert.pem --private-key web-1-key.pem \\
+                --trust-anchor-arn $anchor --profile-arn $profile --role-arn $role
+              aws sts get-caller-identity --profile web
 
             Exit status: 0 done, 2 refused here with the rule named, 64 wrong usage, 69 the service cannot be reached or \
             cannot answer, 77 the service refused.
             """
     )
 
-    @OptionGroup(title: "Identity")
-    var identity: IdentityOptions
-
-    @OptionGroup(title: "Session")
-    var session: SessionOptions
-
-    @OptionGroup(title: "Network")
-    var network: NetworkOptions
+    @OptionGroup var profile: ProfileOption
+    @OptionGroup var access: AccessOptions
+    @OptionGroup var cache: CacheOption
 
     @Option(
         name: .long,
@@ -58,10 +53,9 @@ struct CredsCommand: ParsableCommand {
 
     func run() throws {
         let console = Console.standard
-        let request = try session.request()
-        let client = try network.client(region: request.region, console: console)
-        let credentials = try Credentials(client.createSession(request, as: identity.read()), issued: .now)
-        let text = credentials.text(as: format)
+        let access = try Access(access, profile: profile.profile)
+        let credentials = try access.credentials(usesCache: cache.cache, console)
+        let text = credentials.text(as: format, section: access.name)
         try console.write(text + "\n")
     }
 }

@@ -146,7 +146,7 @@ struct LabCommand: AsyncParsableCommand {
             region: region,
             account: account,
             now: { Date.now.addingTimeInterval(offset) },
-            randomBytes: Self.randomBytes
+            randomBytes: randomBytes
         )
         let console = Console.standard
         let seed = try planned(in: environment)
@@ -186,22 +186,6 @@ struct LabCommand: AsyncParsableCommand {
         }
         for await _ in signals { break }
         await server.shutDown(within: .seconds(5))
-    }
-
-    /// Draws eight bytes at a time: each draw is a call of the kernel.
-    @Sendable private static func randomBytes(_ count: Int) -> [UInt8] {
-        var generator = SystemRandomNumberGenerator()
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(count + 7)
-        while bytes.count < count {
-            var word = generator.next()
-            for _ in 0..<8 {
-                bytes.append(UInt8(truncatingIfNeeded: word))
-                word >>= 8
-            }
-        }
-        bytes.removeLast(bytes.count - count)
-        return bytes
     }
 
     private func administrator() throws -> Administrator {

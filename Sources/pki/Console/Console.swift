@@ -24,6 +24,15 @@ struct Console: Sendable {
     /// The process's own streams.
     static let standard = Console()
 
+    /// The same, with nothing to be said but what may be wrong: another program has the floor.
+    var quiet: Console {
+        var quiet = self
+        quiet.saysNotes = false
+        return quiet
+    }
+
+    private var saysNotes = true
+
     /// Prints a report.
     ///
     /// - Parameters:
@@ -50,10 +59,13 @@ struct Console: Sendable {
     }
 
     /// Says something that is not a failure and not the product.
-    func note(_ text: String) { say(text) }
+    func note(_ text: String) { if saysNotes { say(text) } }
 
     /// Says what may be wrong.
     func warning(_ text: String) { say("warning: \(text)") }
+
+    /// Names the way out.
+    func hint(_ text: String) { say("hint: \(text)") }
 
     /// Says what went wrong, and the way out when there is one.
     func report(_ error: any Error) {
@@ -62,7 +74,7 @@ struct Console: Sendable {
             return
         }
         say("error: \(explained.message)")
-        if let remedy = explained.remedy { say("hint: \(remedy)") }
+        if let remedy = explained.remedy { hint(remedy) }
     }
 
     /// Ends the process in the way that an error asks for.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Delivery
 import RolesAnywhere
 
 /// What the process's exit status tells a script.
@@ -22,6 +23,8 @@ enum ExitStatus {
         switch error {
         case is UsageError: usage
         case let error as RolesAnywhereError: status(for: error.code)
+        case let error as SharedFailure: error.status
+        case let error as CommandError: error.status
         default: failed
         }
     }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
-import RolesAnywhere
 
 /// Who asks: the files of certificate, key and chain.
 struct IdentityOptions: ParsableArguments {
@@ -12,7 +11,7 @@ struct IdentityOptions: ParsableArguments {
             valueName: "file"
         )
     )
-    var certificate: String
+    var certificate: String?
 
     @Option(
         name: .long,
@@ -43,24 +42,4 @@ struct IdentityOptions: ParsableArguments {
 
     @Flag(name: .long, help: "Use a key file that others than its owner may read.")
     var insecurePermissions = false
-
-    /// Reads the files, as one snapshot.
-    ///
-    /// - Returns: An identity whose parts belong together.
-    /// - Throws: `RolesAnywhereError` or ``InputError`` naming the file and the rule.
-    func read() throws -> Identity {
-        let passphrase = try PassphraseSource.choose(
-            file: passphraseFile,
-            environment: passphraseEnv,
-            descriptor: passphraseFd,
-            option: "--passphrase"
-        )?.read()
-        let files = IdentityFiles(
-            certificate: certificate,
-            privateKey: privateKey,
-            intermediates: intermediates,
-            allowsInsecurePermissions: insecurePermissions
-        )
-        return try files.read(passphrase: passphrase)
-    }
 }

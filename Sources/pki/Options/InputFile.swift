@@ -13,6 +13,14 @@ struct InputError: ExplainedError {
 struct UsageError: ExplainedError {
     var message: String
     var remedy: String?
+
+    /// Something is needed and was given neither by option nor by profile.
+    static func missing(_ option: String) -> UsageError {
+        UsageError(
+            message: "\(option) is missing",
+            remedy: "give it, or --profile NAME for one that pki configure wrote; --help shows an example"
+        )
+    }
 }
 
 /// A file that the user named.

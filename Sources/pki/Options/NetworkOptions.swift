@@ -51,21 +51,29 @@ struct NetworkOptions: ParsableArguments {
 
     @Option(
         name: .long,
-        help: ArgumentHelp("How long a connection may take to stand, TLS included.", valueName: "seconds")
+        help: ArgumentHelp(
+            "How long a connection may take to stand, TLS included. (default: 5)",
+            valueName: "seconds"
+        )
     )
-    var connectTimeout = 5.0
+    var connectTimeout: Double?
 
-    @Option(name: .long, help: ArgumentHelp("How long one attempt may take as a whole.", valueName: "seconds"))
-    var timeout = 20.0
+    @Option(
+        name: .long,
+        help: ArgumentHelp("How long one attempt may take as a whole. (default: 20)", valueName: "seconds")
+    )
+    var timeout: Double?
 
     @Option(
         name: .long,
         help: ArgumentHelp(
-            "How often to ask at most: throttling, failures of the service and of the network are tried again.",
+            """
+            How often to ask at most: throttling, failures of the service and of the network are tried again. (default: 4)
+            """,
             valueName: "n"
         )
     )
-    var attempts = 4
+    var attempts: Int?
 
     @Flag(name: .long, help: "Show on standard error what is signed, sent and answered, and when; never a secret.")
     var debug = false
@@ -78,27 +86,35 @@ struct NetworkOptions: ParsableArguments {
             throw ValidationError("--ca-bundle and --no-verify-ssl cannot go together")
         }
         for (name, value) in [("--connect-timeout", connectTimeout), ("--timeout", timeout)] {
-            guard value >= 0.001, value <= 86_400 else {
+            guard (0.001...86_400).contains(value ?? 1) else {
                 throw ValidationError("\(name) must be between 0.001 and 86400 seconds")
             }
         }
-        guard (1...100).contains(attempts) else { throw ValidationError("--attempts must be between 1 and 100") }
+        guard (1...100).contains(attempts ?? 1) else { throw ValidationError("--attempts must be between 1 and 100") }
     }
+
+    /// Where the service listens.
+    ///
+    /// - Parameter region: The trust anchor's region.
+    /// - Returns: The address that was given, by option or environment, or the region's own.
+    /// - Throws: `RolesAnywhereError` naming the option's rule.
+    func address(region: String) throws -> Endpoint {
+        if let endpoint = endpoint ?? configuredEndpoint { return try Endpoint(endpoint) }
+        return try Endpoint(region: region, variant: variant)
+    }
+
+    /// The kind of the region's endpoints.
+    var variant: Endpoint.Variant { dualStack ? .dualStack : fips ? .fips : .standard }
 
     /// A client for a region.
     ///
     /// - Parameters:
+    ///   - address: Where the service listens.
     ///   - region: The trust anchor's region.
     ///   - console: Where warnings and traces go.
     /// - Returns: A client on libcurl, which is not opened before the first request.
     /// - Throws: `RolesAnywhereError` naming the option's rule.
-    func client(region: String, console: Console) throws -> SessionClient {
-        let address: Endpoint
-        if let endpoint = endpoint ?? configuredEndpoint {
-            address = try Endpoint(endpoint)
-        } else {
-            address = try Endpoint(region: region, variant: dualStack ? .dualStack : fips ? .fips : .standard)
-        }
+    func client(at address: Endpoint, region: String, console: Console) throws -> SessionClient {
         let isTracing = debug
         let observer: @Sendable (SessionEvent) -> Void = { event in
             guard isTracing else { return }
@@ -113,7 +129,7 @@ struct NetworkOptions: ParsableArguments {
             endpoint: address,
             region: region,
             transport: try transport(console: console),
-            retryPolicy: RetryPolicy(attempts: attempts),
+            retryPolicy: RetryPolicy(attempts: attempts ?? 4),
             surroundings: surroundings,
             observer: observer
         )
@@ -146,8 +162,8 @@ struct NetworkOptions: ParsableArguments {
         }
         return CurlTransport(
             trust: trust,
-            connectTimeout: .seconds(connectTimeout),
-            timeout: .seconds(timeout),
+            connectTimeout: .seconds(connectTimeout ?? 5),
+            timeout: .seconds(timeout ?? 20),
             userAgent: "pki/\(Version.text)"
         )
     }

@@ -9,13 +9,13 @@ struct SessionOptions: ParsableArguments {
         name: .long,
         help: ArgumentHelp("The ARN of the trust anchor that the certificate is under.", valueName: "arn")
     )
-    var trustAnchorArn: String
+    var trustAnchorArn: String?
 
     @Option(name: .long, help: ArgumentHelp("The ARN of the profile that allows the role.", valueName: "arn"))
-    var profileArn: String
+    var profileArn: String?
 
     @Option(name: .long, help: ArgumentHelp("The ARN of the role to take.", valueName: "arn"))
-    var roleArn: String
+    var roleArn: String?
 
     @Option(
         name: .long,
@@ -26,11 +26,13 @@ struct SessionOptions: ParsableArguments {
     @Option(
         name: .long,
         help: ArgumentHelp(
-            "How long the session shall last, 900 to 43200 seconds; the profile may make it shorter.",
+            """
+            How long the session shall last, 900 to 43200 seconds; the profile may make it shorter. (default: 3600)
+            """,
             valueName: "seconds"
         )
     )
-    var sessionDuration = SessionRequest.defaultDuration
+    var sessionDuration: Int?
 
     @Option(
         name: .long,
@@ -44,13 +46,13 @@ struct SessionOptions: ParsableArguments {
     /// The request.
     ///
     /// - Returns: A request that keeps the service's limits.
-    /// - Throws: `RolesAnywhereError` naming the option's rule.
+    /// - Throws: ``UsageError`` when an ARN is missing, `RolesAnywhereError` naming the option's rule.
     func request() throws -> SessionRequest {
         let request = try SessionRequest(
-            trustAnchor: AmazonResourceName(trustAnchorArn),
-            profile: AmazonResourceName(profileArn),
-            role: AmazonResourceName(roleArn),
-            durationSeconds: sessionDuration,
+            trustAnchor: AmazonResourceName(needed(trustAnchorArn, "--trust-anchor-arn")),
+            profile: AmazonResourceName(needed(profileArn, "--profile-arn")),
+            role: AmazonResourceName(needed(roleArn, "--role-arn")),
+            durationSeconds: sessionDuration ?? SessionRequest.defaultDuration,
             roleSessionName: roleSessionName
         )
         if let region, region != request.region {
@@ -60,5 +62,10 @@ struct SessionOptions: ParsableArguments {
             )
         }
         return request
+    }
+
+    private func needed(_ value: String?, _ option: String) throws -> String {
+        guard let value else { throw UsageError.missing(option) }
+        return value
     }
 }

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import Certificates
+import Synchronization
+
+/// An identity that follows its files through rotations.
+///
+/// Certificate, chain and key are read as one snapshot and replaced as a whole. While the files do not belong together, as
+/// in the middle of a rotation, or cannot be read, the identity stays the one that it was. The kind of key may change.
+public final class RotatingIdentity: Sendable {
+    /// What looking at the files led to.
+    public enum Change: Sendable {
+        /// There is a new identity.
+        case replaced(Identity)
+        /// The files have changed, and what is in them now cannot be used: the identity stays.
+        case kept(any Error)
+    }
+
+    private struct State {
+        var identity: Identity
+        var stamps: IdentityStamps
+    }
+
+    private let files: IdentityFiles
+    private let passphrase: @Sendable () throws -> SecretBytes?
+    private let state: Mutex<State>
+
+    /// Reads an identity.
+    ///
+    /// - Parameters:
+    ///   - files: The files.
+    ///   - passphrase: Opens an encrypted key; it is asked for each time that the files are read.
+    /// - Throws: What ``IdentityFiles/read(passphrase:)`` throws: the first time nothing can stand in.
+    public init(_ files: IdentityFiles, passphrase: @escaping @Sendable () throws -> SecretBytes?) throws {
+        self.files = files
+        self.passphrase = passphrase
+        let (identity, stamps) = try files.readStamped(passphrase: passphrase())
+        state = Mutex(State(identity: identity, stamps: stamps))
+    }
+
+    /// The identity, whole.
+    public var identity: Identity { state.withLock { $0.identity } }
+
+    /// Whether the files are other than those that were read last.
+    public var hasChanged: Bool { !state.withLock { $0.stamps }.areCurrent }
+
+    /// Looks at the files and reads them when they have changed.
+    ///
+    /// - Returns: What that led to; nothing when they have not changed, or say the same as before.
+    public func update() -> Change? {
+        guard hasChanged else { return nil }
+        do {
+            let (identity, stamps) = try files.readStamped(passphrase: passphrase())
+            let isNew = state.withLock { state in
+                defer { state = State(identity: identity, stamps: stamps) }
+                return state.identity.certificate != identity.certificate
+                    || state.identity.intermediates != identity.intermediates
+            }
+            return isNew ? .replaced(identity) : nil
+        } catch {
+            return .kept(error)
+        }
+    }
+}
+
+/// What tells whether the files of an identity have changed.
+struct IdentityStamps: Sendable {
+    let files: [(path: String, stamp: FileContents.Stamp?)]
+
+    /// Whether each path still leads to the same file, unchanged. What is no regular file does not count.
+    var areCurrent: Bool { files.allSatisfy { $0.stamp?.isCurrent(at: $0.path) ?? true } }
+}

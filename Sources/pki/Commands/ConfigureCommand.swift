@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Certificates
+import Delivery
+import FoundationEssentials
+import RolesAnywhere
+
+/// `pki configure`
+struct ConfigureCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "configure",
+        abstract: "Write a profile for the AWS CLI and the SDKs, which then ask pki for credentials themselves.",
+        discussion: """
+            Writes one section of ~/.aws/config (or of AWS_CONFIG_FILE): the options that are given here as pki_* settings, \
+            a credential_process that calls pki with them, and the region where none is set. Every other byte of the file \
+            stays as it is. What the profile has already and is not given here stays too; an empty value, as in \
+            --role-session-name '', takes a setting out. The identity is read first: nothing is written that cannot work.
+
+            For example:
+
+              pki configure --profile web \\
+                --certificate web-1-cert.pem --private-key web-1-key.pem \\
+                --trust-anchor-arn $anchor --profile-arn $profile --role-arn $role
+              aws sts get-caller-identity --profile web
+
+            Several profiles can use one certificate for several roles. The name "default" is for programs that name no \
+            profile. pki creds, exec, serve, update and whoami take the same --profile.
+            """
+    )
+
+    @OptionGroup var profile: ProfileOption
+    @OptionGroup var access: AccessOptions
+
+    @Flag(name: .long, help: "Replace a credential_process that is another program's.")
+    var force = false
+
+    @Option(name: .long, help: "For whom to report: text or json.")
+    var format = ReportFormat.text
+
+    func run() throws {
+        let console = Console.standard
+        let environment = ProcessInfo.processInfo.environment
+        let name = profile.profile ?? AWSFiles.standardProfile(environment)
+        try Self.check(name)
+        let files = AWSFiles(environment)
+        let folder = FileManager.default.currentDirectoryPath
+        guard access.identity.passphraseFd == nil else {
+            throw UsageError(
+                message: "a profile cannot hold --passphrase-fd: a descriptor is open in one process only",
+                remedy: "use --passphrase-file or --passphrase-env"
+            )
+        }
+        let changes: [(name: String, value: String?)] = ProfileSetting.all.compactMap { setting in
+            setting.text(in: access, folder: folder).map { (setting.name, $0.isEmpty ? nil : $0) }
+        }
+        let command = Self.credentialProcess(profile: name)
+        var report: ProfileReport?
+        try files.config.update(isPrivate: false) { file in
+            let section = AWSFiles.configSections(name).first { file.settings(in: $0) != nil } ?? Self.newSection(name)
+            if let other = file.value(of: "credential_process", in: section), !force, !Self.isOurs(other) {
+                throw InputError(
+                    message: "the profile \(name) in \(files.config.path) has another credential_process: \(other)",
+                    remedy: "choose another --profile, or replace it with --force"
+                )
+            }
+            try file.set(changes + [("credential_process", command)], in: section)
+            let merged = try Self.options(file.settings(in: section) ?? [])
+            let access = try Access(complete: merged, name: name)
+            let region = self.access.session.region ?? file.value(of: "region", in: section) ?? access.request.region
+            try file.set([("region", region)], in: section)
+            let identity = try access.identity()
+            try identity.check(at: .now)
+            report = ProfileReport(
+                profile: name,
+                file: files.config.path,
+                role: access.request.role.description,
+                subject: identity.certificate.subject.description,
+                notAfter: identity.certificate.notAfter,
+                credentialProcess: command
+            )
+        }
+        if let bytes = try? files.credentials.read(),
+            SharedConfiguration(bytes).value(of: "aws_access_key_id", in: name) != nil
+        {
+            console.warning(
+                "\(files.credentials.path) has keys for \(name) too, and programs use those first: take them out, unless "
+                    + "pki update keeps them fresh"
+            )
+        }
+        if let report { try console.print(report, as: format) }
+    }
+
+    /// The profile's settings, as options.
+    private static func options(_ settings: [(name: String, value: String)]) throws -> AccessOptions {
+        var options = try AccessOptions.parse([])
+        let values = Dictionary(settings, uniquingKeysWith: { $1 })
+        for setting in ProfileSetting.all { try values[setting.name].map { try setting.fill($0, into: &options) } }
+        return options
+    }
+
+    private static func newSection(_ profile: String) -> String {
+        profile == "default" ? "default" : "profile \(profile)"
+    }
+
+    private static func check(_ name: String) throws {
+        let isUsable = name.unicodeScalars.allSatisfy {
+            $0.value > 0x20 && $0.value != 0x7f && !"[]\"'\\#;".unicodeScalars.contains($0) || $0 == " "
+        }
+        guard !name.isEmpty, isUsable, name.first != " ", name.last != " " else {
+            throw UsageError(message: "\"\(name)\" cannot be a profile's name")
+        }
+    }
+
+    private static func isOurs(_ command: String) -> Bool {
+        let words = command.split(separator: " ")
+        return words.contains("creds") && words.contains("--profile")
+            && (words.first?.split(separator: "/").last?.hasPrefix("pki") ?? false || command.contains("/pki\" creds"))
+    }
+
+    /// The command that programs run. Neither `~` nor variables are expanded in it.
+    private static func credentialProcess(profile: String) -> String {
+        let words = [ProgramPath.current, "creds", "--profile", profile, "--cache"]
+        return words.map { $0.contains(" ") ? "\"\($0)\"" : $0 }.joined(separator: " ")
+    }
+}
+
+/// What `pki configure` did.
+struct ProfileReport: Report {
+    var profile: String
+    var file: String
+    var role: String
+    var subject: String
+    var notAfter: Date
+    var credentialProcess: String
+
+    var text: String {
+        """
+        profile      \(profile) in \(file)
+        role         \(role)
+        certificate  \(subject), valid until \(CivilTime(notAfter).extended)
+        next         aws sts get-caller-identity --profile \(profile.contains(" ") ? "'\(profile)'" : profile)
+        """
+    }
+}

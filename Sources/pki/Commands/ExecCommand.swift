@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Certificates
+import Delivery
+import FoundationEssentials
+import HTTPService
+import RolesAnywhere
+import UnixSignals
+
+/// `pki exec`
+struct ExecCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "exec",
+        abstract: "Run a command with credentials in its environment, and in no file.",
+        discussion: """
+            Sets AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_CREDENTIAL_EXPIRATION and \
+            AWS_ACCOUNT_ID, and AWS_REGION where no region is set, and takes out what would lead the SDKs elsewhere: \
+            AWS_PROFILE, AWS_ROLE_ARN, AWS_WEB_IDENTITY_TOKEN_FILE and the container's and metadata service's variables. \
+            Then the command takes this process's place: its exit status and its signals are its own.
+
+            The command has these credentials and gets no others. For one that runs longer than they last, --server stays \
+            beside it and answers its SDK as a container credentials endpoint, on loopback, under a token that only the \
+            command knows.
+
+            For example:
+
+              pki exec --profile web -- aws s3 ls
+              pki exec --profile web --server -- ./long-backup
+
+            Exit status: the command's; 126 when it cannot be run, 127 when it is not found, 128 and the signal's number \
+            when a signal ended it under --server; before it runs, those of pki creds.
+            """
+    )
+
+    @OptionGroup var profile: ProfileOption
+    @OptionGroup var access: AccessOptions
+    @OptionGroup var cache: CacheOption
+
+    @Flag(name: .long, help: "Stay, and keep the command's credentials fresh for as long as it runs.")
+    var server = false
+
+    @Argument(parsing: .postTerminator, help: ArgumentHelp("The command and its arguments.", valueName: "command"))
+    var command: [String] = []
+
+    func validate() throws {
+        guard !command.isEmpty else {
+            throw ValidationError("a command is missing: pki exec --profile NAME -- COMMAND …")
+        }
+        guard !(server && cache.cache) else {
+            throw ValidationError("--cache and --server cannot go together: the server keeps credentials in memory")
+        }
+    }
+
+    func run() async throws {
+        let console = Console.standard
+        let inherited = ProcessInfo.processInfo.environment
+        if server { return try await serve(inherited, console) }
+        let access = try Access(access, profile: profile.profile)
+        let credentials = try access.credentials(usesCache: cache.cache, console)
+        let environment = Self.environment(
+            inherited,
+            adding: credentials.environment,
+            region: access.request.region
+        )
+        throw ChildProcess.replace(by: command, environment: environment)
+    }
+
+    private func serve(_ inherited: [String: String], _ console: Console) async throws {
+        let access = try Access(access, profile: profile.profile)
+        let quiet = console.quiet
+        let group = try KeeperGroup(
+            profiles: profile.profile.map { [$0] } ?? [],
+            options: self.access,
+            console: quiet
+        )
+        // What cannot work is said before the command runs.
+        try group.keepers.first?.refresh()
+        let token = randomBytes(24).map { hexadecimal([$0]) }.joined()
+        let handler = CredentialServer(
+            keepers: group.keepers,
+            authorization: { token },
+            now: { Date.now },
+            randomBytes: randomBytes
+        )
+        var configuration = HTTPServer.Configuration(now: { Date.now })
+        configuration.eventLoops = 1
+        configuration.workers = 1
+        let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm, .sighup, .sigquit, .sigusr1, .sigusr2)
+        let server = try await HTTPServer.start([HTTPListener()], configuration: configuration, handler: handler)
+        let name = PercentEncoding.encode(access.name)
+        let environment = Self.environment(
+            inherited,
+            adding: [
+                ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "\(server.listeners[0].origin)/credentials/\(name)"),
+                ("AWS_CONTAINER_AUTHORIZATION_TOKEN", token),
+            ],
+            region: access.request.region
+        )
+        let child: ChildProcess
+        do {
+            child = try ChildProcess(command, environment: environment)
+        } catch {
+            await server.shutDown(within: .zero)
+            throw error
+        }
+        let end = await withTaskGroup(of: Void.self) { tasks in
+            tasks.addTask { await group.run() }
+            tasks.addTask { for await signal in signals { child.send(signal.rawValue) } }
+            tasks.addTask {
+                while !Task.isCancelled {
+                    handler.releaseWaiters()
+                    try? await Task.sleep(for: .seconds(1))
+                }
+            }
+            let end = await child.wait()
+            tasks.cancelAll()
+            return end
+        }
+        await server.shutDown(within: .seconds(1))
+        end.repeated()
+    }
+
+    /// The command's environment.
+    static func environment(
+        _ inherited: [String: String],
+        adding variables: [(name: String, value: String)],
+        region: String
+    ) -> [String: String] {
+        var environment = inherited.filter { name, _ in
+            !removed.contains(name) && !name.hasPrefix("AWS_CONTAINER_") && !name.hasPrefix("AWS_EC2_METADATA_")
+        }
+        if (environment["AWS_REGION"] ?? "").isEmpty, (environment["AWS_DEFAULT_REGION"] ?? "").isEmpty {
+            environment["AWS_REGION"] = region
+            environment["AWS_DEFAULT_REGION"] = region
+        }
+        for (name, value) in variables { environment[name] = value }
+        return environment
+    }
+
+    /// Variables by which the SDKs would find other credentials, or take those that are set for others.
+    private static let removed: Set<String> = [
+        "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_ACCESS_KEY",
+        "AWS_SECRET_KEY", "AWS_CREDENTIAL_EXPIRATION", "AWS_ACCOUNT_ID", "AWS_PROFILE", "AWS_DEFAULT_PROFILE",
+        "AWS_ROLE_ARN", "AWS_ROLE_SESSION_NAME", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CREDENTIAL_FILE",
+    ]
+}

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Certificates
+import Delivery
+import FoundationEssentials
+import Synchronization
+import UnixSignals
+
+/// `pki update`
+struct UpdateCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "update",
+        abstract: "Keep profiles of ~/.aws/credentials fresh, for programs that read nothing else.",
+        discussion: """
+            Writes the keys of each profile into its section of ~/.aws/credentials (or of AWS_SHARED_CREDENTIALS_FILE), \
+            and new ones before they expire, until SIGTERM or Ctrl-C. Every other byte of the file stays as it is; it is \
+            replaced as a whole, under a lock that all of pki shares, with mode 0600; a symbolic link stays one.
+
+            A network that is away, a service that fails, a machine that slept: it goes on trying, ever more slowly up to \
+            once a minute, and says so on standard error. Certificates are read again when their files change, profiles at \
+            SIGHUP.
+
+            For example:
+
+              pki update --profile web --profile backup
+              pki update --once --profile web     from cron: once, with an exit status
+
+            templates/systemd/pki-update@.service runs it as a service. Where a program can use credential_process or the \
+            container endpoint, pki configure and pki serve keep secrets out of files.
+            """
+    )
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "A profile that pki configure wrote; give it again for more. With --certificate: the section to write.",
+            valueName: "name"
+        )
+    )
+    var profile: [String] = []
+
+    @Flag(name: .long, help: "Write each profile once and end.")
+    var once = false
+
+    @OptionGroup var access: AccessOptions
+
+    func validate() throws {
+        guard profile.count <= 1 || access.identity.certificate == nil else {
+            throw ValidationError("--certificate is for one profile, not for several")
+        }
+    }
+
+    func run() async throws {
+        let console = Console.standard
+        let file = AWSFiles(ProcessInfo.processInfo.environment).credentials
+        let group = try KeeperGroup(
+            profiles: profile,
+            options: access,
+            console: console,
+            retries: !once,
+            wrapping: { FileTarget(file: file, section: $0).wrapping($1) }
+        )
+        if once { return try Self.refreshOnce(group) }
+        let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm, .sighup)
+        console.note("keeping \(group.keepers.map(\.name).joined(separator: ", ")) in \(file.path)")
+        await withTaskGroup { tasks in
+            tasks.addTask { await group.run() }
+            for await signal in signals {
+                guard signal == .sighup else { break }
+                group.reload()
+            }
+            tasks.cancelAll()
+        }
+    }
+
+    /// Each profile gets its turn, whatever became of those before it.
+    private static func refreshOnce(_ group: KeeperGroup) throws {
+        var failure: (any Error)?
+        for keeper in group.keepers {
+            do {
+                try keeper.refresh()
+            } catch {
+                if let failure { Console.standard.report(failure) }
+                failure = error
+            }
+        }
+        if let failure { throw failure }
+    }
+}
+
+/// A section of the credentials file, into which credentials are written as they come.
+final class FileTarget: Sendable {
+    private let file: SharedFile
+    private let section: String
+    /// Credentials that could not be written yet.
+    private let unwritten = Mutex<Credentials?>(nil)
+
+    init(file: SharedFile, section: String) {
+        self.file = file
+        self.section = section
+    }
+
+    /// A source that has obtained credentials when they are in the file. A full disk costs no second session.
+    func wrapping(_ source: CredentialSource) -> CredentialSource {
+        var wrapped = source
+        wrapped.obtain = {
+            let left = self.unwritten.withLock { $0 }.flatMap { $0.expiration.timeIntervalSinceNow > 900 ? $0 : nil }
+            let credentials = try left ?? source.obtain()
+            self.unwritten.withLock { $0 = credentials }
+            try self.file.update(isPrivate: true) { file in
+                try file.set(credentials.fileSettings.map { ($0.name, $0.value) }, in: self.section)
+            }
+            self.unwritten.withLock { $0 = nil }
+            return credentials
+        }
+        return wrapped
+    }
+}

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Delivery
+import Glibc
+
+/// Where the AWS CLI and the SDKs keep their settings (AWS SDKs and Tools Reference Guide, "Location of the shared config
+/// and credentials files").
+struct AWSFiles {
+    /// `~/.aws/config`, or what `AWS_CONFIG_FILE` names.
+    let config: SharedFile
+
+    /// `~/.aws/credentials`, or what `AWS_SHARED_CREDENTIALS_FILE` names.
+    let credentials: SharedFile
+
+    init(_ environment: [String: String]) {
+        let home = Self.home(environment)
+        func path(_ variable: String, _ standard: String) -> String {
+            guard let value = environment[variable], !value.isEmpty else { return "\(home)/.aws/\(standard)" }
+            return value == "~" || value.hasPrefix("~/") ? home + value.dropFirst() : value
+        }
+        config = SharedFile(path: path("AWS_CONFIG_FILE", "config"))
+        credentials = SharedFile(path: path("AWS_SHARED_CREDENTIALS_FILE", "credentials"))
+    }
+
+    /// The user's home: `HOME`, else what the system knows, as under systemd, where `HOME` may be missing.
+    static func home(_ environment: [String: String]) -> String {
+        if let home = environment["HOME"], home.hasPrefix("/") { return home == "/" ? "" : home }
+        if let entry = unsafe getpwuid(geteuid()), let folder = unsafe entry.pointee.pw_dir {
+            return unsafe String(cString: folder)
+        }
+        return ""
+    }
+
+    /// The profile that is meant when none is named.
+    static func standardProfile(_ environment: [String: String]) -> String {
+        environment["AWS_PROFILE"].flatMap { $0.isEmpty ? nil : $0 } ?? "default"
+    }
+
+    /// The names that a profile's section may have in the config file, the one that counts first.
+    static func configSections(_ profile: String) -> [String] {
+        profile == "default" ? ["profile default", "default"] : ["profile \(profile)"]
+    }
+
+    /// The settings of a profile; nothing when it is not in the config file.
+    ///
+    /// - Parameter profile: The profile's name.
+    /// - Throws: `DeliveryError` when the file cannot be read.
+    func settings(of profile: String) throws -> [(name: String, value: String)]? {
+        guard let bytes = try config.read() else { return nil }
+        let file = SharedConfiguration(bytes)
+        return Self.configSections(profile).lazy.compactMap { file.settings(in: $0) }.first
+    }
+}

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Certificates
+import Delivery
+import FoundationEssentials
+import RolesAnywhere
+
+/// Who asks for which role, and where: options and profile put together and found to be complete.
+struct Access: Sendable {
+    /// The profile's name; `default` when there is none.
+    let name: String
+
+    /// What is asked for.
+    let request: SessionRequest
+
+    /// Where the service listens.
+    let endpoint: Endpoint
+
+    /// The identity's files.
+    let files: IdentityFiles
+
+    private let passphrase: Passphrase
+    private let network: NetworkOptions
+
+    /// Puts options and a profile together.
+    ///
+    /// - Parameters:
+    ///   - options: The options of the command line.
+    ///   - profile: The profile that was named.
+    ///   - environment: The variables.
+    /// - Throws: ``UsageError`` when something is missing, or what is wrong with a value.
+    init(
+        _ options: AccessOptions,
+        profile: String?,
+        environment: [String: String] = ProcessInfo.processInfo.environment
+    ) throws {
+        var options = options
+        let name = profile ?? (options.identity.certificate == nil ? AWSFiles.standardProfile(environment) : nil)
+        if let name { try Self.fill(&options, from: name, files: AWSFiles(environment)) }
+        try self.init(complete: options, name: name ?? "default")
+    }
+
+    /// Takes options to which nothing is to be added.
+    ///
+    /// - Parameters:
+    ///   - options: The options.
+    ///   - name: The profile's name.
+    /// - Throws: ``UsageError`` when something is missing, or what is wrong with a value.
+    init(complete options: AccessOptions, name: String) throws {
+        self.name = name
+        do {
+            try options.network.validate()
+        } catch {
+            throw UsageError(message: "the profile \(name): \(error)")
+        }
+        guard let certificate = options.identity.certificate else { throw UsageError.missing("--certificate") }
+        request = try options.session.request()
+        endpoint = try options.network.address(region: request.region)
+        files = IdentityFiles(
+            certificate: certificate,
+            privateKey: options.identity.privateKey,
+            intermediates: options.identity.intermediates,
+            allowsInsecurePermissions: options.identity.insecurePermissions
+        )
+        passphrase = try Passphrase(
+            PassphraseSource.choose(
+                file: options.identity.passphraseFile,
+                environment: options.identity.passphraseEnv,
+                descriptor: options.identity.passphraseFd,
+                option: "--passphrase"
+            )
+        )
+        network = options.network
+    }
+
+    /// Fills in what the command line left open. A profile that is not there is an error only where it is needed.
+    private static func fill(_ options: inout AccessOptions, from profile: String, files: AWSFiles) throws {
+        let settings = try files.settings(of: profile)
+        let values = Dictionary(settings ?? [], uniquingKeysWith: { $1 })
+        let known = ProfileSetting.all.filter { values[$0.name] != nil }
+        if known.isEmpty, options.identity.certificate == nil {
+            throw UsageError(
+                message: settings == nil
+                    ? "there is no profile \(profile) in \(files.config.path)"
+                    : "the profile \(profile) in \(files.config.path) has no settings of pki",
+                remedy: "write it with pki configure --profile \(profile) …, or give --certificate and the ARNs here"
+            )
+        }
+        // An address that the command line gives takes the place of every way to give one.
+        let network = options.network
+        let hasAddress = network.endpoint != nil || network.dualStack || network.fips
+        let hasTrust = network.caBundle != nil || network.noVerifySsl
+        let identity = options.identity
+        let hasPassphrase =
+            identity.passphraseFile != nil || identity.passphraseEnv != nil || identity.passphraseFd != nil
+        for setting in known {
+            switch setting.option {
+            case "--endpoint", "--dual-stack", "--fips": if hasAddress { continue }
+            case "--ca-bundle", "--no-verify-ssl": if hasTrust { continue }
+            case "--passphrase-file", "--passphrase-env": if hasPassphrase { continue }
+            default: break
+            }
+            do {
+                try setting.fill(values[setting.name] ?? "", into: &options)
+            } catch let error as InputError {
+                throw InputError(
+                    message: "the profile \(profile) in \(files.config.path): \(error.message)",
+                    remedy: "set it with pki configure --profile \(profile) \(setting.option) …"
+                )
+            }
+        }
+    }
+
+    /// A client on libcurl, which is not opened before the first request.
+    func client(_ console: Console) throws -> SessionClient {
+        try network.client(at: endpoint, region: request.region, console: console)
+    }
+
+    /// What carries requests to other services.
+    func transport(_ console: Console) throws -> CurlTransport { try network.transport(console: console) }
+
+    /// The kind of the region's endpoints.
+    var variant: Endpoint.Variant { network.variant }
+
+    /// The identity, as it is in the files now.
+    func identity() throws -> Identity { try files.read(passphrase: passphrase.read()) }
+
+    /// The identity, which follows its files.
+    func rotatingIdentity() throws -> RotatingIdentity {
+        let passphrase = passphrase
+        return try RotatingIdentity(files) { try passphrase.read() }
+    }
+
+    /// Credentials from the service.
+    func credentials(_ console: Console) throws -> Credentials {
+        let client = try client(console)
+        let session = try client.createSession(request, as: identity())
+        return Credentials(session, issued: Date.now.addingTimeInterval(client.clockCorrection))
+    }
+
+    /// Credentials, out of the cache when that is wanted and possible.
+    ///
+    /// - Parameters:
+    ///   - usesCache: Whether to look there first.
+    ///   - console: Where warnings go.
+    func credentials(usesCache: Bool, _ console: Console) throws -> Credentials {
+        guard usesCache else { return try credentials(console) }
+        do {
+            let outcome = try CredentialCache.standard.credentials(
+                for: cacheKey(),
+                status: { ExitStatus.status(for: $0) },
+                obtain: { try credentials(console) }
+            )
+            if case .stale(let credentials, let error) = outcome {
+                let reason = (error as? any ExplainedError)?.message ?? "\(error)"
+                console.warning(
+                    "the credentials could not be refreshed, and last until \(CivilTime(credentials.expiration).extended): "
+                        + reason
+                )
+            }
+            return outcome.credentials
+        } catch let error as DeliveryError {
+            console.warning("no cache is used: \(error.message)")
+            if let remedy = error.remedy { console.hint(remedy) }
+            return try credentials(console)
+        }
+    }
+
+    /// What the credentials are obtained with. The certificate is its file: whatever is changed in it, makes other
+    /// credentials; neither it nor the key has to be understood to find what is in the cache.
+    private func cacheKey() throws -> CredentialCache.Key {
+        let certificate = try InputFile.read(files.certificate)
+        return [
+            "endpoint": endpoint.description, "region": request.region,
+            "trust-anchor": request.trustAnchor.description, "profile": request.profile.description,
+            "role": request.role.description, "duration": String(request.durationSeconds),
+            "session-name": request.roleSessionName ?? "",
+            "certificate": hexadecimal(Digest.sha256.hash(certificate)),
+        ]
+    }
+}
+
+/// An identity's passphrase, which can be asked for again when its files have changed.
+private struct Passphrase: Sendable {
+    private let source: PassphraseSource?
+    private let kept: SecretBytes?
+
+    init(_ source: PassphraseSource?) throws {
+        // A descriptor can be read once.
+        if case .descriptor = source {
+            kept = try source?.read()
+            self.source = nil
+        } else {
+            kept = nil
+            self.source = source
+        }
+    }
+
+    func read() throws -> SecretBytes? { try kept ?? source?.read() }
+}
+
+extension CredentialCache {
+    /// The user's cache.
+    static var standard: CredentialCache {
+        let environment = ProcessInfo.processInfo.environment
+        let path = standardPath(environment: environment, home: AWSFiles.home(environment))
+        return CredentialCache(path: path, now: { Date.now })
+    }
+}

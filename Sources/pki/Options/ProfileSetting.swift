@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+
+/// An option that a profile can hold: `pki_trust_anchor_arn` for `--trust-anchor-arn`.
+struct ProfileSetting {
+    /// The kind of value, and where it is among the options.
+    private enum Place {
+        case path(WritableKeyPath<AccessOptions, String?>)
+        case text(WritableKeyPath<AccessOptions, String?>)
+        case integer(WritableKeyPath<AccessOptions, Int?>)
+        case number(WritableKeyPath<AccessOptions, Double?>)
+        case flag(WritableKeyPath<AccessOptions, Bool>)
+    }
+
+    /// The option's long name, with its dashes.
+    let option: String
+
+    private let place: Place
+
+    /// What the names of settings begin with, so that no other program takes them for its own.
+    static let prefix = "pki_"
+
+    /// The setting's name in the file.
+    var name: String { Self.prefix + option.dropFirst(2).replacing("-", with: "_") }
+
+    /// Every option that a profile can hold. A file descriptor and a region are not among them: the one is a process's own,
+    /// the other is the trust anchor's.
+    static var all: [ProfileSetting] {
+        [
+            ProfileSetting(option: "--certificate", place: .path(\.identity.certificate)),
+            ProfileSetting(option: "--private-key", place: .path(\.identity.privateKey)),
+            ProfileSetting(option: "--intermediates", place: .path(\.identity.intermediates)),
+            ProfileSetting(option: "--passphrase-file", place: .path(\.identity.passphraseFile)),
+            ProfileSetting(option: "--passphrase-env", place: .text(\.identity.passphraseEnv)),
+            ProfileSetting(option: "--insecure-permissions", place: .flag(\.identity.insecurePermissions)),
+            ProfileSetting(option: "--trust-anchor-arn", place: .text(\.session.trustAnchorArn)),
+            ProfileSetting(option: "--profile-arn", place: .text(\.session.profileArn)),
+            ProfileSetting(option: "--role-arn", place: .text(\.session.roleArn)),
+            ProfileSetting(option: "--session-duration", place: .integer(\.session.sessionDuration)),
+            ProfileSetting(option: "--role-session-name", place: .text(\.session.roleSessionName)),
+            ProfileSetting(option: "--endpoint", place: .text(\.network.endpoint)),
+            ProfileSetting(option: "--dual-stack", place: .flag(\.network.dualStack)),
+            ProfileSetting(option: "--fips", place: .flag(\.network.fips)),
+            ProfileSetting(option: "--ca-bundle", place: .path(\.network.caBundle)),
+            ProfileSetting(option: "--no-verify-ssl", place: .flag(\.network.noVerifySsl)),
+            ProfileSetting(option: "--connect-timeout", place: .number(\.network.connectTimeout)),
+            ProfileSetting(option: "--timeout", place: .number(\.network.timeout)),
+            ProfileSetting(option: "--attempts", place: .integer(\.network.attempts)),
+        ]
+    }
+
+    /// What an option says, as a profile holds it; nothing when it was not given, and an empty text when it was given to
+    /// be taken out of the profile.
+    ///
+    /// - Parameters:
+    ///   - options: The options of the command line.
+    ///   - folder: What relative paths are relative to.
+    func text(in options: AccessOptions, folder: String) -> String? {
+        switch place {
+        case .path(let path):
+            options[keyPath: path].map { $0.isEmpty || $0.hasPrefix("/") ? $0 : absolutePath($0, in: folder) }
+        case .text(let path): options[keyPath: path]
+        case .integer(let path): options[keyPath: path].map(String.init)
+        case .number(let path): options[keyPath: path].map { "\($0)" }
+        case .flag(let path): options[keyPath: path] ? "true" : nil
+        }
+    }
+
+    /// Fills in what the command line left open.
+    ///
+    /// - Parameters:
+    ///   - text: The profile's value.
+    ///   - options: The options of the command line.
+    /// - Throws: ``InputError`` when the value is not of the option's kind.
+    func fill(_ text: String, into options: inout AccessOptions) throws {
+        switch place {
+        case .path(let path), .text(let path):
+            if options[keyPath: path] == nil { options[keyPath: path] = text }
+        case .integer(let path):
+            guard let value = Int(text) else { throw unusable(text, "a whole number") }
+            if options[keyPath: path] == nil { options[keyPath: path] = value }
+        case .number(let path):
+            guard let value = Double(text) else { throw unusable(text, "a number") }
+            if options[keyPath: path] == nil { options[keyPath: path] = value }
+        case .flag(let path):
+            switch text.lowercased() {
+            case "true", "yes", "1": options[keyPath: path] = true
+            case "false", "no", "0": break
+            default: throw unusable(text, "true or false")
+            }
+        }
+    }
+
+    private func unusable(_ text: String, _ kind: String) -> InputError {
+        InputError(message: "\(name) is \"\(text)\", which is not \(kind)")
+    }
+}
+
+/// A path from the root.
+///
+/// - Parameters:
+///   - path: A path.
+///   - folder: What it is relative to, if it is.
+/// - Returns: The path with the folder before it, without `.` and doubled slashes. `..` stays: behind a link it means what
+///   only the system knows.
+func absolutePath(_ path: String, in folder: String) -> String {
+    let whole = path.hasPrefix("/") ? path : "\(folder)/\(path)"
+    return "/" + whole.split(separator: "/").filter { $0 != "." }.joined(separator: "/")
+}

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Certificates
+import Dispatch
+import Glibc
+
+/// A command that could not be run.
+struct CommandError: ExplainedError {
+    var message: String
+    var remedy: String?
+    /// What shells answer: 127 when there is no such command, 126 when it cannot be run.
+    var status: Int32
+
+    init(_ command: String, _ reason: Int32) {
+        message = "the command \(printable(command)) cannot be run: \(systemErrorText(reason))"
+        remedy = reason == ENOENT ? "is it spelled right, and on the PATH?" : nil
+        status = reason == ENOENT ? 127 : 126
+    }
+}
+
+/// A command that another process runs, or that takes this one's place.
+struct ChildProcess: Sendable {
+    /// How a process ended.
+    enum End: Sendable {
+        case exited(Int32)
+        case signalled(Int32)
+
+        /// Ends this process in the same way.
+        func repeated() -> Never {
+            switch self {
+            case .exited(let status): _exit(status)
+            case .signalled(let number):
+                // The signal ends this process as it did the other, unless it leaves a core, of which one is enough.
+                if number != SIGQUIT, number != SIGABRT, number != SIGSEGV {
+                    ChildProcess.restoreSignals()
+                    kill(getpid(), number)
+                }
+                _exit(128 + number)
+            }
+        }
+    }
+
+    private let identifier: pid_t
+
+    /// Starts a command.
+    ///
+    /// - Parameters:
+    ///   - command: The command, which is looked for on the PATH, and its arguments.
+    ///   - environment: Its environment, all of it.
+    /// - Throws: ``CommandError``.
+    init(_ command: [String], environment: [String: String]) throws {
+        var attributes = posix_spawnattr_t()
+        unsafe posix_spawnattr_init(&attributes)
+        defer { unsafe posix_spawnattr_destroy(&attributes) }
+        // The command starts with the signals of a command, whatever this process does with its own.
+        var signals = sigset_t()
+        unsafe sigfillset(&signals)
+        unsafe posix_spawnattr_setsigdefault(&attributes, &signals)
+        unsafe sigemptyset(&signals)
+        unsafe posix_spawnattr_setsigmask(&attributes, &signals)
+        unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK))
+        var identifier = pid_t()
+        let status = unsafe Self.withCStrings(command) { arguments in
+            unsafe Self.withCStrings(environment.map { "\($0)=\($1)" }) { variables in
+                unsafe posix_spawnp(&identifier, command[0], nil, &attributes, arguments, variables)
+            }
+        }
+        guard status == 0 else { throw CommandError(command[0], status) }
+        self.identifier = identifier
+    }
+
+    /// Lets a command take this process's place.
+    ///
+    /// - Parameters:
+    ///   - command: The command, which is looked for on the PATH, and its arguments.
+    ///   - environment: Its environment, all of it.
+    /// - Returns: Why it did not.
+    static func replace(by command: [String], environment: [String: String]) -> CommandError {
+        restoreSignals()
+        clearenv()
+        for (name, value) in environment { unsafe setenv(name, value, 1) }
+        let reason = unsafe withCStrings(command) { arguments in
+            _ = unsafe execvp(command[0], arguments)
+            return errno
+        }
+        return CommandError(command[0], reason)
+    }
+
+    /// Passes a signal on. What a terminal sends, it has sent to the command itself.
+    func send(_ number: Int32) {
+        if number == SIGINT || number == SIGQUIT, Self.isInForeground { return }
+        kill(identifier, number)
+    }
+
+    /// Waits until the command has ended, on a thread that may block.
+    func wait() async -> End {
+        let identifier = identifier
+        return await withCheckedContinuation { continuation in
+            DispatchQueue.global().async {
+                var status: Int32 = 0
+                while unsafe waitpid(identifier, &status, 0) < 0, errno == EINTR {}
+                let signal = status & 0x7f
+                continuation.resume(returning: signal == 0 ? .exited((status >> 8) & 0xff) : .signalled(signal))
+            }
+        }
+    }
+
+    /// Whether a terminal sends its signals to this process and its children.
+    private static var isInForeground: Bool {
+        let terminal = unsafe open("/dev/tty", O_RDONLY | O_CLOEXEC | O_NOCTTY)
+        guard terminal >= 0 else { return false }
+        defer { close(terminal) }
+        return tcgetpgrp(terminal) == getpgrp()
+    }
+
+    /// Gives every signal its default meaning again: what is ignored here would stay ignored in a command.
+    private static func restoreSignals() {
+        for number in 1..<Int32(32) where number != SIGKILL && number != SIGSTOP { signal(number, SIG_DFL) }
+        var none = sigset_t()
+        unsafe sigemptyset(&none)
+        unsafe sigprocmask(SIG_SETMASK, &none, nil)
+    }
+
+    /// Lends texts to a call that wants an array of C strings with nothing at its end.
+    private static func withCStrings<Result>(
+        _ texts: [String],
+        _ body: ([UnsafeMutablePointer<CChar>?]) -> Result
+    ) -> Result {
+        let copies = unsafe texts.map { unsafe strdup($0) }
+        defer { for unsafecopy in unsafe copies { unsafe free(copy) } }
+        return unsafe body(copies + [nil])
+    }
+}
