@@ -55,7 +55,7 @@ let package = Package(
         .target(
             name: "Authority",
             dependencies: ["Certificates"],
-            exclude: ["Templates/setup", "Templates/lab.json"],
+            exclude: ["Templates/setup", "Templates/systemd", "Templates/lab.json"],
             resources: [.embedInCode("Templates")],
             swiftSettings: settings
         ),
