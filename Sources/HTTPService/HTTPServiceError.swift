@@ -6,12 +6,15 @@
 public struct HTTPServiceError: Error, Equatable, CustomStringConvertible {
     /// The kind of failure. Compare with the static members; new ones may be added.
     public struct Code: Hashable, Sendable {
-        private enum Kind { case invalidAddress, addressUnavailable, invalidIdentity, invalidRoute }
+        private enum Kind { case invalidAddress, invalidTimeToLive, addressUnavailable, invalidIdentity, invalidRoute }
         private let kind: Kind
 
-        /// The address to listen on is not an IP address, or the port is not one.
+        /// The address to listen on is not an IP address, the port is not one, the path of a unix socket is too long, or
+        /// what was inherited is no socket that listens.
         public static let invalidAddress = Code(kind: .invalidAddress)
-        /// The address is taken, is not this machine's, or needs more rights.
+        /// The time to live of packets is not one.
+        public static let invalidTimeToLive = Code(kind: .invalidTimeToLive)
+        /// The address or the path is taken, is not this machine's, or needs more rights.
         public static let addressUnavailable = Code(kind: .addressUnavailable)
         /// The TLS certificate or its key cannot be used.
         public static let invalidIdentity = Code(kind: .invalidIdentity)

@@ -36,7 +36,9 @@ final class TestConnection {
             logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
         )
         _ = try channel.setOption(.allowRemoteHalfClosure, value: true).wait()
-        try channel.pipeline.syncOperations.addHandler(ConnectionHandler(shared, remoteAddress: "127.0.0.1:1"))
+        try channel.pipeline.syncOperations.addHandler(
+            ConnectionHandler(shared, ConnectionPeer(address: "127.0.0.1:1"))
+        )
         try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
     }
 

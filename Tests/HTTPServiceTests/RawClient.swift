@@ -34,7 +34,7 @@ struct RawClient {
             return try NIOSSLContext(configuration: configuration)
         }
         let listener = server.listeners[0]
-        let connecting = ClientBootstrap(group: loop)
+        let bootstrap = ClientBootstrap(group: loop)
             .channelOption(.allowRemoteHalfClosure, value: false)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
@@ -45,7 +45,9 @@ struct RawClient {
                     try channel.pipeline.syncOperations.addHandler(Collector(all, first))
                 }
             }
-            .connect(host: listener.address, port: listener.port)
+        let connecting =
+            listener.path.map { bootstrap.connect(unixDomainSocketPath: $0) }
+            ?? bootstrap.connect(host: listener.address, port: listener.port)
         // Promises are kept even when nobody is there.
         connecting.whenFailure { error in
             all.fail(error)

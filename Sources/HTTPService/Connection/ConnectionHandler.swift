@@ -34,8 +34,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
     private static let drainTime = Duration.seconds(1)
 
     let shared: ServerContext
-    private let remoteAddress: String
-    private let isSecure: Bool
+    private let peer: ConnectionPeer
     private var parser: RequestParser
     private var encoder: ResponseEncoder
     private var timer = ConnectionTimer()
@@ -58,10 +57,9 @@ final class ConnectionHandler: ChannelDuplexHandler {
     private var writer: HTTPBodyWriter?
     private weak var responder: HTTPResponder?
 
-    init(_ shared: ServerContext, remoteAddress: String, isSecure: Bool = false) {
-        self.isSecure = isSecure
+    init(_ shared: ServerContext, _ peer: ConnectionPeer) {
         self.shared = shared
-        self.remoteAddress = remoteAddress
+        self.peer = peer
         parser = RequestParser(limits: shared.limits)
         encoder = ResponseEncoder(now: shared.now)
     }
@@ -82,7 +80,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         // Resets, failed TLS handshakes: nobody is there to be answered.
-        shared.logger.debug("connection failed", metadata: ["remote": "\(remoteAddress)", "error": "\(error)"])
+        shared.logger.debug("connection failed", metadata: ["remote": "\(peer.address)", "error": "\(error)"])
         context.close(promise: nil)
     }
 
@@ -214,8 +212,9 @@ final class ConnectionHandler: ChannelDuplexHandler {
             target: parsed.target,
             headers: parsed.headers,
             body: parsed.body,
-            remoteAddress: remoteAddress,
-            isSecure: isSecure,
+            remoteAddress: peer.address,
+            isLocal: peer.isLocal,
+            isSecure: peer.isSecure,
             arrival: .now
         )
         switch shared.handler.answer(request).kind {
@@ -242,7 +241,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
     private func refuse(_ refusal: RequestRefusal) {
         shared.logger.debug(
             "request refused",
-            metadata: ["remote": "\(remoteAddress)", "status": "\(refusal.status.code)", "reason": "\(refusal.reason)"]
+            metadata: ["remote": "\(peer.address)", "status": "\(refusal.status.code)", "reason": "\(refusal.reason)"]
         )
         phase = .working
         isHead = false

@@ -14,8 +14,12 @@ public struct HTTPRequest: Sendable {
     /// The body without its transfer coding; empty when there was none.
     public let body: [UInt8]
 
-    /// Where the request came from, as `address:port`.
+    /// Where the request came from, as `address:port`; `unix` for a unix socket, whose clients have no address.
     public let remoteAddress: String
+
+    /// Whether it came from this machine: over a unix socket, or from 127.0.0.0/8 or ::1. A proxy on this machine is
+    /// local too, whoever stands behind it.
+    public let isLocal: Bool
 
     /// Whether it came over TLS.
     public let isSecure: Bool
@@ -31,6 +35,7 @@ public struct HTTPRequest: Sendable {
     ///   - headers: The headers.
     ///   - body: The body.
     ///   - remoteAddress: Where the request comes from.
+    ///   - isLocal: Whether it comes from this machine.
     ///   - isSecure: Whether it comes over TLS.
     ///   - arrival: When the head was complete.
     public init(
@@ -39,6 +44,7 @@ public struct HTTPRequest: Sendable {
         headers: HTTPHeaders = HTTPHeaders(),
         body: [UInt8] = [],
         remoteAddress: String = "",
+        isLocal: Bool = false,
         isSecure: Bool = false,
         arrival: ContinuousClock.Instant
     ) {
@@ -47,6 +53,7 @@ public struct HTTPRequest: Sendable {
         self.headers = headers
         self.body = body
         self.remoteAddress = remoteAddress
+        self.isLocal = isLocal
         self.isSecure = isSecure
         self.arrival = arrival
     }

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
 public import struct FoundationEssentials.Date
-internal import Glibc
 public import Logging
 internal import NIOCore
 internal import NIOPosix
 internal import NIOSSL
 internal import Synchronization
 
-/// A small HTTP/1.1 server: TCP or TLS, keep-alive and pipelining, limits on everything a client can make long.
+/// A small HTTP/1.1 server: TCP or unix sockets, TLS, keep-alive and pipelining, limits on everything a client can make long.
 ///
 /// It serves loopback clients and is meant to be hard to upset rather than rich. HTTP/2, compression, ranges and
 /// upgrades are not part of it.
@@ -38,23 +37,17 @@ public final class HTTPServer: Sendable {
     }
 
     /// Where the server listens, with the ports that the system chose.
-    public let listeners: [HTTPListener]
+    public var listeners: [HTTPListener] { bound.map(\.listener) }
 
     private let shared: ServerContext
     private let group: MultiThreadedEventLoopGroup
-    private let serverChannels: [any Channel]
+    private let bound: [BoundListener]
     private let hasShutDown = Atomic(false)
 
-    private init(
-        listeners: [HTTPListener],
-        shared: ServerContext,
-        group: MultiThreadedEventLoopGroup,
-        serverChannels: [any Channel]
-    ) {
-        self.listeners = listeners
+    private init(_ bound: [BoundListener], shared: ServerContext, group: MultiThreadedEventLoopGroup) {
+        self.bound = bound
         self.shared = shared
         self.group = group
-        self.serverChannels = serverChannels
     }
 
     /// Starts a server.
@@ -79,59 +72,24 @@ public final class HTTPServer: Sendable {
             logger: configuration.logger
         )
         let group = MultiThreadedEventLoopGroup(numberOfThreads: max(1, configuration.eventLoops))
-        var channels: [any Channel] = []
-        var bound: [HTTPListener] = []
-        do {
+        var bound: [BoundListener] = []
+        do throws(HTTPServiceError) {
             for listener in listeners {
-                let channel = try await bind(listener, shared, group)
-                channels.append(channel)
-                var actual = listener
-                actual.port = channel.localAddress?.port ?? listener.port
-                bound.append(actual)
+                bound.append(
+                    try await BoundListener(listener, on: group) { channel in try admit(channel, listener, shared) }
+                )
             }
         } catch {
-            for channel in channels { try? await channel.close() }
+            for listener in bound { await listener.close() }
             try? await group.shutdownGracefully()
             throw error
         }
         workers.start()
-        return HTTPServer(listeners: bound, shared: shared, group: group, serverChannels: channels)
+        return HTTPServer(bound, shared: shared, group: group)
     }
 
-    private static func bind(
-        _ listener: HTTPListener,
-        _ shared: ServerContext,
-        _ group: MultiThreadedEventLoopGroup
-    ) async throws(HTTPServiceError) -> any Channel {
-        let address = try listener.socketAddress()
+    private static func admit(_ channel: any Channel, _ listener: HTTPListener, _ shared: ServerContext) throws {
         let tls = listener.identity?.context
-        do {
-            return try await ServerBootstrap(group: group)
-                .serverChannelOption(.backlog, value: 1_024)
-                .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-                .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
-                .childChannelOption(.allowRemoteHalfClosure, value: true)
-                .childChannelInitializer { channel in
-                    channel.eventLoop.makeCompletedFuture { try admit(channel, shared, tls) }
-                }
-                .bind(to: address)
-                .get()
-        } catch {
-            let reason = (error as? IOError).map { systemText($0.errnoCode) } ?? "\(error)"
-            throw HTTPServiceError(
-                .addressUnavailable,
-                "cannot listen on \(listener.address) port \(listener.port): \(reason)",
-                remedy: "choose another port; port 0 lets the system choose"
-            )
-        }
-    }
-
-    private static func systemText(_ number: CInt) -> String {
-        let text = unsafe String(cString: strerror(number))
-        return text.prefix(1).lowercased() + text.dropFirst()
-    }
-
-    private static func admit(_ channel: any Channel, _ shared: ServerContext, _ tls: NIOSSLContext?) throws {
         guard shared.connections.admit(channel) else {
             if tls == nil {
                 try channel.pipeline.syncOperations.addHandler(FullHouseHandler())
@@ -141,12 +99,8 @@ public final class HTTPServer: Sendable {
             return
         }
         if let tls { try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: tls)) }
-        let remote = channel.remoteAddress.flatMap { address in
-            address.ipAddress.map { "\($0.contains(":") ? "[\($0)]" : $0):\(address.port ?? 0)" }
-        }
-        try channel.pipeline.syncOperations.addHandler(
-            ConnectionHandler(shared, remoteAddress: remote ?? "unknown", isSecure: tls != nil)
-        )
+        let peer = ConnectionPeer(of: channel, at: listener)
+        try channel.pipeline.syncOperations.addHandler(ConnectionHandler(shared, peer))
     }
 
     /// How many connections are open.
@@ -157,7 +111,7 @@ public final class HTTPServer: Sendable {
     /// - Parameter grace: How long requests in work may take; what is open then is closed.
     public func shutDown(within grace: Duration) async {
         guard !hasShutDown.exchange(true, ordering: .sequentiallyConsistent) else { return }
-        for channel in serverChannels { try? await channel.close() }
+        for listener in bound { await listener.close() }
         let open = shared.connections.close()
         for channel in open { channel.pipeline.fireUserInboundEventTriggered(ConnectionEvent.shutDown) }
         let loop = group.next()
