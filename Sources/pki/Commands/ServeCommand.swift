@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Delivery
+import FoundationEssentials
+import HTTPService
+import Synchronization
+import UnixSignals
+
+/// `pki serve`
+struct ServeCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "serve",
+        abstract: "Serve credentials to the programs on this machine, always fresh, from memory.",
+        discussion: """
+            Answers every AWS SDK in one of two ways that they know. As a container credentials endpoint: each profile under \
+            a name of its own, for whoever has the token. As the instance metadata service (IMDSv2): the first profile's \
+            role, for every program on this machine. Credentials are replaced in the background 25 minutes before they end, \
+            or at half of a shorter lifetime. When that fails, the ones that are there are served until they expire, then a \
+            503 that says why.
+
+            For example:
+
+              pki serve --profile web --profile backup
+
+            and in the environment of a program (--print-env prints it):
+
+              AWS_CONTAINER_CREDENTIALS_FULL_URI=http://127.0.0.1:9911/credentials/web
+              AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE=/run/user/1000/pki/token
+
+            or, without a secret, for one profile:
+
+              AWS_EC2_METADATA_SERVICE_ENDPOINT=http://127.0.0.1:9911
+
+            /healthz answers 200 while every profile has valid credentials; /metrics is for Prometheus. Certificates are \
+            read again when their files change, profiles at SIGHUP or when ~/.aws/config changes. \
+            templates/systemd/pki-serve.service runs it as a service; it takes sockets from systemd and tells it when it is \
+            ready.
+            """
+    )
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            """
+            A profile that pki configure wrote; give it again for more. The first one is the metadata service's. (default: \
+            without --certificate, AWS_PROFILE, else "default")
+            """,
+            valueName: "name"
+        )
+    )
+    var profile: [String] = []
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            """
+            Where to listen: ADDRESS:PORT, [IPv6]:PORT, PORT or unix:PATH; again for more. Port 0 lets the system choose. \
+            Others than loopback want --token-file. (default: 127.0.0.1:9911, or the sockets that systemd hands over)
+            """,
+            valueName: "address"
+        ),
+        transform: ListenAddress.argument
+    )
+    var listen: [ListenAddress] = []
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp("As --listen 127.0.0.1:PORT, for aws_signing_helper's sake.", valueName: "port")
+    )
+    var port: Int?
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp("How many hops an answer may take (IP TTL), 1 to 255.", valueName: "n")
+    )
+    var hopLimit = 64
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            """
+            The file with the container endpoint's token, for you alone to read; it is made when it is missing. (default: \
+            $XDG_RUNTIME_DIR/pki/token, else ~/.cache/pki/token)
+            """,
+            valueName: "file"
+        )
+    )
+    var tokenFile: String?
+
+    @Flag(
+        name: .long,
+        help: "Print what a program's environment has to be, once the server listens, and go on serving."
+    )
+    var printEnv = false
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "A host name that requests may be for, beside addresses and localhost; again for more.",
+            valueName: "name"
+        )
+    )
+    var allowHost: [String] = []
+
+    @OptionGroup var access: AccessOptions
+
+    func validate() throws {
+        guard profile.count <= 1 || access.identity.certificate == nil else {
+            throw ValidationError("--certificate is for one profile, not for several")
+        }
+        guard port == nil || listen.isEmpty else {
+            throw ValidationError("only one of --port and --listen can be given")
+        }
+        guard (0...65_535).contains(port ?? 0) else { throw ValidationError("--port is 0 to 65535") }
+        guard (1...255).contains(hopLimit) else { throw ValidationError("--hop-limit is 1 to 255") }
+    }
+
+    func run() async throws {
+        let console = Console.standard
+        let environment = ProcessInfo.processInfo.environment
+        let manager = ServiceManager(environment)
+        let listeners = try listeners(manager)
+        let isOpen = listeners.contains { !$0.isLoopback }
+        if isOpen, tokenFile == nil {
+            throw UsageError(
+                message: "listening on an address that others can reach wants a token that they do not have",
+                remedy: "name its file with --token-file, or listen on loopback only"
+            )
+        }
+        let token = try TokenFile(path: tokenPath(environment), randomBytes: randomBytes)
+        let group = try KeeperGroup(profiles: profile, options: access, console: console)
+        var options = CredentialServer.Options()
+        options.hosts = Set(allowHost.map { $0.lowercased() })
+        let handler = CredentialServer(
+            keepers: group.keepers,
+            options: options,
+            authorization: { token.token },
+            now: { Date.now },
+            randomBytes: randomBytes
+        )
+        // Trapped before anything listens, so that no signal can find the server half open.
+        let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm, .sighup)
+        var configuration = HTTPServer.Configuration(now: { Date.now })
+        configuration.eventLoops = 2
+        configuration.workers = 1
+        let server = try await HTTPServer.start(listeners, configuration: configuration, handler: handler)
+        let service = CredentialService(
+            group: group,
+            handler: handler,
+            token: token,
+            manager: manager,
+            console: console
+        )
+        do {
+            let places = server.listeners.map(\.origin).joined(separator: ", ")
+            console.note("serving \(group.keepers.map(\.name).joined(separator: ", ")) at \(places)")
+            if isOpen {
+                console.warning("others than this machine can reach it: whoever has the token gets the credentials")
+            }
+            if printEnv { try console.write(exports(server.listeners, group.keepers, token)) }
+        } catch {
+            await server.shutDown(within: .zero)
+            throw error
+        }
+        await service.run(until: signals)
+        manager.stopping()
+        await server.shutDown(within: .seconds(2))
+    }
+
+    private func listeners(_ manager: ServiceManager) throws -> [HTTPListener] {
+        if listen.isEmpty, port == nil {
+            let inherited = try manager.sockets.map { try HTTPListener(inheriting: $0, timeToLive: hopLimit) }
+            if !inherited.isEmpty { return inherited }
+        }
+        let addresses = listen.isEmpty ? [.tcp(address: "127.0.0.1", port: port ?? 9_911)] : listen
+        return addresses.map { address in
+            switch address {
+            case .tcp(let address, let port): HTTPListener(address: address, port: port, timeToLive: hopLimit)
+            case .unix(let path): HTTPListener(path: path)
+            }
+        }
+    }
+
+    private func tokenPath(_ environment: [String: String]) -> String {
+        let folder = FileManager.default.currentDirectoryPath
+        if let tokenFile { return absolutePath(tokenFile, in: folder) }
+        if let runtime = environment["XDG_RUNTIME_DIR"], runtime.hasPrefix("/") { return "\(runtime)/pki/token" }
+        if let cache = environment["XDG_CACHE_HOME"], cache.hasPrefix("/") { return "\(cache)/pki/token" }
+        return "\(AWSFiles.home(environment))/.cache/pki/token"
+    }
+
+    /// What a program's environment has to be, for a POSIX shell. SDKs know no unix sockets.
+    private func exports(
+        _ listeners: [HTTPListener],
+        _ keepers: [CredentialKeeper],
+        _ token: TokenFile
+    ) -> String {
+        guard let origin = listeners.first(where: { $0.path == nil })?.origin, let keeper = keepers.first else {
+            return ""
+        }
+        return [
+            ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "\(origin)/credentials/\(PercentEncoding.encode(keeper.name))"),
+            ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", token.path),
+            ("AWS_EC2_METADATA_SERVICE_ENDPOINT", origin),
+        ].map { "export \($0.0)='\($0.1.replacing("'", with: "'\\''"))'\n" }.joined()
+    }
+}
