@@ -94,6 +94,16 @@ public struct CredentialCache: Sendable {
         return "\(base)/pki/credentials"
     }
 
+    /// Hands out credentials that are there.
+    ///
+    /// - Parameter key: What they were obtained with.
+    /// - Returns: The credentials; nothing when there are none that last long enough.
+    /// - Throws: ``DeliveryError`` when the cache cannot be used.
+    public func cached(for key: Key) throws(DeliveryError) -> Credentials? {
+        guard let folder = try CacheFolder(path, creates: false) else { return nil }
+        return fresh(key.fileName, in: folder)
+    }
+
     /// Hands out credentials, and obtains them first when there are none that last long enough.
     ///
     /// - Parameters:

@@ -44,15 +44,16 @@ struct ConfigureCommand: ParsableCommand {
         let name = profile.profile ?? AWSFiles.standardProfile(environment)
         try Self.check(name)
         let files = AWSFiles(environment)
+        let given = access.settings
         let folder = FileManager.default.currentDirectoryPath
-        guard access.identity.passphraseFd == nil else {
+        guard given.identity.passphraseFd == nil else {
             throw UsageError(
                 message: "a profile cannot hold --passphrase-fd: a descriptor is open in one process only",
                 remedy: "use --passphrase-file or --passphrase-env"
             )
         }
         let changes: [(name: String, value: String?)] = ProfileSetting.all.compactMap { setting in
-            setting.text(in: access, folder: folder).map { (setting.name, $0.isEmpty ? nil : $0) }
+            setting.text(in: given, folder: folder).map { (setting.name, $0.isEmpty ? nil : $0) }
         }
         let command = Self.credentialProcess(profile: name)
         var report: ProfileReport?
@@ -65,9 +66,9 @@ struct ConfigureCommand: ParsableCommand {
                 )
             }
             try file.set(changes + [("credential_process", command)], in: section)
-            let merged = try Self.options(file.settings(in: section) ?? [])
+            let merged = try Self.settings(file.settings(in: section) ?? [])
             let access = try Access(complete: merged, name: name)
-            let region = self.access.session.region ?? file.value(of: "region", in: section) ?? access.request.region
+            let region = given.session.region ?? file.value(of: "region", in: section) ?? access.request.region
             try file.set([("region", region)], in: section)
             let identity = try access.identity()
             try identity.check(at: .now)
@@ -91,12 +92,12 @@ struct ConfigureCommand: ParsableCommand {
         if let report { try console.print(report, as: format) }
     }
 
-    /// The profile's settings, as options.
-    private static func options(_ settings: [(name: String, value: String)]) throws -> AccessOptions {
-        var options = try AccessOptions.parse([])
-        let values = Dictionary(settings, uniquingKeysWith: { $1 })
-        for setting in ProfileSetting.all { try values[setting.name].map { try setting.fill($0, into: &options) } }
-        return options
+    /// What a profile holds.
+    private static func settings(_ values: [(name: String, value: String)]) throws -> AccessSettings {
+        var settings = AccessSettings()
+        let values = Dictionary(values, uniquingKeysWith: { $1 })
+        for setting in ProfileSetting.all { try values[setting.name].map { try setting.fill($0, into: &settings) } }
+        return settings
     }
 
     private static func newSection(_ profile: String) -> String {

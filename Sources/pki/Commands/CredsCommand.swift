@@ -53,7 +53,7 @@ struct CredsCommand: ParsableCommand {
 
     func run() throws {
         let console = Console.standard
-        let access = try Access(access, profile: profile.profile)
+        let access = try Access(access.settings, profile: profile.profile)
         let credentials = try access.credentials(usesCache: cache.cache, console)
         let text = credentials.text(as: format, section: access.name)
         try console.write(text + "\n")

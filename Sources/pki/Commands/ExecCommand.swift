@@ -56,7 +56,7 @@ struct ExecCommand: AsyncParsableCommand {
         let console = Console.standard
         let inherited = ProcessInfo.processInfo.environment
         if server { return try await serve(inherited, console) }
-        let access = try Access(access, profile: profile.profile)
+        let access = try Access(access.settings, profile: profile.profile)
         let credentials = try access.credentials(usesCache: cache.cache, console)
         let environment = Self.environment(
             inherited,
@@ -67,11 +67,11 @@ struct ExecCommand: AsyncParsableCommand {
     }
 
     private func serve(_ inherited: [String: String], _ console: Console) async throws {
-        let access = try Access(access, profile: profile.profile)
+        let access = try Access(access.settings, profile: profile.profile)
         let quiet = console.quiet
         let group = try KeeperGroup(
             profiles: profile.profile.map { [$0] } ?? [],
-            options: self.access,
+            settings: self.access.settings,
             console: quiet
         )
         // What cannot work is said before the command runs.

@@ -129,7 +129,7 @@ struct ServeCommand: AsyncParsableCommand {
             )
         }
         let token = try TokenFile(path: tokenPath(environment), randomBytes: randomBytes)
-        let group = try KeeperGroup(profiles: profile, options: access, console: console)
+        let group = try KeeperGroup(profiles: profile, settings: access.settings, console: console)
         var options = CredentialServer.Options()
         options.hosts = Set(allowHost.map { $0.lowercased() })
         let handler = CredentialServer(

@@ -56,7 +56,7 @@ struct UpdateCommand: AsyncParsableCommand {
         let file = AWSFiles(ProcessInfo.processInfo.environment).credentials
         let group = try KeeperGroup(
             profiles: profile,
-            options: access,
+            settings: access.settings,
             console: console,
             retries: !once,
             wrapping: { FileTarget(file: file, section: $0).wrapping($1) }

@@ -20,65 +20,54 @@ struct Access: Sendable {
     let files: IdentityFiles
 
     private let passphrase: Passphrase
-    private let network: NetworkOptions
+    private let network: NetworkSettings
 
     /// Puts options and a profile together.
     ///
     /// - Parameters:
-    ///   - options: The options of the command line.
+    ///   - settings: What the command line gave.
     ///   - profile: The profile that was named.
     ///   - environment: The variables.
     /// - Throws: ``UsageError`` when something is missing, or what is wrong with a value.
     init(
-        _ options: AccessOptions,
+        _ settings: AccessSettings,
         profile: String?,
         environment: [String: String] = ProcessInfo.processInfo.environment
     ) throws {
-        var options = options
-        let name = profile ?? (options.identity.certificate == nil ? AWSFiles.standardProfile(environment) : nil)
-        if let name { try Self.fill(&options, from: name, files: AWSFiles(environment)) }
-        try self.init(complete: options, name: name ?? "default")
+        var settings = settings
+        let name = profile ?? (settings.identity.certificate == nil ? AWSFiles.standardProfile(environment) : nil)
+        if let name { try Self.fill(&settings, from: name, files: AWSFiles(environment)) }
+        try self.init(complete: settings, name: name ?? "default")
     }
 
-    /// Takes options to which nothing is to be added.
+    /// Takes settings to which nothing is to be added.
     ///
     /// - Parameters:
-    ///   - options: The options.
+    ///   - settings: The settings.
     ///   - name: The profile's name.
     /// - Throws: ``UsageError`` when something is missing, or what is wrong with a value.
-    init(complete options: AccessOptions, name: String) throws {
+    init(complete settings: AccessSettings, name: String) throws {
         self.name = name
-        do {
-            try options.network.validate()
-        } catch {
-            throw UsageError(message: "the profile \(name): \(error)")
-        }
-        guard let certificate = options.identity.certificate else { throw UsageError.missing("--certificate") }
-        request = try options.session.request()
-        endpoint = try options.network.address(region: request.region)
+        if let problem = settings.network.problem { throw UsageError(message: "the profile \(name): \(problem)") }
+        guard let certificate = settings.identity.certificate else { throw UsageError.missing("--certificate") }
+        request = try settings.session.request()
+        endpoint = try settings.network.address(region: request.region)
         files = IdentityFiles(
             certificate: certificate,
-            privateKey: options.identity.privateKey,
-            intermediates: options.identity.intermediates,
-            allowsInsecurePermissions: options.identity.insecurePermissions
+            privateKey: settings.identity.privateKey,
+            intermediates: settings.identity.intermediates,
+            allowsInsecurePermissions: settings.identity.insecurePermissions
         )
-        passphrase = try Passphrase(
-            PassphraseSource.choose(
-                file: options.identity.passphraseFile,
-                environment: options.identity.passphraseEnv,
-                descriptor: options.identity.passphraseFd,
-                option: "--passphrase"
-            )
-        )
-        network = options.network
+        passphrase = try Passphrase(settings.identity.passphraseSource())
+        network = settings.network
     }
 
     /// Fills in what the command line left open. A profile that is not there is an error only where it is needed.
-    private static func fill(_ options: inout AccessOptions, from profile: String, files: AWSFiles) throws {
+    private static func fill(_ given: inout AccessSettings, from profile: String, files: AWSFiles) throws {
         let settings = try files.settings(of: profile)
         let values = Dictionary(settings ?? [], uniquingKeysWith: { $1 })
         let known = ProfileSetting.all.filter { values[$0.name] != nil }
-        if known.isEmpty, options.identity.certificate == nil {
+        if known.isEmpty, given.identity.certificate == nil {
             throw UsageError(
                 message: settings == nil
                     ? "there is no profile \(profile) in \(files.config.path)"
@@ -87,10 +76,10 @@ struct Access: Sendable {
             )
         }
         // An address that the command line gives takes the place of every way to give one.
-        let network = options.network
+        let network = given.network
         let hasAddress = network.endpoint != nil || network.dualStack || network.fips
         let hasTrust = network.caBundle != nil || network.noVerifySsl
-        let identity = options.identity
+        let identity = given.identity
         let hasPassphrase =
             identity.passphraseFile != nil || identity.passphraseEnv != nil || identity.passphraseFd != nil
         for setting in known {
@@ -101,7 +90,7 @@ struct Access: Sendable {
             default: break
             }
             do {
-                try setting.fill(values[setting.name] ?? "", into: &options)
+                try setting.fill(values[setting.name] ?? "", into: &given)
             } catch let error as InputError {
                 throw InputError(
                     message: "the profile \(profile) in \(files.config.path): \(error.message)",
@@ -168,7 +157,7 @@ struct Access: Sendable {
 
     /// What the credentials are obtained with. The certificate is its file: whatever is changed in it, makes other
     /// credentials; neither it nor the key has to be understood to find what is in the cache.
-    private func cacheKey() throws -> CredentialCache.Key {
+    func cacheKey() throws -> CredentialCache.Key {
         let certificate = try InputFile.read(files.certificate)
         return [
             "endpoint": endpoint.description, "region": request.region,

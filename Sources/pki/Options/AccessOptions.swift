@@ -12,6 +12,18 @@ struct AccessOptions: ParsableArguments {
 
     @OptionGroup(title: "Network")
     var network: NetworkOptions
+
+    /// The options' values.
+    var settings: AccessSettings {
+        AccessSettings(identity: identity.settings, session: session.settings, network: network.settings)
+    }
+}
+
+/// The values of ``AccessOptions``: what was given on the command line, and what a profile adds to it.
+struct AccessSettings: Sendable {
+    var identity = IdentitySettings()
+    var session = SessionSettings()
+    var network = NetworkSettings()
 }
 
 /// The one profile that a command is about.

@@ -42,4 +42,17 @@ struct IdentityOptions: ParsableArguments {
 
     @Flag(name: .long, help: "Use a key file that others than its owner may read.")
     var insecurePermissions = false
+
+    /// The options' values.
+    var settings: IdentitySettings {
+        IdentitySettings(
+            certificate: certificate,
+            privateKey: privateKey,
+            intermediates: intermediates,
+            passphraseFile: passphraseFile,
+            passphraseEnv: passphraseEnv,
+            passphraseFd: passphraseFd,
+            insecurePermissions: insecurePermissions
+        )
+    }
 }

@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import ArgumentParser
-
 /// An option that a profile can hold: `pki_trust_anchor_arn` for `--trust-anchor-arn`.
 struct ProfileSetting {
     /// The kind of value, and where it is among the options.
     private enum Place {
-        case path(WritableKeyPath<AccessOptions, String?>)
-        case text(WritableKeyPath<AccessOptions, String?>)
-        case integer(WritableKeyPath<AccessOptions, Int?>)
-        case number(WritableKeyPath<AccessOptions, Double?>)
-        case flag(WritableKeyPath<AccessOptions, Bool>)
+        case path(WritableKeyPath<AccessSettings, String?>)
+        case text(WritableKeyPath<AccessSettings, String?>)
+        case integer(WritableKeyPath<AccessSettings, Int?>)
+        case number(WritableKeyPath<AccessSettings, Double?>)
+        case flag(WritableKeyPath<AccessSettings, Bool>)
     }
 
     /// The option's long name, with its dashes.
@@ -54,16 +52,16 @@ struct ProfileSetting {
     /// be taken out of the profile.
     ///
     /// - Parameters:
-    ///   - options: The options of the command line.
+    ///   - settings: What the command line gave.
     ///   - folder: What relative paths are relative to.
-    func text(in options: AccessOptions, folder: String) -> String? {
+    func text(in settings: AccessSettings, folder: String) -> String? {
         switch place {
         case .path(let path):
-            options[keyPath: path].map { $0.isEmpty || $0.hasPrefix("/") ? $0 : absolutePath($0, in: folder) }
-        case .text(let path): options[keyPath: path]
-        case .integer(let path): options[keyPath: path].map(String.init)
-        case .number(let path): options[keyPath: path].map { "\($0)" }
-        case .flag(let path): options[keyPath: path] ? "true" : nil
+            settings[keyPath: path].map { $0.isEmpty || $0.hasPrefix("/") ? $0 : absolutePath($0, in: folder) }
+        case .text(let path): settings[keyPath: path]
+        case .integer(let path): settings[keyPath: path].map(String.init)
+        case .number(let path): settings[keyPath: path].map { "\($0)" }
+        case .flag(let path): settings[keyPath: path] ? "true" : nil
         }
     }
 
@@ -71,21 +69,21 @@ struct ProfileSetting {
     ///
     /// - Parameters:
     ///   - text: The profile's value.
-    ///   - options: The options of the command line.
+    ///   - settings: What the command line gave.
     /// - Throws: ``InputError`` when the value is not of the option's kind.
-    func fill(_ text: String, into options: inout AccessOptions) throws {
+    func fill(_ text: String, into settings: inout AccessSettings) throws {
         switch place {
         case .path(let path), .text(let path):
-            if options[keyPath: path] == nil { options[keyPath: path] = text }
+            if settings[keyPath: path] == nil { settings[keyPath: path] = text }
         case .integer(let path):
             guard let value = Int(text) else { throw unusable(text, "a whole number") }
-            if options[keyPath: path] == nil { options[keyPath: path] = value }
+            if settings[keyPath: path] == nil { settings[keyPath: path] = value }
         case .number(let path):
             guard let value = Double(text) else { throw unusable(text, "a number") }
-            if options[keyPath: path] == nil { options[keyPath: path] = value }
+            if settings[keyPath: path] == nil { settings[keyPath: path] = value }
         case .flag(let path):
             switch text.lowercased() {
-            case "true", "yes", "1": options[keyPath: path] = true
+            case "true", "yes", "1": settings[keyPath: path] = true
             case "false", "no", "0": break
             default: throw unusable(text, "true or false")
             }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
-import RolesAnywhere
 
 /// What is asked for.
 struct SessionOptions: ParsableArguments {
@@ -43,29 +42,15 @@ struct SessionOptions: ParsableArguments {
     )
     var roleSessionName: String?
 
-    /// The request.
-    ///
-    /// - Returns: A request that keeps the service's limits.
-    /// - Throws: ``UsageError`` when an ARN is missing, `RolesAnywhereError` naming the option's rule.
-    func request() throws -> SessionRequest {
-        let request = try SessionRequest(
-            trustAnchor: AmazonResourceName(needed(trustAnchorArn, "--trust-anchor-arn")),
-            profile: AmazonResourceName(needed(profileArn, "--profile-arn")),
-            role: AmazonResourceName(needed(roleArn, "--role-arn")),
-            durationSeconds: sessionDuration ?? SessionRequest.defaultDuration,
+    /// The options' values.
+    var settings: SessionSettings {
+        SessionSettings(
+            trustAnchorArn: trustAnchorArn,
+            profileArn: profileArn,
+            roleArn: roleArn,
+            region: region,
+            sessionDuration: sessionDuration,
             roleSessionName: roleSessionName
         )
-        if let region, region != request.region {
-            throw UsageError(
-                message: "--region is \(region), but the trust anchor is in \(request.region)",
-                remedy: "leave --region out"
-            )
-        }
-        return request
-    }
-
-    private func needed(_ value: String?, _ option: String) throws -> String {
-        guard let value else { throw UsageError.missing(option) }
-        return value
     }
 }

@@ -17,7 +17,7 @@ struct KeeperGroup: Sendable {
     typealias Wrapping = @Sendable (_ name: String, _ source: CredentialSource) -> CredentialSource
 
     private let members: [Member]
-    private let options: AccessOptions
+    private let settings: AccessSettings
     private let isNamed: Bool
     private let wrapping: Wrapping
     private let console: Console
@@ -29,14 +29,14 @@ struct KeeperGroup: Sendable {
     ///
     /// - Parameters:
     ///   - profiles: The profiles' names; none for what the options say, or the standard profile.
-    ///   - options: The options of the command line, which go before each profile's settings.
+    ///   - settings: What the command line gave, which go before each profile's settings.
     ///   - console: Where it is said what happens.
     ///   - retries: Whether a failure is tried again, and is said to be; else it is the caller's to report.
     ///   - wrapping: Puts something between each keeper and its source.
     /// - Throws: What is wrong with a profile or an identity.
     init(
         profiles: [String],
-        options: AccessOptions,
+        settings: AccessSettings,
         console: Console,
         retries: Bool = true,
         wrapping: @escaping Wrapping = { $1 }
@@ -46,12 +46,12 @@ struct KeeperGroup: Sendable {
             throw UsageError(message: "the profile \(name) is given twice")
         }
         let names: [String?] = profiles.isEmpty ? [nil] : profiles
-        self.options = options
+        self.settings = settings
         self.console = console
         self.wrapping = wrapping
         isNamed = !profiles.isEmpty
         members = try names.map { name in
-            let access = try Access(options, profile: name)
+            let access = try Access(settings, profile: name)
             let clock = ServiceClock()
             let source = try AccessSource(access, clock: clock, console: console).source
             let keeper = CredentialKeeper(
@@ -75,7 +75,7 @@ struct KeeperGroup: Sendable {
     func reload() {
         for member in members {
             do {
-                let access = try Access(options, profile: isNamed ? member.name : nil)
+                let access = try Access(settings, profile: isNamed ? member.name : nil)
                 let source = try AccessSource(access, clock: member.clock, console: console).source
                 member.keeper.replace(source: wrapping(member.name, source))
             } catch {
