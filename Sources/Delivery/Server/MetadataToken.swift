@@ -14,7 +14,7 @@ struct MetadataToken: Sendable {
     /// The longest time that a token may be asked for, in seconds: six hours.
     static let longestTime = 21_600
 
-    private static let sealed = 16
+    private static let sealed = 18
     private static let seal = 24
 
     init(randomBytes: @escaping @Sendable (Int) -> [UInt8]) {
@@ -22,10 +22,10 @@ struct MetadataToken: Sendable {
         key = randomBytes(32)
     }
 
-    /// Makes a token: 40 bytes, as 56 characters of Base64.
+    /// Makes a token: 42 bytes, as 56 characters of Base64, of which none can be another.
     func make(seconds: Int, at date: Date) -> String {
         let expiry = UInt64(max(0, date.timeIntervalSince1970)) + UInt64(seconds)
-        let content = (0..<8).map { UInt8(truncatingIfNeeded: expiry >> (56 - 8 * $0)) } + randomBytes(8)
+        let content = (0..<8).map { UInt8(truncatingIfNeeded: expiry >> (56 - 8 * $0)) } + randomBytes(10)
         return Data(content + code(content)).base64EncodedString()
     }
 
