@@ -39,6 +39,29 @@ struct EndpointTests {
         #expect(throws: RolesAnywhereError.self) { try Endpoint(region: "us-iso-east-1", variant: .dualStack) }
     }
 
+    @Test(
+        arguments: [
+            ("us-east-1", .standard, "https://sts.us-east-1.amazonaws.com"),
+            ("us-gov-west-1", .standard, "https://sts.us-gov-west-1.amazonaws.com"),
+            ("cn-north-1", .standard, "https://sts.cn-north-1.amazonaws.com.cn"),
+            ("eusc-de-east-1", .standard, "https://sts.eusc-de-east-1.amazonaws.eu"),
+            ("eu-west-1", .dualStack, "https://sts.eu-west-1.api.aws"),
+            ("cn-north-1", .dualStack, "https://sts.cn-north-1.api.amazonwebservices.com.cn"),
+            ("us-west-2", .fips, "https://sts-fips.us-west-2.amazonaws.com"),
+            ("us-gov-west-1", .fips, "https://sts.us-gov-west-1.amazonaws.com"),
+        ] as [(String, Endpoint.Variant, String)]
+    )
+    func `STS has endpoints of its own`(region: String, variant: Endpoint.Variant, address: String) throws {
+        let endpoint = try Endpoint(region: region, variant: variant, service: .securityTokenService)
+        #expect(endpoint.description == address)
+    }
+
+    @Test func `STS has no FIPS endpoint outside the United States`() {
+        #expect(throws: RolesAnywhereError.self) {
+            try Endpoint(region: "eu-west-1", variant: .fips, service: .securityTokenService)
+        }
+    }
+
     @Test(arguments: ["", "US-EAST-1", "us east 1", "us-east-1.evil.example/", "-us", "us-", "us-east-1\n"])
     func `what is no region is refused`(region: String) {
         #expect(throws: RolesAnywhereError.self) { try Endpoint(region: region) }

@@ -2,7 +2,7 @@
 
 import Certificates
 
-/// Where the service listens.
+/// Where a service listens.
 public struct Endpoint: Hashable, Sendable, CustomStringConvertible {
     /// A kind of endpoint that AWS offers.
     public enum Variant: Hashable, Sendable {
@@ -14,6 +14,22 @@ public struct Endpoint: Hashable, Sendable, CustomStringConvertible {
         case fips
     }
 
+    /// A service of AWS that is asked here. New ones may be added.
+    public struct Service: Hashable, Sendable {
+        /// What signatures, and as a rule host names, call it.
+        let name: String
+
+        /// IAM Roles Anywhere, which gives credentials for certificates.
+        public static let rolesAnywhere = Service(name: "rolesanywhere")
+        /// The Security Token Service, which says whose credentials are.
+        public static let securityTokenService = Service(name: "sts")
+
+        /// The first part of the host's name of its FIPS endpoints. Those of STS in GovCloud are the standard ones.
+        fileprivate func fipsName(in partition: Partition) -> String {
+            self == .securityTokenService && partition.name == "aws-us-gov" ? name : "\(name)-fips"
+        }
+    }
+
     /// The address that the path of each operation is put behind.
     public let url: HTTPURL
 
@@ -23,8 +39,13 @@ public struct Endpoint: Hashable, Sendable, CustomStringConvertible {
     ///   - region: The name of a region. One that is not known is taken for a new one of the partition that its name
     ///     suggests.
     ///   - variant: The kind of endpoint.
+    ///   - service: Whose endpoint.
     /// - Throws: ``RolesAnywhereError`` when the region's name is malformed or has no endpoint of that kind.
-    public init(region: String, variant: Variant = .standard) throws(RolesAnywhereError) {
+    public init(
+        region: String,
+        variant: Variant = .standard,
+        service: Service = .rolesAnywhere
+    ) throws(RolesAnywhereError) {
         let allowed = region.utf8.allSatisfy {
             (0x61...0x7a).contains($0) || (0x30...0x39).contains($0) || $0 == UInt8(ascii: "-")
         }
@@ -38,12 +59,12 @@ public struct Endpoint: Hashable, Sendable, CustomStringConvertible {
         let partition = Partition(of: region)
         let host: String
         switch variant {
-        case .standard: host = "rolesanywhere.\(region).\(partition.suffix)"
+        case .standard: host = "\(service.name).\(region).\(partition.suffix)"
         case .dualStack:
             guard let suffix = partition.dualStackSuffix else {
                 throw RolesAnywhereError(.invalidArgument, "the partition \(partition) has no dual-stack endpoints")
             }
-            host = "rolesanywhere.\(region).\(suffix)"
+            host = "\(service.name).\(region).\(suffix)"
         case .fips:
             guard Self.fipsRegions.contains(region) else {
                 throw RolesAnywhereError(
@@ -52,7 +73,7 @@ public struct Endpoint: Hashable, Sendable, CustomStringConvertible {
                     remedy: "those that have one: \(Self.fipsRegions.joined(separator: ", "))"
                 )
             }
-            host = "rolesanywhere-fips.\(region).amazonaws.com"
+            host = "\(service.fipsName(in: partition)).\(region).amazonaws.com"
         }
         url = try HTTPURL("https://\(host)")
     }
@@ -74,7 +95,7 @@ public struct Endpoint: Hashable, Sendable, CustomStringConvertible {
         self.url = url
     }
 
-    /// Regions with a FIPS endpoint.
+    /// Regions with a FIPS endpoint of either service.
     private static let fipsRegions = [
         "us-east-1", "us-east-2", "us-west-1", "us-west-2", "us-gov-east-1", "us-gov-west-1",
     ]

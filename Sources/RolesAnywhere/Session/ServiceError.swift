@@ -20,25 +20,33 @@ public struct ServiceError: Hashable, Sendable {
     /// Reads an answer that is not a success.
     ///
     /// The code stands in the header `X-Amzn-ErrorType`, else in the member `code` or `__type` of the content, with a
-    /// namespace before a `#` or a URL behind a `:`; the text is the member `message` or `Message`.
+    /// namespace before a `#` or a URL behind a `:`; the text is the member `message` or `Message`. The query services,
+    /// STS among them, answer in XML: an `ErrorResponse` with an `Error` that has `Code` and `Message`.
     ///
     /// - Parameter response: The answer.
     public init(_ response: HTTPResponse) {
-        let members = try? JSONDecoder().decode(Members.self, from: Data(response.body.prefix(65_536)))
         status = response.status
-        code =
-            Self.bareCode(response.headers["X-Amzn-ErrorType"]) ?? Self.bareCode(members?.code)
-            ?? Self.bareCode(members?.type)
-        requestID = response.headers["X-Amzn-RequestId"]
-        if let members {
+        let body = response.body
+        let header = Self.bareCode(response.headers["X-Amzn-ErrorType"])
+        let requestID = response.headers["X-Amzn-RequestId"]
+        if let answer = XMLElement(body), answer.name == "ErrorResponse", let error = answer.child("Error") {
+            code = header ?? Self.bareCode(error.child("Code")?.text)
+            text = error.child("Message")?.text
+            self.requestID = requestID ?? answer.child("RequestId")?.text
+            return
+        }
+        self.requestID = requestID
+        if let members = try? JSONDecoder().decode(Members.self, from: Data(body.prefix(65_536))) {
+            code = header ?? Self.bareCode(members.code) ?? Self.bareCode(members.type)
             text = members.message ?? members.capitalMessage
         } else {
-            text = Self.shortened(response.body)
+            code = header
+            text = Self.shortened(body)
         }
     }
 
     /// Whether the service asked for a slower pace.
-    var isThrottling: Bool { status == 429 || code == "ThrottlingException" }
+    var isThrottling: Bool { status == 429 || code == "ThrottlingException" || code == "Throttling" }
 
     /// Whether the same request may succeed a little later.
     var isTransient: Bool { isThrottling || status >= 500 }
@@ -89,9 +97,15 @@ extension RolesAnywhereError {
     ///
     /// - Parameters:
     ///   - service: What the service said.
+    ///   - origin: Which service it is, or should be.
     ///   - attempts: How many times it was asked.
     ///   - clockDifference: By how many seconds the server's clock is ahead of this machine's, when that is known.
-    init(_ service: ServiceError, attempts: Int, clockDifference: Double?) {
+    init(
+        _ service: ServiceError,
+        of origin: Endpoint.Service = .rolesAnywhere,
+        attempts: Int,
+        clockDifference: Double?
+    ) {
         let isDenied = (400..<500).contains(service.status) && !service.isThrottling
         let code: Code = isDenied ? .denied : service.isTransient ? .unavailable : .malformedAnswer
         let times = attempts > 1 ? ", \(attempts) times" : ""
@@ -99,21 +113,32 @@ extension RolesAnywhereError {
         self.init(
             code,
             "\(verb)\(times): \(service)",
-            remedy: Self.likelyCause(of: service, clockDifference: clockDifference),
+            remedy: Self.likelyCause(of: service, from: origin, clockDifference: clockDifference),
             service: service,
             isTransient: service.isTransient
         )
     }
 
-    private static func likelyCause(of service: ServiceError, clockDifference: Double?) -> String? {
-        if (300..<400).contains(service.status) { return "redirects are not followed; check --endpoint" }
+    private static func likelyCause(
+        of service: ServiceError,
+        from origin: Endpoint.Service,
+        clockDifference: Double?
+    ) -> String? {
+        let isSession = origin == .rolesAnywhere
+        if (300..<400).contains(service.status) {
+            return "redirects are not followed; check \(isSession ? "--endpoint" : "the endpoint")"
+        }
         if service.isThrottling {
-            return "the quota is 10 requests a second for each account and region: cache credentials or ask less often"
+            return isSession
+                ? "the quota is 10 requests a second for each account and region: cache credentials or ask less often"
+                : "ask less often"
         }
         if service.status >= 500 { return "the fault is on the service's side; try again later" }
         guard let code = service.code else {
-            return "the answer does not look like AWS's: a proxy may have given it, or --endpoint leads elsewhere"
+            return "the answer does not look like AWS's: a proxy may have given it, or "
+                + "\(isSession ? "--endpoint" : "the endpoint") leads elsewhere"
         }
+        guard isSession else { return callerCause(code, clockDifference: clockDifference) }
         switch code {
         case "AccessDeniedException": return deniedCause(service.text ?? "", clockDifference: clockDifference)
         case "ResourceNotFoundException":
@@ -129,10 +154,8 @@ extension RolesAnywhereError {
                 + "or breaks a rule for end-entity certificates"
         }
         if text.contains("Invalid signature") {
-            if let difference = clockDifference, abs(difference) > SessionClient.toleratedClockDifference {
-                return "this machine's clock differs from the server's by \(Int(difference.rounded())) s: set it"
-            }
-            return "the key is not the certificate's, this machine's clock is wrong, or something on the way changed "
+            return clockCause(clockDifference)
+                ?? "the key is not the certificate's, this machine's clock is wrong, or something on the way changed "
                 + "the request"
         }
         if text.contains("roleSessionName") {
@@ -144,5 +167,26 @@ extension RolesAnywhereError {
                 + "or the duration is above the role's maximum"
         }
         return nil
+    }
+
+    /// Why the Security Token Service refuses to say whose credentials are.
+    private static func callerCause(_ code: String, clockDifference: Double?) -> String? {
+        switch code {
+        case "ExpiredToken", "ExpiredTokenException": "the credentials have ended: get new ones"
+        case "InvalidClientTokenId":
+            "this endpoint does not know the credentials: they are of another partition, or of a stand-in for AWS"
+        case "SignatureDoesNotMatch":
+            clockCause(clockDifference)
+                ?? "the parts of the credentials do not belong together, this machine's clock is wrong, or something on "
+                + "the way changed the request"
+        case "RegionDisabledException": "STS is not active in this region: activate it in IAM, or name another region"
+        default: nil
+        }
+    }
+
+    /// Names the clock when it is too far off for a signature.
+    private static func clockCause(_ difference: Double?) -> String? {
+        guard let difference, abs(difference) > SignedExchange.toleratedClockDifference else { return nil }
+        return "this machine's clock differs from the server's by \(Int(difference.rounded())) s: set it"
     }
 }

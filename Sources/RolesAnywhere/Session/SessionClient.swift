@@ -2,7 +2,6 @@
 
 import Certificates
 public import FoundationEssentials
-import Synchronization
 
 /// Exchanges an identity for session credentials: CreateSession, with retries and a corrected clock.
 ///
@@ -41,14 +40,7 @@ public final class SessionClient: Sendable {
     /// The region that signatures name.
     public let region: String
 
-    private let transport: any HTTPTransport
-    private let retryPolicy: RetryPolicy
-    private let surroundings: Surroundings
-    private let observer: @Sendable (SessionEvent) -> Void
-    private let clockOffset = Mutex(0.0)
-
-    /// How far two clocks may be apart before it is a fault, in seconds. AWS refuses signatures beyond it.
-    static let toleratedClockDifference = 300.0
+    private let exchange: SignedExchange
 
     /// Makes a client. Nothing is sent.
     ///
@@ -69,15 +61,18 @@ public final class SessionClient: Sendable {
     ) {
         self.endpoint = endpoint
         self.region = region
-        self.transport = transport
-        self.retryPolicy = retryPolicy
-        self.surroundings = surroundings
-        self.observer = observer
+        exchange = SignedExchange(
+            with: .rolesAnywhere,
+            transport: transport,
+            retryPolicy: retryPolicy,
+            surroundings: surroundings,
+            observer: observer
+        )
     }
 
     /// By how many seconds the server's clock was last found to be ahead of this machine's, when they were too far apart;
     /// zero otherwise. Every later signature is dated by the server's clock.
-    public var clockCorrection: Double { clockOffset.withLock { $0 } }
+    public var clockCorrection: Double { exchange.clockCorrection }
 
     /// Exchanges an identity for credentials.
     ///
@@ -98,39 +93,11 @@ public final class SessionClient: Sendable {
                 remedy: "leave out --region, or name the trust anchor of that region"
             )
         }
-        try identity.check(at: correctedNow)
-        var failures = 0
-        var mayCorrectClock = true
-        while true {
-            let signed = try signedRequest(for: request, as: identity)
-            observer(.sending(attempt: failures + 1, signed))
-            let failure: RolesAnywhereError
-            var requestedDelay: Duration?
-            do {
-                let response = try transport.send(signed.request)
-                observer(.received(status: response.status, headers: response.headers, timings: response.timings))
-                if (200..<300).contains(response.status) {
-                    return try SessionCredentials(answer: response.body, to: request)
-                }
-                let serverTime = response.headers["Date"].flatMap(CivilTime.date(fromHTTP:))
-                if response.status == 403, mayCorrectClock, let serverTime, correctClock(by: serverTime) {
-                    mayCorrectClock = false
-                    continue
-                }
-                failure = RolesAnywhereError(
-                    ServiceError(response),
-                    attempts: failures + 1,
-                    clockDifference: serverTime?.timeIntervalSince(correctedNow)
-                )
-                requestedDelay = retryAfter(response.headers)
-            } catch let error as RolesAnywhereError where error.isTransient {
-                failure = error
-            }
-            failures += 1
-            guard failure.isTransient, failures < retryPolicy.attempts else { throw failure }
-            let delay = retryPolicy.delay(after: failures, requested: requestedDelay, random: surroundings.random())
-            observer(.waiting(delay, after: failure))
-            try surroundings.sleep(delay)
+        try identity.check(at: exchange.correctedNow)
+        return try exchange.send {
+            try signedRequest(for: request, as: identity)
+        } reading: { response in
+            try SessionCredentials(answer: response.body, to: request)
         }
     }
 
@@ -148,28 +115,6 @@ public final class SessionClient: Sendable {
             headers: ["Content-Type": "application/json"],
             body: request.body
         )
-        return try RequestSigner(region: region).sign(unsigned, as: identity, at: correctedNow)
-    }
-
-    private var correctedNow: Date { surroundings.now().addingTimeInterval(clockCorrection) }
-
-    /// Adopts the server's clock when it is too far away from the one that signed.
-    ///
-    /// - Returns: Whether it was.
-    private func correctClock(by serverTime: Date) -> Bool {
-        guard abs(serverTime.timeIntervalSince(correctedNow)) > Self.toleratedClockDifference else { return false }
-        let offset = serverTime.timeIntervalSince(surroundings.now())
-        clockOffset.withLock { $0 = offset }
-        observer(.clockCorrected(seconds: offset))
-        return true
-    }
-
-    /// What the server asked for: seconds, or a date by its own clock.
-    private func retryAfter(_ headers: HTTPHeaders) -> Duration? {
-        guard let value = headers["Retry-After"] else { return nil }
-        if let seconds = Int(value) { return .seconds(min(max(0, seconds), 86_400)) }
-        guard let date = CivilTime.date(fromHTTP: value) else { return nil }
-        let reference = headers["Date"].flatMap(CivilTime.date(fromHTTP:)) ?? correctedNow
-        return .seconds(min(max(0, date.timeIntervalSince(reference)), 86_400))
+        return try RequestSigner(region: region).sign(unsigned, as: identity, at: exchange.correctedNow)
     }
 }

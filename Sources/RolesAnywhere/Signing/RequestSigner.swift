@@ -12,9 +12,6 @@ public struct RequestSigner: Sendable {
     /// The region that the signature is for.
     public let region: String
 
-    /// The service that the signature is for.
-    static let service = "rolesanywhere"
-
     /// Makes a signer.
     ///
     /// - Parameter region: The region that the signature is for.
@@ -33,33 +30,20 @@ public struct RequestSigner: Sendable {
     /// - Throws: ``RolesAnywhereError`` when the kind of key has no signature in Roles Anywhere, or what the key throws
     ///   when it cannot sign.
     public func sign(_ request: HTTPRequest, as identity: Identity, at date: Date) throws -> SignedRequest {
-        let algorithm = try Self.algorithm(for: identity.key.publicKey.algorithm)
-        let time = CivilTime(date)
-
-        var added: HTTPHeaders = ["Host": request.url.authority, "X-Amz-Date": time.basic]
-        added.add("X-Amz-X509", Data(identity.certificate.derEncoded).base64EncodedString())
+        let signature = SignatureVersion4(
+            algorithm: try Self.algorithm(for: identity.key.publicKey.algorithm),
+            region: region,
+            service: Endpoint.Service.rolesAnywhere.name,
+            time: CivilTime(date)
+        )
+        var proofs: HTTPHeaders = ["X-Amz-X509": Data(identity.certificate.derEncoded).base64EncodedString()]
         if !identity.intermediates.isEmpty {
             let chain = identity.intermediates.map { Data($0.derEncoded).base64EncodedString() }
-            added.add("X-Amz-X509-Chain", chain.joined(separator: ","))
+            proofs.add("X-Amz-X509-Chain", chain.joined(separator: ","))
         }
-        var toSign = added
-        if let type = request.headers["Content-Type"] { toSign.add("Content-Type", type) }
-
-        let canonical = CanonicalRequest(request, signing: toSign)
-        let scope = "\(time.basicDay)/\(region)/\(Self.service)/aws4_request"
-        let hash = hexadecimal(Digest.sha256.hash(Array(canonical.text.utf8)))
-        let stringToSign = [algorithm, time.basic, scope, hash].joined(separator: "\n")
-        let signature = try identity.key.signature(for: Array(stringToSign.utf8), digest: .sha256)
-
-        let serial = identity.certificate.serialNumber.decimal
-        var signed = request
-        for field in added.fields { signed.headers.add(field.name, field.value) }
-        signed.headers.add(
-            "Authorization",
-            "\(algorithm) Credential=\(serial)/\(scope), SignedHeaders=\(canonical.signedHeaders), "
-                + "Signature=\(hexadecimal(signature))"
-        )
-        return SignedRequest(request: signed, canonicalRequest: canonical.text, stringToSign: stringToSign)
+        return try signature.sign(request, adding: proofs, by: identity.certificate.serialNumber.decimal) { text in
+            try identity.key.signature(for: Array(text.utf8), digest: .sha256)
+        }
     }
 
     /// The name of the signature, which follows the kind of key and never the certificate's own signature.
@@ -75,50 +59,5 @@ public struct RequestSigner: Sendable {
                 remedy: "use a certificate with an RSA, EC or ML-DSA key"
             )
         }
-    }
-}
-
-/// A request that can be sent, and the texts that were signed, which hold no secret.
-public struct SignedRequest: Hashable, Sendable {
-    /// What to send, as it is.
-    public let request: HTTPRequest
-
-    /// The form that both sides bring the request into.
-    public let canonicalRequest: String
-
-    /// What the key signed.
-    public let stringToSign: String
-}
-
-/// The form of a request that both sides hash.
-struct CanonicalRequest {
-    /// The form itself.
-    let text: String
-
-    /// The names of the signed header fields in lower case, sorted, with `;` in between.
-    let signedHeaders: String
-
-    /// Brings a request into its form.
-    ///
-    /// - Parameters:
-    ///   - request: Method, address and content.
-    ///   - headers: The header fields to sign.
-    init(_ request: HTTPRequest, signing headers: HTTPHeaders) {
-        let fields = headers.fields.map { (name: $0.name.lowercased(), value: Self.collapsed($0.value)) }
-            .sorted { utf8Precedes($0.name, $1.name) }
-        signedHeaders = fields.map(\.name).joined(separator: ";")
-        text = [
-            request.method,
-            request.url.path.isEmpty ? "/" : request.url.path,
-            request.url.encodedQuery,
-            fields.map { "\($0.name):\($0.value)\n" }.joined(),
-            signedHeaders,
-            hexadecimal(Digest.sha256.hash(request.body)),
-        ].joined(separator: "\n")
-    }
-
-    /// A value with each run of blanks inside made one.
-    private static func collapsed(_ value: String) -> String {
-        value.split(whereSeparator: { $0 == " " || $0 == "\t" }).joined(separator: " ")
     }
 }

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Certificates
+import FoundationEssentials
+import Synchronization
+
+/// Sends a request, signed afresh each time, until a service has answered it: retries, waits, and a clock that is put right.
+final class SignedExchange: Sendable {
+    private let service: Endpoint.Service
+    private let transport: any HTTPTransport
+    private let retryPolicy: RetryPolicy
+    private let surroundings: SessionClient.Surroundings
+    private let observer: @Sendable (SessionEvent) -> Void
+    private let clockOffset = Mutex(0.0)
+
+    /// How far two clocks may be apart before it is a fault, in seconds. AWS refuses signatures beyond it.
+    static let toleratedClockDifference = 300.0
+
+    /// Makes an exchange. Nothing is sent.
+    ///
+    /// - Parameters:
+    ///   - service: Who is asked, which says what its refusals mean.
+    ///   - transport: What carries the requests.
+    ///   - retryPolicy: How often to ask again.
+    ///   - surroundings: Clock, sleep and chance.
+    ///   - observer: Told each step, on the calling thread.
+    init(
+        with service: Endpoint.Service,
+        transport: any HTTPTransport,
+        retryPolicy: RetryPolicy,
+        surroundings: SessionClient.Surroundings,
+        observer: @escaping @Sendable (SessionEvent) -> Void
+    ) {
+        self.service = service
+        self.transport = transport
+        self.retryPolicy = retryPolicy
+        self.surroundings = surroundings
+        self.observer = observer
+    }
+
+    /// By how many seconds the server's clock was last found to be ahead of this machine's, when they were too far apart;
+    /// zero otherwise.
+    var clockCorrection: Double { clockOffset.withLock { $0 } }
+
+    /// The time by the server's clock, as far as that is known.
+    var correctedNow: Date { surroundings.now().addingTimeInterval(clockCorrection) }
+
+    /// Asks until there is an answer.
+    ///
+    /// A refusal (403) from a server whose clock is more than five minutes away is answered by one more request, dated by
+    /// that clock.
+    ///
+    /// - Parameters:
+    ///   - sign: Makes the request, dated by ``correctedNow``; called for each attempt.
+    ///   - read: Reads an answer that is a success.
+    /// - Returns: What was read.
+    /// - Throws: ``RolesAnywhereError``, or what the closures or the surroundings' sleep throw.
+    func send<Answer>(
+        _ sign: () throws -> SignedRequest,
+        reading read: (HTTPResponse) throws -> Answer
+    ) throws -> Answer {
+        var failures = 0
+        var mayCorrectClock = true
+        while true {
+            let signed = try sign()
+            observer(.sending(attempt: failures + 1, signed))
+            let failure: RolesAnywhereError
+            var requestedDelay: Duration?
+            do {
+                let response = try transport.send(signed.request)
+                observer(.received(status: response.status, headers: response.headers, timings: response.timings))
+                if (200..<300).contains(response.status) { return try read(response) }
+                let serverTime = response.headers["Date"].flatMap(CivilTime.date(fromHTTP:))
+                if response.status == 403, mayCorrectClock, let serverTime, correctClock(by: serverTime) {
+                    mayCorrectClock = false
+                    continue
+                }
+                failure = RolesAnywhereError(
+                    ServiceError(response),
+                    of: service,
+                    attempts: failures + 1,
+                    clockDifference: serverTime?.timeIntervalSince(correctedNow)
+                )
+                requestedDelay = retryAfter(response.headers)
+            } catch let error as RolesAnywhereError where error.isTransient {
+                failure = error
+            }
+            failures += 1
+            guard failure.isTransient, failures < retryPolicy.attempts else { throw failure }
+            let delay = retryPolicy.delay(after: failures, requested: requestedDelay, random: surroundings.random())
+            observer(.waiting(delay, after: failure))
+            try surroundings.sleep(delay)
+        }
+    }
+
+    /// Adopts the server's clock when it is too far away from the one that signed.
+    ///
+    /// - Returns: Whether it was.
+    private func correctClock(by serverTime: Date) -> Bool {
+        guard abs(serverTime.timeIntervalSince(correctedNow)) > Self.toleratedClockDifference else { return false }
+        let offset = serverTime.timeIntervalSince(surroundings.now())
+        clockOffset.withLock { $0 = offset }
+        observer(.clockCorrected(seconds: offset))
+        return true
+    }
+
+    /// What the server asked for: seconds, or a date by its own clock.
+    private func retryAfter(_ headers: HTTPHeaders) -> Duration? {
+        guard let value = headers["Retry-After"] else { return nil }
+        if let seconds = Int(value) { return .seconds(min(max(0, seconds), 86_400)) }
+        guard let date = CivilTime.date(fromHTTP: value) else { return nil }
+        let reference = headers["Date"].flatMap(CivilTime.date(fromHTTP:)) ?? correctedNow
+        return .seconds(min(max(0, date.timeIntervalSince(reference)), 86_400))
+    }
+}
