@@ -28,7 +28,7 @@ struct PKI: AsyncParsableCommand {
         subcommands: [
             InitCACommand.self, IssueClientCommand.self, PrintBundleCommand.self, PrintTrustPolicyCommand.self,
             PrintSetupCommand.self, CredsCommand.self, ConfigureCommand.self, ExecCommand.self,
-            UpdateCommand.self, ServeCommand.self, CacheCommand.self, LabCommand.self,
+            UpdateCommand.self, ServeCommand.self, WhoamiCommand.self, CacheCommand.self, LabCommand.self,
         ]
     )
 

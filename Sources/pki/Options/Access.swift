@@ -105,11 +105,10 @@ struct Access: Sendable {
         try network.client(at: endpoint, region: request.region, console: console)
     }
 
-    /// What carries requests to other services.
-    func transport(_ console: Console) throws -> CurlTransport { try network.transport(console: console) }
-
-    /// The kind of the region's endpoints.
-    var variant: Endpoint.Variant { network.variant }
+    /// A client that asks STS whose credentials are.
+    func identityClient(_ console: Console) throws -> CallerIdentityClient {
+        try network.identityClient(region: request.region, console: console)
+    }
 
     /// The identity, as it is in the files now.
     func identity() throws -> Identity { try files.read(passphrase: passphrase.read()) }

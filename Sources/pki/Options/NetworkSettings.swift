@@ -35,7 +35,7 @@ struct NetworkSettings: Sendable {
     /// - Returns: The address that was given, by option or environment, or the region's own.
     /// - Throws: `RolesAnywhereError` naming the option's rule.
     func address(region: String) throws -> Endpoint {
-        if let endpoint = endpoint ?? configuredEndpoint { return try Endpoint(endpoint) }
+        if let endpoint = endpoint ?? configured("AWS_ENDPOINT_URL_ROLESANYWHERE") { return try Endpoint(endpoint) }
         return try Endpoint(region: region, variant: variant)
     }
 
@@ -51,34 +51,60 @@ struct NetworkSettings: Sendable {
     /// - Returns: A client on libcurl, which is not opened before the first request.
     /// - Throws: `RolesAnywhereError` naming the option's rule.
     func client(at address: Endpoint, region: String, console: Console) throws -> SessionClient {
-        let isTracing = debug
-        let observer: @Sendable (SessionEvent) -> Void = { event in
-            guard isTracing else { return }
-            for line in event.lines { console.note("debug: \(line)") }
-        }
-        let surroundings = SessionClient.Surroundings(
-            now: { Date.now },
-            sleep: { Self.sleep($0) },
-            random: { Double.random(in: 0..<1) }
-        )
-        return SessionClient(
+        SessionClient(
             endpoint: address,
             region: region,
             transport: try transport(console: console),
             retryPolicy: RetryPolicy(attempts: attempts ?? 4),
-            surroundings: surroundings,
-            observer: observer
+            surroundings: Self.surroundings,
+            observer: observer(console)
         )
     }
 
-    /// The address that the environment gives, unless an option or the environment itself says not to look.
-    private var configuredEndpoint: String? {
+    /// A client that asks STS whose credentials are.
+    ///
+    /// - Parameters:
+    ///   - region: The region.
+    ///   - console: Where warnings and traces go.
+    /// - Returns: A client for the address that the environment gives, else for the region's.
+    /// - Throws: `RolesAnywhereError` when the region has no such endpoint.
+    func identityClient(region: String, console: Console) throws -> CallerIdentityClient {
+        let configured = configured("AWS_ENDPOINT_URL_STS")
+        return CallerIdentityClient(
+            endpoint: try configured.map { try Endpoint($0) }
+                ?? Endpoint(region: region, variant: variant, service: .securityTokenService),
+            region: region,
+            transport: try transport(console: console),
+            retryPolicy: RetryPolicy(attempts: attempts ?? 4),
+            surroundings: Self.surroundings,
+            observer: observer(console)
+        )
+    }
+
+    private static var surroundings: SessionClient.Surroundings {
+        SessionClient.Surroundings(
+            now: { Date.now },
+            sleep: { Self.sleep($0) },
+            random: { Double.random(in: 0..<1) }
+        )
+    }
+
+    /// Shows every step, when that is wanted.
+    private func observer(_ console: Console) -> @Sendable (SessionEvent) -> Void {
+        let isTracing = debug
+        return { event in
+            guard isTracing else { return }
+            for line in event.lines { console.note("debug: \(line)") }
+        }
+    }
+
+    /// The address that the environment gives for a service, unless an option or the environment itself says not to look.
+    private func configured(_ variable: String) -> String? {
         let environment = ProcessInfo.processInfo.environment
         guard !dualStack, !fips, environment["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"]?.lowercased() != "true" else {
             return nil
         }
-        return ["AWS_ENDPOINT_URL_ROLESANYWHERE", "AWS_ENDPOINT_URL"].lazy
-            .compactMap { environment[$0] }.first { !$0.isEmpty }
+        return [variable, "AWS_ENDPOINT_URL"].lazy.compactMap { environment[$0] }.first { !$0.isEmpty }
     }
 
     /// libcurl, set up by the options and the environment.

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Delivery
+import RolesAnywhere
+
+/// `pki whoami`
+struct WhoamiCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "whoami",
+        abstract: "Ask AWS who the certificate makes one: the last step, with nothing but pki.",
+        discussion: """
+            Trades the certificate for credentials and asks STS whose they are (sts:GetCallerIdentity, which needs no \
+            permission). When this prints the role, all of the road is right: trust anchor, profile, role, trust policy, \
+            certificate and clock. STS is asked in the trust anchor's region, or where AWS_ENDPOINT_URL_STS says, \
+            else AWS_ENDPOINT_URL.
+
+            For example:
+
+              pki whoami --profile web
+
+            Exit status: that of pki creds.
+            """
+    )
+
+    @OptionGroup var profile: ProfileOption
+    @OptionGroup var access: AccessOptions
+    @OptionGroup var cache: CacheOption
+
+    @Option(name: .long, help: "For whom to report: text, or json as the AWS CLI prints it.")
+    var format = ReportFormat.text
+
+    func run() throws {
+        let console = Console.standard
+        let access = try Access(access.settings, profile: profile.profile)
+        let credentials = try access.credentials(usesCache: cache.cache, console)
+        let session = SessionCredentials(
+            accessKeyID: credentials.accessKeyID,
+            secretAccessKey: credentials.secretAccessKey,
+            sessionToken: credentials.sessionToken,
+            expiration: credentials.expiration,
+            role: access.request.role
+        )
+        let identity = try access.identityClient(console).callerIdentity(of: session)
+        let report = CallerReport(UserId: identity.userID, Account: identity.account, Arn: identity.arn)
+        try console.print(report, as: format)
+    }
+}
+
+/// Who a caller is, by the names that AWS gives the parts.
+struct CallerReport: Report {
+    var UserId: String
+    var Account: String
+    var Arn: String
+
+    var text: String {
+        """
+        account  \(Account)
+        session  \(Arn)
+        user id  \(UserId)
+        """
+    }
+}
