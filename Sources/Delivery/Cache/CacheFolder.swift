@@ -27,7 +27,7 @@ final class CacheFolder {
             throw DeliveryError(.invalidArgument, "the cache folder \"\(path)\" is not an absolute path below a folder")
         }
         let base = "/" + parts.dropLast(2).joined(separator: "/")
-        if creates { try Self.create(base) }
+        if creates { try PrivateFolder.make(base) }
         var current = unsafe open(base, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         var opened = base
         for part in parts.suffix(2) {
@@ -71,19 +71,6 @@ final class CacheFolder {
     }
 
     deinit { close(descriptor) }
-
-    static func create(_ path: String) throws(DeliveryError) {
-        if unsafe mkdir(path, 0o700) == 0 || errno == EEXIST { return }
-        if errno == ENOENT, let slash = path.lastIndex(of: "/"), slash != path.startIndex {
-            try create(String(path[..<slash]))
-            if unsafe mkdir(path, 0o700) == 0 || errno == EEXIST { return }
-        }
-        throw DeliveryError(
-            .storage,
-            "the folder \(path) cannot be made: \(systemErrorText(errno))",
-            remedy: "set XDG_CACHE_HOME to a folder that can be written to"
-        )
-    }
 
     private static func check(_ descriptor: CInt, _ path: String) throws(DeliveryError) {
         var status = stat()

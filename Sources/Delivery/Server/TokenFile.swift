@@ -54,7 +54,7 @@ public final class TokenFile: Sendable {
         let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".utf8)
         let token = randomBytes(32).map { alphabet[Int($0 & 63)] } + [UInt8(ascii: "\n")]
         let folder = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
-        if !folder.isEmpty { try CacheFolder.create(folder) }
+        if !folder.isEmpty { try PrivateFolder.make(folder) }
         let temporary = "\(path).pki-new.\(getpid())"
         unsafe unlink(temporary)
         let file = unsafe open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
