@@ -41,7 +41,11 @@ import Testing
         ["fly"], ["init-ca", "--fly"], ["init-ca", "--days", "many"], ["init-ca", "--key-type", "dsa"],
         ["init-ca", "--subject", "Müller"], ["init-ca", "--permit", "dns"], ["init-ca", "--not-after", "tomorrow"],
         ["issue-client", "--ip", "10.0.0.256"], ["issue-client", "--dns", "a b"], ["issue-client", "--uri", "web"],
-        ["issue-client", "--email", "a"], ["print-bundle", "--format", "xml"], ["creds"], ["lab", "--port", "70000"],
+        ["issue-client", "--email", "a"], ["print-bundle", "--format", "xml"],
+        ["creds", "--attempts", "0"], ["creds", "--fips", "--dual-stack"], ["exec"],
+        ["exec", "--cache", "--server", "--", "x"],
+        ["serve", "--listen", "a:b:c"], ["serve", "--hop-limit", "0"], ["serve", "--port", "1", "--listen", "2"],
+        ["update", "--certificate", "a", "--profile", "b", "--profile", "c"], ["lab", "--port", "70000"],
         ["lab", "--account", "1"], ["lab", "--tls-ca-file", "x"],
     ])
     func `a wrong command line is found before anything is done`(arguments: [String]) {

@@ -6,7 +6,7 @@ public import struct FoundationEssentials.Date
 /// Keys that sign requests to AWS until they expire, and what is known of the session behind them.
 ///
 /// The secret parts are shown by no description, mirror or dump. The texts for programs that need them are asked for by
-/// form: ``text(as:)``.
+/// form: ``text(as:section:)``.
 public struct Credentials: Hashable, Sendable {
     /// The public half of the key pair, beginning with `ASIA`.
     public var accessKeyID: String

@@ -15,6 +15,11 @@ struct CacheCommand: ParsableCommand {
             ~/.cache/pki/credentials: one file for each endpoint, trust anchor, profile, role, duration, session name and \
             certificate, which you alone can read. They are handed out while 20 minutes are left, or half of a shorter \
             lifetime. Removing them does not end them: whoever has a copy can use it until they expire.
+
+            For example:
+
+              pki cache list
+              pki cache clear --expired
             """,
         subcommands: [CacheListCommand.self, CacheClearCommand.self],
         defaultSubcommand: CacheListCommand.self

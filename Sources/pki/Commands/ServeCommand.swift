@@ -3,6 +3,7 @@
 import ArgumentParser
 import Delivery
 import FoundationEssentials
+import Glibc
 import HTTPService
 import Synchronization
 import UnixSignals
@@ -119,7 +120,7 @@ struct ServeCommand: AsyncParsableCommand {
     func run() async throws {
         let console = Console.standard
         let environment = ProcessInfo.processInfo.environment
-        let manager = ServiceManager(environment)
+        let manager = ServiceManager(environment: environment, processID: getpid())
         let listeners = try listeners(manager)
         let isOpen = listeners.contains { !$0.isLoopback }
         if isOpen, tokenFile == nil {
@@ -164,13 +165,15 @@ struct ServeCommand: AsyncParsableCommand {
             throw error
         }
         await service.run(until: signals)
-        manager.stopping()
+        manager.notify(.stopping)
         await server.shutDown(within: .seconds(2))
     }
 
     private func listeners(_ manager: ServiceManager) throws -> [HTTPListener] {
         if listen.isEmpty, port == nil {
-            let inherited = try manager.sockets.map { try HTTPListener(inheriting: $0, timeToLive: hopLimit) }
+            let inherited = try manager.sockets().map {
+                try HTTPListener(inheriting: $0.descriptor, timeToLive: hopLimit)
+            }
             if !inherited.isEmpty { return inherited }
         }
         let addresses = listen.isEmpty ? [.tcp(address: "127.0.0.1", port: port ?? 9_911)] : listen

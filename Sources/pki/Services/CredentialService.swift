@@ -44,9 +44,9 @@ struct CredentialService: Sendable {
             let statuses = group.keepers.map(\.status)
             if !isReady, second >= Self.longestStart || statuses.allSatisfy({ !$0.isPending }) {
                 isReady = true
-                manager.ready(summary(statuses))
+                manager.notify(.ready, .status(summary(statuses)))
             } else if isReady, second % 10 == 0 {
-                manager.status(summary(statuses))
+                manager.notify(.status(summary(statuses)))
             }
             if second % 3 == 0 {
                 let now = FileStamp(files.config.path)
@@ -70,7 +70,7 @@ struct CredentialService: Sendable {
 
     private func reportAlive(every interval: Duration) async {
         while true {
-            manager.alive()
+            manager.notify(.watchdog)
             do {
                 try await Task.sleep(for: interval)
             } catch { return }
@@ -78,10 +78,10 @@ struct CredentialService: Sendable {
     }
 
     private func reload() {
-        manager.reloading()
+        manager.notify(.reloading(monotonicMicroseconds: ServiceManager.monotonicMicroseconds()))
         group.reload()
         console.note("the profiles were read again")
-        manager.ready(summary(group.keepers.map(\.status)))
+        manager.notify(.ready, .status(summary(group.keepers.map(\.status))))
     }
 
     private func summary(_ statuses: [CredentialKeeper.Status]) -> String {

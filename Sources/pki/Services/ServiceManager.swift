@@ -2,89 +2,157 @@
 
 import Glibc
 
-/// What systemd tells a service by its environment, and is told back: sd_notify(3), sd_listen_fds(3), sd_watchdog_enabled(3).
-///
-/// Without systemd there is nothing to listen on and nobody to tell.
+/// What systemd, or whoever plays its part, told this process, and how it is told things (sd_notify(3), sd_listen_fds(3),
+/// sd_watchdog_enabled(3)). Without one, nothing is known and nothing is sent.
 struct ServiceManager: Sendable {
-    private let notifySocket: String?
-    private let watchdogMicroseconds: Int?
-    private let socketCount: Int
+    /// Something a service manager is told.
+    enum Notice: Hashable, Sendable {
+        /// The service has started, or has read its configuration again.
+        case ready
+        /// The configuration is being read again since this time; see ``ServiceManager/monotonicMicroseconds()``. It ends
+        /// with ``ready``.
+        case reloading(monotonicMicroseconds: UInt64)
+        /// The service is about to end.
+        case stopping
+        /// The service is alive.
+        case watchdog
+        /// What the service is doing, on one line.
+        case status(String)
 
-    /// The first descriptor that is handed over.
-    private static let firstDescriptor: CInt = 3
-
-    /// Reads the environment.
-    ///
-    /// - Parameters:
-    ///   - environment: The variables.
-    ///   - process: This process's identifier: variables that were meant for another do not count.
-    init(_ environment: [String: String], process: pid_t = getpid()) {
-        func isForThis(_ variable: String) -> Bool {
-            environment[variable].map { $0 == String(process) } ?? (variable == "WATCHDOG_PID")
-        }
-        notifySocket = environment["NOTIFY_SOCKET"].flatMap { $0.hasPrefix("/") || $0.hasPrefix("@") ? $0 : nil }
-        watchdogMicroseconds =
-            isForThis("WATCHDOG_PID")
-            ? environment["WATCHDOG_USEC"].flatMap(Int.init).flatMap { $0 > 0 ? $0 : nil } : nil
-        let count = isForThis("LISTEN_PID") ? environment["LISTEN_FDS"].flatMap(Int.init) ?? 0 : 0
-        socketCount = (0...1_024).contains(count) ? count : 0
-    }
-
-    /// The sockets that were handed over, which children of this process will not have.
-    var sockets: [CInt] {
-        let descriptors = (0..<CInt(socketCount)).map { Self.firstDescriptor + $0 }
-        for descriptor in descriptors { _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC) }
-        return descriptors
-    }
-
-    /// How often to tell that the service is alive: half of the time after which it is taken for dead.
-    var watchdogInterval: Duration? {
-        notifySocket == nil ? nil : watchdogMicroseconds.map { .microseconds(max(1, $0 / 2)) }
-    }
-
-    /// Says that the service does what it should, and how it stands with it.
-    func ready(_ status: String) { notify("READY=1\nSTATUS=\(oneLine(status))") }
-
-    /// Says how it stands.
-    func status(_ text: String) { notify("STATUS=\(oneLine(text))") }
-
-    /// Says that settings are read again; ``ready(_:)`` says that they were.
-    func reloading() {
-        var time = timespec()
-        unsafe clock_gettime(CLOCK_MONOTONIC, &time)
-        notify("RELOADING=1\nMONOTONIC_USEC=\(time.tv_sec * 1_000_000 + time.tv_nsec / 1_000)")
-    }
-
-    /// Says that the service ends.
-    func stopping() { notify("STOPPING=1") }
-
-    /// Says that the service is alive.
-    func alive() { notify("WATCHDOG=1") }
-
-    private func oneLine(_ text: String) -> String { text.replacing("\n", with: " ") }
-
-    /// Sends a datagram; whether somebody takes it makes no difference to the service.
-    private func notify(_ message: String) {
-        guard let notifySocket else { return }
-        var address = sockaddr_un()
-        address.sun_family = sa_family_t(AF_UNIX)
-        var path = Array(notifySocket.utf8)
-        // An abstract name begins with a NUL.
-        if path.first == UInt8(ascii: "@") { path[0] = 0 }
-        let capacity = MemoryLayout.size(ofValue: address.sun_path)
-        guard path.count < capacity else { return }
-        unsafe withUnsafeMutableBytes(of: &address.sun_path) { unsafe $0.copyBytes(from: path) }
-        let offset = MemoryLayout<sockaddr_un>.offset(of: \.sun_path) ?? 2
-        let isAbstract = path.first == 0
-        let length = socklen_t(offset + path.count + (isAbstract ? 0 : 1))
-        let descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-        guard descriptor >= 0 else { return }
-        defer { close(descriptor) }
-        let bytes = Array(message.utf8)
-        unsafe withUnsafePointer(to: &address) { pointer in
-            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
-                _ = unsafe sendto(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL), address, length)
+        fileprivate var lines: String {
+            switch self {
+            case .ready: return "READY=1"
+            case .reloading(let time): return "RELOADING=1\nMONOTONIC_USEC=\(time)"
+            case .stopping: return "STOPPING=1"
+            case .watchdog: return "WATCHDOG=1"
+            case .status(let text):
+                // A line of its own would be another assignment.
+                let line = text.unicodeScalars.map { $0.properties.generalCategory == .control ? " " : String($0) }
+                return "STATUS=\(line.joined())"
             }
         }
+    }
+
+    /// A socket that was opened for this process.
+    struct Socket: Hashable, Sendable {
+        /// Its number.
+        let descriptor: CInt
+        /// What the unit calls it (`FileDescriptorName=`); `unknown` when the manager gave no names.
+        let name: String
+    }
+
+    /// How often ``Notice/watchdog`` has to be sent: half of the time after which the manager takes the process for dead.
+    /// Nothing when it does not watch.
+    let watchdogInterval: Duration?
+
+    private let environment: [String: String]
+    private let processID: pid_t
+
+    /// The first number of those that are handed over.
+    private static let firstDescriptor: CInt = 3
+
+    /// The most sockets that are taken; a number beyond it is a mistake.
+    private static let socketLimit: CInt = 1_024
+
+    /// Reads what the manager left in the environment.
+    ///
+    /// - Parameters:
+    ///   - environment: The environment of the process.
+    ///   - processID: The number of the process, for which it must be meant: children inherit the environment too.
+    init(environment: [String: String], processID: pid_t) {
+        self.environment = environment
+        self.processID = processID
+        let isMeant = environment["WATCHDOG_PID"].map { $0 == String(processID) } ?? true
+        let microseconds = environment["WATCHDOG_USEC"].flatMap { Self.digits($0) }.flatMap { Int64($0) }
+        watchdogInterval =
+            if isMeant, let microseconds, microseconds > 1 { .microseconds(microseconds / 2) } else { nil }
+    }
+
+    /// Tells the manager something, in one message.
+    ///
+    /// - Parameter notices: What to tell.
+    /// - Returns: Whether there is a manager and it was told. A service goes on without.
+    @discardableResult func notify(_ notices: Notice...) -> Bool {
+        guard let name = environment["NOTIFY_SOCKET"], !notices.isEmpty, let (address, size) = Self.address(name) else {
+            return false
+        }
+        let descriptor = socket(AF_UNIX, CInt(SOCK_DGRAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0)
+        guard descriptor >= 0 else { return false }
+        defer { close(descriptor) }
+        let message = Array(notices.map(\.lines).joined(separator: "\n").utf8)
+        while true {
+            let sent = unsafe withUnsafePointer(to: address) { address in
+                unsafe address.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                    unsafe sendto(descriptor, message, message.count, CInt(MSG_NOSIGNAL), $0, size)
+                }
+            }
+            if sent < 0, errno == EINTR { continue }
+            return sent == message.count
+        }
+    }
+
+    /// The time that ``Notice/reloading(monotonicMicroseconds:)`` wants: microseconds of CLOCK_MONOTONIC.
+    static func monotonicMicroseconds() -> UInt64 {
+        var time = timespec()
+        unsafe clock_gettime(CLOCK_MONOTONIC, &time)
+        return UInt64(time.tv_sec) * 1_000_000 + UInt64(time.tv_nsec) / 1_000
+    }
+
+    /// The sockets that were opened for this process. From then on no program that it starts inherits them.
+    ///
+    /// - Parameter first: The number of the first; the manager's own rule when left out.
+    /// - Returns: The sockets in the order of the unit; none when nobody opened any for this process.
+    /// - Throws: ``InputError`` when what the environment says cannot be.
+    func sockets(from first: CInt = ServiceManager.firstDescriptor) throws(InputError) -> [Socket] {
+        guard environment["LISTEN_PID"] == String(processID), let text = environment["LISTEN_FDS"] else { return [] }
+        guard let count = Self.digits(text).flatMap({ CInt($0) }), count <= Self.socketLimit else {
+            throw InputError(message: "LISTEN_FDS is \"\(text)\", which is not a number of sockets", remedy: nil)
+        }
+        let names = environment["LISTEN_FDNAMES"].map {
+            $0.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
+        }
+        if let names, count > 0, names.count != Int(count) {
+            throw InputError(
+                message: "LISTEN_FDNAMES has \(names.count) names, and LISTEN_FDS is \(count)",
+                remedy: nil
+            )
+        }
+        var sockets: [Socket] = []
+        for index in 0..<count {
+            let descriptor = first + index
+            let flags = fcntl(descriptor, F_GETFD)
+            guard flags >= 0, fcntl(descriptor, F_SETFD, flags | FD_CLOEXEC) >= 0 else {
+                throw InputError(
+                    message: "LISTEN_FDS is \(count), but the file descriptor \(descriptor) is not open",
+                    remedy: nil
+                )
+            }
+            sockets.append(Socket(descriptor: descriptor, name: names?[Int(index)] ?? "unknown"))
+        }
+        return sockets
+    }
+
+    /// A text of digits and nothing else.
+    private static func digits(_ text: String) -> String? {
+        !text.isEmpty && text.utf8.allSatisfy { (0x30...0x39).contains($0) } ? text : nil
+    }
+
+    /// The address of a unix socket: a path, or `@` and a name in the abstract namespace (unix(7)).
+    private static func address(_ name: String) -> (sockaddr_un, socklen_t)? {
+        var octets = Array(name.utf8)
+        var address = sockaddr_un()
+        guard octets.count > 1, octets.count < MemoryLayout.size(ofValue: address.sun_path), !octets.contains(0) else {
+            return nil
+        }
+        switch octets[0] {
+        case UInt8(ascii: "/"): octets.append(0)
+        case UInt8(ascii: "@"): octets[0] = 0
+        default: return nil
+        }
+        address.sun_family = sa_family_t(AF_UNIX)
+        unsafe withUnsafeMutableBytes(of: &address.sun_path) { unsafe $0.copyBytes(from: octets) }
+        // An abstract name ends where the address does.
+        let size = MemoryLayout<sa_family_t>.size + octets.count
+        return (address, socklen_t(size))
     }
 }

@@ -30,9 +30,17 @@ import Testing
         Case(name: "CRLF", before: "[web]\r\nregion = old\r\n", after: "[web]\r\nregion = new\r\n"),
         Case(name: "CRLF, a new setting", before: "[web]\r\na = 1", after: "[web]\r\na = 1\r\nregion = new\r\n"),
         Case(name: "CRLF, a new section", before: "[x]\r\n", after: "[x]\r\n\r\n[web]\r\nregion = new\r\n"),
-        Case(name: "a byte order mark", before: "\u{feff}[web]\nregion = old\n", after: "\u{feff}[web]\nregion = new\n"),
+        Case(
+            name: "a byte order mark",
+            before: "\u{feff}[web]\nregion = old\n",
+            after: "\u{feff}[web]\nregion = new\n"
+        ),
         Case(name: "blanks in the header", before: "[ web ]\nregion = old\n", after: "[ web ]\nregion = new\n"),
-        Case(name: "a comment behind the header", before: "[web] # x\nregion = old\n", after: "[web] # x\nregion = new\n"),
+        Case(
+            name: "a comment behind the header",
+            before: "[web] # x\nregion = old\n",
+            after: "[web] # x\nregion = new\n"
+        ),
         Case(name: "an indented header", before: "  [web]\n  region = old\n", after: "  [web]\n  region = new\n"),
         Case(
             name: "before the next section",
@@ -128,7 +136,8 @@ import Testing
     }
 
     @Test func `bytes that are no text stay`() throws {
-        let before: [UInt8] = [0xff, 0x00, 0x0a] + Array("[web]\nname = J".utf8) + [0xf6] + Array("rg\nregion = o\n".utf8)
+        let before: [UInt8] =
+            [0xff, 0x00, 0x0a] + Array("[web]\nname = J".utf8) + [0xf6] + Array("rg\nregion = o\n".utf8)
         var file = SharedConfiguration(before)
         try file.set([("region", "n")], in: "web")
         #expect(file.bytes == before.dropLast(2) + Array("n\n".utf8))
@@ -136,7 +145,8 @@ import Testing
 
     @Test(arguments: [
         ("[profile web]", "profile web"), ("[ profile  web ]", "profile web"), ("[profile\tweb]", "profile web"),
-        ("[profile \"web\"]", "profile web"), ("[profile 'web']", "profile web"), ("[profile \"my web\"]", "profile my web"),
+        ("[profile \"web\"]", "profile web"), ("[profile 'web']", "profile web"),
+        ("[profile \"my web\"]", "profile my web"),
         ("[profile my web]", "profile my web"), ("[ default ]", "default"), ("[sso-session  x]", "sso-session  x"),
         ("[profile]", "profile"), ("[profile \"a]b\"]", "profile a]b"),
     ])
@@ -198,7 +208,8 @@ import Testing
     @Test func `files made of pieces by chance keep everything else`() throws {
         let pieces = [
             "[web]", "[x]", "[ web ]", "[profile web]", "a = 1", "region = old", "region=", "  region = nested", "s3 =",
-            "\tmax = 1", "", "   ", "# c", "; c", "  # c", "nonsense", "key = v # c", "A: 2", "=", "[", "]", "[]", "\u{b}", "x",
+            "\tmax = 1", "", "   ", "# c", "; c", "  # c", "nonsense", "key = v # c", "A: 2", "=", "[", "]", "[]",
+            "\u{b}", "x",
         ]
         var generator = SplitMix(state: 42)
         for _ in 0..<3000 {
@@ -209,7 +220,10 @@ import Testing
             }
             if Bool.random(using: &generator) { text += pieces.randomElement(using: &generator) ?? "" }
             var file = SharedConfiguration(Array(text.utf8))
-            let before = Dictionary(file.sectionNames.map { ($0, file.settings(in: $0) ?? []) }, uniquingKeysWith: { $1 })
+            let before = Dictionary(
+                file.sectionNames.map { ($0, file.settings(in: $0) ?? []) },
+                uniquingKeysWith: { $1 }
+            )
             try file.set([("region", "new")], in: "web")
             #expect(file.value(of: "region", in: "web") == "new", "\(text.debugDescription)")
             for (section, settings) in before {
