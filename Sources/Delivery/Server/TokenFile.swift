@@ -52,7 +52,7 @@ public final class TokenFile: Sendable {
     private static func make(_ path: String, _ randomBytes: (Int) -> [UInt8]) throws(DeliveryError) {
         // 32 characters of 64 each: 192 bits.
         let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".utf8)
-        let token = randomBytes(32).map { alphabet[Int($0 & 63)] } + [UInt8(ascii: "\n")]
+        let token = randomBytes(32).map { alphabet[Int($0 & 63)] }
         let folder = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
         if !folder.isEmpty { try PrivateFolder.make(folder) }
         let temporary = "\(path).pki-new.\(getpid())"
@@ -98,11 +98,18 @@ public final class TokenFile: Sendable {
         guard count >= 0 else {
             throw DeliveryError(.storage, "the token file \(path) cannot be read: \(systemErrorText(errno))")
         }
-        let line = buffer.prefix(count).prefix { $0 != 0x0a && $0 != 0x0d }
-        guard line.count >= 16, line.allSatisfy({ (0x21...0x7e).contains($0) || $0 == 0x20 }) else {
+        let line = buffer.prefix(count)
+        guard line.last != 0x0a else {
             throw DeliveryError(
                 .malformed,
-                "the first line of the token file \(path) is no token of 16 or more printable characters",
+                "the token file \(path) ends with a line end, which the AWS SDK for Python takes for a part of the token",
+                remedy: "write it with printf instead of echo, or remove the file: a new one is made"
+            )
+        }
+        guard line.count >= 16, line.allSatisfy({ (0x20...0x7e).contains($0) }) else {
+            throw DeliveryError(
+                .malformed,
+                "the token file \(path) does not hold one token of 16 or more printable characters",
                 remedy: "remove the file: a new one is made"
             )
         }
