@@ -6,6 +6,9 @@ internal import Certificates
 struct CredentialDocument: Sendable {
     let credentials: Credentials
 
+    /// The role's name, as the instance metadata service gives it.
+    let roleName: String
+
     /// The answer of the instance metadata service. Times are to the second, as SDKs insist.
     let metadata: [UInt8]
 
@@ -14,6 +17,7 @@ struct CredentialDocument: Sendable {
 
     init(_ credentials: Credentials) {
         self.credentials = credentials
+        roleName = credentials.roleName
         let keys: [(String, JSONText)] = [
             ("AccessKeyId", .string(credentials.accessKeyID)),
             ("SecretAccessKey", .string(credentials.secretAccessKey)),

@@ -86,12 +86,12 @@ public final class CredentialServer: HTTPHandler {
             return refuse(.forbidden, "a request that came through a proxy is not answered")
         }
         let path = request.path
-        if path.hasPrefix("/latest/") { return metadata(request, path) }
+        if path.utf8.starts(with: "/latest/".utf8) { return metadata(request, path) }
         guard request.method == .get || request.method == .head else {
             return refuse(.methodNotAllowed, "this path takes GET", allow: "GET, HEAD")
         }
-        if path.hasPrefix("/credentials/") {
-            return container(request, path.dropFirst("/credentials/".utf8.count))
+        if path.utf8.starts(with: "/credentials/".utf8) {
+            return container(request, Substring(path.utf8.dropFirst("/credentials/".utf8.count)))
         }
         switch path {
         case "/healthz": return .now(health)
@@ -114,12 +114,13 @@ public final class CredentialServer: HTTPHandler {
             let left = tokens.secondsLeft(token, at: now())
         else { return refuse(.unauthorized, "a token from PUT /latest/api/token is wanted in \(Self.tokenHeader)") }
         let headers: HTTPHeaders = [Self.answeredTimeHeader: String(left)]
-        guard path.hasPrefix(Self.credentialsPath) else {
+        guard path.utf8.starts(with: Self.credentialsPath.utf8) else {
             return refuse(.notFound, "only \(Self.credentialsPath)/ is served here", headers)
         }
-        switch path.dropFirst(Self.credentialsPath.utf8.count) {
+        switch Substring(path.utf8.dropFirst(Self.credentialsPath.utf8.count)) {
         case "", "/": return roleName(headers)
-        case let role where role.first == "/": return roleCredentials(String(role.dropFirst()), headers)
+        case let role where role.utf8.first == UInt8(ascii: "/"):
+            return roleCredentials(String(role.utf8.dropFirst()) ?? "", headers)
         default: return refuse(.notFound, "only \(Self.credentialsPath)/ is served here", headers)
         }
     }
@@ -151,14 +152,14 @@ public final class CredentialServer: HTTPHandler {
         return whenThere(keeper, headers) { document in
             var headers = headers
             headers.append("Content-Type", "text/plain")
-            return HTTPResponse(status: .ok, headers: headers, body: Array(document.credentials.roleName.utf8))
+            return HTTPResponse(status: .ok, headers: headers, body: Array(document.roleName.utf8))
         }
     }
 
     private func roleCredentials(_ role: String, _ headers: HTTPHeaders) -> HTTPAnswer {
         guard let keeper = keepers.first else { return refuse(.notFound, "no role is served", headers) }
         return whenThere(keeper, headers) { document in
-            guard document.credentials.roleName == role else {
+            guard document.roleName == role else {
                 return Self.message(.notFound, "the role here is another", headers)
             }
             var headers = headers

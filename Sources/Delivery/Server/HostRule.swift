@@ -11,43 +11,55 @@ struct HostRule {
     ///
     /// - Parameter host: The host with its port, as the request has it; nothing when it has none.
     func admits(_ host: String?) -> Bool {
-        guard let host, host.utf8.count <= 255 else { return false }
-        let name = host.hasPrefix("[") ? Self.bracketed(host) : Self.plain(host)
-        guard let name else { return false }
-        return Self.isAddress(name) || name == "localhost" || names.contains(name)
-    }
-
-    private static func bracketed(_ host: String) -> String? {
-        guard let end = host.firstIndex(of: "]"), isPort(host[host.index(after: end)...]) else { return nil }
-        let address = host[host.index(after: host.startIndex)..<end]
-        let digits = address.utf8.allSatisfy { byte in
-            switch byte {
-            case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "f"): true
-            case UInt8(ascii: "A")...UInt8(ascii: "F"), UInt8(ascii: ":"), UInt8(ascii: "."): true
-            default: false
+        guard let bytes = host?.utf8, (1...255).contains(bytes.count) else { return false }
+        if bytes.first == UInt8(ascii: "[") {
+            guard let end = bytes.firstIndex(of: UInt8(ascii: "]")), Self.isPort(bytes[bytes.index(after: end)...])
+            else {
+                return false
             }
+            return Self.isAddressOfSix(bytes[bytes.index(after: bytes.startIndex)..<end])
         }
-        return digits && address.contains(":") ? String(address) : nil
-    }
-
-    private static func plain(_ host: String) -> String? {
-        let colon = host.firstIndex(of: ":") ?? host.endIndex
-        guard isPort(host[colon...]) else { return nil }
-        let name = host[..<colon].lowercased()
-        return name.contains(":") || name.isEmpty ? nil : name
+        let colon = bytes.firstIndex(of: UInt8(ascii: ":")) ?? bytes.endIndex
+        guard Self.isPort(bytes[colon...]) else { return false }
+        let name = bytes[..<colon]
+        if Self.isAddressOfFour(name) { return true }
+        let text = String(decoding: name, as: UTF8.self).lowercased()
+        return text == "localhost" || names.contains(text)
     }
 
     /// Whether a text is nothing, or a colon and a port.
-    private static func isPort(_ text: Substring) -> Bool {
+    private static func isPort(_ text: Substring.UTF8View) -> Bool {
         text.isEmpty
-            || text.first == ":" && (1...5).contains(text.utf8.count - 1)
-                && text.dropFirst().utf8.allSatisfy { (0x30...0x39).contains($0) }
+            || text.first == UInt8(ascii: ":") && (2...6).contains(text.count)
+                && text.dropFirst().allSatisfy { (0x30...0x39).contains($0) }
     }
 
-    private static func isAddress(_ name: String) -> Bool {
-        if name.contains(":") { return true }
-        let parts = name.split(separator: ".", omittingEmptySubsequences: false)
-        return parts.count == 4
-            && parts.allSatisfy { $0.utf8.allSatisfy { (0x30...0x39).contains($0) } && UInt8($0) != nil }
+    private static func isAddressOfFour(_ name: Substring.UTF8View) -> Bool {
+        var (parts, digits, value) = (1, 0, 0)
+        for byte in name {
+            if byte == UInt8(ascii: ".") {
+                guard digits > 0 else { return false }
+                (parts, digits, value) = (parts + 1, 0, 0)
+            } else {
+                guard (0x30...0x39).contains(byte), digits < 3 else { return false }
+                (digits, value) = (digits + 1, value * 10 + Int(byte - 0x30))
+                guard value <= 255 else { return false }
+            }
+        }
+        return parts == 4 && digits > 0
+    }
+
+    private static func isAddressOfSix(_ name: Substring.UTF8View) -> Bool {
+        var colons = 0
+        for byte in name {
+            switch byte {
+            case UInt8(ascii: ":"): colons += 1
+            case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "f"),
+                UInt8(ascii: "A")...UInt8(ascii: "F"), UInt8(ascii: "."):
+                break
+            default: return false
+            }
+        }
+        return colons >= 2
     }
 }

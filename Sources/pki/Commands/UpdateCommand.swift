@@ -66,6 +66,7 @@ struct UpdateCommand: AsyncParsableCommand {
         console.note("keeping \(group.keepers.map(\.name).joined(separator: ", ")) in \(file.path)")
         await withTaskGroup { tasks in
             tasks.addTask { await group.run() }
+            ResidentMemory.releaseStartUpPages()
             for await signal in signals {
                 guard signal == .sighup else { break }
                 group.reload()

@@ -44,6 +44,7 @@ struct CredentialService: Sendable {
             let statuses = group.keepers.map(\.status)
             if !isReady, second >= Self.longestStart || statuses.allSatisfy({ !$0.isPending }) {
                 isReady = true
+                ResidentMemory.releaseStartUpPages()
                 manager.notify(.ready, .status(summary(statuses)))
             } else if isReady, second % 10 == 0 {
                 manager.notify(.status(summary(statuses)))

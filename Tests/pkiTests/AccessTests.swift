@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import FoundationEssentials
+import Glibc
+import RolesAnywhere
+import Testing
+
+@testable import pki
+
+@Suite final class AccessTests {
+    private let folder: String
+    private let environment: [String: String]
+
+    init() throws {
+        var template = Array("/tmp/pki-access-test.XXXXXX".utf8CString)
+        let made = try unsafe #require(mkdtemp(&template))
+        folder = unsafe String(cString: made)
+        environment = ["HOME": folder]
+        let text = """
+            [profile web]
+            region = eu-west-1
+            pki_certificate = /c.pem
+            pki_private_key = /k.pem
+            pki_trust_anchor_arn = arn:aws:rolesanywhere:us-east-1:123456789012:trust-anchor/a
+            pki_profile_arn = arn:aws:rolesanywhere:us-east-1:123456789012:profile/p
+            pki_role_arn = arn:aws:iam::123456789012:role/r
+            pki_session_duration = 900
+            pki_endpoint = http://127.0.0.1:1
+            pki_insecure_permissions = true
+            pki_unknown = x
+
+            [default]
+            region = us-east-1
+
+            [profile odd]
+            pki_certificate = /c.pem
+            pki_attempts = many
+            """
+        try FileManager.default.createDirectory(atPath: "\(folder)/.aws", withIntermediateDirectories: false)
+        try Data(text.utf8).write(to: URL(filePath: "\(folder)/.aws/config"))
+    }
+
+    deinit { try? FileManager.default.removeItem(atPath: folder) }
+
+    @Test func `a profile says everything`() throws {
+        let access = try Access(AccessSettings(), profile: "web", environment: environment)
+        #expect(access.name == "web")
+        #expect(access.request.durationSeconds == 900)
+        #expect(access.request.role.description == "arn:aws:iam::123456789012:role/r")
+        #expect(access.endpoint.description == "http://127.0.0.1:1")
+        #expect(access.files.certificate == "/c.pem")
+        #expect(access.files.privateKey == "/k.pem")
+        #expect(access.files.allowsInsecurePermissions)
+    }
+
+    @Test func `the command line goes before the profile`() throws {
+        var settings = AccessSettings()
+        settings.identity.certificate = "other.pem"
+        settings.session.sessionDuration = 1800
+        settings.network.fips = true
+        let access = try Access(settings, profile: "web", environment: environment)
+        #expect(access.request.durationSeconds == 1800)
+        #expect(access.files.certificate == "other.pem")
+        #expect(access.endpoint.description == "https://rolesanywhere-fips.us-east-1.amazonaws.com")
+    }
+
+    @Test func `without a name the profile is that of the environment, else the standard one`() throws {
+        var environment = environment
+        environment["AWS_PROFILE"] = "web"
+        #expect(try Access(AccessSettings(), profile: nil, environment: environment).name == "web")
+        environment["AWS_PROFILE"] = nil
+        let error = #expect(throws: UsageError.self) {
+            try Access(AccessSettings(), profile: nil, environment: environment)
+        }
+        #expect(error?.message.contains("the profile default") == true)
+        #expect(error?.message.contains("no settings of pki") == true)
+    }
+
+    @Test func `a profile that is not there is named, with the file`() throws {
+        let error = #expect(throws: UsageError.self) {
+            try Access(AccessSettings(), profile: "nobody", environment: self.environment)
+        }
+        #expect(error?.message == "there is no profile nobody in \(folder)/.aws/config")
+        #expect(error?.remedy?.contains("pki configure --profile nobody") == true)
+    }
+
+    @Test func `a value that is none is named with its setting`() throws {
+        let error = #expect(throws: InputError.self) {
+            try Access(AccessSettings(), profile: "odd", environment: self.environment)
+        }
+        #expect(error?.message.contains("pki_attempts is \"many\", which is not a whole number") == true)
+    }
+
+    @Test func `with a certificate on the command line no profile is read`() throws {
+        var settings = AccessSettings()
+        settings.identity.certificate = "c.pem"
+        var environment = environment
+        environment["AWS_PROFILE"] = "nobody"
+        let error = #expect(throws: UsageError.self) { try Access(settings, profile: nil, environment: environment) }
+        #expect(error?.message == "--trust-anchor-arn is missing")
+    }
+
+    @Test(arguments: [
+        ("a", "/x", "/x/a"), ("/a/./b//c", "/x", "/a/b/c"), ("../a", "/x/y", "/x/y/../a"), ("./a", "/", "/a"),
+    ])
+    func `a path becomes one from the root`(path: String, folder: String, expected: String) {
+        #expect(absolutePath(path, in: folder) == expected)
+    }
+
+    @Test func `every setting has its option's name, and comes back as it was written`() throws {
+        let options = try AccessOptions.parse([
+            "--certificate", "c", "--private-key", "k", "--intermediates", "i", "--passphrase-file", "f",
+            "--insecure-permissions", "--trust-anchor-arn", "t", "--profile-arn", "p", "--role-arn", "r",
+            "--session-duration", "901", "--role-session-name", "n", "--dual-stack", "--ca-bundle", "b",
+            "--connect-timeout", "1.5", "--timeout", "2", "--attempts", "3",
+        ])
+        var read = AccessSettings()
+        var names: Set<String> = []
+        for setting in ProfileSetting.all {
+            guard let text = setting.text(in: options.settings, folder: "/d") else { continue }
+            names.insert(setting.name)
+            try setting.fill(text, into: &read)
+        }
+        #expect(names.count == 15)
+        #expect(read.identity.certificate == "/d/c" && read.identity.privateKey == "/d/k")
+        #expect(read.identity.insecurePermissions && read.network.dualStack && !read.network.fips)
+        #expect(read.session.sessionDuration == 901 && read.network.attempts == 3)
+        #expect(read.network.connectTimeout == 1.5 && read.network.timeout == 2)
+        #expect(read.network.caBundle == "/d/b")
+    }
+
+    @Test(arguments: [
+        (["creds", "--profile", "web", "--cache"], "web"), (["creds", "--cache", "--profile", "my web"], "my web"),
+        (["creds", "--profile", "web"], nil), (["creds", "--profile", "--cache", "x"], nil), (["creds"], nil),
+        (["exec", "--profile", "web", "--cache"], nil), (["creds", "--profile", "web", "--cache", "--debug"], nil),
+        (["creds", "--profile", "-x", "--cache"], nil), (["creds", "--profile", "", "--cache"], nil),
+    ])
+    func `one command line is answered without its parser`(arguments: [String], profile: String?) {
+        #expect(CachedAnswer.profile(of: arguments[...]) == profile)
+    }
+
+    @Test func `a command's environment has no other credentials, and keeps the rest`() {
+        let inherited = [
+            "PATH": "/bin", "AWS_PROFILE": "x", "AWS_ACCESS_KEY_ID": "old", "AWS_ROLE_ARN": "r",
+            "AWS_WEB_IDENTITY_TOKEN_FILE": "w", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/c",
+            "AWS_EC2_METADATA_DISABLED": "true", "AWS_ENDPOINT_URL_STS": "http://s", "AWS_CONFIG_FILE": "f",
+        ]
+        let made = ExecCommand.environment(inherited, adding: [("AWS_ACCESS_KEY_ID", "new")], region: "eu-west-1")
+        #expect(
+            made == [
+                "PATH": "/bin", "AWS_ACCESS_KEY_ID": "new", "AWS_ENDPOINT_URL_STS": "http://s", "AWS_CONFIG_FILE": "f",
+                "AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-1",
+            ]
+        )
+        let kept = ExecCommand.environment(["AWS_DEFAULT_REGION": "x"], adding: [], region: "y")
+        #expect(kept == ["AWS_DEFAULT_REGION": "x"])
+    }
+}
