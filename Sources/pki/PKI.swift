@@ -18,6 +18,8 @@ struct PKI: AsyncParsableCommand {
               pki print-setup --help          print all of AWS's side: trust anchor, role, profile
               pki lab                         run the AWS side on this machine, no account needed
               pki creds --help                trade the certificate for credentials
+              pki configure --help            have the AWS CLI and the SDKs ask pki for them
+              pki whoami                      ask AWS who the certificate makes one
 
             Results are on standard output, everything else on standard error.
 

@@ -14,12 +14,11 @@ final class CacheFolder {
     /// The largest file that is read. One entry has two or three thousand bytes.
     private static let limit = 1 << 18
 
-    /// Opens a folder.
+    /// Opens a folder; nothing comes of it when it is not there and is not to be made.
     ///
     /// - Parameters:
     ///   - path: The folder. Neither it nor the one above it may be a link or someone else's; those further up may.
     ///   - creates: Whether to make it, with mode 0700, when it is not there.
-    /// - Returns: The folder; nothing when it is not there.
     /// - Throws: ``DeliveryError`` naming the folder and the rule.
     init?(_ path: String, creates: Bool) throws(DeliveryError) {
         let parts = path.split(separator: "/")

@@ -10,6 +10,7 @@ struct HostRule {
     /// Whether a request is for a host that may be asked.
     ///
     /// - Parameter host: The host with its port, as the request has it; nothing when it has none.
+    /// - Returns: Whether it may.
     func admits(_ host: String?) -> Bool {
         guard let bytes = host?.utf8, (1...255).contains(bytes.count) else { return false }
         if bytes.first == UInt8(ascii: "[") {

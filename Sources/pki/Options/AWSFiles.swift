@@ -41,9 +41,10 @@ struct AWSFiles {
         profile == "default" ? ["profile default", "default"] : ["profile \(profile)"]
     }
 
-    /// The settings of a profile; nothing when it is not in the config file.
+    /// The settings of a profile.
     ///
     /// - Parameter profile: The profile's name.
+    /// - Returns: The settings; nothing when it is not in the config file.
     /// - Throws: `DeliveryError` when the file cannot be read.
     func settings(of profile: String) throws -> [(name: String, value: String)]? {
         guard let bytes = try config.read() else { return nil }

@@ -131,6 +131,8 @@ struct Access: Sendable {
     /// - Parameters:
     ///   - usesCache: Whether to look there first.
     ///   - console: Where warnings go.
+    /// - Returns: Credentials that last.
+    /// - Throws: What the service, the identity or the network had against it.
     func credentials(usesCache: Bool, _ console: Console) throws -> Credentials {
         guard usesCache else { return try credentials(console) }
         do {

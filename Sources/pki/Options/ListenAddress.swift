@@ -12,6 +12,7 @@ enum ListenAddress: Hashable, Sendable {
     /// Reads `127.0.0.1:9911`, `[::1]:9911`, `localhost:9911`, `9911` or `unix:/run/pki/pki.sock`.
     ///
     /// - Parameter text: The option's value.
+    /// - Returns: The place.
     /// - Throws: `ValidationError` naming what is wrong.
     static func argument(_ text: String) throws -> ListenAddress {
         if text.hasPrefix("unix:") {

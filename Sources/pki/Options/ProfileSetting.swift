@@ -48,12 +48,13 @@ struct ProfileSetting {
         ]
     }
 
-    /// What an option says, as a profile holds it; nothing when it was not given, and an empty text when it was given to
-    /// be taken out of the profile.
+    /// What an option says, as a profile holds it.
     ///
     /// - Parameters:
     ///   - settings: What the command line gave.
     ///   - folder: What relative paths are relative to.
+    /// - Returns: The text; nothing when the option was not given, and an empty one when it was given to be taken out of
+    ///   the profile.
     func text(in settings: AccessSettings, folder: String) -> String? {
         switch place {
         case .path(let path):
