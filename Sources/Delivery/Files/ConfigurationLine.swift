@@ -92,9 +92,9 @@ extension ConfigurationLine {
                 hasSetting = false
                 return .header(name)
             }
-            guard isInSection, let setting = Self.setting(content, end: end, in: bytes) else { return .other }
-            hasSetting = true
-            return .setting(setting)
+            let setting = isInSection ? Self.setting(content, end: end, in: bytes) : nil
+            hasSetting = setting != nil
+            return setting.map { .setting($0) } ?? .other
         }
 
         private static func header(_ content: Range<Int>, in bytes: [UInt8]) -> ConfigurationSectionName? {

@@ -77,13 +77,12 @@ struct SharedFileContents {
     let owner: uid_t
     let group: gid_t
 
-    /// Reads an open file.
+    /// Reads an open file; nothing for `/dev/null` when that is as good as no file.
     ///
     /// - Parameters:
     ///   - file: The descriptor, which stays open.
     ///   - path: The path for messages.
     ///   - acceptsNull: Whether `/dev/null` is as good as no file.
-    /// - Returns: The contents; nothing for `/dev/null`.
     /// - Throws: ``DeliveryError`` naming the file and what the system says.
     init?(reading file: CInt, path: String, acceptsNull: Bool = false) throws(DeliveryError) {
         func failure(_ reason: CInt) -> DeliveryError {
