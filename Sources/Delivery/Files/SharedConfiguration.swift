@@ -9,7 +9,8 @@ import Certificates
 /// comes out as it went in. Lines end with LF or CRLF and can have any length; what is added ends as the file's first line
 /// does.
 ///
-/// Where readers disagree, botocore decides, which takes the files as Python's `configparser` does. Sections are found in
+/// Where readers disagree, botocore decides, which takes the files as Python's `configparser` does; only a CR alone, which ends a
+/// line for Python, does not here. Sections are found in
 /// every spelling that some reader accepts: `[ default ]`, `[profile  "web"] # comment`.
 ///
 /// Such files hold secrets, so that no description, mirror or dump shows the contents.

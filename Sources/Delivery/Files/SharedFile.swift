@@ -21,6 +21,9 @@ public struct SharedFile: Sendable {
     /// More than any such file holds; what is larger is some other file.
     static let maximumSize = 16 << 20
 
+    /// How often a change is begun anew because a program that does not know the lock was faster.
+    private static let maximumAttempts = 16
+
     /// Names a file, which need not exist.
     ///
     /// - Parameter path: The path.
@@ -49,6 +52,9 @@ public struct SharedFile: Sendable {
     /// The folder is made with mode 0700 when it is missing; others above it too. The new contents are on the disk, name
     /// included, when this returns. When nothing changes, nothing is written.
     ///
+    /// The AWS CLI writes without a lock. When the file is no longer what was read, the new contents are thrown away, and
+    /// the closure is called again with those that are there.
+    ///
     /// - Parameters:
     ///   - isPrivate: Whether the file holds secrets: then it has mode 0600 afterwards whatever it had before. Otherwise it
     ///     keeps its mode. A file that is made has mode 0600.
@@ -57,22 +63,27 @@ public struct SharedFile: Sendable {
     ///   it was.
     public func update(isPrivate: Bool, _ change: (inout SharedConfiguration) throws -> Void) throws {
         let folder = try SharedFolder.locked(for: path)
-        let old = try folder.read()
-        let contents = old?.bytes ?? []
-        var configuration = SharedConfiguration(contents)
-        try change(&configuration)
-        let isAsItShouldBe = !isPrivate || old.map { $0.mode == Self.mode } ?? true
-        if configuration.bytes == contents, isAsItShouldBe { return }
-        guard configuration.bytes.count <= Self.maximumSize else {
-            throw DeliveryError(.storage, "\(path) cannot be written: it would be larger than 16 MiB")
+        for _ in 1...Self.maximumAttempts {
+            let old = try folder.read()
+            let contents = old?.bytes ?? []
+            var configuration = SharedConfiguration(contents)
+            try change(&configuration)
+            let isAsItShouldBe = !isPrivate || old.map { $0.mode == Self.mode } ?? true
+            if configuration.bytes == contents, isAsItShouldBe { return }
+            guard configuration.bytes.count <= Self.maximumSize else {
+                throw DeliveryError(.storage, "\(path) cannot be written: it would be larger than 16 MiB")
+            }
+            let mode = isPrivate ? Self.mode : old?.mode ?? Self.mode
+            if try folder.replace(old, by: configuration.bytes, mode: mode) { return }
         }
-        try folder.replace(by: configuration.bytes, mode: isPrivate ? Self.mode : old?.mode ?? Self.mode, old: old)
+        throw DeliveryError(.storage, "\(path) cannot be written: another program changes it again and again")
     }
 }
 
 /// What was read of a file.
 struct SharedFileContents {
     let bytes: [UInt8]
+    let version: SharedFileVersion
     let mode: mode_t
     let owner: uid_t
     let group: gid_t
@@ -107,6 +118,7 @@ struct SharedFileContents {
             }
         }
         self.bytes = bytes
+        version = SharedFileVersion(status)
         mode = status.st_mode & 0o777
         owner = status.st_uid
         group = status.st_gid
@@ -114,4 +126,17 @@ struct SharedFileContents {
 
     /// The number of the device that is `/dev/null` on every Linux: major 1, minor 3.
     private static let nullDevice: dev_t = 0x103
+}
+
+/// What tells whether a file has been written to or replaced.
+struct SharedFileVersion: Equatable {
+    private let numbers: [Int]
+
+    /// Takes what the system says of the file.
+    init(_ status: stat) {
+        numbers = [
+            Int(truncatingIfNeeded: status.st_dev), Int(truncatingIfNeeded: status.st_ino), status.st_size,
+            status.st_mtim.tv_sec, status.st_mtim.tv_nsec,
+        ]
+    }
 }

@@ -39,13 +39,14 @@ final class SharedFolder {
         let flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC
         var descriptor = unsafe open(target.folder, flags)
         if descriptor < 0, errno == ENOENT {
-            try Self.make(target.folder)
+            try Self.make(target.folder, for: target)
             descriptor = unsafe open(target.folder, flags)
         }
         guard descriptor >= 0 else {
             throw DeliveryError(
                 .storage,
-                "the folder \(target.folder) of \(target.path) cannot be opened: \(systemErrorText(errno))"
+                "\(target.path) cannot be written: the folder \(target.folder) cannot be opened: "
+                    + systemErrorText(errno)
             )
         }
         self.descriptor = descriptor
@@ -53,7 +54,8 @@ final class SharedFolder {
             guard errno == EINTR else {
                 throw DeliveryError(
                     .storage,
-                    "the folder \(target.folder) cannot be locked: \(systemErrorText(errno))"
+                    "\(target.path) cannot be written: the folder \(target.folder) cannot be locked: "
+                        + systemErrorText(errno)
                 )
             }
         }
@@ -62,16 +64,19 @@ final class SharedFolder {
     deinit { close(descriptor) }
 
     /// Makes a folder and those above it for their owner alone, whatever the umask says.
-    private static func make(_ folder: String) throws(DeliveryError) {
+    private static func make(_ folder: String, for target: SharedFileTarget) throws(DeliveryError) {
         var made = unsafe mkdir(folder, 0o700)
         let above = SharedFileTarget.folder(of: folder)
         if made != 0, errno == ENOENT, above != folder {
-            try make(above)
+            try make(above, for: target)
             made = unsafe mkdir(folder, 0o700)
         }
         if made != 0, errno == EEXIST { return }
         guard made == 0, unsafe chmod(folder, 0o700) == 0 else {
-            throw DeliveryError(.storage, "the folder \(folder) cannot be made: \(systemErrorText(errno))")
+            throw DeliveryError(
+                .storage,
+                "\(target.path) cannot be written: the folder \(folder) cannot be made: \(systemErrorText(errno))"
+            )
         }
         let descriptor = unsafe open(above, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard descriptor >= 0 else { return }
@@ -106,24 +111,30 @@ final class SharedFolder {
     /// Puts a file with new contents in the place of the old one, and brings both contents and name to the disk.
     ///
     /// - Parameters:
+    ///   - old: The file that is replaced, whose owner and group the new one gets when the system lets it.
     ///   - contents: The contents.
     ///   - mode: The permissions.
-    ///   - old: The file that is replaced, whose owner and group the new one gets when the system lets it.
-    /// - Throws: ``DeliveryError`` naming the file and what the system says. The old file is then as it was, unless only its
-    ///   name could not be brought to the disk.
-    func replace(by contents: [UInt8], mode: mode_t, old: SharedFileContents?) throws(DeliveryError) {
+    /// - Returns: Whether that was done. It is not when another file is there now than the old one.
+    /// - Throws: ``DeliveryError`` naming the file and what the system says. The old file is then as it was, unless only the
+    ///   name of the new one could not be brought to the disk.
+    func replace(_ old: SharedFileContents?, by contents: [UInt8], mode: mode_t) throws(DeliveryError) -> Bool {
         let temporary = "\(Self.temporaryPrefix)\(getpid()).0"
-        do throws(DeliveryError) {
-            try write(contents, mode: mode, old: old, as: temporary)
-            guard unsafe renameat(descriptor, temporary, descriptor, target.name) == 0 else {
-                throw failure(errno)
-            }
-        } catch {
-            unsafe unlinkat(descriptor, temporary, 0)
-            throw error
-        }
+        var isNamed = false
+        defer { if !isNamed { unsafe unlinkat(descriptor, temporary, 0) } }
+        try write(contents, mode: mode, old: old, as: temporary)
+        guard version == old?.version else { return false }
+        guard unsafe renameat(descriptor, temporary, descriptor, target.name) == 0 else { throw failure(errno) }
+        isNamed = true
         // EINVAL: a file system that cannot bring folders to the disk.
         guard fsync(descriptor) == 0 || errno == EINVAL else { throw failure(errno) }
+        return true
+    }
+
+    /// The version of the file that is there now.
+    private var version: SharedFileVersion? {
+        var status = stat()
+        guard unsafe fstatat(descriptor, target.name, &status, AT_SYMLINK_NOFOLLOW) == 0 else { return nil }
+        return SharedFileVersion(status)
     }
 
     private func write(

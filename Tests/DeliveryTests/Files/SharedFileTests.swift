@@ -206,6 +206,40 @@ import Testing
         #expect(flock(other, LOCK_EX | LOCK_NB) == 0)
     }
 
+    @Test(arguments: [nil, "[default]\na = 1\n"] as [String?])
+    func `what a program that knows no lock writes meanwhile is not lost`(_ contents: String?) throws {
+        let place = try Place()
+        if let contents { try place.write(contents, to: "config") }
+        let file = SharedFile(path: "\(place.path)/config")
+        var calls = 0
+        try file.update(isPrivate: false) { configuration in
+            calls += 1
+            try setRegion(&configuration)
+            guard calls == 1 else { return }
+            unsafe unlink(file.path)
+            try place.write("[other]\nb = 2", to: "config")
+        }
+        #expect(calls == 2)
+        #expect(place.read("config") == "[other]\nb = 2\n\n[default]\nregion = new\n")
+        #expect(place.names() == ["config"])
+    }
+
+    @Test func `a program that does not stop changing the file is told of`() throws {
+        let place = try Place()
+        try place.write("", to: "config")
+        var length = 0
+        let error = #expect(throws: DeliveryError.self) {
+            try SharedFile(path: "\(place.path)/config").update(isPrivate: true) { configuration in
+                length += 1
+                #expect(unsafe truncate("\(place.path)/config", length) == 0)
+                configuration = SharedConfiguration([])
+                try setRegion(&configuration)
+            }
+        }
+        #expect(error?.message.contains("again and again") == true)
+        #expect(place.names() == ["config"])
+    }
+
     @Test func `what a killed process left behind is swept`() throws {
         let place = try Place()
         for name in [".pki-new.1.0", ".pki-new.\(getpid()).0", ".pki-newer", "config.new"] {
