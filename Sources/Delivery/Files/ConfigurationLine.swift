@@ -1,98 +1,158 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A line of an AWS config or credentials file, as botocore reads it: the rules are those of Python's configparser.
+/// A line of an AWS config or credentials file, as places in the file's bytes.
+///
+/// Lines are told apart as botocore does it, which reads them with Python's `configparser`: what is indented deeper than the
+/// setting above it goes on with that setting's value, be it a nested setting, or a `[`. The other SDKs take every indented
+/// line so; the files that people have mean the same to both.
 struct ConfigurationLine {
-    enum Kind: Equatable {
-        /// The beginning of a section, by its name.
-        case header(String)
-        /// `name = value`: where the name and the value stand.
-        case setting(name: Range<Int>, value: Range<Int>)
-        /// Deeper than the setting above it, whose value it goes on with.
-        case continuation
-        /// Nothing, or a comment.
+    /// What a line is.
+    enum Kind {
         case blank
-        /// None of these.
+        case comment
+        /// The beginning of a section.
+        case header(ConfigurationSectionName)
+        case setting(Setting)
+        /// More of the value of the setting above.
+        case continuation
+        /// A line that no reader understands, or a setting in front of the first section.
         case other
     }
 
-    var kind: Kind
-    /// The line without its end.
-    var content: Range<Int>
-    /// The line with its end.
-    var whole: Range<Int>
+    /// The parts of a setting.
+    struct Setting {
+        /// The name as it is spelled.
+        var name: Range<Int>
+        /// The `=`, or the `:` that botocore takes as well.
+        var delimiter: Int
+        /// The value, without the blanks around it; where it would begin when it is empty.
+        var value: Range<Int>
+        /// A `#` or `;` behind a blank, and all that follows. The SDKs take it as a comment, botocore as a part of the value.
+        var comment: Range<Int>?
+    }
 
-    /// Takes a file apart. Together, the lines are all of it, but for a byte order mark at its beginning.
+    /// What the line is.
+    let kind: Kind
+    /// The line with its line end.
+    let range: Range<Int>
+    /// The line without the blanks around it and its line end.
+    let content: Range<Int>
+    /// Where the line end begins. It is empty when the file ends without one.
+    let end: Int
+
+    /// The blanks in front.
+    var indentation: Range<Int> { range.lowerBound..<content.lowerBound }
+}
+
+extension ConfigurationLine {
+    /// Tells the lines of a file apart.
+    ///
+    /// - Parameter bytes: The contents.
+    /// - Returns: All lines, which follow each other without a gap. A byte order mark in front belongs to none.
     static func lines(of bytes: [UInt8]) -> [ConfigurationLine] {
         var lines: [ConfigurationLine] = []
-        var start = bytes.starts(with: [0xef, 0xbb, 0xbf]) ? 3 : 0
-        // How far the setting is indented that a deeper line would go on with.
-        var settingIndent: Int?
+        var context = Context()
+        var start = bytes.starts(with: byteOrderMark) ? byteOrderMark.count : 0
         while start < bytes.count {
-            let feed = bytes[start...].firstIndex(of: 0x0a)
-            let end = feed.map { $0 + 1 } ?? bytes.count
-            var contentEnd = feed ?? bytes.count
-            if feed != nil, contentEnd > start, bytes[contentEnd - 1] == 0x0d { contentEnd -= 1 }
-            let content = start..<contentEnd
-            let kind = kind(of: bytes, content, after: &settingIndent)
-            lines.append(ConfigurationLine(kind: kind, content: content, whole: start..<end))
-            start = end
+            let newline = bytes[start...].firstIndex(of: .lineFeed)
+            var end = newline ?? bytes.count
+            if newline != nil, end > start, bytes[end - 1] == .carriageReturn { end -= 1 }
+            let next = newline.map { $0 + 1 } ?? bytes.count
+            let content = bytes.trimmed(start..<end)
+            lines.append(
+                ConfigurationLine(
+                    kind: context.kind(of: content, indentation: content.lowerBound - start, end: end, in: bytes),
+                    range: start..<next,
+                    content: content,
+                    end: end
+                )
+            )
+            start = next
         }
         return lines
     }
 
-    private static func kind(of bytes: [UInt8], _ content: Range<Int>, after settingIndent: inout Int?) -> Kind {
-        let text = trimmed(bytes, content)
-        guard let first = bytes[text].first, first != UInt8(ascii: "#"), first != UInt8(ascii: ";") else {
-            return .blank
+    /// What editors on Windows put in front of a text.
+    static let byteOrderMark: [UInt8] = [0xEF, 0xBB, 0xBF]
+
+    /// What decides about a line besides itself.
+    private struct Context {
+        private var isInSection = false
+        private var hasSetting = false
+        /// How deep the last line was indented that was not the continuation of another.
+        private var depth = 0
+
+        mutating func kind(of content: Range<Int>, indentation: Int, end: Int, in bytes: [UInt8]) -> Kind {
+            guard let first = bytes[content].first else { return .blank }
+            if first == .numberSign || first == .semicolon { return .comment }
+            if hasSetting, indentation > depth { return .continuation }
+            depth = indentation
+            if let name = Self.header(content, in: bytes) {
+                isInSection = true
+                hasSetting = false
+                return .header(name)
+            }
+            let setting = isInSection ? Self.setting(content, end: end, in: bytes) : nil
+            hasSetting = setting != nil
+            return setting.map { .setting($0) } ?? .other
         }
-        let indent = text.lowerBound - content.lowerBound
-        if let outer = settingIndent, indent > outer { return .continuation }
-        if first == UInt8(ascii: "["), let name = sectionName(bytes[text].dropFirst()) {
-            settingIndent = nil
-            return .header(name)
+
+        private static func header(_ content: Range<Int>, in bytes: [UInt8]) -> ConfigurationSectionName? {
+            guard bytes[content].first == .leftBracket, let close = bytes[content].firstIndex(of: .rightBracket) else {
+                return nil
+            }
+            return ConfigurationSectionName(bytes[content.lowerBound + 1..<close])
         }
-        guard let delimiter = bytes[text].firstIndex(where: { $0 == UInt8(ascii: "=") || $0 == UInt8(ascii: ":") }),
-            delimiter > text.lowerBound
-        else { return .other }
-        settingIndent = indent
-        let value = trimmed(bytes, delimiter + 1..<content.upperBound)
-        return .setting(name: trimmed(bytes, text.lowerBound..<delimiter), value: value)
+
+        private static func setting(_ content: Range<Int>, end: Int, in bytes: [UInt8]) -> Setting? {
+            guard let delimiter = bytes[content].firstIndex(where: { $0 == .equals || $0 == .colon }),
+                delimiter > content.lowerBound
+            else { return nil }
+            let name = bytes.trimmed(content.lowerBound..<delimiter)
+            let behind = delimiter + 1
+            let start = bytes[behind..<end].firstIndex { !$0.isBlank } ?? end
+            let comment = bytes[behind..<end].indices.dropFirst().first { index in
+                (bytes[index] == .numberSign || bytes[index] == .semicolon) && bytes[index - 1].isBlank
+            }
+            guard let comment else {
+                return Setting(name: name, delimiter: delimiter, value: start..<max(start, content.upperBound))
+            }
+            let value = start < comment ? bytes.trimmed(start..<comment) : start..<start
+            return Setting(name: name, delimiter: delimiter, value: value, comment: comment..<content.upperBound)
+        }
+    }
+}
+
+extension UInt8 {
+    static let lineFeed = UInt8(ascii: "\n")
+    static let carriageReturn = UInt8(ascii: "\r")
+    static let space = UInt8(ascii: " ")
+    static let numberSign = UInt8(ascii: "#")
+    static let semicolon = UInt8(ascii: ";")
+    static let equals = UInt8(ascii: "=")
+    static let colon = UInt8(ascii: ":")
+    static let leftBracket = UInt8(ascii: "[")
+    static let rightBracket = UInt8(ascii: "]")
+
+    /// Whether this is white space in a line: the ASCII characters that Python's `strip` takes away.
+    var isBlank: Bool {
+        switch self {
+        case 0x09, 0x0B...0x0D, 0x1C...0x20: true
+        default: false
+        }
     }
 
-    /// A section's name, in the one form in which names are compared: without blanks around it, with one between `profile`
-    /// and the rest, and without quotes.
-    private static func sectionName(_ rest: ArraySlice<UInt8>) -> String? {
-        var quote: UInt8?
-        guard
-            let end = rest.firstIndex(where: { byte in
-                if byte == quote { quote = nil } else if quote == nil, byte == UInt8(ascii: "\"") { quote = byte }
-                return byte == UInt8(ascii: "]") && quote == nil
-            }) ?? rest.firstIndex(of: UInt8(ascii: "]"))
-        else { return nil }
-        return canonicalName(String(decoding: rest[rest.startIndex..<end], as: UTF8.self))
-    }
+    /// The letter in lower case, when it is one of ASCII.
+    var lowercased: UInt8 { (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(self) ? self | 0x20 : self }
+}
 
-    static func canonicalName(_ name: String) -> String {
-        let words = name.split(whereSeparator: { $0 == " " || $0 == "\t" })
-        guard words.first == "profile", words.count > 1, let head = words.first else {
-            return String(name.trimmingPrefix(while: isBlank).reversed().trimmingPrefix(while: isBlank).reversed())
+extension RandomAccessCollection where Element == UInt8, Index == Int {
+    /// A part without the blanks around it.
+    func trimmed(_ range: Range<Int>) -> Range<Int> {
+        guard let first = self[range].firstIndex(where: { !$0.isBlank }) else {
+            return range.upperBound..<range.upperBound
         }
-        var rest = String(name[head.endIndex...].trimmingPrefix(while: isBlank))
-        while let last = rest.last, isBlank(last) { rest.removeLast() }
-        for quote in ["\"", "'"] where rest.count >= 2 && rest.hasPrefix(quote) && rest.hasSuffix(quote) {
-            return "profile \(rest.dropFirst().dropLast())"
-        }
-        return "profile \(rest)"
-    }
-
-    private static func isBlank(_ character: Character) -> Bool { character == " " || character == "\t" }
-
-    /// A range without the blanks at its ends.
-    static func trimmed(_ bytes: [UInt8], _ range: Range<Int>) -> Range<Int> {
-        func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || (0x09...0x0d).contains(byte) }
-        var (start, end) = (range.lowerBound, range.upperBound)
-        while start < end, isBlank(bytes[start]) { start += 1 }
-        while end > start, isBlank(bytes[end - 1]) { end -= 1 }
-        return start..<end
+        let last = self[range].lastIndex { !$0.isBlank } ?? first
+        return first..<last + 1
     }
 }

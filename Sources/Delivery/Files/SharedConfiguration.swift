@@ -1,10 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Certificates
+
 /// The text of an AWS config or credentials file, which can be edited without losing a byte of anything else
 /// (AWS SDKs and Tools Reference Guide, "Shared config and credentials files").
 ///
 /// Comments, order, spacing, line ends, unknown sections, repeated sections, bytes that are no UTF-8: what is not edited
-/// comes out as it went in. The file may hold secrets, so no description shows what is in it.
+/// comes out as it went in. Lines end with LF or CRLF and can have any length; what is added ends as the file's first line
+/// does.
+///
+/// Where readers disagree, botocore decides, which takes the files as Python's `configparser` does; only a CR alone, which ends a
+/// line for Python, does not here. Sections are found in
+/// every spelling that some reader accepts: `[ default ]`, `[profile  "web"] # comment`.
+///
+/// Such files hold secrets, so that no description, mirror or dump shows the contents.
 public struct SharedConfiguration: Hashable, Sendable {
     /// The file's contents.
     public private(set) var bytes: [UInt8]
@@ -16,173 +25,132 @@ public struct SharedConfiguration: Hashable, Sendable {
         self.bytes = bytes
     }
 
-    /// The names of the sections in their order, each once, in one form: `default` for `[ default ]`, and `profile my web`
-    /// for `[profile "my web"]`.
+    /// The names of the sections in their order, each once, trimmed and without quotes: `default`, `profile web`,
+    /// `sso-session x`.
     public var sectionNames: [String] {
-        var names: [String] = []
-        for line in ConfigurationLine.lines(of: bytes) {
-            if case .header(let name) = line.kind, !names.contains(name) { names.append(name) }
+        var seen: Set<[UInt8]> = []
+        return ConfigurationLine.lines(of: bytes).compactMap { line in
+            guard case .header(let name) = line.kind, seen.insert(name.bytes).inserted else { return nil }
+            return String(decoding: name.bytes, as: UTF8.self)
         }
-        return names
     }
 
     /// What a section sets, in order: names in lower case, values without the blanks around them. A name that is set
     /// several times, or in several sections of the same name, is here once with its last value.
     ///
-    /// - Parameter section: The section's name.
-    /// - Returns: The settings; nothing when there is no such section. The lines of a nested block are the lines of its
-    ///   value.
+    /// A comment behind a value does not belong to it. The value of a setting with nested ones, such as `s3 =`, is the text
+    /// of its lines, each without the blanks around it, joined by line feeds; what it begins with is then a line feed.
+    ///
+    /// - Parameter section: The section's name, in any spelling.
+    /// - Returns: The settings; nothing when there is no such section.
     public func settings(in section: String) -> [(name: String, value: String)]? {
-        let scan = SectionScan(bytes, section)
-        guard scan.isThere else { return nil }
-        var settings: [(name: String, value: String)] = []
-        for setting in scan.settings {
-            let parts = [setting.value] + setting.continuations.map { ConfigurationLine.trimmed(bytes, $0.content) }
-            let value = parts.map { String(decoding: bytes[$0], as: UTF8.self) }.joined(separator: "\n")
-            if let index = settings.firstIndex(where: { $0.name == setting.name }) {
-                settings[index].value = value
-            } else {
-                settings.append((setting.name, value))
+        let wanted = ConfigurationSectionName(section.utf8).bytes
+        var exists = false
+        var isInside = false
+        var names: [[UInt8]] = []
+        var values: [[UInt8]: [UInt8]] = [:]
+        for line in ConfigurationLine.lines(of: bytes) {
+            switch line.kind {
+            case .header(let name):
+                isInside = name.bytes == wanted
+                exists = exists || isInside
+                names.append([])
+            case .setting(let setting) where isInside:
+                let name = bytes[setting.name].map(\.lowercased)
+                names.append(name)
+                values[name] = Array(bytes[setting.value])
+            case .continuation where isInside, .blank where isInside:
+                guard let name = names.last, !name.isEmpty else { continue }
+                values[name, default: []] += [.lineFeed] + bytes[line.content]
+            default: continue
             }
         }
-        return settings
+        guard exists else { return nil }
+        var seen: Set<[UInt8]> = [[]]
+        return names.filter { seen.insert($0).inserted }.map { name in
+            let value = values[name, default: []]
+            let end = value.lastIndex { $0 != .lineFeed }.map { $0 + 1 } ?? 0
+            return (String(decoding: name, as: UTF8.self), String(decoding: value[..<end], as: UTF8.self))
+        }
     }
 
-    /// The value of a setting.
+    /// The value of a setting, as ``settings(in:)`` has it.
     ///
     /// - Parameters:
     ///   - name: The setting's name, in any case.
-    ///   - section: The section's name.
+    ///   - section: The section's name, in any spelling.
     /// - Returns: The value; nothing when it is not set.
     public func value(of name: String, in section: String) -> String? {
-        settings(in: section)?.first { $0.name == name.lowercased() }?.value
+        let wanted = String(decoding: name.utf8.map(\.lowercased), as: UTF8.self)
+        return settings(in: section)?.first { $0.name == wanted }?.value
     }
 
     /// Changes settings of a section, which is made at the end of the file when it is not there.
     ///
-    /// A setting that is there keeps its place, spelling and spacing, and gets a new value, wherever it stands several times;
-    /// a comment behind the old value, which some programs take for a part of the value, gets a line of its own above. A
-    /// new setting goes behind the section's last one.
+    /// A setting that is there keeps its place, spelling and spacing, and gets a new value; a new one goes behind the
+    /// section's last setting. Afterwards every reader sees the same value: a setting that occurs several times is changed
+    /// wherever it occurs, whether the first or the last one counts; nested settings below it go; and a comment behind the
+    /// value, which botocore takes as a part of it, becomes a line above. A setting that is removed takes the comment behind
+    /// its value along; comments on lines of their own stay always.
     ///
     /// - Parameters:
-    ///   - settings: Names and their values; nothing removes the setting.
-    ///   - section: The section's name.
-    /// - Throws: ``DeliveryError`` when a name or value cannot stand in such a file. No error shows a value.
+    ///   - settings: Names and their values; nothing removes the setting. Of several with one name the last counts.
+    ///   - section: The section's name, in any spelling.
+    /// - Throws: ``DeliveryError`` when a name or value cannot stand in such a file so that every reader sees the same;
+    ///   nothing is changed then. The message names the setting and never holds the value.
     public mutating func set(
         _ settings: [(name: String, value: String?)],
         in section: String
     ) throws(DeliveryError) {
-        try Self.check(settings, in: section)
-        for setting in settings { change(setting.name, to: setting.value, in: section) }
-    }
-
-    private mutating func change(_ name: String, to value: String?, in section: String) {
-        let scan = SectionScan(bytes, section)
-        let found = scan.settings.filter { $0.name == name.lowercased() }
-        guard found.isEmpty else {
-            for setting in found.reversed() { replace(setting, by: value) }
-            return
-        }
-        guard let value else { return }
-        if scan.isThere {
-            insert([name + " = " + value], at: scan.end)
-        } else {
-            let header = Self.header(section)
-            insert(
-                bytes.isEmpty ? [header, name + " = " + value] : ["", header, name + " = " + value],
-                at: bytes.count
-            )
-        }
-    }
-
-    /// Gives a setting another value, or takes it away, from its last line to its first.
-    private mutating func replace(_ setting: SectionScan.Setting, by value: String?) {
-        guard let value else {
-            for line in setting.continuations.reversed() { bytes.removeSubrange(line.whole) }
-            bytes.removeSubrange(setting.line.whole)
-            return
-        }
-        guard !setting.continuations.isEmpty || !bytes[setting.value].elementsEqual(value.utf8) else { return }
-        for line in setting.continuations.reversed() { bytes.removeSubrange(line.whole) }
-        let comment = Self.comment(in: bytes[setting.value])
-        let end = lineEnd
-        let indent = bytes[setting.line.content].prefix { $0 == 0x20 || $0 == 0x09 }
-        var replacement = Array(value.utf8)
-        // `name =` with nothing behind it gets the blank that stands before its `=`.
-        let previous = bytes[setting.value.lowerBound - 1]
-        if previous == UInt8(ascii: "=") || previous == UInt8(ascii: ":"), setting.value.isEmpty,
-            bytes[setting.value.lowerBound - 2] == 0x20
-        {
-            replacement.insert(0x20, at: 0)
-        }
-        bytes.replaceSubrange(setting.value.lowerBound..<setting.line.content.upperBound, with: replacement)
-        if let comment { bytes.insert(contentsOf: indent + comment + end, at: setting.line.whole.lowerBound) }
-    }
-
-    /// The comment behind a value: `#` or `;` after a blank, and all that follows.
-    private static func comment(in value: ArraySlice<UInt8>) -> [UInt8]? {
-        for index in value.indices.dropFirst()
-        where (value[index] == UInt8(ascii: "#") || value[index] == UInt8(ascii: ";"))
-            && (value[index - 1] == 0x20 || value[index - 1] == 0x09)
-        {
-            return Array(value[index...])
-        }
-        return nil
-    }
-
-    /// Puts lines at a place between two lines, or behind the last one, which may lack its end.
-    private mutating func insert(_ lines: [String], at place: Int) {
-        let end = lineEnd
-        var text: [UInt8] = []
-        let isOpen = place > 0 && bytes[place - 1] != 0x0a && !(place == 3 && bytes.starts(with: [0xef, 0xbb, 0xbf]))
-        if isOpen { text += end }
-        for line in lines { text += Array(line.utf8) + end }
-        bytes.insert(contentsOf: text, at: place)
-    }
-
-    /// How the file's first line ends, and with it the lines that are added.
-    private var lineEnd: [UInt8] {
-        guard let feed = bytes.firstIndex(of: 0x0a), feed > 0, bytes[feed - 1] == 0x0d else { return [0x0a] }
-        return [0x0d, 0x0a]
-    }
-
-    private static func header(_ section: String) -> String {
-        let name = ConfigurationLine.canonicalName(section)
-        guard name.hasPrefix("profile "), name.dropFirst("profile ".count).contains(where: { $0 == " " || $0 == "\t" })
-        else { return "[\(name)]" }
-        return "[profile \"\(name.dropFirst("profile ".count))\"]"
-    }
-
-    private static func check(
-        _ settings: [(name: String, value: String?)],
-        in section: String
-    ) throws(DeliveryError) {
-        func isPlain(_ text: String) -> Bool { text.unicodeScalars.allSatisfy { $0.value >= 0x20 && $0.value != 0x7f } }
-        guard !ConfigurationLine.canonicalName(section).isEmpty, isPlain(section), !section.contains("]"),
-            !section.contains("[")
-        else {
-            throw DeliveryError(.invalidArgument, "\"\(section.filter { $0 >= " " })\" cannot be a section's name")
-        }
+        let section = try ConfigurationSectionName(checking: section)
+        var changes: [(name: [UInt8], value: [UInt8]?)] = []
         for (name, value) in settings {
-            let isName = name.utf8.allSatisfy { (0x21...0x7e).contains($0) && !"=:[]#;".utf8.contains($0) }
-            guard isName, !name.isEmpty else {
-                throw DeliveryError(.invalidArgument, "\"\(name.filter { $0 >= " " })\" cannot be a setting's name")
-            }
-            guard let value else { continue }
-            guard isPlain(value), value.first != " ", value.last != " " else {
-                throw DeliveryError(
-                    .invalidArgument,
-                    "the value of \(name) has a control character, or a blank at its beginning or end"
-                )
-            }
+            try Self.check(name)
+            if let value { try Self.check(value, of: name) }
+            let wanted = name.utf8.map(\.lowercased)
+            changes.removeAll { $0.name.map(\.lowercased) == wanted }
+            changes.append((Array(name.utf8), value.map { Array($0.utf8) }))
+        }
+        for (name, value) in changes {
+            bytes = ConfigurationEdit(bytes, section: section).setting(name, to: value)
+        }
+    }
+
+    private static func check(_ name: String) throws(DeliveryError) {
+        let isGood = name.utf8.allSatisfy { byte in
+            (0x21...0x7E).contains(byte) && !"=:#;[]".utf8.contains(byte)
+        }
+        guard isGood, !name.isEmpty else {
+            throw DeliveryError(.invalidArgument, "no setting can have the name “\(printable(name, limit: 100))”")
+        }
+    }
+
+    private static func check(_ value: String, of name: String) throws(DeliveryError) {
+        func refusal(_ reason: String) -> DeliveryError {
+            DeliveryError(.invalidArgument, "the value of \(name) cannot stand in an AWS config file: \(reason)")
+        }
+        let scalars = value.unicodeScalars
+        if scalars.contains(where: \.endsOrControlsLines) {
+            throw refusal("it holds a line end or a control character")
+        }
+        if let first = scalars.first, let last = scalars.last,
+            first.properties.isWhitespace || last.properties.isWhitespace
+        {
+            throw refusal("it begins or ends with a blank")
+        }
+        if value.holdsComment {
+            throw refusal("the AWS SDKs take a “#” or “;” in front or behind a blank as the beginning of a comment")
         }
     }
 }
 
-extension SharedConfiguration: CustomStringConvertible, CustomReflectable {
-    /// The number of bytes, and none of them.
-    public var description: String { "SharedConfiguration(<\(bytes.count) bytes>)" }
+extension SharedConfiguration: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+    /// How long the contents are, and nothing of them.
+    public var description: String { "SharedConfiguration(\(bytes.count) bytes)" }
 
-    /// The number of bytes, and none of them.
-    public var customMirror: Mirror { Mirror(self, children: ["bytes": "<\(bytes.count) bytes>"]) }
+    /// The same as the description.
+    public var debugDescription: String { description }
+
+    /// How long the contents are, and nothing of them.
+    public var customMirror: Mirror { Mirror(self, children: ["count": bytes.count], displayStyle: .struct) }
 }
