@@ -15,11 +15,8 @@ public struct SharedFile: Sendable {
     /// The path as it was given.
     public let path: String
 
-    /// Keeps the threads of this process apart, which a lock on a descriptor of each does too, but for the signal mask.
-    private static let turn = Mutex(())
-
-    private static let temporaryPrefix = ".pki-new."
-    private static let limit = 16 << 20
+    /// The permissions of a file that is made.
+    static let mode: UInt32 = 0o600
 
     /// More than any such file holds; what is larger is some other file.
     static let maximumSize = 16 << 20

@@ -39,7 +39,7 @@ final class SharedFolder {
         let flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC
         var descriptor = unsafe open(target.folder, flags)
         if descriptor < 0, errno == ENOENT {
-            try Self.make(target.folder, for: target)
+            try PrivateFolder.make(target.folder)
             descriptor = unsafe open(target.folder, flags)
         }
         guard descriptor >= 0 else {
@@ -62,27 +62,6 @@ final class SharedFolder {
     }
 
     deinit { close(descriptor) }
-
-    /// Makes a folder and those above it for their owner alone, whatever the umask says.
-    private static func make(_ folder: String, for target: SharedFileTarget) throws(DeliveryError) {
-        var made = unsafe mkdir(folder, 0o700)
-        let above = SharedFileTarget.folder(of: folder)
-        if made != 0, errno == ENOENT, above != folder {
-            try make(above, for: target)
-            made = unsafe mkdir(folder, 0o700)
-        }
-        if made != 0, errno == EEXIST { return }
-        guard made == 0, unsafe chmod(folder, 0o700) == 0 else {
-            throw DeliveryError(
-                .storage,
-                "\(target.path) cannot be written: the folder \(folder) cannot be made: \(systemErrorText(errno))"
-            )
-        }
-        let descriptor = unsafe open(above, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard descriptor >= 0 else { return }
-        fsync(descriptor)
-        close(descriptor)
-    }
 
     /// Whether the path of the folder still leads to it.
     private var isStillInPlace: Bool {

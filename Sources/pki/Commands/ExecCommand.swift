@@ -28,8 +28,8 @@ struct ExecCommand: AsyncParsableCommand {
               pki exec --profile web -- aws s3 ls
               pki exec --profile web --server -- ./long-backup
 
-            Exit status: the command's; 126 when it cannot be run, 127 when it is not found, 128 and the signal's number \
-            when a signal ended it under --server; before it runs, those of pki creds.
+            Exit status: the command's, and its end when a signal ends it; 126 when it cannot be run, 127 when it is not \
+            found; before it runs, those of pki creds.
             """
     )
 
@@ -61,12 +61,13 @@ struct ExecCommand: AsyncParsableCommand {
         let environment = Self.environment(
             inherited,
             adding: credentials.environment,
-            region: access.request.region
+            region: region(access, inherited)
         )
         throw ChildProcess.replace(by: command, environment: environment)
     }
 
     private func serve(_ inherited: [String: String], _ console: Console) async throws {
+        let descriptors = ChildProcess.openDescriptors
         let access = try Access(access.settings, profile: profile.profile)
         let quiet = console.quiet
         let group = try KeeperGroup(
@@ -94,9 +95,10 @@ struct ExecCommand: AsyncParsableCommand {
             adding: [
                 ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "\(server.listeners[0].origin)/credentials/\(name)"),
                 ("AWS_CONTAINER_AUTHORIZATION_TOKEN", token),
-            ],
-            region: access.request.region
+            ] + Self.hiding(AWSFiles(inherited), console),
+            region: region(access, inherited)
         )
+        ChildProcess.keepDescriptors(besides: descriptors)
         let child: ChildProcess
         do {
             child = try ChildProcess(command, environment: environment)
@@ -120,6 +122,37 @@ struct ExecCommand: AsyncParsableCommand {
         await server.shutDown(within: .seconds(1))
         end.repeated()
     }
+
+    /// The profile's own region, else the trust anchor's.
+    private func region(_ access: Access, _ inherited: [String: String]) -> String {
+        let settings = try? AWSFiles(inherited).settings(of: access.name)
+        return settings?.last { $0.name == "region" }?.value ?? access.request.region
+    }
+
+    /// Variables that hide those of AWS's files whose standard profile has credentials of its own: the SDKs would take
+    /// them before a container's, and be somebody else.
+    private static func hiding(_ files: AWSFiles, _ console: Console) -> [(name: String, value: String)] {
+        let places = [
+            ("AWS_CONFIG_FILE", files.config, AWSFiles.configSections("default")),
+            ("AWS_SHARED_CREDENTIALS_FILE", files.credentials, ["default"]),
+        ]
+        return places.compactMap { variable, file, sections in
+            guard let bytes = try? file.read() else { return nil }
+            let text = SharedConfiguration(bytes)
+            let names = sections.flatMap { text.settings(in: $0) ?? [] }.map(\.name)
+            guard names.contains(where: sources.contains) else { return nil }
+            console.warning(
+                "\(file.path) is hidden from the command: its standard profile has credentials, which would go before these"
+            )
+            return (variable, "/dev/null")
+        }
+    }
+
+    /// Settings by which a profile has credentials.
+    private static let sources: Set<String> = [
+        "aws_access_key_id", "credential_process", "credential_source", "role_arn", "source_profile", "sso_session",
+        "sso_start_url", "web_identity_token_file", "login_session",
+    ]
 
     /// The command's environment.
     static func environment(

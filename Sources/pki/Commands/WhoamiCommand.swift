@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import Certificates
 import Delivery
 import RolesAnywhere
 
@@ -42,22 +43,20 @@ struct WhoamiCommand: ParsableCommand {
             role: access.request.role
         )
         let identity = try access.identityClient(console).callerIdentity(of: session)
-        let report = CallerReport(UserId: identity.userID, Account: identity.account, Arn: identity.arn)
-        try console.print(report, as: format)
-    }
-}
+        switch format {
+        case .text:
+            try console.write(
+                """
+                account  \(identity.account)
+                session  \(identity.arn)
+                user id  \(identity.userID)
 
-/// Who a caller is, by the names that AWS gives the parts.
-struct CallerReport: Report {
-    var UserId: String
-    var Account: String
-    var Arn: String
-
-    var text: String {
-        """
-        account  \(Account)
-        session  \(Arn)
-        user id  \(UserId)
-        """
+                """
+            )
+        case .json:
+            let members = [("UserId", identity.userID), ("Account", identity.account), ("Arn", identity.arn)]
+            let lines = members.map { "    \"\($0)\": \(JSONText.string($1).encoded)" }
+            try console.write("{\n\(lines.joined(separator: ",\n"))\n}\n")
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 import Certificates
 import Dispatch
+import FoundationEssentials
 import Glibc
 
 /// A command that could not be run.
@@ -30,11 +31,11 @@ struct ChildProcess: Sendable {
             switch self {
             case .exited(let status): _exit(status)
             case .signalled(let number):
-                // The signal ends this process as it did the other, unless it leaves a core, of which one is enough.
-                if number != SIGQUIT, number != SIGABRT, number != SIGSEGV {
-                    ChildProcess.restoreSignals()
-                    kill(getpid(), number)
-                }
+                // One core is enough.
+                var none = rlimit(rlim_cur: 0, rlim_max: 0)
+                unsafe setrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &none)
+                ChildProcess.restoreSignals()
+                kill(getpid(), number)
                 _exit(128 + number)
             }
         }
@@ -67,6 +68,21 @@ struct ChildProcess: Sendable {
         }
         guard status == 0 else { throw CommandError(command[0], status) }
         self.identifier = identifier
+    }
+
+    /// The descriptors that are open now.
+    static var openDescriptors: Set<CInt> {
+        Set((try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd"))?.compactMap { CInt($0) } ?? [])
+    }
+
+    /// Keeps descriptors from commands that are started from now on: whatever has been opened since, by whatever library.
+    ///
+    /// - Parameter inherited: Those that commands may have: what was open when this process began.
+    static func keepDescriptors(besides inherited: Set<CInt>) {
+        for descriptor in openDescriptors.subtracting(inherited) where descriptor > 2 {
+            let flags = fcntl(descriptor, F_GETFD)
+            if flags >= 0 { _ = fcntl(descriptor, F_SETFD, flags | FD_CLOEXEC) }
+        }
     }
 
     /// Lets a command take this process's place.
