@@ -264,14 +264,32 @@ public final class CredentialKeeper: Sendable {
         return true
     }
 
-    /// Refreshes on a thread that may block.
+    /// Refreshes on a thread that may block. A cancelled task does not wait for it: a service that does not answer holds
+    /// up no end.
     private func refreshOnThread() async {
-        await withCheckedContinuation { continuation in
-            DispatchQueue.global().async {
-                // The observer was told, and the next attempt is planned.
-                try? self.refresh()
-                continuation.resume()
+        let end = Mutex<(isOver: Bool, continuation: CheckedContinuation<Void, Never>?)>((false, nil))
+        let finish = { @Sendable in
+            let waiting = end.withLock { end in
+                defer { end = (true, nil) }
+                return end.continuation
             }
+            waiting?.resume()
+        }
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let isOver = end.withLock { end in
+                    if !end.isOver { end.continuation = continuation }
+                    return end.isOver
+                }
+                guard !isOver else { return continuation.resume() }
+                DispatchQueue.global().async {
+                    // The observer was told, and the next attempt is planned.
+                    try? self.refresh()
+                    finish()
+                }
+            }
+        } onCancel: {
+            finish()
         }
     }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Dispatch
 import FoundationEssentials
 import Synchronization
 import Testing
@@ -202,5 +203,28 @@ import Testing
         service.change()
         await run(keeper, for: 5)
         #expect(events.withLock { $0 } == ["failed 0.75", "refreshed ASIA2", "changed", "refreshed ASIA3"])
+    }
+
+    @Test func `a cancelled keeper does not wait for a service that hangs`() async {
+        let hanging = DispatchSemaphore(value: 0)
+        let (begun, beginning) = AsyncStream<Void>.makeStream()
+        let keeper = CredentialKeeper(
+            name: "web",
+            source: CredentialSource(obtain: {
+                beginning.yield()
+                hanging.wait()
+                return .example()
+            }),
+            surroundings: CredentialKeeper.Surroundings(
+                now: { [clock] in clock.now },
+                sleep: { _ in try Task.checkCancellation() },
+                random: { 0.5 }
+            )
+        )
+        let work = Task { try await keeper.run() }
+        for await _ in begun { break }
+        work.cancel()
+        await #expect(throws: CancellationError.self) { try await work.value }
+        hanging.signal()
     }
 }
