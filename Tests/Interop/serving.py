@@ -174,9 +174,7 @@ def serving(
             assert served.stop() == 0, log.read_text()
 
 
-def configure(
-    pki: Pki, lab: Lab, ca: Path, profile: str = "web", *options: str | Path, name: str = "client"
-) -> None:
+def configure(pki: Pki, lab: Lab, ca: Path, profile: str = "web", *options: str | Path, name: str = "client") -> None:
     """Writes a profile with a client certificate of the folder."""
     given = {str(one) for one in options if str(one).startswith("--")}
     arguments: list[str | Path] = [*options]

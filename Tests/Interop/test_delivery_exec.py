@@ -63,12 +63,20 @@ class TestEnvironment:
         others = {
             name: "http://other.example/"
             for name in (
-                *KEYS, "AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_ROLE_ARN", "AWS_ROLE_SESSION_NAME",
-                "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-                "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN",
-                "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "AWS_CREDENTIAL_EXPIRATION", "AWS_SECURITY_TOKEN",
+                *KEYS,
+                "AWS_PROFILE",
+                "AWS_DEFAULT_PROFILE",
+                "AWS_ROLE_ARN",
+                "AWS_ROLE_SESSION_NAME",
+                "AWS_WEB_IDENTITY_TOKEN_FILE",
+                "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+                "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+                "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+                "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+                "AWS_CREDENTIAL_EXPIRATION",
+                "AWS_SECURITY_TOKEN",
             )
-        }  # fmt: skip
+        }
         seen = child_environment(web, *options, **others)
         assert "http://other.example/" not in seen.values(), seen
 
@@ -99,9 +107,15 @@ class TestEnvironment:
 def run_exec(pki: Pki, *arguments: str | Path, input: bytes = b"", **options) -> subprocess.CompletedProcess[bytes]:
     """`pki exec --profile web`, with the bytes on its standard input."""
     return subprocess.run(
-        pki.command("exec", "--profile", "web", *arguments), cwd=pki.home, env=pki.variables(), input=input,
-        capture_output=True, timeout=30, check=False, **options,
-    )  # fmt: skip
+        pki.command("exec", "--profile", "web", *arguments),
+        cwd=pki.home,
+        env=pki.variables(),
+        input=input,
+        capture_output=True,
+        timeout=30,
+        check=False,
+        **options,
+    )
 
 
 @pytest.mark.parametrize("server", [(), ("--server",)], ids=["keys", "server"])
@@ -130,8 +144,26 @@ class TestCommand:
         assert done.returncode == -signal.Signals[f"SIG{name}"]
 
     def test_arguments_and_standard_input_pass_as_they_are(self, web: Pki, server: tuple[str, ...]) -> None:
-        odd = ["", " ", "a b", "$HOME", "*", "'", '"', "\\", "é\n\t", "--", "--profile", "-h", "--help", "%s", ";ls", "\x01"]
-        show = "import os, sys; sys.stdout.buffer.write(b'\\0'.join(map(os.fsencode, sys.argv[1:])) + sys.stdin.buffer.read())"
+        odd = [
+            "",
+            " ",
+            "a b",
+            "$HOME",
+            "*",
+            "'",
+            '"',
+            "\\",
+            "é\n\t",
+            "--",
+            "--profile",
+            "-h",
+            "--help",
+            "%s",
+            ";ls",
+            "\x01",
+        ]
+        words = "b'\\0'.join(map(os.fsencode, sys.argv[1:]))"
+        show = f"import os, sys; sys.stdout.buffer.write({words} + sys.stdin.buffer.read())"
         data = bytes(range(256)) * 4096
         done = run_exec(web, *server, "--", sys.executable, "-c", show, *odd, input=data)
         assert done.returncode == 0, done.stderr
@@ -154,7 +186,9 @@ class TestCommand:
 
     # Fails under --server: defect 1 of serve-defects.txt, the child inherits the listening socket.
     def test_nothing_of_ours_is_open_in_it(self, web: Pki, server: tuple[str, ...]) -> None:
-        done = run_exec(web, *server, "--", sys.executable, "-c", "import os; print(*sorted(os.listdir('/proc/self/fd')))")
+        done = run_exec(
+            web, *server, "--", sys.executable, "-c", "import os; print(*sorted(os.listdir('/proc/self/fd')))"
+        )
         # The fourth is that of listdir itself.
         assert done.stdout.decode().split() == ["0", "1", "2", "3"], done.stderr
 
@@ -162,7 +196,9 @@ class TestCommand:
         for words in ((), ("--",)):
             assert run_exec(web, *server, *words).returncode == USAGE
 
-    def test_without_credentials_it_is_not_run(self, pki: Pki, ca: Path, lab: Lab, tmp_path: Path, server: tuple) -> None:
+    def test_without_credentials_it_is_not_run(
+        self, pki: Pki, ca: Path, lab: Lab, tmp_path: Path, server: tuple
+    ) -> None:
         other = tmp_path / "other"
         pki.run("init-ca", "--directory", other)
         pki.run("issue-client", "--directory", other)
@@ -214,8 +250,11 @@ class TestServer:
     def test_no_keys_are_in_the_environment(self, web: Pki) -> None:
         seen = child_environment(web, "--server")
         assert {name for name in seen if name.startswith("AWS_")} == {
-            "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN", "AWS_REGION", "AWS_DEFAULT_REGION",
-        }  # fmt: skip
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+            "AWS_REGION",
+            "AWS_DEFAULT_REGION",
+        }
         assert len(seen["AWS_CONTAINER_AUTHORIZATION_TOKEN"]) >= 32
         again = child_environment(web, "--server")
         assert again["AWS_CONTAINER_AUTHORIZATION_TOKEN"] != seen["AWS_CONTAINER_AUTHORIZATION_TOKEN"]
@@ -250,6 +289,37 @@ class TestServer:
             finally:
                 os.kill(int(background), signal.SIGKILL)
 
+    # Fails: defect 6 of serve-defects.txt.
+    def test_a_service_that_hangs_does_not_hold_up_the_end(self, pki: Pki, ca: Path) -> None:
+        """The command is through: nobody waits for credentials any more."""
+        with running_lab(pki, "--directory", ca, "--expires-in", "4") as lab:
+            configure(pki, lab, ca)
+            words = (
+                "exec",
+                "--profile",
+                "web",
+                "--timeout",
+                "6",
+                "--attempts",
+                "1",
+                "--server",
+                "--",
+                "sh",
+                "-c",
+                "echo go; sleep 3; echo over",
+            )
+            with pki.start(*words) as process:
+                assert process.stdout.readline() == b"go\n"
+                lab.process.send_signal(signal.SIGSTOP)
+                try:
+                    # The refresh at half of the lifetime is under way by now.
+                    assert process.stdout.readline() == b"over\n"
+                    start = time.monotonic()
+                    assert process.wait(timeout=20) == 0
+                    assert time.monotonic() - start < 3
+                finally:
+                    lab.process.send_signal(signal.SIGCONT)
+
     # Fails under --server: defect 2 of serve-defects.txt.
     def test_the_default_profile_does_not_win(self, pki: Pki, ca: Path, lab: Lab) -> None:
         """SDKs look at the default profile before the container endpoint; the command must get what was asked for."""
@@ -263,16 +333,22 @@ class TestServer:
             done = asked.run("exec", "--profile", "web", *options, "--", AWS, "sts", "get-caller-identity")
             assert done.json == mine, options
 
-
     # Fails on the order of the members: defect 4 of serve-defects.txt.
+
+
 class TestWhoAmI:
     def test_it_is_what_the_aws_cli_says(self, web: Pki, lab: Lab, ca: Path) -> None:
         pki = web.with_environment(AWS_ENDPOINT_URL_STS=lab.endpoint)
         mine = pki.run("whoami", "--profile", "web", "--format", "json")
         theirs = subprocess.run(
             [AWS, "sts", "get-caller-identity", "--profile", "web", "--output", "json"],
-            env={**pki.variables(), "AWS_PAGER": ""}, cwd=pki.home, capture_output=True, text=True, timeout=60, check=True,
-        )  # fmt: skip
+            env={**pki.variables(), "AWS_PAGER": ""},
+            cwd=pki.home,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
         assert mine.json == json.loads(theirs.stdout)
         assert list(mine.json) == ["UserId", "Account", "Arn"]
         text = pki.run("whoami", "--profile", "web").stdout
@@ -293,7 +369,13 @@ def evaluated(shell: str, script: str, home: Path) -> dict[str, str]:
     if path is None:
         pytest.skip(f"there is no {shell}: run script/bootstrap")
     done = subprocess.run(
-        [path, "-c", f"{script}\nenv -0"], env=clean_environment(home), cwd=home, capture_output=True, text=True, timeout=30, check=False
+        [path, "-c", f"{script}\nenv -0"],
+        env=clean_environment(home),
+        cwd=home,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
     )
     result = Result((shell,), done.returncode, done.stdout, done.stderr)
     assert (result.status, result.stderr) == (0, ""), result.describe()
@@ -334,9 +416,13 @@ class TestForms:
         file = web.home / "credentials"
         file.write_text(self.creds(web, "ini").stdout)
         environment = {
-            **clean_environment(web.home), "AWS_SHARED_CREDENTIALS_FILE": str(file), "AWS_CONFIG_FILE": "/none",
-            "AWS_ENDPOINT_URL_STS": lab.endpoint, "AWS_DEFAULT_REGION": lab.region, "AWS_PROFILE": section,
-        }  # fmt: skip
+            **clean_environment(web.home),
+            "AWS_SHARED_CREDENTIALS_FILE": str(file),
+            "AWS_CONFIG_FILE": "/none",
+            "AWS_ENDPOINT_URL_STS": lab.endpoint,
+            "AWS_DEFAULT_REGION": lab.region,
+            "AWS_PROFILE": section,
+        }
         done = subprocess.run(
             [AWS, "sts", "get-caller-identity"], env=environment, capture_output=True, timeout=60, check=False
         )

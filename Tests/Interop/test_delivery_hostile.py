@@ -85,7 +85,9 @@ def mutate(request: bytes, rng: random.Random) -> bytes:
             at = rng.randrange(len(octets))
             octets[at:at] = rng.randbytes(rng.choice((1, 2, 30, 500)))
         case 8:
-            return request + rng.choice((rng.randbytes(200), b"\0" * 50, b"\r\n" * 40, request[: rng.randrange(len(request))]))
+            return request + rng.choice(
+                (rng.randbytes(200), b"\0" * 50, b"\r\n" * 40, request[: rng.randrange(len(request))])
+            )
         case 9:
             size = rng.choice((b"ffffffffffffffff", b"-1", b"0x10", b"5;a=b", b"100000", b"", b"zz", b"3"))
             chunked = request.replace(b"\r\n\r\n", b"\r\nTransfer-Encoding: chunked\r\n\r\n", 1)
@@ -94,7 +96,17 @@ def mutate(request: bytes, rng: random.Random) -> bytes:
             length = rng.choice((b"-1", b"99999999999999999999", b"1000000", b"+0", b"0, 0", b"3"))
             return request.replace(b"\r\n\r\n", b"\r\nContent-Length: " + length + b"\r\n\r\n", 1) + rng.randbytes(3)
         case _:
-            target = rng.choice((b"/" + b"a" * 20_000, b"/credentials/" + b"%2e" * 50, b"//", b"*", b"http://evil/", b"/\xff\xfe", b"/%"))
+            target = rng.choice(
+                (
+                    b"/" + b"a" * 20_000,
+                    b"/credentials/" + b"%2e" * 50,
+                    b"//",
+                    b"*",
+                    b"http://evil/",
+                    b"/\xff\xfe",
+                    b"/%",
+                )
+            )
             return request.replace(request.split(b" ")[1], target, 1)
     return bytes(octets)
 
@@ -214,26 +226,35 @@ def test_deaf_clients_hold_up_nobody(served: Served) -> None:
     wait_for(lambda: descriptors(served) <= open_before, 15)
 
 
+# Fails: defect 5 of serve-defects.txt, the others wait until the flood is over.
 def test_one_that_asks_without_end_leaves_the_others_their_turn(served: Served) -> None:
-    """Ten thousand requests in one breath on each of two connections, and their answers taken."""
-    many = raw("GET", "/healthz") * 10_000
-    last = raw("GET", "/healthz", "Connection: close")
+    """Twenty thousand requests in one breath on each of two connections: another waits no longer for that."""
+    many = raw("GET", "/healthz") * 20_000 + raw("GET", "/healthz", "Connection: close")
 
-    def flood(_: int) -> int:
-        answers = 0
-        with socket.create_connection((served.host, served.port), timeout=60) as connection:
-            with ThreadPoolExecutor(1) as pool:
-                sending = pool.submit(connection.sendall, many + last)
-                while chunk := connection.recv(1 << 20):
-                    answers += chunk.count(b"HTTP/1.1 200")
-                sending.result()
-        return answers
+    def flood(_: int) -> float:
+        start = time.monotonic()
+        with (
+            socket.create_connection((served.host, served.port), timeout=60) as connection,
+            ThreadPoolExecutor(1) as pool,
+        ):
+            sending = pool.submit(connection.sendall, many)
+            answers = 0
+            while chunk := connection.recv(1 << 20):
+                answers += chunk.count(b" 200 OK")
+            sending.result()
+        # One or another is cut in two by the pieces in which they come.
+        assert answers > 19_000
+        return time.monotonic() - start
 
+    waits = []
     with ThreadPoolExecutor(2) as pool:
         floods = [pool.submit(flood, number) for number in range(2)]
-        while not all(one.done() for one in floods):
-            assert_prompt(served)
-        assert [one.result() > 9_900 for one in floods] == [True, True]
+        while not any(one.done() for one in floods):
+            start = time.monotonic()
+            assert served.get("/healthz").status == 200
+            waits.append(time.monotonic() - start)
+        shortest = min(one.result() for one in floods)
+    assert max(waits) < max(0.1, shortest / 4), f"{max(waits):.2f} s, and the flood was over after {shortest:.2f} s"
 
 
 def test_more_connections_than_descriptors(pki: Pki, ca: Path) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 import socket
 import stat
@@ -18,7 +19,7 @@ from botocore.credentials import ContainerProvider
 from botocore.utils import InstanceMetadataFetcher
 from prometheus_client.parser import text_string_to_metric_families
 
-from program import REFUSED, USAGE, Lab, Pki, lines_until, running_lab
+from program import REFUSED, REPOSITORY, USAGE, Lab, Pki, lines_until, running_lab
 from serving import (
     ROLES_PATH,
     SECONDS,
@@ -64,7 +65,9 @@ class TestMetadataService:
         assert answer.headers[TTL.lower()] == seconds
         assert re.fullmatch(r"[A-Za-z0-9+/=_-]{20,}", answer.text)
 
-    @pytest.mark.parametrize("seconds", ["0", "21601", "-1", "", "sixty", "1.5", "0x10", "60 60", "99999999999999999999"])
+    @pytest.mark.parametrize(
+        "seconds", ["0", "21601", "-1", "", "sixty", "1.5", "0x10", "60 60", "99999999999999999999"]
+    )
     def test_a_token_of_another_lifetime_is_refused(self, shared: Served, seconds: str) -> None:
         answer = shared.request("PUT", TOKEN_PATH, {TTL: seconds})
         assert answer.status == 400 and answer.json["message"]
@@ -97,13 +100,17 @@ class TestMetadataService:
         # Both ways hand out the same session.
         assert shared.container().json["AccessKeyId"] == keys["AccessKeyId"]
 
-    @pytest.mark.parametrize("role", ["other", "lab-rol", "lab-role2", "LAB-ROLE", "lab-role/", "..", "%6cab-role/x", "web"])
+    @pytest.mark.parametrize(
+        "role", ["other", "lab-rol", "lab-role2", "LAB-ROLE", "lab-role/", "..", "%6cab-role/x", "web"]
+    )
     def test_another_role_is_not_found(self, shared: Served, role: str) -> None:
         answer = shared.metadata(ROLES_PATH + role)
         assert answer.status == 404
         assert b"SecretAccessKey" not in answer.body
 
-    @pytest.mark.parametrize("path", [ROLES_PATH, ROLES_PATH.removesuffix("/"), ROLES_PATH + ROLE, ROLES_PATH + "other"])
+    @pytest.mark.parametrize(
+        "path", [ROLES_PATH, ROLES_PATH.removesuffix("/"), ROLES_PATH + ROLE, ROLES_PATH + "other"]
+    )
     def test_without_a_token_nothing_is_said(self, shared: Served, path: str) -> None:
         good = shared.session_token()
         middle = len(good) // 2
@@ -144,7 +151,8 @@ class TestMetadataService:
 
     def test_two_tokens_in_one_request_are_refused(self, shared: Served) -> None:
         good = shared.session_token()
-        lines = f"GET {ROLES_PATH} HTTP/1.1\r\nHost: localhost\r\n{TOKEN}: {good}\r\n{TOKEN}: x\r\nConnection: close\r\n\r\n"
+        tokens = f"{TOKEN}: {good}\r\n{TOKEN}: x"
+        lines = f"GET {ROLES_PATH} HTTP/1.1\r\nHost: localhost\r\n{tokens}\r\nConnection: close\r\n\r\n"
         assert send(shared, lines.encode()).startswith((b"HTTP/1.1 401 ", b"HTTP/1.1 400 "))
 
     @pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "PATCH", "OPTIONS"])
@@ -168,10 +176,22 @@ class TestMetadataService:
 
     @pytest.mark.parametrize(
         "path",
-        ["/", "/latest", "/latest/", "/latest/meta-data/", "/latest/meta-data/iam/", "/latest/dynamic/instance-identity/document",
-         "/latest/meta-data/iam/security-credentialsX", "/latest/meta-data/iam/security-credentials/../../..",
-         "/credentials", "//credentials/web", "/CREDENTIALS/web", "/healthz/", "/latest/user-data"],
-    )  # fmt: skip
+        [
+            "/",
+            "/latest",
+            "/latest/",
+            "/latest/meta-data/",
+            "/latest/meta-data/iam/",
+            "/latest/dynamic/instance-identity/document",
+            "/latest/meta-data/iam/security-credentialsX",
+            "/latest/meta-data/iam/security-credentials/../../..",
+            "/credentials",
+            "//credentials/web",
+            "/CREDENTIALS/web",
+            "/healthz/",
+            "/latest/user-data",
+        ],
+    )
     def test_other_paths_are_not_found(self, shared: Served, path: str) -> None:
         headers = {TOKEN: shared.session_token(), "Authorization": shared.token}
         assert shared.request("GET", path, headers).status in (400, 404)
@@ -184,6 +204,27 @@ class TestMetadataService:
         keys = fetcher.retrieve_iam_role_credentials()
         assert keys["role_name"] == ROLE
         assert keys["access_key"] == shared.container().json["AccessKeyId"]
+
+
+def test_the_first_profiles_role_is_the_machines(pki: Pki, ca: Path, tmp_path: Path) -> None:
+    """Two roles in one server: by name each is there, as the machine's own only the first."""
+    seed = json.loads((REPOSITORY / "templates/lab.json").read_text())
+    [anyone] = [one for one in seed["roles"] if one["name"] == ROLE]
+    seed["roles"] = [anyone, {**anyone, "name": "second-role"}]
+    seed["profiles"][0]["roles"] = [ROLE, "second-role"]
+    file = tmp_path / "seed.json"
+    file.write_text(json.dumps(seed))
+    with running_lab(pki, "--directory", ca, "--seed", file) as lab:
+        second = lab.role_arn.replace(ROLE, "second-role")
+        configure(pki, lab, ca, "web")
+        configure(pki, lab, ca, "other", "--role-arn", second)
+        with serving(pki, profiles=("other", "web")) as served:
+            assert served.metadata().text.strip() == "second-role"
+            assert served.metadata(ROLES_PATH + ROLE).status == 404
+            keys = served.metadata(ROLES_PATH + "second-role").json
+            assert served.container("other").json["AccessKeyId"] == keys["AccessKeyId"]
+            assert served.container("other").json["RoleArn"] == second
+            assert served.container("web").json["RoleArn"] == lab.role_arn
 
 
 def send(served: Served, octets: bytes) -> bytes:
@@ -204,10 +245,26 @@ class TestHosts:
 
     @pytest.mark.parametrize(
         "host",
-        ["evil.example", "evil.example:9911", "localhost.evil.example", "127.0.0.1.evil.example", "127.0.0.1.", "notlocalhost",
-         "localhost@evil.example", "127.0.0.1@evil.example", "2130706433", "127.1", "0x7f.0.0.1", "keys.internal.evil", "[evil]",
-         "[::1", "localhost:", "localhost:99999999", "localhost evil"],
-    )  # fmt: skip
+        [
+            "evil.example",
+            "evil.example:9911",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+            "127.0.0.1.",
+            "notlocalhost",
+            "localhost@evil.example",
+            "127.0.0.1@evil.example",
+            "2130706433",
+            "127.1",
+            "0x7f.0.0.1",
+            "keys.internal.evil",
+            "[evil]",
+            "[::1",
+            "localhost:",
+            "localhost:99999999",
+            "localhost evil",
+        ],
+    )
     def test_another_name_is_refused(self, shared: Served, host: str) -> None:
         headers = {TOKEN: shared.session_token(), "Authorization": shared.token, "Host": host}
         for path in self.PATHS:
@@ -222,9 +279,19 @@ class TestHosts:
 
     @pytest.mark.parametrize(
         "host",
-        ["localhost", "LOCALHOST:80", "127.0.0.1", "127.0.0.1:1", "[::1]", "[::1]:9911", "169.254.169.254", "10.1.2.3:9911",
-         "keys.internal", "KEYS.internal:9911"],
-    )  # fmt: skip
+        [
+            "localhost",
+            "LOCALHOST:80",
+            "127.0.0.1",
+            "127.0.0.1:1",
+            "[::1]",
+            "[::1]:9911",
+            "169.254.169.254",
+            "10.1.2.3:9911",
+            "keys.internal",
+            "KEYS.internal:9911",
+        ],
+    )
     def test_addresses_localhost_and_what_was_allowed_are_fine(self, shared: Served, host: str) -> None:
         headers = {TOKEN: shared.session_token(), "Authorization": shared.token, "Host": host}
         for path in self.PATHS:
@@ -265,7 +332,9 @@ class TestContainer:
         assert shared.get("/credentials/web").status == 401
         assert shared.get(f"/credentials/web?Authorization={token}").status == 401
 
-    @pytest.mark.parametrize("profile", ["absent", "", "we", "web/", "web/short", "WEB", "web%00", "%", "..%2fweb", "lab-role"])
+    @pytest.mark.parametrize(
+        "profile", ["absent", "", "we", "web/", "web/short", "WEB", "web%00", "%", "..%2fweb", "lab-role"]
+    )
     def test_an_unknown_profile_is_not_found(self, shared: Served, profile: str) -> None:
         assert shared.container(profile).status in (400, 404)
 
@@ -300,9 +369,12 @@ class TestHealthAndMetrics:
     def test_their_types(self, shared: Served) -> None:
         kinds = {one.name: one.type for one in text_string_to_metric_families(shared.get("/metrics").text)}
         assert kinds == {
-            "pki_refreshes": "counter", "pki_refresh_failures": "counter", "pki_requests": "counter",
-            "pki_credentials_expiry_seconds": "gauge", "pki_certificate_expiry_seconds": "gauge",
-        }  # fmt: skip
+            "pki_refreshes": "counter",
+            "pki_refresh_failures": "counter",
+            "pki_requests": "counter",
+            "pki_credentials_expiry_seconds": "gauge",
+            "pki_certificate_expiry_seconds": "gauge",
+        }
 
     def test_no_secret_was_said_anywhere(self, shared: Served) -> None:
         keys = shared.container().json
@@ -364,7 +436,8 @@ class TestAddresses:
     def test_ipv6_and_several_addresses(self, web: Pki) -> None:
         with serving(web, listen=("[::1]:0", "127.0.0.1:0", "0")) as served:
             assert len(served.urls) == 3 and served.url.startswith("http://[::1]:")
-            for served.urls in ([one] for one in list(served.urls)):
+            for place in list(served.urls):
+                served.urls = [place]
                 assert served.container().status == 200
                 assert served.metadata(ROLES_PATH + ROLE).status == 200
 
@@ -418,10 +491,20 @@ class TestAddresses:
 
     @pytest.mark.parametrize(
         "options",
-        [("--listen", "evil.example:80"), ("--listen", "65536"), ("--listen", "127.0.0.1"), ("--listen", "unix:"), ("--listen", ""),
-         ("--port", "-1"), ("--port", "65536"), ("--hop-limit", "0"), ("--hop-limit", "256"), ("--profile", "web", "--profile", "web")],
+        [
+            ("--listen", "evil.example:80"),
+            ("--listen", "65536"),
+            ("--listen", "127.0.0.1"),
+            ("--listen", "unix:"),
+            ("--listen", ""),
+            ("--port", "-1"),
+            ("--port", "65536"),
+            ("--hop-limit", "0"),
+            ("--hop-limit", "256"),
+            ("--profile", "web", "--profile", "web"),
+        ],
         ids=" ".join,
-    )  # fmt: skip
+    )
     def test_what_cannot_be_is_refused(self, web: Pki, options: tuple[str, ...]) -> None:
         profile = () if "--profile" in options else ("--profile", "web")
         assert web.run("serve", *profile, *options, status=USAGE, timeout=10).stderr
