@@ -137,7 +137,6 @@ class TestCommand:
             done = run_exec(web, *server, "--", place)
             assert done.returncode == 126 and str(place) in done.stderr.decode()
 
-    # Fails for SEGV under --server: defect 3 of serve-defects.txt.
     @pytest.mark.parametrize("name", ["KILL", "TERM", "INT", "SEGV", "USR1", "PIPE"])
     def test_one_that_a_signal_ends(self, web: Pki, server: tuple[str, ...], name: str) -> None:
         done = run_exec(web, *server, "--", "sh", "-c", f"ulimit -c 0; kill -{name} $$")
@@ -184,7 +183,6 @@ class TestCommand:
         )
         assert (done.returncode, done.stdout, done.stderr) == (128 + signal.SIGPIPE, b"y\n", b"")
 
-    # Fails under --server: defect 1 of serve-defects.txt, the child inherits the listening socket.
     def test_nothing_of_ours_is_open_in_it(self, web: Pki, server: tuple[str, ...]) -> None:
         done = run_exec(
             web, *server, "--", sys.executable, "-c", "import os; print(*sorted(os.listdir('/proc/self/fd')))"
@@ -275,7 +273,6 @@ class TestServer:
             assert process.wait(timeout=10) == -signal.SIGTERM
             assert not Path(f"/proc/{child}").exists()
 
-    # Fails: defect 1 of serve-defects.txt, what the child leaves behind holds the port.
     def test_a_child_that_outlives_its_parent_is_not_left_behind(self, web: Pki) -> None:
         """What is in the background goes on: the command itself is what counts."""
         script = "sleep 30 >&- & echo $! $AWS_CONTAINER_CREDENTIALS_FULL_URI"
@@ -320,7 +317,6 @@ class TestServer:
                 finally:
                     lab.process.send_signal(signal.SIGCONT)
 
-    # Fails under --server: defect 2 of serve-defects.txt.
     def test_the_default_profile_does_not_win(self, pki: Pki, ca: Path, lab: Lab) -> None:
         """SDKs look at the default profile before the container endpoint; the command must get what was asked for."""
         pki.run("issue-client", "--directory", ca, "--name", "another")
@@ -333,7 +329,15 @@ class TestServer:
             done = asked.run("exec", "--profile", "web", *options, "--", AWS, "sts", "get-caller-identity")
             assert done.json == mine, options
 
-    # Fails on the order of the members: defect 4 of serve-defects.txt.
+    def test_keys_of_the_default_profile_do_not_win(self, web: Pki, lab: Lab) -> None:
+        """Those of the shared credentials file go before the container endpoint too."""
+        keys = {name.lower(): lab.exports[name] for name in KEYS[:2]}
+        lines = "\n".join(f"{name} = {value}" for name, value in keys.items())
+        (web.home / ".aws/credentials").write_text(f"[default]\n{lines}\n")
+        asked = web.with_environment(AWS_ENDPOINT_URL_STS=lab.endpoint)
+        for options in ((), ("--server",)):
+            done = asked.run("exec", "--profile", "web", *options, "--", AWS, "sts", "get-caller-identity")
+            assert ":assumed-role/lab-role/" in done.json["Arn"], options
 
 
 class TestWhoAmI:
