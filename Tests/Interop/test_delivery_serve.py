@@ -545,7 +545,10 @@ class TestTokenFile:
         home = runtime if variable else tmp_path
         pki = web.with_environment(**({variable: str(runtime)} if variable else {}))
         with pki.start("serve", "--profile", "web", "--listen", "0") as process:
-            assert wait_for(lambda: (home / place).exists() and (home / place).stat().st_size > 0)
+            # Made before it listens; a signal before that ends any program.
+            log = Path(f"/proc/{process.pid}/fd/2").resolve()
+            wait_for(lambda: "pki: serving web at " in log.read_text(), log=log)
+            assert (home / place).stat().st_size > 0
             process.terminate()
             assert process.wait(timeout=10) == 0
         assert stat.S_IMODE((home / place).stat().st_mode) == 0o600
