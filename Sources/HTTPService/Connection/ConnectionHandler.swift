@@ -32,8 +32,6 @@ final class ConnectionHandler: ChannelDuplexHandler {
     private static let readAhead = 65_536
     private static let drainLimit = 1_048_576
     private static let drainTime = Duration.seconds(1)
-    /// How many requests that came in one breath are answered before the loop's other connections have a turn.
-    private static let answersInTurn = 16
 
     let shared: ServerContext
     private let peer: ConnectionPeer
@@ -44,7 +42,6 @@ final class ConnectionHandler: ChannelDuplexHandler {
     private(set) var phase = Phase.reading
     private var context: ChannelHandlerContext?
     private var isProceeding = false
-    private var awaitsTurn = false
     private var isWithinRead = false
     private var mustFlush = false
     private var readIsPending = false
@@ -157,29 +154,22 @@ final class ConnectionHandler: ChannelDuplexHandler {
 
     private var takesInput: Bool {
         switch phase {
-        case .reading: !awaitsTurn && (context?.channel.isWritable ?? false)
+        case .reading: context?.channel.isWritable ?? false
         case .working, .streaming: parser.waitingCount < Self.readAhead
         case .draining, .closed: true
         }
     }
 
-    /// Answers requests as long as there are complete ones, and after a few lets the loop's other connections have theirs.
+    /// Answers requests as long as there are complete ones.
     private func proceed() {
         // A handler that answers at once comes back here through `send`: the loop below is enough.
-        guard !isProceeding, !awaitsTurn, let context else { return }
+        guard !isProceeding, let context else { return }
         isProceeding = true
         defer { isProceeding = false }
-        var answers = 0
         while phase == .reading, context.channel.isWritable {
-            guard answers < Self.answersInTurn else {
-                awaitTurn(context.eventLoop)
-                return
-            }
             do {
                 switch try parser.next() {
-                case .complete(let request):
-                    answers += 1
-                    work(on: request)
+                case .complete(let request): work(on: request)
                 case .expectsContinue:
                     write("HTTP/1.1 100 Continue\r\n\r\n")
                     continue
@@ -193,17 +183,6 @@ final class ConnectionHandler: ChannelDuplexHandler {
             }
         }
         flushIfNeeded()
-    }
-
-    /// Goes on once the loop has looked after its other connections.
-    private func awaitTurn(_ eventLoop: any EventLoop) {
-        awaitsTurn = true
-        flushIfNeeded()
-        let connection = NIOLoopBound(self, eventLoop: eventLoop)
-        eventLoop.execute {
-            connection.value.awaitsTurn = false
-            connection.value.proceed()
-        }
     }
 
     /// Sets the time that the client has for what comes next, once for each part of a request.

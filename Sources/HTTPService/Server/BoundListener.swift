@@ -27,6 +27,9 @@ struct BoundListener: Sendable {
         var bootstrap = ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: ListeningSocket.backlog)
             .childChannelOption(.allowRemoteHalfClosure, value: true)
+            // However much a client sends in one breath, the loop's other connections have their turn after a page of it.
+            .childChannelOption(.maxMessagesPerRead, value: 1)
+            .childChannelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 4_096))
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture { try admit(channel) }
             }
