@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,14 +42,6 @@ class Home:
     def sessions(self) -> int:
         """How many sessions the lab has granted."""
         return len(re.findall(r" 201 CreateSession ", self.lab.said))
-
-
-def wait_for(what: str, condition: Callable[[], object], seconds: float = 20) -> None:
-    """Waits until something is so, and fails when it does not come about."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"still not after {seconds} s: {what}"
-        time.sleep(0.02)
 
 
 SECRETS = re.compile(r"\"(?:SecretAccessKey|SessionToken)\":\"([^\"]+)\"")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import signal
 import threading
@@ -292,6 +293,20 @@ class TestRotation:
                 served.wait_said("read again", 5)
                 wait_for(lambda: served.container().json["AccessKeyId"] != first, 8, served.log)
             assert len(decisions(pki, lab)) == 2
+
+
+def test_a_machine_whose_clock_is_behind(pki: Pki, ca: Path) -> None:
+    """The keys are replaced by the service's clock: not at every look, and not too late."""
+    with running_lab(pki, "--directory", ca, "--clock-offset", "4000", "--expires-in", "8") as lab:
+        configure(pki, lab, ca)
+        with serving(pki) as served:
+            wait_for(lambda: served.get("/healthz").status == 200)
+            assert 0 < int(re.search(r"pki_credentials_expiry_seconds{.*} (\d+)", served.get("/metrics").text)[1]) <= 8
+            first = served.container().json["AccessKeyId"]
+            wait_for(lambda: served.container().json["AccessKeyId"] != first, 8, served.log)
+            assert served.get("/healthz").status == 200
+        granted = [one for one in decisions(pki, lab) if one["status"] == 201]
+        assert 2 <= len(granted) <= 4
 
 
 def seconds_left(served: Served) -> float:

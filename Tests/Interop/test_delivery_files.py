@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 from botocore import configloader
 
-from delivery import Home, wait_for
+from delivery import Home
 from program import DONE, REFUSED, USAGE, Lab, Pki
+from serving import wait_for
 
 LONG = "x" * 70_000
 
@@ -432,14 +433,14 @@ class TestUpdate:
             home.configure("one")
             home.configure("two")
             with pki.start("update", "--profile", "one", "--profile", "two") as process:
-                wait_for("both are there", lambda: "[one]" in self.lines(home) and "[two]" in self.lines(home))
+                wait_for(lambda: "[one]" in self.lines(home) and "[two]" in self.lines(home))
                 before = parsed(home.credentials)
 
                 def is_new() -> bool:
                     now = parsed(home.credentials)
                     return all(now[n]["aws_access_key_id"] != before[n]["aws_access_key_id"] for n in ("one", "two"))
 
-                wait_for("both are new", is_new)
+                wait_for(is_new)
                 process.send_signal(signal.SIGTERM)
                 assert process.wait(3) == DONE
 
@@ -453,19 +454,19 @@ class TestUpdate:
             port = lab.port
         with pki.start("update", "--profile", "web") as process:
             log = Path(os.readlink(f"/proc/{process.pid}/fd/2"))
-            wait_for("it complains", lambda: "trying again" in log.read_text())
+            wait_for(lambda: "trying again" in log.read_text())
             assert process.poll() is None
             arguments = ("--directory", ca, "--state", state, "--expires-in", "4")
             with running_lab(pki, *arguments, port=port):
-                wait_for("there are keys", lambda: "aws_access_key_id" in self.lines(home))
+                wait_for(lambda: "aws_access_key_id" in self.lines(home))
             first = parsed(home.credentials)["web"]["aws_access_key_id"]
             complaints = log.read_text().count("trying again")
-            wait_for("it complains again", lambda: log.read_text().count("trying again") > complaints)
+            wait_for(lambda: log.read_text().count("trying again") > complaints)
             assert process.poll() is None
             # What was there stays there.
             assert parsed(home.credentials)["web"]["aws_access_key_id"]
             with running_lab(pki, *arguments, port=port):
-                wait_for("there are new keys", lambda: parsed(home.credentials)["web"]["aws_access_key_id"] != first, 70)
+                wait_for(lambda: parsed(home.credentials)["web"]["aws_access_key_id"] != first, 70)
             process.send_signal(signal.SIGINT)
             assert process.wait(3) == DONE
 

@@ -51,6 +51,8 @@ public final class CredentialKeeper: Sendable {
     public struct Status: Sendable {
         /// Credentials that have not expired.
         public var credentials: Credentials?
+        /// How many seconds they are good for yet, by the keeper's own clock; 0 when there are none.
+        public var secondsLeft: Double
         /// Why the last attempt failed; nothing when it succeeded or there was none yet.
         public var failure: String?
         /// Whether an attempt is under way, or none was made yet.
@@ -118,8 +120,10 @@ public final class CredentialKeeper: Sendable {
     public var status: Status {
         let now = surroundings.now()
         let (status, source) = state.withLock { state in
+            let credentials = state.document.flatMap { $0.credentials.expiration > now ? $0.credentials : nil }
             let status = Status(
-                credentials: state.document.flatMap { $0.credentials.expiration > now ? $0.credentials : nil },
+                credentials: credentials,
+                secondsLeft: credentials?.expiration.timeIntervalSince(now) ?? 0,
                 failure: state.failure,
                 isPending: state.isRefreshing || state.lastAttempt == nil,
                 refreshes: state.refreshes,

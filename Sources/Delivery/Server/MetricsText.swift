@@ -30,10 +30,7 @@ struct MetricsText {
             "pki_credentials_expiry_seconds",
             "gauge",
             "Seconds until the credentials expire; 0 when there are none.",
-            keepers.map { keeper in
-                let left = keeper.status.credentials?.expiration.timeIntervalSince(date) ?? 0
-                return (keeper.name, String(Int(max(0, left))))
-            }
+            keepers.map { ($0.name, String(Int($0.status.secondsLeft))) }
         )
         add(
             "pki_certificate_expiry_seconds",
