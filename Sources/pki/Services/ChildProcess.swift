@@ -35,7 +35,8 @@ struct ChildProcess: Sendable {
                 var none = rlimit(rlim_cur: 0, rlim_max: 0)
                 unsafe setrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &none)
                 ChildProcess.restoreSignals()
-                kill(getpid(), number)
+                // To this very thread: to the process, it might come to another one, later than the next line.
+                raise(number)
                 _exit(128 + number)
             }
         }
