@@ -259,9 +259,10 @@ import Testing
             let version6 = ChannelOptions.Types.SocketOption(level: .ipv6, name: .init(rawValue: IPV6_UNICAST_HOPS))
             found.0 = try await channel.getOption(version4).get()
             if listener.address.contains(":") { found.1 = try await channel.getOption(version6).get() }
+            try? await channel.close()
             break
         }
-        try await client.close()
+        try? await client.close()
         await bound.close()
         return found
     }
