@@ -336,6 +336,12 @@ class TestConfigure:
         home.pki.run("configure", "--profile", "web", "--role-session-name", "")
         assert "role_session_name" not in home.config.read_text()
 
+    def test_a_setting_is_unset_by_its_options_name(self, home: Home) -> None:
+        home.configure("web", "--session-duration", "900", "--attempts", "2")
+        home.pki.run("configure", "--profile", "web", "--unset", "session-duration", "--unset", "attempts")
+        assert "session_duration" not in home.config.read_text() and "attempts" not in home.config.read_text()
+        home.pki.refuse("configure", "--profile", "web", "--unset", "region", status=USAGE)
+
     def test_what_is_not_given_stays(self, home: Home) -> None:
         home.configure("web", "--session-duration", "900")
         before = home.config.read_text()
@@ -477,6 +483,12 @@ class TestUpdate:
         assert "127.0.0.1:1" in stderr
         found = parsed(home.credentials)
         assert "good" in found and "bad" not in found
+        # The worst counts, in whatever order.
+        home.configure("denied", "--role-arn", home.lab.role_arn + "x")
+        for names in (["bad", "denied"], ["denied", "bad"]):
+            profiles = [word for name in names for word in ("--profile", name)]
+            status = home.pki.run("update", "--once", *profiles, status=None).status
+            assert status == 77, names
 
     def test_one_profile_twice_is_refused(self, home: Home) -> None:
         home.configure("web")

@@ -126,7 +126,7 @@ final class CacheFolder {
         var isWritten = false
         if file >= 0 {
             // After a crash of the machine the file is whole or does not count: it has a last line.
-            isWritten = Self.writeAll(contents, to: file) && fsync(file) == 0
+            isWritten = fchmod(file, 0o600) == 0 && Self.writeAll(contents, to: file) && fsync(file) == 0
             close(file)
         }
         guard isWritten, unsafe renameat(descriptor, temporary, descriptor, name) == 0 else {

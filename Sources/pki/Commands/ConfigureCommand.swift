@@ -14,8 +14,8 @@ struct ConfigureCommand: ParsableCommand {
         discussion: """
             Writes one section of ~/.aws/config (or of AWS_CONFIG_FILE): the options that are given here as pki_* settings, \
             a credential_process that calls pki with them, and the region where none is set. Every other byte of the file \
-            stays as it is. What the profile has already and is not given here stays too; an empty value, as in \
-            --role-session-name '', takes a setting out. The identity is read first: nothing is written that cannot work.
+            stays as it is. What the profile has already and is not given here stays too; --unset takes a \
+            setting out, and so does an empty text. The identity is read first: nothing is written that cannot work.
 
             For example:
 
@@ -32,11 +32,27 @@ struct ConfigureCommand: ParsableCommand {
     @OptionGroup var profile: ProfileOption
     @OptionGroup var access: AccessOptions
 
+    @Option(
+        name: .long,
+        help: ArgumentHelp("Take a setting out, by its option's name: --unset session-duration.", valueName: "option")
+    )
+    var unset: [String] = []
+
     @Flag(name: .long, help: "Replace a credential_process that is another program's.")
     var force = false
 
     @Option(name: .long, help: "For whom to report: text or json.")
     var format = ReportFormat.text
+
+    func validate() throws {
+        let known = Set(ProfileSetting.all.map(\.option))
+        for name in unset where !known.contains(Self.option(name)) {
+            throw ValidationError("--unset \(name): a profile has no such setting")
+        }
+    }
+
+    /// An option's name with its dashes, which may be left out.
+    private static func option(_ name: String) -> String { name.hasPrefix("--") ? name : "--\(name)" }
 
     func run() throws {
         let console = Console.standard
@@ -52,8 +68,11 @@ struct ConfigureCommand: ParsableCommand {
                 remedy: "use --passphrase-file or --passphrase-env"
             )
         }
+        let removed = Set(unset.map(Self.option))
         let changes: [(name: String, value: String?)] = ProfileSetting.all.compactMap { setting in
-            setting.text(in: given, folder: folder).map { (setting.name, $0.isEmpty ? nil : $0) }
+            removed.contains(setting.option)
+                ? (setting.name, nil)
+                : setting.text(in: given, folder: folder).map { (setting.name, $0.isEmpty ? nil : $0) }
         }
         let command = Self.credentialProcess(profile: name)
         var report: ProfileReport?

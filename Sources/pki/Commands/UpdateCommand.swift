@@ -82,8 +82,14 @@ struct UpdateCommand: AsyncParsableCommand {
             do {
                 try keeper.refresh()
             } catch {
-                if let failure { Console.standard.report(failure) }
-                failure = error
+                // The worst is said last, and is the one whose status counts.
+                guard let other = failure else {
+                    failure = error
+                    continue
+                }
+                let isWorse = ExitStatus.status(for: error) > ExitStatus.status(for: other)
+                Console.standard.report(isWorse ? other : error)
+                failure = isWorse ? error : other
             }
         }
         if let failure { throw failure }
