@@ -154,6 +154,7 @@ import Testing
         await run(keeper, for: 10)
         #expect(times.count == 1)
         #expect(other.calls.count == 1)
+        service.atCall {}
     }
 
     @Test func `one request is under way, however many ask`() throws {
@@ -171,6 +172,8 @@ import Testing
         #expect(settled.load(ordering: .relaxed) == 50)
         keeper.whenSettled { settled.wrappingAdd(1, ordering: .relaxed) }
         #expect(settled.load(ordering: .relaxed) == 51)
+        // What knows the keeper is known to it.
+        service.atCall {}
     }
 
     @Test func `who waited too long is let go`() {
@@ -203,6 +206,7 @@ import Testing
         service.change()
         await run(keeper, for: 5)
         #expect(events.withLock { $0 } == ["failed 0.75", "refreshed ASIA2", "changed", "refreshed ASIA3"])
+        clock.atSleep { _ in }
     }
 
     @Test func `a cancelled keeper does not wait for a service that hangs`() async {
