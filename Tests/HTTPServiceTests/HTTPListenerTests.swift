@@ -16,7 +16,7 @@ import Testing
 
     private func start(
         _ listeners: HTTPListener...,
-        limits: HTTPLimits = HTTPLimits(),
+        limits: HTTPLimits = .patient,
         handler: TestHandler = .echo
     ) async throws -> HTTPServer {
         var configuration = HTTPServer.Configuration(now: { .now })
@@ -66,7 +66,7 @@ import Testing
 
     @Test func `limits hold on a unix socket`() async throws {
         let folder = try SocketFolder()
-        var limits = HTTPLimits()
+        var limits = HTTPLimits.patient
         limits.bodyBytes = 10
         limits.connections = 1
         let server = try await start(HTTPListener(path: folder.file("s")), limits: limits)

@@ -14,7 +14,7 @@ import Testing
 
     private func withServer(
         _ handler: TestHandler = .echo,
-        limits: HTTPLimits = HTTPLimits(),
+        limits: HTTPLimits = .patient,
         identity: TLSIdentity? = nil,
         _ body: (HTTPServer) async throws -> Void
     ) async throws {
@@ -78,7 +78,7 @@ import Testing
     }
 
     @Test func `a body in excess is refused while it is still arriving`() async throws {
-        var limits = HTTPLimits()
+        var limits = HTTPLimits.patient
         limits.bodyBytes = 1_000
         try await withServer(limits: limits) { server in
             let client = try await RawClient.connect(to: server)
@@ -130,7 +130,7 @@ import Testing
     }
 
     @Test func `one connection too many is told so`() async throws {
-        var limits = HTTPLimits()
+        var limits = HTTPLimits.patient
         limits.connections = 2
         try await withServer(limits: limits) { server in
             let first = try await RawClient.connect(to: server)

@@ -97,3 +97,14 @@ private final class Collector: ChannelInboundHandler {
         all.succeed(bytes)
     }
 }
+
+extension HTTPLimits {
+    /// The default limits for tests over sockets, which a busy machine may stop between any two of their steps for longer
+    /// than a server would wait for a client.
+    static let patient: HTTPLimits = {
+        var limits = HTTPLimits()
+        (limits.headTime, limits.bodyTime) = (.seconds(3_600), .seconds(3_600))
+        (limits.idleTime, limits.writeTime) = (.seconds(3_600), .seconds(3_600))
+        return limits
+    }()
+}
