@@ -32,6 +32,7 @@ let package = Package(
         .library(name: "RolesAnywhere", targets: ["RolesAnywhere"]),
         .library(name: "Delivery", targets: ["Delivery"]),
         .library(name: "HTTPService", targets: ["HTTPService"]),
+        .library(name: "HardwareKeys", targets: ["HardwareKeys"]),
         .library(name: "Lab", targets: ["Lab"]),
     ],
     dependencies: [
@@ -50,6 +51,8 @@ let package = Package(
         // opens when the network is needed, so that start-up does not pay for its 38 libraries.
         .systemLibrary(name: "CCurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+        // A header only: the library of a token is opened when a key in it is used.
+        .systemLibrary(name: "CPKCS11", providers: [.apt(["libp11-kit-dev"])]),
         .target(name: "SQLite", dependencies: ["CSQLite"], swiftSettings: settings),
         .target(name: "Certificates", dependencies: ["COpenSSL"], swiftSettings: settings),
         .target(
@@ -66,6 +69,7 @@ let package = Package(
             swiftSettings: settings
         ),
         .target(name: "RolesAnywhere", dependencies: ["Certificates", "CCurl"], swiftSettings: settings),
+        .target(name: "HardwareKeys", dependencies: ["Certificates", "CPKCS11"], swiftSettings: settings),
         .target(
             name: "HTTPService",
             dependencies: [nioCore, nioPosix, nioSSL, logging],
@@ -85,7 +89,8 @@ let package = Package(
         .executableTarget(
             name: "pki",
             dependencies: [
-                "Certificates", "Authority", "TrustAnchors", "RolesAnywhere", "Delivery", "HTTPService", "Lab", logging,
+                "Certificates", "Authority", "TrustAnchors", "RolesAnywhere", "HardwareKeys", "Delivery", "HTTPService",
+                "Lab", logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
@@ -118,6 +123,11 @@ let package = Package(
         .testTarget(
             name: "RolesAnywhereTests",
             dependencies: ["RolesAnywhere", "Certificates"],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "HardwareKeysTests",
+            dependencies: ["HardwareKeys", "Certificates"],
             swiftSettings: settings
         ),
         .testTarget(

@@ -5,7 +5,7 @@ public struct CertificateError: ExplainedError, Equatable {
     /// The kind of failure. Compare with the static members; new ones may be added.
     public struct Code: Hashable, Sendable {
         private enum Kind {
-            case malformed, unsupported, wrongPassphrase, invalidName, forbidden, mismatch, untrusted, failed
+            case malformed, unsupported, missingPassphrase, wrongPassphrase, invalidName, forbidden, mismatch, untrusted, failed
         }
         private let kind: Kind
 
@@ -13,7 +13,9 @@ public struct CertificateError: ExplainedError, Equatable {
         public static let malformed = Code(kind: .malformed)
         /// Well formed, but this libcrypto or this module cannot do it.
         public static let unsupported = Code(kind: .unsupported)
-        /// An encrypted key came with no passphrase or with the wrong one.
+        /// An encrypted key or container came without a passphrase.
+        public static let missingPassphrase = Code(kind: .missingPassphrase)
+        /// The passphrase does not open the key or the container.
         public static let wrongPassphrase = Code(kind: .wrongPassphrase)
         /// A distinguished name or an alternative name breaks the rules of its kind.
         public static let invalidName = Code(kind: .invalidName)

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import HardwareKeys
+import Testing
+
+@Suite struct HardwareKeyErrorTests {
+    @Test func `an error is its message, and names the way out apart`() {
+        let error = HardwareKeyError(.absent, "there is no token", remedy: "plug it in")
+        #expect("\(error)" == "there is no token")
+        #expect(error.remedy == "plug it in")
+    }
+}
