@@ -28,13 +28,13 @@ private final class Folder {
     }
 }
 
-struct IdentityFilesTests {
+struct IdentitySourceTests {
     private let folder: Folder
 
     init() throws { folder = try Folder() }
 
-    private func files(mode: mode_t = 0o600) throws -> IdentityFiles {
-        IdentityFiles(
+    private func files(mode: mode_t = 0o600) throws -> IdentitySource {
+        IdentitySource(
             certificate: try folder.write("cert.pem", Fixtures.ecCertificate, mode: 0o644),
             privateKey: try folder.write("key.pem", Fixtures.ecKey, mode: mode)
         )
@@ -44,15 +44,15 @@ struct IdentityFilesTests {
         let two = try files().read()
         #expect(two.certificate.subject.description == "CN=ec.example")
         let both = try folder.write("both.pem", Fixtures.ecKey + "\n" + Fixtures.ecCertificate)
-        #expect(try IdentityFiles(certificate: both).read().certificate == two.certificate)
-        #expect(try IdentityFiles(certificate: both, privateKey: both).read().certificate == two.certificate)
+        #expect(try IdentitySource(certificate: both).read().certificate == two.certificate)
+        #expect(try IdentitySource(certificate: both, privateKey: both).read().certificate == two.certificate)
     }
 
     @Test func `intermediates are read from a file of their own`() throws {
         let intermediate = try TestAuthority().intermediate("Between")
         let key = try PrivateKey(generating: .ecP256)
         let text = try unsafe key.pemEncoded().withUnsafeBytes { unsafe String(decoding: $0, as: UTF8.self) }
-        let files = IdentityFiles(
+        let files = IdentitySource(
             certificate: try folder.write("cert.pem", intermediate.client(key: key).pemEncoded),
             privateKey: try folder.write("key.pem", text),
             intermediates: try folder.write("chain.pem", intermediate.certificate.pemEncoded)
@@ -80,13 +80,13 @@ struct IdentityFilesTests {
 
     @Test func `a certificate that others can read is refused only when the key stands in it`() throws {
         let both = try folder.write("both.pem", Fixtures.ecKey + "\n" + Fixtures.ecCertificate, mode: 0o644)
-        let error = try #require(throws: RolesAnywhereError.self) { try IdentityFiles(certificate: both).read() }
+        let error = try #require(throws: RolesAnywhereError.self) { try IdentitySource(certificate: both).read() }
         #expect(error.code == .unprotectedFile)
     }
 
     @Test(arguments: [
-        ("cert.pem", Sample("nothing", ""), "there is no certificate in"),
-        ("cert.pem", Sample("words", "hello"), "there is no certificate in"),
+        ("cert.pem", Sample("nothing", ""), "it is empty"),
+        ("cert.pem", Sample("words", "hello"), "it is neither PEM nor DER"),
         ("cert.pem", Sample("a key", Fixtures.ecKey), "there is no certificate in"),
         (
             "cert.pem", Sample("nonsense", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
@@ -94,7 +94,7 @@ struct IdentityFilesTests {
         ),
         ("cert.pem", Sample("half", "-----BEGIN CERTIFICATE-----\nAAAA\n"), "no END"),
         ("cert.pem", Sample("another's", Fixtures.rsaCertificate), "is not that of the certificate"),
-        ("key.pem", Sample("nothing", ""), "key"),
+        ("key.pem", Sample("nothing", ""), "it is empty"),
         ("key.pem", Sample("words", "hello"), "key"),
         ("key.pem", Sample("a certificate", Fixtures.ecCertificate), "key"),
         ("key.pem", Sample("another's", Fixtures.rsaKey), "is not that of the certificate"),
@@ -110,16 +110,16 @@ struct IdentityFilesTests {
 
     @Test func `a file that cannot be read is named with the reason`() throws {
         var files = try files()
-        files.certificate = "\(folder.path)/absent.pem"
+        files.certificate = .file("\(folder.path)/absent.pem")
         let absent = try #require(throws: RolesAnywhereError.self) { try files.read() }
         #expect(absent.code == .unreadableFile)
         #expect(absent.message.contains("absent.pem\" cannot be read: no such file"))
-        files.certificate = folder.path
+        files.certificate = .file(folder.path)
         let isFolder = try #require(throws: RolesAnywhereError.self) { try files.read() }
         #expect(isFolder.message.contains("it is a folder"))
-        files.certificate = try folder.write("large.pem", String(repeating: "x", count: 1 << 20 + 1))
+        files.certificate = .file(try folder.write("large.pem", String(repeating: "x", count: FileContents.limit + 1)))
         let large = try #require(throws: RolesAnywhereError.self) { try files.read() }
-        #expect(large.message.contains("larger than 1048576 bytes"))
+        #expect(large.message.contains("larger than 4 MiB"))
     }
 
     @Test func `a snapshot knows when its file was replaced or written to`() throws {
