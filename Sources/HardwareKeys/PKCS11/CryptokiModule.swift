@@ -75,6 +75,7 @@ extension CryptokiModule {
     /// The module that a file holds, opened when it is first asked for.
     ///
     /// - Parameter file: A path, or a name that the system's loader finds.
+    /// - Returns: The module.
     /// - Throws: ``HardwareKeyError`` with ``HardwareKeyError/Code/missingLibrary``.
     static func opened(_ file: String) throws -> CryptokiModule {
         try opened.withLock { opened in
@@ -86,6 +87,16 @@ extension CryptokiModule {
     }
 
     private convenience init(opening file: String) throws(HardwareKeyError) {
+        let functions = try unsafe Self.functions(of: file)
+        do {
+            try unsafe self.init(name: file, functions: functions)
+        } catch {
+            throw Self.unusable(file, "cannot be used: \(error)")
+        }
+    }
+
+    /// Opens a library, for good, and asks it for its functions.
+    static func functions(of file: String) throws(HardwareKeyError) -> UnsafePointer<CK_FUNCTION_LIST> {
         guard let library = unsafe dlopen(file, RTLD_NOW | RTLD_LOCAL) else {
             throw Self.unusable(file, "cannot be loaded: \(Self.loaderText)")
         }
@@ -101,11 +112,7 @@ extension CryptokiModule {
             let error = CryptokiError(value: value, function: "C_GetFunctionList")
             throw Self.unusable(file, "cannot be used: \(error)")
         }
-        do {
-            try unsafe self.init(name: file, functions: UnsafePointer(functions))
-        } catch {
-            throw Self.unusable(file, "cannot be used: \(error)")
-        }
+        return unsafe UnsafePointer(functions)
     }
 
     private static var loaderText: String {

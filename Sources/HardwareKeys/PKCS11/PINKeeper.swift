@@ -76,7 +76,7 @@ final class PINKeeper: Sendable {
     ) throws {
         let flags = try checkedFlags(of: token)
         if flags & CKF_PROTECTED_AUTHENTICATION_PATH != 0 {
-            try token.module.refusals.withLock { _ in try offer(nil, user, session, token) }
+            _ = try token.module.refusals.withLock { _ in try offer(nil, user, session, token) }
             return
         }
         guard let pin = try obtain(flags) else {
@@ -101,27 +101,35 @@ final class PINKeeper: Sendable {
                 )
             }
             _ = try checkedFlags(of: token)
+            let isProven: Bool
             do {
-                try offer(pin, user, session, token)
+                isProven = try offer(pin, user, session, token)
             } catch let error as HardwareKeyError where error.code == .wrongPIN || error.code == .locked {
                 refusals.insert(pin, token, user)
                 accepted.withLock { if areEqual($0[token.identity], pin) { $0[token.identity] = nil } }
                 throw error
             }
-            if user == CKU_USER { accepted.withLock { $0[token.identity] = pin } }
+            if isProven, user == CKU_USER || reusesPIN { accepted.withLock { $0[token.identity] = pin } }
         }
     }
 
-    private func offer(_ pin: SecretBytes?, _ user: CK_USER_TYPE, _ session: Session, _ token: Token) throws {
+    /// Logs in, and tells whether it was by this PIN: somebody else in this process may have done it before.
+    private func offer(
+        _ pin: SecretBytes?,
+        _ user: CK_USER_TYPE,
+        _ session: Session,
+        _ token: Token
+    ) throws -> Bool {
         do throws(CryptokiError) {
             if let pin {
                 try unsafe pin.withUnsafeBytes { bytes throws(CryptokiError) in try unsafe session.logIn(user, bytes) }
             } else {
                 try unsafe session.logIn(user, nil)
             }
+            return true
         } catch {
             switch error.value {
-            case CKR_USER_ALREADY_LOGGED_IN: return
+            case CKR_USER_ALREADY_LOGGED_IN: return false
             case CKR_PIN_INCORRECT, CKR_PIN_LEN_RANGE, CKR_PIN_INVALID:
                 let flags = (try? Token(token.module, slot: token.slot))?.flags ?? 0
                 throw HardwareKeyError(

@@ -111,6 +111,7 @@ final class Session: Sendable {
     /// - Parameters:
     ///   - user: CKU_USER, or CKU_CONTEXT_SPECIFIC for the operation that has just begun.
     ///   - pin: The PIN; nothing when the token has a keypad of its own.
+    /// - Throws: ``CryptokiError``.
     func logIn(_ user: CK_USER_TYPE, _ pin: UnsafeRawBufferPointer?) throws(CryptokiError) {
         try module.call("C_Login") { functions in
             // C_Login reads the PIN; its type only does not say so.
