@@ -33,7 +33,7 @@ public struct CertificateSelector: Hashable, Sendable {
         var pairs: [(key: String, value: String)] = []
         var rest = text.drop { $0.isWhitespace }
         while !rest.isEmpty {
-            guard rest.hasPrefix("Key="), let comma = rest.range(of: ",Value=") else {
+            guard rest.hasPrefix("Key="), let comma = rest.firstRange(of: ",Value=") else {
                 throw Self.malformed("\"\(printable(String(rest), limit: 80))\" is not Key=…,Value=…")
             }
             let key = rest[rest.index(rest.startIndex, offsetBy: 4)..<comma.lowerBound]
@@ -132,7 +132,7 @@ public struct CertificateSelector: Hashable, Sendable {
     /// Where, after a blank, the next pair begins.
     private static func nextPair(in text: Substring) -> Substring.Index? {
         var position = text.startIndex
-        while let found = text[position...].range(of: "Key=") {
+        while let found = text[position...].firstRange(of: "Key=") {
             if found.lowerBound > text.startIndex, text[text.index(before: found.lowerBound)].isWhitespace {
                 return found.lowerBound
             }

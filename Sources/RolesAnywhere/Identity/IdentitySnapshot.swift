@@ -102,7 +102,7 @@ struct IdentitySnapshot {
             var identity = try Identity(key: key, certificates: heap)
             identity.source = Self.name(of: source.certificate)
             return identity
-        } catch let error as RolesAnywhereError {
+        } catch {
             throw RolesAnywhereError(
                 error.code,
                 "\"\(printable(Self.name(of: source.certificate)))\" and \"\(printable(keyName))\": \(error.message)",

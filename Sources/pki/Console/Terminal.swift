@@ -26,7 +26,7 @@ enum Terminal {
             throw InputError(message: "the terminal cannot be kept from showing what is typed")
         }
         // A signal that ends the process meanwhile must not leave the terminal mute.
-        let restoration = unsafe TerminalRestoration(terminal, shown)
+        let restoration = TerminalRestoration(terminal, shown)
         defer { restoration.restore() }
         let question = "pki: \(prompt): "
         unsafe write(terminal, question, question.utf8.count)
@@ -53,18 +53,18 @@ private struct TerminalRestoration {
         unsafe TerminalState.descriptor = terminal
         unsafe TerminalState.settings = settings
         former = [SIGINT, SIGTERM, SIGHUP, SIGQUIT].compactMap { number in
-            let handler = unsafe signal(number) { number in
+            let handler = signal(number) { number in
                 unsafe tcsetattr(TerminalState.descriptor, TCSAFLUSH, &TerminalState.settings)
-                unsafe signal(number, SIG_DFL)
+                signal(number, SIG_DFL)
                 raise(number)
             }
-            return unsafe handler.map { unsafe (number, $0) }
+            return handler.map { (number, $0) }
         }
     }
 
     func restore() {
         unsafe tcsetattr(TerminalState.descriptor, TCSAFLUSH, &TerminalState.settings)
-        for (number, handler) in former { unsafe signal(number, handler) }
+        for (number, handler) in former { signal(number, handler) }
     }
 }
 
