@@ -94,7 +94,9 @@ package enum ClientCertificateRules {
         var doubts: [String] = []
         switch certificate.publicKey.algorithm {
         case .rsa(let bits) where bits > 4096 || bits < 2048:
-            doubts.append("has an RSA key of \(bits) bits: AWS does not say that it takes fewer than 2048 or more than 4096")
+            doubts.append(
+                "has an RSA key of \(bits) bits: AWS does not say that it takes fewer than 2048 or more than 4096"
+            )
         case .ec(let curve) where curve != "prime256v1" && curve != "secp384r1":
             doubts.append(
                 "has a key on \(certificate.publicKey.algorithm): AWS does not say that it takes other curves than P-256 and P-384"
