@@ -17,6 +17,8 @@
 #include <openssl/objects.h>
 #include <openssl/pem.h>
 #include <openssl/pkcs12.h>
+#include <openssl/pkcs7.h>
+#include <openssl/provider.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
 #include <openssl/x509_vfy.h>
@@ -88,6 +90,38 @@ static inline int pki_sk_X509_REVOKED_num(const STACK_OF(X509_REVOKED) *stack) {
 // Macro over the untyped stack.
 static inline X509_REVOKED *pki_sk_X509_REVOKED_value(const STACK_OF(X509_REVOKED) *stack, int index) {
     return sk_X509_REVOKED_value(stack, index);
+}
+
+// Macro over the untyped stack.
+static inline int pki_sk_X509_CRL_num(const STACK_OF(X509_CRL) *stack) { return sk_X509_CRL_num(stack); }
+
+// Macro over the untyped stack.
+static inline X509_CRL *pki_sk_X509_CRL_value(const STACK_OF(X509_CRL) *stack, int index) {
+    return sk_X509_CRL_value(stack, index);
+}
+
+// Macro over the untyped stack.
+static inline int pki_sk_PKCS7_num(const STACK_OF(PKCS7) *stack) { return sk_PKCS7_num(stack); }
+
+// Macro over the untyped stack.
+static inline PKCS7 *pki_sk_PKCS7_value(const STACK_OF(PKCS7) *stack, int index) { return sk_PKCS7_value(stack, index); }
+
+// Macro over the untyped stack.
+static inline void pki_sk_PKCS7_pop_free(STACK_OF(PKCS7) *stack) { sk_PKCS7_pop_free(stack, PKCS7_free); }
+
+// Macro over the untyped stack.
+static inline int pki_sk_PKCS12_SAFEBAG_num(const STACK_OF(PKCS12_SAFEBAG) *stack) {
+    return sk_PKCS12_SAFEBAG_num(stack);
+}
+
+// Macro over the untyped stack.
+static inline PKCS12_SAFEBAG *pki_sk_PKCS12_SAFEBAG_value(const STACK_OF(PKCS12_SAFEBAG) *stack, int index) {
+    return sk_PKCS12_SAFEBAG_value(stack, index);
+}
+
+// Macro over the untyped stack.
+static inline void pki_sk_PKCS12_SAFEBAG_pop_free(STACK_OF(PKCS12_SAFEBAG) *stack) {
+    sk_PKCS12_SAFEBAG_pop_free(stack, PKCS12_SAFEBAG_free);
 }
 
 // Macro with an unsigned long constant that Swift does not import.

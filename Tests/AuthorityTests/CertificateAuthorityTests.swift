@@ -186,7 +186,7 @@ import Testing
         let (_, path) = try place()
         _ = try create { $0.passphrase = SecretBytes("secret".utf8) }
         let error = try #require(refusal { try issue() } as? CertificateError)
-        #expect(error.code == .wrongPassphrase && error.message.contains("root-key.pem"))
+        #expect(error.code == .missingPassphrase && error.message.contains("root-key.pem"))
         _ = try CertificateAuthority(openingIn: path, passphrase: SecretBytes("secret".utf8), now: Self.now)
     }
 

@@ -20,11 +20,13 @@ import Testing
 
     @Test func `an encrypted key asks for its passphrase and refuses a wrong one`() throws {
         let encrypted = try PrivateKey(generating: .ecP256).pemEncoded(passphrase: SecretBytes("right".utf8))
-        for wrong in [nil, SecretBytes("wrong".utf8)] {
+        for (passphrase, code) in [(nil, .missingPassphrase), (SecretBytes("wrong".utf8), .wrongPassphrase)]
+            as [(SecretBytes?, CertificateError.Code)]
+        {
             #expect {
-                try PrivateKey(reading: encrypted, passphrase: wrong)
+                try PrivateKey(reading: encrypted, passphrase: passphrase)
             } throws: { error in
-                (error as? CertificateError)?.code == .wrongPassphrase
+                (error as? CertificateError)?.code == code
             }
         }
     }

@@ -45,52 +45,13 @@ public struct PEMDocument: Hashable, Sendable {
     /// - Returns: The objects; none when the text holds none.
     /// - Throws: ``CertificateError`` when an object has no end, the wrong end, or data that is not base64.
     public static func documents(in text: some Sequence<UInt8>) throws(CertificateError) -> [PEMDocument] {
-        var documents: [PEMDocument] = []
-        var label: String?
-        var base64: [UInt8] = []
-        var hasHeaders = false
-        var inHeader = false
-        for slice in Array(text).split(whereSeparator: { $0 == 0x0a || $0 == 0x0d }) {
-            let line = trimmed(slice)
-            if let begun = boundary("BEGIN", of: line) {
-                if let label {
-                    throw CertificateError(.malformed, "the PEM object \"\(label)\" has no END line")
-                }
-                (label, base64, hasHeaders, inHeader) = (begun, [], false, false)
-            } else if let ended = boundary("END", of: line) {
-                guard let open = label else { continue }
-                guard ended == open else {
-                    throw CertificateError(.malformed, "the PEM object \"\(open)\" ends as \"\(ended)\"")
-                }
-                guard let data = Data(base64Encoded: Data(base64)) else {
-                    throw CertificateError(.malformed, "the PEM object \"\(open)\" is not valid base64")
-                }
-                documents.append(PEMDocument(label: open, bytes: Array(data), hasHeaders: hasHeaders))
-                label = nil
-            } else if label != nil {
-                // Header lines hold a colon, which base64 never does; their continuations begin with a blank.
-                let continuesHeader = inHeader && (slice.first == 0x20 || slice.first == 0x09)
-                inHeader = line.contains(UInt8(ascii: ":")) || continuesHeader
-                if inHeader { hasHeaders = true } else { base64 += line }
+        let bytes = Array(text)
+        return try unsafe bytes.withUnsafeBufferPointer { (buffer) throws(CertificateError) in
+            let blocks = try unsafe PEMBlock.blocks(in: UnsafeRawBufferPointer(buffer))
+            return blocks.map { block in
+                let contents = unsafe block.contents.withUnsafeBytes { unsafe Array($0) }
+                return PEMDocument(label: block.label, bytes: contents, hasHeaders: !block.headers.isEmpty)
             }
         }
-        if let label { throw CertificateError(.malformed, "the PEM object \"\(label)\" has no END line") }
-        return documents
-    }
-
-    private static func trimmed(_ line: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
-        var line = line
-        if line.starts(with: [0xef, 0xbb, 0xbf]) { line = line.dropFirst(3) }
-        line = line.drop { $0 == 0x20 || $0 == 0x09 }
-        while line.last == 0x20 || line.last == 0x09 { line = line.dropLast() }
-        return line
-    }
-
-    private static func boundary(_ kind: String, of line: ArraySlice<UInt8>) -> String? {
-        let prefix = Array("-----\(kind) ".utf8)
-        let suffix = Array("-----".utf8)
-        guard line.count > prefix.count + suffix.count, line.starts(with: prefix), line.suffix(5).elementsEqual(suffix)
-        else { return nil }
-        return String(decoding: line.dropFirst(prefix.count).dropLast(suffix.count), as: UTF8.self)
     }
 }

@@ -24,15 +24,23 @@ public final class PrivateKey: SigningKey {
 
     /// Reads the first private key of a file.
     ///
-    /// PKCS#8, PKCS#1 and SEC1 are read, in PEM or DER, encrypted or not, with anything before and after them.
+    /// PKCS#8, PKCS#1 and SEC1 are read, in PEM or DER, encrypted or not, with anything before and after them; and PKCS#12.
     ///
     /// - Parameters:
     ///   - file: The contents of the file.
     ///   - passphrase: Opens an encrypted key. It is not used on one that is not.
-    /// - Throws: ``CertificateError``: ``CertificateError/Code/wrongPassphrase`` when the key is encrypted and the
-    ///   passphrase is missing or wrong, ``CertificateError/Code/malformed`` when there is no key.
+    /// - Throws: ``CertificateError``: ``CertificateError/Code/missingPassphrase`` and
+    ///   ``CertificateError/Code/wrongPassphrase`` for an encrypted key, ``CertificateError/Code/malformed`` when there is
+    ///   no key, ``CertificateError/Code/unsupported`` when it is in a form that cannot be opened here.
     public convenience init(reading file: SecretBytes, passphrase: SecretBytes? = nil) throws(CertificateError) {
-        try self.init(handle: KeyHandle(reading: file, passphrase: passphrase))
+        guard let key = try Container(reading: file, passphrase: passphrase).privateKeys.first else {
+            throw CertificateError(
+                .malformed,
+                "there is no private key in it",
+                remedy: "a key in PEM begins with a line such as -----BEGIN PRIVATE KEY-----"
+            )
+        }
+        try self.init(handle: KeyHandle(key, passphrase: passphrase))
     }
 
     /// The key as PKCS#8 in PEM (RFC 5958), encrypted when there is a passphrase.

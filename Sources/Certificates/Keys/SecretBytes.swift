@@ -5,8 +5,11 @@
 /// They are wiped when the last reference goes, and no description, mirror or dump shows them.
 @safe public final class SecretBytes: Sendable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable
 {
-    // SAFETY: allocated in `init`, never written afterwards, freed in `deinit`.
+    // SAFETY: allocated and filled in `init`, never written afterwards, freed in `deinit`.
     private nonisolated(unsafe) let storage: UnsafeMutableBufferPointer<UInt8>
+
+    /// The number of bytes.
+    public let count: Int
 
     /// Copies bytes into a place of their own.
     ///
@@ -14,15 +17,36 @@
     public init(_ bytes: some Collection<UInt8>) {
         unsafe storage = .allocate(capacity: bytes.count)
         _ = unsafe storage.initialize(from: bytes)
+        count = bytes.count
+    }
+
+    /// Lets a closure write the secret where it will stay, so that there is no other copy to forget.
+    ///
+    /// - Parameters:
+    ///   - capacity: How many bytes it may write.
+    ///   - write: Writes from the beginning and returns how many bytes it wrote. What it finds there is zero.
+    /// - Throws: What the closure throws.
+    package init<Failure: Error>(
+        capacity: Int,
+        _ write: (UnsafeMutableBufferPointer<UInt8>) throws(Failure) -> Int
+    ) throws(Failure) {
+        let buffer = UnsafeMutableBufferPointer<UInt8>.allocate(capacity: capacity)
+        unsafe buffer.initialize(repeating: 0)
+        do {
+            let written = try unsafe write(buffer)
+            count = min(written, capacity)
+            unsafe storage = unsafe buffer
+        } catch {
+            if let base = buffer.baseAddress { unsafe cleanse(base, count: capacity) }
+            unsafe buffer.deallocate()
+            throw error
+        }
     }
 
     deinit {
         if let base = unsafe storage.baseAddress { unsafe cleanse(base, count: storage.count) }
         unsafe storage.deallocate()
     }
-
-    /// The number of bytes.
-    public var count: Int { unsafe storage.count }
 
     /// Lends the bytes to a closure.
     ///
@@ -32,7 +56,7 @@
     public func withUnsafeBytes<Result, Failure: Error>(
         _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
     ) throws(Failure) -> Result {
-        try unsafe body(UnsafeRawBufferPointer(storage))
+        try unsafe body(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(storage)[..<count]))
     }
 
     /// Always `<redacted>`.

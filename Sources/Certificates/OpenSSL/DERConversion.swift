@@ -34,15 +34,35 @@ func derDecoded<Object: OpenSSLObject>(
     _ decode: (UnsafeMutablePointer<UnsafePointer<UInt8>?>, Int) -> OpaquePointer?
 ) throws(OpenSSLError) -> Owned<Object> {
     var isWhole = false
-    let pointer = unsafe bytes.withUnsafeBufferPointer { buffer in
-        var position = buffer.baseAddress
-        let object = unsafe decode(&position, buffer.count)
-        isWhole = unsafe position == buffer.baseAddress.map { unsafe $0 + buffer.count }
-        return unsafe object
-    }
+    let pointer = unsafe bytes.withUnsafeBytes { unsafe derDecoded($0, isWhole: &isWhole, decode) }
     let object = try unsafe Owned<Object>(pointer, from: function)
     guard isWhole else { throw OpenSSLError(in: function) }
     return object
+}
+
+/// Decodes secret bytes that must be one libcrypto object and nothing else; see above.
+func derDecoded<Object: OpenSSLObject>(
+    _ bytes: SecretBytes,
+    by function: StaticString,
+    _ decode: (UnsafeMutablePointer<UnsafePointer<UInt8>?>, Int) -> OpaquePointer?
+) throws(OpenSSLError) -> Owned<Object> {
+    var isWhole = false
+    let pointer = unsafe bytes.withUnsafeBytes { unsafe derDecoded($0, isWhole: &isWhole, decode) }
+    let object = try unsafe Owned<Object>(pointer, from: function)
+    guard isWhole else { throw OpenSSLError(in: function) }
+    return object
+}
+
+private func derDecoded(
+    _ bytes: UnsafeRawBufferPointer,
+    isWhole: inout Bool,
+    _ decode: (UnsafeMutablePointer<UnsafePointer<UInt8>?>, Int) -> OpaquePointer?
+) -> OpaquePointer? {
+    let start = unsafe bytes.assumingMemoryBound(to: UInt8.self).baseAddress
+    var position = unsafe start
+    let pointer = unsafe decode(&position, bytes.count)
+    isWhole = unsafe position == start.map { unsafe $0 + bytes.count }
+    return unsafe pointer
 }
 
 /// Copies what an ASN.1 string holds.

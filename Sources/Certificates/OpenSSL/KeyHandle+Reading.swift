@@ -3,51 +3,35 @@
 import COpenSSL
 
 extension KeyHandle {
-    /// Reads the first private key of a file; see ``PrivateKey/init(reading:passphrase:)``.
-    convenience init(reading file: SecretBytes, passphrase: SecretBytes?) throws(CertificateError) {
-        self.init(try Self.read(file, passphrase: passphrase))
-    }
-
-    private static func read(_ file: SecretBytes, passphrase: SecretBytes?) throws(CertificateError) -> Owned<KeyObject>
-    {
-        let bytes = unsafe file.withUnsafeBytes { unsafe Array($0) }
-        if bytes.first == 0x30 { return try readDER(bytes, passphrase: passphrase) }
-        for document in try PEMDocument.documents(in: bytes) {
-            switch document.label {
-            case "PRIVATE KEY": return try readPrivateKeyInfo(document.bytes)
-            case "ENCRYPTED PRIVATE KEY": return try decrypt(document.bytes, passphrase: passphrase)
-            case "RSA PRIVATE KEY", "EC PRIVATE KEY":
-                return document.hasHeaders
-                    ? try readEncryptedPEM(file, passphrase: passphrase) : try readTraditional(document.bytes)
-            default: continue
+    /// Decodes a key; see ``EncodedPrivateKey/key(passphrase:)``.
+    convenience init(_ encoded: EncodedPrivateKey, passphrase: SecretBytes?) throws(CertificateError) {
+        switch encoded.contents {
+        case .privateKeyInfo(let bytes): self.init(try Self.readPrivateKeyInfo(bytes))
+        case .encryptedPrivateKeyInfo(let bytes): self.init(try Self.decrypt(bytes, passphrase: passphrase))
+        case .traditional(let bytes): self.init(try Self.readTraditional(bytes, form: encoded.form))
+        case .encryptedTraditional(let headers, let bytes):
+            let plain = try Self.decrypt(bytes, headers: headers, passphrase: passphrase)
+            do {
+                self.init(try Self.readTraditional(plain, form: encoded.form))
+            } catch {
+                // The padding is right by chance once in 256 times.
+                throw CertificateError(.wrongPassphrase, "the passphrase does not open the private key")
             }
+        case .closed: throw Self.closed(encoded.form)
         }
-        throw CertificateError(
-            .malformed,
-            "there is no private key in it",
-            remedy: "a key in PEM begins with a line such as -----BEGIN PRIVATE KEY-----"
-        )
     }
 
-    /// Tells the forms of DER apart by what decodes.
-    private static func readDER(_ bytes: [UInt8], passphrase: SecretBytes?) throws(CertificateError) -> Owned<KeyObject>
-    {
-        if (try? encryptedKey(bytes)) != nil { return try decrypt(bytes, passphrase: passphrase) }
-        forgiveOpenSSLErrors()
-        if (try? privateKeyInfo(bytes)) != nil { return try readPrivateKeyInfo(bytes) }
-        forgiveOpenSSLErrors()
-        return try readTraditional(bytes)
-    }
-
-    private static func encryptedKey(_ bytes: [UInt8]) throws(OpenSSLError) -> Owned<EncryptedKeyObject> {
+    /// Decodes an EncryptedPrivateKeyInfo (RFC 5958 §3).
+    static func encryptedKey(_ bytes: SecretBytes) throws(OpenSSLError) -> Owned<EncryptedKeyObject> {
         try unsafe derDecoded(bytes, by: "d2i_X509_SIG") { unsafe d2i_X509_SIG(nil, $0, $1) }
     }
 
-    private static func privateKeyInfo(_ bytes: [UInt8]) throws(OpenSSLError) -> Owned<PrivateKeyInfoObject> {
+    /// Decodes a PrivateKeyInfo (RFC 5958 §2).
+    static func privateKeyInfo(_ bytes: SecretBytes) throws(OpenSSLError) -> Owned<PrivateKeyInfoObject> {
         try unsafe derDecoded(bytes, by: "d2i_PKCS8_PRIV_KEY_INFO") { unsafe d2i_PKCS8_PRIV_KEY_INFO(nil, $0, $1) }
     }
 
-    private static func readPrivateKeyInfo(_ bytes: [UInt8]) throws(CertificateError) -> Owned<KeyObject> {
+    private static func readPrivateKeyInfo(_ bytes: SecretBytes) throws(CertificateError) -> Owned<KeyObject> {
         do {
             let info = try privateKeyInfo(bytes)
             return try unsafe Owned(EVP_PKCS82PKEY(info.pointer), from: "EVP_PKCS82PKEY")
@@ -56,26 +40,35 @@ extension KeyHandle {
         }
     }
 
-    private static func readTraditional(_ bytes: [UInt8]) throws(CertificateError) -> Owned<KeyObject> {
+    private static func readTraditional(
+        _ bytes: SecretBytes,
+        form: EncodedPrivateKey.Form
+    ) throws(CertificateError) -> Owned<KeyObject> {
+        let type = form == .sec1 ? EVP_PKEY_EC : EVP_PKEY_RSA
         do {
-            return try unsafe derDecoded(bytes, by: "d2i_AutoPrivateKey") { unsafe d2i_AutoPrivateKey(nil, $0, $1) }
+            return try unsafe derDecoded(bytes, by: "d2i_PrivateKey") { unsafe d2i_PrivateKey(type, nil, $0, $1) }
         } catch {
             throw malformed(error)
         }
     }
 
-    private static func decrypt(_ bytes: [UInt8], passphrase: SecretBytes?) throws(CertificateError) -> Owned<KeyObject>
-    {
+    private static func decrypt(
+        _ bytes: SecretBytes,
+        passphrase: SecretBytes?
+    ) throws(CertificateError) -> Owned<KeyObject> {
         guard let passphrase else { throw missingPassphrase }
         var plain: OpaquePointer?
         do {
             let encrypted = try encryptedKey(bytes)
+            try unsafe PasswordEncryption(signature: encrypted.pointer).prepare()
             unsafe passphrase.withUnsafeBytes { secret in
                 let text = unsafe secret.bindMemory(to: CChar.self).baseAddress
                 unsafe plain = PKCS8_decrypt(encrypted.pointer, text, CInt(secret.count))
             }
+        } catch let error as CertificateError {
+            throw CertificateError(error.code, "the private key: \(error.message)", remedy: error.remedy)
         } catch {
-            throw malformed(error)
+            throw CertificateError(.malformed, "the private key cannot be read: \(error)")
         }
         guard let plain = unsafe plain else { throw wrongPassphrase(OpenSSLError(in: "PKCS8_decrypt")) }
         do {
@@ -86,31 +79,43 @@ extension KeyHandle {
         }
     }
 
-    /// Reads a key encrypted in the way of RFC 1421, whose parameters stand in the PEM headers.
-    private static func readEncryptedPEM(
-        _ file: SecretBytes,
+    /// Decrypts in the way of RFC 1421, whose parameters stand in the PEM headers.
+    private static func decrypt(
+        _ bytes: SecretBytes,
+        headers: [String],
         passphrase: SecretBytes?
-    ) throws(CertificateError) -> Owned<KeyObject> {
+    ) throws(CertificateError) -> SecretBytes {
         guard let passphrase else { throw missingPassphrase }
-        let pointer = unsafe file.withUnsafeBytes { text -> OpaquePointer? in
-            guard let input = unsafe BIO_new_mem_buf(text.baseAddress, CInt(text.count)) else { return nil }
-            defer { unsafe BIO_free_all(input) }
-            return unsafe withUnsafePointer(to: passphrase) { secret in
-                unsafe PEM_read_bio_PrivateKey(input, nil, givePassphrase, UnsafeMutableRawPointer(mutating: secret))
+        var cipher = unsafe EVP_CIPHER_INFO()
+        var text = Array((headers.joined(separator: "\n") + "\n\n").utf8CString)
+        if headers.contains(where: { $0.contains(" DES-CBC,") || $0.contains("RC2-") }) {
+            try PasswordEncryption.prepareLegacy("PEM headers with DES or RC2")
+        }
+        guard unsafe PEM_get_EVP_CIPHER_INFO(&text, &cipher) == 1 else {
+            throw CertificateError(
+                .unsupported,
+                "the private key's PEM headers cannot be used: \(OpenSSLError(in: "PEM_get_EVP_CIPHER_INFO"))"
+            )
+        }
+        var isOpen = false
+        let plain = unsafe SecretBytes(capacity: bytes.count) { buffer in
+            unsafe bytes.withUnsafeBytes { unsafe UnsafeMutableRawBufferPointer(buffer).copyMemory(from: $0) }
+            var count = bytes.count
+            unsafe withUnsafePointer(to: passphrase) { secret in
+                let context = unsafe UnsafeMutableRawPointer(mutating: secret)
+                unsafe isOpen = PEM_do_header(&cipher, buffer.baseAddress, &count, givePassphrase, context) == 1
             }
+            return isOpen ? count : 0
         }
-        do {
-            return try unsafe Owned(pointer, from: "PEM_read_bio_PrivateKey")
-        } catch {
-            throw wrongPassphrase(error)
-        }
+        guard isOpen else { throw wrongPassphrase(OpenSSLError(in: "PEM_do_header")) }
+        return plain
     }
 
     private static var missingPassphrase: CertificateError {
         CertificateError(
-            .wrongPassphrase,
+            .missingPassphrase,
             "the private key is encrypted and no passphrase was given",
-            remedy: "name where it is: --passphrase-file FILE, --passphrase-env VARIABLE or --passphrase-fd NUMBER"
+            remedy: PrivateKey.passphraseRemedy
         )
     }
 
@@ -121,6 +126,23 @@ extension KeyHandle {
     private static func malformed(_ error: OpenSSLError) -> CertificateError {
         CertificateError(.malformed, "the private key cannot be read: \(error)")
     }
+
+    private static func closed(_ form: EncodedPrivateKey.Form) -> CertificateError {
+        form == .openSSH
+            ? CertificateError(
+                .unsupported,
+                "the private key is in OpenSSH's own form",
+                remedy:
+                    "write it anew, in place: ssh-keygen -p -m PKCS8 -f FILE; or use it from an agent: ssh-agent:SHA256:…"
+            )
+            : CertificateError(.unsupported, "the private key can only be used by the TPM that made it")
+    }
+}
+
+extension PrivateKey {
+    /// How a passphrase is given.
+    static let passphraseRemedy =
+        "name where it is: --passphrase-file FILE, --passphrase-env VARIABLE or --passphrase-fd NUMBER"
 }
 
 /// Hands libcrypto the passphrase, so that it never asks the terminal. `context` points to a ``SecretBytes``.

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What a file of keys and certificates holds, whatever its form.
+///
+/// PEM texts with any mix of objects and anything around them, one object in DER, PKCS#12 (RFC 7292) and PKCS#7 are read. Keys
+/// are found and left as they are: opening one is for ``EncodedPrivateKey/key(passphrase:)``.
+public struct Container: Sendable {
+    /// The forms of a file.
+    public enum Form: String, Sendable {
+        /// Text (RFC 7468).
+        case pem
+        /// One object in DER.
+        case der
+        /// PKCS#12, also known as PFX.
+        case pkcs12
+    }
+
+    /// One thing in a file.
+    public enum Object: Sendable {
+        /// An X.509 certificate.
+        case certificate(Certificate)
+        /// A PKCS#10 request, whose signature is good.
+        case certificateRequest(CertificateRequest)
+        /// A certificate revocation list.
+        case revocationList(CertificateRevocationList)
+        /// A public key alone.
+        case publicKey(PublicKey)
+        /// A private key.
+        case privateKey(EncodedPrivateKey)
+        /// A PEM object of another kind.
+        case unknown(label: String)
+    }
+
+    /// The form of the file.
+    public let form: Form
+
+    /// What is in it, in its order.
+    public let objects: [Object]
+
+    /// The certificates, in their order.
+    public var certificates: [Certificate] {
+        objects.compactMap { object in
+            if case .certificate(let certificate) = object { certificate } else { nil }
+        }
+    }
+
+    /// The private keys, in their order.
+    public var privateKeys: [EncodedPrivateKey] {
+        objects.compactMap { object in
+            if case .privateKey(let key) = object { key } else { nil }
+        }
+    }
+
+    /// Reads a file.
+    ///
+    /// - Parameters:
+    ///   - file: The contents of the file.
+    ///   - passphrase: Opens a PKCS#12 file, which is encrypted as a whole; an empty one is tried when there is none.
+    /// - Throws: ``CertificateError``: ``CertificateError/Code/missingPassphrase`` and
+    ///   ``CertificateError/Code/wrongPassphrase`` for PKCS#12, ``CertificateError/Code/malformed`` when an object is
+    ///   damaged or there is none at all.
+    public init(reading file: SecretBytes, passphrase: SecretBytes? = nil) throws(CertificateError) {
+        if let found = try BinaryObject.recognize(file, passphrase: passphrase) {
+            (form, objects) = (found.isPKCS12 ? .pkcs12 : .der, found.objects)
+            return
+        }
+        let blocks = try unsafe file.withUnsafeBytes { (text) throws(CertificateError) in
+            try unsafe PEMBlock.blocks(in: text)
+        }
+        guard !blocks.isEmpty else { throw Self.nothing(in: file) }
+        var objects: [Object] = []
+        for block in blocks { objects += try Self.objects(in: block, passphrase: passphrase) }
+        (form, self.objects) = (.pem, objects)
+    }
+
+    private static func objects(
+        in block: PEMBlock,
+        passphrase: SecretBytes?
+    ) throws(CertificateError) -> [Object] {
+        var bytes: [UInt8] { unsafe block.contents.withUnsafeBytes { unsafe Array($0) } }
+        if let key = try EncodedPrivateKey(block) { return [.privateKey(key)] }
+        switch block.label {
+        case "CERTIFICATE", "X509 CERTIFICATE": return [.certificate(try Certificate(derEncoded: bytes))]
+        case "TRUSTED CERTIFICATE": return [.certificate(try Certificate(trustedDEREncoded: bytes))]
+        case "CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST":
+            return [.certificateRequest(try CertificateRequest(derEncoded: bytes, name: "the certificate request"))]
+        case "X509 CRL": return [.revocationList(try CertificateRevocationList(derEncoded: bytes))]
+        case "PUBLIC KEY": return [.publicKey(try PublicKey(derEncoded: bytes))]
+        case "RSA PUBLIC KEY": return [.publicKey(try PublicKey(rsaPublicKey: bytes))]
+        case "PKCS7", "CMS", "PKCS #7 SIGNED DATA", "PKCS12", "PFX":
+            return try BinaryObject.recognize(block.contents, passphrase: passphrase)?.objects
+                ?? [.unknown(label: block.label)]
+        // What stands before a key of an elliptic curve says nothing that the key does not.
+        case "EC PARAMETERS": return []
+        default: return [.unknown(label: block.label)]
+        }
+    }
+
+    /// Says what a file is that holds nothing to be read.
+    private static func nothing(in file: SecretBytes) -> CertificateError {
+        let beginning = unsafe file.withUnsafeBytes { unsafe Array($0.prefix(20)) }
+        if beginning.isEmpty { return CertificateError(.malformed, "it is empty") }
+        if beginning.starts(with: [0xfe, 0xed, 0xfe, 0xed]) || beginning.starts(with: [0xce, 0xce, 0xce, 0xce]) {
+            return CertificateError(
+                .unsupported,
+                "it is a Java keystore of the old form",
+                remedy:
+                    "convert it: keytool -importkeystore -srckeystore FILE -destkeystore NEW.p12 -deststoretype pkcs12"
+            )
+        }
+        if beginning.starts(with: [0xff, 0xfe]) || beginning.starts(with: [0xfe, 0xff]) {
+            return CertificateError(
+                .unsupported,
+                "it is text in UTF-16",
+                remedy: "convert it: iconv -f UTF-16 -t UTF-8 FILE > NEW"
+            )
+        }
+        if beginning.starts(with: "PuTTY-User-Key-File".utf8) {
+            return CertificateError(
+                .unsupported,
+                "it is a key in PuTTY's form",
+                remedy: "convert it: puttygen FILE -O private-openssh -o NEW; ssh-keygen -p -m PKCS8 -f NEW"
+            )
+        }
+        return CertificateError(
+            .malformed,
+            beginning.first == 0x30
+                ? "it is no key, certificate or container that is known" : "it is neither PEM nor DER",
+            remedy: "an object in PEM begins with a line such as -----BEGIN CERTIFICATE-----"
+        )
+    }
+}
+
+extension EncodedPrivateKey {
+    /// The private key in a PEM object; nothing when it holds something else.
+    init?(_ block: PEMBlock) throws(CertificateError) {
+        switch block.label {
+        case "PRIVATE KEY": self.init(form: .pkcs8, encryption: nil, contents: .privateKeyInfo(block.contents))
+        case "ENCRYPTED PRIVATE KEY": try self.init(encryptedPrivateKeyInfo: block.contents)
+        case "RSA PRIVATE KEY", "EC PRIVATE KEY":
+            let form: Form = block.label.hasPrefix("RSA") ? .pkcs1 : .sec1
+            if block.headers.isEmpty {
+                self.init(form: form, encryption: nil, contents: .traditional(block.contents))
+            } else {
+                let algorithm = block.headers.first { $0.hasPrefix("DEK-Info:") }?.dropFirst("DEK-Info:".count)
+                let name = algorithm?.prefix { $0 != "," }.drop { $0 == " " }
+                self.init(
+                    form: form,
+                    encryption: "PEM headers with MD5 (1 round) and \(name ?? "an unknown algorithm")",
+                    contents: .encryptedTraditional(headers: block.headers, block.contents)
+                )
+            }
+        case "TSS2 PRIVATE KEY": self.init(form: .tss2, encryption: nil, contents: .closed)
+        case "OPENSSH PRIVATE KEY": self.init(form: .openSSH, encryption: nil, contents: .closed)
+        default: return nil
+        }
+    }
+}
