@@ -4,10 +4,13 @@
 ///
 /// What an issuer takes from a request is its key, its subject and its alternative names. Anything else that it asks for
 /// is listed in ``otherExtensions`` so that it can be refused by name. Its public initializers refuse a request whose
-/// signature was not made with the key in it; see ``isSignedByItsKey``.
+/// signature was not made with the key in it; one out of a ``Container`` says so in ``isSignedByItsKey``.
 public struct CertificateRequest: Hashable, Sendable {
     /// What the request is called in messages, usually its path.
     public let name: String
+
+    /// What a request without a file of its own is called.
+    static let nameInContainers = "the certificate request"
 
     /// The DER encoding, exactly as it was read.
     public let derEncoded: [UInt8]

@@ -10,45 +10,56 @@ extension InspectedFile {
     ///   - passphrase: Opens encrypted keys and containers.
     /// - Throws: ``InputError`` naming the source.
     init(reading source: String, passphrase: SecretBytes?) throws {
-        let bytes = try InputFile.read(source)
-        name = source
         do {
-            (form, objects) = try Self.objects(in: SecretBytes(bytes), passphrase: passphrase)
+            try self.init(try Self.contents(of: source), name: source, passphrase: passphrase)
         } catch let error as CertificateError {
             throw InputError(message: "\(printable(source)): \(error.message)", remedy: error.remedy)
         }
     }
 
-    private static func objects(
-        in file: SecretBytes,
+    private static func contents(of source: String) throws -> SecretBytes { SecretBytes(try InputFile.read(source)) }
+
+    /// Looks into the contents of a source.
+    ///
+    /// - Parameters:
+    ///   - contents: PEM, DER or PKCS#12.
+    ///   - name: What the source is called.
+    ///   - passphrase: Opens encrypted keys and containers.
+    /// - Throws: ``CertificateError`` when the contents cannot be read, or the passphrase opens none of it. An encrypted
+    ///   key without a passphrase is no error.
+    init(_ contents: SecretBytes, name: String, passphrase: SecretBytes?) throws(CertificateError) {
+        let container = try Container(reading: contents, passphrase: passphrase)
+        self.name = name
+        form = container.form.rawValue
+        objects = try container.objects.map { (object) throws(CertificateError) in
+            switch object {
+            case .certificate(let certificate): .certificate(certificate)
+            case .certificateRequest(let request): .certificateRequest(request)
+            case .revocationList(let list): .revocationList(list)
+            case .publicKey(let key): .publicKey(key)
+            case .privateKey(let key):
+                .privateKey(try InspectedKey(key, in: container.form, passphrase: passphrase))
+            case .unknown(let label): .unknown(label: label)
+            }
+        }
+    }
+}
+
+extension InspectedKey {
+    /// Looks at a private key, and lets it go.
+    fileprivate init(
+        _ key: EncodedPrivateKey,
+        in container: Container.Form,
         passphrase: SecretBytes?
-    ) throws -> (form: String, objects: [InspectedObject]) {
-        let bytes = unsafe file.withUnsafeBytes { unsafe Array($0) }
-        if bytes.first == 0x30 {
-            if let found = try? Certificate(derEncoded: bytes) { return ("der", [.certificate(found)]) }
-            if let found = try? CertificateRevocationList(derEncoded: bytes) {
-                return ("der", [.revocationList(found)])
-            }
-            if let found = try? CertificateRequest(unproven: bytes, name: "") {
-                return ("der", [.certificateRequest(found)])
-            }
-            if let found = try? PublicKey(derEncoded: bytes) { return ("der", [.publicKey(found)]) }
+    ) throws(CertificateError) {
+        form = key.form.rawValue
+        encryption = key.encryption
+        isInPKCS12 = container == .pkcs12
+        do {
+            publicKey = try key.key(passphrase: passphrase).publicKey
+        } catch {
+            if passphrase != nil, error.code == .wrongPassphrase { throw error }
+            problem = error.message
         }
-        var objects: [InspectedObject] = []
-        for document in try PEMDocument.documents(in: bytes) {
-            switch document.label {
-            case "CERTIFICATE": objects.append(.certificate(try Certificate(derEncoded: document.bytes)))
-            case "X509 CRL":
-                objects.append(.revocationList(try CertificateRevocationList(derEncoded: document.bytes)))
-            case "CERTIFICATE REQUEST":
-                objects.append(.certificateRequest(try CertificateRequest(unproven: document.bytes, name: "")))
-            case "PUBLIC KEY": objects.append(.publicKey(try PublicKey(derEncoded: document.bytes)))
-            case "PRIVATE KEY":
-                let key = try PrivateKey(reading: SecretBytes(document.bytes))
-                objects.append(.privateKey(InspectedKey(form: "pkcs8", publicKey: key.publicKey)))
-            default: objects.append(.unknown(label: document.label))
-            }
-        }
-        return ("pem", objects)
     }
 }

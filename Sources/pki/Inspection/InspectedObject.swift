@@ -19,6 +19,8 @@ struct InspectedKey: Sendable {
     var form: String
     /// How it is encrypted; nothing when it is not.
     var encryption: String?
+    /// Whether it came out of a PKCS#12 file, whose encryption is its own.
+    var isInPKCS12 = false
     /// Its public half; nothing when the key could not be opened.
     var publicKey: PublicKey?
     /// Why the key could not be opened.
