@@ -111,10 +111,10 @@ public struct NameConstraints: Hashable, Sendable {
 }
 
 extension NameConstraints {
-    /// Reads the value of the extension.
+    /// Reads the value of the extension; gives nothing when it is malformed, or when a subtree has the distances that
+    /// RFC 5280 forbids.
     ///
     /// - Parameter derEncoded: A SEQUENCE of permitted and excluded subtrees.
-    /// - Returns: Nothing when it is malformed, or when a subtree has the distances that RFC 5280 forbids.
     init?(derEncoded: [UInt8]) {
         guard let parts = DER.elements(inSequence: derEncoded) else { return nil }
         self.init()
