@@ -6,6 +6,9 @@
 #ifndef PKI_COPENSSL_SHIM_H
 #define PKI_COPENSSL_SHIM_H
 
+// The size of what malloc gave, which wiping needs.
+#include <malloc.h>
+
 #include <openssl/asn1.h>
 #include <openssl/bio.h>
 #include <openssl/bn.h>

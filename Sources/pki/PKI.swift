@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import Certificates
 import Glibc
 
 /// The command line's root.
@@ -39,6 +40,7 @@ struct PKI: AsyncParsableCommand {
         // A file-size limit is an error to report, not a signal to die from.
         signal(SIGXFSZ, SIG_IGN)
         signal(SIGPIPE, SIG_IGN)
+        FreedMemory.wipeFromNowOn()
         do {
             if let answer = CachedAnswer(CommandLine.arguments.dropFirst()) {
                 try Console.standard.write(answer.text)
