@@ -187,37 +187,59 @@ extension TrustAnchorBundle {
     }
 
     private static func check(_ certificate: Certificate, in file: String, at now: Date) throws(TrustAnchorError) {
-        let place = "\(file): \(certificate.subject)"
-        guard certificate.version == 3 else {
-            throw TrustAnchorError(
+        guard let (code, rule) = findings(certificate, at: now).first else { return }
+        throw TrustAnchorError(code, "\(file): \(certificate.subject) \(rule.finding)", remedy: rule.remedy)
+    }
+
+    /// Finds every rule that a CA's certificate breaks.
+    ///
+    /// - Parameters:
+    ///   - certificate: The certificate that a trust anchor is to be made from.
+    ///   - now: The moment at which it must be valid.
+    /// - Returns: The rules in the order in which they are checked; none when AWS would take the certificate.
+    package static func rulesBroken(by certificate: Certificate, at now: Date) -> [BrokenRule] {
+        findings(certificate, at: now).map(\.rule)
+    }
+
+    private static func findings(
+        _ certificate: Certificate,
+        at now: Date
+    ) -> [(code: TrustAnchorError.Code, rule: BrokenRule)] {
+        var findings: [(code: TrustAnchorError.Code, rule: BrokenRule)] = []
+        func broken(_ code: TrustAnchorError.Code, _ name: String, _ finding: String, remedy: String? = nil) {
+            findings.append((code, BrokenRule(name, finding, remedy: remedy)))
+        }
+        if certificate.version != 3 {
+            broken(
                 .version,
-                "\(place) is a certificate of version \(certificate.version), and AWS takes version 3 only"
+                "version",
+                "is a certificate of version \(certificate.version), and AWS takes version 3 only"
             )
         }
-        guard certificate.isCA else {
-            throw TrustAnchorError(
+        if !certificate.isCA {
+            broken(
                 .notCA,
-                "\(place) is not a CA: it lacks basicConstraints CA:TRUE",
+                "basicConstraints",
+                "is not a CA: it lacks basicConstraints CA:TRUE",
                 remedy: "a trust anchor is made from the CA's certificate, not from the client's"
             )
         }
-        guard certificate.keyUsage?.contains(.keyCertSign) ?? false else {
-            throw TrustAnchorError(.keyUsage, "\(place) lacks keyUsage keyCertSign, which AWS wants of a CA")
+        if certificate.keyUsage?.contains(.keyCertSign) != true {
+            broken(.keyUsage, "keyUsage", "lacks keyUsage keyCertSign, which AWS wants of a CA")
         }
-        guard !certificate.signatureAlgorithm.isWeak else {
-            throw TrustAnchorError(
+        if certificate.signatureAlgorithm.isWeak {
+            broken(
                 .weakSignature,
-                "\(place) is signed with \(certificate.signatureAlgorithm.name), and AWS wants SHA-256 or stronger"
+                "signatureAlgorithm",
+                "is signed with \(certificate.signatureAlgorithm.name), and AWS wants SHA-256 or stronger"
             )
         }
-        guard now <= certificate.notAfter else {
-            throw TrustAnchorError(.validity, "\(place) expired at \(CivilTime(certificate.notAfter).extended)")
+        if now > certificate.notAfter {
+            broken(.validity, "validity", "expired at \(CivilTime(certificate.notAfter).extended)")
         }
-        guard now >= certificate.notBefore else {
-            throw TrustAnchorError(
-                .validity,
-                "\(place) is not valid before \(CivilTime(certificate.notBefore).extended)"
-            )
+        if now < certificate.notBefore {
+            broken(.validity, "validity", "is not valid before \(CivilTime(certificate.notBefore).extended)")
         }
+        return findings
     }
 }

@@ -17,6 +17,7 @@ struct PKI: AsyncParsableCommand {
               pki issue-client --name web-1   issue a client certificate
               pki print-bundle                print what the trust anchor in AWS is made from
               pki print-setup --help          print all of AWS's side: trust anchor, role, profile
+              pki inspect web-1-cert.pem      show a certificate, and what AWS would make of it
               pki lab                         run the AWS side on this machine, no account needed
               pki creds --help                trade the certificate for credentials
               pki configure --help            have the AWS CLI and the SDKs ask pki for them
@@ -30,7 +31,7 @@ struct PKI: AsyncParsableCommand {
         version: Version.text,
         subcommands: [
             InitCACommand.self, IssueClientCommand.self, PrintBundleCommand.self, PrintTrustPolicyCommand.self,
-            PrintSetupCommand.self, CredsCommand.self, ConfigureCommand.self, ExecCommand.self,
+            PrintSetupCommand.self, InspectCommand.self, CredsCommand.self, ConfigureCommand.self, ExecCommand.self,
             UpdateCommand.self, ServeCommand.self, WhoamiCommand.self, CacheCommand.self, LabCommand.self,
         ]
     )

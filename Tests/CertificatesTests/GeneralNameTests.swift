@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Certificates
+@testable import Certificates
 import Testing
 
 @Suite struct GeneralNameTests {
@@ -64,5 +64,27 @@ import Testing
     ])
     func `a name constraint is accepted`(text: String) throws {
         _ = try NameConstraints.Subtree(text)
+    }
+
+    @Test(arguments: [
+        "dns:example.com", "ip:10.0.0.0/8", "ip:2001:db8::/33", "ip:0.0.0.0/0", "ip:10.1.2.3/32", "uri:.example.com",
+        "email:a@example.com",
+    ])
+    func `name constraints are read back as they were written`(text: String) throws {
+        let written = try NameConstraints(permitted: [.init(text)], excluded: [.init("dns:bad"), .init(text)])
+        let read = try #require(NameConstraints(derEncoded: written.derEncoded))
+        #expect(read == written)
+        #expect(read.permitted.map(\.description) == [text])
+        #expect(read.excluded.map(\.description) == ["dns:bad", text])
+    }
+
+    @Test func `name constraints that are damaged are not read`() throws {
+        let encoded = try NameConstraints(permitted: [.init("dns:example.com")]).derEncoded
+        for count in encoded.indices { #expect(NameConstraints(derEncoded: Array(encoded.prefix(count))) == nil) }
+        for index in encoded.indices {
+            var damaged = encoded
+            damaged[index] ^= 0x80
+            _ = NameConstraints(derEncoded: damaged).map { ($0.permitted + $0.excluded).map(\.description) }
+        }
     }
 }

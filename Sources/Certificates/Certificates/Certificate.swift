@@ -72,6 +72,12 @@ public struct Certificate: Hashable, Sendable {
     /// The key usage; nothing when the extension is absent, which allows every use.
     public var keyUsage: KeyUsage? { contents.keyUsage }
 
+    /// Which names the subject may certify; nothing when the extension is absent or malformed.
+    public var nameConstraints: NameConstraints? {
+        extensions.first { $0.identifier == CertificateExtension.nameConstraints }
+            .flatMap { NameConstraints(derEncoded: $0.value) }
+    }
+
     /// The identifier of the certified key.
     public var subjectKeyIdentifier: [UInt8]? { contents.subjectKeyIdentifier }
 

@@ -19,7 +19,7 @@ public struct Container: Sendable {
     public enum Object: Sendable {
         /// An X.509 certificate.
         case certificate(Certificate)
-        /// A PKCS#10 request, whose signature is good.
+        /// A PKCS#10 request. Whether its signature is good, ``CertificateRequest/isSignedByItsKey`` says.
         case certificateRequest(CertificateRequest)
         /// A certificate revocation list.
         case revocationList(CertificateRevocationList)
@@ -83,7 +83,8 @@ public struct Container: Sendable {
         case "CERTIFICATE", "X509 CERTIFICATE": return [.certificate(try Certificate(derEncoded: bytes))]
         case "TRUSTED CERTIFICATE": return [.certificate(try Certificate(trustedDEREncoded: bytes))]
         case "CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST":
-            return [.certificateRequest(try CertificateRequest(derEncoded: bytes, name: "the certificate request"))]
+            let name = CertificateRequest.nameInContainers
+            return [.certificateRequest(try CertificateRequest(unproven: bytes, name: name))]
         case "X509 CRL": return [.revocationList(try CertificateRevocationList(derEncoded: bytes))]
         case "PUBLIC KEY": return [.publicKey(try PublicKey(derEncoded: bytes))]
         case "RSA PUBLIC KEY": return [.publicKey(try PublicKey(rsaPublicKey: bytes))]

@@ -56,6 +56,9 @@ public struct NameConstraints: Hashable, Sendable {
             }
         }
 
+        /// Adopts a base as it stands in a certificate.
+        fileprivate init(base: [UInt8]) { self.base = base }
+
         /// The octets of an address followed by those of its mask.
         private static func network(_ text: String) throws(CertificateError) -> [UInt8] {
             let parts = text.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
@@ -104,5 +107,52 @@ public struct NameConstraints: Hashable, Sendable {
             subtrees.isEmpty ? [] : DER.encode(tag, subtrees.flatMap { DER.sequence([$0.base]) })
         }
         return DER.sequence([subtrees(DER.constructed(0), permitted), subtrees(DER.constructed(1), excluded)])
+    }
+}
+
+extension NameConstraints {
+    /// Reads the value of the extension; gives nothing when it is malformed, or when a subtree has the distances that
+    /// RFC 5280 forbids.
+    ///
+    /// - Parameter derEncoded: A SEQUENCE of permitted and excluded subtrees.
+    init?(derEncoded: [UInt8]) {
+        guard let parts = DER.elements(inSequence: derEncoded) else { return nil }
+        self.init()
+        for part in parts {
+            guard let subtrees = DER.elements(in: part.contents) else { return nil }
+            for subtree in subtrees {
+                guard subtree.tag == DER.sequence, let members = DER.elements(in: subtree.contents),
+                    members.count == 1
+                else { return nil }
+                let read = Subtree(base: Array(subtree.contents))
+                switch part.tag {
+                case DER.constructed(0): permitted.append(read)
+                case DER.constructed(1): excluded.append(read)
+                default: return nil
+                }
+            }
+        }
+    }
+}
+
+extension NameConstraints.Subtree: CustomStringConvertible {
+    /// The text form that ``init(_:)`` reads, for the kinds that it knows.
+    public var description: String {
+        guard let element = DER.elements(in: base[...])?.first else { return hexadecimal(base) }
+        let octets = Array(element.contents)
+        switch element.tag {
+        case DER.implicit(1): return "email:\(String(decoding: octets, as: UTF8.self))"
+        case DER.implicit(2): return "dns:\(String(decoding: octets, as: UTF8.self))"
+        case DER.constructed(4): return "dirName:\(DistinguishedName(derEncoded: octets))"
+        case DER.implicit(6): return "uri:\(String(decoding: octets, as: UTF8.self))"
+        case DER.implicit(7) where octets.count == 8 || octets.count == 32:
+            let (address, mask) = (octets.prefix(octets.count / 2), octets.suffix(octets.count / 2))
+            let ones = mask.reduce(0) { $0 + $1.nonzeroBitCount }
+            let isPrefix = mask.enumerated().allSatisfy { index, octet in
+                octet == UInt8(truncatingIfNeeded: 0xff00 >> max(0, min(8, ones - index * 8)))
+            }
+            return "ip:\(IPAddress.text(Array(address)))/\(isPrefix ? "\(ones)" : IPAddress.text(Array(mask)))"
+        default: return "kind \(element.tag & 0x1f):\(hexadecimal(octets))"
+        }
     }
 }

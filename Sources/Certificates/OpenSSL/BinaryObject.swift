@@ -30,18 +30,8 @@ enum BinaryObject {
         if let list = try? CertificateRevocationList(derEncoded: bytes) {
             return Found(objects: [.revocationList(list)])
         }
-        let isRequest: Bool = {
-            let request: Owned<X509RequestObject>? = try? unsafe derDecoded(bytes, by: "d2i_X509_REQ") {
-                unsafe d2i_X509_REQ(nil, $0, $1)
-            }
-            return request != nil
-        }()
-        if isRequest {
-            return Found(
-                objects: [
-                    .certificateRequest(try CertificateRequest(derEncoded: bytes, name: "the certificate request"))
-                ]
-            )
+        if let request = try? CertificateRequest(unproven: bytes, name: CertificateRequest.nameInContainers) {
+            return Found(objects: [.certificateRequest(request)])
         }
         if let objects = try signedDataObjects(bytes) { return Found(objects: objects) }
         if let key = try? PublicKey(derEncoded: bytes) { return Found(objects: [.publicKey(key)]) }

@@ -37,7 +37,29 @@ extension CertificateRequest {
     ///   - name: What the request is called in messages.
     /// - Throws: ``CertificateError`` when it is malformed or its signature is not its key's.
     public init(derEncoded: [UInt8], name: String) throws(CertificateError) {
+        try self.init(unproven: derEncoded, name: name)
+        switch isSignedByItsKey {
+        case true?: return
+        case false?:
+            throw CertificateError(.mismatch, "the request's signature was not made with the key in it")
+        case nil:
+            throw CertificateError(
+                .unsupported,
+                "the request's signature, by a key of the kind \(publicKey.algorithm), cannot be checked with "
+                    + OpenSSLVersion.text
+            )
+        }
+    }
+
+    /// Reads a request to be looked at: its signature is checked and may be wrong, see ``isSignedByItsKey``.
+    ///
+    /// - Parameters:
+    ///   - derEncoded: The DER encoding of a CertificationRequest.
+    ///   - name: What the request is called in messages.
+    /// - Throws: ``CertificateError`` when it is malformed.
+    package init(unproven derEncoded: [UInt8], name: String) throws(CertificateError) {
         self.name = name
+        self.derEncoded = derEncoded
         do {
             let request: Owned<X509RequestObject> = try unsafe derDecoded(derEncoded, by: "d2i_X509_REQ") {
                 unsafe d2i_X509_REQ(nil, $0, $1)
@@ -47,28 +69,23 @@ extension CertificateRequest {
             }
             let keyBytes = try unsafe derEncoding(by: "i2d_X509_PUBKEY") { unsafe i2d_X509_PUBKEY(info, $0) }
             publicKey = unsafe PublicKey(derEncoded: keyBytes, info: info)
-            let key = try publicKey.key()
-            guard unsafe X509_REQ_verify(request.pointer, key.pointer) == 1 else {
-                forgiveOpenSSLErrors()
-                throw CertificateError(.mismatch, "the request's signature was not made with the key in it")
-            }
+            isSignedByItsKey = unsafe Self.isSigned(request.pointer, by: publicKey)
+            signatureAlgorithm = unsafe SignatureAlgorithm(request: request.pointer)
             subject = try unsafe DistinguishedName(X509_REQ_get_subject_name(request.pointer))
-            var names: [GeneralName] = []
-            var others: [String] = []
-            for requested in try unsafe Self.extensions(of: request.pointer) {
-                if requested.identifier == CertificateExtension.subjectAlternativeName {
-                    names += try GeneralName.names(in: requested.value)
-                } else {
-                    others.append(requested.name)
-                }
-            }
-            subjectAlternativeNames = names
-            otherExtensions = others
-        } catch let error as CertificateError {
-            throw error
+            extensions = try unsafe Self.extensions(of: request.pointer)
+            subjectAlternativeNames =
+                try extensions
+                .filter { $0.identifier == CertificateExtension.subjectAlternativeName }
+                .flatMap { (requested) throws(OpenSSLError) in try GeneralName.names(in: requested.value) }
         } catch {
             throw CertificateError(.malformed, "the certificate request cannot be read: \(error)")
         }
+    }
+
+    private static func isSigned(_ request: OpaquePointer, by publicKey: PublicKey) -> Bool? {
+        defer { forgiveOpenSSLErrors() }
+        guard let key = try? publicKey.key() else { return nil }
+        return unsafe X509_REQ_verify(request, key.pointer) == 1
     }
 
     private static func extensions(of request: OpaquePointer) throws(OpenSSLError) -> [CertificateExtension] {

@@ -154,7 +154,17 @@ extension SignatureAlgorithm {
     fileprivate init(revocationList list: OpaquePointer) {
         var algorithm: UnsafePointer<X509_ALGOR>?
         unsafe X509_CRL_get0_signature(list, nil, &algorithm)
-        let identifier = unsafe X509_CRL_get_signature_nid(list)
+        unsafe self.init(algorithm, identifier: X509_CRL_get_signature_nid(list))
+    }
+
+    /// Reads a request's algorithm, for which there is none either.
+    init(request: OpaquePointer) {
+        var algorithm: UnsafePointer<X509_ALGOR>?
+        unsafe X509_REQ_get0_signature(request, nil, &algorithm)
+        unsafe self.init(algorithm, identifier: X509_REQ_get_signature_nid(request))
+    }
+
+    private init(_ algorithm: UnsafePointer<X509_ALGOR>?, identifier: CInt) {
         let longName = unsafe identifier == NID_undef ? nil : text(of: OBJ_nid2ln(identifier))
         name = unsafe longName ?? dottedText(of: algorithm?.pointee.algorithm)
         var digestIdentifier = NID_undef

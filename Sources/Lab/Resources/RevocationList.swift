@@ -55,6 +55,29 @@ struct RevocationList: Hashable, Sendable {
         self.data = data
     }
 
+    /// Finds the rules that a list breaks, whatever trust anchor it is for.
+    ///
+    /// - Parameter list: What was read.
+    /// - Returns: The rules in the order in which they are checked.
+    static func rulesBroken(by list: CertificateRevocationList) -> [BrokenRule] {
+        var broken: [BrokenRule] = []
+        if list.version != 2 { broken.append(BrokenRule("version", "is of version \(list.version), not 2")) }
+        if list.isDelta || !list.unhandledCriticalExtensions.isEmpty {
+            broken.append(
+                BrokenRule(
+                    "criticalExtensions",
+                    "has critical extensions that are not understood: "
+                        + list.unhandledCriticalExtensions.joined(separator: ", "),
+                    remedy: "import a complete list that speaks of every certificate of its issuer"
+                )
+            )
+        }
+        if list.signatureAlgorithm.isWeak {
+            broken.append(BrokenRule("signatureAlgorithm", "is signed with \(list.signatureAlgorithm.name)"))
+        }
+        return broken
+    }
+
     /// Reads a list and checks what the service wants of it.
     private static func checked(
         _ data: [UInt8],
@@ -75,7 +98,7 @@ struct RevocationList: Hashable, Sendable {
                 remedy: "write it as PEM: openssl crl -inform DER -in FILE"
             )
         }
-        guard list.version == 2 else { throw .validation("the CRL is of version \(list.version), not 2") }
+        if let rule = rulesBroken(by: list).first { throw .validation("the CRL \(rule.finding)", remedy: rule.remedy) }
         let issuers = trustAnchor.certificates.filter { $0.subject == list.issuer }
         guard !issuers.isEmpty else {
             throw .validation(
@@ -91,16 +114,6 @@ struct RevocationList: Hashable, Sendable {
                 "the keyUsage of \(issuer.subject) lacks cRLSign",
                 remedy: "make a CA that may sign CRLs: pki init-ca"
             )
-        }
-        guard !list.isDelta, list.unhandledCriticalExtensions.isEmpty else {
-            throw .validation(
-                "the CRL has critical extensions that are not understood: "
-                    + list.unhandledCriticalExtensions.joined(separator: ", "),
-                remedy: "import a complete list that speaks of every certificate of its issuer"
-            )
-        }
-        guard !list.signatureAlgorithm.isWeak else {
-            throw .validation("the CRL is signed with \(list.signatureAlgorithm.name)")
         }
         return list
     }

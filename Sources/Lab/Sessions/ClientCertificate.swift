@@ -41,12 +41,19 @@ struct ClientCertificate: Sendable {
         leaf = certificate
         subject = "\(certificate.subject)"
         serialNumber = certificate.serialNumber.decimal
-        sourceIdentity =
-            certificate.subject.commonName.map { $0.count <= 61 ? "CN=\($0)" : $0 }
-            ?? "ID=\(certificate.serialNumber.hexadecimal)"
+        sourceIdentity = Self.sourceIdentity(of: certificate)
         attributes = CertificateAttribute.attributes(of: certificate)
         verifier = try? SignatureVerifier(certificate.publicKey)
     }
+
+    /// What the `SourceIdentity` of a certificate's sessions becomes; see ``sourceIdentity``.
+    static func sourceIdentity(of certificate: Certificate) -> String {
+        certificate.subject.commonName.map { $0.count <= 61 ? "CN=\($0)" : $0 }
+            ?? "ID=\(certificate.serialNumber.hexadecimal)"
+    }
+
+    /// What a certificate's sessions are called that were given no name.
+    static func sessionName(of certificate: Certificate) -> String { certificate.serialNumber.hexadecimal }
 
     /// Reads `X-Amz-X509-Chain`.
     ///

@@ -229,7 +229,7 @@ struct CreateSession: Sendable {
             let tags = SessionTags(client.attributes, by: profile.attributeMappings)
             return (tags, tags.words)
         }
-        let sessionName = parameters.roleSessionName ?? client.leaf.serialNumber.hexadecimal
+        let sessionName = parameters.roleSessionName ?? ClientCertificate.sessionName(of: client.leaf)
         let seconds = min(profile.durationSeconds, parameters.durationSeconds ?? profile.durationSeconds)
         try trace.run(.trustPolicy) {
             try TrustDecision(environment: environment, anchor: named.anchor, role: role).check(

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Certificates
+package import Certificates
 
 /// The certificates above one, picked out of a heap.
 struct CertificateChain {
@@ -55,7 +55,7 @@ extension Certificate {
     /// Whether the subject is another's issuer, and its key made the other's signature.
     ///
     /// Names that are encoded in different ways but read the same count as the same (RFC 5280 §7.1).
-    func hasIssued(_ other: Certificate) -> Bool {
+    package func hasIssued(_ other: Certificate) -> Bool {
         (subject == other.issuer || subject.relativeNames == other.issuer.relativeNames) && hasSigned(other)
     }
 }

@@ -17,50 +17,12 @@ extension Identity {
         guard certificate.publicKey == key.publicKey else {
             throw refusal(of: certificate, "is not for this private key")
         }
-        guard certificate.version == 3 else {
-            throw refusal(of: certificate, "is of X.509 version \(certificate.version), not 3")
+        if let rule = ClientCertificateRules.broken(by: certificate, at: date).first {
+            throw refusal(of: certificate, rule.finding, remedy: rule.remedy)
         }
-        guard !certificate.subject.isEmpty else {
-            throw refusal(of: certificate, "has an empty subject", remedy: "issue one with a common name")
-        }
-        guard !certificate.isCA else {
-            throw refusal(of: certificate, "is a CA's (CA:TRUE)", remedy: "issue a client certificate from it")
-        }
-        guard let usage = certificate.keyUsage, usage.contains(.digitalSignature) else {
-            let has = certificate.keyUsage.map { "allows only \($0)" } ?? "has no key usage"
-            throw refusal(
-                of: certificate,
-                "\(has), not digitalSignature",
-                remedy: "issue one with keyUsage = critical, digitalSignature"
-            )
-        }
-        try checkSignatureAndValidity(of: certificate, at: date)
         for intermediate in intermediates {
-            try checkSignatureAndValidity(of: intermediate, at: date)
-        }
-    }
-
-    private func checkSignatureAndValidity(of certificate: Certificate, at date: Date) throws(RolesAnywhereError) {
-        guard !certificate.signatureAlgorithm.isWeak else {
-            throw refusal(
-                of: certificate,
-                "is signed with \(certificate.signatureAlgorithm.name), which is weaker than SHA-256",
-                remedy: "have it issued again with SHA-256 or stronger"
-            )
-        }
-        guard date >= certificate.notBefore else {
-            throw refusal(
-                of: certificate,
-                "is not valid before \(CivilTime(certificate.notBefore).extended)",
-                remedy: "it is \(CivilTime(date).extended) by this machine's clock; is that right?"
-            )
-        }
-        guard date <= certificate.notAfter else {
-            throw refusal(
-                of: certificate,
-                "has expired: it was valid until \(CivilTime(certificate.notAfter).extended)",
-                remedy: "have it renewed"
-            )
+            guard let rule = ClientCertificateRules.brokenByAny(intermediate, at: date).first else { continue }
+            throw refusal(of: intermediate, rule.finding, remedy: rule.remedy)
         }
     }
 

@@ -48,22 +48,7 @@ struct LabTrace: Codable {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         let text = (try? encoder.encode(self)).map { String(decoding: $0, as: UTF8.self) } ?? "{}"
-        if text.utf8.allSatisfy({ (0x20...0x7e).contains($0) }) { return text }
-        // Outside of strings JSON is ASCII: what could end the line for a reader, or steer a terminal, is escaped.
-        return text.unicodeScalars.reduce(into: "") { line, scalar in
-            guard Self.isUnruly(scalar) else { return line.unicodeScalars.append(scalar) }
-            for unit in String(scalar).utf16 {
-                let digits = String(unit, radix: 16)
-                line += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-            }
-        }
-    }
-
-    private static func isUnruly(_ scalar: Unicode.Scalar) -> Bool {
-        switch scalar.properties.generalCategory {
-        case .control, .format, .lineSeparator, .paragraphSeparator: true
-        default: false
-        }
+        return harmlessJSON(text)
     }
 
     /// For a person: the outcome, every check, and for a bad signature both canonical requests side by side.
@@ -85,7 +70,7 @@ struct LabTrace: Codable {
     /// What a certificate or a request holds must not steer a terminal.
     private static func visible(_ line: String) -> String {
         if line.utf8.allSatisfy({ (0x20...0x7e).contains($0) }) { return line }
-        let scalars = line.unicodeScalars.map { isUnruly($0) ? "?" : $0 }
+        let scalars = line.unicodeScalars.map { $0.isUnruly ? "?" : $0 }
         return String(String.UnicodeScalarView(scalars))
     }
 }

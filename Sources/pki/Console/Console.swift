@@ -46,7 +46,7 @@ struct Console: Sendable {
             let encoder = JSONEncoder()
             encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
             encoder.dateEncodingStrategy = .iso8601
-            try write(String(decoding: try encoder.encode(report), as: UTF8.self) + "\n")
+            try write(harmlessJSON(String(decoding: try encoder.encode(report), as: UTF8.self)) + "\n")
         }
     }
 

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Certificates
+import FoundationEssentials
+
+/// `pki inspect`
+struct InspectCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "inspect",
+        abstract: "Show what a certificate, request, CRL, key or bundle holds, and what AWS would make of it.",
+        discussion: """
+            Reads PEM with anything around it, DER and PKCS#12. For a client's certificate it says whether IAM Roles \
+            Anywhere would take it, with every rule that it breaks, and which tags and SourceIdentity its sessions get; \
+            for a CA's certificate whether it can be a trust anchor; for a CRL whether it can be imported. Private keys \
+            are described and never shown. Given several files, it finds what belongs together across all of them.
+
+            For example:
+
+              pki inspect web-1-cert.pem
+              pki inspect web-1-cert.pem web-1-key.pem root-cert.pem
+              pki inspect --passphrase-env PASSPHRASE web-1.p12
+              pki inspect --format json web-1-cert.pem | jq .objects[0].rolesAnywhere
+
+            Exit status: 0 read, whatever the verdict; 2 cannot be read; 64 wrong usage.
+            """
+    )
+
+    @Argument(help: ArgumentHelp("What to look at.", valueName: "file"))
+    var source: [String]
+
+    @Option(name: .long, help: ArgumentHelp("text, or json: one object for each file.", valueName: "form"))
+    var format = ReportFormat.text
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp("Open keys and containers with the first line of this file.", valueName: "file")
+    )
+    var passphraseFile: String?
+
+    @Option(name: .long, help: ArgumentHelp("… or of this environment variable.", valueName: "variable"))
+    var passphraseEnv: String?
+
+    @Option(name: .long, help: ArgumentHelp("… or of this open file descriptor.", valueName: "n"))
+    var passphraseFd: Int32?
+
+    func run() throws {
+        let passphrase = try PassphraseSource.choose(
+            file: passphraseFile,
+            environment: passphraseEnv,
+            descriptor: passphraseFd,
+            option: "--passphrase"
+        )?.read()
+        // All are read before the first is shown, so that a failure leaves nothing on standard output.
+        let files = try source.map { try InspectedFile(reading: $0, passphrase: passphrase) }
+        for (index, report) in InspectReport.reports(on: files, at: .now).enumerated() {
+            if index > 0, format == .text { try Console.standard.write("\n") }
+            try Console.standard.print(report, as: format)
+        }
+    }
+}
