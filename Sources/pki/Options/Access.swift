@@ -56,42 +56,9 @@ struct Access: Sendable {
         request = try settings.session.request()
         endpoint = try settings.network.address(region: request.region)
         let passphrase = try settings.identity.passphrase(.standard)
-        (source, cacheName) = try Self.source(settings.identity, passphrase)
+        (source, cacheName) = try settings.identity.source(passphrase)
         self.passphrase = passphrase
         network = settings.network
-    }
-
-    /// Puts the places of certificate, key and chain together. What can be read only once is read.
-    private static func source(
-        _ settings: IdentitySettings,
-        _ passphrase: Passphrase
-    ) throws -> (IdentitySource, @Sendable () throws -> String) {
-        try settings.check()
-        let opener = KeyOpener(settings.device, passphrase: passphrase)
-        var source: IdentitySource
-        let cacheName: @Sendable () throws -> String
-        if let store = try CertificateStore(settings, opener: opener, passphrase: passphrase) {
-            source = IdentitySource(certificate: store.certificates, key: store.key)
-            let words = [settings.certificateStore, settings.certSelector, "\(settings.useLatestExpiringCertificate)"]
-            cacheName = { words.map { $0 ?? "" }.joined(separator: "\n") }
-        } else {
-            let place = try MaterialPlace(settings.certificate ?? "")
-            let certificates = try opener.certificates(at: place)
-            let key = try settings.privateKey.map { try MaterialPlace($0) }
-            source = IdentitySource(certificate: certificates, key: try opener.key(at: key, beside: place))
-            cacheName = {
-                switch certificates {
-                case .file(let path): hexadecimal(Digest.sha256.hash(try InputFile.read(path)))
-                case .contents(let bytes, _):
-                    unsafe bytes.withUnsafeBytes { unsafe hexadecimal(Digest.sha256.hash(Array($0))) }
-                case .found(let name, _, _): name
-                }
-            }
-        }
-        source.intermediates = try settings.intermediates.map { try opener.certificates(at: MaterialPlace($0)) }
-        source.allowsInsecurePermissions = settings.insecurePermissions
-        source.openTPMKey = { try opener.tpmKey(in: $0) }
-        return (source, cacheName)
     }
 
     /// Fills in what the command line left open. A profile that is not there is an error only where it is needed.

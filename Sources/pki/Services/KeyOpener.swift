@@ -54,6 +54,30 @@ struct KeyOpener: Sendable {
         return named + others
     }
 
+    /// Every certificate at a place.
+    ///
+    /// - Parameter place: The place.
+    /// - Returns: The certificates in their order; there may be none.
+    /// - Throws: An `ExplainedError` naming the place and what is wrong.
+    func allCertificates(at place: MaterialPlace) throws -> [Certificate] {
+        if case .pkcs11(let text) = place { return try tokens.certificates(at: PKCS11URI(text)) }
+        guard let (bytes, name) = try place.read() else {
+            throw UsageError(message: "certificates cannot be read from \(place)")
+        }
+        do {
+            do {
+                return try Container(reading: bytes).certificates
+            } catch {
+                guard error.code == .missingPassphrase, let secret = try passphrase.read("passphrase of \(name)") else {
+                    throw error
+                }
+                return try Container(reading: bytes, passphrase: secret).certificates
+            }
+        } catch let error as CertificateError {
+            throw InputError(message: "\(name): \(error.message)", remedy: error.remedy)
+        }
+    }
+
     /// Where a key is, for an identity.
     ///
     /// - Parameters:
@@ -84,15 +108,20 @@ struct KeyOpener: Sendable {
     /// - Parameters:
     ///   - place: Where it is.
     ///   - certificates: Those that it may belong to.
+    ///   - allowsInsecurePermissions: Whether a file may be one that others can read.
     /// - Returns: The key.
     /// - Throws: An `ExplainedError` naming the place and what is wrong.
-    func key(at place: MaterialPlace, for certificates: [Certificate] = []) throws -> any SigningKey {
+    func key(
+        at place: MaterialPlace,
+        for certificates: [Certificate] = [],
+        allowsInsecurePermissions: Bool = false
+    ) throws -> any SigningKey {
         switch place {
         case .pkcs11(let text): return try tokens.key(at: PKCS11URI(text), certificates: certificates)
         case .tpm(let handle): return try TPMKey(handle: handle, password: tpmPassword)
         case .agent(let fingerprint): return try agent.key(fingerprint: fingerprint)
         default:
-            guard let (bytes, name) = try place.read(.ownerOnly) else {
+            guard let (bytes, name) = try place.read(allowsInsecurePermissions ? .anyone : .ownerOnly) else {
                 throw UsageError(message: "a key cannot be read from \(place)")
             }
             return try key(in: bytes, name: name)
