@@ -5,7 +5,8 @@ public struct CertificateError: ExplainedError, Equatable {
     /// The kind of failure. Compare with the static members; new ones may be added.
     public struct Code: Hashable, Sendable {
         private enum Kind {
-            case malformed, unsupported, missingPassphrase, wrongPassphrase, invalidName, forbidden, mismatch, untrusted, failed
+            case malformed, unsupported, missingPassphrase, wrongPassphrase, invalidName, forbidden, mismatch,
+                untrusted, failed
         }
         private let kind: Kind
 
