@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import re
 from pathlib import Path
 
 import pytest
@@ -17,30 +15,6 @@ from test_certificates import lint
 from test_creds import ARNS, NOWHERE, assert_is_session, identity_options
 from tools import openssl
 from verifier import Verifier, serving
-
-
-@pytest.fixture(scope="module")
-def newer(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The variables under which a program of this machine runs on OpenSSL 3.5."""
-    found = importlib.util.find_spec("psycopg_binary")
-    if found is None or found.origin is None:
-        pytest.skip("psycopg-binary is not installed: run script/bootstrap")
-    folder = tmp_path_factory.mktemp("openssl")
-    for library in (Path(found.origin).parents[1] / "psycopg_binary.libs").iterdir():
-        (folder / library.name).symlink_to(library)
-        if match := re.fullmatch(r"(libcrypto|libssl)-[0-9a-f]+\.so\.3", library.name):
-            (folder / f"{match[1]}.so.3").symlink_to(library)
-    configuration = folder / "empty.cnf"
-    configuration.touch()
-    variables = {"LD_LIBRARY_PATH": str(folder), "OPENSSL_CONF": str(configuration)}
-    version = openssl("version", environment=variables).stdout
-    assert "Library: OpenSSL 3.5" in version, version
-    return variables
-
-
-@pytest.fixture
-def modern(pki: Pki, newer: dict[str, str]) -> Pki:
-    return pki.with_environment(**newer)
 
 
 @pytest.fixture(params=MLDSA_TYPES)
