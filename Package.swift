@@ -111,6 +111,7 @@ let package = Package(
                 .product(name: "X509", package: "swift-certificates"),
                 .product(name: "SwiftASN1", package: "swift-asn1"),
             ],
+            exclude: ["Corpus"],
             swiftSettings: settings
         ),
         .testTarget(name: "SQLiteTests", dependencies: ["SQLite"], swiftSettings: settings),

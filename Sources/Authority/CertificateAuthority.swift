@@ -5,6 +5,8 @@ public import struct FoundationEssentials.Date
 
 /// A root CA that lives in a folder: `root-cert.pem`, `root-key.pem`, and beside them what it issued.
 ///
+/// The key may live elsewhere, in a token or an agent: then `root-key.uri` says where, and whoever opens the CA brings it.
+///
 /// Whatever is reported is on the disk, key before certificate. Nothing is ever overwritten. Any number of processes may
 /// use one folder at once.
 public struct CertificateAuthority: Sendable {
@@ -16,16 +18,25 @@ public struct CertificateAuthority: Sendable {
 
     private static let certificateName = "root-cert.pem"
     private static let keyName = "root-key.pem"
+    private static let keyAddressName = "root-key.uri"
 
     /// Opens the CA in a folder.
     ///
     /// - Parameters:
     ///   - directory: The folder.
-    ///   - passphrase: Opens the CA key when it is encrypted.
     ///   - now: The moment at which the CA must be valid.
+    ///   - keyAddress: Where the key is, when that is neither the folder nor what the folder says.
+    ///   - passphrase: Called when the CA key's file is encrypted.
+    ///   - openKey: Opens a key that is not in the folder: is given its address and the CA's certificate.
     /// - Throws: ``AuthorityError`` when a file is missing, the key can be read by others or is not the certificate's, or
-    ///   the CA is not valid; `CertificateError` when a file is malformed or the passphrase wrong.
-    public init(openingIn directory: String, passphrase: SecretBytes? = nil, now: Date) throws {
+    ///   the CA is not valid; `CertificateError` when a file is malformed or the passphrase wrong; what the closures throw.
+    public init(
+        openingIn directory: String,
+        now: Date,
+        keyAddress: String? = nil,
+        passphrase: () throws -> SecretBytes? = { nil },
+        openKey: (String, Certificate) throws -> any SigningKey = Self.refuseKeyElsewhere
+    ) throws {
         let folder: Folder
         let file: SecretBytes
         do {
@@ -47,14 +58,16 @@ public struct CertificateAuthority: Sendable {
         guard let certificate = certificates.first else {
             throw AuthorityError(.broken, "\(certificatePath) holds no certificate")
         }
-        let keyFile = try folder.read(Self.keyName, isPrivate: true)
-        let key = try naming(keyPath) { () throws(CertificateError) in
-            try PrivateKey(reading: keyFile, passphrase: passphrase)
+        let key: any SigningKey
+        if let address = try keyAddress ?? Self.keyAddress(in: folder) {
+            key = try openKey(address, certificate)
+        } else {
+            key = try Self.readKey(in: folder, passphrase: passphrase)
         }
         guard key.publicKey == certificate.publicKey else {
             throw AuthorityError(
                 .broken,
-                "the CA key \(keyPath) is not the key of the CA certificate \(certificatePath)",
+                "the CA key \(keyAddress ?? keyPath) is not the key of the CA certificate \(certificatePath)",
                 remedy:
                     "put back the pair that was made together; what pki replaced is in \(folder.path(of: "archive"))"
             )
@@ -83,6 +96,38 @@ public struct CertificateAuthority: Sendable {
         self.init(certificate: certificate, key: key, folder: folder)
     }
 
+    /// What the folder says about where the key is; nothing when the key is in the folder.
+    private static func keyAddress(in folder: Folder) throws -> String? {
+        guard folder.contains(keyAddressName), !folder.contains(keyName) else { return nil }
+        let text = try unsafe folder.read(keyAddressName, isPrivate: false).withUnsafeBytes {
+            unsafe String(decoding: $0, as: UTF8.self)
+        }
+        guard let line = text.split(whereSeparator: \.isNewline).first(where: { !$0.hasPrefix("#") }) else {
+            throw AuthorityError(.broken, "\(folder.path(of: keyAddressName)) does not say where the CA key is")
+        }
+        return String(line)
+    }
+
+    private static func readKey(in folder: Folder, passphrase: () throws -> SecretBytes?) throws -> PrivateKey {
+        let path = folder.path(of: keyName)
+        let file = try folder.read(keyName, isPrivate: true)
+        do {
+            return try naming(path) { () throws(CertificateError) in try PrivateKey(reading: file) }
+        } catch {
+            guard error.code == .missingPassphrase, let secret = try passphrase() else { throw error }
+            return try naming(path) { () throws(CertificateError) in
+                try PrivateKey(reading: file, passphrase: secret)
+            }
+        }
+    }
+
+    /// Refuses a key that is not in the folder, for callers that know of no other place.
+    ///
+    /// - Throws: ``AuthorityError``, always.
+    public static func refuseKeyElsewhere(_ address: String, _ certificate: Certificate) throws -> any SigningKey {
+        throw AuthorityError(.missing, "the CA key is not in the folder but at \(address)")
+    }
+
     private init(certificate: Certificate, key: any SigningKey, folder: Folder) {
         self.certificate = certificate
         self.key = key
@@ -90,6 +135,15 @@ public struct CertificateAuthority: Sendable {
     }
 
     // MARK: - The root
+
+    /// Refuses a folder that has a CA already, before something is made for one that cannot be taken back.
+    ///
+    /// - Parameter directory: The folder; it need not be there.
+    /// - Throws: ``AuthorityError`` with ``AuthorityError/Code/exists``.
+    public static func checkIsFree(_ directory: String) throws {
+        guard let folder = try? Folder(path: directory, creates: false) else { return }
+        try refuseExisting([keyName, keyAddressName, certificateName], in: folder)
+    }
 
     /// Makes a root CA.
     ///
@@ -118,14 +172,14 @@ public struct CertificateAuthority: Sendable {
         if let length = request.pathLength, !(0...255).contains(length) {
             throw AuthorityError(.invalidRequest, "a path length of \(length) is not 0 to 255")
         }
-        let keyType = try request.keyType ?? template.keyType
         let end = try (request.lifetime ?? .days(template.days)).end(from: now)
-        let names = [keyName, certificateName]
-        if !request.archivesExisting, let folder = try? Folder(path: directory, creates: false) {
-            try refuseExisting(names, in: folder)
-        }
+        let names = [keyName, keyAddressName, certificateName]
+        if !request.archivesExisting { try checkIsFree(directory) }
 
-        let key = try PrivateKey(generating: keyType)
+        let newKey = try request.externalKey == nil ? PrivateKey(generating: request.keyType ?? template.keyType) : nil
+        guard let key: any SigningKey = request.externalKey?.key ?? newKey else {
+            throw AuthorityError(.invalidRequest, "there is no key for the CA")
+        }
         let parameters = CertificateParameters(
             serialNumber: .random(using: &generator),
             subject: subject,
@@ -148,11 +202,15 @@ public struct CertificateAuthority: Sendable {
 
         // Nothing was touched so far: a refusal leaves no empty folder behind.
         let folder = try Folder(path: directory, creates: true)
+        let keyFile: Folder.NewFile
+        if let newKey {
+            keyFile = .init(name: keyName, contents: try newKey.pemEncoded(passphrase: request.passphrase), mode: 0o600)
+        } else {
+            let address = "# Where the key of this CA is.\n\(request.externalKey?.address ?? "")\n"
+            keyFile = .init(name: keyAddressName, contents: SecretBytes(address.utf8), mode: 0o600)
+        }
         let archived = try write(
-            [
-                .init(name: keyName, contents: try key.pemEncoded(passphrase: request.passphrase), mode: 0o600),
-                .init(name: certificateName, contents: SecretBytes(certificate.pemEncoded.utf8), mode: 0o644),
-            ],
+            [keyFile, .init(name: certificateName, contents: SecretBytes(certificate.pemEncoded.utf8), mode: 0o644)],
             replacing: request.archivesExisting ? names : [],
             in: folder,
             now: now
@@ -160,7 +218,7 @@ public struct CertificateAuthority: Sendable {
         return IssuedCertificate(
             certificate: certificate,
             certificatePath: folder.path(of: certificateName),
-            keyPath: folder.path(of: keyName),
+            keyPath: request.externalKey?.address ?? folder.path(of: keyName),
             archivedPaths: archived,
             notices: []
         )

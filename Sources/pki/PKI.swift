@@ -33,7 +33,8 @@ struct PKI: AsyncParsableCommand {
             InitCACommand.self, IssueClientCommand.self, PrintBundleCommand.self, PrintTrustPolicyCommand.self,
             PrintSetupCommand.self, InspectCommand.self, CredsCommand.self, ConfigureCommand.self, ExecCommand.self,
             UpdateCommand.self, ServeCommand.self, WhoamiCommand.self, CacheCommand.self, LabCommand.self,
-        ]
+        ],
+        groupedSubcommands: [CommandGroup(name: "As aws_signing_helper", subcommands: SigningHelper.commands)]
     )
 
     static func main() async {
@@ -46,7 +47,9 @@ struct PKI: AsyncParsableCommand {
                 try Console.standard.write(answer.text)
                 Console.standard.leave(ExitStatus.done)
             }
-            var command = try parseAsRoot()
+            var command = try SigningHelper.isCalled(by: CommandLine.arguments)
+                ? SigningHelper.parseAsRoot(SigningHelper.normalized(Array(CommandLine.arguments.dropFirst())))
+                : parseAsRoot()
             if var server = command as? any AsyncParsableCommand {
                 try await server.run()
             } else {

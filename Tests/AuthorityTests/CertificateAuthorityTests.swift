@@ -159,7 +159,7 @@ import Testing
         unsafe chmod("\(path)/root-key.pem", 0o644)
         let open = try #require(refusal { try issue() } as? AuthorityError)
         #expect(
-            open.code == .permissions && open.message.contains("mode 0644")
+            open.code == .permissions && open.message.contains("mode is 0644")
                 && open.remedy?.contains("chmod 600") == true
         )
         unsafe chmod("\(path)/root-key.pem", 0o600)
@@ -187,7 +187,7 @@ import Testing
         _ = try create { $0.passphrase = SecretBytes("secret".utf8) }
         let error = try #require(refusal { try issue() } as? CertificateError)
         #expect(error.code == .missingPassphrase && error.message.contains("root-key.pem"))
-        _ = try CertificateAuthority(openingIn: path, passphrase: SecretBytes("secret".utf8), now: Self.now)
+        _ = try CertificateAuthority(openingIn: path, now: Self.now, passphrase: { SecretBytes("secret".utf8) })
     }
 
     @Test(arguments: [

@@ -32,8 +32,8 @@ import Testing
         return Pair(certificate: certificate, certificateText: certificate.pemEncoded, keyText: text)
     }
 
-    private var files: IdentityFiles {
-        IdentityFiles(certificate: "\(folder)/cert.pem", privateKey: "\(folder)/key.pem")
+    private var files: IdentitySource {
+        IdentitySource(certificate: "\(folder)/cert.pem", privateKey: "\(folder)/key.pem")
     }
 
     private func write(_ name: String, _ text: String) throws {
@@ -113,7 +113,7 @@ import Testing
         }
         let link = "\(folder)/current"
         try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: "one")
-        let files = IdentityFiles(certificate: "\(link)/cert.pem", privateKey: "\(link)/key.pem")
+        let files = IdentitySource(certificate: "\(link)/cert.pem", privateKey: "\(link)/key.pem")
         let identity = try RotatingIdentity(files) { nil }
         try FileManager.default.createSymbolicLink(atPath: "\(link).new", withDestinationPath: "two")
         #expect(unsafe rename("\(link).new", link) == 0)

@@ -49,9 +49,9 @@ import Testing
         #expect(access.request.durationSeconds == 900)
         #expect(access.request.role.description == "arn:aws:iam::123456789012:role/r")
         #expect(access.endpoint.description == "http://127.0.0.1:1")
-        #expect(access.files.certificate == "/c.pem")
-        #expect(access.files.privateKey == "/k.pem")
-        #expect(access.files.allowsInsecurePermissions)
+        #expect(access.source.certificate.path == "/c.pem")
+        #expect(access.source.key.path == "/k.pem")
+        #expect(access.source.allowsInsecurePermissions)
     }
 
     @Test func `the command line goes before the profile`() throws {
@@ -61,7 +61,7 @@ import Testing
         settings.network.fips = true
         let access = try Access(settings, profile: "web", environment: environment)
         #expect(access.request.durationSeconds == 1800)
-        #expect(access.files.certificate == "other.pem")
+        #expect(access.source.certificate.path == "other.pem")
         #expect(access.endpoint.description == "https://rolesanywhere-fips.us-east-1.amazonaws.com")
     }
 
@@ -155,5 +155,19 @@ import Testing
         )
         let kept = ExecCommand.environment(["AWS_DEFAULT_REGION": "x"], adding: [], region: "y")
         #expect(kept == ["AWS_DEFAULT_REGION": "x"])
+    }
+}
+
+extension IdentitySource.Certificates {
+    /// The file that is named.
+    fileprivate var path: String? {
+        if case .file(let path) = self { path } else { nil }
+    }
+}
+
+extension IdentitySource.Key {
+    /// The file that is named.
+    fileprivate var path: String? {
+        if case .file(let path) = self { path } else { nil }
     }
 }

@@ -10,7 +10,7 @@ public struct IssuedCertificate: Sendable {
     /// The path of the certificate's file.
     public let certificatePath: String
 
-    /// The path of the key's file; nothing when the key came in a certificate request.
+    /// The path of the key's file, or the address of a key elsewhere; nothing when the key came in a certificate request.
     public let keyPath: String?
 
     /// Where files that were in the way went.

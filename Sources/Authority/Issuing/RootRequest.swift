@@ -22,6 +22,10 @@ public struct RootRequest: Sendable {
     /// Which names the CA may certify.
     public var nameConstraints = NameConstraints()
 
+    /// A key that stays where it is, in a token or an agent, and is used instead of a new one; with the address under which
+    /// it is found again, which holds no secret.
+    public var externalKey: (address: String, key: any SigningKey)?
+
     /// Encrypts the key file.
     public var passphrase: SecretBytes?
 

@@ -90,31 +90,10 @@ final class Folder: Sendable {
             )
         }
         defer { close(file) }
-        var status = stat()
-        guard unsafe fstat(file, &status) == 0 else {
-            throw AuthorityError(.storage, "\(path) cannot be read: \(systemErrorText(errno))")
-        }
-        if isPrivate, status.st_mode & 0o077 != 0 {
-            let mode = String(status.st_mode & 0o777, radix: 8)
-            throw AuthorityError(
-                .permissions,
-                "the key file \(path) can be read by others (mode 0\(mode))",
-                remedy: "chmod 600 \(path), and consider the key known to whoever could read it"
-            )
-        }
-        guard status.st_mode & S_IFMT == S_IFREG, status.st_size <= 1 << 20 else {
-            throw AuthorityError(.storage, "\(path) is not a file of at most 1 MiB")
-        }
-        var contents: [UInt8] = []
-        var buffer = [UInt8](repeating: 0, count: 16384)
-        while true {
-            let count = unsafe Glibc.read(file, &buffer, buffer.count)
-            if count < 0, errno == EINTR { continue }
-            guard count >= 0 else {
-                throw AuthorityError(.storage, "\(path) cannot be read: \(systemErrorText(errno))")
-            }
-            if count == 0 { return SecretBytes(contents) }
-            contents += buffer.prefix(count)
+        do {
+            return try FileContents(descriptor: file, name: path, isPrivate ? .ownerOnly : .anyone).bytes
+        } catch {
+            throw AuthorityError(error.isUnprotected ? .permissions : .storage, error.message, remedy: error.remedy)
         }
     }
 

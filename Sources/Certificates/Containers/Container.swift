@@ -152,8 +152,27 @@ extension EncodedPrivateKey {
                 )
             }
         case "TSS2 PRIVATE KEY": self.init(form: .tss2, encryption: nil, contents: .closed)
-        case "OPENSSH PRIVATE KEY": self.init(form: .openSSH, encryption: nil, contents: .closed)
+        case "OPENSSH PRIVATE KEY":
+            self.init(form: .openSSH, encryption: Self.openSSHEncryption(block.contents), contents: .closed)
         default: return nil
         }
+    }
+
+    /// How a key in OpenSSH's form is encrypted: a magic word, then the names of the cipher and the key derivation, each
+    /// after its length.
+    private static func openSSHEncryption(_ contents: SecretBytes) -> String? {
+        let names = unsafe contents.withUnsafeBytes { bytes -> [String] in
+            var position = "openssh-key-v1\0".utf8.count
+            var names: [String] = []
+            while names.count < 2, position + 4 <= bytes.count {
+                // No name is longer than the last of the four bytes can say.
+                let name = unsafe bytes.dropFirst(position + 4).prefix(Int(bytes[position + 3]))
+                names.append(unsafe String(decoding: name, as: UTF8.self))
+                position += unsafe 4 + name.count
+            }
+            return names
+        }
+        guard names.count == 2, names[0] != "none" else { return nil }
+        return "OpenSSH's form with \(names[1]) and \(names[0])"
     }
 }

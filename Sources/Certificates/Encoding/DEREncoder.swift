@@ -4,18 +4,18 @@
 ///
 /// Names, keys and extension values come from libcrypto ready encoded; this joins them, so that an issuer's name goes
 /// into a certificate as the very bytes of the issuer's subject, and so that any ``SigningKey`` can sign.
-enum DER {
-    static let boolean: UInt8 = 0x01
-    static let integer: UInt8 = 0x02
-    static let bitString: UInt8 = 0x03
-    static let octetString: UInt8 = 0x04
-    static let sequence: UInt8 = 0x30
+package enum DER {
+    package static let boolean: UInt8 = 0x01
+    package static let integer: UInt8 = 0x02
+    package static let bitString: UInt8 = 0x03
+    package static let octetString: UInt8 = 0x04
+    package static let sequence: UInt8 = 0x30
 
     /// A context-specific tag that replaces the type's own (IMPLICIT) on a primitive type.
-    static func implicit(_ number: UInt8) -> UInt8 { 0x80 | number }
+    package static func implicit(_ number: UInt8) -> UInt8 { 0x80 | number }
 
     /// A context-specific tag around a complete value (EXPLICIT), or IMPLICIT on a constructed type.
-    static func constructed(_ number: UInt8) -> UInt8 { 0xa0 | number }
+    package static func constructed(_ number: UInt8) -> UInt8 { 0xa0 | number }
 
     /// A value with its tag and length.
     ///
@@ -23,7 +23,7 @@ enum DER {
     ///   - tag: The identifier octet.
     ///   - contents: The contents octets.
     /// - Returns: The whole encoding.
-    static func encode(_ tag: UInt8, _ contents: [UInt8]) -> [UInt8] {
+    package static func encode(_ tag: UInt8, _ contents: [UInt8]) -> [UInt8] {
         var encoded: [UInt8] = [tag]
         encoded.reserveCapacity(contents.count + 6)
         if contents.count < 0x80 {
@@ -42,20 +42,20 @@ enum DER {
     }
 
     /// A SEQUENCE of values that are encoded already.
-    static func sequence(_ elements: [[UInt8]]) -> [UInt8] { encode(sequence, elements.flatMap(\.self)) }
+    package static func sequence(_ elements: [[UInt8]]) -> [UInt8] { encode(sequence, elements.flatMap(\.self)) }
 
     /// A non-negative INTEGER from its big-endian magnitude.
-    static func unsignedInteger(_ magnitude: [UInt8]) -> [UInt8] {
+    package static func unsignedInteger(_ magnitude: [UInt8]) -> [UInt8] {
         var contents = Array(magnitude.drop { $0 == 0 })
         if contents.first.map({ $0 & 0x80 != 0 }) ?? true { contents.insert(0, at: 0) }
         return encode(integer, contents)
     }
 
     /// A BIT STRING of whole octets.
-    static func bitString(_ octets: [UInt8]) -> [UInt8] { encode(bitString, [0] + octets) }
+    package static func bitString(_ octets: [UInt8]) -> [UInt8] { encode(bitString, [0] + octets) }
 
     /// An OBJECT IDENTIFIER from its dots and digits.
-    static func objectIdentifier(_ text: String) -> [UInt8] {
+    package static func objectIdentifier(_ text: String) -> [UInt8] {
         let arcs = text.split(separator: ".").compactMap { UInt64($0) }
         guard arcs.count > 2 else { return [] }
         var contents: [UInt8] = []
@@ -72,5 +72,5 @@ enum DER {
     }
 
     /// BOOLEAN TRUE.
-    static let `true`: [UInt8] = [boolean, 0x01, 0xff]
+    package static let `true`: [UInt8] = [boolean, 0x01, 0xff]
 }

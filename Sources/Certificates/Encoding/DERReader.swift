@@ -2,11 +2,11 @@
 
 extension DER {
     /// A value with its tag, as it stands in an encoding.
-    struct Element {
+    package struct Element {
         /// The identifier octet.
-        var tag: UInt8
+        package var tag: UInt8
         /// The contents octets.
-        var contents: ArraySlice<UInt8>
+        package var contents: ArraySlice<UInt8>
     }
 
     /// Takes apart values that follow one another.
@@ -15,7 +15,7 @@ extension DER {
     ///
     /// - Parameter bytes: Whole values.
     /// - Returns: The values in their order, or nothing when the bytes are not that.
-    static func elements(in bytes: ArraySlice<UInt8>) -> [Element]? {
+    package static func elements(in bytes: ArraySlice<UInt8>) -> [Element]? {
         var elements: [Element] = []
         var rest = bytes
         while let tag = rest.popFirst() {
@@ -35,7 +35,7 @@ extension DER {
     }
 
     /// The values in a SEQUENCE, or nothing when the bytes are not one.
-    static func elements(inSequence bytes: [UInt8]) -> [Element]? {
+    package static func elements(inSequence bytes: [UInt8]) -> [Element]? {
         guard let outer = elements(in: bytes[...]), outer.count == 1, outer[0].tag == sequence else { return nil }
         return elements(in: outer[0].contents)
     }

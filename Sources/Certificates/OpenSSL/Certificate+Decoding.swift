@@ -35,6 +35,14 @@ extension Certificate {
         return unsafe X509_verify(object.pointer, key.pointer) == 1
     }
 
+    /// The SHA-1 of the DER encoding, in lower-case hexadecimal: a name that older tools know a certificate by, and no proof.
+    package var sha1Fingerprint: String {
+        var digest = [UInt8](repeating: 0, count: 20)
+        let status = unsafe EVP_Digest(derEncoded, derEncoded.count, &digest, nil, EVP_sha1(), nil)
+        defer { forgiveOpenSSLErrors() }
+        return status == 1 ? hexadecimal(digest) : ""
+    }
+
     /// The alternative names of the subject; none when the extension is absent or malformed.
     public var subjectAlternativeNames: [GeneralName] {
         guard let found = extensions.first(where: { $0.identifier == CertificateExtension.subjectAlternativeName }),

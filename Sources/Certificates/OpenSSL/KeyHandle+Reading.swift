@@ -32,12 +32,45 @@ extension KeyHandle {
     }
 
     private static func readPrivateKeyInfo(_ bytes: SecretBytes) throws(CertificateError) -> Owned<KeyObject> {
+        let info: Owned<PrivateKeyInfoObject>
         do {
-            let info = try privateKeyInfo(bytes)
-            return try unsafe Owned(EVP_PKCS82PKEY(info.pointer), from: "EVP_PKCS82PKEY")
+            info = try privateKeyInfo(bytes)
         } catch {
             throw malformed(error)
         }
+        return try key(info)
+    }
+
+    private static func key(_ info: borrowing Owned<PrivateKeyInfoObject>) throws(CertificateError) -> Owned<KeyObject>
+    {
+        do {
+            return try unsafe Owned(EVP_PKCS82PKEY(info.pointer), from: "EVP_PKCS82PKEY")
+        } catch {
+            throw unknownAlgorithm(of: info) ?? malformed(error)
+        }
+    }
+
+    /// Says that libcrypto does not know the algorithm of a key; nothing when it does.
+    private static func unknownAlgorithm(of info: borrowing Owned<PrivateKeyInfoObject>) -> CertificateError? {
+        var algorithm: OpaquePointer?
+        unsafe PKCS8_pkey_get0(&algorithm, nil, nil, nil, info.pointer)
+        guard let algorithm = unsafe algorithm, unsafe OBJ_obj2nid(algorithm) == NID_undef else { return nil }
+        let identifier = unsafe dottedText(of: algorithm)
+        // FIPS 204's, by NIST's register of algorithms.
+        let parameterSets = [
+            "2.16.840.1.101.3.4.3.17": 44, "2.16.840.1.101.3.4.3.18": 65, "2.16.840.1.101.3.4.3.19": 87,
+        ]
+        guard let parameterSet = parameterSets[identifier] else {
+            return CertificateError(
+                .unsupported,
+                "the private key is for the algorithm \(identifier), which is not in \(OpenSSLVersion.text)"
+            )
+        }
+        return CertificateError(
+            .unsupported,
+            "the private key is for ML-DSA-\(parameterSet), which is not in \(OpenSSLVersion.text)",
+            remedy: "ML-DSA came with OpenSSL 3.5"
+        )
     }
 
     private static func readTraditional(
@@ -71,12 +104,13 @@ extension KeyHandle {
             throw CertificateError(.malformed, "the private key cannot be read: \(error)")
         }
         guard let plain = unsafe plain else { throw wrongPassphrase(OpenSSLError(in: "PKCS8_decrypt")) }
+        let info: Owned<PrivateKeyInfoObject>
         do {
-            let info = try unsafe Owned<PrivateKeyInfoObject>(plain, from: "PKCS8_decrypt")
-            return try unsafe Owned(EVP_PKCS82PKEY(info.pointer), from: "EVP_PKCS82PKEY")
+            info = try unsafe Owned<PrivateKeyInfoObject>(plain, from: "PKCS8_decrypt")
         } catch {
             throw malformed(error)
         }
+        return try key(info)
     }
 
     /// Decrypts in the way of RFC 1421, whose parameters stand in the PEM headers.

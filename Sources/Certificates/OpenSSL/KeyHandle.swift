@@ -60,16 +60,29 @@ import COpenSSL
     private func encodedEllipticKey(_ algorithm: KeyAlgorithm) throws(OpenSSLError) -> [UInt8]? {
         let curves = ["prime256v1": "1.2.840.10045.3.1.7", "secp384r1": "1.3.132.0.34", "secp521r1": "1.3.132.0.35"]
         guard case .ec(let name) = algorithm, let curve = curves[name] else { return nil }
+        // A key that spells its curve out, or compresses its point, is so in its certificate too: libcrypto shall encode
+        // that one as it is. Asked for the point alone, it gives it uncompressed.
+        guard text(of: "encoding") == "named_curve", text(of: "point-format") == "uncompressed" else { return nil }
         var point = [UInt8](repeating: 0, count: 133)
         var count = 0
         try unsafe check(
             EVP_PKEY_get_octet_string_param(key.pointer, "encoded-pub-key", &point, point.count, &count),
             "EVP_PKEY_get_octet_string_param"
         )
-        // A compressed point is not what RFC 5480 wants everybody to read: libcrypto shall encode that one as it is.
         guard point[0] == 0x04 else { return nil }
         let parameters = [DER.objectIdentifier("1.2.840.10045.2.1"), DER.objectIdentifier(curve)]
         return DER.sequence([DER.sequence(parameters), DER.bitString(Array(point.prefix(count)))])
+    }
+
+    /// A parameter of the key that is a word; nothing when the key has no such parameter.
+    private func text(of parameter: String) -> String? {
+        var word = [CChar](repeating: 0, count: 32)
+        var count = 0
+        guard unsafe EVP_PKEY_get_utf8_string_param(key.pointer, parameter, &word, word.count, &count) == 1 else {
+            forgiveOpenSSLErrors()
+            return nil
+        }
+        return String(decoding: word.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
     /// Signs in the way of the key's algorithm.

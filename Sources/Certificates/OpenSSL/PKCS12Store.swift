@@ -68,7 +68,12 @@ struct PKCS12Store: ~Copyable {
         let candidates: [Password] = passphrase.map { [.some($0)] } ?? [.none, .some(SecretBytes([]))]
         guard unsafe PKCS12_mac_present(store.pointer) == 1 else { return candidates[candidates.count - 1] }
         var rounds: UnsafePointer<ASN1_INTEGER>?
-        unsafe PKCS12_get0_mac(nil, nil, nil, &rounds, store.pointer)
+        var algorithm: UnsafePointer<X509_ALGOR>?
+        unsafe PKCS12_get0_mac(nil, &algorithm, nil, &rounds, store.pointer)
+        // RFC 9579 has the rounds in the algorithm.
+        if let algorithm = unsafe algorithm, unsafe OBJ_obj2nid(algorithm.pointee.algorithm) == NID_pbmac1 {
+            _ = try unsafe PasswordEncryption(algorithm)
+        }
         if let rounds = unsafe rounds {
             let count = unsafe ASN1_INTEGER_get(rounds)
             try PasswordEncryption.check(rounds: count < 0 ? .max : count)

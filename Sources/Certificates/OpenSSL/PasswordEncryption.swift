@@ -19,7 +19,7 @@ struct PasswordEncryption {
     /// The most of N·r·p in scrypt: 128 times what is usual.
     static let maximumScryptCost = 128 << 17
 
-    /// Reads an algorithm and checks what it costs.
+    /// Reads an algorithm and checks what it costs. PBMAC1 (RFC 9579), which authenticates, has PBES2's parameters.
     ///
     /// - Parameter algorithm: An X509_ALGOR.
     /// - Throws: ``CertificateError`` with ``CertificateError/Code/unsupported`` when it is not understood or costs too much.
@@ -29,14 +29,14 @@ struct PasswordEncryption {
             let fields = DER.elements(inSequence: encoded), let name = fields.first.map(Self.name)
         else { throw Self.unreadable }
         let parameters = fields.dropFirst().first?.contents ?? []
-        if name == "PBES2" {
+        if name == "PBES2" || name == "PBMAC1" {
             guard let parts = DER.elements(in: parameters), parts.count == 2,
                 let derivation = DER.elements(in: parts[0].contents),
                 let derivationName = derivation.first.map(Self.name),
                 let cipher = DER.elements(in: parts[1].contents)?.first.map(Self.name)
             else { throw Self.unreadable }
             let costs = try Self.costs(of: derivationName, derivation.dropFirst().first?.contents ?? [])
-            description = "PBES2 with \(derivationName) (\(costs)) and \(cipher)"
+            description = "\(name) with \(derivationName) (\(costs)) and \(cipher)"
             isLegacy = ["DES-CBC", "RC2-CBC", "RC4", "RC5-CBC"].contains(cipher) || costs.contains("MD5")
         } else {
             guard let values = DER.elements(in: parameters), values.count >= 2 else { throw Self.unreadable }

@@ -21,20 +21,20 @@ public final class RotatingIdentity: Sendable {
         var stamps: IdentityStamps
     }
 
-    private let files: IdentityFiles
+    private let source: IdentitySource
     private let passphrase: @Sendable () throws -> SecretBytes?
     private let state: Mutex<State>
 
     /// Reads an identity.
     ///
     /// - Parameters:
-    ///   - files: The files.
-    ///   - passphrase: Opens an encrypted key; it is asked for each time that the files are read.
-    /// - Throws: What ``IdentityFiles/read(passphrase:)`` throws: the first time nothing can stand in.
-    public init(_ files: IdentityFiles, passphrase: @escaping @Sendable () throws -> SecretBytes?) throws {
-        self.files = files
+    ///   - source: Where it comes from.
+    ///   - passphrase: Called when something encrypted is to be opened, each time that the files are read.
+    /// - Throws: What ``IdentitySource/read(passphrase:)`` throws: the first time nothing can stand in.
+    public init(_ source: IdentitySource, passphrase: @escaping @Sendable () throws -> SecretBytes?) throws {
+        self.source = source
         self.passphrase = passphrase
-        let (identity, stamps) = try files.readStamped(passphrase: passphrase())
+        let (identity, stamps) = try source.readStamped(passphrase: passphrase)
         state = Mutex(State(identity: identity, stamps: stamps))
     }
 
@@ -50,7 +50,7 @@ public final class RotatingIdentity: Sendable {
     public func update() -> Change? {
         guard hasChanged else { return nil }
         do {
-            let (identity, stamps) = try files.readStamped(passphrase: passphrase())
+            let (identity, stamps) = try source.readStamped(passphrase: passphrase)
             let isNew = state.withLock { state in
                 defer { state = State(identity: identity, stamps: stamps) }
                 return state.identity.certificate != identity.certificate
@@ -61,12 +61,4 @@ public final class RotatingIdentity: Sendable {
             return .kept(error)
         }
     }
-}
-
-/// What tells whether the files of an identity have changed.
-struct IdentityStamps: Sendable {
-    let files: [(path: String, stamp: FileContents.Stamp?)]
-
-    /// Whether each path still leads to the same file, unchanged. What is no regular file does not count.
-    var areCurrent: Bool { files.allSatisfy { $0.stamp?.isCurrent(at: $0.path) ?? true } }
 }

@@ -68,7 +68,14 @@ struct ConfigureCommand: ParsableCommand {
                 remedy: "use --passphrase-file or --passphrase-env"
             )
         }
-        let removed = Set(unset.map(Self.option))
+        try Self.checkPlaces(given.identity)
+        var removed = Set(unset.map(Self.option))
+        // One way to name the certificate takes the place of the other.
+        if given.identity.certificate != nil {
+            removed.formUnion(["--certificate-store", "--cert-selector", "--use-latest-expiring-certificate"])
+        } else if given.identity.certificateStore != nil {
+            removed.formUnion(["--certificate", "--private-key", "--intermediates"])
+        }
         let changes: [(name: String, value: String?)] = ProfileSetting.all.compactMap { setting in
             removed.contains(setting.option)
                 ? (setting.name, nil)
@@ -109,6 +116,27 @@ struct ConfigureCommand: ParsableCommand {
             )
         }
         if let report { try console.print(report, as: format) }
+    }
+
+    /// Refuses what means nothing to the next process, or must not be written down.
+    private static func checkPlaces(_ identity: IdentitySettings) throws {
+        let places = [
+            ("--certificate", identity.certificate), ("--private-key", identity.privateKey),
+            ("--intermediates", identity.intermediates),
+        ]
+        for (option, text) in places {
+            guard let text, !text.isEmpty, try !MaterialPlace(text).isLasting else { continue }
+            throw UsageError(
+                message: "a profile cannot hold \(option) \(text): it means something in one process only",
+                remedy: "name a file, env:NAME, a token, a TPM or an agent"
+            )
+        }
+        guard identity.pkcs8Password == nil, identity.device.tpmKeyPassword == nil else {
+            throw UsageError(
+                message: "a profile does not hold passwords",
+                remedy: "write it into a file that only you can read, and name that with --passphrase-file"
+            )
+        }
     }
 
     /// What a profile holds.

@@ -19,6 +19,10 @@ struct InitCACommand: ParsableCommand {
 
               pki init-ca --subject "CN=Example Root,O=Example" --days 3650
               pki init-ca --permit dns:example.com --passphrase-file ~/.ca-passphrase
+              pki init-ca --key "pkcs11:token=CA;object=root" --generate-key
+
+            With --key the CA's key stays in a token, a TPM or an agent: the folder then has root-key.uri, which says where \
+            it is, and pki issue-client signs there.
             """
     )
 
@@ -37,6 +41,22 @@ struct InitCACommand: ParsableCommand {
         help: ArgumentHelp("The kind of key. ML-DSA needs OpenSSL 3.5. (default: ec-p256)", valueName: "kind")
     )
     var keyType: KeyType?
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            """
+            Use the key that is there instead of making a file: a pkcs11: URI, handle:0x81… for a TPM, ssh-agent:SHA256:….
+            """,
+            valueName: "place"
+        )
+    )
+    var key: String?
+
+    @Flag(name: .long, help: "Make the key in the token first, of the kind that --key-type says; it can never leave it.")
+    var generateKey = false
+
+    @OptionGroup var device: DeviceOptions
 
     @Option(name: .long, help: ArgumentHelp("How many days the CA is good for. (default: 3650)", valueName: "n"))
     var days: Int?
@@ -80,7 +100,13 @@ struct InitCACommand: ParsableCommand {
     )
     var template: String?
 
-    @Option(name: .long, help: ArgumentHelp("Encrypt the key under the first line of this file.", valueName: "file"))
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "Encrypt the key under the first line of this file; with --key: the PIN or password is there.",
+            valueName: "file"
+        )
+    )
     var passphraseFile: String?
 
     @Option(name: .long, help: ArgumentHelp("… or of this environment variable.", valueName: "variable"))
@@ -102,12 +128,18 @@ struct InitCACommand: ParsableCommand {
         request.lifetime = try Lifetime.choose(days: days, notAfter: notAfter)
         request.pathLength = pathLength
         request.nameConstraints = NameConstraints(permitted: permit, excluded: exclude)
-        request.passphrase = try PassphraseSource.choose(
+        let source = try PassphraseSource.choose(
             file: passphraseFile,
             environment: passphraseEnv,
             descriptor: passphraseFd,
             option: "--passphrase"
-        )?.read()
+        )
+        if let key {
+            request.externalKey = try externalKey(key, passphrase: Passphrase(source))
+        } else {
+            guard !generateKey else { throw UsageError(message: "--generate-key needs --key pkcs11:…") }
+            request.passphrase = try source?.read()
+        }
         request.archivesExisting = force
         var generator = SystemRandomNumberGenerator()
         let issued = try CertificateAuthority.create(in: directory, request, now: .now, using: &generator)
@@ -118,5 +150,25 @@ struct InitCACommand: ParsableCommand {
             ),
             as: format
         )
+    }
+
+    /// The key that is used where it is.
+    private func externalKey(_ text: String, passphrase: Passphrase) throws -> (address: String, key: any SigningKey) {
+        let place = try MaterialPlace(text)
+        let opener = KeyOpener(device.settings, passphrase: passphrase)
+        switch place {
+        case .pkcs11:
+            guard generateKey else { return ("\(place)", try opener.key(at: place)) }
+            if !force { try CertificateAuthority.checkIsFree(directory) }
+            return ("\(place)", try opener.generateKey(at: text, type: keyType ?? .ecP256))
+        case .tpm, .agent:
+            guard !generateKey else { throw UsageError(message: "--generate-key makes keys in PKCS#11 tokens only") }
+            return ("\(place)", try opener.key(at: place))
+        case .file, .standardInput, .environment, .descriptor:
+            throw UsageError(
+                message: "--key is for a key that stays where it is: pkcs11:…, handle:0x81… or ssh-agent:SHA256:…",
+                remedy: "leave it out, and a key is made in the CA's folder"
+            )
+        }
     }
 }

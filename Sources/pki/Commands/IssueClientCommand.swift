@@ -19,6 +19,7 @@ struct IssueClientCommand: ParsableCommand {
               pki issue-client --name web-1 --dns web-1.example.com
               pki issue-client --name db-1 --subject "CN=db-1,OU=Databases,O=Example" --days 90
               pki issue-client --name build --csr build.csr
+              pki issue-client --name web-2 --ca-key "pkcs11:token=CA;object=root"
             """
     )
 
@@ -106,7 +107,27 @@ struct IssueClientCommand: ParsableCommand {
     )
     var template: String?
 
-    @Option(name: .long, help: ArgumentHelp("Open the CA key with the first line of this file.", valueName: "file"))
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            """
+            Where the CA key is: a file, a pkcs11: URI, handle:0x81… for a TPM, ssh-agent:SHA256:…, -, env:NAME or fd:N. \
+            (default: the folder's root-key.pem, else what its root-key.uri says)
+            """,
+            valueName: "place"
+        )
+    )
+    var caKey: String?
+
+    @OptionGroup var device: DeviceOptions
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "Open the CA key (passphrase, PIN, password) with the first line of this file. (default: ask on the terminal)",
+            valueName: "file"
+        )
+    )
     var passphraseFile: String?
 
     @Option(name: .long, help: ArgumentHelp("… or of this environment variable.", valueName: "variable"))
@@ -158,7 +179,17 @@ struct IssueClientCommand: ParsableCommand {
         if let csr { request.certificateRequest = try CertificateRequest(reading: InputFile.read(csr), name: csr) }
         request.passphrase = try keyPassphrase?.read()
         request.archivesExisting = force
-        let authority = try CertificateAuthority(openingIn: directory, passphrase: try caPassphrase?.read(), now: .now)
+        let passphrase = try Passphrase(caPassphrase)
+        let opener = KeyOpener(device.settings, passphrase: passphrase)
+        let authority = try CertificateAuthority(
+            openingIn: directory,
+            now: .now,
+            keyAddress: caKey,
+            passphrase: { try passphrase.read("passphrase of the CA key") },
+            openKey: { address, certificate in
+                try opener.key(at: MaterialPlace(address), for: [certificate])
+            }
+        )
         var generator = SystemRandomNumberGenerator()
         let issued = try authority.issue(request, now: .now, using: &generator)
         for notice in issued.notices { Console.standard.warning(notice) }

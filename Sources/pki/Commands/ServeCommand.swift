@@ -107,7 +107,7 @@ struct ServeCommand: AsyncParsableCommand {
     @OptionGroup var access: AccessOptions
 
     func validate() throws {
-        guard profile.count <= 1 || access.identity.certificate == nil else {
+        guard profile.count <= 1 || !access.identity.settings.namesCertificate else {
             throw ValidationError("--certificate is for one profile, not for several")
         }
         guard port == nil || listen.isEmpty else {

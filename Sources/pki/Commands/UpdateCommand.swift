@@ -46,7 +46,7 @@ struct UpdateCommand: AsyncParsableCommand {
     @OptionGroup var access: AccessOptions
 
     func validate() throws {
-        guard profile.count <= 1 || access.identity.certificate == nil else {
+        guard profile.count <= 1 || !access.identity.settings.namesCertificate else {
             throw ValidationError("--certificate is for one profile, not for several")
         }
     }

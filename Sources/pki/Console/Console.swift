@@ -54,9 +54,13 @@ struct Console: Sendable {
     ///
     /// - Parameter text: The text as it is.
     /// - Throws: ``OutputError`` when standard output cannot take it.
-    func write(_ text: String) throws {
-        try writeAll(Array(text.utf8), to: STDOUT_FILENO)
-    }
+    func write(_ text: String) throws { try write(Array(text.utf8)) }
+
+    /// Writes a product that is not text to standard output, all of it or an error.
+    ///
+    /// - Parameter bytes: The bytes as they are.
+    /// - Throws: ``OutputError`` when standard output cannot take them.
+    func write(_ bytes: [UInt8]) throws { try writeAll(bytes, to: STDOUT_FILENO) }
 
     /// Says something that is not a failure and not the product.
     func note(_ text: String) { if saysNotes { say(text) } }
@@ -97,11 +101,14 @@ struct Console: Sendable {
                     try? writeAll(Array("\(line)\n".utf8), to: STDERR_FILENO)
                 }
             }
-            leave(ExitStatus.usage)
+            leave(Self.isSigningHelper ? SigningHelper.failure : ExitStatus.usage)
         }
         report(error)
-        leave(ExitStatus.status(for: error))
+        leave(Self.isSigningHelper ? SigningHelper.failure : ExitStatus.status(for: error))
     }
+
+    /// Whether the process is to end as aws_signing_helper ends.
+    private static var isSigningHelper: Bool { SigningHelper.isMeant(by: CommandLine.arguments) }
 
     /// Ends the process at once: nothing that was written waits in a buffer, and what libraries would tidy up goes with the
     /// process anyway.

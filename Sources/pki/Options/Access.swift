@@ -16,8 +16,11 @@ struct Access: Sendable {
     /// Where the service listens.
     let endpoint: Endpoint
 
-    /// The identity's files.
-    let files: IdentityFiles
+    /// Where the identity is.
+    let source: IdentitySource
+
+    /// What the identity is known by in the cache, without opening it.
+    private let cacheName: @Sendable () throws -> String
 
     private let passphrase: Passphrase
     private let network: NetworkSettings
@@ -35,7 +38,7 @@ struct Access: Sendable {
         environment: [String: String] = ProcessInfo.processInfo.environment
     ) throws {
         var settings = settings
-        let name = profile ?? (settings.identity.certificate == nil ? AWSFiles.standardProfile(environment) : nil)
+        let name = profile ?? (settings.identity.namesCertificate ? nil : AWSFiles.standardProfile(environment))
         if let name { try Self.fill(&settings, from: name, files: AWSFiles(environment)) }
         try self.init(complete: settings, name: name ?? "default")
     }
@@ -49,16 +52,12 @@ struct Access: Sendable {
     init(complete settings: AccessSettings, name: String) throws {
         self.name = name
         if let problem = settings.network.problem { throw UsageError(message: "the profile \(name): \(problem)") }
-        guard let certificate = settings.identity.certificate else { throw UsageError.missing("--certificate") }
+        guard settings.identity.namesCertificate else { throw UsageError.missing("--certificate") }
         request = try settings.session.request()
         endpoint = try settings.network.address(region: request.region)
-        files = IdentityFiles(
-            certificate: certificate,
-            privateKey: settings.identity.privateKey,
-            intermediates: settings.identity.intermediates,
-            allowsInsecurePermissions: settings.identity.insecurePermissions
-        )
-        passphrase = try Passphrase(settings.identity.passphraseSource())
+        let passphrase = try settings.identity.passphrase(.standard)
+        (source, cacheName) = try settings.identity.source(passphrase)
+        self.passphrase = passphrase
         network = settings.network
     }
 
@@ -67,7 +66,7 @@ struct Access: Sendable {
         let settings = try files.settings(of: profile)
         let values = Dictionary(settings ?? [], uniquingKeysWith: { $1 })
         let known = ProfileSetting.all.filter { values[$0.name] != nil }
-        if known.isEmpty, given.identity.certificate == nil {
+        if known.isEmpty, !given.identity.namesCertificate {
             throw UsageError(
                 message: settings == nil
                     ? "there is no profile \(profile) in \(files.config.path)"
@@ -80,13 +79,14 @@ struct Access: Sendable {
         let hasAddress = network.endpoint != nil || network.dualStack || network.fips
         let hasTrust = network.caBundle != nil || network.noVerifySsl
         let identity = given.identity
-        let hasPassphrase =
-            identity.passphraseFile != nil || identity.passphraseEnv != nil || identity.passphraseFd != nil
+        let (hasPassphrase, hasCertificate) = (identity.namesPassphrase, identity.namesCertificate)
         for setting in known {
             switch setting.option {
             case "--endpoint", "--dual-stack", "--fips": if hasAddress { continue }
             case "--ca-bundle", "--no-verify-ssl": if hasTrust { continue }
             case "--passphrase-file", "--passphrase-env": if hasPassphrase { continue }
+            case "--certificate", "--certificate-store", "--cert-selector", "--use-latest-expiring-certificate":
+                if hasCertificate { continue }
             default: break
             }
             do {
@@ -110,13 +110,15 @@ struct Access: Sendable {
         try network.identityClient(region: request.region, console: console)
     }
 
-    /// The identity, as it is in the files now.
-    func identity() throws -> Identity { try files.read(passphrase: passphrase.read()) }
+    /// The identity, as it is now.
+    func identity() throws -> Identity { try source.read { try passphrase.read(Self.question) } }
+
+    private static let question = "passphrase of the private key"
 
     /// The identity, which follows its files.
     func rotatingIdentity() throws -> RotatingIdentity {
         let passphrase = passphrase
-        return try RotatingIdentity(files) { try passphrase.read() }
+        return try RotatingIdentity(source) { try passphrase.read(Self.question) }
     }
 
     /// Credentials from the service.
@@ -156,37 +158,17 @@ struct Access: Sendable {
         }
     }
 
-    /// What the credentials are obtained with. The certificate is its file: whatever is changed in it, makes other
-    /// credentials; neither it nor the key has to be understood to find what is in the cache.
+    /// What the credentials are obtained with. The certificate is its file, or its address: whatever is changed in it, makes
+    /// other credentials; neither it nor the key has to be understood to find what is in the cache.
     func cacheKey() throws -> CredentialCache.Key {
-        let certificate = try InputFile.read(files.certificate)
-        return [
+        [
             "endpoint": endpoint.description, "region": request.region,
             "trust-anchor": request.trustAnchor.description, "profile": request.profile.description,
             "role": request.role.description, "duration": String(request.durationSeconds),
             "session-name": request.roleSessionName ?? "",
-            "certificate": hexadecimal(Digest.sha256.hash(certificate)),
+            "certificate": try cacheName(),
         ]
     }
-}
-
-/// An identity's passphrase, which can be asked for again when its files have changed.
-private struct Passphrase: Sendable {
-    private let source: PassphraseSource?
-    private let kept: SecretBytes?
-
-    init(_ source: PassphraseSource?) throws {
-        // A descriptor can be read once.
-        if case .descriptor = source {
-            kept = try source?.read()
-            self.source = nil
-        } else {
-            kept = nil
-            self.source = source
-        }
-    }
-
-    func read() throws -> SecretBytes? { try kept ?? source?.read() }
 }
 
 extension CredentialCache {

@@ -42,25 +42,50 @@ enum PassphraseSource {
     /// - Returns: The first line, without its end.
     /// - Throws: ``InputError`` naming the source; never its contents.
     func read() throws -> SecretBytes {
-        let (bytes, name): ([UInt8], String)
+        let (bytes, name): (SecretBytes, String)
         switch self {
         case .file(let path):
             name = "the passphrase file \(path)"
-            bytes = try InputFile.read(path, isPrivate: true)
+            bytes = try FileContents(of: path, .ownerOnly).bytes
         case .descriptor(let number):
             name = "file descriptor \(number)"
-            bytes = try InputFile.read(descriptor: number, name: name)
+            bytes = try FileContents(descriptor: number, name: name).bytes
         case .environment(let variable):
             name = "the environment variable \(variable)"
-            guard let value = unsafe getenv(variable) else {
-                throw InputError(message: "\(name) is not set", remedy: "export it before the command")
-            }
-            bytes = unsafe Array(String(cString: value).utf8)
+            bytes = try EnvironmentVariable.value(of: variable)
         }
-        let line = bytes.prefix { $0 != 0x0a && $0 != 0x0d }
-        guard !line.isEmpty else {
+        let line = bytes.firstLine
+        guard line.count > 0 else {
             throw InputError(message: "\(name) holds no passphrase: its first line is empty")
         }
-        return SecretBytes(line)
+        return line
+    }
+}
+
+/// A variable whose value is a secret.
+enum EnvironmentVariable {
+    /// Reads a variable.
+    ///
+    /// - Parameter name: Its name.
+    /// - Returns: The value, in memory that is wiped.
+    /// - Throws: ``InputError`` when it is not set.
+    static func value(of name: String) throws -> SecretBytes {
+        guard let value = unsafe getenv(name) else {
+            throw InputError(
+                message: "the environment variable \(name) is not set",
+                remedy: "export it before the command"
+            )
+        }
+        return unsafe SecretBytes(UnsafeRawBufferPointer(start: value, count: strlen(value)))
+    }
+}
+
+extension SecretBytes {
+    /// What stands before the first line end.
+    var firstLine: SecretBytes {
+        unsafe withUnsafeBytes { bytes in
+            let end = unsafe bytes.firstIndex { $0 == 0x0a || $0 == 0x0d } ?? bytes.count
+            return unsafe SecretBytes(UnsafeRawBufferPointer(rebasing: bytes[..<end]))
+        }
     }
 }

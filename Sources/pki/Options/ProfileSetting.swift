@@ -4,6 +4,7 @@
 struct ProfileSetting {
     /// The kind of value, and where it is among the options.
     private enum Place {
+        /// A path, or one of the other places of ``MaterialPlace``.
         case path(WritableKeyPath<AccessSettings, String?>)
         case text(WritableKeyPath<AccessSettings, String?>)
         case integer(WritableKeyPath<AccessSettings, Int?>)
@@ -29,9 +30,18 @@ struct ProfileSetting {
             ProfileSetting(option: "--certificate", place: .path(\.identity.certificate)),
             ProfileSetting(option: "--private-key", place: .path(\.identity.privateKey)),
             ProfileSetting(option: "--intermediates", place: .path(\.identity.intermediates)),
+            ProfileSetting(option: "--certificate-store", place: .path(\.identity.certificateStore)),
+            ProfileSetting(option: "--cert-selector", place: .text(\.identity.certSelector)),
+            ProfileSetting(
+                option: "--use-latest-expiring-certificate",
+                place: .flag(\.identity.useLatestExpiringCertificate)
+            ),
             ProfileSetting(option: "--passphrase-file", place: .path(\.identity.passphraseFile)),
             ProfileSetting(option: "--passphrase-env", place: .text(\.identity.passphraseEnv)),
             ProfileSetting(option: "--insecure-permissions", place: .flag(\.identity.insecurePermissions)),
+            ProfileSetting(option: "--pkcs11-lib", place: .path(\.identity.device.pkcs11Library)),
+            ProfileSetting(option: "--reuse-pin", place: .flag(\.identity.device.reusePin)),
+            ProfileSetting(option: "--no-tpm-key-password", place: .flag(\.identity.device.noTpmKeyPassword)),
             ProfileSetting(option: "--trust-anchor-arn", place: .text(\.session.trustAnchorArn)),
             ProfileSetting(option: "--profile-arn", place: .text(\.session.profileArn)),
             ProfileSetting(option: "--role-arn", place: .text(\.session.roleArn)),
@@ -58,7 +68,10 @@ struct ProfileSetting {
     func text(in settings: AccessSettings, folder: String) -> String? {
         switch place {
         case .path(let path):
-            settings[keyPath: path].map { $0.isEmpty || $0.hasPrefix("/") ? $0 : absolutePath($0, in: folder) }
+            settings[keyPath: path].map { text in
+                guard !text.isEmpty, case .file = try? MaterialPlace(text) else { return text }
+                return text.hasPrefix("/") ? text : absolutePath(text, in: folder)
+            }
         case .text(let path): settings[keyPath: path]
         case .integer(let path): settings[keyPath: path].map(String.init)
         case .number(let path): settings[keyPath: path].map { "\($0)" }

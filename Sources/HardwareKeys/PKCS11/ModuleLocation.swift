@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Certificates
+import Glibc
+
+/// Which file is the module that an address wants.
+enum ModuleLocation {
+    /// p11-kit, whose own functions are those of all modules that the system is configured with.
+    #if canImport(Darwin)
+    static let proxy = "libp11-kit.0.dylib"
+    #else
+    static let proxy = "libp11-kit.so.0"
+    #endif
+
+    /// Where distributions put modules.
+    static let folders = [
+        "/usr/lib/\(architecture)-linux-gnu/pkcs11", "/usr/lib64/pkcs11", "/usr/lib/pkcs11", "/usr/local/lib/pkcs11",
+        "/usr/lib/softhsm", "/usr/lib64/softhsm", "/usr/lib/\(architecture)-linux-gnu/softhsm",
+        "/usr/lib/\(architecture)-linux-gnu", "/usr/lib64", "/usr/lib", "/usr/local/lib",
+    ]
+
+    /// The file to open: what the address names by path, else what the caller names, else what the address names by name,
+    /// else p11-kit.
+    ///
+    /// - Parameters:
+    ///   - address: The address.
+    ///   - module: The caller's choice.
+    ///   - folders: Where names are looked for.
+    /// - Returns: A path, or a name for the system's loader.
+    /// - Throws: ``HardwareKeyError`` with ``HardwareKeyError/Code/missingLibrary`` when there is no module of that name.
+    static func file(
+        for address: PKCS11URI,
+        module: String?,
+        folders: [String] = folders
+    ) throws(HardwareKeyError) -> String {
+        if let path = address.modulePath ?? module { return path }
+        guard let name = address.moduleName else { return proxy }
+        for folder in folders {
+            for file in ["\(folder)/\(name).so", "\(folder)/lib\(name).so", "\(folder)/\(name)"]
+            where isFile(file) {
+                return file
+            }
+        }
+        throw HardwareKeyError(
+            .missingLibrary,
+            "there is no PKCS#11 module \(printable(name)) in the folders where modules are",
+            remedy: "name it by its path: module-path=/…/\(printable(name)).so"
+        )
+    }
+
+    private static func isFile(_ path: String) -> Bool {
+        var status = stat()
+        return unsafe stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
+    }
+
+    private static var architecture: String {
+        #if arch(arm64)
+        "aarch64"
+        #else
+        "x86_64"
+        #endif
+    }
+}

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import Certificates
+import CPKCS11
+
+extension PKCS11Source {
+    /// The private key that an address means, proven by a signature.
+    ///
+    /// The address may be the key's, or that of a certificate (its type is `cert` or left open). The key of a certificate
+    /// is looked for under the same label and identifier, then under the label of the certificate in the token, then under
+    /// its identifier. When several keys are found, the one that belongs to one of the certificates is taken.
+    ///
+    /// When the address means several tokens, the one is taken that shows the key, its public half or its certificate
+    /// without a PIN: a PIN is never offered to a token that it may not belong to.
+    ///
+    /// - Parameters:
+    ///   - address: The address.
+    ///   - certificates: The key must be that of one of them. Without any, the token must hold the public half.
+    /// - Returns: The key.
+    /// - Throws: ``HardwareKeyError``: ``HardwareKeyError/Code/absent`` without a token,
+    ///   ``HardwareKeyError/Code/notFound`` and ``HardwareKeyError/Code/ambiguous`` with the keys that are there,
+    ///   ``HardwareKeyError/Code/mismatch`` when the key is none of the certificates',
+    ///   ``HardwareKeyError/Code/pinNeeded``, ``HardwareKeyError/Code/wrongPIN`` and ``HardwareKeyError/Code/locked``. Or
+    ///   what the source of PINs throws.
+    public func key(at address: PKCS11URI, certificates: [Certificate] = []) throws -> PKCS11Key {
+        switch address.type {
+        case nil, .privateKey, .certificate: break
+        default:
+            throw HardwareKeyError(
+                .invalidAddress,
+                "\(printable(address.pathText, limit: 200)) asks for another thing than a private key",
+                remedy: "write type=private, or leave the type out"
+            )
+        }
+        return try withModule(of: address, "the key cannot be used") { module in
+            let token = try token(at: address, certificates, in: module)
+            let session = try Session(token)
+            try pins.logIn(session, to: token, by: address)
+            let (signer, publicKey) = try search(in: session, token, address, certificates)
+            return try key(signer, publicKey)
+        }
+    }
+
+    /// A key that finds itself again when its session is lost.
+    func key(_ signer: TokenSigner, _ publicKey: PublicKey) throws -> PKCS11Key {
+        let address = signer.address
+        let (label, identifier) = (signer.key.label, signer.key.identifier)
+        let (identity, module) = (signer.token.identity, signer.token.module)
+        let pins = pins
+        return try PKCS11Key(signer, publicKey: publicKey) {
+            try module.initialize()
+            let tokens = try Token.matching(address, in: module)
+            guard let token = tokens.first(where: { $0.identity == identity }) else {
+                throw HardwareKeyError(
+                    .absent,
+                    "the token \(printable(identity.label, limit: 40)) is not there any more",
+                    remedy: "is it plugged in?"
+                )
+            }
+            let session = try Session(token)
+            try pins.logIn(session, to: token, by: address)
+            let signers = try session.privateKeys(label: label, identifier: identifier).map {
+                TokenSigner(session: session, token: token, key: $0, address: address, pins: pins)
+            }
+            // The name was enough to find it once, unless it was the certificate that told two of one name apart.
+            for signer in signers where try signers.count == 1 || signer.proven(among: [publicKey]) != nil {
+                return signer
+            }
+            throw HardwareKeyError(
+                .notFound,
+                "the key \(objectName(label: label, identifier: identifier)) is not in the token \(token.name) any more"
+            )
+        }
+    }
+
+    /// Finds and proves the key in a token that is logged in to.
+    private func search(
+        in session: Session,
+        _ token: Token,
+        _ address: PKCS11URI,
+        _ certificates: [Certificate]
+    ) throws -> (TokenSigner, PublicKey) {
+        let label = address.object.map { Array($0.utf8) }
+        var mismatch: HardwareKeyError?
+        var seen: Set<CK_OBJECT_HANDLE> = []
+
+        func chosen(from keys: [KeyObject]) throws -> (TokenSigner, PublicKey)? {
+            let new = keys.filter { seen.insert($0.handle).inserted }
+            guard !new.isEmpty else { return nil }
+            do {
+                let signers = new.map {
+                    TokenSigner(session: session, token: token, key: $0, address: address, pins: pins)
+                }
+                return try choose(among: signers, certificates)
+            } catch let error as HardwareKeyError where error.code == .mismatch {
+                mismatch = mismatch ?? error
+                return nil
+            }
+        }
+
+        let named = try session.privateKeys(label: label, identifier: address.identifier)
+        if let found = try chosen(from: named) { return found }
+        if address.type != .privateKey {
+            let objects = try session.certificateObjects().filter { object in
+                (label ?? object.label) == object.label
+                    && (address.identifier ?? object.identifier) == object.identifier
+                    && (certificates.isEmpty || certificates.contains { $0.derEncoded == object.value })
+            }
+            for object in objects where !object.label.isEmpty {
+                if let found = try chosen(from: session.privateKeys(label: object.label)) { return found }
+            }
+            for object in objects where !object.identifier.isEmpty {
+                if let found = try chosen(from: session.privateKeys(identifier: object.identifier)) { return found }
+            }
+        }
+        if let mismatch { throw mismatch }
+        let all = try session.privateKeys()
+        throw HardwareKeyError(
+            .notFound,
+            "there is no private key that is \(printable(address.pathText, limit: 200)) in the token \(token.name), "
+                + (all.isEmpty ? "and no other" : "only " + listed(all.map(\.name))),
+            remedy: all.isEmpty ? nil : "name one by object=… or id=…"
+        )
+    }
+
+    /// Takes the one key of some that is meant, and proves it.
+    private func choose(
+        among signers: [TokenSigner],
+        _ certificates: [Certificate]
+    ) throws -> (TokenSigner, PublicKey) {
+        var signers = signers
+        let wanted = certificates.map(\.publicKey)
+        if signers.count > 1, !wanted.isEmpty {
+            let shown = try signers.filter { signer in
+                try signer.session.publicKeys(of: signer.key).contains { wanted.contains($0) }
+            }
+            // A token that does not show public keys is asked for signatures.
+            signers = try shown.isEmpty ? signers.filter { try $0.proven(among: wanted) != nil } : shown
+        }
+        guard let signer = signers.first else {
+            throw mismatch("none of the keys is that of a certificate given")
+        }
+        guard signers.count == 1 else {
+            throw HardwareKeyError(
+                .ambiguous,
+                "several private keys in the token \(signer.token.name) are meant: "
+                    + listed(signers.map(\.key.name)),
+                remedy: "name one by its id=…, and by object=… too"
+            )
+        }
+        guard wanted.isEmpty else {
+            guard let publicKey = try signer.proven(among: wanted) else {
+                throw mismatch("the key \(signer.key.name) in the token \(signer.token.name) is not the certificate's")
+            }
+            return (signer, publicKey)
+        }
+        let shown = try signer.session.publicKeys(of: signer.key)
+        guard !shown.isEmpty else {
+            throw HardwareKeyError(
+                .unsupported,
+                "the token \(signer.token.name) does not show the public half of the key \(signer.key.name)",
+                remedy: "give the key's certificate too, or put its public key into the token under the same id"
+            )
+        }
+        guard let publicKey = try signer.proven(among: shown) else {
+            throw mismatch(
+                "the public key that the token \(signer.token.name) shows for \(signer.key.name) is another key's"
+            )
+        }
+        return (signer, publicKey)
+    }
+
+    private func mismatch(_ message: String) -> HardwareKeyError {
+        HardwareKeyError(
+            .mismatch,
+            message,
+            remedy: "certificate and key must belong together: name both by the same id"
+        )
+    }
+}
+
+extension PKCS11Source {
+    /// The one token of an address in which to look for a key.
+    private func token(
+        at address: PKCS11URI,
+        _ certificates: [Certificate],
+        in module: CryptokiModule
+    ) throws -> Token {
+        let tokens = try Token.matching(address, in: module)
+        guard tokens.count > 1 else { return tokens[0] }
+        var holders: [Token] = []
+        var closed: [Token] = []
+        for token in tokens {
+            let session = try Session(token)
+            if try session.shows(address, certificates) {
+                holders.append(token)
+            } else if token.needsLogin, !session.isLoggedIn {
+                closed.append(token)
+            }
+        }
+        let possible = holders.isEmpty ? closed : holders
+        guard let token = possible.first else {
+            throw HardwareKeyError(
+                .notFound,
+                "no token holds a private key that is \(printable(address.pathText, limit: 200)): looked at "
+                    + listed(tokens.map(\.name))
+            )
+        }
+        guard possible.count == 1 else {
+            throw HardwareKeyError(
+                .ambiguous,
+                "\(printable(address.pathText, limit: 200)) may be in several tokens: \(listed(possible.map(\.name)))",
+                remedy: "name one: pkcs11:token=…"
+            )
+        }
+        return token
+    }
+}
+
+extension Session {
+    /// Whether the token shows, as it is now, that it holds what an address means: a private key, or a public key or
+    /// certificate of the same name, or one of some certificates.
+    fileprivate func shows(_ address: PKCS11URI, _ certificates: [Certificate]) throws(CryptokiError) -> Bool {
+        let label = address.object.map { Array($0.utf8) }
+        if try !privateKeys(label: label, identifier: address.identifier).isEmpty { return true }
+        for object in try certificateObjects() where certificates.contains(where: { $0.derEncoded == object.value }) {
+            return true
+        }
+        var name: [Attribute] = []
+        if let label { name.append(Attribute(CKA_LABEL, label)) }
+        if let identifier = address.identifier { name.append(Attribute(CKA_ID, identifier)) }
+        guard !name.isEmpty else { return false }
+        for kind in [CKO_PUBLIC_KEY, CKO_CERTIFICATE] where try !objects([Attribute(CKA_CLASS, kind)] + name).isEmpty {
+            return true
+        }
+        return false
+    }
+}

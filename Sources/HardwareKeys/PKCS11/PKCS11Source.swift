@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import Certificates
+import CPKCS11
+
+/// Certificates and keys in PKCS#11 tokens: smart cards, USB tokens, HSMs, and software that poses as them.
+///
+/// A module is opened when it is first needed and stays open until the process ends. Everything here blocks.
+///
+/// A PIN is offered to a token once. One that was refused is not tried again by this process, wherever it comes from, and
+/// none is tried when the next wrong one would lock the token. One that was accepted is kept, so that nobody is asked
+/// twice. PINs come from the address (`pin-value`, then `pin-source`), else from a closure.
+public struct PKCS11Source: Sendable {
+    let pins: PINKeeper
+    let open: @Sendable (PKCS11URI) throws -> CryptokiModule
+
+    /// Makes a source.
+    ///
+    /// - Parameters:
+    ///   - module: The file of the module to use when an address names none by `module-path`. Without either the address's
+    ///     `module-name` is looked for where distributions keep modules, and without all of them p11-kit gives the modules
+    ///     that the system is configured with.
+    ///   - reusesPIN: Whether a key that wants the PIN for each signature is given the one of the login. Otherwise the
+    ///     closure is asked for each.
+    ///   - pin: Gives the PIN of a token, or nothing when there is none to give. It may block, as to ask a person.
+    public init(
+        module: String? = nil,
+        reusesPIN: Bool = false,
+        pin: @escaping @Sendable (PINRequest) throws -> SecretBytes? = { _ in nil }
+    ) {
+        self.init(reusesPIN: reusesPIN, pin: pin) { address in
+            try CryptokiModule.opened(try ModuleLocation.file(for: address, module: module))
+        }
+    }
+
+    /// Makes a source that opens modules in a way of its own.
+    init(
+        reusesPIN: Bool,
+        pin: @escaping @Sendable (PINRequest) throws -> SecretBytes?,
+        open: @escaping @Sendable (PKCS11URI) throws -> CryptokiModule
+    ) {
+        pins = PINKeeper(reusesPIN: reusesPIN, ask: pin)
+        self.open = open
+    }
+
+    /// The X.509 certificates that an address means.
+    ///
+    /// No PIN is needed for what a token shows to everybody. Only when nothing is found, and the address means one token,
+    /// is it looked for among what the token keeps private.
+    ///
+    /// - Parameter address: The address; its type is `cert` or left open.
+    /// - Returns: At least one certificate, in the order of the tokens.
+    /// - Throws: ``HardwareKeyError``: ``HardwareKeyError/Code/absent`` without a token,
+    ///   ``HardwareKeyError/Code/notFound`` without a certificate, naming those that are there.
+    public func certificates(at address: PKCS11URI) throws -> [Certificate] {
+        guard address.type ?? .certificate == .certificate else {
+            throw HardwareKeyError(
+                .invalidAddress,
+                "\(printable(address.pathText, limit: 200)) asks for another thing than a certificate",
+                remedy: "write type=cert, or leave the type out"
+            )
+        }
+        return try withModule(of: address, "certificates cannot be read") { module in
+            let objects = try certificateObjects(at: address, in: module) {
+                ($0.label == address.object.map { Array($0.utf8) } ?? $0.label)
+                    && ($0.identifier == address.identifier ?? $0.identifier)
+            }
+            guard !objects.isEmpty else {
+                let all = try certificateObjects(at: address, in: module) { _ in true }
+                throw HardwareKeyError(
+                    .notFound,
+                    "there is no certificate that is \(printable(address.pathText, limit: 200)), "
+                        + (all.isEmpty ? "and no other" : "only " + listed(all.map(\.name))),
+                    remedy: "name one by object=… or id=…; one that the token keeps private needs its PIN"
+                )
+            }
+            let certificates = objects.compactMap { try? Certificate(derEncoded: $0.value) }
+            guard !certificates.isEmpty else {
+                throw HardwareKeyError(
+                    .failed,
+                    "the certificate \(objects[0].name) in the token cannot be read: it is malformed"
+                )
+            }
+            return unique(certificates)
+        }
+    }
+
+    /// Every X.509 certificate in the tokens that an address means, from which chains are built and choices made.
+    ///
+    /// - Parameter address: The address; what it says of objects is not looked at.
+    /// - Returns: The certificates in the order of the tokens; those that are malformed are left out.
+    /// - Throws: ``HardwareKeyError``: ``HardwareKeyError/Code/absent`` without a token.
+    public func allCertificates(at address: PKCS11URI) throws -> [Certificate] {
+        try withModule(of: address, "certificates cannot be read") { module in
+            let objects = try certificateObjects(at: address, in: module) { _ in true }
+            return unique(objects.compactMap { try? Certificate(derEncoded: $0.value) })
+        }
+    }
+
+    private func unique(_ certificates: [Certificate]) -> [Certificate] {
+        var seen: Set<Certificate> = []
+        return certificates.filter { seen.insert($0).inserted }
+    }
+
+    private func certificateObjects(
+        at address: PKCS11URI,
+        in module: CryptokiModule,
+        where isWanted: (CertificateObject) -> Bool
+    ) throws -> [CertificateObject] {
+        let tokens = try Token.matching(address, in: module)
+        var found: [CertificateObject] = []
+        for token in tokens { found += try Session(token).certificateObjects().filter(isWanted) }
+        guard found.isEmpty, tokens.count == 1, tokens[0].needsLogin else { return found }
+        let session = try Session(tokens[0])
+        do {
+            try pins.logIn(session, to: tokens[0], by: address)
+        } catch let error as HardwareKeyError where error.code == .pinNeeded {
+            return []
+        }
+        return try session.certificateObjects().filter(isWanted)
+    }
+
+    /// Does something with the module that an address wants, and once more when someone else in this process has closed
+    /// it, or the token was put in again meanwhile.
+    func withModule<Result>(
+        of address: PKCS11URI,
+        _ what: String,
+        _ body: (CryptokiModule) throws -> Result
+    ) throws -> Result {
+        let module = try open(address)
+        do {
+            do {
+                return try body(module)
+            } catch let error as CryptokiError where error.isLostSession {
+                try module.initialize()
+                return try body(module)
+            }
+        } catch let error as CryptokiError {
+            throw error.explained(what)
+        }
+    }
+}
+
+/// A certificate in a token, as it lies there.
+struct CertificateObject {
+    let label: [UInt8]
+    let identifier: [UInt8]
+    let value: [UInt8]
+
+    /// The certificate for a message.
+    var name: String { objectName(label: label, identifier: identifier) }
+}
+
+extension Session {
+    /// The X.509 certificates in the token that this session may see.
+    func certificateObjects() throws(CryptokiError) -> [CertificateObject] {
+        let attributes = [Attribute(CKA_CLASS, CKO_CERTIFICATE), Attribute(CKA_CERTIFICATE_TYPE, CKC_X_509)]
+        var found: [CertificateObject] = []
+        for handle in try objects(attributes) {
+            // A certificate may be kept elsewhere, with only its address in the token.
+            guard let value = try value(CKA_VALUE, of: handle), !value.isEmpty else { continue }
+            found.append(
+                CertificateObject(
+                    label: try self.value(CKA_LABEL, of: handle) ?? [],
+                    identifier: try self.value(CKA_ID, of: handle) ?? [],
+                    value: value
+                )
+            )
+        }
+        return found
+    }
+}

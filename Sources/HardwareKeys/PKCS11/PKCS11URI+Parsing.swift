@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Certificates
+
+extension PKCS11URI {
+    /// Reads an address.
+    ///
+    /// Attributes behind the question mark that RFC 7512 does not know are ignored. One before it is refused, because
+    /// nothing could match it (RFC 7512 §2.5).
+    ///
+    /// - Parameter text: The address. It may hold the PIN, so it is the caller's to forget.
+    /// - Throws: ``HardwareKeyError`` with ``HardwareKeyError/Code/invalidAddress``, naming the attribute that is wrong;
+    ///   with ``HardwareKeyError/Code/unsupported`` for a `pin-source` that is a command.
+    public init(_ text: String) throws(HardwareKeyError) {
+        self.init()
+        guard Self.isAddress(text) else {
+            throw Self.invalid("an address of a token begins with pkcs11:")
+        }
+        let parts = text.utf8.dropFirst(Self.scheme.utf8.count)
+            .split(separator: UInt8(ascii: "?"), maxSplits: 1, omittingEmptySubsequences: false)
+
+        var seen: Set<String> = []
+        for attribute in Self.split(parts[0], at: ";") {
+            let (name, value) = try Self.parts(of: attribute)
+            guard seen.insert(name).inserted else { throw Self.doubled(name) }
+            try setPath(name, try Self.decoded(value, of: name, also: ":[]@!$'()*+,=&"))
+        }
+        seen = []
+        for attribute in parts.count > 1 ? Self.split(parts[1], at: "&") : [] {
+            let (name, value) = try Self.parts(of: attribute)
+            guard Self.queryNames.contains(name) else { continue }
+            guard seen.insert(name).inserted else { throw Self.doubled(name) }
+            var octets = try Self.decoded(value, of: name, also: ":[]@!$'()*+,=/?|")
+            try setQuery(name, octets)
+            wipe(&octets)
+        }
+    }
+
+    /// Whether a text is meant as an address of a token.
+    ///
+    /// - Parameter text: Any text.
+    /// - Returns: Whether it begins with `pkcs11:`, in whatever case.
+    public static func isAddress(_ text: String) -> Bool { text.prefix(7).lowercased() == scheme }
+
+    private static let scheme = "pkcs11:"
+
+    private static let queryNames: Set<String> = ["pin-source", "pin-value", "module-name", "module-path"]
+
+    private mutating func setPath(_ name: String, _ octets: [UInt8]) throws(HardwareKeyError) {
+        switch name {
+        case "token": token = try Self.text(octets, of: name)
+        case "manufacturer": manufacturer = try Self.text(octets, of: name)
+        case "serial": serial = try Self.text(octets, of: name)
+        case "model": model = try Self.text(octets, of: name)
+        case "library-manufacturer": libraryManufacturer = try Self.text(octets, of: name)
+        case "library-description": libraryDescription = try Self.text(octets, of: name)
+        case "library-version": libraryVersion = try Self.version(octets, of: name)
+        case "slot-id":
+            guard let number = Self.number(octets[...], as: UInt.self) else {
+                throw Self.invalid("the \(name) of a pkcs11: address is not a number")
+            }
+            slotIdentifier = number
+        case "slot-manufacturer": slotManufacturer = try Self.text(octets, of: name)
+        case "slot-description": slotDescription = try Self.text(octets, of: name)
+        case "object": object = try Self.text(octets, of: name)
+        case "type":
+            guard let known = ObjectType(rawValue: try Self.text(octets, of: name)) else {
+                throw Self.invalid("the type of a pkcs11: address is none of public, private, cert, secret-key, data")
+            }
+            type = known
+        case "id": identifier = octets
+        case _ where Self.queryNames.contains(name):
+            throw Self.invalid(
+                "the \(name) of a pkcs11: address stands before the question mark",
+                remedy: "write it behind one: pkcs11:token=…?\(name)=…"
+            )
+        default:
+            throw Self.invalid(
+                "the attribute \(printable(name, limit: 40)) of a pkcs11: address is not known, so nothing can match it",
+                remedy: "known are token, manufacturer, serial, model, object, type, id, slot-… and library-…"
+            )
+        }
+    }
+
+    private mutating func setQuery(_ name: String, _ octets: [UInt8]) throws(HardwareKeyError) {
+        switch name {
+        case "pin-value": pinValue = SecretBytes(octets)
+        case "pin-source": pinSource = try Self.file(try Self.text(octets, of: name))
+        case "module-name":
+            let value = try Self.text(octets, of: name)
+            guard !value.isEmpty, !value.utf8.contains(UInt8(ascii: "/")) else {
+                throw Self.invalid(
+                    "the module-name of a pkcs11: address is not a name",
+                    remedy: "give a file by module-path"
+                )
+            }
+            moduleName = value
+        default:
+            let value = try Self.text(octets, of: name)
+            guard value.hasPrefix("/") else {
+                throw Self.invalid("the module-path of a pkcs11: address does not begin with a /")
+            }
+            modulePath = value
+        }
+    }
+
+    /// The file that a `pin-source` names: a path, or one behind `file:` (RFC 7512 §2.4).
+    private static func file(_ value: String) throws(HardwareKeyError) -> String {
+        guard !value.hasPrefix("|") else {
+            throw HardwareKeyError(
+                .unsupported,
+                "the pin-source of a pkcs11: address is a command, and commands are not run",
+                remedy: "name a file that holds the PIN: pin-source=file:/run/pin"
+            )
+        }
+        var path = value[...]
+        if path.prefix(5).lowercased() == "file:" {
+            path = path.dropFirst(5)
+            if path.hasPrefix("//localhost/") {
+                path = path.dropFirst(11)
+            } else if path.hasPrefix("///") {
+                path = path.dropFirst(2)
+            }
+            guard path.hasPrefix("/"), !path.hasPrefix("//") else {
+                throw invalid("the pin-source of a pkcs11: address is not a file of this machine")
+            }
+        }
+        guard !path.isEmpty else { throw invalid("the pin-source of a pkcs11: address is empty") }
+        return String(path)
+    }
+
+    private static func version(_ octets: [UInt8], of name: String) throws(HardwareKeyError) -> LibraryVersion {
+        let parts = octets.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
+        guard parts.count <= 2, let major = number(parts[0], as: UInt8.self),
+            let minor = parts.count == 1 ? 0 : number(parts[1], as: UInt8.self)
+        else {
+            throw invalid("the \(name) of a pkcs11: address is not a version such as 2 or 2.6")
+        }
+        return LibraryVersion(major: major, minor: minor)
+    }
+
+    private static func number<Number: FixedWidthInteger>(_ digits: ArraySlice<UInt8>, as: Number.Type) -> Number? {
+        guard digits.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }) else { return nil }
+        return Number(String(decoding: digits, as: UTF8.self))
+    }
+
+    private static func text(_ octets: [UInt8], of name: String) throws(HardwareKeyError) -> String {
+        guard let text = String(validating: octets, as: UTF8.self), !octets.contains(0) else {
+            throw invalid("the \(name) of a pkcs11: address is not a text in UTF-8")
+        }
+        return text
+    }
+
+    private static func split(_ part: Substring.UTF8View, at separator: Unicode.Scalar) -> [Substring.UTF8View] {
+        guard !part.isEmpty else { return [] }
+        return part.split(separator: UInt8(ascii: separator), omittingEmptySubsequences: false)
+    }
+
+    /// The name of an attribute, and its value as it is written.
+    private static func parts(
+        of attribute: Substring.UTF8View
+    ) throws(HardwareKeyError) -> (String, Substring.UTF8View) {
+        guard let equals = attribute.firstIndex(of: UInt8(ascii: "=")) else {
+            // What has no name may be a piece of a PIN.
+            throw invalid(
+                "an attribute of a pkcs11: address has no = in it",
+                remedy: "attributes are NAME=VALUE with ; between them, and & behind the question mark"
+            )
+        }
+        let name = attribute[..<equals]
+        guard !name.isEmpty, name.allSatisfy({ isUnreserved($0) && $0 != UInt8(ascii: ".") && $0 != UInt8(ascii: "~") })
+        else {
+            throw invalid("the name of an attribute of a pkcs11: address is not made of letters, digits, - and _")
+        }
+        return (String(decoding: name, as: UTF8.self), attribute[attribute.index(after: equals)...])
+    }
+
+    /// The octets that a value stands for.
+    private static func decoded(
+        _ value: Substring.UTF8View,
+        of name: String,
+        also allowed: String
+    ) throws(HardwareKeyError) -> [UInt8] {
+        var octets: [UInt8] = []
+        octets.reserveCapacity(value.count)
+        var rest = value
+        while let octet = rest.popFirst() {
+            if octet == UInt8(ascii: "%") {
+                guard let high = rest.popFirst().flatMap(nibble), let low = rest.popFirst().flatMap(nibble) else {
+                    throw invalid("the \(name) of a pkcs11: address has a % without two hexadecimal digits")
+                }
+                octets.append(high << 4 | low)
+            } else {
+                guard isUnreserved(octet) || allowed.utf8.contains(octet) else {
+                    throw invalid(
+                        "the \(name) of a pkcs11: address has a character that must be encoded",
+                        remedy: "write it as % and two hexadecimal digits: a blank as %20, a / as %2F, a ; as %3B"
+                    )
+                }
+                octets.append(octet)
+            }
+        }
+        return octets
+    }
+
+    private static func nibble(_ digit: UInt8) -> UInt8? {
+        switch digit {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"): digit - UInt8(ascii: "0")
+        case UInt8(ascii: "a")...UInt8(ascii: "f"): digit - UInt8(ascii: "a") + 10
+        case UInt8(ascii: "A")...UInt8(ascii: "F"): digit - UInt8(ascii: "A") + 10
+        default: nil
+        }
+    }
+
+    private static func doubled(_ name: String) -> HardwareKeyError {
+        invalid("the \(name) of a pkcs11: address is given twice")
+    }
+
+    private static func invalid(_ message: String, remedy: String? = nil) -> HardwareKeyError {
+        HardwareKeyError(.invalidAddress, message, remedy: remedy)
+    }
+}

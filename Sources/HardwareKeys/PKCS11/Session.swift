@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CPKCS11
+import Synchronization
+
+/// A session with a token, closed when the last reference goes. Closing the last session of a token logs out of it.
+final class Session: Sendable {
+    let module: CryptokiModule
+    let handle: CK_SESSION_HANDLE
+    private let generation: Int
+
+    /// Opens a session.
+    ///
+    /// - Parameters:
+    ///   - token: The token.
+    ///   - isWritable: Whether objects will be made. Signing needs no such session.
+    /// - Throws: ``CryptokiError``.
+    init(_ token: Token, isWritable: Bool = false) throws(CryptokiError) {
+        module = token.module
+        generation = module.generation.load(ordering: .sequentiallyConsistent)
+        var handle = CK_SESSION_HANDLE()
+        let flags = CKF_SERIAL_SESSION | (isWritable ? CKF_RW_SESSION : 0)
+        try module.call("C_OpenSession") { unsafe $0.C_OpenSession?(token.slot, flags, nil, nil, &handle) }
+        self.handle = handle
+    }
+
+    deinit {
+        guard isCurrent else { return }
+        try? module.call("C_CloseSession") { $0.C_CloseSession?(handle) }
+    }
+
+    /// Whether the module has not been initialized again since.
+    var isCurrent: Bool { generation == module.generation.load(ordering: .sequentiallyConsistent) }
+
+    /// Whether this process is logged in to the token as its user, through whatever session.
+    var isLoggedIn: Bool {
+        var information = CK_SESSION_INFO()
+        do throws(CryptokiError) {
+            try module.call("C_GetSessionInfo") { unsafe $0.C_GetSessionInfo?(handle, &information) }
+        } catch {
+            return false
+        }
+        return information.state == CKS_RO_USER_FUNCTIONS || information.state == CKS_RW_USER_FUNCTIONS
+    }
+
+    /// The objects that have all of some attributes.
+    func objects(_ attributes: [Attribute]) throws(CryptokiError) -> [CK_OBJECT_HANDLE] {
+        try module.call("C_FindObjectsInit") { functions in
+            unsafe withTemplate(attributes) { unsafe functions.C_FindObjectsInit?(handle, $0, $1) }
+        }
+        defer { try? module.call("C_FindObjectsFinal") { $0.C_FindObjectsFinal?(handle) } }
+        var found: [CK_OBJECT_HANDLE] = []
+        while true {
+            var page = [CK_OBJECT_HANDLE](repeating: 0, count: 64)
+            var count: CK_ULONG = 0
+            try module.call("C_FindObjects") { functions in
+                unsafe functions.C_FindObjects?(handle, &page, CK_ULONG(page.count), &count)
+            }
+            guard count > 0 else { return found }
+            found += page.prefix(Int(min(count, 64)))
+        }
+    }
+
+    /// The value of an attribute; nothing when the object has none, or does not show it.
+    func value(_ type: CK_ATTRIBUTE_TYPE, of object: CK_OBJECT_HANDLE) throws(CryptokiError) -> [UInt8]? {
+        var attribute = unsafe CK_ATTRIBUTE(type: type, pValue: nil, ulValueLen: 0)
+        guard try unsafe isThere(object, &attribute) else { return nil }
+        let count = unsafe attribute.ulValueLen
+        guard count <= Self.largestValue else { return nil }
+        var value = [UInt8](repeating: 0, count: Int(count))
+        var isThere = false
+        var failure: CryptokiError?
+        unsafe value.withUnsafeMutableBytes { bytes in
+            unsafe attribute.pValue = bytes.baseAddress
+            do throws(CryptokiError) { isThere = try unsafe self.isThere(object, &attribute) } catch { failure = error }
+        }
+        if let failure { throw failure }
+        let written = unsafe attribute.ulValueLen
+        return isThere && written <= count ? Array(value.prefix(Int(written))) : nil
+    }
+
+    /// Certificates and keys are far smaller, and the largest number of all means that there is no value to be had.
+    private static let largestValue: CK_ULONG = 1 << 20
+
+    private func isThere(_ object: CK_OBJECT_HANDLE, _ attribute: inout CK_ATTRIBUTE) throws(CryptokiError) -> Bool {
+        do {
+            try module.call("C_GetAttributeValue") { functions in
+                unsafe functions.C_GetAttributeValue?(handle, object, &attribute, 1)
+            }
+            return true
+        } catch {
+            switch error.value {
+            case CKR_ATTRIBUTE_TYPE_INVALID, CKR_ATTRIBUTE_SENSITIVE: return false
+            default: throw error
+            }
+        }
+    }
+
+    /// The text of an attribute.
+    func text(_ type: CK_ATTRIBUTE_TYPE, of object: CK_OBJECT_HANDLE) throws(CryptokiError) -> String {
+        String(decoding: try value(type, of: object) ?? [], as: UTF8.self)
+    }
+
+    /// Whether an attribute is there and true.
+    func flag(_ type: CK_ATTRIBUTE_TYPE, of object: CK_OBJECT_HANDLE) throws(CryptokiError) -> Bool? {
+        try value(type, of: object)?.first.map { $0 != 0 }
+    }
+
+    /// Logs in.
+    ///
+    /// - Parameters:
+    ///   - user: CKU_USER, or CKU_CONTEXT_SPECIFIC for the operation that has just begun.
+    ///   - pin: The PIN; nothing when the token has a keypad of its own.
+    /// - Throws: ``CryptokiError``.
+    func logIn(_ user: CK_USER_TYPE, _ pin: UnsafeRawBufferPointer?) throws(CryptokiError) {
+        try module.call("C_Login") { functions in
+            // C_Login reads the PIN; its type only does not say so.
+            let bytes = unsafe pin.map { unsafe UnsafeMutableRawBufferPointer(mutating: $0) }
+            let place = unsafe bytes?.bindMemory(to: UInt8.self).baseAddress
+            return unsafe functions.C_Login?(handle, user, place, CK_ULONG(bytes?.count ?? 0))
+        }
+    }
+
+    /// Begins a signature.
+    func beginSignature(_ mechanism: CK_MECHANISM_TYPE, key: CK_OBJECT_HANDLE) throws(CryptokiError) {
+        try module.call("C_SignInit") { functions in
+            var mechanism = unsafe CK_MECHANISM(mechanism: mechanism, pParameter: nil, ulParameterLen: 0)
+            return unsafe functions.C_SignInit?(handle, &mechanism, key)
+        }
+    }
+
+    /// Ends a signature.
+    func signature(of data: [UInt8]) throws(CryptokiError) -> [UInt8] {
+        var data = data
+        // 16384 bits of RSA are more than any token has.
+        var signature = [UInt8](repeating: 0, count: 2048)
+        var count = CK_ULONG(signature.count)
+        try module.call("C_Sign") { unsafe $0.C_Sign?(handle, &data, CK_ULONG(data.count), &signature, &count) }
+        return Array(signature.prefix(Int(min(count, CK_ULONG(signature.count)))))
+    }
+}
+
+extension Session {
+    /// Makes a pair of keys.
+    ///
+    /// - Returns: The public and the private key.
+    func generatePair(
+        _ mechanism: CK_MECHANISM_TYPE,
+        publicKey: [Attribute],
+        privateKey: [Attribute]
+    ) throws(CryptokiError) -> (publicKey: CK_OBJECT_HANDLE, privateKey: CK_OBJECT_HANDLE) {
+        var made = (publicKey: CK_OBJECT_HANDLE(), privateKey: CK_OBJECT_HANDLE())
+        try module.call("C_GenerateKeyPair") { functions in
+            var mechanism = unsafe CK_MECHANISM(mechanism: mechanism, pParameter: nil, ulParameterLen: 0)
+            return unsafe withTemplate(publicKey) { publicTemplate, publicCount in
+                unsafe withTemplate(privateKey) { privateTemplate, privateCount in
+                    unsafe functions.C_GenerateKeyPair?(
+                        handle,
+                        &mechanism,
+                        publicTemplate,
+                        publicCount,
+                        privateTemplate,
+                        privateCount,
+                        &made.publicKey,
+                        &made.privateKey
+                    )
+                }
+            }
+        }
+        return made
+    }
+
+    /// Sets an attribute of an object.
+    func set(_ attribute: Attribute, of object: CK_OBJECT_HANDLE) throws(CryptokiError) {
+        try module.call("C_SetAttributeValue") { functions in
+            unsafe withTemplate([attribute]) { unsafe functions.C_SetAttributeValue?(handle, object, $0, $1) }
+        }
+    }
+
+    /// Removes an object.
+    func destroy(_ object: CK_OBJECT_HANDLE) throws(CryptokiError) {
+        try module.call("C_DestroyObject") { $0.C_DestroyObject?(handle, object) }
+    }
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Certificates
+import Glibc
+
+/// Where a certificate or a key is, as it is written on the command line.
+enum MaterialPlace: Hashable, Sendable {
+    /// A file; one whose name begins like another place is written `./env:x`.
+    case file(String)
+    /// `-`: standard input.
+    case standardInput
+    /// `env:NAME`: the value of a variable.
+    case environment(String)
+    /// `fd:N`: an open file descriptor.
+    case descriptor(Int32)
+    /// `pkcs11:…`: an object in a token (RFC 7512).
+    case pkcs11(String)
+    /// `handle:0x81…`: a key in a TPM.
+    case tpm(String)
+    /// `ssh-agent:SHA256:…`: a key that an SSH agent holds.
+    case agent(fingerprint: String)
+
+    /// Reads an option's value.
+    ///
+    /// - Parameter text: The value.
+    /// - Throws: ``UsageError`` when it begins like a place and is none.
+    init(_ text: String) throws {
+        if text == "-" {
+            self = .standardInput
+        } else if let name = Self.rest(of: text, after: "env:") {
+            guard !name.isEmpty else { throw UsageError(message: "\"\(text)\" names no variable") }
+            self = .environment(name)
+        } else if let digits = Self.rest(of: text, after: "fd:") {
+            guard let number = Int32(digits), number >= 0 else {
+                throw UsageError(message: "\"\(text)\" is not fd: and the number of an open file descriptor")
+            }
+            self = .descriptor(number)
+        } else if text.hasPrefix("pkcs11:") {
+            self = .pkcs11(text)
+        } else if text.hasPrefix("handle:") {
+            self = .tpm(text)
+        } else if let fingerprint = Self.rest(of: text, after: "ssh-agent:") {
+            self = .agent(fingerprint: fingerprint)
+        } else {
+            self = .file(text)
+        }
+    }
+
+    private static func rest(of text: String, after prefix: String) -> String? {
+        text.hasPrefix(prefix) ? String(text.dropFirst(prefix.count)) : nil
+    }
+
+    /// Whether the value means the same in another process.
+    var isLasting: Bool {
+        switch self {
+        case .standardInput, .descriptor: false
+        default: true
+        }
+    }
+
+    /// Reads what is there.
+    ///
+    /// - Parameter rule: Who may be able to read a file.
+    /// - Returns: The contents, and what they are called in messages; nothing for a place that does not give its contents.
+    /// - Throws: `FileError` or ``InputError``.
+    func read(_ rule: FileContents.Rule = .anyone) throws -> (bytes: SecretBytes, name: String)? {
+        switch self {
+        case .file(let path): (try FileContents(of: path, rule).bytes, path)
+        case .standardInput:
+            (try FileContents(descriptor: STDIN_FILENO, name: "standard input", rule).bytes, "standard input")
+        case .environment(let name):
+            (try EnvironmentVariable.value(of: name), "the environment variable \(name)")
+        case .descriptor(let number):
+            (try FileContents(descriptor: number, name: "file descriptor \(number)", rule).bytes, "file descriptor \(number)")
+        case .pkcs11, .tpm, .agent: nil
+        }
+    }
+}

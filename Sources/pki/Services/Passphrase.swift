@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Certificates
+import Synchronization
+
+/// A secret that opens a key: read from where the command line says, or asked for, when it is needed and not before.
+///
+/// It can be asked for again when an identity's files have changed; what came from where it can be read once is kept.
+final class Passphrase: Sendable {
+    private let source: PassphraseSource?
+    private let kept: Mutex<SecretBytes?>
+
+    /// Takes a secret from a place, or from the terminal.
+    ///
+    /// - Parameter source: The place; nothing asks on the terminal.
+    /// - Throws: ``InputError`` when a descriptor cannot be read.
+    init(_ source: PassphraseSource?) throws {
+        // A descriptor can be read once.
+        if case .descriptor = source {
+            kept = Mutex(try source?.read())
+            self.source = nil
+        } else {
+            kept = Mutex(nil)
+            self.source = source
+        }
+    }
+
+    /// Takes a secret that is at hand.
+    init(given secret: SecretBytes) {
+        source = nil
+        kept = Mutex(secret)
+    }
+
+    /// Whether the secret is given, so that nobody would be asked.
+    var isGiven: Bool { source != nil || kept.withLock { $0 != nil } }
+
+    /// The secret.
+    ///
+    /// - Parameter prompt: What a person is asked.
+    /// - Returns: The secret; nothing when it is given nowhere and there is nobody to ask.
+    /// - Throws: ``InputError`` naming the place that cannot be read.
+    func read(_ prompt: String) throws -> SecretBytes? {
+        if let source { return try source.read() }
+        return try kept.withLock { kept in
+            if let kept { return kept }
+            kept = try Terminal.askSecret(prompt)
+            return kept
+        }
+    }
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import FoundationEssentials
+import Glibc
+
+@testable import HardwareKeys
+
+/// OpenSSH's own agent, in a folder of its own. It ends with the value.
+final class RunningAgent: Sendable {
+    let folder: AgentFolder
+    private let identifier: pid_t
+
+    var socket: String { folder.file("s") }
+    var agent: SSHAgent { SSHAgent(socket: socket) }
+    private var environment: [String: String] { ["SSH_AUTH_SOCK": socket] }
+
+    /// Starts an agent.
+    ///
+    /// - Parameter answer: The script that it asks before a key is used that has to be confirmed.
+    /// - Throws: What kept it from starting.
+    init(asking answer: String = "exit 1") throws {
+        folder = try AgentFolder()
+        try folder.write(Array("#!/bin/sh\n\(answer)\n".utf8), to: "ask", mode: 0o700)
+        identifier = try folder.start(
+            ["timeout", "600", "ssh-agent", "-D", "-a", folder.file("s")],
+            ["SSH_ASKPASS": folder.file("ask"), "SSH_ASKPASS_REQUIRE": "force"],
+            output: "agent"
+        )
+        for _ in 0..<1000 {
+            if (try? agent.keys()) != nil { return }
+            usleep(10_000)
+        }
+        throw AgentFolder.Failure(description: "ssh-agent did not start: \(try folder.read("agent"))")
+    }
+
+    deinit {
+        kill(identifier, SIGTERM)
+        var status: CInt = 0
+        while unsafe waitpid(identifier, &status, 0) < 0, errno == EINTR {}
+    }
+
+    /// Makes a key and gives it to the agent.
+    ///
+    /// - Returns: Its fingerprint, by ssh-keygen.
+    func add(_ kind: String, bits: Int? = nil, comment: String, options: [String] = []) throws -> String {
+        let file = folder.file("key-\(comment)")
+        let length = bits.map { ["-b", String($0)] } ?? []
+        try run(["ssh-keygen", "-q", "-t", kind] + length + ["-N", "", "-C", comment, "-f", file])
+        try run(["ssh-add", "-q"] + options + [file])
+        return String(try folder.run(["ssh-keygen", "-l", "-f", file]).split(separator: " ")[1])
+    }
+
+    /// Locks or unlocks the agent.
+    func lock(_ isLocked: Bool) throws {
+        try folder.write(Array("#!/bin/sh\necho secret\n".utf8), to: "say", mode: 0o700)
+        let variables = ["SSH_ASKPASS": folder.file("say"), "SSH_ASKPASS_REQUIRE": "force"]
+        try run(["ssh-add", isLocked ? "-x" : "-X"], variables)
+    }
+
+    func removeAll() throws { try run(["ssh-add", "-q", "-D"]) }
+
+    private func run(_ command: [String], _ more: [String: String] = [:]) throws {
+        try folder.run(command, environment.merging(more) { $1 })
+    }
+}
