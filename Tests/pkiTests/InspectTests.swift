@@ -248,6 +248,27 @@ import Testing
         #expect(Validity.span(seconds) == text)
     }
 
+    @Test func `what is damaged is refused or described, and nothing else`() throws {
+        var parameters = try InspectSamples.parameters("CN=Root,O=Acme", key, InspectSamples.caText)
+        parameters.nameConstraints = try NameConstraints(permitted: [.init("dns:example.com"), .init("ip:10.0.0.0/8")])
+        parameters.subjectAlternativeNames = [
+            .dns("a"), .uri("x:y"), .directory(parameters.subject), .ip([1, 2, 3, 4]),
+        ]
+        let encoded = try parameters.selfSigned(by: key).derEncoded
+        var described = 0
+        for place in encoded.indices {
+            for mask: UInt8 in [0x01, 0x80, 0xff] {
+                var damaged = encoded
+                damaged[place] ^= mask
+                guard let file = try? InspectedFile(SecretBytes(damaged), name: "x", passphrase: nil) else { continue }
+                let report = try #require(InspectReport.reports(on: [file], at: InspectSamples.now).first)
+                #expect(!report.text.unicodeScalars.contains { $0.isUnruly && $0 != "\n" })
+                described += 1
+            }
+        }
+        #expect(described > encoded.count)
+    }
+
     @Test func `an object of another kind is named`() throws {
         let report = try InspectSamples.report(
             on: "-----BEGIN DH PARAMETERS-----\nMAYCAQICAQM=\n-----END DH PARAMETERS-----\n"
