@@ -140,6 +140,11 @@ extension PKCS11Source {
         guard let signer = signers.first else {
             throw mismatch("none of the keys is that of a certificate given")
         }
+        // Keys that sign alike are one key that was stored twice.
+        if signers.count > 1, !wanted.isEmpty {
+            let proven = try signers.compactMap { signer in try signer.proven(among: wanted).map { (signer, $0) } }
+            if let first = proven.first, Set(proven.map(\.1)).count == 1 { return first }
+        }
         guard signers.count == 1 else {
             throw HardwareKeyError(
                 .ambiguous,
