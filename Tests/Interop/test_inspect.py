@@ -7,6 +7,7 @@ import hashlib
 import ipaddress
 import json
 import re
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -289,6 +290,21 @@ class TestContainers:
         first, end = json.JSONDecoder().raw_decode(said)
         second = json.loads(said[end:])
         assert first["objects"][0]["certificates"] == [second["objects"][0]["sha256"]]
+
+    def test_places_that_are_no_files(self, pki: Pki, ca: Path):
+        certificate = ca / "client-cert.pem"
+        wanted = inspected(pki, certificate)["sha256"]
+        assert inspected(pki.with_environment(CERTIFICATE=certificate.read_text()), "env:CERTIFICATE")["sha256"] == wanted
+        with certificate.open("rb") as file:
+            number = file.fileno()
+            said = pki.run("inspect", "--format", "json", f"fd:{number}", pass_fds=(number,)).json
+        assert (said["file"], said["objects"][0]["sha256"]) == (f"fd:{number}", wanted)
+        done = subprocess.run(
+            pki.command("inspect", "--format", "json", "-"), env=pki.variables(), input=certificate.read_bytes(),
+            capture_output=True, timeout=60, check=True,
+        )  # fmt: skip
+        assert json.loads(done.stdout)["objects"][0]["sha256"] == wanted
+        assert "ABSENT" in pki.refuse("inspect", "env:ABSENT")
 
     @pytest.mark.parametrize("content", [b"", b"hello\n", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"])
     def test_what_cannot_be_read(self, pki: Pki, ca: Path, tmp_path: Path, content: bytes):

@@ -20,13 +20,23 @@ struct InspectCommand: ParsableCommand {
               pki inspect web-1-cert.pem
               pki inspect web-1-cert.pem web-1-key.pem root-cert.pem
               pki inspect --passphrase-env PASSPHRASE web-1.p12
+              openssl s_client -connect example.com:443 -showcerts </dev/null | pki inspect -
+              pki inspect 'pkcs11:token=web;type=cert'
               pki inspect --format json web-1-cert.pem | jq .objects[0].rolesAnywhere
 
             Exit status: 0 read, whatever the verdict; 2 cannot be read; 64 wrong usage.
             """
     )
 
-    @Argument(help: ArgumentHelp("What to look at.", valueName: "file"))
+    @Argument(
+        help: ArgumentHelp(
+            """
+            What to look at: a file, - for standard input, env:NAME, fd:N, a pkcs11: URI (RFC 7512) of certificates, \
+            handle:0x81… for a key in a TPM, ssh-agent:SHA256:… for one in an agent.
+            """,
+            valueName: "place"
+        )
+    )
     var source: [String]
 
     @Option(name: .long, help: ArgumentHelp("text, or json: one object for each file.", valueName: "form"))
@@ -44,6 +54,15 @@ struct InspectCommand: ParsableCommand {
     @Option(name: .long, help: ArgumentHelp("… or of this open file descriptor.", valueName: "n"))
     var passphraseFd: Int32?
 
+    @Option(
+        name: .customLong("pkcs11-lib"),
+        help: ArgumentHelp(
+            "The PKCS#11 module for pkcs11: URIs without module-path. (default: those that p11-kit is configured with)",
+            valueName: "file"
+        )
+    )
+    var pkcs11Library: String?
+
     func run() throws {
         let passphrase = try PassphraseSource.choose(
             file: passphraseFile,
@@ -51,8 +70,12 @@ struct InspectCommand: ParsableCommand {
             descriptor: passphraseFd,
             option: "--passphrase"
         )?.read()
+        let opener = KeyOpener(
+            DeviceSettings(pkcs11Library: pkcs11Library),
+            passphrase: try passphrase.map(Passphrase.init(given:)) ?? Passphrase(nil)
+        )
         // All are read before the first is shown, so that a failure leaves nothing on standard output.
-        let files = try source.map { try InspectedFile(reading: $0, passphrase: passphrase) }
+        let files = try source.map { try InspectedFile(reading: $0, passphrase: passphrase, opener: opener) }
         for (index, report) in InspectReport.reports(on: files, at: .now).enumerated() {
             if index > 0, format == .text { try Console.standard.write("\n") }
             try Console.standard.print(report, as: format)

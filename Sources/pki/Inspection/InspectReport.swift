@@ -38,7 +38,7 @@ struct InspectReport: Report {
 
     /// The source as it was named.
     var file: String
-    /// `pem`, `der`, `pkcs12`.
+    /// `pem`, `der`, `pkcs12`; `pkcs11`, `tpm` or `agent` for a device.
     var form: String
     /// The objects in their order.
     var objects: [Object]
@@ -157,6 +157,8 @@ struct InspectReport: Report {
     private static func name(of form: String) -> String {
         switch form {
         case "pkcs12": "PKCS#12"
+        case "pkcs11": "PKCS#11 token"
+        case "agent": "SSH agent"
         default: form.uppercased()
         }
     }

@@ -6,18 +6,35 @@ extension InspectedFile {
     /// Reads a source.
     ///
     /// - Parameters:
-    ///   - source: A file.
+    ///   - source: Where it is, as ``MaterialPlace`` reads it: a file, `-`, `env:NAME`, `fd:N`, certificates in a token, or a
+    ///     key in a TPM or an agent.
     ///   - passphrase: Opens encrypted keys and containers.
-    /// - Throws: ``InputError`` naming the source.
-    init(reading source: String, passphrase: SecretBytes?) throws {
-        do {
-            try self.init(try Self.contents(of: source), name: source, passphrase: passphrase)
-        } catch let error as CertificateError {
-            throw InputError(message: "\(printable(source)): \(error.message)", remedy: error.remedy)
+    ///   - opener: Finds what is in devices.
+    /// - Throws: An `ExplainedError` naming the source.
+    init(reading source: String, passphrase: SecretBytes?, opener: KeyOpener) throws {
+        let place = try MaterialPlace(source)
+        switch place {
+        case .pkcs11:
+            let certificates = try opener.allCertificates(at: place)
+            guard !certificates.isEmpty else {
+                throw InputError(message: "there is no certificate at \(printable(source))")
+            }
+            self.init(name: source, form: "pkcs11", objects: certificates.map(InspectedObject.certificate))
+        case .tpm, .agent:
+            let form = if case .tpm = place { "tpm" } else { "agent" }
+            let key = InspectedKey(form: form, isEnclosed: true, publicKey: try opener.key(at: place).publicKey)
+            self.init(name: source, form: form, objects: [.privateKey(key)])
+        default:
+            guard let contents = try place.read()?.bytes else {
+                throw UsageError(message: "\(printable(source)) cannot be read")
+            }
+            do {
+                try self.init(contents, name: source, passphrase: passphrase)
+            } catch {
+                throw InputError(message: "\(printable(source)): \(error.message)", remedy: error.remedy)
+            }
         }
     }
-
-    private static func contents(of source: String) throws -> SecretBytes { SecretBytes(try InputFile.read(source)) }
 
     /// Looks into the contents of a source.
     ///
@@ -54,7 +71,7 @@ extension InspectedKey {
     ) throws(CertificateError) {
         form = key.form.rawValue
         encryption = key.encryption
-        isInPKCS12 = container == .pkcs12
+        isEnclosed = container == .pkcs12
         do {
             publicKey = try key.key(passphrase: passphrase).publicKey
         } catch {

@@ -19,8 +19,8 @@ struct InspectedKey: Sendable {
     var form: String
     /// How it is encrypted; nothing when it is not.
     var encryption: String?
-    /// Whether it came out of a PKCS#12 file, whose encryption is its own.
-    var isInPKCS12 = false
+    /// Whether something around it keeps it: a PKCS#12 file, whose encryption is its own, or a device.
+    var isEnclosed = false
     /// Its public half; nothing when the key could not be opened.
     var publicKey: PublicKey?
     /// Why the key could not be opened.

@@ -8,7 +8,7 @@ struct KeyReport: Encodable, Sendable {
     var kind: String
     /// How a private key is written: `pkcs8`, `pkcs1`, `sec1`, …
     var form: String?
-    /// Whether a private key is encrypted; nothing when the file around it may be, as PKCS#12 is, or it is not known.
+    /// Whether a private key is encrypted; nothing when what is around it keeps it, or it is not known.
     var encrypted: Bool?
     /// How it is encrypted.
     var encryption: String?
@@ -30,7 +30,7 @@ struct KeyReport: Encodable, Sendable {
     init(_ key: InspectedKey, certificates: [Certificate]) {
         kind = "privateKey"
         form = key.form
-        encrypted = key.encryption != nil ? true : key.isInPKCS12 || key.publicKey == nil ? nil : false
+        encrypted = key.encryption != nil ? true : key.isEnclosed || key.publicKey == nil ? nil : false
         encryption = key.encryption
         self.key = key.publicKey.map(KeyFacts.init)
         problem = key.problem
