@@ -47,7 +47,8 @@ struct PKI: AsyncParsableCommand {
                 try Console.standard.write(answer.text)
                 Console.standard.leave(ExitStatus.done)
             }
-            var command = try SigningHelper.isCalled(by: CommandLine.arguments)
+            var command =
+                try SigningHelper.isCalled(by: CommandLine.arguments)
                 ? SigningHelper.parseAsRoot(SigningHelper.normalized(Array(CommandLine.arguments.dropFirst())))
                 : parseAsRoot()
             if var server = command as? any AsyncParsableCommand {

@@ -11,7 +11,8 @@ public struct PublicKey: Hashable, Sendable {
     /// The key alone, without its algorithm: an RSAPublicKey (RFC 8017), the point of an elliptic curve (SEC 1 §2.3.3), or
     /// the bytes of ML-DSA.
     package var subjectPublicKey: [UInt8] {
-        guard let fields = DER.elements(inSequence: derEncoded), fields.count == 2, fields[1].tag == DER.bitString else {
+        guard let fields = DER.elements(inSequence: derEncoded), fields.count == 2, fields[1].tag == DER.bitString
+        else {
             return []
         }
         return Array(fields[1].contents.dropFirst())

@@ -53,7 +53,9 @@ public struct CertificateSelector: Hashable, Sendable {
         guard !pairs.isEmpty else { throw Self.malformed("it is empty") }
         var seen: Set<String> = []
         for (key, value) in pairs {
-            guard seen.insert(key).inserted else { throw Self.malformed("\(printable(key, limit: 40)) stands in it twice") }
+            guard seen.insert(key).inserted else {
+                throw Self.malformed("\(printable(key, limit: 40)) stands in it twice")
+            }
             switch key {
             case "x509Subject": subject = try Self.name(value, of: key)
             case "x509Issuer": issuer = try Self.name(value, of: key)

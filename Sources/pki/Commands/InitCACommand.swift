@@ -53,7 +53,10 @@ struct InitCACommand: ParsableCommand {
     )
     var key: String?
 
-    @Flag(name: .long, help: "Make the key in the token first, of the kind that --key-type says; it can never leave it.")
+    @Flag(
+        name: .long,
+        help: "Make the key in the token first, of the kind that --key-type says; it can never leave it."
+    )
     var generateKey = false
 
     @OptionGroup var device: DeviceOptions

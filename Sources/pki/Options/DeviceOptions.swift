@@ -13,7 +13,10 @@ struct DeviceOptions: ParsableArguments {
     )
     var pkcs11Library: String?
 
-    @Flag(name: .long, help: "Give a key that wants the PIN for each signature the one of the login, and do not ask again.")
+    @Flag(
+        name: .long,
+        help: "Give a key that wants the PIN for each signature the one of the login, and do not ask again."
+    )
     var reusePin = false
 
     @Flag(name: .long, help: "The TPM key has no password: do not ask for one.")

@@ -43,7 +43,9 @@ struct IdentitySettings: Sendable {
         }
         guard let (option, value) = shown.first else { return try Passphrase(source) }
         guard source == nil, shown.count == 1 else {
-            throw UsageError(message: "only one of --passphrase-…, --pkcs8-password and --tpm-key-password can be given")
+            throw UsageError(
+                message: "only one of --passphrase-…, --pkcs8-password and --tpm-key-password can be given"
+            )
         }
         console.warning(
             "every user of this machine can read what \(option) gives, in the list of processes; "
@@ -62,7 +64,8 @@ struct IdentitySettings: Sendable {
         if certSelector != nil, certificateStore == nil {
             throw UsageError(
                 message: "--cert-selector needs --certificate-store FOLDER or --certificate-store pkcs11:…",
-                remedy: "the certificate stores of Windows and macOS are not here; a folder of PEM files or a token takes "
+                remedy:
+                    "the certificate stores of Windows and macOS are not here; a folder of PEM files or a token takes "
                     + "their place"
             )
         }
@@ -70,10 +73,16 @@ struct IdentitySettings: Sendable {
             throw UsageError(message: "--use-latest-expiring-certificate needs --certificate-store")
         }
         if case .agent = try certificate.map(MaterialPlace.init) {
-            throw UsageError(message: "an SSH agent holds keys and no certificates", remedy: "name it with --private-key")
+            throw UsageError(
+                message: "an SSH agent holds keys and no certificates",
+                remedy: "name it with --private-key"
+            )
         }
         if case .tpm = try certificate.map(MaterialPlace.init) {
-            throw UsageError(message: "a TPM's handle is a key and no certificate", remedy: "name it with --private-key")
+            throw UsageError(
+                message: "a TPM's handle is a key and no certificate",
+                remedy: "name it with --private-key"
+            )
         }
         for (option, value) in [("--intermediates", intermediates)] {
             switch try value.map(MaterialPlace.init) {

@@ -71,7 +71,10 @@ enum MaterialPlace: Hashable, Sendable {
         case .environment(let name):
             (try EnvironmentVariable.value(of: name), "the environment variable \(name)")
         case .descriptor(let number):
-            (try FileContents(descriptor: number, name: "file descriptor \(number)", rule).bytes, "file descriptor \(number)")
+            (
+                try FileContents(descriptor: number, name: "file descriptor \(number)", rule).bytes,
+                "file descriptor \(number)"
+            )
         case .pkcs11, .tpm, .agent: nil
         }
     }

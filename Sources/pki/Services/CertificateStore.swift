@@ -133,7 +133,8 @@ struct CertificateStore: Sendable {
         throw InputError(
             message: "there is no key in \(place) for the certificate of "
                 + "\"\(printable(certificate.subject.description, limit: 100))\""
-                + (encrypted.isEmpty ? "" : "; \(encrypted.count) are encrypted, and none opens with the passphrase given"),
+                + (encrypted.isEmpty
+                    ? "" : "; \(encrypted.count) are encrypted, and none opens with the passphrase given"),
             remedy: "put the key's file beside the certificate's"
         )
     }

@@ -8,10 +8,15 @@ import FoundationEssentials
 struct ReadCertificateDataCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "read-certificate-data",
-        abstract: "As aws_signing_helper: print what a request says of a certificate, or which certificates a store has.",
+        abstract:
+            "As aws_signing_helper: print what a request says of a certificate, or which certificates a store has.",
         discussion: """
             Of a file: one JSON object. Of a token (--certificate pkcs11:…) or a store (--certificate-store with \
             --cert-selector): a list. pki inspect shows much more.
+
+            For example:
+
+              pki read-certificate-data --certificate web-1-cert.pem
             """
     )
 

@@ -26,7 +26,10 @@ struct SignStringCommand: ParsableCommand {
 
     @OptionGroup var identity: IdentityOptions
 
-    @Option(name: .long, help: ArgumentHelp("json: hexadecimal in quotes; text: hexadecimal; bin: bytes.", valueName: "form"))
+    @Option(
+        name: .long,
+        help: ArgumentHelp("json: hexadecimal in quotes; text: hexadecimal; bin: bytes.", valueName: "form")
+    )
     var format = Format.json
 
     @Option(name: .long, help: ArgumentHelp("SHA256, SHA384 or SHA512.", valueName: "digest"), transform: Self.digest)

@@ -75,6 +75,11 @@ struct CredentialProcessCommand: ParsableCommand {
         discussion: """
             One JSON object without a line end, each time fresh from the service. pki creds --cache prints the same, and asks \
             the service once for any number of callers.
+
+            For example:
+
+              pki credential-process --certificate web-1-cert.pem --private-key web-1-key.pem \\
+                --trust-anchor-arn $anchor --profile-arn $profile --role-arn $role
             """
     )
 
@@ -91,7 +96,14 @@ struct CredentialProcessCommand: ParsableCommand {
 struct VersionCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "version",
-        abstract: "As aws_signing_helper: print the version."
+        abstract: "As aws_signing_helper: print the version.",
+        discussion: """
+            The version of pki, which is no version of aws_signing_helper.
+
+            For example:
+
+              pki version
+            """
     )
 
     func run() throws { try Console.standard.write(Version.text + "\n") }
