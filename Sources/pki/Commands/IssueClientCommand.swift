@@ -180,6 +180,7 @@ struct IssueClientCommand: ParsableCommand {
         request.passphrase = try keyPassphrase?.read()
         request.archivesExisting = force
         let passphrase = try Passphrase(caPassphrase)
+        try passphrase.check()
         let opener = KeyOpener(device.settings, passphrase: passphrase)
         let authority = try CertificateAuthority(
             openingIn: directory,

@@ -111,13 +111,17 @@ struct Access: Sendable {
     }
 
     /// The identity, as it is now.
-    func identity() throws -> Identity { try source.read { try passphrase.read(Self.question) } }
+    func identity() throws -> Identity {
+        try passphrase.check()
+        return try source.read { try passphrase.read(Self.question) }
+    }
 
     private static let question = "passphrase of the private key"
 
     /// The identity, which follows its files.
     func rotatingIdentity() throws -> RotatingIdentity {
         let passphrase = passphrase
+        try passphrase.check()
         return try RotatingIdentity(source) { try passphrase.read(Self.question) }
     }
 

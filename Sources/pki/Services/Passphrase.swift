@@ -31,8 +31,10 @@ final class Passphrase: Sendable {
         kept = Mutex(secret)
     }
 
-    /// Whether the secret is given, so that nobody would be asked.
-    var isGiven: Bool { source != nil || kept.withLock { $0 != nil } }
+    /// Reads the place that was named, if one was: what cannot be read is said even when the key needs no passphrase.
+    ///
+    /// - Throws: ``InputError`` or `FileError` naming the place.
+    func check() throws { _ = try source?.read() }
 
     /// The secret.
     ///
