@@ -6,7 +6,7 @@ public struct CertificateError: ExplainedError, Equatable {
     public struct Code: Hashable, Sendable {
         private enum Kind {
             case malformed, unsupported, missingPassphrase, wrongPassphrase, invalidName, forbidden, mismatch,
-                untrusted, failed
+                untrusted, absent, locked, failed
         }
         private let kind: Kind
 
@@ -26,6 +26,10 @@ public struct CertificateError: ExplainedError, Equatable {
         public static let mismatch = Code(kind: .mismatch)
         /// No valid path leads to a trusted certificate.
         public static let untrusted = Code(kind: .untrusted)
+        /// There is no such device, or no such key in it.
+        public static let absent = Code(kind: .absent)
+        /// The device takes no more passwords for a time.
+        public static let locked = Code(kind: .locked)
         /// libcrypto failed in a way that names no fault of the caller.
         public static let failed = Code(kind: .failed)
     }

@@ -96,3 +96,27 @@ enum EncryptedKeyObject: OpenSSLObject {
 enum ConfigurationObject: OpenSSLObject {
     static func free(_ pointer: OpaquePointer) { unsafe NCONF_free(UnsafeMutablePointer<CONF>(pointer)) }
 }
+
+enum LibraryContextObject: OpenSSLObject {
+    static func free(_ pointer: OpaquePointer) { unsafe OSSL_LIB_CTX_free(pointer) }
+}
+
+enum ProviderObject: OpenSSLObject {
+    static func free(_ pointer: OpaquePointer) { unsafe OSSL_PROVIDER_unload(pointer) }
+}
+
+enum StoreObject: OpenSSLObject {
+    static func free(_ pointer: OpaquePointer) { unsafe OSSL_STORE_close(pointer) }
+}
+
+enum StoreInfoObject: OpenSSLObject {
+    static func free(_ pointer: OpaquePointer) { unsafe OSSL_STORE_INFO_free(pointer) }
+}
+
+enum DecoderContextObject: OpenSSLObject {
+    static func free(_ pointer: OpaquePointer) { unsafe OSSL_DECODER_CTX_free(pointer) }
+}
+
+enum InterfaceMethodObject: OpenSSLObject {
+    static func free(_ pointer: OpaquePointer) { unsafe UI_destroy_method(pointer) }
+}

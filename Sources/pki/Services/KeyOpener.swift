@@ -170,8 +170,13 @@ struct KeyOpener: Sendable {
         try tokens.key(at: PKCS11URI(text), certificates: [certificate])
     }
 
+    /// A password that was given is given to the TPM at once: to find out whether a key has one may count as a wrong try.
     private var tpmPassword: TPMKey.Password {
-        device.noTpmKeyPassword ? .none : .ask { [passphrase] in try passphrase.read("password of the TPM key") }
+        get throws {
+            if device.noTpmKeyPassword { return .none }
+            if let password = try passphrase.given() { return .given(password) }
+            return .ask { [passphrase] in try passphrase.read("password of the TPM key") }
+        }
     }
 
     private var agent: SSHAgent {

@@ -36,6 +36,12 @@ final class Passphrase: Sendable {
     /// - Throws: ``InputError`` or `FileError` naming the place.
     func check() throws { _ = try source?.read() }
 
+    /// The secret, if nobody needs to be asked for it.
+    ///
+    /// - Returns: The secret; nothing when only a person could give it.
+    /// - Throws: ``InputError`` naming the place that cannot be read.
+    func given() throws -> SecretBytes? { try source?.read() ?? kept.withLock { $0 } }
+
     /// The secret.
     ///
     /// - Parameter prompt: What a person is asked.

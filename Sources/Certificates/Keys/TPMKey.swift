@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Synchronization
+
+/// A private key in a TPM 2.0, RSA or EC, through OpenSSL's provider `tpm2` (the package tpm2-openssl).
+///
+/// Which TPM it is, the variable TPM2OPENSSL_TCTI says, or TPM2TOOLS_TCTI, in the form of tpm2-tss: `device:/dev/tpmrm0`,
+/// `swtpm:path=/run/tpm`. Without them it is the first that tpm2-tss finds: a resource manager, /dev/tpmrm0, /dev/tpm0.
+///
+/// The provider is loaded and the TPM connected to when the first key is made, and both are kept for the process. Before
+/// that, the variable TSS2_LOG is set to `all+NONE` in the process's environment unless it is set, because tpm2-tss would
+/// write to standard error. Requests to the TPM are made one after another, whatever threads they come from.
+public final class TPMKey: SigningKey {
+    /// Where the password of a key comes from. It has at most 64 bytes.
+    public enum Password: Sendable {
+        /// There is none. A key that has one refuses to sign.
+        case none
+        /// The password itself.
+        case given(SecretBytes)
+        /// Somebody who knows it; asked once, and only when the key has one.
+        ///
+        /// Of a key that stays in the TPM this is found out by signing without, which counts as one wrong password where the
+        /// key is protected against guessing.
+        case ask(@Sendable () throws -> SecretBytes?)
+    }
+
+    /// The public half.
+    public let publicKey: PublicKey
+
+    private let name: String
+    private let source: Source
+    private let state: Mutex<State>
+
+    private enum Source: Sendable {
+        case persistent(TPMPersistentKey)
+        case loaded(TPMLoadedKey)
+    }
+
+    /// What is known of the password.
+    private struct State: Sendable {
+        var password: SecretBytes?
+        /// Whoever can be asked for it, until then.
+        var ask: (@Sendable () throws -> SecretBytes?)?
+        /// Why the key is not tried again: wrong passwords lock the TPM.
+        var refusal: CertificateError?
+    }
+
+    /// Finds a key that stays in the TPM.
+    ///
+    /// - Parameters:
+    ///   - handle: Its number, which begins with 81 as those of persistent objects do: `0x81000001` or
+    ///     `handle:0x81000001`.
+    ///   - password: Where its password comes from. It is not checked before the first signature.
+    /// - Throws: ``CertificateError``: ``CertificateError/Code/malformed`` when this is no such number,
+    ///   ``CertificateError/Code/unsupported`` without the provider, ``CertificateError/Code/absent`` when no TPM answers or
+    ///   there is no key at the handle.
+    public convenience init(handle: String, password: Password) throws(CertificateError) {
+        let number = try Self.number(of: handle)
+        try self.init(number: number, password: password, in: TPMConnection.shared())
+    }
+
+    /// Loads a key that the TPM has wrapped, in a file with the line `-----BEGIN TSS2 PRIVATE KEY-----`.
+    ///
+    /// - Parameters:
+    ///   - file: The contents of the file; see ``isKeyFile(_:)``.
+    ///   - password: Where its password comes from. The file says whether there is one, and whoever knows it is asked now.
+    /// - Throws: ``CertificateError``: ``CertificateError/Code/malformed`` when there is no such key,
+    ///   ``CertificateError/Code/unsupported`` when it may not sign or the provider is not there,
+    ///   ``CertificateError/Code/absent`` without a TPM or the key's parent, ``CertificateError/Code/mismatch`` when it is
+    ///   another TPM's; or what the one who is asked throws.
+    public convenience init(reading file: SecretBytes, password: Password) throws {
+        try self.init(file: TPMKeyFile(reading: file), password: password, in: TPMConnection.shared())
+    }
+
+    /// Whether a file has a key that a TPM has wrapped.
+    ///
+    /// - Parameter file: The contents of the file.
+    /// - Returns: Whether ``init(reading:password:)`` is the one to read it.
+    public static func isKeyFile(_ file: SecretBytes) -> Bool { TPMKeyFile.isIn(file) }
+
+    /// Finds a key that stays in a TPM.
+    convenience init(number: String, password: Password, in connection: TPMConnection) throws(CertificateError) {
+        let name = "the key \(number) in the TPM"
+        var state = State()
+        switch password {
+        case .none: break
+        case .given(let secret): state.password = try Self.checked(secret, for: name)
+        case .ask(let ask): state.ask = ask
+        }
+        do {
+            let key = try TPMPersistentKey(number, in: connection)
+            self.init(.persistent(key), key.publicKey, state, name: name)
+        } catch {
+            throw Self.explained(error, of: name, hasPassword: false)
+        }
+    }
+
+    /// Loads a key into a TPM.
+    convenience init(file: TPMKeyFile, password: Password, in connection: TPMConnection) throws {
+        let name = "the key of the TPM in the file"
+        var state = State()
+        if !file.isWithoutPassword {
+            switch password {
+            case .none: break
+            case .given(let secret): state.password = try Self.checked(secret, for: name)
+            case .ask(let ask): state.password = try Self.asked(ask, for: name)
+            }
+        }
+        do {
+            let key = try TPMLoadedKey.load(file, password: state.password, in: connection)
+            self.init(.loaded(key), key.publicKey, state, name: name)
+        } catch {
+            throw Self.explained(error, of: name, hasPassword: state.password != nil)
+        }
+    }
+
+    private init(_ source: Source, _ publicKey: PublicKey, _ state: State, name: String) {
+        self.publicKey = publicKey
+        self.name = name
+        self.source = source
+        self.state = Mutex(state)
+    }
+
+    /// Lets the TPM sign a message; see ``SigningKey``.
+    ///
+    /// A wrong password is tried once: the key answers with the same error from then on, without the TPM.
+    ///
+    /// - Parameters:
+    ///   - message: The bytes to sign, which the TPM hashes.
+    ///   - digest: The hash function, one that the TPM knows.
+    /// - Returns: The signature.
+    /// - Throws: ``CertificateError``: ``CertificateError/Code/missingPassphrase`` or
+    ///   ``CertificateError/Code/wrongPassphrase``, ``CertificateError/Code/locked`` after too many wrong passwords,
+    ///   ``CertificateError/Code/unsupported`` when the key may not sign so; or what the one who is asked for the password
+    ///   throws.
+    public func signature(for message: [UInt8], digest: Digest) throws -> [UInt8] {
+        try state.withLock { state in
+            if let refusal = state.refusal { throw refusal }
+            do {
+                return try signature(for: message, digest: digest, state.password)
+            } catch let error as CertificateError where error.code == .missingPassphrase {
+                state.refusal = error
+                guard let ask = state.ask else { throw error }
+                state.ask = nil
+                state.password = try Self.asked(ask, for: name)
+                state.refusal = nil
+            } catch let error as CertificateError where error.code == .wrongPassphrase {
+                state.refusal = error
+                throw error
+            }
+            do {
+                return try signature(for: message, digest: digest, state.password)
+            } catch let error as CertificateError where error.code == .wrongPassphrase {
+                state.refusal = error
+                throw error
+            }
+        }
+    }
+
+    private func signature(for message: [UInt8], digest: Digest, _ password: SecretBytes?) throws -> [UInt8] {
+        do {
+            return switch source {
+            case .persistent(let key): try key.signature(for: message, digest: digest, password: password)
+            case .loaded(let key): try key.signature(for: message, digest: digest)
+            }
+        } catch {
+            throw Self.explained(error, of: name, hasPassword: password != nil)
+        }
+    }
+
+    /// The number of a persistent object, `0x81` and six more digits.
+    private static func number(of handle: String) throws(CertificateError) -> String {
+        var digits = Substring(handle)
+        if digits.hasPrefix("handle:") { digits = digits.dropFirst(7) }
+        if digits.hasPrefix("0x") || digits.hasPrefix("0X") { digits = digits.dropFirst(2) } else { digits = "" }
+        guard digits.utf8.count == 8, digits.hasPrefix("81"), digits.allSatisfy({ $0.isASCII && $0.isHexDigit }) else {
+            throw CertificateError(
+                .malformed,
+                "\(printable(handle, limit: 100)) is not the handle of a key that stays in a TPM",
+                remedy:
+                    "it is 0x81 and six more digits, as in handle:0x81000001; `tpm2_getcap handles-persistent` lists them"
+            )
+        }
+        return "0x\(digits.lowercased())"
+    }
+
+    private static func asked(_ ask: () throws -> SecretBytes?, for name: String) throws -> SecretBytes {
+        guard let secret = try ask() else {
+            throw CertificateError(
+                .missingPassphrase,
+                "\(name) has a password, and none was given",
+                remedy: "give it with --tpm-key-password"
+            )
+        }
+        return try checked(secret, for: name)
+    }
+
+    private static func checked(_ secret: SecretBytes, for name: String) throws(CertificateError) -> SecretBytes {
+        guard secret.count <= TPMPassword.limit else {
+            throw CertificateError(
+                .wrongPassphrase,
+                "the password for \(name) is longer than a TPM takes: \(TPMPassword.limit) bytes"
+            )
+        }
+        return secret
+    }
+
+    private static func explained(_ error: any Error, of name: String, hasPassword: Bool) -> CertificateError {
+        switch error {
+        case let error as CertificateError: error
+        case let error as OpenSSLError: TPMAnswer(error).error(of: name, hasPassword: hasPassword)
+        default: CertificateError(.failed, "\(name) cannot be used: \(error)")
+        }
+    }
+}
