@@ -188,7 +188,13 @@ class TPM:
         return {"TPM2OPENSSL_TCTI": tcti, "TPM2TOOLS_TCTI": tcti}
 
     def tool(self, name: str, *arguments: str | Path, **options):
-        return tool(name, *arguments, environment=self.environment, **options)
+        """Runs one of tpm2-tools. Nobody manages this TPM's few places for objects: what a tool leaves in them is taken out."""
+        result = tool(name, *arguments, environment=self.environment, **options)
+        self.flush()
+        return result
+
+    def flush(self) -> None:
+        tool("tpm2_flushcontext", "-t", environment=self.environment)
 
     def persistent_key(self, key_type: str, handle: int, password: str | None = None) -> PublicHalf:
         """Makes a key that signs and keeps it under a handle."""
@@ -202,8 +208,6 @@ class TPM:
         self.tool("tpm2_load", "-Q", "-C", primary, "-u", public, "-r", private, "-c", context)
         self.tool("tpm2_evictcontrol", "-Q", "-C", "o", "-c", context, f"{handle:#x}")
         self.tool("tpm2_readpublic", "-Q", "-c", f"{handle:#x}", "-f", "pem", "-o", public)
-        for context_kind in ("-t", "-l"):
-            self.tool("tpm2_flushcontext", context_kind)
         return PublicHalf.read(public.read_text())
 
     PROVIDER = ("-provider", "tpm2", "-provider", "default", "-propquery", "?provider=tpm2")
@@ -217,11 +221,13 @@ class TPM:
             "genpkey", *self.PROVIDER, "-algorithm", *kind, "-out", path,
             *(["-pkeyopt", f"user-auth:{password}"] if password else []), environment=self.environment,
         )  # fmt: skip
+        self.flush()
         path.chmod(0o600)
         public = openssl(
             "pkey", *self.PROVIDER, "-in", path, "-pubout", "-passin", f"pass:{password or ''}",
             environment=self.environment,
         )  # fmt: skip
+        self.flush()
         return PublicHalf.read(public.stdout)
 
 
@@ -233,7 +239,7 @@ def swtpm() -> Iterator[TPM]:
         process = subprocess.Popen(
             [
                 "/usr/bin/swtpm", "socket", "--tpm2", "--tpmstate", f"dir={state}",
-                "--server", f"type=unixio,path={folder}/tpm", "--ctrl", f"type=unixio,path={folder}/ctrl",
+                "--server", f"type=unixio,path={folder}/tpm", "--ctrl", f"type=unixio,path={folder}/tpm.ctrl",
                 "--flags", "not-need-init,startup-clear",
             ],
             stdout=subprocess.DEVNULL,
