@@ -322,6 +322,18 @@ def test_tpm(
     assert_accepted(pki, Place(options, tpm.environment), root, shared_lab)
 
 
+def test_nothing_is_left_in_the_tpm(pki: Pki, tmp_path: Path, root: Identity, tpm: TPM) -> None:
+    """A TPM without a resource manager has room for three objects: what is loaded has to be taken out again."""
+    key = tpm.key_file("ec-p256", tmp_path / "tss2.pem")
+    certificate = tmp_path / "cert.pem"
+    certificate.write_bytes(pem(issue(root, "in a TPM", key=key).certificate))
+    options = ("--certificate", certificate, "--private-key", tmp_path / "tss2.pem", "--no-tpm-key-password")
+    with serving(Verifier([root.certificate])) as server:
+        for _ in range(5):
+            pki.with_environment(**tpm.environment).run("creds", *options, *ARNS, "--endpoint", server.endpoint)
+    assert len(server.sessions) == 5
+
+
 @pytest.fixture(scope="module")
 def agent() -> Iterator[Agent]:
     with ssh_agent() as agent:

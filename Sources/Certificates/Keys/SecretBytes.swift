@@ -59,6 +59,14 @@
         try unsafe body(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(storage)[..<count]))
     }
 
+    /// What stands before the first line end: a passphrase in a file.
+    package var firstLine: SecretBytes {
+        unsafe withUnsafeBytes { bytes in
+            let end = unsafe bytes.firstIndex { $0 == 0x0a || $0 == 0x0d } ?? bytes.count
+            return unsafe SecretBytes(UnsafeRawBufferPointer(rebasing: bytes[..<end]))
+        }
+    }
+
     /// Always `<redacted>`.
     public var description: String { "<redacted>" }
 

@@ -7,36 +7,26 @@ import Glibc
 enum SecretFile {
     /// Reads the first line.
     ///
-    /// - Parameter path: The file; a pipe will do.
-    /// - Returns: The line without its end, which is a line feed with or without a carriage return.
+    /// - Parameter path: The file, which nobody but its owner may be able to read; a pipe will do.
+    /// - Returns: The line without its end, which is a line feed, a carriage return, or both.
     /// - Throws: ``HardwareKeyError`` with ``HardwareKeyError/Code/pinNeeded``.
     static func firstLine(of path: String) throws(HardwareKeyError) -> SecretBytes {
-        let name = "the pin-source \(printable(path, limit: 200))"
-        let file = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY)
-        guard file >= 0 else { throw HardwareKeyError(.pinNeeded, "\(name) cannot be read: \(systemErrorText(errno))") }
-        defer { close(file) }
-
-        var buffer = [UInt8](repeating: 0, count: limit)
-        defer { wipe(&buffer) }
-        var count = 0
-        while count < limit, !buffer[..<count].contains(UInt8(ascii: "\n")) {
-            let got = unsafe buffer.withUnsafeMutableBytes { bytes in
-                unsafe read(file, bytes.baseAddress.map { unsafe $0 + count }, limit - count)
-            }
-            if got < 0 {
-                if errno == EINTR { continue }
-                throw HardwareKeyError(.pinNeeded, "\(name) cannot be read: \(systemErrorText(errno))")
-            }
-            if got == 0 { break }
-            count += got
+        let line: SecretBytes
+        do {
+            line = try FileContents(of: path, .ownerOnly).bytes.firstLine
+        } catch {
+            throw HardwareKeyError(.pinNeeded, "the pin-source \(error.message)", remedy: error.remedy)
         }
-        var end = buffer[..<count].firstIndex(of: UInt8(ascii: "\n")) ?? count
-        if end > 0, buffer[end - 1] == UInt8(ascii: "\r") { end -= 1 }
-        guard end > 0 else { throw HardwareKeyError(.pinNeeded, "\(name) has an empty first line") }
-        guard end < limit else {
-            throw HardwareKeyError(.pinNeeded, "the first line of \(name) is no PIN: it is too long")
+        guard line.count > 0 else {
+            throw HardwareKeyError(.pinNeeded, "the pin-source \(printable(path, limit: 200)) has an empty first line")
         }
-        return SecretBytes(buffer[..<end])
+        guard line.count < limit else {
+            throw HardwareKeyError(
+                .pinNeeded,
+                "the first line of the pin-source \(printable(path, limit: 200)) is no PIN: it is too long"
+            )
+        }
+        return line
     }
 
     /// Longer than any PIN.

@@ -75,6 +75,8 @@ struct IdentitySnapshot {
     /// Puts the identity together.
     ///
     /// - Parameter ask: Called when something encrypted is to be opened.
+    /// - Returns: The identity.
+    /// - Throws: What is wrong with a part, or what a closure throws.
     func identity(passphrase ask: () throws -> SecretBytes?) throws -> Identity {
         try withoutActuallyEscaping(ask) { try identity(LazyPassphrase($0)) }
     }

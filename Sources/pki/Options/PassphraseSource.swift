@@ -79,13 +79,3 @@ enum EnvironmentVariable {
         return unsafe SecretBytes(UnsafeRawBufferPointer(start: value, count: strlen(value)))
     }
 }
-
-extension SecretBytes {
-    /// What stands before the first line end.
-    var firstLine: SecretBytes {
-        unsafe withUnsafeBytes { bytes in
-            let end = unsafe bytes.firstIndex { $0 == 0x0a || $0 == 0x0d } ?? bytes.count
-            return unsafe SecretBytes(UnsafeRawBufferPointer(rebasing: bytes[..<end]))
-        }
-    }
-}

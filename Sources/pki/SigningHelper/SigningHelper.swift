@@ -33,6 +33,7 @@ struct SigningHelper: ParsableCommand {
     /// Whether a program is called as the helper.
     ///
     /// - Parameter arguments: The whole command line.
+    /// - Returns: Whether it is.
     static func isCalled(by arguments: [String]) -> Bool {
         arguments.first?.split(separator: "/").last.map { $0 == "aws_signing_helper" } ?? false
     }
@@ -40,6 +41,7 @@ struct SigningHelper: ParsableCommand {
     /// Whether a command line is to end as the helper ends.
     ///
     /// - Parameter arguments: The whole command line.
+    /// - Returns: Whether it is.
     static func isMeant(by arguments: [String]) -> Bool {
         isCalled(by: arguments)
             || arguments.count > 1 && commands.contains { $0.configuration.commandName == arguments[1] }

@@ -44,6 +44,7 @@ struct TokenFolder: Sendable {
     @discardableResult
     func write(_ bytes: [UInt8], to name: String) throws -> String {
         try Data(bytes).write(to: URL(filePath: "\(path)/\(name)"))
+        unsafe chmod("\(path)/\(name)", 0o600)
         return "\(path)/\(name)"
     }
 
