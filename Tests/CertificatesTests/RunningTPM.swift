@@ -105,7 +105,7 @@ final class RunningTPM: Sendable {
         )
     }
 
-    func read(_ name: String) throws -> [UInt8] { Array(try Data(contentsOf: URL(filePath: "\(path)/\(name)"))) }
+    func read(_ name: String) throws -> [UInt8] { try Self.contents(of: "\(path)/\(name)") }
 
     func write(_ bytes: [UInt8], to name: String) throws { try Data(bytes).write(to: URL(filePath: "\(path)/\(name)")) }
 
@@ -121,7 +121,7 @@ final class RunningTPM: Sendable {
         let started = try Self.start(shell, environment, output: output)
         var status: CInt = 0
         while unsafe waitpid(started, &status, 0) < 0, errno == EINTR {}
-        let text = String(decoding: try Data(contentsOf: URL(filePath: output)), as: UTF8.self)
+        let text = String(decoding: try Self.contents(of: output), as: UTF8.self)
         guard status == 0 else { throw Failure(description: "\(command) failed (\(status)): \(text)") }
         return text
     }
@@ -150,6 +150,20 @@ final class RunningTPM: Sendable {
         }
         guard status == 0 else { throw Failure(description: "\(command[0]) cannot be started: \(status)") }
         return identifier
+    }
+
+    /// Reads a file, by the system's calls: Foundation leaks the buffer for an empty one.
+    private static func contents(of file: String) throws -> [UInt8] {
+        let descriptor = unsafe open(file, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw Failure(description: "\(file) cannot be read: \(errno)") }
+        defer { close(descriptor) }
+        var contents: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 65536)
+        while true {
+            let count = unsafe Glibc.read(descriptor, &buffer, buffer.count)
+            guard count > 0 else { return contents }
+            contents += buffer.prefix(count)
+        }
     }
 
     /// Lends texts to a call that wants an array of C strings with nothing at its end.

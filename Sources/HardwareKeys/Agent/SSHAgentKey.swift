@@ -28,7 +28,7 @@ public struct SSHAgentKey: SigningKey {
         }
     }
 
-    /// Lets the agent sign a message; see ``SigningKey``.
+    /// Lets the agent sign a message; see `SigningKey`.
     ///
     /// The signature is checked before it is returned.
     ///

@@ -27,7 +27,7 @@ final class AgentFolder: Sendable {
         try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: file(name))
     }
 
-    func read(_ name: String) throws -> [UInt8] { Array(try Data(contentsOf: URL(filePath: file(name)))) }
+    func read(_ name: String) throws -> [UInt8] { try Self.contents(of: file(name)) }
 
     /// Starts a program, without input, and its output in a file.
     func start(_ command: [String], _ environment: [String: String] = [:], output: String) throws -> pid_t {
@@ -67,6 +67,20 @@ final class AgentFolder: Sendable {
         let text = String(decoding: try read(output), as: UTF8.self)
         guard status == 0 else { throw Failure(description: "\(command) failed (\(status)): \(text)") }
         return text
+    }
+
+    /// Reads a file, by the system's calls: Foundation leaks the buffer for an empty one.
+    private static func contents(of file: String) throws -> [UInt8] {
+        let descriptor = unsafe open(file, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw Failure(description: "\(file) cannot be read: \(errno)") }
+        defer { close(descriptor) }
+        var contents: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 65536)
+        while true {
+            let count = unsafe Glibc.read(descriptor, &buffer, buffer.count)
+            guard count > 0 else { return contents }
+            contents += buffer.prefix(count)
+        }
     }
 
     /// Lends texts to a call that wants an array of C strings with nothing at its end.
