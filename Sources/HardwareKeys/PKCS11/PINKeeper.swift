@@ -84,7 +84,7 @@ final class PINKeeper: Sendable {
                 .pinNeeded,
                 "the token \(token.name) wants its PIN" + (user == CKU_USER ? "" : " for each signature"),
                 remedy:
-                    "give it: pin-source=file:/… or pin-value=… behind the question mark of the address, or at a prompt"
+                    "name where it is: --passphrase-file FILE, or pin-source=/path behind the question mark of the address"
             )
         }
         guard pin.count > 0 else {
