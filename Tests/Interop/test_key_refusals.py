@@ -215,12 +215,19 @@ class TestFiles:
         assert way_out in refused(pki, *options)
 
 
-class TestAgents:
-    @pytest.fixture(scope="class")
-    def agent(self) -> Iterator[Agent]:
-        with ssh_agent() as agent:
-            yield agent
+@pytest.fixture(scope="module")
+def agent() -> Iterator[Agent]:
+    with ssh_agent() as agent:
+        yield agent
 
+
+@pytest.fixture(scope="module")
+def tpm() -> Iterator[TPM]:
+    with swtpm() as tpm:
+        yield tpm
+
+
+class TestAgents:
     def test_no_agent(self, pki: Pki, certificate: Path) -> None:
         options = ("--certificate", certificate, "--private-key", "ssh-agent:SHA256:" + 43 * "A")
         assert "SSH_AUTH_SOCK" in refused(pki, *options)
@@ -241,11 +248,6 @@ class TestAgents:
 
 
 class TestTPM:
-    @pytest.fixture(scope="class")
-    def tpm(self) -> Iterator[TPM]:
-        with swtpm() as tpm:
-            yield tpm
-
     def test_no_tpm(self, pki: Pki, certificate: Path) -> None:
         options = ("--certificate", certificate, "--private-key", "handle:0x81000001", "--no-tpm-key-password")
         nowhere = pki.with_environment(TPM2OPENSSL_TCTI="swtpm:path=/nonexistent/tpm")
