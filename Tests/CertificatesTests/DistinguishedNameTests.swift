@@ -6,6 +6,12 @@ import Testing
 @Suite struct DistinguishedNameTests {
     typealias Attribute = DistinguishedName.Attribute
 
+    @Test func `the short names of attributes are meant in any case`() throws {
+        let name = try DistinguishedName("cn=web-1,ou=Ops")
+        #expect(name == (try DistinguishedName("CN=web-1,OU=Ops")))
+        #expect(name.description == "CN=web-1,OU=Ops")
+    }
+
     @Test(arguments: [
         ("CN=web-1", [["CN", "web-1"]]),
         ("CN=web-1,O=Acme", [["O", "Acme"], ["CN", "web-1"]]),

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from devices import TPM, Agent, Token, softhsm, ssh_agent, swtpm
 from peer import KEY_TYPES, MLDSA_TYPES, Identity, issue, pem
 from program import REFUSED, Lab, Pki, running_lab
+from serving import serving as pki_serving
 from test_creds import ARNS, assert_is_session, identity_options
 from tools import openssl
 from verifier import Verifier, serving
@@ -359,3 +360,33 @@ def test_a_p384_key_in_an_agent_cannot_sign_with_sha256(
     place = Place(("--certificate", certificate, "--private-key", agent.add(leaf.key)), agent.environment)
     refusal = place.run(pki, "creds", *ARNS, "--endpoint", "http://127.0.0.1:9", status=REFUSED)
     assert "SHA-384" in refusal.error and "SHA-256" in refusal.stderr
+
+
+@pytest.mark.parametrize("source", ["token", "agent", "tpm"])
+def test_every_command_takes_the_key(
+    pki: Pki, tmp_path: Path, source: str, root: Identity, shared_lab: Lab, token: Token, agent: Agent, tpm: TPM
+) -> None:
+    """A profile with the key in a device, and `serve`, `update`, `exec` and `whoami` on it."""
+    leaf = issue(root, f"client with a key in a {source}")
+    certificate, _ = leaf.write(tmp_path, "leaf")
+    match source:
+        case "token":
+            token.store_key(leaf.key, "for every command", "7e")
+            address = token.address("for%20every%20command")
+            key, environment = ("--private-key", address), token.environment
+        case "agent":
+            key, environment = ("--private-key", agent.add(leaf.key)), agent.environment
+        case _:
+            half = tpm.persistent_key("ec-p256", 0x81017777)
+            certificate.write_bytes(pem(issue(root, "in a TPM", key=half).certificate))
+            key, environment = ("--private-key", "handle:0x81017777", "--no-tpm-key-password"), tpm.environment
+    (tmp_path / "leaf-key.pem").unlink()
+    lab = dict(zip(shared_lab.arguments[::2], shared_lab.arguments[1::2], strict=True))
+    pki = pki.with_environment(**environment, AWS_ENDPOINT_URL_STS=lab["--endpoint"])
+    pki.run("configure", "--profile", "web", "--certificate", certificate, *key, *shared_lab.arguments)
+    assert pki.run("whoami", "--profile", "web").stdout
+    pki.run("update", "--once", "--profile", "web")
+    assert "aws_session_token" in (tmp_path / ".aws/credentials").read_text()
+    assert "ASIA" in pki.run("exec", "--profile", "web", "--", "/usr/bin/env").stdout
+    with pki_serving(pki) as served:
+        assert served.container().json["AccessKeyId"].startswith("ASIA")

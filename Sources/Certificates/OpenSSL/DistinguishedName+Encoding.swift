@@ -99,7 +99,9 @@ extension DistinguishedName: CustomStringConvertible {
 extension DistinguishedName.Attribute {
     /// libcrypto's number for the type, once the value is known to be allowed.
     fileprivate func checkedIdentifier() throws(CertificateError) -> CInt {
-        let identifier = unsafe OBJ_txt2nid(type)
+        // The short names of RFC 4514 are written in capitals and meant in any case; libcrypto knows them as written.
+        let asWritten = unsafe OBJ_txt2nid(type)
+        let identifier = unsafe asWritten == NID_undef ? OBJ_txt2nid(type.uppercased()) : asWritten
         guard identifier != NID_undef else {
             forgiveOpenSSLErrors()
             throw CertificateError(
