@@ -26,7 +26,8 @@ struct CredsCommand: ParsableCommand {
 
             For the AWS CLI and every SDK, write the same options into a profile once; they then ask pki themselves:
 
-              pki configure --profile web --certificate web-1-cert.pem --private-key web-1-key.pem \\
+              pki configure --profile web \\
+                --certificate web-1-cert.pem --private-key web-1-key.pem \\
                 --trust-anchor-arn $anchor --profile-arn $profile --role-arn $role
               aws sts get-caller-identity --profile web
 
