@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`pki inspect` opens what other people's tools make, each in a process of its own: a corpus of this machine's versions of them."""
+"""`pki inspect` opens what other people's tools make here, each file in a process of its own."""
 
 from __future__ import annotations
 
