@@ -12,6 +12,9 @@ struct Corpus: Decodable {
     /// The files, in the order in which they were made.
     let files: [File]
 
+    /// Whether this run's libcrypto is 3.5 or newer.
+    static let isNewer = (try? PrivateKey(generating: .mlDSA44)) != nil
+
     /// Where they are.
     static let folder = #filePath.split(separator: "/").dropLast().reduce("") { "\($0)/\($1)" } + "/Corpus/"
 
@@ -33,10 +36,13 @@ struct Corpus: Decodable {
         let unordered: Bool?
         /// Why it cannot be read; the form and the objects are there when it can.
         let refused: Refusal?
+        /// The OpenSSL that can read it nevertheless.
+        let needs: String?
         let form: Container.Form?
         let objects: [Object]?
 
         var testDescription: String { file }
+        var isRefused: Bool { refused != nil && !(needs != nil && Corpus.isNewer) }
         var secret: SecretBytes? { passphrase.map { SecretBytes($0.utf8) } }
 
         func contents() throws -> [UInt8] { Array(try Data(contentsOf: URL(filePath: Corpus.folder + file))) }

@@ -59,7 +59,7 @@ struct PasswordEncryption {
     /// - Parameter algorithm: What needs it, for the error.
     /// - Throws: ``CertificateError`` with ``CertificateError/Code/unsupported`` when it cannot be loaded.
     static func prepareLegacy(_ algorithm: String) throws(CertificateError) {
-        guard !hasLegacyProvider else { return }
+        guard unsafe legacyProvider == nil else { return }
         throw CertificateError(
             .unsupported,
             "it is encrypted by \(algorithm), which \(OpenSSLVersion.text) has only in its legacy provider, and that "
@@ -68,10 +68,15 @@ struct PasswordEncryption {
         )
     }
 
-    /// Whether the legacy provider is there. It is loaded when the first file needs it, and stays.
-    private static let hasLegacyProvider: Bool = {
+    /// The legacy provider. It is loaded when the first file needs it and stays; the pointer is kept so that all that it
+    /// holds remains reachable.
+    // SAFETY: it is only compared with nil.
+    private nonisolated(unsafe) static let legacyProvider: OpaquePointer? = {
         defer { forgiveOpenSSLErrors() }
-        return unsafe OSSL_PROVIDER_try_load(nil, "legacy", 1) != nil
+        // It takes MD5 and others from the providers that are active when it is loaded. libcrypto's own become so when
+        // something is first asked of them.
+        unsafe EVP_MD_free(EVP_MD_fetch(nil, "SHA256", nil))
+        return unsafe OSSL_PROVIDER_try_load(nil, "legacy", 1)
     }()
 
     private static func costs(of name: String, _ parameters: ArraySlice<UInt8>) throws(CertificateError) -> String {

@@ -80,8 +80,8 @@ def add_containers(corpus: Corpus, materials: Materials) -> None:
     elliptic.add("realistic", "600,000 rounds", rounds=600_000, costly=True)
     content = with_pbmac1(elliptic.export("-iter", "2048", "-nomac"))
     corpus.add(
-        "openssl-pbmac1.p12", content, "a seal after RFC 9579, which OpenSSL 3.0 does not know",
-        passphrase=PASSPHRASE, tool="openssl, sealed anew", refused=refusal("unsupported", "PBMAC1"),
+        "openssl-pbmac1.p12", content, "a seal after RFC 9579, which OpenSSL knows since 3.4",
+        certificate(leaf), key, needs="3.4", passphrase=PASSPHRASE, tool="openssl, sealed anew", refused=refusal("unsupported", "PBMAC1"),
     )  # fmt: skip
     content = elliptic.export("-iter", "2048")
     for title, damaged in {"truncated": content[:-1], "half": content[: len(content) // 2]}.items():

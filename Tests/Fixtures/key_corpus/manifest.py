@@ -161,8 +161,12 @@ class Corpus:
         refused: Expected | None = None,
         costly: bool = False,
         unordered: bool = False,
+        needs: str | None = None,
     ) -> None:
-        """Adds a file. Its name begins with the tool that made it, and ends as its form does."""
+        """Adds a file. Its name begins with the tool that made it, and ends as its form does.
+
+        A refusal with a version of OpenSSL is a refusal by older ones.
+        """
         assert all(entry["file"] != file for entry in self.entries), file
         (self.folder / file).write_bytes(content)
         endings = {".pem": "pem", ".der": "der", ".p12": "pkcs12"}
@@ -173,9 +177,11 @@ class Corpus:
             entry["costly"] = True
         if unordered:
             entry["unordered"] = True
+        if needs:
+            entry["needs"] = needs
         if refused:
             entry["refused"] = refused
-        else:
+        if not refused or needs:
             entry |= {"form": form or endings[Path(file).suffix], "objects": list(objects)}
         self.entries.append(entry)
 

@@ -179,7 +179,6 @@ def add_refused(corpus: Corpus, materials: Materials) -> None:
         "not-base64": ("".join(lines[:3]) + "*" * 64 + "\n" + "".join(lines[4:]), "malformed", "base64"),
         "line-missing": ("".join(lines[:3] + lines[4:]), "malformed", "certificate"),
         "half-a-line": ("".join(lines[:3]) + lines[3][:30] + "\n" + "".join(lines[4:]), "malformed", ""),
-        "empty": ("", "malformed", ""),
         "prose": ("there is nothing in here\n", "malformed", ""),
         "html": ("<!DOCTYPE html><html><body>404 Not Found</body></html>\n", "malformed", ""),
         "no-armour": ("".join(lines[1:-1]), "malformed", ""),
