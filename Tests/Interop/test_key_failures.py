@@ -143,7 +143,7 @@ class TestPINs:
         shared.write_text(token.pin)
         shared.chmod(0o640)
         for place, word in (
-            (tmp_path / "nowhere", "no such file"), (tmp_path, "irectory"), (empty, "empty"), (shared, "0640"),
+            (tmp_path / "nowhere", "no such file"), (tmp_path, "it is a folder"), (empty, "empty"), (shared, "0640"),
         ):  # fmt: skip
             log = tmp_path / "spy.log"
             log.touch()
@@ -454,6 +454,18 @@ class TestTPMs:
                 tpm.tool("tpm2_evictcontrol", "-Q", "-C", "o", "-c", options[3].removeprefix("handle:"))
                 assert_serves_on(served, "TPM")
                 assert former
+
+    def test_one_whose_service_starts_anew(self, pki: Pki, road: tuple[Path, Identity], tmp_path: Path) -> None:
+        """As a resource manager does when it is updated."""
+        with swtpm() as tpm:
+            options = self.identity(road[1], tmp_path, tpm, "handle", None)
+            environment = pki.with_environment(**tpm.environment)
+            with served_from(environment, road, options[1], options[3], "--no-tpm-key-password") as served:
+                former = key_id(served)
+                tpm.stop()
+                assert_serves_on(served, "TPM")
+                with tpm.started():
+                    assert_recovers(served, former)
 
     @staticmethod
     def identity(root: Identity, folder: Path, tpm: TPM, how: str, password: str | None) -> tuple[str | Path, ...]:
