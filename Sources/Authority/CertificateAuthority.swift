@@ -136,11 +136,8 @@ public struct CertificateAuthority: Sendable {
 
     // MARK: - The root
 
-    /// Refuses a folder that has a CA already, before something is made for one that cannot be taken back.
-    ///
-    /// - Parameter directory: The folder; it need not be there.
-    /// - Throws: ``AuthorityError`` with ``AuthorityError/Code/exists``.
-    public static func checkIsFree(_ directory: String) throws {
+    /// Refuses a folder that has a CA already.
+    private static func checkIsFree(_ directory: String) throws {
         guard let folder = try? Folder(path: directory, creates: false) else { return }
         try refuseExisting([keyName, keyAddressName, certificateName], in: folder)
     }
@@ -176,29 +173,35 @@ public struct CertificateAuthority: Sendable {
         let names = [keyName, keyAddressName, certificateName]
         if !request.archivesExisting { try checkIsFree(directory) }
 
+        func certificate(by key: any SigningKey) throws -> Certificate {
+            let parameters = CertificateParameters(
+                serialNumber: .random(using: &generator),
+                subject: subject,
+                publicKey: key.publicKey,
+                notBefore: now.addingTimeInterval(-Lifetime.backdating),
+                notAfter: end,
+                template: template,
+                pathLength: request.pathLength,
+                nameConstraints: request.nameConstraints
+            )
+            let certificate = try parameters.selfSigned(by: key)
+            guard certificate.isCA, certificate.keyUsage?.contains(.keyCertSign) == true else {
+                throw AuthorityError(
+                    .policy,
+                    "\(template.name) does not make a CA: its certificate would not allow signing others",
+                    remedy: "it needs basicConstraints = critical, CA:TRUE and keyUsage = critical, keyCertSign, cRLSign"
+                )
+            }
+            _ = try CertificateVerifier(anchors: [certificate]).path(for: certificate, at: now)
+            return certificate
+        }
+        // What is made in a token stays there: whatever is wrong with the request is found out by another key.
+        if request.externalKey != nil { _ = try certificate(by: PrivateKey(generating: .ecP256)) }
         let newKey = try request.externalKey == nil ? PrivateKey(generating: request.keyType ?? template.keyType) : nil
-        guard let key: any SigningKey = request.externalKey?.key ?? newKey else {
+        guard let key = try newKey ?? externalKey(of: request) else {
             throw AuthorityError(.invalidRequest, "there is no key for the CA")
         }
-        let parameters = CertificateParameters(
-            serialNumber: .random(using: &generator),
-            subject: subject,
-            publicKey: key.publicKey,
-            notBefore: now.addingTimeInterval(-Lifetime.backdating),
-            notAfter: end,
-            template: template,
-            pathLength: request.pathLength,
-            nameConstraints: request.nameConstraints
-        )
-        let certificate = try parameters.selfSigned(by: key)
-        guard certificate.isCA, certificate.keyUsage?.contains(.keyCertSign) == true else {
-            throw AuthorityError(
-                .policy,
-                "\(template.name) does not make a CA: its certificate would not allow signing others",
-                remedy: "it needs basicConstraints = critical, CA:TRUE and keyUsage = critical, keyCertSign, cRLSign"
-            )
-        }
-        _ = try CertificateVerifier(anchors: [certificate]).path(for: certificate, at: now)
+        let root = try certificate(by: key)
 
         // Nothing was touched so far: a refusal leaves no empty folder behind.
         let folder = try Folder(path: directory, creates: true)
@@ -210,18 +213,32 @@ public struct CertificateAuthority: Sendable {
             keyFile = .init(name: keyAddressName, contents: SecretBytes(address.utf8), mode: 0o600)
         }
         let archived = try write(
-            [keyFile, .init(name: certificateName, contents: SecretBytes(certificate.pemEncoded.utf8), mode: 0o644)],
+            [keyFile, .init(name: certificateName, contents: SecretBytes(root.pemEncoded.utf8), mode: 0o644)],
             replacing: request.archivesExisting ? names : [],
             in: folder,
             now: now
         )
         return IssuedCertificate(
-            certificate: certificate,
+            certificate: root,
             certificatePath: folder.path(of: certificateName),
             keyPath: request.externalKey?.address ?? folder.path(of: keyName),
             archivedPaths: archived,
             notices: []
         )
+    }
+
+    /// The key that is elsewhere; nothing when the request has none.
+    private static func externalKey(of request: RootRequest) throws -> (any SigningKey)? {
+        guard let external = request.externalKey else { return nil }
+        let key = try external.open()
+        if let type = request.keyType, key.publicKey.algorithm != type.algorithm {
+            throw AuthorityError(
+                .invalidRequest,
+                "the key \(external.address) is of the kind \(key.publicKey.algorithm), and \(type.rawValue) was asked for",
+                remedy: "leave --key-type out, or name another key"
+            )
+        }
+        return key
     }
 
     // MARK: - Clients

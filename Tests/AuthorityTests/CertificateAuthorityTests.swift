@@ -4,6 +4,7 @@ import Authority
 import Certificates
 import FoundationEssentials
 import Glibc
+import Synchronization
 import Testing
 
 @Suite struct CertificateAuthorityTests {
@@ -173,6 +174,30 @@ import Testing
     @Test func `a folder without a CA says how to make one`() throws {
         let error = try #require(refusal { try issue() } as? AuthorityError)
         #expect(error.code == .missing && error.remedy?.contains("pki init-ca") == true)
+    }
+
+    @Test func `a key elsewhere is opened once, and only when nothing is wrong with the request`() throws {
+        let key = try PrivateKey(generating: .ecP256)
+        let count = Mutex(0)
+        let external = RootRequest.ExternalKey(address: "place:1") {
+            count.withLock { $0 += 1 }
+            return key
+        }
+        #expect(refusal { try create { ($0.externalKey, $0.pathLength) = (external, 300) } } != nil)
+        #expect(refusal { try create { ($0.externalKey, $0.subject) = (external, try DistinguishedName("")) } } != nil)
+        #expect(refusal { try create { ($0.externalKey, $0.lifetime) = (external, .days(0)) } } != nil)
+        let client = RootRequest(template: try BuiltInTemplates.client()).template
+        #expect(refusal { try create { ($0.externalKey, $0.template) = (external, client) } } != nil)
+        #expect(count.withLock { $0 } == 0)
+
+        let other = refusal { try create { ($0.externalKey, $0.keyType) = (external, .rsa2048) } }
+        #expect(other?.message == "the key place:1 is of the kind EC P-256, and rsa-2048 was asked for")
+        let made = try create { ($0.externalKey, $0.keyType) = (external, .ecP256) }
+        #expect(made.certificate.publicKey == key.publicKey)
+        #expect(made.keyPath == "place:1")
+        #expect(count.withLock { $0 } == 2)
+        #expect(refusal { try create { $0.externalKey = external } }?.message.contains("exists already") == true)
+        #expect(count.withLock { $0 } == 2)
     }
 
     @Test func `an empty subject is refused`() throws {

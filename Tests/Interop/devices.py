@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -180,6 +182,31 @@ class TPM:
 
     folder: Path
 
+    @contextmanager
+    def started(self) -> Iterator[None]:
+        """While it answers; it may be started again with what it held when it was stopped."""
+        (self.folder / "tpm").unlink(missing_ok=True)
+        process = subprocess.Popen(
+            [
+                "/usr/bin/swtpm", "socket", "--tpm2", "--tpmstate", f"dir={self.folder}/state",
+                "--server", f"type=unixio,path={self.folder}/tpm", "--ctrl", f"type=unixio,path={self.folder}/ctrl",
+                "--pid", f"file={self.folder}/pid", "--flags", "not-need-init,startup-clear",
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        with stopped(process):
+            wait_for_socket(self.folder / "tpm", process)
+            yield
+
+    def stop(self) -> None:
+        """Ends it, as a machine that goes down would: what is in its memory is lost, its persistent keys are not."""
+        process = int((self.folder / "pid").read_text())
+        os.kill(process, signal.SIGKILL)
+        end = time.monotonic() + 10
+        while Path(f"/proc/{process}/exe").exists() and time.monotonic() < end:
+            time.sleep(0.02)
+
     KINDS = {"ec-p256": "ecc256", "ec-p384": "ecc384", "rsa-2048": "rsa2048", "rsa-3072": "rsa3072"}
 
     @property
@@ -234,17 +261,7 @@ class TPM:
 @contextmanager
 def swtpm() -> Iterator[TPM]:
     with short_folder() as folder:
-        state = folder / "state"
-        state.mkdir()
-        process = subprocess.Popen(
-            [
-                "/usr/bin/swtpm", "socket", "--tpm2", "--tpmstate", f"dir={state}",
-                "--server", f"type=unixio,path={folder}/tpm", "--ctrl", f"type=unixio,path={folder}/tpm.ctrl",
-                "--flags", "not-need-init,startup-clear",
-            ],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        with stopped(process):
-            wait_for_socket(folder / "tpm", process)
-            yield TPM(folder)
+        (folder / "state").mkdir()
+        tpm = TPM(folder)
+        with tpm.started():
+            yield tpm

@@ -10,7 +10,7 @@ public struct RootRequest: Sendable {
     /// The CA's name.
     public var subject: DistinguishedName?
 
-    /// The kind of key.
+    /// The kind of key. An external key must be of this kind.
     public var keyType: KeyType?
 
     /// How long the CA is good for.
@@ -22,9 +22,8 @@ public struct RootRequest: Sendable {
     /// Which names the CA may certify.
     public var nameConstraints = NameConstraints()
 
-    /// A key that stays where it is, in a token or an agent, and is used instead of a new one; with the address under which
-    /// it is found again, which holds no secret.
-    public var externalKey: (address: String, key: any SigningKey)?
+    /// A key that stays where it is, in a token or an agent, and is used instead of a new one.
+    public var externalKey: ExternalKey?
 
     /// Encrypts the key file.
     public var passphrase: SecretBytes?
@@ -36,4 +35,24 @@ public struct RootRequest: Sendable {
     ///
     /// - Parameter template: The template.
     public init(template: CertificateTemplate) { self.template = template }
+
+    /// A key outside of the CA's folder.
+    public struct ExternalKey: Sendable {
+        /// The address under which it is found again, which holds no secret.
+        public var address: String
+
+        /// Opens the key, or makes it. Called once, when nothing else in the request stands in the way: what is made in a
+        /// token stays there.
+        public var open: @Sendable () throws -> any SigningKey
+
+        /// Names a key.
+        ///
+        /// - Parameters:
+        ///   - address: The address under which it is found again, which holds no secret.
+        ///   - open: Opens the key, or makes it.
+        public init(address: String, open: @escaping @Sendable () throws -> any SigningKey) {
+            self.address = address
+            self.open = open
+        }
+    }
 }

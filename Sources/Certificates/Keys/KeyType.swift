@@ -18,4 +18,18 @@ public enum KeyType: String, CaseIterable, Sendable {
     case mlDSA65 = "ml-dsa-65"
     /// ML-DSA-87 (FIPS 204, category 5). Needs OpenSSL 3.5 at run time.
     case mlDSA87 = "ml-dsa-87"
+
+    /// What a public key of this kind says of itself.
+    public var algorithm: KeyAlgorithm {
+        switch self {
+        case .ecP256: .ec(curve: "prime256v1")
+        case .ecP384: .ec(curve: "secp384r1")
+        case .rsa2048: .rsa(bits: 2048)
+        case .rsa3072: .rsa(bits: 3072)
+        case .rsa4096: .rsa(bits: 4096)
+        case .mlDSA44: .mlDSA(44)
+        case .mlDSA65: .mlDSA(65)
+        case .mlDSA87: .mlDSA(87)
+        }
+    }
 }

@@ -64,12 +64,13 @@ public final class TPMKey: SigningKey {
     /// - Parameters:
     ///   - file: The contents of the file; see ``isKeyFile(_:)``.
     ///   - password: Where its password comes from. The file says whether there is one, and whoever knows it is asked now.
+    ///   - place: What the file is called in messages.
     /// - Throws: ``CertificateError``: ``CertificateError/Code/malformed`` when there is no such key,
     ///   ``CertificateError/Code/unsupported`` when it may not sign or the provider is not there,
     ///   ``CertificateError/Code/absent`` without a TPM or the key's parent, ``CertificateError/Code/mismatch`` when it is
     ///   another TPM's; or what the one who is asked throws.
-    public convenience init(reading file: SecretBytes, password: Password) throws {
-        try self.init(file: TPMKeyFile(reading: file), password: password, in: TPMConnection.shared())
+    public convenience init(reading file: SecretBytes, password: Password, place: String = "the file") throws {
+        try self.init(file: TPMKeyFile(reading: file), password: password, in: TPMConnection.shared(), place: place)
     }
 
     /// Whether a file has a key that a TPM has wrapped.
@@ -96,8 +97,13 @@ public final class TPMKey: SigningKey {
     }
 
     /// Loads a key into a TPM.
-    convenience init(file: TPMKeyFile, password: Password, in connection: TPMConnection) throws {
-        let name = "the key of the TPM in the file"
+    convenience init(
+        file: TPMKeyFile,
+        password: Password,
+        in connection: TPMConnection,
+        place: String = "the file"
+    ) throws {
+        let name = "the key of the TPM in \(printable(place, limit: 200))"
         var state = State()
         if !file.isWithoutPassword {
             switch password {
@@ -189,7 +195,7 @@ public final class TPMKey: SigningKey {
             throw CertificateError(
                 .missingPassphrase,
                 "\(name) has a password, and none was given",
-                remedy: "give it with --tpm-key-password"
+                remedy: "name where it is: --passphrase-file FILE"
             )
         }
         return try checked(secret, for: name)

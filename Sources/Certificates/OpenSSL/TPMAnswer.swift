@@ -89,13 +89,13 @@ struct TPMAnswer {
             CertificateError(
                 .wrongPassphrase,
                 "the password for \(key) is wrong; it was tried once, and wrong ones lock the TPM",
-                remedy: nil
+                remedy: "give the right one; `tpm2_getcap properties-variable` shows how many wrong ones were counted"
             )
         case .wrongPassword:
             CertificateError(
                 .missingPassphrase,
                 "\(key) has a password, and none was given",
-                remedy: "give it with --tpm-key-password"
+                remedy: "name where it is: --passphrase-file FILE"
             )
         case .lockedOut:
             CertificateError(
@@ -128,7 +128,11 @@ struct TPMAnswer {
                 remedy: "make a key with the attribute userwithauth"
             )
         case .otherParent:
-            CertificateError(.mismatch, "\(key) was made in another TPM, or under another parent (\(text))")
+            CertificateError(
+                .mismatch,
+                "\(key) was made in another TPM, or under another parent (\(text))",
+                remedy: "only the TPM that made it can load it: make a new key in this one"
+            )
         case .full:
             CertificateError(
                 .failed,

@@ -67,6 +67,15 @@ import Synchronization
         }
         generation.add(1, ordering: .sequentiallyConsistent)
     }
+
+    /// Ends what the module does and initializes it again: some never find a token again that was away, or the service
+    /// behind them.
+    ///
+    /// All sessions of this process with the module are lost, and opened again by those who need them.
+    func restart() throws(CryptokiError) {
+        try? call("C_Finalize") { $0.C_Finalize?(nil) }
+        try initialize()
+    }
 }
 
 extension CryptokiModule {

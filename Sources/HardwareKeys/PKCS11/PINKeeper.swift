@@ -83,8 +83,9 @@ final class PINKeeper: Sendable {
             throw HardwareKeyError(
                 .pinNeeded,
                 "the token \(token.name) wants its PIN" + (user == CKU_USER ? "" : " for each signature"),
-                remedy:
-                    "name where it is: --passphrase-file FILE, or pin-source=/path behind the question mark of the address"
+                remedy: user == CKU_USER
+                    ? "name where it is: --passphrase-file FILE, or pin-source=/path behind the question mark of the address"
+                    : "name where it is: --passphrase-file FILE; or let the PIN of the login be used again: --reuse-pin"
             )
         }
         guard pin.count > 0 else {

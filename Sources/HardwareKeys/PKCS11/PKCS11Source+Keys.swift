@@ -49,6 +49,8 @@ extension PKCS11Source {
         let pins = pins
         return try PKCS11Key(signer, publicKey: publicKey) {
             try module.initialize()
+            // With another token in sight the module works, and whoever uses that one is left in peace.
+            if try Token.all(in: module).isEmpty { try module.restart() }
             let tokens = try Token.matching(address, in: module)
             guard let token = tokens.first(where: { $0.identity == identity }) else {
                 throw HardwareKeyError(

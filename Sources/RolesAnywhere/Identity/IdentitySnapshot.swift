@@ -146,7 +146,7 @@ struct IdentitySnapshot {
                 remedy: "name the key's file with --private-key; a key in PEM begins with -----BEGIN PRIVATE KEY-----"
             )
         }
-        if first.form == .tss2, let openTPMKey = source.openTPMKey { return try openTPMKey(text.bytes) }
+        if first.form == .tss2, let openTPMKey = source.openTPMKey { return try openTPMKey(text.bytes, text.name) }
         do {
             let keys = try container.privateKeys.map { encoded in
                 try passphrase.open { (secret) throws(CertificateError) in try encoded.key(passphrase: secret) }

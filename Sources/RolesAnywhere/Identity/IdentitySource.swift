@@ -45,8 +45,9 @@ public struct IdentitySource: Sendable {
     /// Whether a private key is read from a file that others than its owner may read.
     public var allowsInsecurePermissions: Bool
 
-    /// Opens a file whose key is only a reference to one in a TPM; without it such a file is refused.
-    public var openTPMKey: (@Sendable (SecretBytes) throws -> any SigningKey)?
+    /// Opens a file whose key is only a reference to one in a TPM, given its contents and its name; without it such a file
+    /// is refused.
+    public var openTPMKey: (@Sendable (SecretBytes, String) throws -> any SigningKey)?
 
     /// Names the parts.
     ///

@@ -156,22 +156,22 @@ struct InitCACommand: ParsableCommand {
     }
 
     /// The key that is used where it is.
-    private func externalKey(_ text: String, passphrase: Passphrase) throws -> (address: String, key: any SigningKey) {
+    private func externalKey(_ text: String, passphrase: Passphrase) throws -> RootRequest.ExternalKey {
         let place = try MaterialPlace(text)
         let opener = KeyOpener(device.settings, passphrase: passphrase)
         switch place {
         case .pkcs11:
-            guard generateKey else { return ("\(place)", try opener.key(at: place)) }
-            if !force { try CertificateAuthority.checkIsFree(directory) }
-            return ("\(place)", try opener.generateKey(at: text, type: keyType ?? .ecP256))
+            guard generateKey else { break }
+            let type = keyType ?? .ecP256
+            return RootRequest.ExternalKey(address: "\(place)") { try opener.generateKey(at: text, type: type) }
         case .tpm, .agent:
             guard !generateKey else { throw UsageError(message: "--generate-key makes keys in PKCS#11 tokens only") }
-            return ("\(place)", try opener.key(at: place))
         case .file, .standardInput, .environment, .descriptor:
             throw UsageError(
                 message: "--key is for a key that stays where it is: pkcs11:…, handle:0x81… or ssh-agent:SHA256:…",
                 remedy: "leave it out, and a key is made in the CA's folder"
             )
         }
+        return RootRequest.ExternalKey(address: "\(place)") { try opener.key(at: place) }
     }
 }

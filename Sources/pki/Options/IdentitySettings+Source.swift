@@ -35,7 +35,7 @@ extension IdentitySettings {
         }
         source.intermediates = try intermediates.map { try opener.certificates(at: MaterialPlace($0)) }
         source.allowsInsecurePermissions = insecurePermissions
-        source.openTPMKey = { try opener.tpmKey(in: $0) }
+        source.openTPMKey = { try opener.tpmKey(in: $0, name: $1) }
         return (source, cacheName)
     }
 }

@@ -134,7 +134,7 @@ struct KeyOpener: Sendable {
         }
         do {
             let container = try? Container(reading: bytes)
-            if container?.privateKeys.first?.form == .tss2 { return try tpmKey(in: bytes) }
+            if container?.privateKeys.first?.form == .tss2 { return try tpmKey(in: bytes, name: name) }
             return try PrivateKey(reading: bytes)
         } catch let error as CertificateError {
             guard error.code == .missingPassphrase, let secret = try passphrase.read("passphrase of \(name)") else {
@@ -149,7 +149,9 @@ struct KeyOpener: Sendable {
     }
 
     /// Opens a file that refers to a key in a TPM.
-    func tpmKey(in file: SecretBytes) throws -> any SigningKey { try TPMKey(reading: file, password: tpmPassword) }
+    func tpmKey(in file: SecretBytes, name: String) throws -> any SigningKey {
+        try TPMKey(reading: file, password: tpmPassword, place: name)
+    }
 
     /// Makes a key in a token.
     ///
