@@ -185,11 +185,12 @@ class TPM:
     @contextmanager
     def started(self) -> Iterator[None]:
         """While it answers; it may be started again with what it held when it was stopped."""
-        (self.folder / "tpm").unlink(missing_ok=True)
+        for name in ("tpm", "tpm.ctrl"):
+            (self.folder / name).unlink(missing_ok=True)
         process = subprocess.Popen(
             [
                 "/usr/bin/swtpm", "socket", "--tpm2", "--tpmstate", f"dir={self.folder}/state",
-                "--server", f"type=unixio,path={self.folder}/tpm", "--ctrl", f"type=unixio,path={self.folder}/ctrl",
+                "--server", f"type=unixio,path={self.folder}/tpm", "--ctrl", f"type=unixio,path={self.folder}/tpm.ctrl",
                 "--pid", f"file={self.folder}/pid", "--flags", "not-need-init,startup-clear",
             ],
             stdout=subprocess.DEVNULL,

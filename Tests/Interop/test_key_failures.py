@@ -455,12 +455,16 @@ class TestTPMs:
                 assert_serves_on(served, "TPM")
                 assert former
 
-    def test_one_whose_service_starts_anew(self, pki: Pki, road: tuple[Path, Identity], tmp_path: Path) -> None:
+    @pytest.mark.parametrize("how", ["handle", "file"])
+    def test_one_whose_service_starts_anew(
+        self, pki: Pki, road: tuple[Path, Identity], tmp_path: Path, how: str
+    ) -> None:
         """As a resource manager does when it is updated."""
         with swtpm() as tpm:
-            options = self.identity(road[1], tmp_path, tpm, "handle", None)
+            options = self.identity(road[1], tmp_path, tpm, how, "right")
+            password = secret_file(tmp_path, "right")
             environment = pki.with_environment(**tpm.environment)
-            with served_from(environment, road, options[1], options[3], "--no-tpm-key-password") as served:
+            with served_from(environment, road, options[1], options[3], "--passphrase-file", password) as served:
                 former = key_id(served)
                 tpm.stop()
                 assert_serves_on(served, "TPM")

@@ -9,7 +9,8 @@ import Synchronization
 ///
 /// The provider is loaded and the TPM connected to when the first key is made, and both are kept for the process. Before
 /// that, the variable TSS2_LOG is set to `all+NONE` in the process's environment unless it is set, because tpm2-tss would
-/// write to standard error. Requests to the TPM are made one after another, whatever threads they come from.
+/// write to standard error. Requests to the TPM are made one after another, whatever threads they come from. A connection that
+/// is lost, as when a resource manager is started anew, is made again at the next signature.
 public final class TPMKey: SigningKey {
     /// Where the password of a key comes from. It has at most 64 bytes.
     public enum Password: Sendable {
@@ -28,16 +29,34 @@ public final class TPMKey: SigningKey {
     public let publicKey: PublicKey
 
     private let name: String
-    private let source: Source
     private let state: Mutex<State>
+    private let reopen: Reopen?
+
+    /// Finds the key again over another connection than the one that was lost.
+    private typealias Reopen = @Sendable (_ lost: TPMConnection, _ password: SecretBytes?) throws -> Source
 
     private enum Source: Sendable {
         case persistent(TPMPersistentKey)
         case loaded(TPMLoadedKey)
+
+        var publicKey: PublicKey {
+            switch self {
+            case .persistent(let key): key.publicKey
+            case .loaded(let key): key.publicKey
+            }
+        }
+
+        var connection: TPMConnection {
+            switch self {
+            case .persistent(let key): key.connection
+            case .loaded(let key): key.connection
+            }
+        }
     }
 
-    /// What is known of the password.
+    /// The key as it was found last, and what is known of the password.
     private struct State: Sendable {
+        var source: Source
         var password: SecretBytes?
         /// Whoever can be asked for it, until then.
         var ask: (@Sendable () throws -> SecretBytes?)?
@@ -56,7 +75,9 @@ public final class TPMKey: SigningKey {
     ///   there is no key at the handle.
     public convenience init(handle: String, password: Password) throws(CertificateError) {
         let number = try Self.number(of: handle)
-        try self.init(number: number, password: password, in: TPMConnection.shared())
+        try self.init(number: number, password: password, in: TPMConnection.shared()) { lost, _ in
+            .persistent(try TPMPersistentKey(number, in: TPMConnection.shared(insteadOf: lost)))
+        }
     }
 
     /// Loads a key that the TPM has wrapped, in a file with the line `-----BEGIN TSS2 PRIVATE KEY-----`.
@@ -70,7 +91,10 @@ public final class TPMKey: SigningKey {
     ///   ``CertificateError/Code/absent`` without a TPM or the key's parent, ``CertificateError/Code/mismatch`` when it is
     ///   another TPM's; or what the one who is asked throws.
     public convenience init(reading file: SecretBytes, password: Password, place: String = "the file") throws {
-        try self.init(file: TPMKeyFile(reading: file), password: password, in: TPMConnection.shared(), place: place)
+        let file = try TPMKeyFile(reading: file)
+        try self.init(file: file, password: password, in: TPMConnection.shared(), place: place) { lost, secret in
+            .loaded(try TPMLoadedKey.load(file, password: secret, in: TPMConnection.shared(insteadOf: lost)))
+        }
     }
 
     /// Whether a file has a key that a TPM has wrapped.
@@ -80,50 +104,66 @@ public final class TPMKey: SigningKey {
     public static func isKeyFile(_ file: SecretBytes) -> Bool { TPMKeyFile.isIn(file) }
 
     /// Finds a key that stays in a TPM.
-    convenience init(number: String, password: Password, in connection: TPMConnection) throws(CertificateError) {
+    private convenience init(
+        number: String,
+        password: Password,
+        in connection: TPMConnection,
+        reopen: Reopen?
+    ) throws(CertificateError) {
         let name = "the key \(number) in the TPM"
-        var state = State()
+        var (secret, ask): (SecretBytes?, (@Sendable () throws -> SecretBytes?)?)
         switch password {
         case .none: break
-        case .given(let secret): state.password = try Self.checked(secret, for: name)
-        case .ask(let ask): state.ask = ask
+        case .given(let given): secret = try Self.checked(given, for: name)
+        case .ask(let somebody): ask = somebody
         }
         do {
-            let key = try TPMPersistentKey(number, in: connection)
-            self.init(.persistent(key), key.publicKey, state, name: name)
+            let source = Source.persistent(try TPMPersistentKey(number, in: connection))
+            self.init(State(source: source, password: secret, ask: ask), name: name, reopen: reopen)
         } catch {
             throw Self.explained(error, of: name, hasPassword: false)
         }
     }
 
     /// Loads a key into a TPM.
-    convenience init(
+    private convenience init(
         file: TPMKeyFile,
         password: Password,
         in connection: TPMConnection,
-        place: String = "the file"
+        place: String,
+        reopen: Reopen?
     ) throws {
         let name = "the key of the TPM in \(printable(place, limit: 200))"
-        var state = State()
+        var secret: SecretBytes?
         if !file.isWithoutPassword {
             switch password {
             case .none: break
-            case .given(let secret): state.password = try Self.checked(secret, for: name)
-            case .ask(let ask): state.password = try Self.asked(ask, for: name)
+            case .given(let given): secret = try Self.checked(given, for: name)
+            case .ask(let ask): secret = try Self.asked(ask, for: name)
             }
         }
         do {
-            let key = try TPMLoadedKey.load(file, password: state.password, in: connection)
-            self.init(.loaded(key), key.publicKey, state, name: name)
+            let source = Source.loaded(try TPMLoadedKey.load(file, password: secret, in: connection))
+            self.init(State(source: source, password: secret), name: name, reopen: reopen)
         } catch {
-            throw Self.explained(error, of: name, hasPassword: state.password != nil)
+            throw Self.explained(error, of: name, hasPassword: secret != nil)
         }
     }
 
-    private init(_ source: Source, _ publicKey: PublicKey, _ state: State, name: String) {
-        self.publicKey = publicKey
+    /// Finds a key that stays in a TPM, over a connection that is not the process's.
+    convenience init(number: String, password: Password, in connection: TPMConnection) throws(CertificateError) {
+        try self.init(number: number, password: password, in: connection, reopen: nil)
+    }
+
+    /// Loads a key into a TPM, over a connection that is not the process's.
+    convenience init(file: TPMKeyFile, password: Password, in connection: TPMConnection) throws {
+        try self.init(file: file, password: password, in: connection, place: "the file", reopen: nil)
+    }
+
+    private init(_ state: State, name: String, reopen: Reopen?) {
+        publicKey = state.source.publicKey
         self.name = name
-        self.source = source
+        self.reopen = reopen
         self.state = Mutex(state)
     }
 
@@ -143,7 +183,7 @@ public final class TPMKey: SigningKey {
         try state.withLock { state in
             if let refusal = state.refusal { throw refusal }
             do {
-                return try signature(for: message, digest: digest, state.password)
+                return try signature(for: message, digest: digest, &state)
             } catch let error as CertificateError where error.code == .missingPassphrase {
                 state.refusal = error
                 guard let ask = state.ask else { throw error }
@@ -155,7 +195,7 @@ public final class TPMKey: SigningKey {
                 throw error
             }
             do {
-                return try signature(for: message, digest: digest, state.password)
+                return try signature(for: message, digest: digest, &state)
             } catch let error as CertificateError where error.code == .wrongPassphrase {
                 state.refusal = error
                 throw error
@@ -163,14 +203,28 @@ public final class TPMKey: SigningKey {
         }
     }
 
-    private func signature(for message: [UInt8], digest: Digest, _ password: SecretBytes?) throws -> [UInt8] {
+    private func signature(for message: [UInt8], digest: Digest, _ state: inout State) throws -> [UInt8] {
         do {
-            return switch source {
-            case .persistent(let key): try key.signature(for: message, digest: digest, password: password)
-            case .loaded(let key): try key.signature(for: message, digest: digest)
+            do {
+                return try Self.signature(for: message, digest: digest, state)
+            } catch let error as OpenSSLError {
+                guard TPMAnswer(error).meaning == .unreachable, let reopen else { throw error }
+                let source = try reopen(state.source.connection, state.password)
+                guard source.publicKey == publicKey else {
+                    throw CertificateError(.mismatch, "\(name) is another key than before")
+                }
+                state.source = source
+                return try Self.signature(for: message, digest: digest, state)
             }
         } catch {
-            throw Self.explained(error, of: name, hasPassword: password != nil)
+            throw Self.explained(error, of: name, hasPassword: state.password != nil)
+        }
+    }
+
+    private static func signature(for message: [UInt8], digest: Digest, _ state: State) throws -> [UInt8] {
+        switch state.source {
+        case .persistent(let key): try key.signature(for: message, digest: digest, password: state.password)
+        case .loaded(let key): try key.signature(for: message, digest: digest)
         }
     }
 

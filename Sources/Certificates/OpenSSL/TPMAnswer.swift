@@ -55,6 +55,8 @@ struct TPMAnswer {
         // TPM's codes on under its own number.
         let layer = code >> 16 & 0xff
         if layer == 0x0a { return .unreachable }
+        // ESAPI's state after the TPM did not answer: nothing goes any more (TSS2_ESYS_RC_BAD_SEQUENCE).
+        if code & 0xffffff == 0x07_0007 { return .unreachable }
         guard [0x00, 0x0b, 0x0c].contains(layer) else { return .other }
         let code = code & 0xffff
         // Bit 7 tells a code that names a parameter, a handle or a session, whose number is not part of the meaning.
@@ -140,7 +142,11 @@ struct TPMAnswer {
                 remedy: "go through the system's resource manager, /dev/tpmrm0, or clear the TPM: tpm2_flushcontext -t"
             )
         case .unreachable:
-            CertificateError(.absent, "the TPM with \(key) does not answer any more: \(text)")
+            CertificateError(
+                .absent,
+                "\(key) cannot be used: the TPM does not answer any more (\(text))",
+                remedy: "see whether the TPM or its resource manager works: tpm2_getcap properties-fixed"
+            )
         case .other:
             CertificateError(.failed, "\(key) cannot be used: \(text)")
         }

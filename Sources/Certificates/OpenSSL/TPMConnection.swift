@@ -22,11 +22,14 @@ import Synchronization
     private static let loading = Mutex<Void>(())
 
     /// The connection that the process's environment asks for; see ``TPMKey``. A failure is not kept.
-    static func shared() throws(CertificateError) -> TPMConnection {
+    ///
+    /// - Parameter lost: A connection that is of no use any more.
+    static func shared(insteadOf lost: TPMConnection? = nil) throws(CertificateError) -> TPMConnection {
         let names = [variable, "TPM2TOOLS_TCTI"]
         let tcti = names.lazy.compactMap { unsafe text(of: getenv($0)) }.first { !$0.isEmpty }
         return try sharedConnection.withLock { connection throws(CertificateError) in
-            if let connection { return connection }
+            if let connection, connection !== lost { return connection }
+            connection = nil
             let made = try TPMConnection(tcti: tcti)
             connection = made
             return made

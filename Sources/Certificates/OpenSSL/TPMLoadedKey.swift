@@ -7,7 +7,8 @@ import COpenSSL
     // SAFETY: set in `init`, emptied in `deinit`, and used in between under the connection's lock only.
     private var key: Owned<KeyObject>?
 
-    private let connection: TPMConnection
+    /// The TPM.
+    let connection: TPMConnection
 
     /// The public half.
     let publicKey: PublicKey

@@ -7,7 +7,8 @@ import COpenSSL
 /// It is opened for each signature and closed after it: tpm2-tss before version 4 has one object for all who opened the same
 /// key, so that one who closes it closes it for all, and the password of one would be the password of all.
 struct TPMPersistentKey: Sendable {
-    private let connection: TPMConnection
+    /// The TPM.
+    let connection: TPMConnection
 
     /// Where it is: `0x81000001`.
     let number: String
