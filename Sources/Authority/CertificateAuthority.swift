@@ -189,7 +189,8 @@ public struct CertificateAuthority: Sendable {
                 throw AuthorityError(
                     .policy,
                     "\(template.name) does not make a CA: its certificate would not allow signing others",
-                    remedy: "it needs basicConstraints = critical, CA:TRUE and keyUsage = critical, keyCertSign, cRLSign"
+                    remedy:
+                        "it needs basicConstraints = critical, CA:TRUE and keyUsage = critical, keyCertSign, cRLSign"
                 )
             }
             _ = try CertificateVerifier(anchors: [certificate]).path(for: certificate, at: now)
