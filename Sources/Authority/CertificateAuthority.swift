@@ -59,7 +59,8 @@ public struct CertificateAuthority: Sendable {
             throw AuthorityError(.broken, "\(certificatePath) holds no certificate")
         }
         let key: any SigningKey
-        if let address = try keyAddress ?? Self.keyAddress(in: folder) {
+        let keyAddress = try keyAddress ?? Self.keyAddress(in: folder)
+        if let address = keyAddress {
             key = try openKey(address, certificate)
         } else {
             key = try Self.readKey(in: folder, passphrase: passphrase)
@@ -189,7 +190,8 @@ public struct CertificateAuthority: Sendable {
                 throw AuthorityError(
                     .policy,
                     "\(template.name) does not make a CA: its certificate would not allow signing others",
-                    remedy: "it needs basicConstraints = critical, CA:TRUE and keyUsage = critical, keyCertSign, cRLSign"
+                    remedy:
+                        "it needs basicConstraints = critical, CA:TRUE and keyUsage = critical, keyCertSign, cRLSign"
                 )
             }
             _ = try CertificateVerifier(anchors: [certificate]).path(for: certificate, at: now)
