@@ -59,7 +59,8 @@ public struct CertificateAuthority: Sendable {
             throw AuthorityError(.broken, "\(certificatePath) holds no certificate")
         }
         let key: any SigningKey
-        if let address = try keyAddress ?? Self.keyAddress(in: folder) {
+        let keyAddress = try keyAddress ?? Self.keyAddress(in: folder)
+        if let address = keyAddress {
             key = try openKey(address, certificate)
         } else {
             key = try Self.readKey(in: folder, passphrase: passphrase)

@@ -222,6 +222,15 @@ class TestAgents:
         environment.run("init-ca", "--directory", tmp_path / "ca", "--key", place)
         assert assert_is_ca(environment, tmp_path / "ca", key_type) == place
 
+    def test_another_key_than_the_cas(self, pki: Pki, tmp_path: Path, agent: Agent) -> None:
+        environment = pki.with_environment(**agent.environment)
+        folder, other = tmp_path / "ca", agent.add(generate_key("ec-p256"))
+        environment.run("init-ca", "--directory", folder, "--key", agent.add(generate_key("ec-p256")))
+        (folder / "root-key.uri").write_text(other + "\n")
+        said = environment.run("issue-client", "--directory", folder, status=REFUSED)
+        assert f"the CA key {other} is not the key of the CA certificate" in said.error
+        assert not (folder / "client-key.pem").exists()
+
     def test_no_agent(self, pki: Pki, tmp_path: Path, agent: Agent) -> None:
         place = agent.add(generate_key("ec-p256"))
         folder = tmp_path / "ca"

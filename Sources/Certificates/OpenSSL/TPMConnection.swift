@@ -24,6 +24,8 @@ import Synchronization
     /// The connection that the process's environment asks for; see ``TPMKey``. A failure is not kept.
     ///
     /// - Parameter lost: A connection that is of no use any more.
+    /// - Returns: The connection.
+    /// - Throws: What ``init(tcti:modules:)`` throws.
     static func shared(insteadOf lost: TPMConnection? = nil) throws(CertificateError) -> TPMConnection {
         let names = [variable, "TPM2TOOLS_TCTI"]
         let tcti = names.lazy.compactMap { unsafe text(of: getenv($0)) }.first { !$0.isEmpty }
