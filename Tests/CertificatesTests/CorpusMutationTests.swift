@@ -5,7 +5,7 @@ import Testing
 
 /// Damaged files are read or refused: no crash, no endless loop, whatever stands in them.
 ///
-/// A crash ends the process before a test can say at which number; run with fewer `numbers` to find it.
+/// A crash ends the process before a test can say at which number: the debugger shows `number`, or fewer of them are run.
 @Suite struct CorpusMutationTests {
     /// How many damaged files are read.
     static let mutations = 200_000
