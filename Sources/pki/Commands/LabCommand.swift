@@ -214,7 +214,7 @@ struct LabCommand: AsyncParsableCommand {
     private func certificates() throws -> [Certificate] {
         do {
             return try certificates(at: trustAnchor ?? "\(directory)/root-cert.pem")
-        } catch let error as InputError {
+        } catch let error as FileError {
             throw InputError(
                 message: error.message,
                 remedy:

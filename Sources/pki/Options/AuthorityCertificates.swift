@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Certificates
 import TrustAnchors
 
 /// The CA certificates that a command speaks of: those that were named, or else the one in the CA's folder.
@@ -21,7 +22,7 @@ enum AuthorityCertificates {
         let path = "\(directory)/root-cert.pem"
         do {
             return [.init(name: path, contents: try InputFile.read(path))]
-        } catch let error as InputError {
+        } catch let error as FileError {
             throw InputError(
                 message: error.message,
                 remedy: "make a CA with: pki init-ca --directory \(directory), or name certificates with \(option)"
