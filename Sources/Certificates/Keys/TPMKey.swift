@@ -100,7 +100,7 @@ public final class TPMKey: SigningKey {
     /// Whether a file has a key that a TPM has wrapped.
     ///
     /// - Parameter file: The contents of the file.
-    /// - Returns: Whether ``init(reading:password:)`` is the one to read it.
+    /// - Returns: Whether ``init(reading:password:place:)`` is the one to read it.
     public static func isKeyFile(_ file: SecretBytes) -> Bool { TPMKeyFile.isIn(file) }
 
     /// Finds a key that stays in a TPM.
