@@ -52,7 +52,11 @@ final class RunningAgent: Sendable {
 
     /// Locks or unlocks the agent.
     func lock(_ isLocked: Bool) throws {
-        try folder.write(Array("#!/bin/sh\necho secret\n".utf8), to: "say", mode: 0o700)
+        // Written by another process: a file that this one has open for writing is for a moment open in whatever another
+        // test starts, and cannot be run.
+        try folder.run([
+            "sh", "-c", "printf '#!/bin/sh\\necho secret\\n' > \"$0\" && chmod 700 \"$0\"", folder.file("say"),
+        ])
         let variables = ["SSH_ASKPASS": folder.file("say"), "SSH_ASKPASS_REQUIRE": "force"]
         try run(["ssh-add", isLocked ? "-x" : "-X"], variables)
     }
