@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -425,6 +426,7 @@ ALIASES: list[tuple[str, Any, str]] = [
     ("an alias with a blank", "a b", "aliasName"),
     ("an alias with a dot", "a.b", "aliasName"),
     ("an alias with a line end", "ab\n", "aliasName"),
+    ("an alias of AWS's own", "AwS/team", "aliasName"),
 ]
 NOTIFICATIONS: list[tuple[str, Any, str]] = [
     ("51 settings", [{"event": "CA_CERTIFICATE_EXPIRY", "enabled": True}] * 51, "notificationSettings"),
@@ -789,6 +791,37 @@ class TestLimitsOfRevocationLists:
             careless.client.import_crl(name="mute", crlData=crl(mute), trustAnchorArn=made["trustAnchorArn"])
         careless.client.delete_trust_anchor(trustAnchorId=made["trustAnchorId"])
 
+    def test_two_lists_in_one(self, careless: Wire, shared: tuple[Pki, Lab, Identity]) -> None:
+        """The second would have been kept and not looked at."""
+        _, lab, root = shared
+        with refused("ValidationException", 400, "several"):
+            careless.client.import_crl(name="both", crlData=crl(root) * 2, trustAnchorArn=lab.trust_anchor_arn)
+
+    def test_by_an_alias(self, careless: Wire, anchor: dict[str, Any], authority: Identity) -> None:
+        """The model of ImportCrl: it takes no ARN of an alias."""
+        made = careless.client.update_trust_anchor(trustAnchorId=anchor["trustAnchorId"], aliasName="for-lists")["trustAnchor"]
+        with refused("ResourceNotFoundException", 404, "alias"):
+            careless.client.import_crl(name="n", crlData=crl(authority), trustAnchorArn=made["aliasArn"])
+
+    def test_says_of_which_authority_it_speaks(self, pki: Pki, ca: Path, tmp_path: Path) -> None:
+        """An anchor of two CAs, and a list of one of them: nothing is known of what the other has revoked."""
+        pki.run("init-ca", "--directory", tmp_path / "two", "--subject", "CN=two")
+        pki.run("issue-client", "--directory", tmp_path / "two")
+        other = Identity.load(tmp_path / "two/root-cert.pem", tmp_path / "two/root-key.pem")
+        with running_lab(pki, "--directory", ca) as lab, client(lab) as asked:
+            root = Identity.load(ca / "root-cert.pem", ca / "root-key.pem")
+            asked.update_trust_anchor(trustAnchorId=lab.trust_anchor_arn, source=source(root, other))
+            asked.import_crl(name="of-two", crlData=crl(other), trustAnchorArn=lab.trust_anchor_arn, enabled=True)
+            creds(pki, lab, ca)
+            creds(pki, lab, tmp_path / "two")
+            text = pki.run("lab", "log", "--endpoint", lab.endpoint, "--format", "json").stdout
+        said = [
+            next(check["detail"] for check in json.loads(line)["checks"] if check["check"] == "revocation")
+            for line in text.splitlines()
+            if '"revocation"' in line
+        ]
+        assert said == ["the CRL of-two is of CN=two, which issued none of these certificates", "not in the CRL of-two"]
+
     def test_in_der(self, careless: Wire, shared: tuple[Pki, Lab, Identity]) -> None:
         _, lab, root = shared
         der = x509.load_pem_x509_crl(crl(root)).public_bytes(Encoding.DER)
@@ -1113,6 +1146,25 @@ class TestSessionsOnTheControlPlane:
                 with refused("AccessDeniedException", 403, "assumed-role", "not authorized"):
                     getattr(kept.client, operation)(**arguments)
                 assert_modelled(kept.last)
+
+    def test_keeps_the_limits_that_it_was_made_with(self, pki: Pki, ca: Path) -> None:
+        """Session policies are part of a session: neither another policy nor the end of the profile widens it."""
+        with running_lab(pki, "--directory", ca) as lab, client(lab) as asked, client(lab, "iam") as roles:
+            roles.attach_role_policy(
+                RoleName=lab.role_arn.rsplit("/", 1)[1], PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess"
+            )
+            narrow = POLICY.replace('"Action":"*"', '"Action":"iam:ListRoles"')
+            asked.update_profile(profileId=lab.profile_arn, sessionPolicy=narrow, managedPolicyArns=[])
+            given = self.session(pki, lab, ca)
+            with wire(lab, **given) as kept:
+                for change in (
+                    lambda: None,
+                    lambda: asked.update_profile(profileId=lab.profile_arn, sessionPolicy=POLICY),
+                    lambda: asked.delete_profile(profileId=lab.profile_arn),
+                ):
+                    change()
+                    with refused("AccessDeniedException", 403, "no session policy allows"):
+                        kept.client.list_profiles()
 
     def test_an_altered_token(self, shared: tuple[Pki, Lab, Identity], home: Path) -> None:
         pki, lab, _ = shared

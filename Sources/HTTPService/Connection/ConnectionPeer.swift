@@ -4,7 +4,7 @@ internal import NIOCore
 
 /// Who is at the other end of a connection.
 struct ConnectionPeer: Sendable {
-    /// `address:port`; `unix` for a unix socket.
+    /// `address:port`; `unix` for a unix socket. A client by IPv4 has its IPv4 address, whatever socket took it.
     var address: String
 
     /// Whether it is this machine.
@@ -25,7 +25,7 @@ extension ConnectionPeer {
         if listener.path != nil {
             address = "unix"
             isLocal = true
-        } else if let remote = channel.remoteAddress, let text = remote.ipAddress {
+        } else if let remote = channel.remoteAddress, let text = remote.clientAddress {
             address = "\(text.contains(":") ? "[\(text)]" : text):\(remote.port ?? 0)"
             isLocal = remote.isLoopback
         } else {

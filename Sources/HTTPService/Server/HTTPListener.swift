@@ -110,6 +110,14 @@ public struct HTTPListener: Sendable {
         return "\(identity == nil ? "http" : "https")://\(host):\(port)"
     }
 
+    /// Where clients on this machine find it: nobody connects to the address that means all of them.
+    public var reachableOrigin: String {
+        var local = self
+        if address == "0.0.0.0" { local.address = "127.0.0.1" }
+        if address == "::" { local.address = "::1" }
+        return local.origin
+    }
+
     /// What an error calls this place.
     var name: String { path.map { "unix:\($0)" } ?? "\(address) port \(port)" }
 
@@ -143,9 +151,15 @@ extension SocketAddress {
     var isLoopback: Bool {
         // The system writes addresses in one way only, whatever was read.
         switch self {
-        case .v4: ipAddress?.hasPrefix("127.") ?? false
-        case .v6: ipAddress == "::1" || ipAddress?.hasPrefix("::ffff:127.") ?? false
+        case .v4, .v6: clientAddress == "::1" || clientAddress?.hasPrefix("127.") ?? false
         case .unixDomainSocket: true
         }
+    }
+
+    /// The address as text, that of IPv4 also where IPv6 stands for it (RFC 4291, 2.5.5.2); nothing for a unix socket.
+    var clientAddress: String? {
+        guard let text = ipAddress else { return nil }
+        let prefix = "::ffff:"
+        return text.hasPrefix(prefix) && text.contains(".") ? String(text.dropFirst(prefix.count)) : text
     }
 }

@@ -71,7 +71,7 @@ struct Permissions {
 
     /// Why a session may not do something, in AWS's words; nothing when it may.
     ///
-    /// Every kind of policy must allow it, and none deny it: the role's own, its boundary, the profile's, the session's.
+    /// Every kind of policy must allow it, and none deny it: the role's own, its boundary, the session's.
     private func reasonAgainst(
         _ session: SessionClaims,
         _ request: PolicyRequest,
@@ -84,7 +84,6 @@ struct Permissions {
         let kinds: [(name: String, policies: [PolicyDocument]?)] = [
             ("identity-based policy", Array(role.inlinePolicies.values) + Self.documents(role.attachedPolicyARNs)),
             ("permissions boundary", role.permissionsBoundary.map { Self.documents([$0]) }),
-            ("session policy", profilePolicies(session, account)),
             ("session policy", Self.limits(session.sessionPolicy, session.sessionPolicyARNs)),
         ]
         for (index, kind) in kinds.enumerated() {
@@ -99,11 +98,6 @@ struct Permissions {
             }
         }
         return nil
-    }
-
-    private func profilePolicies(_ session: SessionClaims, _ account: Account) -> [PolicyDocument]? {
-        guard let profile = session.profileIdentifier.flatMap({ account.profiles[$0] }) else { return nil }
-        return Self.limits(profile.sessionPolicy, profile.managedPolicyARNs)
     }
 
     /// The policies that limit a session; nothing when there are none, which limits nothing.

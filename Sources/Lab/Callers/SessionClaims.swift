@@ -13,13 +13,12 @@ struct SessionClaims: Hashable, Sendable {
     var sourceIdentity: String?
     /// The session's tags, which policies know as `aws:PrincipalTag/…`.
     var tags: [String: String]
-    /// The profile whose policies limit the session.
-    var profileIdentifier: String?
     /// The keys of those tags that a session keeps which is made with this one.
     var transitiveTagKeys: [String] = []
-    /// The policy that was given with the request for the session, as JSON: it limits the session.
+    /// The policy that limits the session, as JSON: the profile's, or that of the request to AssumeRole. What the profile says
+    /// later makes no difference.
     var sessionPolicy: String?
-    /// The managed policies that were given with the request for the session.
+    /// The managed policies that limit the session, from the same place.
     var sessionPolicyARNs: [String] = []
 
     /// The session's own name.

@@ -85,7 +85,7 @@ extension SessionClaims {
         JSONValue.compact([
             "r": .string(roleARN), "n": .string(roleName), "i": .string(roleIdentifier), "s": .string(sessionName),
             "b": .integer(issuedAt), "e": .integer(expiration), "o": JSONValue(sourceIdentity),
-            "p": JSONValue(profileIdentifier), "l": JSONValue(sessionPolicy),
+            "l": JSONValue(sessionPolicy),
             "a": sessionPolicyARNs.isEmpty ? .null : JSONValue(sessionPolicyARNs),
             "k": transitiveTagKeys.isEmpty ? .null : JSONValue(transitiveTagKeys),
             "t": .object(tags.sorted { $0.key < $1.key }.map { JSONMember(name: $0.key, value: .string($0.value)) }),
@@ -110,7 +110,6 @@ extension SessionClaims {
                 tags.map { ($0.name, $0.value.string ?? "") },
                 uniquingKeysWith: { first, _ in first }
             ),
-            profileIdentifier: value["p"]?.string,
             transitiveTagKeys: value["k"]?.array?.compactMap(\.string) ?? [],
             sessionPolicy: value["l"]?.string,
             sessionPolicyARNs: value["a"]?.array?.compactMap(\.string) ?? []

@@ -43,6 +43,12 @@ extension ControlPlane {
         guard let arn = AmazonResourceName(text), arn.rolesAnywhereResource?.kind == TrustAnchor.kind[...] else {
             throw ServiceRefusal.validation("trustAnchorArn is not the ARN of a trust anchor: \(text.prefix(200))")
         }
+        guard arn.resource.hasPrefix("\(TrustAnchor.kind)/") else {
+            throw ServiceRefusal.notFound(
+                "trustAnchorArn is the ARN of an alias, and this operation takes none: \(text)",
+                remedy: "give the trustAnchorArn itself: aws rolesanywhere list-trust-anchors"
+            )
+        }
         guard let anchor = account.find(TrustAnchor.self, arn) else {
             // The model of ImportCrl has no ResourceNotFoundException.
             throw ServiceRefusal.validation("there is no trust anchor \(text)")

@@ -252,7 +252,6 @@ struct AssumeRole {
             expiration: issuedAt + seconds,
             sourceIdentity: effectiveIdentity,
             tags: tags,
-            profileIdentifier: nil,
             transitiveTagKeys: (inherited.keys + transitiveKeys).sorted(),
             sessionPolicy: policy,
             sessionPolicyARNs: policyARNs

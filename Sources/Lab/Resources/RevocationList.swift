@@ -89,9 +89,16 @@ struct RevocationList: Hashable, Sendable {
                 remedy: "leave out what has expired, or let another CA issue"
             )
         }
+        let text = String(decoding: data, as: UTF8.self)
+        guard text.split(separator: "-----BEGIN X509 CRL-----", omittingEmptySubsequences: false).count <= 2 else {
+            throw .validation(
+                "crlData has several certificate revocation lists",
+                remedy: "import each by itself: a trust anchor may have \(countLimit)"
+            )
+        }
         let list: CertificateRevocationList
         do {
-            list = try CertificateRevocationList(pemEncoded: String(decoding: data, as: UTF8.self))
+            list = try CertificateRevocationList(pemEncoded: text)
         } catch {
             throw .validation(
                 "crlData is not a certificate revocation list in PEM: \(error.message)",

@@ -191,7 +191,12 @@ struct CreateSession: Sendable {
                 words.append("the CRL \(list.name) is disabled")
                 continue
             }
-            for certificate in path where certificate.issuer == list.list.issuer {
+            let named = path.filter { $0.issuer == list.list.issuer }
+            guard !named.isEmpty else {
+                words.append("the CRL \(list.name) is of \(list.list.issuer), which issued none of these certificates")
+                continue
+            }
+            for certificate in named {
                 guard let entry = list.list.entry(for: certificate.serialNumber) else { continue }
                 let reason = entry.reason.map { ", reason \($0.name)" } ?? ""
                 throw ServiceRefusal.untrusted(
@@ -261,7 +266,8 @@ struct CreateSession: Sendable {
             expiration: issuedAt + (expiresIn ?? seconds),
             sourceIdentity: client.sourceIdentity,
             tags: tags.values,
-            profileIdentifier: profile.identifier
+            sessionPolicy: profile.sessionPolicy,
+            sessionPolicyARNs: profile.managedPolicyARNs
         )
         return try output(claims, client, parameters, at: now, &trace)
     }

@@ -74,6 +74,7 @@ struct InputMembers {
                 guard let first = text.utf8.first, let last = text.utf8.last else { return true }
                 return (0x41...0x5a).contains(first & 0xdf) && last != 0x2f && !text.contains("//")
                     && text.utf8.allSatisfy { isWord($0) || $0 == 0x2f || $0 == 0x2d }
+                    && !text.lowercased().hasPrefix("aws/")
             case .roleARN:
                 guard let arn = AmazonResourceName(text) else { return false }
                 return arn.service == "iam" && arn.region.isEmpty && arn.resource.hasPrefix("role/")
@@ -90,7 +91,7 @@ struct InputMembers {
             case .any: "text"
             case .resourceName: "letters, digits, blanks, \"-\" and \"_\""
             case .tag: "letters, digits, blanks and _.:/=+@-"
-            case .alias: "a letter, then letters, digits, \"_\", \"-\" and single \"/\" inside"
+            case .alias: "a letter, then letters, digits, \"_\", \"-\" and single \"/\" inside, but not \"aws/\" first"
             case .roleARN: "the ARN of a role"
             case .roleName: "letters, digits and _+=,.@-"
             case .rolePath: "\"/\", or a path that begins and ends with one"

@@ -60,7 +60,8 @@ public struct SessionRequest: Hashable, Sendable {
             throw RolesAnywhereError(
                 .invalidArgument,
                 "the ARNs are of different partitions: trust anchor \(trustAnchor.partition), profile "
-                    + "\(profile.partition), role \(role.partition)"
+                    + "\(profile.partition), role \(role.partition)",
+                remedy: "all three are of one account, and so of one partition"
             )
         }
         guard Self.durations.contains(durationSeconds) else {

@@ -199,7 +199,8 @@ struct ServeCommand: AsyncParsableCommand {
         _ keepers: [CredentialKeeper],
         _ token: TokenFile
     ) -> String {
-        guard let origin = listeners.first(where: { $0.path == nil })?.origin, let keeper = keepers.first else {
+        guard let origin = listeners.first(where: { $0.path == nil })?.reachableOrigin, let keeper = keepers.first
+        else {
             return ""
         }
         return [

@@ -17,7 +17,8 @@ import Testing
         expiration: 1_772_370_000,
         sourceIdentity: "CN=Ünïcode \"quoted\"",
         tags: ["x509Subject/CN": "web", "x509SAN/URI": "spiffe://a/b"],
-        profileIdentifier: "b0000000-0000-4000-8000-000000000002"
+        sessionPolicy: #"{"Version":"2012-10-17","Statement":[]}"#,
+        sessionPolicyARNs: ["arn:aws:iam::aws:policy/ReadOnlyAccess"]
     )
 
     private func credentials() -> SessionCredentials {

@@ -63,8 +63,7 @@ struct QueryDesk {
             issuedAt: Int(Self.moment.timeIntervalSince1970),
             expiration: Int(Self.moment.timeIntervalSince1970) + 900,
             sourceIdentity: nil,
-            tags: [:],
-            profileIdentifier: nil
+            tags: [:]
         )
         change(&claims)
         let credentials = SessionCredentials(claims, key: store.sessionKey, in: environment)
