@@ -57,7 +57,7 @@ let package = Package(
         .target(name: "Certificates", dependencies: ["COpenSSL"], swiftSettings: settings),
         .target(
             name: "Authority",
-            dependencies: ["Certificates"],
+            dependencies: ["Certificates", "SQLite"],
             exclude: ["Templates/setup", "Templates/systemd", "Templates/lab.json"],
             resources: [.embedInCode("Templates")],
             swiftSettings: settings

@@ -18,4 +18,9 @@ static inline int pki_sqlite3_bind_blob(sqlite3_stmt *statement, int index, cons
     return sqlite3_bind_blob(statement, index, bytes, count, SQLITE_TRANSIENT);
 }
 
+// sqlite3_db_config takes what it is given as variable arguments, which Swift cannot pass.
+static inline int pki_sqlite3_db_config_flag(sqlite3 *database, int option, int value) {
+    return sqlite3_db_config(database, option, value, (int *)0);
+}
+
 #endif

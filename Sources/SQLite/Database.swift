@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import CSQLite
+import Glibc
 
 /// One connection to an SQLite database: prepares, binds and steps, and nothing more.
 ///
@@ -15,7 +16,12 @@ internal import CSQLite
         case power
     }
 
+    /// The pages written ahead that a connection leaves to the next, which reads them all before anything else.
+    private static let longestLog = 128
+
     private let handle: OpaquePointer
+    private let path: String
+    private let checkpointsAtEnd: Bool
     private var statements: [String: Statement] = [:]
     private var durability: Durability?
 
@@ -26,14 +32,19 @@ internal import CSQLite
     ///   - applicationIdentifier: What marks the files of this kind. A database of another program is refused before
     ///     anything in it is changed.
     ///   - busyTimeout: How long to wait for another process that writes, in milliseconds.
+    ///   - checkpointsAtEnd: Whether the last connection to close always moves what was written ahead into the file. For
+    ///     processes that live for milliseconds it costs more than all they do; then it is done when there are 128 pages.
     /// - Throws: ``SQLiteError`` when the file cannot be opened or is no database.
     public init(
         path: String,
         applicationIdentifier: Int32 = 0,
-        busyTimeout: Int32 = 10_000
+        busyTimeout: Int32 = 10_000,
+        checkpointsAtEnd: Bool = true
     ) throws(SQLiteError) {
+        self.path = path
+        self.checkpointsAtEnd = checkpointsAtEnd
         // SQLite makes a new file with the umask's mode: one of our own making is there before.
-        PrivateFile.makeIfAbsent(path)
+        try PrivateFile.makeIfAbsent(path)
         var opened: OpaquePointer?
         let flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE
         let status = unsafe sqlite3_open_v2(path, &opened, flags, nil)
@@ -43,12 +54,21 @@ internal import CSQLite
         unsafe sqlite3_busy_timeout(handle, busyTimeout)
         try claim(applicationIdentifier)
         try execute("PRAGMA journal_mode = WAL")
+        if !checkpointsAtEnd {
+            unsafe pki_sqlite3_db_config_flag(handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+            try execute("PRAGMA wal_autocheckpoint = \(Self.longestLog)")
+        }
         try execute("PRAGMA foreign_keys = ON")
         try execute("PRAGMA trusted_schema = OFF")
     }
 
     deinit {
         statements.removeAll()
+        // A commit that finds the log long moves it into the file, but only the same connection would then begin it anew:
+        // the next process reads it all again and writes on at its end. So what is long is ended with the connection.
+        if !checkpointsAtEnd, PrivateFile.size(of: "\(path)-wal") >= Self.longestLog * 4096 {
+            unsafe pki_sqlite3_db_config_flag(handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
+        }
         unsafe sqlite3_close_v2(handle)
     }
 
@@ -84,6 +104,19 @@ internal import CSQLite
         var rows: [[SQLiteValue]] = []
         try self.rows(sql, values) { rows.append($0) }
         return rows
+    }
+
+    /// Runs a statement and lends its rows one by one, without making values of what is not asked for.
+    ///
+    /// - Parameters:
+    ///   - sql: One statement, with a `?` for each value. It is prepared once and kept; the body must not run it again.
+    ///   - values: The values.
+    ///   - body: Looks at a row.
+    /// - Throws: ``SQLiteError``, or what the body throws, after which no more rows come.
+    public func visit(_ sql: String, _ values: [SQLiteValue] = [], _ body: (borrowing Row) throws -> Void) throws {
+        let statement = try bound(sql, values)
+        defer { statement.reset() }
+        while try next(statement) { try body(statement.row) }
     }
 
     /// Runs statements that count together or not at all.
@@ -130,19 +163,31 @@ internal import CSQLite
         _ values: [SQLiteValue],
         _ body: ([SQLiteValue]) -> Void
     ) throws(SQLiteError) {
-        let statement = try prepared(sql)
+        let statement = try bound(sql, values)
         defer { statement.reset() }
+        while try next(statement) { body(statement.columns) }
+    }
+
+    private func bound(_ sql: String, _ values: [SQLiteValue]) throws(SQLiteError) -> Statement {
+        let statement = try prepared(sql)
         for (index, value) in values.enumerated() {
             let status = statement.bind(value, at: Int32(index + 1))
-            guard status == SQLITE_OK else { throw error(status) }
-        }
-        while true {
-            let status = statement.step()
-            switch status {
-            case SQLITE_ROW: body(statement.columns)
-            case SQLITE_DONE: return
-            default: throw error(status)
+            guard status == SQLITE_OK else {
+                let failure = error(status)
+                statement.reset()
+                throw failure
             }
+        }
+        return statement
+    }
+
+    /// Goes on to the next row; `false` when there is none.
+    private func next(_ statement: Statement) throws(SQLiteError) -> Bool {
+        let status = statement.step()
+        switch status {
+        case SQLITE_ROW: return true
+        case SQLITE_DONE: return false
+        default: throw error(status)
         }
     }
 
@@ -157,7 +202,12 @@ internal import CSQLite
     }
 
     private func error(_ status: Int32) -> SQLiteError {
-        let text = unsafe sqlite3_errmsg(handle).map { unsafe String(cString: $0) }
-        return SQLiteError(code: status, message: text ?? "error \(status)")
+        var text = unsafe sqlite3_errmsg(handle).map { unsafe String(cString: $0) } ?? "error \(status)"
+        var cause = unsafe sqlite3_system_errno(handle)
+        if status & 0xff == SQLITE_CANTOPEN, cause == ENOENT { cause = PrivateFile.obstacle(beside: path) ?? cause }
+        if cause != 0, [SQLITE_CANTOPEN, SQLITE_IOERR, SQLITE_FULL].contains(status & 0xff) {
+            text += ": \(unsafe String(cString: strerror(cause)).lowercased())"
+        }
+        return SQLiteError(code: status, message: text)
     }
 }

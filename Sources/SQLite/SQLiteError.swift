@@ -5,7 +5,7 @@ public struct SQLiteError: Error, Hashable, CustomStringConvertible {
     /// SQLite's primary result code, such as 13 for a full disk.
     public let code: Int32
 
-    /// What SQLite says, lower case.
+    /// What SQLite says, lower case; with what the system says where that is the cause.
     public let message: String
 
     /// Whether another process holds the lock and did not let go of it in time.
@@ -13,6 +13,9 @@ public struct SQLiteError: Error, Hashable, CustomStringConvertible {
 
     /// Whether the file is not a database, or a damaged one.
     public var isDamaged: Bool { code == 11 || code == 26 }
+
+    /// Whether the disk has no room, or the process may not write more.
+    public var isFull: Bool { code == 13 }
 
     /// The message.
     public var description: String { message }

@@ -30,6 +30,9 @@ internal import CSQLite
         }
     }
 
+    /// The current row, good until the next step.
+    var row: Row { unsafe Row(handle) }
+
     /// The columns of the current row.
     var columns: [SQLiteValue] {
         unsafe (0..<sqlite3_column_count(handle)).map { index in

@@ -135,7 +135,8 @@ public struct TrustAnchorBundle: Hashable, Sendable {
     var suggestedName: String {
         let commonName = certificates.first?.subject.commonName ?? ""
         let scalars = commonName.unicodeScalars.map { Self.isAllowedInName($0) ? Character($0) : "-" }
-        let name = String(scalars.prefix(255))
+        // A name that began with a hyphen would be an option to a shell's command.
+        let name = String(scalars.prefix(255).drop { $0 == "-" || $0 == " " })
         return name.isEmpty ? "pki" : name
     }
 

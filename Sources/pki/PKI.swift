@@ -29,12 +29,35 @@ struct PKI: AsyncParsableCommand {
             69 service unavailable, 77 denied by the service.
             """,
         version: Version.text,
-        subcommands: [
-            InitCACommand.self, IssueClientCommand.self, PrintBundleCommand.self, PrintTrustPolicyCommand.self,
-            PrintSetupCommand.self, InspectCommand.self, CredsCommand.self, ConfigureCommand.self, ExecCommand.self,
-            UpdateCommand.self, ServeCommand.self, WhoamiCommand.self, CacheCommand.self, LabCommand.self,
-        ],
-        groupedSubcommands: [CommandGroup(name: "As aws_signing_helper", subcommands: SigningHelper.commands)]
+        groupedSubcommands: [
+            CommandGroup(
+                name: "CA",
+                subcommands: [
+                    InitCACommand.self, IssueClientCommand.self, IssueIntermediateCommand.self, ListCommand.self,
+                    TreeCommand.self, RenewCommand.self, RevokeCommand.self, CRLCommand.self, RotateCACommand.self,
+                    ExportCommand.self, ImportCommand.self, ChangePassphraseCommand.self, AuditCommand.self,
+                    PrintTemplateCommand.self,
+                ]
+            ),
+            CommandGroup(
+                name: "Checking",
+                subcommands: [DoctorCommand.self, InspectCommand.self, VerifyCommand.self, LintCommand.self]
+            ),
+            CommandGroup(
+                name: "AWS",
+                subcommands: [
+                    PrintBundleCommand.self, PrintTrustPolicyCommand.self, PrintSetupCommand.self, LabCommand.self,
+                ]
+            ),
+            CommandGroup(
+                name: "Credentials",
+                subcommands: [
+                    CredsCommand.self, ConfigureCommand.self, ExecCommand.self, UpdateCommand.self, ServeCommand.self,
+                    WhoamiCommand.self, CacheCommand.self,
+                ]
+            ),
+            CommandGroup(name: "As aws_signing_helper", subcommands: SigningHelper.commands),
+        ]
     )
 
     static func main() async {
@@ -47,10 +70,20 @@ struct PKI: AsyncParsableCommand {
                 try Console.standard.write(answer.text)
                 Console.standard.leave(ExitStatus.done)
             }
-            var command =
-                try SigningHelper.isCalled(by: CommandLine.arguments)
-                ? SigningHelper.parseAsRoot(SigningHelper.normalized(Array(CommandLine.arguments.dropFirst())))
-                : parseAsRoot()
+            var command: any ParsableCommand
+            if SigningHelper.isCalled(by: CommandLine.arguments) {
+                command = try SigningHelper.parseAsRoot(
+                    SigningHelper.normalized(Array(CommandLine.arguments.dropFirst()))
+                )
+            } else {
+                do {
+                    command = try parseAsRoot()
+                } catch {
+                    // Whoever mistypes a command hears of the command, not of its options.
+                    try CommandSuggestion(of: Self.self).check(CommandLine.arguments.dropFirst().first)
+                    throw error
+                }
+            }
             if var server = command as? any AsyncParsableCommand {
                 try await server.run()
             } else {

@@ -14,8 +14,13 @@ final class TemporaryFolder: Sendable {
 
     deinit { Self.remove(path) }
 
+    /// The names in the folder, sorted, without the inventory and what is hidden.
+    func names(in folder: String = "") -> [String] {
+        Self.names(in: "\(path)/\(folder)").filter { !$0.hasPrefix(".") && !$0.hasPrefix("inventory.sqlite") }
+    }
+
     /// The names in the folder, sorted, without `.` and `..`.
-    func names(in folder: String = "") -> [String] { Self.names(in: "\(path)/\(folder)") }
+    func allNames(in folder: String = "") -> [String] { Self.names(in: "\(path)/\(folder)") }
 
     /// The permissions of a file.
     func mode(of name: String) -> mode_t {

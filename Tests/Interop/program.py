@@ -41,6 +41,11 @@ def clean_environment(home: Path) -> dict[str, str]:
     }
 
 
+def is_bookkeeping(path: Path) -> bool:
+    """Whether a path in a CA's folder is the inventory, or the folder where files are written before they get names."""
+    return path.name.startswith("inventory.sqlite") or path.name == ".new"
+
+
 @dataclass(frozen=True)
 class Result:
     """What one run of a program left behind."""

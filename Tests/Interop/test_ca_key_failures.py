@@ -50,7 +50,7 @@ def assert_is_ca(pki: Pki, folder: Path, key_type: str, *options: str | Path, se
     assert not (folder / "root-key.pem").exists()
     for secret in secrets:
         for path in folder.rglob("*"):
-            assert path.is_dir() or secret not in path.read_text()
+            assert path.is_dir() or secret.encode() not in path.read_bytes()
     result = pki.run("issue-client", "--directory", folder, *options)
     root, client = folder / "root-cert.pem", folder / "client-cert.pem"
     assert result.stderr == ""

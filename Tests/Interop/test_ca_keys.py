@@ -11,7 +11,7 @@ from cryptography import x509
 
 from devices import SOFTHSM, TPM, Agent, Token, softhsm, ssh_agent, swtpm
 from peer import generate_key, issue, key_type_of
-from program import REFUSED, USAGE, Pki, running_lab
+from program import Pki, REFUSED, USAGE, is_bookkeeping, running_lab
 from tools import openssl_verify
 
 
@@ -34,7 +34,7 @@ def tpm() -> Iterator[TPM]:
 
 
 def names(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir()}
+    return {path.name for path in folder.iterdir() if not is_bookkeeping(path)}
 
 
 def assert_is_ca(pki: Pki, folder: Path, *options: str | Path) -> None:
@@ -73,6 +73,43 @@ def test_a_key_that_is_there(pki: Pki, tmp_path: Path, token: Token) -> None:
     with running_lab(pki, "--directory", tmp_path / "ca") as lab:
         options = ("--certificate", tmp_path / "ca/web-1-cert.pem", "--private-key", tmp_path / "ca/web-1-key.pem")
         assert pki.run("creds", *options, *lab.arguments).json["AccessKeyId"].startswith("ASIA")
+
+
+def test_a_year_with_keys_in_a_token(pki: Pki, tmp_path: Path, token: Token) -> None:
+    """Root and intermediate stay in the token; renewing either leaves the folder able to issue."""
+    pki = pki.with_environment(**token.environment)
+    for label, identifier in (("year-root", "a1"), ("year-issuing", "a2")):
+        token.store_key(generate_key("ec-p256"), label, identifier)
+    folder = tmp_path / "ca"
+    pki.run("init-ca", "--directory", folder, "--key", token.address("year-root"))
+    pki.run("issue-intermediate", "--directory", folder, "--name", "issuing", "--key", token.address("year-issuing"))
+    assert (folder / "issuing-key.uri").stat().st_mode & 0o777 == 0o600
+    for number in range(2):
+        assert {"root-key.uri", "issuing-key.uri"} <= names(folder)
+        pki.run("issue-client", "--directory", folder, "--name", f"direct-{number}")
+        pki.run("issue-client", "--directory", folder, "--name", f"deep-{number}", "--issuer", "issuing")
+        openssl_verify(folder / "root-cert.pem", folder / f"direct-{number}-cert.pem")
+        chain = folder / f"deep-{number}-chain.pem"
+        openssl_verify(folder / "root-cert.pem", folder / f"deep-{number}-cert.pem", "-untrusted", chain)
+        pki.run("renew", "root", "issuing", "--directory", folder)
+    pki.run("doctor", "--directory", folder)
+
+
+def test_a_root_in_a_token_is_not_followed_by_one_in_an_open_file(pki: Pki, tmp_path: Path, token: Token) -> None:
+    pki = pki.with_environment(**token.environment)
+    for label, identifier in (("first", "b1"), ("second", "b2")):
+        token.store_key(generate_key("ec-p256"), label, identifier)
+    folder = tmp_path / "ca"
+    pki.run("init-ca", "--directory", folder, "--key", token.address("first"))
+    before = names(folder)
+    assert "--key" in pki.refuse("rotate-ca", "--directory", folder)
+    assert names(folder) == before
+    pki.run("rotate-ca", "--directory", folder, "--key", token.address("second"))
+    assert {"root-key.uri", "root-previous-key.uri"} <= names(folder) and "root-key.pem" not in names(folder)
+    pki.run("issue-client", "--directory", folder)
+    openssl_verify(folder / "root-cert.pem", folder / "client-cert.pem")
+    pki.run("rotate-ca", "--finish", "--directory", folder)
+    assert_is_ca(pki, folder)
 
 
 def test_nothing_is_made_in_the_token_for_a_ca_that_is_there(pki: Pki, ca: Path, token: Token) -> None:

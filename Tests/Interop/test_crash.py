@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 import json
-import random
 import subprocess
-import time
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from moments import KILLED, KillMoments
 from program import DONE, REFUSED, Pki
 from tools import openssl_verify
 
@@ -34,37 +33,19 @@ def certificate_with_its_key(folder: Path, name: str) -> x509.Certificate:
     return certificate
 
 
-def usual_seconds(pki: Pki, *arguments: str | Path) -> float:
-    started = time.monotonic()
-    pki.run(*arguments)
-    return time.monotonic() - started
-
-
-def kill_after(process: subprocess.Popen[bytes], seconds: float) -> tuple[int, bytes]:
-    """Lets a process run for a while, then kills it; returns its status and what it had said."""
-    try:
-        process.wait(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        process.kill()
-    output, _ = process.communicate()
-    return process.returncode, output
-
-
 def test_killed_while_issuing(pki: Pki, ca: Path) -> None:
-    usual = usual_seconds(pki, "issue-client", "--directory", ca, "--name", "warm")
-    chance = random.Random(2026)
+    moments = KillMoments.of(lambda: pki.run("issue-client", "--directory", ca, "--name", "warm"), 2026)
     reported: dict[str, str] = {}
     killed = []
     for number in range(200):
         name = f"client-{number}"
-        process = start(pki, "issue-client", "--directory", ca, "--name", name)
-        status, output = kill_after(process, chance.uniform(0, usual * 1.3))
+        status, output, _ = moments.kill(start(pki, "issue-client", "--directory", ca, "--name", name))
         if status == DONE:
             reported[name] = json.loads(output)["serialNumber"]
         else:
-            assert status == -9
+            assert status == KILLED
             killed.append(name)
-    assert reported and killed, f"{len(reported)} finished, {len(killed)} were killed: the moments were not spread"
+    moments.assert_spread()
 
     serials = set()
     for name, serial in reported.items():
@@ -87,14 +68,13 @@ def test_killed_while_issuing(pki: Pki, ca: Path) -> None:
 
 def test_killed_while_forcing(pki: Pki, ca: Path) -> None:
     """Whatever the moment, no key is lost: every one that was reported is in its place or in the archive."""
-    usual = usual_seconds(pki, "issue-client", "--directory", ca, "--force")
-    chance = random.Random(4711)
+    moments = KillMoments.of(lambda: pki.run("issue-client", "--directory", ca, "--force"), 4711, earliest=0.3)
     keys = {(ca / "client-key.pem").read_bytes()}
     for _ in range(60):
-        process = start(pki, "issue-client", "--directory", ca, "--force")
-        status, _ = kill_after(process, chance.uniform(usual * 0.3, usual * 1.2))
+        status, *_ = moments.kill(start(pki, "issue-client", "--directory", ca, "--force"))
         if status == DONE:
             keys.add((ca / "client-key.pem").read_bytes())
+    moments.assert_spread()
     there = {path.read_bytes() for path in ca.rglob("client-key*.pem")}
     assert keys <= there
     pki.run("issue-client", "--directory", ca, "--force")
@@ -102,11 +82,10 @@ def test_killed_while_forcing(pki: Pki, ca: Path) -> None:
 
 
 def test_killed_while_making_a_ca(pki: Pki, tmp_path: Path) -> None:
-    usual = usual_seconds(pki, "init-ca", "--directory", tmp_path / "warm")
-    chance = random.Random(42)
+    moments = KillMoments.of(lambda: pki.run("init-ca", "--directory", tmp_path / "warm"), 42)
     for number in range(40):
         folder = tmp_path / f"ca-{number}"
-        status, _ = kill_after(start(pki, "init-ca", "--directory", folder), chance.uniform(0, usual * 1.3))
+        status, *_ = moments.kill(start(pki, "init-ca", "--directory", folder))
         if status != DONE:
             again = pki.run("init-ca", "--directory", folder, status=None)
             if again.status != DONE:
@@ -114,6 +93,7 @@ def test_killed_while_making_a_ca(pki: Pki, tmp_path: Path) -> None:
                 pki.run("init-ca", "--directory", folder, "--force")
         certificate_with_its_key(folder, "root")
         pki.run("issue-client", "--directory", folder)
+    moments.assert_spread()
 
 
 def test_forty_at_once(pki: Pki, ca: Path) -> None:

@@ -207,7 +207,7 @@ class TestRelease:
 class TestInterop:
     @pytest.fixture
     def tree(self, tmp_path: Path) -> Path:
-        write(tmp_path / ".build/debug/pki", "#!/bin/sh\n").chmod(0o755)
+        write(tmp_path / ".build/release/pki", "#!/bin/sh\n").chmod(0o755)
         write(tmp_path / ".venv/bin/python", f'#!/bin/sh\nexec "{sys.executable}" "$@"\n').chmod(0o755)
         write(tmp_path / "Tests/Interop/test_one.py", "def test_one(): pass\n")
         return tmp_path
@@ -223,7 +223,7 @@ class TestInterop:
         (tree / "Tests/Interop/test_one.py").unlink()
         assert_refuses(gate("interop", tree), "status 5")
 
-    @pytest.mark.parametrize("missing", [".build/debug/pki", ".venv/bin/python"])
+    @pytest.mark.parametrize("missing", [".build/release/pki", ".venv/bin/python"])
     def test_refuses_without(self, tree: Path, missing: str) -> None:
         (tree / missing).unlink()
         assert_refuses(gate("interop", tree), "there is no")

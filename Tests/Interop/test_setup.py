@@ -174,6 +174,29 @@ def test_hostile_words_are_refused(pki: Pki, ca: Path, form: str, option: str, v
     pki.run("print-setup", "--format", form, "--directory", ca, option, value, *condition, status=REFUSED)
 
 
+@pytest.mark.parametrize(
+    ("subject", "name", "role"),
+    [
+        ("CN=Österreich", "sterreich", "sterreich-RolesAnywhere"),
+        ("CN=Ünï CA", "n- CA", "n--CA-RolesAnywhere"),
+        ("CN=日本", "pki", "pki-RolesAnywhere"),
+        (f"CN={'a' * 60}", "a" * 60, f"{'a' * 50}-RolesAnywhere"),
+    ],
+)
+def test_names_that_are_made_up_can_be_used(pki: Pki, tmp_path: Path, subject: str, name: str, role: str):
+    """A word that began with a hyphen would be an option to the AWS CLI."""
+    pki.run("init-ca", "--directory", tmp_path / "ca", "--subject", subject)
+    text = setup(pki, tmp_path / "ca", "aws-cli", "--any-certificate")
+    assert f"--name '{name}'" in text or f"--name {name} " in text, text
+    assert f"--role-name '{role}'" in text or f"--role-name {role} " in text, text
+
+
+def test_the_arn_of_an_alias_is_refused(pki: Pki):
+    """No policy matches it (the service's model, aliasArn)."""
+    alias = ANCHOR.split("trust-anchor/")[0] + "alias/trust-anchor/mine"
+    assert "alias" in pki.refuse("print-trust-policy", "--trust-anchor-arn", alias, "--any-certificate")
+
+
 def test_a_template_of_ones_own_takes_the_place_of_the_built_in(pki: Pki, ca: Path, tmp_path: Path):
     own = tmp_path / "own.txt"
     own.write_text("role {{roleName}}, {{durationSeconds}} s\n")

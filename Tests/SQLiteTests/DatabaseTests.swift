@@ -60,6 +60,23 @@ import Testing
         #expect(try second.userVersion() == 3)
     }
 
+    @Test func `what is written ahead does not grow from connection to connection`() throws {
+        let folder = try Folder()
+        try Database(path: folder.file).execute("CREATE TABLE t (v)")
+        var largest = 0
+        for number in 0..<300 {
+            // One commit each: a second one would begin the log anew.
+            let database = try Database(path: folder.file, checkpointsAtEnd: false)
+            try database.execute("INSERT INTO t VALUES (?)", .integer(Int64(number)))
+            largest = max(largest, PrivateFile.size(of: "\(folder.file)-wal"))
+        }
+        #expect(largest > 100 * 4096, "most connections leave it to the next")
+        #expect(largest < 140 * 4120)
+        let database = try Database(path: folder.file)
+        #expect(try database.query("SELECT count(*), sum(v) FROM t") == [[300, .integer(300 * 299 / 2)]])
+        #expect(try database.query("PRAGMA integrity_check") == [["ok"]])
+    }
+
     @Test func `two writers wait for each other, and one that waits too long is told`() throws {
         let folder = try Folder()
         let first = try Database(path: folder.file)

@@ -20,6 +20,38 @@ public enum BuiltInTemplates {
         try CertificateTemplate(reading: PackageResources.client_conf, name: "templates/client.conf")
     }
 
+    /// `server.conf`: the certificate of a server.
+    ///
+    /// - Returns: The template.
+    /// - Throws: `CertificateError` when the file does not parse, which a test rules out.
+    public static func server() throws(CertificateError) -> CertificateTemplate {
+        try CertificateTemplate(reading: PackageResources.server_conf, name: "templates/server.conf")
+    }
+
+    /// `peer.conf`: the certificate of a machine that is client and server.
+    ///
+    /// - Returns: The template.
+    /// - Throws: `CertificateError` when the file does not parse, which a test rules out.
+    public static func peer() throws(CertificateError) -> CertificateTemplate {
+        try CertificateTemplate(reading: PackageResources.peer_conf, name: "templates/peer.conf")
+    }
+
+    /// `spiffe.conf`: the certificate of a workload with a SPIFFE ID.
+    ///
+    /// - Returns: The template.
+    /// - Throws: `CertificateError` when the file does not parse, which a test rules out.
+    public static func spiffe() throws(CertificateError) -> CertificateTemplate {
+        try CertificateTemplate(reading: PackageResources.spiffe_conf, name: "templates/spiffe.conf")
+    }
+
+    /// `intermediate.conf`: an intermediate CA.
+    ///
+    /// - Returns: The template.
+    /// - Throws: `CertificateError` when the file does not parse, which a test rules out.
+    public static func intermediate() throws(CertificateError) -> CertificateTemplate {
+        try CertificateTemplate(reading: PackageResources.intermediate_conf, name: "templates/intermediate.conf")
+    }
+
     /// `lab-ca.conf`: the CA behind the lab's own certificate.
     ///
     /// - Returns: The template.

@@ -28,4 +28,11 @@ extension CertificateTemplate {
             return days
         }
     }
+
+    /// The profile's name: `profile` in `[ pki ]`, or else the name of the file without folders and `.conf`.
+    var profile: String {
+        if let name = settings["profile"] { return name }
+        let file = name.split(separator: "/").last.map(String.init) ?? name
+        return file.hasSuffix(".conf") ? String(file.dropLast(".conf".count)) : file
+    }
 }

@@ -23,6 +23,13 @@ enum ClientPolicy {
                 "a certificate request brings its own key, so there is no key file to encrypt"
             )
         }
+        if request.bundle != nil {
+            throw AuthorityError(
+                .invalidRequest,
+                "a certificate request brings its own key, so there is no key to put into a PKCS#12 file",
+                remedy: "leave --pkcs12 out; beside the key: openssl pkcs12 -export -inkey KEY -in CERTIFICATE"
+            )
+        }
         guard certificateRequest.otherExtensions.isEmpty else {
             throw AuthorityError(
                 .policy,
@@ -34,7 +41,7 @@ enum ClientPolicy {
     }
 
     /// A name becomes part of file names: nothing in it may mean something to a file system or a shell.
-    private static func checkName(_ name: String) throws(AuthorityError) {
+    static func checkName(_ name: String) throws(AuthorityError) {
         func refuse(_ why: String) -> AuthorityError {
             AuthorityError(.invalidRequest, "the name \"\(name)\" is not allowed: \(why)")
         }
@@ -43,7 +50,9 @@ enum ClientPolicy {
             throw refuse("it may hold the letters a to z and A to Z, digits, \".\", \"_\", \"@\" and \"-\"")
         }
         guard !name.hasPrefix("."), !name.hasPrefix("-") else { throw refuse("it must not begin with \".\" or \"-\"") }
-        guard name != "root" else { throw refuse("root-cert.pem and root-key.pem are the CA's own files") }
+        guard !CertificateAuthority.reservedNames.contains(name) else {
+            throw refuse("\(AuthorityFiles.certificate(of: name)) is a file of the CA's own")
+        }
     }
 
     private static func isAllowed(_ octet: UInt8) -> Bool {
@@ -56,7 +65,7 @@ enum ClientPolicy {
     }
 
     /// A key that somebody else made must be strong enough to certify.
-    private static func check(_ key: PublicKey, in name: String) throws(AuthorityError) {
+    static func check(_ key: PublicKey, in name: String) throws(AuthorityError) {
         switch key.algorithm {
         case .rsa(let bits) where (2048...8192).contains(bits): return
         case .ec("prime256v1"), .ec("secp384r1"), .ec("secp521r1"), .mlDSA: return
@@ -99,17 +108,27 @@ enum ClientPolicy {
     ///   - request: What is asked for.
     ///   - subject: The certificate's subject, which serves where the name is no host, address or mailbox.
     /// - Returns: Names to write in place of the template's; none when the template has its own.
-    /// - Throws: `CertificateError` naming the name that is malformed.
+    /// - Throws: `CertificateError` naming the name that is malformed, ``AuthorityError`` when the profile wants others.
     static func alternativeNames(of request: ClientRequest, subject: DistinguishedName) throws -> [GeneralName] {
+        let given = try givenNames(of: request)
+        if given.isEmpty, request.template.hasSubjectAlternativeName { return [] }
+        let names = given.isEmpty ? [try defaultName(of: request, subject: subject)] : given
+        try request.template.requiredNames.check(names, of: request)
+        return names
+    }
+
+    private static func givenNames(of request: ClientRequest) throws -> [GeneralName] {
         if !request.subjectAlternativeNames.isEmpty { return unique(request.subjectAlternativeNames) }
-        if let requested = request.certificateRequest?.subjectAlternativeNames, !requested.isEmpty {
-            return unique(try requested.map(checked))
-        }
-        if request.template.hasSubjectAlternativeName { return [] }
+        return unique(try request.certificateRequest?.subjectAlternativeNames.map(checked) ?? [])
+    }
+
+    private static func defaultName(of request: ClientRequest, subject: DistinguishedName) throws -> GeneralName {
         let name = request.name
-        // A bare label is no domain name to those who lint certificates: the subject says as much.
-        let host = name.contains(".") ? try? GeneralName.dnsName(name) : nil
-        return [host ?? (try? .ipAddress(name)) ?? (try? .mailbox(name)) ?? .directory(subject)]
+        // A bare label is no domain name to those who lint certificates: for a client the subject says as much.
+        let isHost = try name.contains(".") || request.template.requiredNames == .host
+        if let address = try? GeneralName.ipAddress(name) { return address }
+        if isHost, let host = try? GeneralName.dnsName(name) { return host }
+        return (try? .mailbox(name)) ?? .directory(subject)
     }
 
     /// Checks a name that somebody else wrote as if it had been given to us.

@@ -31,6 +31,9 @@ public struct ClientRequest: Sendable {
     /// Encrypts the key file.
     public var passphrase: SecretBytes?
 
+    /// How a PKCS#12 file is encrypted that is made as well, with a passphrase of its own in a file beside it.
+    public var bundle: PKCS12Archive.Encryption?
+
     /// Whether files of the same names go to the archive. Otherwise they are in the way.
     public var archivesExisting = false
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Certificates
 public import struct FoundationEssentials.Date
 
 /// How long a certificate is good for.
@@ -8,6 +9,16 @@ public enum Lifetime: Hashable, Sendable {
     case days(Int)
     /// Until this moment, to the second.
     case until(Date)
+
+    /// Reads a last moment: one in ISO 8601, or a day, which counts to its end in UTC. Gives nothing when it is neither.
+    ///
+    /// - Parameter text: Such as `2030-12-31` or `2030-12-31T12:00:00Z`.
+    package init?(notAfter text: String) {
+        guard let date = CivilTime.date(fromISO8601: text.contains("T") ? text : text + "T23:59:59Z") else {
+            return nil
+        }
+        self = .until(date)
+    }
 
     /// How much earlier than now validity begins, for clocks that are behind. It is added to the lifetime.
     static let backdating: Double = 300

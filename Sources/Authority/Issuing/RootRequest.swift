@@ -35,24 +35,4 @@ public struct RootRequest: Sendable {
     ///
     /// - Parameter template: The template.
     public init(template: CertificateTemplate) { self.template = template }
-
-    /// A key outside of the CA's folder.
-    public struct ExternalKey: Sendable {
-        /// The address under which it is found again, which holds no secret.
-        public var address: String
-
-        /// Opens the key, or makes it. Called once, when nothing else in the request stands in the way: what is made in a
-        /// token stays there.
-        public var open: @Sendable () throws -> any SigningKey
-
-        /// Names a key.
-        ///
-        /// - Parameters:
-        ///   - address: The address under which it is found again, which holds no secret.
-        ///   - open: Opens the key, or makes it.
-        public init(address: String, open: @escaping @Sendable () throws -> any SigningKey) {
-            self.address = address
-            self.open = open
-        }
-    }
 }

@@ -6,8 +6,8 @@ import Synchronization
 
 /// A folder whose files are written whole or not at all, and never over one another.
 ///
-/// A file is written under a temporary name, brought to the disk, and given its name in one step that fails when the name
-/// is taken. Writers take turns by a lock on the folder itself, which ends with the process that holds it.
+/// A file is written as a draft, brought to the disk, and given its name in one step that fails when the name is taken.
+/// Writers take turns by a lock on the folder itself, which ends with the process that holds it.
 final class Folder: Sendable {
     /// A file to be written.
     struct NewFile {
@@ -24,9 +24,6 @@ final class Folder: Sendable {
 
     /// Keeps the threads of this process apart, which the lock on the descriptor does not.
     private let turn = Mutex(())
-
-    /// What temporary names begin with. Whoever holds the lock may remove every file of such a name.
-    private static let temporaryPrefix = ".pki-new."
 
     /// Opens a folder.
     ///
@@ -72,6 +69,39 @@ final class Folder: Sendable {
         unsafe faccessat(descriptor, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0
     }
 
+    /// Refuses names that something has.
+    func refuseExisting(_ names: String...) throws(AuthorityError) {
+        if let name = names.first(where: contains) { throw takenName(name) }
+    }
+
+    /// What is wrong when something has a name already.
+    func takenName(_ name: String) -> AuthorityError {
+        AuthorityError(
+            .exists,
+            "\(path(of: name)) exists already and is never overwritten",
+            remedy: "--force moves the old files to \(path(of: Self.archiveFolder)) first"
+        )
+    }
+
+    /// The permissions of a file or a folder; nothing when it is not there.
+    func mode(of name: String) -> mode_t? {
+        var status = stat()
+        guard unsafe fstatat(descriptor, name, &status, AT_SYMLINK_NOFOLLOW) == 0 else { return nil }
+        // What a link is allowed to do says nothing.
+        return status.st_mode & S_IFMT == S_IFLNK ? nil : status.st_mode & 0o777
+    }
+
+    /// Sets the permissions of a file or a folder.
+    func setMode(of name: String, _ mode: mode_t) throws(AuthorityError) {
+        guard unsafe fchmodat(descriptor, name, mode, 0) == 0 else {
+            throw AuthorityError(
+                .permissions,
+                "the mode of \(path(of: name)) cannot be set: \(systemErrorText(errno))",
+                remedy: "its owner can: ls -l \(path(of: name))"
+            )
+        }
+    }
+
     /// Reads a file.
     ///
     /// - Parameters:
@@ -97,6 +127,21 @@ final class Folder: Sendable {
         }
     }
 
+    /// Reads the certificates of a file.
+    ///
+    /// - Parameter name: The file's name.
+    /// - Returns: The certificates, in the file's order; at least one.
+    /// - Throws: ``AuthorityError`` naming the file and what the system says, or that it holds none; `CertificateError`
+    ///   naming the file when it is malformed.
+    func certificates(in name: String) throws -> [Certificate] {
+        let file = try read(name, isPrivate: false)
+        let certificates = try naming(path(of: name)) { () throws(CertificateError) in
+            try Certificate.certificates(in: unsafe file.withUnsafeBytes { unsafe Array($0) })
+        }
+        guard !certificates.isEmpty else { throw AuthorityError(.broken, "\(path(of: name)) holds no certificate") }
+        return certificates
+    }
+
     /// Waits until no other process writes to the folder, and keeps others waiting until the closure returns.
     ///
     /// - Parameter body: What to do meanwhile.
@@ -110,96 +155,182 @@ final class Folder: Sendable {
                 }
             }
             defer { flock(descriptor, LOCK_UN) }
-            removeAbandonedFiles()
             return try body()
         }
     }
 
-    /// Writes files in their order, each on the disk under its name before the next gets its own.
+    // MARK: - Files in the making
+
+    /// Where files are written before they get their names. Whoever holds the lock may sweep it.
+    static let draftFolder = ".new"
+
+    /// Where files go that others take the place of.
+    static let archiveFolder = "archive"
+
+    /// Writes files as drafts and brings them to the disk: the first half of a change.
     ///
-    /// To be called with the lock held. When one cannot be written none of them stays.
+    /// To be called with the lock held. When one cannot be written, ``sweepDrafts()`` takes the others away.
     ///
     /// - Parameters:
-    ///   - files: The files; none of the names may be taken.
-    ///   - beforeNaming: Called when all contents are on the disk and before the first file gets its name.
+    ///   - files: The files, each with the draft's name.
+    ///   - links: Files that are there, and the drafts that become second names of theirs.
+    ///   - jobs: How many threads wait for the disk; it serves several at the cost of one.
     /// - Throws: ``AuthorityError`` naming the file and what the system says.
-    func write(_ files: [NewFile], beforeNaming: () throws -> Void = {}) throws {
-        var temporaries: [String] = []
-        var named: [String] = []
-        do {
-            for file in files {
-                let temporary = "\(Self.temporaryPrefix)\(getpid()).\(temporaries.count)"
-                temporaries.append(temporary)
-                try writeContents(of: file, as: temporary)
-            }
-            try beforeNaming()
-            for (file, temporary) in zip(files, temporaries) {
-                try rename(temporary, to: file.name)
-                named.append(file.name)
-                try synchronize()
-            }
-        } catch {
-            for name in temporaries + named { unsafe unlinkat(descriptor, name, 0) }
-            fsync(descriptor)
-            throw error
+    func writeDrafts(
+        _ files: [(draft: String, file: NewFile)],
+        links: [(name: String, draft: String)],
+        jobs: Int = 1
+    ) throws(AuthorityError) {
+        if files.isEmpty, links.isEmpty { return }
+        // Names are given when nothing can be taken back any more: what would be in their way is found out before.
+        guard unsafe faccessat(descriptor, ".", W_OK | X_OK, AT_EACCESS) == 0 else {
+            throw failure(files.first?.file.name ?? ".", errno)
         }
+        try makeFolder(Self.draftFolder)
+        for link in links { try self.link(link.name, to: link.draft) }
+        let failure = Workers.firstFailure(of: files.count, jobs: jobs) { index throws(AuthorityError) in
+            try self.writeContents(of: files[index].file, as: files[index].draft)
+        }
+        if let failure { throw failure }
+        try synchronize(Self.draftFolder)
     }
 
-    /// Moves a file into the sub-folder `archive`, under a name that tells when, and never over another file.
+    /// A second name for a file; a copy where the file system has no such names.
+    private func link(_ name: String, to draft: String) throws(AuthorityError) {
+        if unsafe linkat(descriptor, name, descriptor, draft, 0) == 0 { return }
+        let reason = errno
+        guard reason == EPERM || reason == EOPNOTSUPP || reason == EMLINK else {
+            throw AuthorityError(.storage, "\(path(of: name)) cannot be archived: \(systemErrorText(reason))")
+        }
+        var status = stat()
+        _ = unsafe fstatat(descriptor, name, &status, 0)
+        let copy = NewFile(name: name, contents: try read(name, isPrivate: false), mode: status.st_mode & 0o777)
+        try writeContents(of: copy, as: draft)
+    }
+
+    /// Gives drafts their names: the second half of a change. What was done already is not done again.
     ///
     /// To be called with the lock held.
     ///
-    /// - Parameters:
-    ///   - name: The file; nothing happens when it is not there.
-    ///   - stamp: The moment, as a part of a file name.
-    /// - Returns: The path of the archived file, or nothing when there was none to move.
+    /// - Parameter moves: What to do, in this order. The names of each group of consecutive moves with the same
+    ///   ``FileMove/stage`` are on the disk before the next group begins.
     /// - Throws: ``AuthorityError`` naming the file and what the system says.
-    func archive(_ name: String, stamp: String) throws(AuthorityError) -> String? {
-        guard contains(name) else { return nil }
-        if unsafe mkdirat(descriptor, "archive", 0o700) != 0, errno != EEXIST {
-            throw AuthorityError(
-                .storage,
-                "the folder \(path(of: "archive")) cannot be made: \(systemErrorText(errno))"
-            )
+    func settle(_ moves: [FileMove]) throws(AuthorityError) {
+        var stage = moves.first?.stage
+        var touched: Set<String> = []
+        for move in moves {
+            if move.stage != stage {
+                for folder in touched { try synchronize(folder) }
+                touched = []
+                stage = move.stage
+            }
+            if let folder = try settle(move) { touched.insert(folder) }
         }
+        for folder in touched { try synchronize(folder) }
+    }
+
+    /// Does one move; returns the folder that changed.
+    private func settle(_ move: FileMove) throws(AuthorityError) -> String? {
+        switch move.kind {
+        case .place(let draft, let replaces):
+            guard contains(draft) else { return nil }
+            let parent = move.name.contains("/") ? Self.archiveFolder : "."
+            if parent == Self.archiveFolder { try makeFolder(Self.archiveFolder) }
+            if contains(move.name), isSame(draft, move.name) {
+                unsafe unlinkat(descriptor, draft, 0)
+            } else if replaces {
+                guard unsafe renameat(descriptor, draft, descriptor, move.name) == 0 else {
+                    throw failure(move.name, errno)
+                }
+            } else {
+                guard !contains(move.name) else {
+                    throw AuthorityError(
+                        .exists,
+                        "\(path(of: move.name)) was put there by another program, and is never overwritten",
+                        remedy:
+                            "move it away: what pki made waits in \(path(of: draft)), and the next pki command that "
+                            + "writes gives it the name"
+                    )
+                }
+                try rename(draft, to: move.name)
+            }
+            return parent
+        case .remove(let copy):
+            guard contains(move.name), contains(copy), isSame(move.name, copy) else { return nil }
+            unsafe unlinkat(descriptor, move.name, 0)
+            return "."
+        }
+    }
+
+    /// Whether two names stand for one file, or for equal ones.
+    private func isSame(_ name: String, _ other: String) -> Bool {
+        var (first, second) = (stat(), stat())
+        guard unsafe fstatat(descriptor, name, &first, AT_SYMLINK_NOFOLLOW) == 0,
+            unsafe fstatat(descriptor, other, &second, AT_SYMLINK_NOFOLLOW) == 0
+        else { return false }
+        if first.st_ino == second.st_ino, first.st_dev == second.st_dev { return true }
+        guard first.st_size == second.st_size, let left = try? read(name, isPrivate: false),
+            let right = try? read(other, isPrivate: false)
+        else { return false }
+        return left.isEqual(to: right)
+    }
+
+    /// Removes drafts that no change will ever name. To be called with the lock held.
+    func sweepDrafts() {
+        for name in names(in: Self.draftFolder) { unsafe unlinkat(descriptor, "\(Self.draftFolder)/\(name)", 0) }
+    }
+
+    /// A free name in the archive that tells when: `archive/web-1-cert-20260101T000000Z.pem`.
+    ///
+    /// - Parameters:
+    ///   - name: The file.
+    ///   - stamp: The moment, as a part of a file name.
+    ///   - taken: Names that are not free although nothing has them yet.
+    /// - Returns: The name.
+    /// - Throws: ``AuthorityError`` when a thousand files have names of this moment.
+    func archivedName(of name: String, stamp: String, taken: Set<String>) throws(AuthorityError) -> String {
+        let name = name.split(separator: "/").last ?? ""
         let dot = name.lastIndex(of: ".") ?? name.endIndex
         for attempt in 1...1000 {
             let suffix = attempt == 1 ? "" : "-\(attempt)"
-            let archived = "archive/\(name[..<dot])-\(stamp)\(suffix)\(name[dot...])"
-            if contains(archived) { continue }
-            try rename(name, to: archived)
-            fsync(descriptor)
-            return path(of: archived)
+            let archived = "\(Self.archiveFolder)/\(name[..<dot])-\(stamp)\(suffix)\(name[dot...])"
+            if !taken.contains(archived), !contains(archived) { return archived }
         }
-        throw AuthorityError(.storage, "\(path(of: "archive")) holds a thousand files of this moment")
+        throw AuthorityError(.storage, "\(path(of: Self.archiveFolder)) holds a thousand files of this moment")
+    }
+
+    private func makeFolder(_ name: String) throws(AuthorityError) {
+        if unsafe mkdirat(descriptor, name, 0o700) == 0 {
+            unsafe fchmodat(descriptor, name, 0o700, 0)
+            try synchronize(".")
+        } else if errno != EEXIST {
+            throw AuthorityError(
+                .storage,
+                "the folder \(path(of: name)) cannot be made: \(systemErrorText(errno))"
+            )
+        }
+    }
+
+    private func failure(_ name: String, _ reason: CInt) -> AuthorityError {
+        AuthorityError(
+            reason == EEXIST ? .exists : .storage,
+            "\(path(of: name)) cannot be written: \(systemErrorText(reason))"
+        )
     }
 
     private func writeContents(of file: NewFile, as temporary: String) throws(AuthorityError) {
-        func failure(_ reason: CInt) -> AuthorityError {
-            AuthorityError(.storage, "\(path(of: file.name)) cannot be written: \(systemErrorText(reason))")
-        }
         let output = unsafe openat(
             descriptor,
             temporary,
             O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
             file.mode & 0o600
         )
-        guard output >= 0 else { throw failure(errno) }
+        guard output >= 0 else { throw failure(file.name, errno) }
         defer { close(output) }
-        guard fchmod(output, file.mode) == 0 else { throw failure(errno) }
-        let reason = unsafe file.contents.withUnsafeBytes { bytes -> CInt in
-            var position = 0
-            while position < bytes.count {
-                let rest = unsafe UnsafeRawBufferPointer(rebasing: bytes[position...])
-                let count = unsafe Glibc.write(output, rest.baseAddress, rest.count)
-                if count < 0, errno == EINTR { continue }
-                guard count > 0 else { return errno }
-                position += count
-            }
-            return 0
-        }
-        guard reason == 0 else { throw failure(reason) }
-        guard fsync(output) == 0 else { throw failure(errno) }
+        guard fchmod(output, file.mode) == 0 else { throw failure(file.name, errno) }
+        let reason = writeAll(file.contents, to: output)
+        guard reason == 0 else { throw failure(file.name, reason) }
+        guard fsync(output) == 0 else { throw failure(file.name, errno) }
     }
 
     /// Gives a file another name that must be free.
@@ -210,8 +341,8 @@ final class Folder: Sendable {
             return
         }
         var reason = errno
-        if reason == EPERM || reason == EOPNOTSUPP || reason == EMLINK {
-            // A file system without hard links: the lock keeps our own processes out.
+        if [EPERM, EOPNOTSUPP, EMLINK, ENOSPC, EDQUOT].contains(reason) {
+            // A file system without hard links, or without room for another: the lock keeps our own processes out.
             if contains(newName) {
                 reason = EEXIST
             } else if unsafe renameat(descriptor, name, descriptor, newName) == 0 {
@@ -220,32 +351,51 @@ final class Folder: Sendable {
                 reason = errno
             }
         }
-        throw AuthorityError(
-            reason == EEXIST ? .exists : .storage,
-            "\(path(of: newName)) cannot be made: \(systemErrorText(reason))"
-        )
+        throw failure(newName, reason)
     }
 
-    /// Brings the names in the folder to the disk.
-    private func synchronize() throws(AuthorityError) {
-        guard fsync(descriptor) == 0 else {
+    /// Moves a file into the archive, at once and outside of any change: for what is no use to a change any more.
+    func moveAside(_ name: String, to archivedName: String) throws(AuthorityError) {
+        try makeFolder(Self.archiveFolder)
+        try rename(name, to: archivedName)
+        try synchronize(Self.archiveFolder)
+        try synchronize(".")
+    }
+
+    /// Brings the names in a folder to the disk; the folder itself is `.`.
+    private func synchronize(_ name: String) throws(AuthorityError) {
+        var folder = descriptor
+        if name != "." { folder = unsafe openat(descriptor, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
+        defer { if folder != descriptor, folder >= 0 { close(folder) } }
+        guard folder >= 0, fsync(folder) == 0 else {
             throw AuthorityError(
                 .storage,
-                "the folder \(path) cannot be brought to the disk: \(systemErrorText(errno))"
+                "the folder \(path(of: name)) cannot be brought to the disk: \(systemErrorText(errno))"
             )
         }
     }
 
-    /// Removes what a process that was killed left behind: files that never got their names.
-    private func removeAbandonedFiles() {
-        let copy = unsafe openat(descriptor, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard copy >= 0, let listing = unsafe fdopendir(copy) else { return }
+    /// The names in the folder or in one below it, in no order, without `.` and `..`; none when it cannot be read.
+    func names(in name: String = ".") -> [String] {
+        let copy = unsafe openat(descriptor, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard copy >= 0 else { return [] }
+        guard let listing = unsafe fdopendir(copy) else {
+            close(copy)
+            return []
+        }
         defer { unsafe closedir(listing) }
+        var names: [String] = []
         while let entry = unsafe readdir(listing) {
             let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) { tuple in
                 unsafe tuple.withMemoryRebound(to: CChar.self, capacity: 256) { unsafe String(cString: $0) }
             }
-            if name.hasPrefix(Self.temporaryPrefix) { unsafe unlinkat(descriptor, name, 0) }
+            if name != ".", name != ".." { names.append(name) }
         }
+        return names
+    }
+
+    /// Removes drafts of earlier versions of this program, which had them among the other files.
+    func sweepEarlierDrafts() {
+        for name in names() where name.hasPrefix(".pki-new.") { unsafe unlinkat(descriptor, name, 0) }
     }
 }

@@ -39,6 +39,9 @@ extension CertificateExtension {
     static let keyUsage = "2.5.29.15"
     static let subjectAlternativeName = "2.5.29.17"
     static let basicConstraints = "2.5.29.19"
+    static let revocationListNumber = "2.5.29.20"
+    static let revocationReason = "2.5.29.21"
+    static let invalidityDate = "2.5.29.24"
     static let nameConstraints = "2.5.29.30"
     static let authorityKeyIdentifier = "2.5.29.35"
 }

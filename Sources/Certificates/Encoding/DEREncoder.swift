@@ -9,7 +9,12 @@ package enum DER {
     package static let integer: UInt8 = 0x02
     package static let bitString: UInt8 = 0x03
     package static let octetString: UInt8 = 0x04
+    package static let enumerated: UInt8 = 0x0a
+    package static let utcTime: UInt8 = 0x17
+    package static let generalizedTime: UInt8 = 0x18
+    package static let bmpString: UInt8 = 0x1e
     package static let sequence: UInt8 = 0x30
+    package static let set: UInt8 = 0x31
 
     /// A context-specific tag that replaces the type's own (IMPLICIT) on a primitive type.
     package static func implicit(_ number: UInt8) -> UInt8 { 0x80 | number }
@@ -24,25 +29,39 @@ package enum DER {
     ///   - contents: The contents octets.
     /// - Returns: The whole encoding.
     package static func encode(_ tag: UInt8, _ contents: [UInt8]) -> [UInt8] {
-        var encoded: [UInt8] = [tag]
+        var encoded: [UInt8] = []
         encoded.reserveCapacity(contents.count + 6)
+        append(tag, contents, to: &encoded)
+        return encoded
+    }
+
+    /// Appends a value with its tag and length to what is encoded already, so that many values need no array each.
+    ///
+    /// - Parameters:
+    ///   - tag: The identifier octet.
+    ///   - contents: The contents octets.
+    ///   - encoded: Where the encoding is appended.
+    package static func append(_ tag: UInt8, _ contents: [UInt8], to encoded: inout [UInt8]) {
+        encoded.append(tag)
         if contents.count < 0x80 {
             encoded.append(UInt8(contents.count))
         } else {
-            var length: [UInt8] = []
-            var rest = contents.count
-            while rest > 0 {
-                length.insert(UInt8(truncatingIfNeeded: rest), at: 0)
-                rest >>= 8
+            let octets = (Int.bitWidth - contents.count.leadingZeroBitCount + 7) / 8
+            encoded.append(0x80 | UInt8(octets))
+            for index in (0..<octets).reversed() {
+                encoded.append(UInt8(truncatingIfNeeded: contents.count >> (8 * index)))
             }
-            encoded.append(0x80 | UInt8(length.count))
-            encoded += length
         }
-        return encoded + contents
+        encoded += contents
     }
 
     /// A SEQUENCE of values that are encoded already.
     package static func sequence(_ elements: [[UInt8]]) -> [UInt8] { encode(sequence, elements.flatMap(\.self)) }
+
+    /// A SET OF values that are encoded already, in the order that DER wants (X.690 §11.6).
+    package static func set(of elements: [[UInt8]]) -> [UInt8] {
+        encode(set, elements.sorted { $0.lexicographicallyPrecedes($1) }.flatMap(\.self))
+    }
 
     /// A non-negative INTEGER from its big-endian magnitude.
     package static func unsignedInteger(_ magnitude: [UInt8]) -> [UInt8] {

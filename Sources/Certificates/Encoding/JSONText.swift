@@ -19,7 +19,10 @@ package indirect enum JSONText {
         }
     }
 
-    private static func quoted(_ text: String) -> String {
+    /// A JSON string, with its quotation marks.
+    package static func quoted(_ text: String) -> String {
+        // Most texts need nothing.
+        if text.utf8.allSatisfy({ (0x20...0x7e).contains($0) && $0 != 0x22 && $0 != 0x5c }) { return "\"\(text)\"" }
         let digits = Array("0123456789abcdef".unicodeScalars)
         var quoted = String.UnicodeScalarView("\"".unicodeScalars)
         for scalar in text.unicodeScalars {

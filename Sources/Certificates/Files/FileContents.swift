@@ -32,12 +32,13 @@ package struct FileContents: Sendable {
     /// - Parameters:
     ///   - path: The file.
     ///   - rule: Who may be able to read it.
+    ///   - limit: The most bytes that it may have.
     /// - Throws: ``FileError`` naming the file and the rule.
-    package init(of path: String, _ rule: Rule = .anyone) throws(FileError) {
+    package init(of path: String, _ rule: Rule = .anyone, limit: Int = FileContents.limit) throws(FileError) {
         let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw FileError(unreadable: path, errno) }
         defer { close(descriptor) }
-        try self.init(descriptor: descriptor, name: path, rule)
+        try self.init(descriptor: descriptor, name: path, rule, limit: limit)
     }
 
     /// Reads an open file from where it stands to its end.
@@ -46,8 +47,14 @@ package struct FileContents: Sendable {
     ///   - descriptor: The open file; it stays open.
     ///   - name: What it is called in messages.
     ///   - rule: Who may be able to read it.
+    ///   - limit: The most bytes that it may have.
     /// - Throws: ``FileError`` naming the file and the rule.
-    package init(descriptor: CInt, name: String, _ rule: Rule = .anyone) throws(FileError) {
+    package init(
+        descriptor: CInt,
+        name: String,
+        _ rule: Rule = .anyone,
+        limit: Int = FileContents.limit
+    ) throws(FileError) {
         var status = stat()
         guard unsafe fstat(descriptor, &status) == 0 else { throw FileError(unreadable: name, errno) }
         let isRegular = status.st_mode & S_IFMT == S_IFREG
@@ -56,12 +63,17 @@ package struct FileContents: Sendable {
             throw FileError(unprotected: name, mode: status.st_mode)
         }
         self.name = name
-        bytes = try Self.read(descriptor, name: name, expected: isRegular ? Int(status.st_size) : 0)
+        bytes = try Self.read(descriptor, name: name, expected: isRegular ? Int(status.st_size) : 0, limit: limit)
         stamp = isRegular ? Stamp(status) : nil
     }
 
     /// Reads to the end, into memory that grows without leaving a copy behind.
-    private static func read(_ descriptor: CInt, name: String, expected: Int) throws(FileError) -> SecretBytes {
+    private static func read(
+        _ descriptor: CInt,
+        name: String,
+        expected: Int,
+        limit: Int
+    ) throws(FileError) -> SecretBytes {
         var capacity = max(4096, min(expected, limit) + 1)
         var bytes = SecretBytes([])
         while true {
@@ -82,7 +94,9 @@ package struct FileContents: Sendable {
                 return count
             }
             guard reason == 0 else { throw FileError(unreadable: name, reason) }
-            guard bytes.count <= limit else { throw FileError(unreadable: name, "it is larger than 4 MiB") }
+            guard bytes.count <= limit else {
+                throw FileError(unreadable: name, "it is larger than \(limit >> 20) MiB")
+            }
             if isAtEnd { return bytes }
             capacity = min(capacity * 4, limit + 1)
         }

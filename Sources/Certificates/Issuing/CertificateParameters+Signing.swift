@@ -45,9 +45,7 @@ extension CertificateParameters {
         guard notBefore < notAfter else {
             throw CertificateError(.forbidden, "the certificate would end before it begins")
         }
-        guard (1...20).contains(serialNumber.magnitude.count),
-            serialNumber.magnitude.count < 20 || serialNumber.magnitude[0] < 0x80
-        else {
+        guard !serialNumber.magnitude.isEmpty, serialNumber.fitsInTwentyOctets else {
             throw CertificateError(.forbidden, "the serial number must be positive and have at most 20 octets")
         }
         let algorithm = try SignatureIdentifier(for: key.publicKey.algorithm)
@@ -56,7 +54,7 @@ extension CertificateParameters {
             DER.unsignedInteger(serialNumber.magnitude),
             algorithm.derEncoded,
             issuer?.subject.derEncoded ?? subject.derEncoded,
-            DER.sequence([try notBefore.derEncodedTime(), try notAfter.derEncodedTime()]),
+            DER.sequence([try DER.time(notBefore), try DER.time(notAfter)]),
             subject.derEncoded,
             publicKey.derEncoded,
             DER.encode(DER.constructed(3), DER.sequence(try extensions(issuer: issuer).map(\.derEncoded))),
@@ -139,25 +137,16 @@ extension CertificateParameters {
         )
     }
 
-    /// By key identifier only: issuer and serial number would tie every certificate below to one certificate of the CA.
     private func authorityKeyIdentifier(
         issuer: Certificate?,
         _ extensions: [CertificateExtension]
     ) throws -> CertificateExtension {
-        let identifier: [UInt8]
-        if let issuer {
-            identifier = try issuer.subjectKeyIdentifier ?? issuer.publicKey.keyIdentifier()
-        } else {
-            let own = extensions.first { $0.identifier == CertificateExtension.subjectKeyIdentifier }
-            // The value is an OCTET STRING.
-            let octets = own.flatMap { DER.elements(in: $0.value[...])?.first }
-            identifier = try octets.map { Array($0.contents) } ?? publicKey.keyIdentifier()
-        }
+        if let issuer { return try CertificateExtension(authorityKeyOf: issuer) }
+        let own = extensions.first { $0.identifier == CertificateExtension.subjectKeyIdentifier }
+        // The value is an OCTET STRING.
+        let octets = own.flatMap { DER.elements(in: $0.value[...])?.first }
         return CertificateExtension(
-            CertificateExtension.authorityKeyIdentifier,
-            name: "authorityKeyIdentifier",
-            isCritical: false,
-            value: DER.sequence([DER.encode(DER.implicit(0), identifier)])
+            authorityKeyIdentifier: try octets.map { Array($0.contents) } ?? publicKey.keyIdentifier()
         )
     }
 }

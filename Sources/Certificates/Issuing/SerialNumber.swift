@@ -12,6 +12,9 @@ public struct SerialNumber: Hashable, Sendable {
         magnitude = Array(bytes.drop { $0 == 0 })
     }
 
+    /// Makes a serial number from a magnitude that has no leading zeros, without looking.
+    package init(magnitude: [UInt8]) { self.magnitude = magnitude }
+
     /// Draws 159 random bits, the most that stay positive in 20 octets.
     ///
     /// - Parameter generator: The source of randomness, cryptographically secure outside of tests.
@@ -26,6 +29,9 @@ public struct SerialNumber: Hashable, Sendable {
             if !serial.magnitude.isEmpty { return serial }
         }
     }
+
+    /// Whether the INTEGER has at most the 20 octets that RFC 5280 allows, one of which may go to the sign.
+    var fitsInTwentyOctets: Bool { magnitude.count < 20 || magnitude.count == 20 && magnitude[0] < 0x80 }
 
     /// Lower-case hexadecimal with an even number of digits, as `openssl x509 -serial` prints it but for the case.
     public var hexadecimal: String {
@@ -52,6 +58,14 @@ public struct SerialNumber: Hashable, Sendable {
             let text = String(group)
             digits += String(repeating: "0", count: 9 - text.count) + text
         }
+    }
+}
+
+extension SerialNumber: Comparable {
+    /// Compares the numbers.
+    public static func < (left: SerialNumber, right: SerialNumber) -> Bool {
+        if left.magnitude.count != right.magnitude.count { return left.magnitude.count < right.magnitude.count }
+        return left.magnitude.lexicographicallyPrecedes(right.magnitude)
     }
 }
 

@@ -59,6 +59,13 @@
         try unsafe body(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(storage)[..<count]))
     }
 
+    /// Whether another secret is the same.
+    package func isEqual(to other: SecretBytes) -> Bool {
+        unsafe withUnsafeBytes { left in
+            unsafe other.withUnsafeBytes { right in unsafe left.elementsEqual(right) }
+        }
+    }
+
     /// What stands before the first line end: a passphrase in a file.
     package var firstLine: SecretBytes {
         unsafe withUnsafeBytes { bytes in

@@ -9,6 +9,8 @@ enum IPAddress {
     /// - Parameter text: Dotted IPv4 or colon-separated IPv6.
     /// - Returns: 4 or 16 octets, or nothing when the text is neither.
     static func octets(_ text: String) -> [UInt8]? {
+        // The system's library would stop reading there.
+        guard !text.utf8.contains(0) else { return nil }
         for (family, count) in [(AF_INET, 4), (AF_INET6, 16)] {
             var octets = [UInt8](repeating: 0, count: count)
             if unsafe inet_pton(family, text, &octets) == 1 { return octets }

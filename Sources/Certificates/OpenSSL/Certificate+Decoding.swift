@@ -162,13 +162,4 @@ extension Date {
         guard let civil else { throw OpenSSLError(in: "ASN1_TIME_to_tm") }
         self = civil.date
     }
-
-    /// The DER encoding as RFC 5280 §4.1.2.5 wants it: UTCTime through 2049, GeneralizedTime from 2050.
-    func derEncodedTime() throws(OpenSSLError) -> [UInt8] {
-        guard let time = unsafe ASN1_TIME_set(nil, time_t(timeIntervalSince1970.rounded(.down))) else {
-            throw OpenSSLError(in: "ASN1_TIME_set")
-        }
-        defer { unsafe ASN1_TIME_free(time) }
-        return try unsafe derEncoding(by: "i2d_ASN1_TIME") { unsafe i2d_ASN1_TIME(time, $0) }
-    }
 }

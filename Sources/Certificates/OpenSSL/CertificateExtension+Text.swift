@@ -22,3 +22,28 @@ extension CertificateExtension {
         return lines.split { $0.isWhitespace }.joined(separator: " ")
     }
 }
+
+extension CertificateExtension {
+    /// Whether libcrypto can read the value of an extension.
+    ///
+    /// - Parameters:
+    ///   - identifier: The object identifier in dots.
+    ///   - value: The value.
+    /// - Returns: `false` also for an extension that libcrypto does not know.
+    static func canRead(_ identifier: String, _ value: [UInt8]) -> Bool {
+        defer { forgiveOpenSSLErrors() }
+        let encoded = CertificateExtension(identifier, name: identifier, isCritical: false, value: value).derEncoded
+        guard
+            let object: Owned<X509ExtensionObject> = try? unsafe derDecoded(
+                encoded,
+                by: "d2i_X509_EXTENSION",
+                { unsafe d2i_X509_EXTENSION(nil, $0, $1) }
+            ),
+            let method = unsafe X509V3_EXT_get(object.pointer),
+            let item = unsafe method.pointee.it?(),
+            let decoded = unsafe X509V3_EXT_d2i(object.pointer)
+        else { return false }
+        unsafe ASN1_item_free(OpaquePointer(decoded), item)
+        return true
+    }
+}

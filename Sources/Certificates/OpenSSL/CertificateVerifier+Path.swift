@@ -5,9 +5,63 @@ import struct FoundationEssentials.Date
 import Glibc
 
 extension CertificateVerifier {
-    /// Runs X509_verify_cert.
+    /// Runs X509_verify_cert up to the first complaint.
     func verifiedPath(for certificate: Certificate, intermediates: [Certificate], at date: Date) throws -> [Certificate]
     {
+        try unsafe withContext(for: certificate, intermediates: intermediates, at: date) { context in
+            let status = unsafe X509_verify_cert(context)
+            guard status == 1 else {
+                forgiveOpenSSLErrors()
+                throw unsafe Self.failure(context)
+            }
+            return try unsafe chain(context, among: [certificate] + intermediates + anchors)
+        }
+    }
+
+    /// Runs X509_verify_cert to its end, whatever it has to say on the way.
+    ///
+    /// - Parameters:
+    ///   - certificate: The certificate in question.
+    ///   - intermediates: Certificates that may stand above it.
+    ///   - date: The moment at which every certificate must be valid.
+    /// - Returns: The path as far as one was found, and every complaint.
+    /// - Throws: ``OpenSSLError`` or ``CertificateError`` when nothing could be verified at all.
+    func searchedPath(for certificate: Certificate, intermediates: [Certificate], at date: Date) throws -> PathSearch {
+        try unsafe withContext(for: certificate, intermediates: intermediates, at: date) { context in
+            let collector = ComplaintCollector()
+            return try withExtendedLifetime(collector) {
+                let status = unsafe X509_STORE_CTX_set_ex_data(
+                    context,
+                    0,
+                    Unmanaged.passUnretained(collector).toOpaque()
+                )
+                try check(status, "X509_STORE_CTX_set_ex_data")
+                unsafe X509_STORE_CTX_set_verify_cb(context) { status, context in
+                    guard status == 0, let context = unsafe context,
+                        let pointer = unsafe X509_STORE_CTX_get_ex_data(context, 0)
+                    else { return status }
+                    let collector = unsafe Unmanaged<ComplaintCollector>.fromOpaque(pointer).takeUnretainedValue()
+                    unsafe collector.complaints.append(PathComplaint(context))
+                    return 1
+                }
+                let isDone = unsafe X509_verify_cert(context) == 1
+                // What ends the search at once never reaches the callback.
+                if !isDone { unsafe collector.complaints.append(PathComplaint(context)) }
+                forgiveOpenSSLErrors()
+                let known = [certificate] + intermediates + anchors
+                let path = (try? unsafe chain(context, among: known)) ?? [certificate]
+                return PathSearch(path: path, complaints: collector.complaints)
+            }
+        }
+    }
+
+    /// Prepares a verification.
+    private func withContext<Result>(
+        for certificate: Certificate,
+        intermediates: [Certificate],
+        at date: Date,
+        _ body: (OpaquePointer) throws -> Result
+    ) throws -> Result {
         let store = try unsafe Owned<X509StoreObject>(X509_STORE_new(), from: "X509_STORE_new")
         for anchor in anchors {
             let object = try anchor.object()
@@ -27,16 +81,15 @@ extension CertificateVerifier {
         let flags = UInt(X509_V_FLAG_X509_STRICT | X509_V_FLAG_PARTIAL_CHAIN)
         unsafe X509_STORE_CTX_set_flags(context.pointer, flags)
         unsafe X509_STORE_CTX_set_time(context.pointer, 0, time_t(date.timeIntervalSince1970))
-        let status = unsafe X509_verify_cert(context.pointer)
-        guard status == 1 else {
-            forgiveOpenSSLErrors()
-            throw unsafe Self.failure(context.pointer)
-        }
+        return try unsafe body(context.pointer)
+    }
+
+    /// The path that a verification has found.
+    private func chain(_ context: OpaquePointer, among known: [Certificate]) throws -> [Certificate] {
         let chain = try unsafe Owned<X509StackObject>(
-            X509_STORE_CTX_get1_chain(context.pointer),
+            X509_STORE_CTX_get1_chain(context),
             from: "X509_STORE_CTX_get1_chain"
         )
-        let known = [certificate] + intermediates + anchors
         return try unsafe (0..<pki_sk_X509_num(chain.pointer)).map { index in
             let element = unsafe pki_sk_X509_value(chain.pointer, index)
             let encoded = try unsafe derEncoding(by: "i2d_X509") { unsafe i2d_X509(element, $0) }
@@ -54,4 +107,76 @@ extension CertificateVerifier {
         let place = depth == 0 ? "the certificate" : "certificate \(depth) of its path"
         return CertificateError(.untrusted, "\(place)\(name.map { " (\($0))" } ?? "") does not verify: \(reason)")
     }
+}
+
+/// What a verification that goes on to its end gives.
+struct PathSearch {
+    /// The certificate first; ends early when no path was found.
+    var path: [Certificate]
+    var complaints: [PathComplaint]
+}
+
+/// One thing that libcrypto says against a path.
+struct PathComplaint {
+    /// Which certificate of the path it is about; the certificate in question is 0.
+    let depth: Int
+    /// What libcrypto says.
+    let reason: String
+    /// The rule of ours that says the same.
+    let rule: any RuleGroup
+
+    init(_ context: OpaquePointer) {
+        let code = unsafe X509_STORE_CTX_get_error(context)
+        depth = unsafe Int(max(0, X509_STORE_CTX_get_error_depth(context)))
+        reason = unsafe text(of: X509_verify_cert_error_string(Int(code))) ?? "error \(code)"
+        rule = Self.rules[code] ?? PathRule.strict
+    }
+
+    private static let rules: [CInt: any RuleGroup] = [
+        X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT: PathRule.incomplete,
+        X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY: PathRule.incomplete,
+        X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE: PathRule.incomplete,
+        X509_V_ERR_CERT_UNTRUSTED: PathRule.incomplete,
+        X509_V_ERR_CERT_CHAIN_TOO_LONG: PathRule.incomplete,
+        X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT: PathRule.selfSigned,
+        X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN: PathRule.untrustedRoot,
+        X509_V_ERR_CERT_SIGNATURE_FAILURE: IssuerRule.signature,
+        X509_V_ERR_AKID_SKID_MISMATCH: IssuerRule.keyIdentifier,
+        X509_V_ERR_CERT_NOT_YET_VALID: PathRule.notYetValid,
+        X509_V_ERR_CERT_HAS_EXPIRED: PathRule.expired,
+        X509_V_ERR_PATH_LENGTH_EXCEEDED: PathRule.length,
+        X509_V_ERR_PERMITTED_VIOLATION: PathRule.permitted,
+        X509_V_ERR_EXCLUDED_VIOLATION: PathRule.excluded,
+        X509_V_ERR_SUBTREE_MINMAX: AlternativeNameRule.constraintsDistance,
+        X509_V_ERR_UNSUPPORTED_CONSTRAINT_TYPE: PathRule.constraintsUnsupported,
+        X509_V_ERR_UNSUPPORTED_CONSTRAINT_SYNTAX: PathRule.constraintsUnsupported,
+        X509_V_ERR_UNSUPPORTED_NAME_SYNTAX: PathRule.constraintsUnsupported,
+        X509_V_ERR_UNHANDLED_CRITICAL_EXTENSION: EncodingRule.unknownCritical,
+        X509_V_ERR_INVALID_EXTENSION: EncodingRule.malformedExtension,
+        X509_V_ERR_INVALID_CA: UsageRule.notCA,
+        X509_V_ERR_INVALID_NON_CA: UsageRule.isCA,
+        X509_V_ERR_KEYUSAGE_NO_CERTSIGN: UsageRule.caCertSign,
+        X509_V_ERR_PATHLEN_INVALID_FOR_NON_CA: UsageRule.pathLength,
+        X509_V_ERR_PATHLEN_WITHOUT_KU_KEY_CERT_SIGN: UsageRule.caCertSign,
+        X509_V_ERR_KU_KEY_CERT_SIGN_INVALID_FOR_NON_CA: UsageRule.certSign,
+        X509_V_ERR_ISSUER_NAME_EMPTY: NameRule.issuerEmpty,
+        X509_V_ERR_SUBJECT_NAME_EMPTY: NameRule.subjectEmpty,
+        X509_V_ERR_MISSING_AUTHORITY_KEY_IDENTIFIER: UsageRule.noAuthorityKey,
+        X509_V_ERR_MISSING_SUBJECT_KEY_IDENTIFIER: UsageRule.subjectKey,
+        X509_V_ERR_EMPTY_SUBJECT_ALT_NAME: AlternativeNameRule.empty,
+        X509_V_ERR_EMPTY_SUBJECT_SAN_NOT_CRITICAL: AlternativeNameRule.critical,
+        X509_V_ERR_CA_BCONS_NOT_CRITICAL: UsageRule.constraintsCritical,
+        X509_V_ERR_AUTHORITY_KEY_IDENTIFIER_CRITICAL: EncodingRule.mustNotBeCritical,
+        X509_V_ERR_SUBJECT_KEY_IDENTIFIER_CRITICAL: EncodingRule.mustNotBeCritical,
+        X509_V_ERR_CA_CERT_MISSING_KEY_USAGE: UsageRule.caKeyUsage,
+        X509_V_ERR_EXTENSIONS_REQUIRE_VERSION_3: EncodingRule.version,
+        X509_V_ERR_EC_KEY_EXPLICIT_PARAMS: KeyRule.explicitCurve,
+        X509_V_ERR_SIGNATURE_ALGORITHM_MISMATCH: IssuerRule.signature,
+        X509_V_ERR_SIGNATURE_ALGORITHM_INCONSISTENCY: EncodingRule.algorithmsDiffer,
+    ]
+}
+
+/// Where the callback puts what it hears.
+private final class ComplaintCollector {
+    var complaints: [PathComplaint] = []
 }

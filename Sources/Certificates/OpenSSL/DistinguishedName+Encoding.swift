@@ -112,21 +112,26 @@ extension DistinguishedName.Attribute {
         }
         guard !value.isEmpty else { throw refusal("it is empty") }
         let count = value.unicodeScalars.count
-        // The upper bounds of RFC 5280 Appendix A.1, in characters.
-        let bounds: [CInt: Int] = [
-            NID_commonName: 64, NID_organizationName: 64, NID_organizationalUnitName: 64, NID_localityName: 128,
-            NID_stateOrProvinceName: 128, NID_serialNumber: 64, NID_title: 64,
-        ]
-        if let bound = bounds[identifier], count > bound {
+        if let bound = Self.bound(of: identifier), count > bound {
             throw refusal("it has \(count) characters and RFC 5280 allows \(bound)")
         }
         if identifier == NID_countryName, count != 2 {
             throw refusal("a country is two letters of ISO 3166")
         }
-        guard !value.unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) else {
+        // The control characters of Unicode: those of ASCII, and those of ISO 8859-1 above them.
+        guard !value.unicodeScalars.contains(where: { $0.value < 0x20 || (0x7f...0x9f).contains($0.value) }) else {
             throw refusal("it holds a control character")
         }
         return identifier
+    }
+
+    /// The upper bounds of RFC 5280 Appendix A.1, in characters.
+    private static func bound(of identifier: CInt) -> Int? {
+        switch identifier {
+        case NID_commonName, NID_organizationName, NID_organizationalUnitName, NID_serialNumber, NID_title: 64
+        case NID_localityName, NID_stateOrProvinceName: 128
+        default: nil
+        }
     }
 
     fileprivate func refusal(_ why: String) -> CertificateError {

@@ -15,7 +15,7 @@ extension KeyHandle {
                 self.init(try Self.readTraditional(plain, form: encoded.form))
             } catch {
                 // The padding is right by chance once in 256 times.
-                throw CertificateError(.wrongPassphrase, "the passphrase does not open the private key")
+                throw OpenSSLError(in: "d2i_AutoPrivateKey").wrongPassphrase(for: "the private key")
             }
         case .closed: throw Self.closed(encoded.form)
         }
@@ -154,7 +154,7 @@ extension KeyHandle {
     }
 
     private static func wrongPassphrase(_ error: OpenSSLError) -> CertificateError {
-        CertificateError(.wrongPassphrase, "the private key cannot be decrypted: the passphrase is wrong, or \(error)")
+        error.wrongPassphrase(for: "the private key")
     }
 
     private static func malformed(_ error: OpenSSLError) -> CertificateError {

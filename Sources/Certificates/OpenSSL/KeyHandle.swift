@@ -121,7 +121,7 @@ import COpenSSL
             let info = try unsafe Owned<PrivateKeyInfoObject>(EVP_PKEY2PKCS8(key.pointer), from: "EVP_PKEY2PKCS8")
             let output = try unsafe Owned<InputOutputObject>(BIO_new(BIO_s_secmem()), from: "BIO_new")
             if let passphrase {
-                let encrypted = try Self.encrypt(info, under: passphrase)
+                let encrypted = try NewPasswordEncryption.scrypt().encrypt(info, under: passphrase)
                 try unsafe check(PEM_write_bio_PKCS8(output.pointer, encrypted.pointer), "PEM_write_bio_PKCS8")
             } else {
                 try unsafe check(
@@ -137,23 +137,14 @@ import COpenSSL
         }
     }
 
-    /// PBES2 with AES-256-CBC and scrypt: 16 MiB and about 0.2 s for every guess.
-    private static func encrypt(
-        _ info: borrowing Owned<PrivateKeyInfoObject>,
-        under passphrase: SecretBytes
-    ) throws(OpenSSLError) -> Owned<EncryptedKeyObject> {
-        let algorithm = unsafe PKCS5_pbe2_set_scrypt(EVP_aes_256_cbc(), nil, 16, nil, 1 << 14, 8, 5)
-        guard let algorithm = unsafe algorithm else { throw OpenSSLError(in: "PKCS5_pbe2_set_scrypt") }
-        let encrypted = unsafe passphrase.withUnsafeBytes { bytes in
-            unsafe PKCS8_set0_pbe(
-                bytes.baseAddress?.assumingMemoryBound(to: CChar.self),
-                CInt(bytes.count),
-                info.pointer,
-                algorithm
-            )
-        }
-        if unsafe encrypted == nil { unsafe X509_ALGOR_free(algorithm) }
-        return try unsafe Owned(encrypted, from: "PKCS8_set0_pbe")
+    /// The key as EncryptedPrivateKeyInfo (RFC 5958 §3) in DER.
+    func encryptedInfo(
+        under passphrase: SecretBytes,
+        by algorithm: consuming NewPasswordEncryption
+    ) throws(OpenSSLError) -> [UInt8] {
+        let info = try unsafe Owned<PrivateKeyInfoObject>(EVP_PKEY2PKCS8(key.pointer), from: "EVP_PKEY2PKCS8")
+        let encrypted = try algorithm.encrypt(info, under: passphrase)
+        return try unsafe derEncoding(by: "i2d_X509_SIG") { unsafe i2d_X509_SIG(encrypted.pointer, $0) }
     }
 }
 

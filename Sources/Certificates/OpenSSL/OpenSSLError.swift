@@ -37,6 +37,24 @@ struct OpenSSLError: Error, CustomStringConvertible {
     }
 }
 
+extension OpenSSLError {
+    /// What is said when a decryption fails: that the passphrase is wrong, and what libcrypto says when that is anything
+    /// else than that the result makes no sense.
+    ///
+    /// - Parameter what: What was to be decrypted.
+    /// - Returns: The error.
+    func wrongPassphrase(for what: String) -> CertificateError {
+        let isSenseless = reasons.allSatisfy { reason in
+            ["bad decrypt", "pkcs12 cipherfinal error", "mac verify failure"].contains { reason.hasPrefix($0) }
+        }
+        return CertificateError(
+            .wrongPassphrase,
+            "\(what) cannot be decrypted: the passphrase is wrong\(isSenseless ? "" : ", or \(self)")",
+            remedy: "of a file the first line counts, with every blank in it; without the option the terminal is asked"
+        )
+    }
+}
+
 /// Throws what libcrypto says unless the function reported success.
 ///
 /// - Parameters:

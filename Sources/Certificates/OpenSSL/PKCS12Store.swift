@@ -192,10 +192,7 @@ struct PKCS12Store: ~Copyable {
     /// Without an authentication code, only the decryption tells whether the password is right.
     private func refusal(_ password: Password, _ error: OpenSSLError) -> CertificateError {
         if case .some(let secret) = password, secret.count > 0 {
-            return CertificateError(
-                .wrongPassphrase,
-                "the PKCS#12 file cannot be decrypted: the passphrase is wrong, or \(error)"
-            )
+            return error.wrongPassphrase(for: "the PKCS#12 file")
         }
         return CertificateError(
             .missingPassphrase,

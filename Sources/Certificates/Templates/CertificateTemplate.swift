@@ -17,7 +17,7 @@ public struct CertificateTemplate: Hashable, Sendable {
     public let name: String
 
     /// The text, which libcrypto reads again whenever extensions are made from it.
-    let text: [UInt8]
+    package let text: [UInt8]
 
     /// The subject; empty when the template has none.
     public let subject: DistinguishedName

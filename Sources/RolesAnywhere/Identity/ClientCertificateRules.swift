@@ -54,7 +54,12 @@ package enum ClientCertificateRules {
     }
 
     /// Finds the rules that a certificate breaks which hold for those above a client's as well.
-    static func brokenByAny(_ certificate: Certificate, at date: Date) -> [BrokenRule] {
+    ///
+    /// - Parameters:
+    ///   - certificate: The client's certificate, or one above it.
+    ///   - date: The moment at which it must be valid.
+    /// - Returns: The rules in the order in which they are checked.
+    package static func brokenByAny(_ certificate: Certificate, at date: Date) -> [BrokenRule] {
         var broken: [BrokenRule] = []
         if certificate.signatureAlgorithm.isWeak {
             broken.append(

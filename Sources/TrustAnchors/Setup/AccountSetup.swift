@@ -71,7 +71,7 @@ public struct AccountSetup: Sendable {
         guard name.count <= 200 else {
             throw TrustAnchorError(.name, "the name has \(name.count) characters, not at most 200")
         }
-        let roleName = roleName ?? String(name.map { $0 == " " ? "-" : $0 }.prefix(51)) + "-RolesAnywhere"
+        let roleName = roleName ?? String(name.map { $0 == " " ? "-" : $0 }.prefix(50)) + "-RolesAnywhere"
         guard (1...64).contains(roleName.utf8.count), roleName.utf8.allSatisfy(Self.isAllowedInRoleName) else {
             throw TrustAnchorError(
                 .name,

@@ -61,10 +61,16 @@ public struct TrustPolicy: Hashable, Sendable {
 
     private static func check(_ arn: String) throws(TrustAnchorError) {
         let parts = arn.split(separator: ":", omittingEmptySubsequences: false)
+        guard parts.last?.hasPrefix("alias/") != true else {
+            throw TrustAnchorError(
+                .name,
+                "\"\(arn)\" is the ARN of an alias, which a policy never matches",
+                remedy: "use the trustAnchorArn that this prints: aws rolesanywhere list-trust-anchors"
+            )
+        }
         let isAnchor =
             parts.count == 6 && parts[0] == "arn" && parts[1].hasPrefix("aws") && parts[2] == "rolesanywhere"
-            && parts[4].utf8.count == 12
-            && (parts[5].hasPrefix("trust-anchor/") || parts[5].hasPrefix("alias/trust-anchor/"))
+            && parts[4].utf8.count == 12 && parts[5].hasPrefix("trust-anchor/")
         guard isAnchor,
             arn.utf8.allSatisfy({
                 $0 > 0x20 && $0 < 0x7f && $0 != 0x22 && $0 != 0x27 && $0 != 0x5c && $0 != 0x2a && $0 != 0x3f

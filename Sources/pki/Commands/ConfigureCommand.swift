@@ -160,7 +160,8 @@ struct ConfigureCommand: ParsableCommand {
         }
     }
 
-    private static func isOurs(_ command: String) -> Bool {
+    /// Whether a `credential_process` is one that this command wrote.
+    static func isOurs(_ command: String) -> Bool {
         let words = command.split(separator: " ")
         return words.contains("creds") && words.contains("--profile")
             && (words.first?.split(separator: "/").last?.hasPrefix("pki") ?? false || command.contains("/pki\" creds"))

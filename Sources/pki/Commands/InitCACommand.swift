@@ -27,7 +27,7 @@ struct InitCACommand: ParsableCommand {
     )
 
     @Option(name: .long, help: ArgumentHelp("The CA's folder, made when it is not there.", valueName: "folder"))
-    var directory = "credential-process-data"
+    var directory = AuthorityFolder.standard
 
     @Option(
         name: .long,
@@ -36,28 +36,7 @@ struct InitCACommand: ParsableCommand {
     )
     var subject: DistinguishedName?
 
-    @Option(
-        name: .long,
-        help: ArgumentHelp("The kind of key. ML-DSA needs OpenSSL 3.5. (default: ec-p256)", valueName: "kind")
-    )
-    var keyType: KeyType?
-
-    @Option(
-        name: .long,
-        help: ArgumentHelp(
-            """
-            Use the key that is there instead of making a file: a pkcs11: URI, handle:0x81… for a TPM, ssh-agent:SHA256:….
-            """,
-            valueName: "place"
-        )
-    )
-    var key: String?
-
-    @Flag(
-        name: .long,
-        help: "Make the key in the token first, of the kind that --key-type says; it can never leave it."
-    )
-    var generateKey = false
+    @OptionGroup var newKey: NewAuthorityKeyOptions
 
     @OptionGroup var device: DeviceOptions
 
@@ -80,22 +59,7 @@ struct InitCACommand: ParsableCommand {
     )
     var pathLength: Int?
 
-    @Option(
-        name: .long,
-        help: ArgumentHelp(
-            "Names the CA may certify: dns:example.com, ip:10.0.0.0/8, uri:host, email:example.com. Repeatable.",
-            valueName: "kind:value"
-        ),
-        transform: NameConstraints.Subtree.argument
-    )
-    var permit: [NameConstraints.Subtree] = []
-
-    @Option(
-        name: .long,
-        help: ArgumentHelp("Names it may not certify, in the same form. Repeatable.", valueName: "kind:value"),
-        transform: NameConstraints.Subtree.argument
-    )
-    var exclude: [NameConstraints.Subtree] = []
+    @OptionGroup var names: NameConstraintOptions
 
     @Option(
         name: .long,
@@ -127,51 +91,35 @@ struct InitCACommand: ParsableCommand {
     func run() throws {
         var request = RootRequest(template: try template.map(TemplateFile.read) ?? BuiltInTemplates.root())
         request.subject = subject
-        request.keyType = keyType
+        request.keyType = newKey.keyType
         request.lifetime = try Lifetime.choose(days: days, notAfter: notAfter)
         request.pathLength = pathLength
-        request.nameConstraints = NameConstraints(permitted: permit, excluded: exclude)
+        request.nameConstraints = names.constraints
         let source = try PassphraseSource.choose(
             file: passphraseFile,
             environment: passphraseEnv,
             descriptor: passphraseFd,
             option: "--passphrase"
         )
-        if let key {
-            request.externalKey = try externalKey(key, passphrase: Passphrase(source))
-        } else {
-            guard !generateKey else { throw UsageError(message: "--generate-key needs --key pkcs11:…") }
-            request.passphrase = try source?.read()
-        }
+        // Read once: a descriptor cannot be read again.
+        let passphrase = try Passphrase(source)
+        request.externalKey = try newKey.externalKey(device.settings, passphrase: passphrase)
+        if request.externalKey == nil { request.passphrase = try passphrase.given() }
         request.archivesExisting = force
         var generator = SystemRandomNumberGenerator()
-        let issued = try CertificateAuthority.create(in: directory, request, now: .now, using: &generator)
+        let issued = try CertificateAuthority.create(
+            in: directory,
+            request,
+            by: Operator.name,
+            now: .now,
+            using: &generator
+        )
         try Console.standard.print(
             IssueReport(
                 issued,
-                next: "pki issue-client\(directory == "credential-process-data" ? "" : " --directory \(directory)")"
+                next: "pki issue-client\(AuthorityFolder.option(directory))"
             ),
             as: format
         )
-    }
-
-    /// The key that is used where it is.
-    private func externalKey(_ text: String, passphrase: Passphrase) throws -> RootRequest.ExternalKey {
-        let place = try MaterialPlace(text)
-        let opener = KeyOpener(device.settings, passphrase: passphrase)
-        switch place {
-        case .pkcs11:
-            guard generateKey else { break }
-            let type = keyType ?? .ecP256
-            return RootRequest.ExternalKey(address: "\(place)") { try opener.generateKey(at: text, type: type) }
-        case .tpm, .agent:
-            guard !generateKey else { throw UsageError(message: "--generate-key makes keys in PKCS#11 tokens only") }
-        case .file, .standardInput, .environment, .descriptor:
-            throw UsageError(
-                message: "--key is for a key that stays where it is: pkcs11:…, handle:0x81… or ssh-agent:SHA256:…",
-                remedy: "leave it out, and a key is made in the CA's folder"
-            )
-        }
-        return RootRequest.ExternalKey(address: "\(place)") { try opener.key(at: place) }
     }
 }

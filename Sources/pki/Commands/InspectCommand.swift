@@ -72,7 +72,7 @@ struct InspectCommand: ParsableCommand {
         )?.read()
         let opener = KeyOpener(
             DeviceSettings(pkcs11Library: pkcs11Library),
-            passphrase: try passphrase.map(Passphrase.init(given:)) ?? Passphrase(nil)
+            passphrase: Passphrase(given: passphrase)
         )
         // All are read before the first is shown, so that a failure leaves nothing on standard output.
         let files = try source.map { try InspectedFile(reading: $0, passphrase: passphrase, opener: opener) }

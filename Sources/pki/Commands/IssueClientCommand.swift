@@ -20,11 +20,17 @@ struct IssueClientCommand: ParsableCommand {
               pki issue-client --name db-1 --subject "CN=db-1,OU=Databases,O=Example" --days 90
               pki issue-client --name build --csr build.csr
               pki issue-client --name web-2 --ca-key "pkcs11:token=CA;object=root"
+              pki issue-client --profile server --name db-1 --dns db-1.example.com
+              pki issue-client --batch hosts.csv --archive hosts.tar
+
+            The file of --batch has a line of headings: name, and any of dns, ip, uri, email, subject, days, not_after, \
+            key_type, profile, csr; or it is JSON with the same keys; or a name a line. Hosts that were issued before are \
+            left alone: a run that was interrupted is taken up by the same command.
             """
     )
 
     @Option(name: .long, help: ArgumentHelp("The CA's folder.", valueName: "folder"))
-    var directory = "credential-process-data"
+    var directory = AuthorityFolder.standard
 
     @Option(
         name: .long,
@@ -79,21 +85,7 @@ struct IssueClientCommand: ParsableCommand {
     )
     var keyType: KeyType?
 
-    @Option(
-        name: .long,
-        help: ArgumentHelp("How many days it is good for, never past its CA. (default: 365)", valueName: "n")
-    )
-    var days: Int?
-
-    @Option(
-        name: .long,
-        help: ArgumentHelp(
-            "The last moment it is good for, in UTC: 2027-12-31 or 2027-12-31T12:00:00Z.",
-            valueName: "moment"
-        ),
-        transform: Lifetime.argument
-    )
-    var notAfter: Lifetime?
+    @OptionGroup var validity: LifetimeOptions
 
     @Option(
         name: .long,
@@ -103,50 +95,21 @@ struct IssueClientCommand: ParsableCommand {
 
     @Option(
         name: .long,
-        help: ArgumentHelp("A template in OpenSSL's format, in place of the built-in client.conf.", valueName: "file")
+        help: ArgumentHelp("What it is for: client, server, peer or spiffe.", valueName: "profile")
+    )
+    var profile = Profile.client
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp("A template in OpenSSL's format, in place of the profile's.", valueName: "file")
     )
     var template: String?
 
     @Option(
         name: .long,
-        help: ArgumentHelp(
-            """
-            Where the CA key is: a file, a pkcs11: URI, handle:0x81… for a TPM, ssh-agent:SHA256:…, -, env:NAME or fd:N. \
-            (default: the folder's root-key.pem, else what its root-key.uri says)
-            """,
-            valueName: "place"
-        )
+        help: ArgumentHelp("The CA that issues, as pki tree shows it. (default: root)", valueName: "name")
     )
-    var caKey: String?
-
-    @OptionGroup var device: DeviceOptions
-
-    @Option(
-        name: .long,
-        help: ArgumentHelp(
-            "Open the CA key (passphrase, PIN, password) with the first line of this file. (default: ask on the terminal)",
-            valueName: "file"
-        )
-    )
-    var passphraseFile: String?
-
-    @Option(name: .long, help: ArgumentHelp("… or of this environment variable.", valueName: "variable"))
-    var passphraseEnv: String?
-
-    @Option(name: .long, help: ArgumentHelp("… or of this open file descriptor.", valueName: "n"))
-    var passphraseFd: Int32?
-
-    @Option(
-        name: .long,
-        help: ArgumentHelp("Encrypt the client's key under the first line of this file.", valueName: "file")
-    )
-    var keyPassphraseFile: String?
-
-    @Option(name: .long, help: ArgumentHelp("… or of this environment variable.", valueName: "variable"))
-    var keyPassphraseEnv: String?
-
-    @Option(name: .long, help: ArgumentHelp("… or of this open file descriptor.", valueName: "n"))
-    var keyPassphraseFd: Int32?
+    var issuer: String?
 
     @Flag(name: .long, help: "Move files of the same names to the folder's archive first.")
     var force = false
@@ -154,43 +117,71 @@ struct IssueClientCommand: ParsableCommand {
     @Option(name: .long, help: ArgumentHelp("The form of the answer: text or json.", valueName: "form"))
     var format = ReportFormat.text
 
+    @Option(
+        name: .long,
+        help: ArgumentHelp("Issue to every host of this file: CSV, JSON, or a name a line.", valueName: "file")
+    )
+    var batch: String?
+
+    @Option(name: .long, help: ArgumentHelp("With --batch: how many threads make keys. (default: 2)", valueName: "n"))
+    var jobs: Int?
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp("With --batch: put every host's files into this tar archive too.", valueName: "file")
+    )
+    var archive: String?
+
+    @Flag(
+        name: .customLong("pkcs12"),
+        help: "Make NAME.p12 as well, with certificate, key and chain, and NAME.p12-passphrase, which opens it."
+    )
+    var makesBundle = false
+
+    @OptionGroup(title: "The new key")
+    var newKey: NewKeyPassphraseOptions
+
+    @OptionGroup(title: "The CA's key")
+    var caKey: AuthorityKeyOptions
+
+    func validate() throws {
+        if batch == nil {
+            guard jobs == nil, archive == nil else { throw ValidationError("--jobs and --archive go with --batch") }
+            return
+        }
+        guard name == nil, subject == nil, (dns + ip + uri + email).isEmpty, csr == nil else {
+            throw ValidationError("with --batch the names, subjects and requests stand in its file")
+        }
+        guard jobs.map({ (1...256).contains($0) }) ?? true else { throw ValidationError("--jobs is 1 to 256") }
+    }
+
     func run() throws {
-        let caPassphrase = try PassphraseSource.choose(
-            file: passphraseFile,
-            environment: passphraseEnv,
-            descriptor: passphraseFd,
-            option: "--passphrase"
-        )
-        let keyPassphrase = try PassphraseSource.choose(
-            file: keyPassphraseFile,
-            environment: keyPassphraseEnv,
-            descriptor: keyPassphraseFd,
-            option: "--key-passphrase"
-        )
         var request = ClientRequest(
-            template: try template.map(TemplateFile.read) ?? BuiltInTemplates.client(),
+            template: try template.map(TemplateFile.read) ?? profile.template,
             name: name ?? "client"
         )
         request.nameIsCommonName = name != nil
         request.subject = subject
         request.subjectAlternativeNames = dns + ip + uri + email
         request.keyType = keyType
-        request.lifetime = try Lifetime.choose(days: days, notAfter: notAfter)
+        request.lifetime = try validity.lifetime
         if let csr { request.certificateRequest = try CertificateRequest(reading: InputFile.read(csr), name: csr) }
-        request.passphrase = try keyPassphrase?.read()
+        request.passphrase = try newKey.read()
         request.archivesExisting = force
-        let passphrase = try Passphrase(caPassphrase)
-        try passphrase.check()
-        let opener = KeyOpener(device.settings, passphrase: passphrase)
-        let authority = try CertificateAuthority(
-            openingIn: directory,
-            now: .now,
-            keyAddress: caKey,
-            passphrase: { try passphrase.read("passphrase of the CA key") },
-            openKey: { address, certificate in
-                try opener.key(at: MaterialPlace(address), for: [certificate])
-            }
-        )
+        if makesBundle { request.bundle = .modern }
+        if let batch {
+            let run = IssueBatch(
+                path: batch,
+                pattern: request,
+                jobs: jobs ?? 2,
+                archive: archive,
+                replacesArchive: force
+            )
+            let report = try run.run { try caKey.open(directory, issuer: issuer) }
+            try Console.standard.print(report, as: format)
+            return
+        }
+        let authority = try caKey.open(directory, issuer: issuer)
         var generator = SystemRandomNumberGenerator()
         let issued = try authority.issue(request, now: .now, using: &generator)
         for notice in issued.notices { Console.standard.warning(notice) }

@@ -4,12 +4,16 @@ import Authority
 import Certificates
 import FoundationEssentials
 
-/// What `init-ca` and `issue-client` answer.
+/// What a command that issues answers.
 struct IssueReport: Report {
     /// The path of the certificate.
     var certificate: String
-    /// The path of the key, when one was made.
+    /// The path of the key, or its address in a token, a TPM or an agent; nothing when it is the requester's.
     var key: String?
+    /// Whether the key stands in a file.
+    private var keyIsFile: Bool
+    /// The path of the CA certificates above it, when there are any but the root.
+    var chain: String?
     /// The subject as in RFC 4514.
     var subject: String
     /// The alternative names, with their kinds.
@@ -30,7 +34,8 @@ struct IssueReport: Report {
     private var next: String?
 
     private enum CodingKeys: CodingKey {
-        case certificate, key, subject, subjectAlternativeNames, keyType, serialNumber, notBefore, notAfter, fingerprint
+        case certificate, key, chain, subject, subjectAlternativeNames, keyType, serialNumber, notBefore, notAfter,
+            fingerprint
         case archived
     }
 
@@ -41,7 +46,9 @@ struct IssueReport: Report {
     ///   - next: The command that a user is likely to want next.
     init(_ issued: IssuedCertificate, next: String?) {
         certificate = issued.certificatePath
-        key = issued.keyPath
+        key = issued.keyPath ?? issued.keyAddress
+        keyIsFile = issued.keyPath != nil
+        chain = issued.chainPath
         subject = issued.certificate.subject.description
         subjectAlternativeNames = issued.certificate.subjectAlternativeNames.map(\.description)
         keyType = issued.certificate.publicKey.algorithm.description
@@ -56,7 +63,8 @@ struct IssueReport: Report {
     var text: String {
         var lines = archived.map { "archived     \($0)" }
         lines.append("certificate  \(certificate)")
-        if let key { lines.append("key          \(key) (readable by you alone)") }
+        if let key { lines.append("key          \(key)\(keyIsFile ? " (readable by you alone)" : "")") }
+        if let chain { lines.append("chain        \(chain)") }
         lines.append("subject      \(subject)")
         if !subjectAlternativeNames.isEmpty {
             lines.append("names        \(subjectAlternativeNames.joined(separator: ", "))")

@@ -25,7 +25,7 @@ struct LabAuthorityFile {
         } else {
             let parent = unsafe getenv("TMPDIR").map { unsafe String(cString: $0) } ?? "/tmp"
             var template = Array("\(parent)/pki-lab-XXXXXX".utf8CString)
-            guard unsafe mkdtemp(&template) != nil else { throw Self.failure("a folder in \(parent)") }
+            guard unsafe mkdtemp(&template) != nil else { throw Self.failure("a folder in \(parent)", errno) }
             let folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
             temporaryFolder = folder
             path = "\(folder)/ca.pem"
@@ -61,16 +61,17 @@ struct LabAuthorityFile {
     private static func write(_ bytes: [UInt8], to path: String) throws {
         let draft = "\(path).\(getpid())"
         let descriptor = unsafe open(draft, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
-        guard descriptor >= 0 else { throw failure(path) }
-        let count = unsafe Glibc.write(descriptor, bytes, bytes.count)
-        guard close(descriptor) == 0, count == bytes.count, unsafe rename(draft, path) == 0 else {
-            let error = failure(path)
+        guard descriptor >= 0 else { throw failure(path, errno) }
+        var reason = writeAll(bytes, to: descriptor)
+        if close(descriptor) != 0, reason == 0 { reason = errno }
+        if reason == 0, unsafe rename(draft, path) != 0 { reason = errno }
+        guard reason == 0 else {
             _ = unsafe unlink(draft)
-            throw error
+            throw failure(path, reason)
         }
     }
 
-    private static func failure(_ path: String) -> InputError {
-        InputError(message: "\(path) cannot be written: \(systemErrorText(errno))")
+    private static func failure(_ path: String, _ reason: CInt) -> InputError {
+        InputError(message: "\(path) cannot be written: \(systemErrorText(reason))")
     }
 }

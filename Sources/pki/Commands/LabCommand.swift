@@ -38,7 +38,7 @@ struct LabCommand: AsyncParsableCommand {
     )
 
     @Option(name: .long, help: ArgumentHelp("The CA's folder.", valueName: "folder"))
-    var directory = "credential-process-data"
+    var directory = AuthorityFolder.standard
 
     @Option(
         name: .long,
@@ -170,7 +170,7 @@ struct LabCommand: AsyncParsableCommand {
         defer { authorityFile?.removeIfTemporary() }
         let server = try await HTTPServer.start([listener], configuration: lab.configuration, handler: lab)
         do {
-            let endpoint = server.listeners.first?.origin ?? ""
+            let endpoint = server.listeners.first?.reachableOrigin ?? ""
             let exports = LabExports(
                 endpoint: endpoint,
                 environment: environment,
@@ -212,15 +212,9 @@ struct LabCommand: AsyncParsableCommand {
     }
 
     private func certificates() throws -> [Certificate] {
-        do {
-            return try certificates(at: trustAnchor ?? "\(directory)/root-cert.pem")
-        } catch let error as FileError {
-            throw InputError(
-                message: error.message,
-                remedy:
-                    "make a CA with: pki init-ca --directory \(directory), or name its certificate with --trust-anchor"
-            )
-        }
+        let named = trustAnchor.map { [$0] } ?? []
+        let files = try AuthorityCertificates.files(named, orIn: directory, option: "--trust-anchor")
+        return try TrustAnchorBundle(reading: files, at: .now).certificates
     }
 
     private func certificates(at path: String) throws -> [Certificate] {
@@ -234,6 +228,9 @@ struct LabCommand: AsyncParsableCommand {
         if !["127.0.0.1", "::1"].contains(listen) {
             names = [.dns("localhost"), try .ipAddress("127.0.0.1"), try .ipAddress("::1"), try .ipAddress(listen)]
         }
+        // Clients look at the certificate by their own clock, whatever the lab's says.
+        var environment = environment
+        environment.now = { Date.now }
         return try LabServerIdentity(
             authorityTemplate: try BuiltInTemplates.labAuthority(),
             serverTemplate: template,

@@ -32,7 +32,7 @@ struct PrintBundleCommand: ParsableCommand {
     )
 
     @Option(name: .long, help: ArgumentHelp("The CA's folder.", valueName: "folder"))
-    var directory = "credential-process-data"
+    var directory = AuthorityFolder.standard
 
     @Option(
         name: .long,

@@ -26,7 +26,7 @@ struct PrintSetupCommand: ParsableCommand {
     var format: AccountSetup.Format
 
     @Option(name: .long, help: ArgumentHelp("The CA's folder.", valueName: "folder"))
-    var directory = "credential-process-data"
+    var directory = AuthorityFolder.standard
 
     @Option(
         name: .long,

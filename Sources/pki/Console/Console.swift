@@ -60,7 +60,13 @@ struct Console: Sendable {
     ///
     /// - Parameter bytes: The bytes as they are.
     /// - Throws: ``OutputError`` when standard output cannot take them.
-    func write(_ bytes: [UInt8]) throws { try writeAll(bytes, to: STDOUT_FILENO) }
+    func write(_ bytes: [UInt8]) throws { try check(writeAll(bytes, to: STDOUT_FILENO)) }
+
+    /// Writes a product that is secret to standard output, all of it or an error.
+    ///
+    /// - Parameter secret: The bytes as they are.
+    /// - Throws: ``OutputError`` when standard output cannot take them.
+    func write(_ secret: SecretBytes) throws { try check(writeAll(secret, to: STDOUT_FILENO)) }
 
     /// Says something that is not a failure and not the product.
     func note(_ text: String) { if saysNotes { say(text) } }
@@ -98,7 +104,7 @@ struct Console: Sendable {
                 if index == 0 {
                     say("error: \(bare)")
                 } else {
-                    try? writeAll(Array("\(line)\n".utf8), to: STDERR_FILENO)
+                    _ = writeAll(Array("\(line)\n".utf8), to: STDERR_FILENO)
                 }
             }
             leave(Self.isSigningHelper ? SigningHelper.failure : ExitStatus.usage)
@@ -117,19 +123,11 @@ struct Console: Sendable {
     func leave(_ status: Int32) -> Never { _exit(status) }
 
     private func say(_ text: String) {
-        try? writeAll(Array("pki: \(text)\n".utf8), to: STDERR_FILENO)
+        _ = writeAll(Array("pki: \(text)\n".utf8), to: STDERR_FILENO)
     }
 
-    private func writeAll(_ bytes: [UInt8], to descriptor: CInt) throws {
-        var rest = bytes[...]
-        while !rest.isEmpty {
-            let count = unsafe rest.withUnsafeBytes { unsafe Glibc.write(descriptor, $0.baseAddress, $0.count) }
-            if count < 0 {
-                if errno == EINTR { continue }
-                throw OutputError(reason: systemErrorText(errno))
-            }
-            rest = rest.dropFirst(count)
-        }
+    private func check(_ reason: CInt) throws(OutputError) {
+        guard reason == 0 else { throw OutputError(reason: systemErrorText(reason)) }
     }
 }
 

@@ -37,10 +37,27 @@ struct Access: Sendable {
         profile: String?,
         environment: [String: String] = ProcessInfo.processInfo.environment
     ) throws {
+        let (settings, name) = try Self.completed(settings, profile: profile, environment: environment)
+        try self.init(complete: settings, name: name ?? "default")
+    }
+
+    /// Adds what a profile says to what the command line gave.
+    ///
+    /// - Parameters:
+    ///   - settings: What the command line gave.
+    ///   - profile: The profile that was named.
+    ///   - environment: The variables.
+    /// - Returns: All settings, and the profile's name when one was asked.
+    /// - Throws: ``UsageError`` when there is no such profile, or what is wrong with one of its values.
+    static func completed(
+        _ settings: AccessSettings,
+        profile: String?,
+        environment: [String: String]
+    ) throws -> (settings: AccessSettings, profile: String?) {
         var settings = settings
         let name = profile ?? (settings.identity.namesCertificate ? nil : AWSFiles.standardProfile(environment))
-        if let name { try Self.fill(&settings, from: name, files: AWSFiles(environment)) }
-        try self.init(complete: settings, name: name ?? "default")
+        if let name { try fill(&settings, from: name, files: AWSFiles(environment)) }
+        return (settings, name)
     }
 
     /// Takes settings to which nothing is to be added.

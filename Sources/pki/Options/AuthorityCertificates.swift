@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Authority
 import Certificates
+import FoundationEssentials
 import TrustAnchors
 
-/// The CA certificates that a command speaks of: those that were named, or else the one in the CA's folder.
+/// The CA certificates that a command speaks of: those that were named, or else the root in the CA's folder, and the previous
+/// one while a rotation is under way.
 enum AuthorityCertificates {
     /// Reads the files.
     ///
@@ -21,7 +24,13 @@ enum AuthorityCertificates {
         if !paths.isEmpty { return try paths.map { .init(name: $0, contents: try InputFile.read($0)) } }
         let path = "\(directory)/root-cert.pem"
         do {
-            return [.init(name: path, contents: try InputFile.read(path))]
+            var files = [TrustAnchorBundle.File(name: path, contents: try InputFile.read(path))]
+            // While one root replaces the other, both are to be trusted.
+            let previous = "\(directory)/\(CertificateAuthority.previousRootName)-cert.pem"
+            if FileManager.default.fileExists(atPath: previous) {
+                files.append(.init(name: previous, contents: try InputFile.read(previous)))
+            }
+            return files
         } catch let error as FileError {
             throw InputError(
                 message: error.message,

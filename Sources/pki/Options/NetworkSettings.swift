@@ -48,13 +48,19 @@ struct NetworkSettings: Sendable {
     ///   - address: Where the service listens.
     ///   - region: The trust anchor's region.
     ///   - console: Where warnings and traces go.
+    ///   - given: What carries the requests; nothing for one by the options.
     /// - Returns: A client on libcurl, which is not opened before the first request.
     /// - Throws: `RolesAnywhereError` naming the option's rule.
-    func client(at address: Endpoint, region: String, console: Console) throws -> SessionClient {
+    func client(
+        at address: Endpoint,
+        region: String,
+        console: Console,
+        transport given: CurlTransport? = nil
+    ) throws -> SessionClient {
         SessionClient(
             endpoint: address,
             region: region,
-            transport: try transport(console: console),
+            transport: try given ?? transport(console: console),
             retryPolicy: RetryPolicy(attempts: attempts ?? 4),
             surroundings: Self.surroundings,
             observer: observer(console)

@@ -48,10 +48,10 @@ extension GeneralName {
 extension Lifetime {
     /// Reads the value of `--not-after`: a moment in UTC, or a day, which counts to its end.
     static func argument(_ text: String) throws -> Lifetime {
-        guard let date = CivilTime.date(fromISO8601: text.contains("T") ? text : text + "T23:59:59Z") else {
+        guard let lifetime = Lifetime(notAfter: text) else {
             throw ValidationError("\"\(text)\" is not a moment such as 2030-12-31 or 2030-12-31T12:00:00Z")
         }
-        return .until(date)
+        return lifetime
     }
 
     /// Chooses between `--days` and `--not-after`.
@@ -66,6 +66,29 @@ extension Lifetime {
             throw UsageError(message: "only one of --days and --not-after can be given")
         }
         return days.map(Lifetime.days) ?? notAfter
+    }
+}
+
+extension Duration {
+    /// The same in seconds, as dates are reckoned with.
+    var timeInterval: Double { Double(components.seconds) }
+
+    /// Reads a span of time: `30d`, `12h`, `90m` for minutes, `2w`, or a number of days.
+    static func argument(_ text: String) throws -> Duration {
+        let units: [Character: Int] = ["m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400]
+        let unit = text.last.flatMap { units[$0] }
+        let digits = unit == nil ? text[...] : text.dropLast()
+        guard !digits.isEmpty, digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else {
+            throw ValidationError(
+                "\"\(text)\" is not a span of time such as 30d for days, 12h for hours, 90m for minutes or 2w for weeks"
+            )
+        }
+        // What a calendar can still be asked about: no certificate is good for longer.
+        let limit = 8000 * 366 * 86_400
+        guard let number = Int(digits), number <= limit / (unit ?? 86_400) else {
+            throw ValidationError("\"\(text)\" is longer than any certificate is good for")
+        }
+        return .seconds(number * (unit ?? 86_400))
     }
 }
 

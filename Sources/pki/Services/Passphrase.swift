@@ -25,8 +25,8 @@ final class Passphrase: Sendable {
         }
     }
 
-    /// Takes a secret that is at hand.
-    init(given secret: SecretBytes) {
+    /// Takes a secret that is at hand; without one, asks on the terminal.
+    init(given secret: SecretBytes?) {
         source = nil
         kept = Mutex(secret)
     }

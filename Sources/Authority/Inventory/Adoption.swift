@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Certificates
+import struct FoundationEssentials.Date
+
+/// Reads the files of a folder into its inventory: of one that was made before there were inventories, that was put
+/// together file by file, or whose inventory is gone.
+struct Adoption {
+    var folder: Folder
+    var who: String
+    var now: Date
+
+    /// Adds every certificate in the folder that a CA of it issued and that the inventory does not know.
+    ///
+    /// - Parameter database: The inventory, in a transaction.
+    /// - Returns: What was added.
+    /// - Throws: ``AuthorityError`` when a file cannot be read.
+    @discardableResult
+    func run(into database: InventoryDatabase) throws -> ImportOutcome {
+        var outcome = ImportOutcome()
+        guard folder.contains(AuthorityFiles.certificate(of: CertificateAuthority.rootName)) else { return outcome }
+        let foreign: ForeignAuthority
+        do {
+            foreign = try ForeignAuthority(reading: folder.path, now: now)
+        } catch let error as AuthorityError {
+            // Whoever needs the root says better what is wrong with it.
+            guard error.code != .storage else { throw error }
+            return outcome
+        }
+        var acceptance = Acceptance(foreign, now: now, who: who)
+        for found in foreign.certificates {
+            let files = Acceptance.Files(
+                name: found.name,
+                certificate: found.certificateFile,
+                key: found.key.map { $0.address ?? $0.file },
+                chain: found.chainFile
+            )
+            guard try acceptance.add(found, files: files, to: database) else { continue }
+            outcome.certificates += 1
+            if found.revocation != nil { outcome.revoked += 1 }
+        }
+        outcome.lost = try acceptance.addLost(to: database)
+        try acceptance.addListNumbers(to: database)
+        outcome.skipped = acceptance.skipped
+        return outcome
+    }
+}

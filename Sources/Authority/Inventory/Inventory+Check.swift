@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Certificates
+public import struct FoundationEssentials.Date
+
+extension Inventory {
+    /// Compares the folder with the inventory. What a killed process has left is finished first.
+    ///
+    /// - Parameter now: The moment.
+    /// - Returns: What was found; nothing when all is as it should be.
+    /// - Throws: ``AuthorityError`` when the inventory cannot be read at all.
+    public func check(now: Date) throws -> [FolderFinding] {
+        try withSettledFolder { try FolderCheck(folder: folder, records: $0, now: now).findings() }
+    }
+
+    /// Mends what can be mended without asking: permissions, certificates and chains that are gone or are not the right ones.
+    /// What is in the way goes to the archive; a key that is gone stays gone.
+    ///
+    /// - Parameter now: The moment.
+    /// - Returns: What was done, each a sentence without a full stop.
+    /// - Throws: ``AuthorityError``.
+    public func repair(now: Date) throws -> [String] {
+        try change(now: now) { change in
+            var done: [String] = []
+            let check = FolderCheck(folder: folder, records: change.records, now: now)
+            for (name, mode) in try check.openFiles() {
+                try folder.setMode(of: name, mode)
+                done.append(
+                    "\(name == "." ? folder.path : folder.path(of: name)) has mode \(String(mode, radix: 8)) now"
+                )
+            }
+            var wrong: [InventoryEntry] = []
+            try change.records.visit(where: "place < 2 ORDER BY id") { entry in
+                switch try check.state(ofFileOf: entry) {
+                case .right, .unknown: break
+                case .missing, .wrong: wrong.append(entry)
+                }
+            }
+            for entry in wrong {
+                let certificate = try change.records.certificate(of: entry)
+                let archived = try change.archive(entry.certificateFile)
+                change.replace(
+                    with: .init(
+                        name: entry.certificateFile,
+                        contents: SecretBytes(certificate.pemEncoded.utf8),
+                        mode: 0o644
+                    )
+                )
+                try change.audit(.restore, entry.name, entry.serialNumber, detail: entry.certificateFile)
+                done.append(
+                    "\(folder.path(of: entry.certificateFile)) is the certificate \(entry.serialNumber) again"
+                        + (archived.map { "; what was there is \(folder.path(of: $0))" } ?? "")
+                )
+            }
+            let chained = try change.records.entries(where: "place = 0 AND chain_path IS NOT NULL")
+            let broken = chained.filter { !folder.contains($0.chainFile ?? "") }
+            if !broken.isEmpty {
+                var files = ChainFiles()
+                try files.refresh(below: Array(Set(broken.map(\.issuerKey))), in: &change)
+                done += broken.map { "\(folder.path(of: $0.chainFile ?? "")) is there again" }
+            }
+            return done
+        }
+    }
+}

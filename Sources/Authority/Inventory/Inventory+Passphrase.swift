@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import Certificates
+public import struct FoundationEssentials.Date
+
+extension Inventory {
+    /// Encrypts a key of the folder anew, or stores it open.
+    ///
+    /// The file takes the old one's place in one step. What the disk keeps of the old one is out of reach: a key whose old
+    /// passphrase is known to others wants a successor, not another passphrase.
+    ///
+    /// - Parameters:
+    ///   - name: The name under which the key stands: `root`, `web-1`.
+    ///   - old: Called when the file is encrypted.
+    ///   - new: The new passphrase; nothing stores the key open.
+    ///   - now: The moment.
+    /// - Returns: The path of the key.
+    /// - Throws: ``AuthorityError``, or `CertificateError` when the old passphrase is wrong; the file is as it was then.
+    public func changePassphrase(
+        of name: String,
+        from old: () throws -> SecretBytes?,
+        to new: SecretBytes?,
+        now: Date
+    ) throws -> String {
+        let file = AuthorityFiles.key(of: name)
+        guard folder.contains(file) else {
+            throw AuthorityError(
+                .missing,
+                "\(folder.path(of: file)) is not there",
+                remedy: "see what there is: pki list --directory \(folder.path)"
+            )
+        }
+        let before = try folder.read(file, isPrivate: true)
+        let key = try CertificateAuthority.readKey(of: name, in: folder, passphrase: old)
+        return try change(now: now) { change in
+            // Another process may have put another key here meanwhile.
+            guard try folder.read(file, isPrivate: true).isEqual(to: before) else {
+                throw AuthorityError(.exists, "\(folder.path(of: file)) was replaced in the meantime, and is as it was")
+            }
+            change.replace(with: .init(name: file, contents: try key.pemEncoded(passphrase: new), mode: 0o600))
+            try change.audit(.passphrase, name, nil, detail: new == nil ? "removed" : "changed")
+            return folder.path(of: file)
+        }
+    }
+}

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import Certificates
+public import struct FoundationEssentials.Date
+import SQLite
+import Synchronization
+
+/// What a CA's folder holds and has held: every certificate, its life, and who did what to it.
+///
+/// It stands in `inventory.sqlite`. The key of no CA is needed to read it or to revoke. Any number of processes may use
+/// one folder at once: those that write take turns, and those that read never wait.
+///
+/// A change counts when the database says so. Files are written as drafts before, and get their names after; whoever
+/// comes next finishes what a process that was killed had left, so that a certificate that was reported is always in the
+/// inventory and on the disk, key before certificate.
+public final class Inventory: Sendable {
+    /// The folder as the user named it.
+    public var directory: String { folder.path }
+
+    let folder: Folder
+    let who: String
+    // SAFETY: used with `turn` held.
+    private nonisolated(unsafe) let database: InventoryDatabase
+    private let turn = Mutex(())
+
+    /// The file's name.
+    static let fileName = "inventory.sqlite"
+
+    /// Opens the inventory of a CA's folder. A folder that has none gets one, with what its files tell.
+    ///
+    /// - Parameters:
+    ///   - directory: The folder.
+    ///   - who: Who is at work, for the audit.
+    ///   - now: The moment, for the audit.
+    /// - Throws: ``AuthorityError`` naming the file and the rule.
+    public convenience init(in directory: String, by who: String, now: Date) throws {
+        let folder: Folder
+        do {
+            folder = try Folder(path: directory, creates: false)
+        } catch {
+            guard error.code == .missing else { throw error }
+            throw AuthorityError(
+                .missing,
+                "there is no CA in \(directory): \(error.message)",
+                remedy: "make one with: pki init-ca --directory \(directory)"
+            )
+        }
+        guard folder.contains(Self.fileName) || folder.contains(AuthorityFiles.certificate(of: "root")) else {
+            throw AuthorityError(
+                .missing,
+                "there is no CA in \(directory): it has neither \(Self.fileName) nor root-cert.pem",
+                remedy: "make one with: pki init-ca --directory \(directory)"
+            )
+        }
+        try self.init(folder: folder, by: who, now: now)
+    }
+
+    /// Opens the inventory of an open folder.
+    init(folder: Folder, by who: String, now: Date) throws {
+        self.folder = folder
+        self.who = who
+        let path = folder.path(of: Self.fileName)
+        let isNew = !folder.contains(Self.fileName)
+        unsafe database = try InventoryDatabase(path: path)
+        // A process that was killed while it made the tables has left a file without.
+        let isBehind = try isNew || withDatabase { try $0.isBehind }
+        if isBehind { try change(now: now) { _ in } }
+    }
+
+    // MARK: - Reading
+
+    /// Visits the entries that are asked for, those that end first before the others.
+    ///
+    /// - Parameters:
+    ///   - query: Which.
+    ///   - body: Called with each, while nothing else of this inventory may be called.
+    /// - Throws: ``AuthorityError``, or what the body throws.
+    public func visit(_ query: InventoryQuery, _ body: (InventoryEntry) throws -> Void) throws {
+        try withDatabase { try $0.visit(query, body) }
+    }
+
+    /// The entries that are asked for, those that end first before the others.
+    ///
+    /// - Parameter query: Which.
+    /// - Returns: The entries.
+    /// - Throws: ``AuthorityError``.
+    public func entries(_ query: InventoryQuery) throws -> [InventoryEntry] {
+        var entries: [InventoryEntry] = []
+        try visit(query) { entries.append($0) }
+        return entries
+    }
+
+    /// The certificate that a name, a serial number or a fingerprint means.
+    ///
+    /// - Parameter reference: A name, which means what stands under it now, or else its newest; or a serial number or a
+    ///   SHA-256 fingerprint in hexadecimal, with or without colons.
+    /// - Returns: The entry.
+    /// - Throws: ``AuthorityError`` when there is none, or a serial number is that of several.
+    public func entry(_ reference: String) throws -> InventoryEntry {
+        try withDatabase { try Self.entry(reference, in: $0, path: directory) }
+    }
+
+    static func entry(_ reference: String, in database: InventoryDatabase, path: String) throws -> InventoryEntry {
+        let named = try database.entries(where: "name = ? ORDER BY place, id DESC LIMIT 1", [.text(reference)])
+        if let entry = named.first { return entry }
+        if let bytes = bytes(ofHexadecimal: reference) {
+            let found = try database.entries(
+                where: "serial = ? OR fingerprint = ? ORDER BY id LIMIT 2",
+                [.blob(SerialNumber(bytes).magnitude), .blob(bytes)]
+            )
+            guard found.count < 2 else {
+                throw AuthorityError(
+                    .invalidRequest,
+                    "two CAs have issued a certificate of the serial number \(reference)",
+                    remedy: "use the name, or the SHA-256 fingerprint: pki list --all --format json"
+                )
+            }
+            if let entry = found.first { return entry }
+        }
+        throw AuthorityError(
+            .missing,
+            "the inventory of \(path) has no certificate of the name or serial number \"\(reference)\"",
+            remedy: "see what there is: pki list --all --directory \(path)"
+        )
+    }
+
+    private static func bytes(ofHexadecimal text: String) -> [UInt8]? {
+        let digits = text.utf8.filter { $0 != UInt8(ascii: ":") }.compactMap { UInt8(hexadecimalDigit: $0) }
+        guard !digits.isEmpty, digits.count == text.utf8.count(where: { $0 != UInt8(ascii: ":") }) else { return nil }
+        let even = digits.count.isMultiple(of: 2) ? digits : [0] + digits
+        return stride(from: 0, to: even.count, by: 2).map { even[$0] << 4 | even[$0 + 1] }
+    }
+
+    /// The certificate of an entry.
+    ///
+    /// - Parameter entry: The entry.
+    /// - Returns: The certificate, as it was issued, whether or not its file is there.
+    /// - Throws: ``AuthorityError``.
+    public func certificate(of entry: InventoryEntry) throws -> Certificate {
+        try withDatabase { try $0.certificate(of: entry) }
+    }
+
+    /// The template that a certificate was made from.
+    ///
+    /// - Parameter entry: The entry.
+    /// - Returns: The template; nothing when the certificate was read from files.
+    /// - Throws: ``AuthorityError``.
+    public func template(of entry: InventoryEntry) throws -> CertificateTemplate? {
+        try withDatabase { try $0.template(of: entry) }
+    }
+
+    /// Visits everything that was done, from the first.
+    ///
+    /// - Parameter body: Called with each line, while nothing else of this inventory may be called.
+    /// - Throws: ``AuthorityError``, or what the body throws.
+    public func visitAudit(_ body: (AuditRecord) throws -> Void) throws {
+        try withDatabase { try $0.visitAudit(body) }
+    }
+
+    /// The path of a file in the folder.
+    ///
+    /// - Parameter file: What an entry says.
+    /// - Returns: The path; the address of a key elsewhere as it is.
+    public func path(of file: String) -> String { AuthorityFiles.isAddress(file) ? file : folder.path(of: file) }
+
+    /// Whether the key under a name stands in the folder, encrypted.
+    ///
+    /// - Parameter name: The name.
+    /// - Returns: `false` also when the key is elsewhere.
+    /// - Throws: ``AuthorityError`` when the file cannot be read or others can read it.
+    public func hasEncryptedKey(_ name: String) throws -> Bool {
+        let file = AuthorityFiles.key(of: name)
+        guard folder.contains(file) else { return false }
+        let contents = try folder.read(file, isPrivate: true)
+        return (try? Container(reading: contents))?.privateKeys.first?.encryption != nil
+    }
+
+    // MARK: - Writing
+
+    /// Changes the inventory and the folder together, or neither.
+    ///
+    /// - Parameters:
+    ///   - now: The moment, for the audit and for names in the archive.
+    ///   - jobs: How many threads wait for the disk.
+    ///   - body: Says what changes. When it throws, nothing was changed.
+    /// - Returns: What the body returns.
+    /// - Throws: ``AuthorityError``, or what the body throws.
+    func change<Result>(
+        now: Date,
+        jobs: Int = 1,
+        _ body: (inout InventoryChange) throws -> Result
+    ) throws -> Result {
+        try folder.withLock {
+            try withDatabase { database in
+                let isNew = try database.isNew
+                let generation = try isNew ? 1 : finishLastChange(database) + 1
+                var moves: [FileMove] = []
+                let result: Result
+                do {
+                    result = try database.database.transaction(.power) {
+                        if try InventorySchema.migrate(database.database) {
+                            folder.sweepEarlierDrafts()
+                            try Adoption(folder: folder, who: who, now: now).run(into: database)
+                        }
+                        var change = InventoryChange(records: database, folder: folder, now: now, who: who)
+                        let result = try body(&change)
+                        moves = try change.write(jobs: jobs, generation: generation)
+                        try database.replaceMoves(moves)
+                        return result
+                    }
+                } catch {
+                    folder.sweepDrafts()
+                    throw error
+                }
+                try folder.settle(moves)
+                return result
+            }
+        }
+    }
+
+    /// Gives files the names that a process recorded and did not live to give them, and sweeps what it never recorded.
+    ///
+    /// - Returns: The generation of the last change's drafts; 0 when there were none.
+    @discardableResult
+    private func finishLastChange(_ database: InventoryDatabase) throws -> Int {
+        let moves = try database.moves()
+        try folder.settle(moves)
+        folder.sweepDrafts()
+        return moves.compactMap(\.generation).max() ?? 0
+    }
+
+    /// Finishes what a process that was killed has left, and looks at the folder while nobody changes it.
+    ///
+    /// - Parameter body: What to look at.
+    /// - Returns: What the body returns.
+    /// - Throws: ``AuthorityError``, or what the body throws.
+    func withSettledFolder<Result>(_ body: (InventoryDatabase) throws -> Result) throws -> Result {
+        try folder.withLock {
+            try withDatabase { database in
+                try finishLastChange(database)
+                return try body(database)
+            }
+        }
+    }
+
+    func withDatabase<Result>(_ body: (InventoryDatabase) throws -> Result) throws -> Result {
+        try explained(folder.path(of: Self.fileName)) {
+            try turn.withLock { _ in try unsafe body(database) }
+        }
+    }
+}
+
+extension UInt8 {
+    /// The value of a hexadecimal digit.
+    init?(hexadecimalDigit digit: UInt8) {
+        switch digit {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"): self = digit - UInt8(ascii: "0")
+        case UInt8(ascii: "a")...UInt8(ascii: "f"): self = digit - UInt8(ascii: "a") + 10
+        case UInt8(ascii: "A")...UInt8(ascii: "F"): self = digit - UInt8(ascii: "A") + 10
+        default: return nil
+        }
+    }
+}

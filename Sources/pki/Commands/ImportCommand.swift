@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Authority
+import FoundationEssentials
+import Glibc
+
+/// `pki import`
+struct ImportCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "import",
+        abstract: "Take over a CA of easy-rsa, openssl ca, mkcert or step.",
+        discussion: """
+            Reads the folder of a CA that other software made, or a folder of pki whose inventory is gone: certificates, \
+            keys, index, revocation lists. Whose layout the folder has is told by its files. Who issued a certificate is \
+            told by its signature, and whose a key is by its public half; what does not fit together is said. Encrypted keys \
+            are not opened, and stay encrypted. The folder of the other CA is not changed.
+
+            A folder of pki itself is read into its inventory again: what is missing there is added, and a damaged inventory \
+            goes to the archive.
+
+            For example:
+
+              pki import --dry-run ~/easy-rsa/pki
+              pki import ~/easy-rsa/pki --directory ca
+              pki import "$(mkcert -CAROOT)" --certificates ~/sites --directory ca
+              pki import --dry-run --format json ~/.step | jq .findings
+              pki import credential-process-data
+
+            Exit status: 0 done, 2 refused, 64 wrong usage.
+            """
+    )
+
+    @Argument(help: ArgumentHelp("The folder of the CA.", valueName: "folder"))
+    var source: String
+
+    @Option(
+        name: .long,
+        parsing: .upToNextOption,
+        help: ArgumentHelp("Files or folders elsewhere with certificates and keys of the CA.", valueName: "place")
+    )
+    var certificates: [String] = []
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "The new CA's folder. (default: credential-process-data; a folder of pki itself stays where it is)",
+            valueName: "folder"
+        )
+    )
+    var directory: String?
+
+    @Flag(name: .long, help: "Only say what is there, and write nothing.")
+    var dryRun = false
+
+    @Option(name: .long, help: ArgumentHelp("The form of the answer: text or json.", valueName: "form"))
+    var format = ReportFormat.text
+
+    func run() throws {
+        let authority = try ForeignAuthority(reading: source, certificatesIn: certificates, now: .now)
+        let report = ImportReport(authority)
+        guard !dryRun else { return try Console.standard.print(report, as: format) }
+        let target = directory ?? (authority.kind == .pki ? source : AuthorityFolder.standard)
+        let isSame = authority.kind == .pki && Self.isSameFolder(source, target)
+        let outcome =
+            try isSame
+            ? Inventory.rebuild(in: target, by: Operator.name, now: .now)
+            : Inventory.take(authority, into: target, by: Operator.name, now: .now)
+        try Console.standard.print(report, as: format)
+        if let archived = outcome.archivedInventory {
+            Console.standard.warning("the inventory was damaged; it is in \(archived)")
+        }
+        for file in outcome.skipped {
+            Console.standard.warning("\(file) was left out: another certificate of its CA has the same serial number")
+        }
+        Console.standard.note(
+            "\(outcome.certificates) certificates were taken into \(target), \(outcome.revoked) of them revoked"
+                + (outcome.lost > 0 ? "; \(outcome.lost) more are known by their serial numbers alone" : "")
+        )
+    }
+
+    /// Whether two paths lead to one folder.
+    private static func isSameFolder(_ path: String, _ other: String) -> Bool {
+        var (first, second) = (stat(), stat())
+        guard unsafe stat(path, &first) == 0, unsafe stat(other, &second) == 0 else { return false }
+        return first.st_dev == second.st_dev && first.st_ino == second.st_ino
+    }
+}

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Delivery
+
+/// What in the environment and in AWS's files takes the place of settings, here or in the programs that ask pki.
+struct EnvironmentChecks {
+    /// The variables.
+    var environment: [String: String]
+
+    /// The profile that was named, or is used because nothing else was.
+    var profile: String?
+
+    /// Adds the checks.
+    ///
+    /// - Parameter list: The list that gets them.
+    func add(to list: inout CheckList) {
+        list.add("environment", wayOut: "unset what is not meant to be so") { checkVariables() }
+        if let profile { list.add("profile", wayOut: "write it with pki configure") { try checkProfile(profile) } }
+    }
+
+    private func value(_ name: String) -> String? { environment[name].flatMap { $0.isEmpty ? nil : $0 } }
+
+    private func checkVariables() -> CheckList.Outcome {
+        var findings: [String] = []
+        if value("AWS_ACCESS_KEY_ID") != nil {
+            findings.append("AWS_ACCESS_KEY_ID is set: programs use that key and ask no profile")
+        }
+        if value("AWS_WEB_IDENTITY_TOKEN_FILE") != nil, value("AWS_ROLE_ARN") != nil {
+            findings.append("AWS_WEB_IDENTITY_TOKEN_FILE is set: programs use that token and ask no profile")
+        }
+        if environment["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"]?.lowercased() != "true" {
+            let names = ["AWS_ENDPOINT_URL_ROLESANYWHERE", "AWS_ENDPOINT_URL"]
+            if let name = names.first(where: { value($0) != nil }), let address = value(name) {
+                findings.append("\(name) is set: requests go to \(address) unless --endpoint says otherwise")
+            }
+        }
+        guard findings.isEmpty else {
+            return .warning(findings.joined(separator: "; "), remedy: "unset what is not meant to be so")
+        }
+        let names = [
+            "AWS_PROFILE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_CA_BUNDLE", "SSL_CERT_FILE",
+            "SSL_CERT_DIR",
+        ]
+        let set = names.filter { value($0) != nil }
+        return .ok(
+            set.isEmpty ? "nothing in it overrides settings" : "taken into account: \(set.joined(separator: ", "))"
+        )
+    }
+
+    private func checkProfile(_ name: String) throws -> CheckList.Outcome {
+        let files = AWSFiles(environment)
+        guard let settings = try files.settings(of: name) else {
+            return .failed(
+                "there is no profile \(name) in \(files.config.path)",
+                remedy: "write it with pki configure --profile \(name) …"
+            )
+        }
+        let values = Dictionary(settings, uniquingKeysWith: { $1 })
+        var findings: [String] = []
+        // What the SDKs look at before credential_process (botocore's order of providers).
+        if values["role_arn"] != nil {
+            findings.append("role_arn in \(files.config.path) goes before credential_process")
+        }
+        if let bytes = try files.credentials.read(),
+            SharedConfiguration(bytes).value(of: "aws_access_key_id", in: name) != nil
+        {
+            findings.append("\(files.credentials.path) has keys for \(name), which programs use first")
+        }
+        switch values["credential_process"] {
+        case nil: findings.append("it has no credential_process, so that programs do not ask pki")
+        case .some(let command) where !ConfigureCommand.isOurs(command):
+            findings.append("its credential_process is another program's")
+        default: break
+        }
+        guard findings.isEmpty else {
+            return .warning(
+                "\(name): \(findings.joined(separator: "; "))",
+                remedy: "pki configure --profile \(name) writes it; keys that pki update keeps fresh may stay"
+            )
+        }
+        return .ok("\(name) in \(files.config.path) asks pki")
+    }
+}

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Certificates
+import FoundationEssentials
+import Glibc
+import RolesAnywhere
+
+/// Whether the service can be reached, what time it is there, and whether it gives credentials.
+final class ServiceChecks {
+    private let access: AccessChecks
+    private let environment: [String: String]
+    private let isOffline: Bool
+    private let asksForSession: Bool
+
+    private var answer: (response: HTTPResponse, received: Date)?
+
+    /// How many seconds the clocks may be apart before it is said.
+    private static let noticedDifference = 60.0
+
+    /// How many seconds they may be apart before AWS refuses signatures.
+    private static let toleratedDifference = 300.0
+
+    /// Prepares checks. Nothing is sent.
+    ///
+    /// - Parameters:
+    ///   - access: Knows where the service is and who asks.
+    ///   - environment: The variables.
+    ///   - isOffline: Whether to skip all of them.
+    ///   - asksForSession: Whether to ask for credentials at the end.
+    init(_ access: AccessChecks, environment: [String: String], isOffline: Bool, asksForSession: Bool) {
+        self.access = access
+        self.environment = environment
+        self.isOffline = isOffline
+        self.asksForSession = asksForSession
+    }
+
+    /// Adds the checks.
+    ///
+    /// - Parameter list: The list that gets them.
+    func add(to list: inout CheckList) {
+        list.add("name", wayOut: "check the region or --endpoint, and that this machine's name server answers") {
+            try self.checkName()
+        }
+        list.add("endpoint", wayOut: "check --endpoint, firewalls, and HTTPS_PROXY where a proxy is the only way out") {
+            try self.checkEndpoint()
+        }
+        list.add("clock", wayOut: "set the clock, and let it be kept: timedatectl set-ntp true") {
+            try self.checkClock()
+        }
+        list.add(
+            "session",
+            wayOut: "look in the account's CloudTrail for the CreateSession event; with pki lab: pki lab log"
+        ) { try self.checkSession() }
+    }
+
+    private func address() throws -> HTTPURL {
+        if isOffline { throw CheckList.Skipped("--offline") }
+        guard let endpoint = access.endpoint else { throw CheckList.Skipped("the endpoint is not known") }
+        return endpoint.url
+    }
+
+    private func checkName() throws -> CheckList.Outcome {
+        let url = try address()
+        if let proxy = ProxyChoice.host(for: url, environment) {
+            throw CheckList.Skipped("the proxy \(proxy) looks it up")
+        }
+        let host = url.host.filter { $0 != "[" && $0 != "]" }
+        let found = Self.addresses(of: host)
+        guard !found.isEmpty else {
+            return .failed("the name \(host) has no address", remedy: nil)
+        }
+        return .ok("\(host) is \(found.prefix(4).joined(separator: ", "))")
+    }
+
+    private static func addresses(of host: String) -> [String] {
+        var hints = unsafe addrinfo()
+        unsafe hints.ai_socktype = CInt(SOCK_STREAM.rawValue)
+        var list: UnsafeMutablePointer<addrinfo>?
+        guard unsafe getaddrinfo(host, nil, &hints, &list) == 0 else { return [] }
+        defer { unsafe freeaddrinfo(list) }
+        var found: [String] = []
+        var next = unsafe list
+        while let entry = unsafe next {
+            var text = [CChar](repeating: 0, count: Int(NI_MAXHOST))
+            let length = unsafe entry.pointee.ai_addrlen
+            let status = unsafe getnameinfo(
+                entry.pointee.ai_addr,
+                length,
+                &text,
+                socklen_t(text.count),
+                nil,
+                0,
+                NI_NUMERICHOST
+            )
+            let address = String(decoding: text.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+            if status == 0, !found.contains(address) { found.append(address) }
+            unsafe next = entry.pointee.ai_next
+        }
+        return found
+    }
+
+    private func checkEndpoint() throws -> CheckList.Outcome {
+        let url = try address()
+        // Unsigned, so that it asks for nothing: whatever the service says to it, it is the service that says it.
+        let request = HTTPRequest(
+            method: "GET",
+            url: url.appending(path: "/sessions", query: []),
+            headers: ["Host": url.authority]
+        )
+        let started = Date.now
+        let response = try access.transport().send(request)
+        let now = Date.now
+        // The answer was dated somewhere between.
+        answer = (response, started.addingTimeInterval(now.timeIntervalSince(started) / 2))
+        var words = ["\(url.authority) answers"]
+        if let timings = response.timings { words.append("after \(Int(timings.total / .milliseconds(1))) ms") }
+        if let proxy = ProxyChoice.host(for: url, environment) { words.append("through the proxy \(proxy)") }
+        let isVerified = access.settings?.network.noVerifySsl != true
+        if url.scheme == .https, isVerified { words.append("and proved with TLS who it is") }
+        if url.scheme == .http { words.append("without TLS, on this machine") }
+        let text = words.joined(separator: " ")
+        if url.scheme == .https, !isVerified {
+            return .warning(
+                "\(text); who it is was not checked",
+                remedy: "leave --no-verify-ssl out, and name the server's CA with --ca-bundle"
+            )
+        }
+        guard !(300..<400).contains(response.status) else {
+            return .failed(
+                "\(text) with a redirect (HTTP \(response.status)), which AWS does not send",
+                remedy: "a proxy or a captive portal may stand between; check --endpoint"
+            )
+        }
+        return .ok(text)
+    }
+
+    private func checkClock() throws -> CheckList.Outcome {
+        _ = try address()
+        guard let answer else { throw CheckList.Skipped("there is no answer of the service to compare with") }
+        guard let date = answer.response.headers["Date"].flatMap(CivilTime.date(fromHTTP:)) else {
+            throw CheckList.Skipped("the answer says no time")
+        }
+        // The header counts whole seconds.
+        let difference = answer.received.timeIntervalSince(date.addingTimeInterval(0.5))
+        let amount = abs(difference) < 60 ? "\(Int(abs(difference).rounded())) s" : Validity.span(difference)
+        let text =
+            abs(difference) < 2
+            ? "agrees with the service's" : "\(amount) \(difference > 0 ? "ahead of" : "behind") the service's"
+        let remedy = "set the clock, and let it be kept: timedatectl set-ntp true"
+        if abs(difference) > Self.toleratedDifference {
+            return .failed("\(text); AWS takes signatures for 5 minutes", remedy: remedy)
+        }
+        return abs(difference) > Self.noticedDifference ? .warning(text, remedy: remedy) : .ok(text)
+    }
+
+    private func checkSession() throws -> CheckList.Outcome {
+        _ = try address()
+        guard asksForSession else { throw CheckList.Skipped("not asked for: --session does") }
+        guard let request = access.request else { throw CheckList.Skipped("the settings are not complete") }
+        guard let identity = access.identity, access.isAcceptable else {
+            throw CheckList.Skipped("there is no identity that the service would take")
+        }
+        guard answer != nil else { throw CheckList.Skipped("the service cannot be reached") }
+        let session = try access.client(for: request).createSession(request, as: identity)
+        return .ok(
+            "\(session.assumedRoleARN ?? request.role.description), until \(CivilTime(session.expiration).extended)"
+        )
+    }
+}

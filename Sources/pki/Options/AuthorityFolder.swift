@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The CA's folder on a command line.
+enum AuthorityFolder {
+    /// The folder when none is named.
+    static let standard = "credential-process-data"
+
+    /// What a command that is proposed needs to find the same folder.
+    ///
+    /// - Parameter directory: The folder.
+    /// - Returns: The option with a blank before it; nothing for ``standard``.
+    static func option(_ directory: String) -> String {
+        directory == standard ? "" : " --directory \(directory)"
+    }
+}

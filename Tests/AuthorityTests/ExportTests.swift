@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Certificates
+import FoundationEssentials
+import Testing
+
+@testable import Authority
+
+@Suite struct ExportTests {
+    private static let now = Date(timeIntervalSince1970: 1_780_000_000)
+
+    /// A CA with one client.
+    private func authority() throws -> TemporaryFolder {
+        let folder = try TemporaryFolder()
+        var generator = SystemRandomNumberGenerator()
+        _ = try CertificateAuthority.create(
+            in: folder.path,
+            RootRequest(template: BuiltInTemplates.root()),
+            now: Self.now,
+            using: &generator
+        )
+        let authority = try CertificateAuthority(openingIn: folder.path, now: Self.now)
+        _ = try authority.issue(
+            ClientRequest(template: BuiltInTemplates.client(), name: "web-1"),
+            now: Self.now,
+            using: &generator
+        )
+        return folder
+    }
+
+    private func code<Result>(_ body: () throws -> Result) -> AuthorityError.Code? {
+        do { _ = try body() } catch let error as AuthorityError { return error.code } catch {}
+        return nil
+    }
+
+    private func text(_ secret: SecretBytes) -> String {
+        unsafe secret.withUnsafeBytes { unsafe String(decoding: $0, as: UTF8.self) }
+    }
+
+    @Test func `an identity is read with its way up to the root`() throws {
+        let folder = try authority()
+        let client = try StoredIdentity(name: "web-1", in: folder.path)
+        let root = try StoredIdentity(name: "root", in: folder.path)
+        #expect(client.intermediates.isEmpty && client.root == root.certificate && !client.isAuthority)
+        #expect(root.root == root.certificate && root.isAuthority)
+        #expect(try client.key().publicKey == client.certificate.publicKey)
+        #expect(client.notices(at: Self.now).isEmpty)
+        #expect(client.notices(at: client.certificate.notAfter.addingTimeInterval(1)).count == 1)
+        #expect(client.notices(at: client.certificate.notBefore.addingTimeInterval(-1)).count == 1)
+        #expect(code { try StoredIdentity(name: "web-2", in: folder.path) } == .missing)
+        for name in ["", ".", "../x", "a/b", "a\0b"] {
+            #expect(code { try StoredIdentity(name: name, in: folder.path) } == .invalidRequest)
+        }
+    }
+
+    @Test func `a manifest for an issuer wants a CA, before its key`() throws {
+        let folder = try authority()
+        let manifest = try KubernetesManifest(purpose: .clusterIssuer, name: KubernetesName("x"))
+        #expect(code { try manifest.check(StoredIdentity(name: "web-1", in: folder.path)) } == .policy)
+        let root = try StoredIdentity(name: "root", in: folder.path)
+        let lines = try text(manifest.text(of: root, key: root.key())).split(separator: "\n")
+        #expect(lines.contains("kind: ClusterIssuer") && lines.contains("  namespace: \"cert-manager\""))
+    }
+
+    @Test(
+        arguments: [
+            ("web-1", "web-1"), ("Web_1", "web-1"), ("a@B.c", "a-b.c"), ("-a-", "a"), ("a..b", "a.b"), ("Ä1", "1"),
+            ("_", nil), ("...", nil),
+        ] as [(String, String?)]
+    )
+    func `a name for Kubernetes is made of one that files have`(name: String, expected: String?) throws {
+        #expect((try? KubernetesName(madeOf: name))?.description == expected)
+    }
+
+    @Test func `names and namespaces of Kubernetes follow their rules`() throws {
+        for name in ["a", "a-b.c9", String(repeating: "a", count: 253)] {
+            #expect(try KubernetesName(name).description == name)
+        }
+        for name in ["", "A", "a_b", "-a", "a-", "a.", ".a", "a..b", "a\n", "ä", String(repeating: "a", count: 254)] {
+            #expect(code { try KubernetesName(name) } == .invalidRequest)
+            #expect(code { try KubernetesName(namespace: name) } == .invalidRequest)
+        }
+        #expect(code { try KubernetesName(namespace: "a.b") } == .invalidRequest)
+        #expect(code { try KubernetesName(namespace: String(repeating: "a", count: 64)) } == .invalidRequest)
+    }
+
+    @Test func `a generated passphrase has 28 characters of 32`() throws {
+        var generator = SystemRandomNumberGenerator()
+        let passphrases = (0..<200).map { _ in text(GeneratedPassphrase.make(using: &generator)) }
+        #expect(Set(passphrases).count == passphrases.count)
+        #expect(passphrases.allSatisfy { $0.split(separator: "-").map(\.count) == Array(repeating: 4, count: 7) })
+        #expect(Set(passphrases.joined()).subtracting(["-"]).count == 32)
+    }
+
+    @Test(arguments: [true, false])
+    func `files are written together or not at all, also where none can be without a name`(isNameless: Bool) throws {
+        let folder = try TemporaryFolder()
+        func write(_ contents: KeyValuePairs<String, String>, replaces: Bool) throws {
+            let files = contents.map { OutputFile(path: "\(folder.path)/\($0)", contents: SecretBytes($1.utf8)) }
+            try OutputFile.write(files, replaces: replaces, isNameless: isNameless)
+        }
+        try write(["a": "one", "b": "two"], replaces: false)
+        #expect(try folder.read("a") == "one" && folder.read("b") == "two")
+        #expect(folder.mode(of: "a") == 0o600)
+        #expect(code { try write(["c": "x", "b": "x"], replaces: false) } == .exists)
+        #expect(code { try write(["c": "x", "d/e": "x"], replaces: true) } == .storage)
+        #expect(code { try OutputFile.check(folder.path, replaces: true) } == .exists)
+        #expect(folder.names() == ["a", "b"])
+        try write(["a": "three", "c": "four"], replaces: true)
+        #expect(try folder.read("a") == "three" && folder.read("c") == "four")
+        #expect(folder.names() == ["a", "b", "c"])
+        #expect(folder.mode(of: "c") == 0o600)
+    }
+
+    @Test func `of two files of one path none is written`() throws {
+        let folder = try TemporaryFolder()
+        let file = OutputFile(path: "\(folder.path)/a", contents: SecretBytes("x".utf8))
+        #expect(code { try OutputFile.write([file, file], replaces: false) } == .exists)
+        #expect(folder.names().isEmpty)
+    }
+}

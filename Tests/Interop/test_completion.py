@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The completion scripts for shells: well formed for their shell, and with every command and option in them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from program import Pki
+
+# What checks a script without running it.
+CHECKS = {"bash": ("bash", "-n"), "zsh": ("zsh", "-n"), "fish": ("fish", "--no-execute")}
+
+
+def script(pki: Pki, shell: str, folder: Path) -> Path:
+    path = folder / f"completion.{shell}"
+    path.write_text(pki.run("--generate-completion-script", shell).stdout)
+    return path
+
+
+def described(pki: Pki) -> dict[str, list[str]]:
+    """The long options of each command that is shown, by the command's path, as the program describes itself."""
+    found: dict[str, list[str]] = {}
+
+    def walk(command: dict, path: str) -> None:
+        options = [argument for argument in command.get("arguments", []) if argument["shouldDisplay"]]
+        found[path] = [name["name"] for option in options for name in option.get("names", []) if name["kind"] == "long"]
+        for child in command.get("subcommands", []):
+            if child["shouldDisplay"]:
+                walk(child, f"{path} {child['commandName']}".strip())
+
+    walk(json.loads(pki.run("--experimental-dump-help").stdout)["command"], "")
+    return found
+
+
+def variables(pki: Pki) -> dict[str, str]:
+    """The environment of a shell that finds the program."""
+    return {**pki.variables(), "PATH": f"{pki.path.parent}:/usr/bin:/bin"}
+
+
+def fish(pki: Pki, path: Path, line: str) -> set[str]:
+    """What fish would offer at the end of a line."""
+    done = subprocess.run(
+        ("fish", "--no-config", "-c", 'source $argv[1]; complete -C "$argv[2]"', str(path), line),
+        env=variables(pki), capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    return {offer.split("\t")[0] for offer in done.stdout.splitlines()}
+
+
+def bash(pki: Pki, path: Path, *words: str) -> set[str]:
+    """What bash would offer for the last of some words."""
+    program = """
+        source "$1"; shift
+        COMP_WORDS=("$@"); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); COMP_LINE="$*"; COMP_POINT=${#COMP_LINE}; COMP_TYPE=9
+        COMPREPLY=()
+        $(complete -p pki | sed 's/.*-F \\([^ ]*\\).*/\\1/') pki "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
+        printf '%s\\n' "${COMPREPLY[@]}"
+    """
+    done = subprocess.run(
+        ("bash", "--norc", "-c", program, "bash", str(path), "pki", *words),
+        env=variables(pki), capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    return {offer.strip() for offer in done.stdout.splitlines()}
+
+
+class TestCompletion:
+    @pytest.mark.parametrize("shell", CHECKS)
+    def test_the_shell_can_read_its_script(self, pki: Pki, tmp_path: Path, shell: str) -> None:
+        path = script(pki, shell, tmp_path)
+        assert path.stat().st_size > 10_000
+        if shutil.which(shell) is None:
+            pytest.skip(f"{shell} is not installed")
+        done = subprocess.run((*CHECKS[shell], path), capture_output=True, text=True, check=False, timeout=60)
+        assert (done.returncode, done.stderr) == (0, "")
+
+    @pytest.mark.parametrize("shell", CHECKS)
+    def test_every_command_and_option_is_in_it(self, pki: Pki, tmp_path: Path, shell: str) -> None:
+        text = script(pki, shell, tmp_path).read_text()
+        commands = described(pki)
+        assert len(commands) > 30
+        for command, options in commands.items():
+            assert command.rpartition(" ")[2] in text, command
+            assert [option for option in options if option not in text] == [], command
+
+    def test_fish_offers_commands_and_options(self, pki: Pki, tmp_path: Path) -> None:
+        if shutil.which("fish") is None:
+            pytest.skip("fish is not installed")
+        path = script(pki, "fish", tmp_path)
+        offers = fish(pki, path, "pki ")
+        for command, options in described(pki).items():
+            if " " not in command and command:
+                assert command in offers
+                assert {f"--{option}" for option in options} <= fish(pki, path, f"pki {command} --"), command
+        assert {"text", "json"} <= fish(pki, path, "pki inspect --format ")
+
+    def test_bash_offers_commands_and_options(self, pki: Pki, tmp_path: Path) -> None:
+        path = script(pki, "bash", tmp_path)
+        offers = bash(pki, path, "")
+        for command, options in described(pki).items():
+            if " " not in command and command:
+                assert command in offers
+        assert {"--directory", "--dns", "--batch"} <= bash(pki, path, "issue-client", "--")
+        assert bash(pki, path, "issue-c") == {"issue-client"}
+        assert {"table", "json", "csv"} <= bash(pki, path, "list", "--format", "")
