@@ -280,14 +280,23 @@ class TestCommand:
 
     def test_removes_what_has_expired_or_all(self, home: Home) -> None:
         home.pki.run("creds", *home.options(), "--cache")
-        make_older(entry(home), 4000)
+        first = entry(home)
         home.pki.run("creds", *home.options(), "--session-duration", "900", "--cache")
+        make_older(first, 4000)
         assert "expired" in home.pki.run("cache").stdout
         assert "1 entry removed" in home.pki.run("cache", "clear", "--expired").stderr
         assert len(list(home.cache.glob("*.credentials"))) == 1
         assert "1 entry removed" in home.pki.run("cache", "clear").stderr
         assert list(home.cache.iterdir()) == []
         assert "0 entries removed" in home.pki.run("cache", "clear").stderr
+
+    def test_what_has_expired_goes_with_the_next_that_is_obtained(self, home: Home) -> None:
+        home.pki.run("creds", *home.options(), "--cache")
+        first = entry(home)
+        make_older(first, 4000)
+        home.pki.run("creds", *home.options(), "--session-duration", "900", "--cache")
+        assert not first.exists() and not first.with_suffix(".lock").exists()
+        assert len(list(home.cache.glob("*.credentials"))) == 1
 
     def test_may_clear_at_any_time(self, home: Home) -> None:
         processes = [start(home, *home.options()) for _ in range(12)]

@@ -126,7 +126,7 @@ final class CacheFolder {
         var isWritten = false
         if file >= 0 {
             // After a crash of the machine the file is whole or does not count: it has a last line.
-            isWritten = fchmod(file, 0o600) == 0 && Self.writeAll(contents, to: file) && fsync(file) == 0
+            isWritten = fchmod(file, 0o600) == 0 && writeAll(contents, to: file) == 0 && fsync(file) == 0
             close(file)
         }
         guard isWritten, unsafe renameat(descriptor, temporary, descriptor, name) == 0 else {
@@ -142,12 +142,16 @@ final class CacheFolder {
     func remove(_ name: String) -> Bool { unsafe unlinkat(descriptor, name, 0) == 0 }
 
     /// Removes a lock, or what is left of a write, unless somebody holds it.
-    func removeUnlocked(_ name: String) {
+    ///
+    /// - Parameters:
+    ///   - name: The file.
+    ///   - condition: Whether to remove it, asked while it is locked.
+    func removeUnlocked(_ name: String, if condition: () -> Bool = { true }) {
         let file = unsafe openat(descriptor, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
         guard file >= 0 else { return }
         defer { close(file) }
         // Whoever opened it before it was removed finds out once he holds the lock: see `lock`.
-        if flock(file, LOCK_EX | LOCK_NB) == 0 { unsafe unlinkat(descriptor, name, 0) }
+        if flock(file, LOCK_EX | LOCK_NB) == 0, condition() { unsafe unlinkat(descriptor, name, 0) }
     }
 
     /// Waits until nobody else holds a lock, and holds it until the value goes.
@@ -195,7 +199,7 @@ final class CacheFolder {
             }
             set {
                 guard ftruncate(descriptor, 0) == 0, lseek(descriptor, 0, SEEK_SET) == 0 else { return }
-                _ = CacheFolder.writeAll(Array(newValue.utf8), to: descriptor)
+                _ = writeAll(Array(newValue.utf8), to: descriptor)
             }
         }
     }
@@ -217,16 +221,5 @@ final class CacheFolder {
             contents += buffer.prefix(count)
             guard contents.count <= limit else { return nil }
         }
-    }
-
-    private static func writeAll(_ contents: [UInt8], to file: CInt) -> Bool {
-        var rest = contents[...]
-        while !rest.isEmpty {
-            let count = unsafe rest.withUnsafeBytes { unsafe Glibc.write(file, $0.baseAddress, $0.count) }
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { return false }
-            rest = rest.dropFirst(count)
-        }
-        return true
     }
 }

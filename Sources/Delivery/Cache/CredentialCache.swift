@@ -138,6 +138,7 @@ public struct CredentialCache: Sendable {
             let credentials = try obtain()
             // Credentials that could not be kept are credentials all the same.
             try? folder.write("\(name).credentials", CacheEntry(parts: key.parts, credentials: credentials).bytes)
+            forgetExpired(in: folder)
             return .refreshed(credentials)
         } catch {
             lock.text = SharedFailure(error, status: status(error), at: now()).text
@@ -183,6 +184,19 @@ public struct CredentialCache: Sendable {
             }
         }
         return count
+    }
+
+    /// Removes what nobody can use any more: a certificate that is renewed every day would leave an entry a day.
+    private func forgetExpired(in folder: CacheFolder) {
+        let date = now()
+        for file in (try? folder.names()) ?? [] where file.hasSuffix(".lock") {
+            let name = String(file.dropLast(".lock".count))
+            // Under its lock, so that nobody has just put new ones there.
+            folder.removeUnlocked(file) {
+                guard let entry = read(name, in: folder), entry.credentials.expiration <= date else { return false }
+                return folder.remove("\(name).credentials")
+            }
+        }
     }
 
     private func read(_ name: String, in folder: CacheFolder) -> CacheEntry? {

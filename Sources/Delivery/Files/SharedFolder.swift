@@ -126,16 +126,8 @@ final class SharedFolder {
         let output = unsafe openat(descriptor, temporary, flags, 0o600)
         guard output >= 0 else { throw failure(errno) }
         defer { close(output) }
-        var position = 0
-        while position < contents.count {
-            let count = unsafe contents.withUnsafeBytes { bytes in
-                let rest = unsafe UnsafeRawBufferPointer(rebasing: bytes[position...])
-                return unsafe Glibc.write(output, rest.baseAddress, rest.count)
-            }
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { throw failure(errno) }
-            position += count
-        }
+        let reason = writeAll(contents, to: output)
+        guard reason == 0 else { throw failure(reason) }
         let allowed = try hand(output, to: old, mode: mode)
         guard fchmod(output, allowed) == 0, fsync(output) == 0 else { throw failure(errno) }
     }

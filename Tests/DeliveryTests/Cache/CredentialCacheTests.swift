@@ -57,6 +57,20 @@ import Testing
         #expect(try files(".credentials").count == 4)
     }
 
+    @Test func `what has expired is forgotten when something new is obtained`() throws {
+        _ = try get()
+        clock.advance(1800)
+        _ = try get(["role": "arn:aws:iam::123456789012:role/Other"])
+        #expect(try files(".credentials").count == 2)
+        clock.advance(1801)
+        // The first has expired, the second has not.
+        _ = try get(["role": "arn:aws:iam::123456789012:role/Third"])
+        #expect(try files(".credentials").count == 2)
+        #expect(try files(".lock").count == 2)
+        let roles = try cache.entries().compactMap { $0.parts.first { $0.name == "role" }?.value }
+        #expect(roles == ["arn:aws:iam::123456789012:role/Other", "arn:aws:iam::123456789012:role/Third"])
+    }
+
     @Test func `with less than 20 minutes left new ones are obtained`() throws {
         _ = try get()
         clock.advance(2400)
