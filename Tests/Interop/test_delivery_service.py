@@ -141,13 +141,13 @@ class TestNotices:
             assert served.get("/healthz").status == 503
 
     def test_the_watchdog_is_fed_in_half_its_time(self, web: Pki) -> None:
-        with managed(web, WATCHDOG_USEC="1000000") as (manager, _):
+        with managed(web, WATCHDOG_USEC="3000000") as (manager, _):
             manager.wait("WATCHDOG=1")
-            for _ in range(4):
+            for _ in range(3):
                 manager.forget()
                 start = time.monotonic()
-                manager.wait("WATCHDOG=1", 1)
-                assert time.monotonic() - start < 0.8
+                manager.wait("WATCHDOG=1", 3)
+                assert time.monotonic() - start < 2.5
 
     def test_nobody_feeds_a_watchdog_that_is_not_there(self, web: Pki) -> None:
         with managed(web, WATCHDOG_USEC="200000", WATCHDOG_PID="1") as (manager, served):
@@ -192,7 +192,7 @@ def complaints(unit: Path) -> list[str]:
 
 
 class TestUnits:
-    @pytest.mark.parametrize("unit", ["pki-serve.service", "pki-serve.socket", "pki-update@.service"])
+    @pytest.mark.parametrize("unit", sorted(file.name for file in (REPOSITORY / "templates/systemd").iterdir()))
     def test_systemd_has_nothing_against_them(self, pki: Pki, tmp_path: Path, unit: str) -> None:
         """The binary's place is the one thing that differs from an installation."""
         folder = tmp_path / "units"
@@ -212,7 +212,7 @@ class TestUnits:
     def test_what_the_units_run_is_a_command(self, pki: Pki) -> None:
         """Every option in them is one that the binary has."""
         for file in (REPOSITORY / "templates/systemd").glob("*.service"):
-            [line] = re.findall(r"^ExecStart=/usr/local/bin/pki (.*)$", file.read_text(), re.MULTILINE)
+            [line] = re.findall(r"^ExecStart=(?:.*')?/usr/local/bin/pki (.*)$", file.read_text(), re.MULTILINE)
             command, *words = line.split()
             told = pki.run(command, "--help").stdout
             for option in (word for word in words if word.startswith("--")):

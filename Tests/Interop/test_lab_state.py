@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -269,7 +269,7 @@ def test_killed_at_any_moment(pki: Pki, ca: Path, tmp_path: Path) -> None:
                 for writer in writers:
                     writer.result()
             counts.append(len(kept.names) + len(kept.gone) + len(kept.sessions) - before)
-    assert sum(1 for count in counts if count) > 20, f"it was killed before it had written anything: {counts}"
+    assert sum(1 for count in counts if count) > 5, f"it was killed before it had written anything: {counts}"
     with running_lab(pki, *options) as lab:
         check(lab, kept)
 
@@ -602,6 +602,13 @@ class TestFaults:
         ahead = datetime.fromisoformat(given["Expiration"]) - datetime.now(UTC)
         assert abs(ahead - timedelta(seconds=3600 + offset)) < timedelta(minutes=2)
 
+    @pytest.mark.parametrize("offset", [86_400, -34_560_000])
+    def test_a_clock_that_is_off_is_no_fault_of_the_connection(self, pki: Pki, ca: Path, offset: int) -> None:
+        with running_lab(pki, "--directory", ca, "--tls", f"--clock-offset={offset}") as lab:
+            said = creds(pki, lab, ca, status=None).stderr
+            seen = traces(pki, lab)
+        assert seen and seen[0]["checks"][-1]["check"] == "date", said
+
     def test_expiry(self, pki: Pki, ca: Path) -> None:
         leaf = Identity.load(ca / "client-cert.pem", ca / "client-key.pem")
         with running_lab(pki, "--directory", ca, "--expires-in", "4") as lab:
@@ -750,7 +757,25 @@ class TestAddress:
         """Every address of this machine, for the moment that the test needs."""
         with running_lab(pki, "--directory", ca, "--listen", "0.0.0.0") as lab:
             said = lab.said
+            # It cannot be connected to; what is printed can.
+            assert lab.endpoint.startswith("http://127.0.0.1:")
+            creds(pki, lab, ca)
+            assert traces(pki, lab)[0]["status"] == 201
         assert "warning" in said and "0.0.0.0" in said
+
+    def test_clients_by_ipv4_are_known_by_it(self, pki: Pki, ca: Path) -> None:
+        """Whatever the socket that took them: aws:SourceIp is compared with networks of IPv4."""
+        leaf = Identity.load(ca / "client-cert.pem", ca / "client-key.pem")
+        with running_lab(pki, "--directory", ca, "--listen", "::") as lab:
+            assert lab.endpoint.startswith("http://[::1]:")
+            with client(lab, "iam") as asked:
+                name = lab.role_arn.rsplit("/", 1)[1]
+                policy = asked.get_role(RoleName=name)["Role"]["AssumeRolePolicyDocument"]
+                for statement in policy["Statement"]:
+                    statement.setdefault("Condition", {})["IpAddress"] = {"aws:SourceIp": "127.0.0.0/8"}
+                asked.update_assume_role_policy(RoleName=name, PolicyDocument=json.dumps(policy))
+            assert take(lab, leaf).status == 403
+            assert take(replace(lab, endpoint=f"http://127.0.0.1:{lab.port}"), leaf).status == 201
 
 
 @pytest.mark.parametrize(
