@@ -219,6 +219,41 @@ class TestInterop:
         write(tree / "Tests/Interop/test_two.py", "def test_two(): assert False\n")
         assert_refuses(gate("interop", tree), "status 1")
 
+    FAILS_ONCE = """\
+import pathlib
+def test_{0}():
+    seen = pathlib.Path(__file__).with_suffix(".seen")
+    times = len(seen.read_text()) if seen.exists() else 0
+    seen.write_text("x" * (times + 1))
+    assert times {1}
+"""
+
+    def test_names_what_passes_alone(self, tree: Path) -> None:
+        write(tree / "Tests/Interop/test_two.py", self.FAILS_ONCE.format("two", "> 0"))
+        done = gate("interop", tree)
+        assert_passes(done)
+        assert "run three times alone:\n    Tests/Interop/test_two.py::test_two\n" in done.stdout
+        assert done.stdout.splitlines()[-1].endswith("(unsteady: 1)")
+        assert len((tree / "Tests/Interop/test_two.seen").read_text()) == 4
+        assert "1 passed, 1 failed" not in done.stdout and "4 passed" not in done.stdout
+
+    @pytest.mark.parametrize("times", ["== 1", "== 2", "in (1, 2)", "in (1, 3)"])
+    def test_refuses_what_fails_alone(self, tree: Path, times: str) -> None:
+        write(tree / "Tests/Interop/test_two.py", self.FAILS_ONCE.format("two", times))
+        assert_refuses(gate("interop", tree), "status 1")
+
+    def test_refuses_many_that_fail_once(self, tree: Path) -> None:
+        for name in ("a", "b", "c", "d"):
+            write(tree / f"Tests/Interop/test_{name}.py", self.FAILS_ONCE.format(name, "> 0"))
+        done = gate("interop", tree)
+        assert "refused by gate interop: pytest failed with status 1" in done.stderr and done.returncode == 1
+        assert len((tree / "Tests/Interop/test_a.seen").read_text()) == 1
+
+    def test_refuses_what_cannot_be_read(self, tree: Path) -> None:
+        write(tree / "Tests/Interop/test_two.py", "import nothing_of_this_name\n")
+        done = gate("interop", tree)
+        assert done.returncode == 1 and "refused by gate interop" in done.stderr
+
     def test_refuses_no_test(self, tree: Path) -> None:
         (tree / "Tests/Interop/test_one.py").unlink()
         assert_refuses(gate("interop", tree), "status 5")
