@@ -60,7 +60,7 @@ public struct RevocationListImport: Hashable, Sendable {
         var lines: [String]
         switch place {
         case .trustAnchor(let arn, let name):
-            lines = ["aws rolesanywhere import-crl", "--name '\(name)'", "--enabled", "--trust-anchor-arn \(arn)"]
+            lines = ["aws rolesanywhere import-crl", "--name='\(name)'", "--enabled", "--trust-anchor-arn \(arn)"]
         case .list(let identifier): lines = ["aws rolesanywhere update-crl", "--crl-id \(identifier)"]
         }
         if let region { lines.insert("--region \(region)", at: 1) }

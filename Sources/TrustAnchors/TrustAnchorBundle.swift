@@ -106,10 +106,10 @@ public struct TrustAnchorBundle: Hashable, Sendable {
         let name = name ?? suggestedName
         try Self.check(name: name)
         if let region { try Self.check(region: region) }
-        // None of these texts can hold a single quotation mark.
+        // None of these texts can hold a single quotation mark; a name may begin with a hyphen.
         var lines = ["aws rolesanywhere create-trust-anchor"]
         if let region { lines.append("--region \(region)") }
-        lines += ["--name '\(name)'", "--enabled", "--source '\(sourceJSON)'"]
+        lines += ["--name='\(name)'", "--enabled", "--source '\(sourceJSON)'"]
         return lines.joined(separator: " \\\n  ")
     }
 

@@ -159,9 +159,20 @@ class TestEveryOperation:
         found = plane.client.get_trust_anchor(trustAnchorId=first["aliasArn"])["trustAnchor"]
         assert found["trustAnchorId"] == identifier
         assert plane.client.get_trust_anchor(trustAnchorId=anchor["trustAnchorArn"])["trustAnchor"] == found
+        assert "previousAliasName" not in first
         second = plane.client.update_trust_anchor(trustAnchorId=identifier, aliasName=f"{alias}2")["trustAnchor"]
         assert_modelled(plane.last)
         assert second["previousAliasName"] == alias
+        # The service's model: only of an update that changed or removed one.
+        for answer in (
+            plane.client.get_trust_anchor(trustAnchorId=identifier),
+            plane.client.update_trust_anchor(trustAnchorId=identifier, aliasName=f"{alias}2"),
+            plane.client.update_trust_anchor(trustAnchorId=identifier, name="another"),
+            plane.client.disable_trust_anchor(trustAnchorId=identifier),
+        ):
+            assert "previousAliasName" not in answer["trustAnchor"]
+        third = plane.client.update_trust_anchor(trustAnchorId=identifier, aliasName="")["trustAnchor"]
+        assert third["previousAliasName"] == f"{alias}2" and "aliasName" not in third and "aliasArn" not in third
         with refused("ResourceNotFoundException", 404):
             plane.client.get_trust_anchor(trustAnchorId=first["aliasArn"])
 
@@ -299,6 +310,10 @@ class TestPages:
         finally:
             for identifier in made:
                 plane.client.delete_profile(profileId=identifier)
+        if "nextToken" in pages[0]:
+            for operation in (plane.client.list_trust_anchors, plane.client.list_crls, plane.client.list_subjects):
+                with refused("ValidationException", 400, "nextToken"):
+                    operation(nextToken=pages[0]["nextToken"])
         seen = [one["profileId"] for page in pages for one in page["profiles"]]
         assert all(len(page["profiles"]) == size for page in pages[:-1]) and 1 <= len(pages[-1]["profiles"]) <= size
         assert len(seen) == len(set(seen)) == 8, "seven, and the one that the lab began with"
@@ -1165,6 +1180,154 @@ class TestSessionsOnTheControlPlane:
                     change()
                     with refused("AccessDeniedException", 403, "no session policy allows"):
                         kept.client.list_profiles()
+
+    @pytest.mark.parametrize(
+        ("statements", "allowed", "refused_ones"),
+        [
+            (
+                [("rolesanywhere:*Profile", "{profile}", {}), ("iam:PassRole", "*", {})],
+                [
+                    ("get_profile", {"profileId": "{profile}"}),
+                    ("get_profile", {"profileId": "{alias}"}),
+                    ("disable_profile", {"profileId": "{profile}"}),
+                    ("enable_profile", {"profileId": "{profile}"}),
+                    ("update_profile", {"profileId": "{profile}", "durationSeconds": 900}),
+                ],
+                [
+                    ("get_profile", {"profileId": "{other}"}),
+                    ("delete_profile", {"profileId": "{other}"}),
+                    ("get_profile", {"profileId": "00000000-0000-4000-8000-000000000000"}),
+                    ("create_profile", {"name": "n", "roleArns": []}),
+                    ("list_profiles", {}),
+                ],
+            ),
+            (
+                [("rolesanywhere:Get*", "*", {"StringEquals": {"aws:ResourceTag/team": "blue"}})],
+                [("get_profile", {"profileId": "{profile}"})],
+                [("get_profile", {"profileId": "{other}"}), ("get_trust_anchor", {"trustAnchorId": "{anchor}"})],
+            ),
+            (
+                [
+                    ("rolesanywhere:TagResource", "{profile}", {"ForAllValues:StringEquals": {"aws:TagKeys": ["a", "b"]}}),
+                    ("rolesanywhere:UntagResource", "{profile}", {"ForAllValues:StringEquals": {"aws:TagKeys": ["a"]}}),
+                ],
+                [
+                    ("tag_resource", {"resourceArn": "{profile}", "tags": [{"key": "a", "value": "1"}]}),
+                    ("untag_resource", {"resourceArn": "{profile}", "tagKeys": ["a"]}),
+                ],
+                [
+                    ("tag_resource", {"resourceArn": "{profile}", "tags": [{"key": "c", "value": "1"}]}),
+                    ("tag_resource", {"resourceArn": "{other}", "tags": [{"key": "a", "value": "1"}]}),
+                    ("untag_resource", {"resourceArn": "{profile}", "tagKeys": ["a", "b"]}),
+                ],
+            ),
+            (
+                [("rolesanywhere:CreateProfile", "*", {}), ("iam:PassRole", "{role}", {})],
+                [("create_profile", {"name": "n", "roleArns": ["{role}"]}), ("create_profile", {"name": "n", "roleArns": []})],
+                [
+                    ("create_profile", {"name": "n", "roleArns": ["{role}", "{taken}"]}),
+                    ("create_profile", {"name": "n", "roleArns": [], "tags": [{"key": "k", "value": "v"}]}),
+                ],
+            ),
+            (
+                [
+                    ("rolesanywhere:CreateProfile", "*", {"StringEquals": {"aws:RequestTag/team": "blue"}}),
+                    ("rolesanywhere:TagResource", "{account}:profile/*", {}),
+                ],
+                [("create_profile", {"name": "n", "roleArns": [], "tags": [{"key": "team", "value": "blue"}]})],
+                [
+                    ("create_profile", {"name": "n", "roleArns": [], "tags": [{"key": "team", "value": "red"}]}),
+                    ("create_profile", {"name": "n", "roleArns": []}),
+                ],
+            ),
+            (
+                [
+                    ("rolesanywhere:UpdateProfile", "*", {}),
+                    ("rolesanywhere:EnableProfile", "*", {}),
+                    ("iam:PassRole", "*", {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}),
+                ],
+                [("update_profile", {"profileId": "{profile}", "name": "another"})],
+                [
+                    ("update_profile", {"profileId": "{profile}", "roleArns": ["{role}"]}),
+                    ("enable_profile", {"profileId": "{profile}"}),
+                ],
+            ),
+            (
+                [
+                    (
+                        "rolesanywhere:List*",
+                        "*",
+                        {
+                            "IpAddress": {"aws:SourceIp": "127.0.0.0/8"},
+                            "Bool": {"aws:SecureTransport": "true"},
+                            "StringEquals": {"aws:RequestedRegion": "{region}"},
+                            "DateGreaterThan": {"aws:CurrentTime": "2020-01-01T00:00:00Z"},
+                        },
+                    )
+                ],
+                [("list_profiles", {}), ("list_tags_for_resource", {"resourceArn": "{profile}"})],
+                [],
+            ),
+            ([("rolesanywhere:List*", "*", {"NotIpAddress": {"aws:SourceIp": "127.0.0.0/8"}})], [], [("list_profiles", {})]),
+            ([("rolesanywhere:List*", "*", {"DateLessThan": {"aws:CurrentTime": "2020-01-01T00:00:00Z"}})], [], [("list_crls", {})]),
+            (
+                [("rolesanywhere:PutNotificationSettings", "{anchor}", {}), ("rolesanywhere:GetTrustAnchor", "{anchor}", {})],
+                [
+                    ("get_trust_anchor", {"trustAnchorId": "{anchor}"}),
+                    ("put_notification_settings", {"trustAnchorId": "{anchor_id}", "notificationSettings": []}),
+                ],
+                [("reset_notification_settings", {"trustAnchorId": "{anchor_id}", "notificationSettingKeys": []})],
+            ),
+        ],
+    )
+    def test_policies_are_asked_for_resources_and_keys(
+        self, pki: Pki, lab: Lab, statements: list[Any], allowed: list[Any], refused_ones: list[Any]
+    ) -> None:
+        """Service Authorization Reference, "Actions, resources, and condition keys for … Roles Anywhere"."""
+        account = lab.profile_arn.split(":")[4]
+        trust = {
+            "Version": "2012-10-17",
+            "Statement": [{"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{account}:root"}, "Action": "sts:AssumeRole"}],
+        }
+        with client(lab) as asked, client(lab, "iam") as roles, client(lab, "sts") as tokens:
+            taken = roles.create_role(RoleName="taken", AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+            roles.attach_role_policy(RoleName="taken", PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
+            asked.tag_resource(resourceArn=lab.profile_arn, tags=[{"key": "team", "value": "blue"}])
+            profile = asked.update_profile(profileId=lab.profile_arn, aliasName="mine")["profile"]
+            other = asked.create_profile(name="other", roleArns=[])["profile"]["profileArn"]
+            words = {
+                "{profile}": lab.profile_arn, "{other}": other, "{alias}": profile["aliasArn"], "{role}": lab.role_arn,
+                "{anchor}": lab.trust_anchor_arn, "{anchor_id}": lab.trust_anchor_arn.split("/")[1],
+                "{taken}": taken, "{region}": lab.region, "{account}": f"arn:aws:rolesanywhere:{lab.region}:{account}",
+            }  # fmt: skip
+
+            def filled(value: Any) -> Any:
+                text = json.dumps(value)
+                for word, meaning in words.items():
+                    text = text.replace(word, meaning)
+                return json.loads(text)
+
+            policy = {
+                "Version": "2012-10-17",
+                "Statement": [
+                    {"Effect": "Allow", "Action": action, "Resource": resource, **({"Condition": keys} if keys else {})}
+                    for action, resource, keys in filled(statements)
+                ],
+            }
+            given = tokens.assume_role(RoleArn=taken, RoleSessionName="job", Policy=json.dumps(policy))["Credentials"]
+            session = {
+                "aws_access_key_id": given["AccessKeyId"],
+                "aws_secret_access_key": given["SecretAccessKey"],
+                "aws_session_token": given["SessionToken"],
+            }
+            with wire(lab, **session) as kept:
+                for operation, arguments in filled(allowed):
+                    getattr(kept.client, operation)(**arguments)
+                    assert_modelled(kept.last)
+                for operation, arguments in filled(refused_ones):
+                    with refused("AccessDeniedException", 403, "no session policy allows"):
+                        getattr(kept.client, operation)(**arguments)
+                    assert_modelled(kept.last)
 
     def test_an_altered_token(self, shared: tuple[Pki, Lab, Identity], home: Path) -> None:
         pki, lab, _ = shared

@@ -8,6 +8,7 @@ import time
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
@@ -634,6 +635,15 @@ def test_transitive_tags_go_on(place: Place, name: str) -> None:
     refuse(kept.assume_role, "InvalidParameterValue", 400, "conflicts", **chain, Tags=conflict)
 
 
+def test_sessions_end_when_the_lab_is_told(pki: Pki, ca: Path) -> None:
+    with running_lab(pki, "--directory", ca, "--expires-in", "7") as lab:
+        own = client("sts", lab)
+        trusted = trust(own.get_caller_identity()["Account"])
+        role = client("iam", lab).create_role(RoleName="short", AssumeRolePolicyDocument=trusted)["Role"]
+        given = own.assume_role(RoleArn=role["Arn"], RoleSessionName="job", DurationSeconds=3600)["Credentials"]
+    assert given["Expiration"] - datetime.now(UTC) <= timedelta(seconds=7)
+
+
 def test_permissions_of_a_session(place: Place, name: str) -> None:
     role = place.role(name)
     place.iam.put_role_policy(RoleName=name, PolicyName="all", PolicyDocument=document(EVERYTHING))
@@ -649,6 +659,31 @@ def test_permissions_of_a_session(place: Place, name: str) -> None:
         limited.get_role(RoleName=name)
         refuse(limited.list_roles, "AccessDenied", 403, words)
         refuse(limited.get_role, "AccessDenied", 403, "session policy", RoleName="lab-role")
+    # What policies know of a request (Service Authorization Reference; IAM is asked in the partition's first region).
+    place.iam.tag_role(RoleName=name, Tags=[{"Key": "team", "Value": "blue"}])
+    for condition, operation, parameters, is_allowed in [
+        ({"StringEquals": {"aws:ResourceTag/team": "blue"}}, "get_role", {"RoleName": name}, True),
+        ({"StringEquals": {"iam:ResourceTag/team": "blue"}}, "get_role", {"RoleName": "lab-role"}, False),
+        ({"StringEquals": {"aws:RequestTag/team": "red"}}, "tag_role", {"Tags": [{"Key": "team", "Value": "red"}]}, True),
+        ({"StringEquals": {"aws:RequestTag/team": "red"}}, "tag_role", {"Tags": [{"Key": "team", "Value": "x"}]}, False),
+        ({"StringEquals": {"aws:TagKeys": "team"}}, "untag_role", {"TagKeys": ["team"]}, True),
+        ({"StringEquals": {"aws:TagKeys": "team"}}, "untag_role", {"TagKeys": ["other"]}, False),
+        ({"ArnEquals": {"iam:PolicyARN": READ_ONLY}}, "attach_role_policy", {"PolicyArn": READ_ONLY}, True),
+        ({"ArnNotEquals": {"iam:PolicyARN": READ_ONLY}}, "detach_role_policy", {"PolicyArn": READ_ONLY}, False),
+        ({"IpAddress": {"aws:SourceIp": "127.0.0.1"}}, "list_roles", None, True),
+        ({"NotIpAddress": {"aws:SourceIp": "127.0.0.1"}}, "list_roles", None, False),
+        ({"StringEquals": {"aws:RequestedRegion": "us-east-1"}}, "list_roles", None, True),
+        ({"Bool": {"aws:SecureTransport": "false"}}, "list_roles", None, False),
+        ({"DateGreaterThan": {"aws:CurrentTime": "2020-01-01T00:00:00Z"}}, "list_roles", None, True),
+    ]:
+        conditional = document({"Effect": "Allow", "Action": "iam:*", "Resource": "*", "Condition": condition})
+        call = getattr(iam(Policy=conditional), operation)
+        parameters = {} if parameters is None else {"RoleName": name, **parameters}
+        if is_allowed:
+            call(**parameters)
+        else:
+            refuse(call, "AccessDenied", 403, "session policy", **parameters)
+    place.iam.detach_role_policy(RoleName=name, PolicyArn=READ_ONLY)
     reader = iam(PolicyArns=[{"arn": READ_ONLY}])
     reader.list_roles()
     refuse(reader.delete_role, "AccessDenied", 403, "session policy", RoleName=name)

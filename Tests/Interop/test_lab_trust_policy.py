@@ -95,6 +95,13 @@ CASES = [
     only("another-address", "IpAddress", "aws:SourceIp", ["192.0.2.0/24", "2001:db8::/32"], (), db="127.0.0.1"),
     only("not-this-address", "NotIpAddress", "aws:SourceIp", "127.0.0.1", (), db="127.0.0.1"),
     only("region", "StringEquals", "aws:RequestedRegion", "us-east-1", ("db",)),
+    # AWS is reached over TLS alone: a policy decides in a lab without it as it will there.
+    only("tls", "Bool", "aws:SecureTransport", "true", ("db",)),
+    Case(
+        "no-plain-text",
+        [allow(), deny(Condition={"Bool": {"aws:SecureTransport": "false"}})],
+        ("db",),
+    ),
     # When.
     only("until-long-ago", "DateLessThan", "aws:CurrentTime", "2020-01-01T00:00:00Z", (), db="2020-01-01"),
     only("until-late", "DateLessThan", "aws:CurrentTime", "2999-01-01T00:00:00Z", ("db",)),
@@ -349,6 +356,11 @@ class TestSeeds:
             (lambda seed: rename(seed, "n" * 65), ("name", "64")),
             (lambda seed: seed["roles"][0].update(path="nowhere"), ("nowhere",)),
             (lambda seed: seed["roles"][0].update(path="/with blank/"), ("with blank",)),
+            # What the API refuses: names that differ in case alone, policies that there are not, ARNs of other things.
+            (lambda seed: seed["roles"].append({**seed["roles"][0], "name": CASES[0].name.upper()}), ("roles", CASES[0].name)),
+            (lambda seed: seed["roles"][0].update(attachedPolicyArns=["arn:aws:iam::123456789012:policy/own"]), ("policy/own",)),
+            (lambda seed: seed["roles"][0].update(attachedPolicyArns=["ReadOnlyAccess-without-arn"]), ("without-arn",)),
+            (lambda seed: seed["profiles"][0].update(roles=["arn:aws:iam::123456789012:user/a"]), ("user/a",)),
         ],
     )
     def test_a_wrong_member(self, clients: Pki, tmp_path: Path, change: Any, words: tuple[str, ...]) -> None:

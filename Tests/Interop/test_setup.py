@@ -10,10 +10,12 @@ from pathlib import Path
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from moto import mock_aws
 
 import terraform
-from program import REFUSED, USAGE, Pki, clean_environment
+from aws import client
+from program import REFUSED, USAGE, Pki, clean_environment, running_lab
 from tools import tool
 
 ANCHOR = "arn:aws:rolesanywhere:us-east-1:123456789012:trust-anchor/a0000000-0000-4000-8000-000000000001"
@@ -75,7 +77,8 @@ def test_a_shell_runs_the_script_and_every_word_arrives(pki: Pki, ca: Path, tmp_
     fake.write_text(
         f"#!{sys.executable}\n"
         "import json, os, sys\n"
-        f"with open({str(log)!r}, 'a') as log: log.write(json.dumps([sys.argv[1:], os.environ.get('AWS_REGION')]) + '\\n')\n"
+        "words = [part for word in sys.argv[1:] for part in (word.split('=', 1) if word.startswith('--') else [word])]\n"
+        f"with open({str(log)!r}, 'a') as log: log.write(json.dumps([words, os.environ.get('AWS_REGION')]) + '\\n')\n"
         f"print({{'create-trust-anchor': {ANCHOR!r}, 'create-role': 'ROLE', 'create-profile': 'PROFILE'}}.get(sys.argv[2], ''))\n"
     )
     fake.chmod(0o755)
@@ -92,6 +95,7 @@ def test_a_shell_runs_the_script_and_every_word_arrives(pki: Pki, ca: Path, tmp_
     policy = json.loads(role["--assume-role-policy-document"])
     assert policy["Statement"][0]["Condition"]["ArnEquals"] == {"aws:SourceArn": ANCHOR}
     assert role["--role-name"] == (options[options.index("--role-name") + 1] if "--role-name" in options else "TEST-ROOT-RolesAnywhere")
+    assert anchor["--name"] == profile["--name"] == (options[options.index("--name") + 1] if "--name" in options else "TEST ROOT")
     assert profile["--role-arns"] == "ROLE"
     assert [one["--policy-arn"] for one in attachments] == [
         word for word in profile["words"] if ":policy/" in word
@@ -187,8 +191,38 @@ def test_names_that_are_made_up_can_be_used(pki: Pki, tmp_path: Path, subject: s
     """A word that began with a hyphen would be an option to the AWS CLI."""
     pki.run("init-ca", "--directory", tmp_path / "ca", "--subject", subject)
     text = setup(pki, tmp_path / "ca", "aws-cli", "--any-certificate")
-    assert f"--name '{name}'" in text or f"--name {name} " in text, text
-    assert f"--role-name '{role}'" in text or f"--role-name {role} " in text, text
+    assert f"--name='{name}'" in text, text
+    assert f"--role-name='{role}'" in text, text
+
+
+def test_a_name_may_begin_with_a_hyphen(pki: Pki, ca: Path):
+    """The AWS CLI, unmodified, runs what is printed."""
+    text = setup(pki, ca, "aws-cli", "--any-certificate", "--name=-x y", "--role-name=-r")
+    bundle = pki.run("print-bundle", "--directory", ca, "--format", "aws-cli", "--trust-anchor-name=--enabled").stdout
+    with running_lab(pki, "--directory", ca) as lab, client(lab) as asked, client(lab, "iam") as roles:
+        path = f"{Path(sys.executable).parent}:{clean_environment(pki.home)['PATH']}"
+        for script in (text, bundle):
+            tool("sh", "-c", script, environment={**lab.exports, "PATH": path, "HOME": str(pki.home)})
+        assert {"-x y", "--enabled"} <= {one["name"] for one in asked.list_trust_anchors()["trustAnchors"]}
+        assert "-x y" in {one["name"] for one in asked.list_profiles()["profiles"]}
+        assert roles.get_role(RoleName="-r")
+
+
+def test_a_policy_that_is_longer_than_the_quota_is_said_to_be(pki: Pki, ca: Path, tmp_path: Path):
+    """IAM and AWS STS quotas: 2,048 characters without blanks, which can be raised to 4,096; the lab has not raised it."""
+    names = [word for number in range(40) for word in ("--subject-cn", f"a-machine-with-a-long-name-{number:02}.example.com")]
+    anchor = ("print-trust-policy", "--trust-anchor-arn", ANCHOR)
+    long = pki.run(*anchor, *names)
+    length = len("".join(long.stdout.split()))
+    assert length > 2048 and f"warning: the trust policy has {length} characters" in long.stderr
+    assert "2048" in long.stderr and "4096" in long.stderr
+    assert not pki.run(*anchor, *names[:40]).stderr
+    for form in ("cloudformation", "terraform", "aws-cli"):
+        arguments = ("print-setup", "--format", form, "--directory", ca, *names)
+        assert "warning: the trust policy has" in pki.run(*arguments).stderr
+    with running_lab(pki, "--directory", ca) as lab, client(lab, "iam") as roles:
+        with pytest.raises(ClientError, match="ACLSizePerRole: 2048"):
+            roles.create_role(RoleName="long", AssumeRolePolicyDocument=long.stdout)
 
 
 def test_the_arn_of_an_alias_is_refused(pki: Pki):

@@ -6,7 +6,7 @@
 set -eu
 
 {{region}}trust_anchor_arn=$(aws rolesanywhere create-trust-anchor \
-    --name {{trustAnchorName}} \
+    --name={{trustAnchorName}} \
     --enabled \
     --source {{source}} \
     --query trustAnchor.trustAnchorArn --output text)
@@ -14,18 +14,18 @@ set -eu
 trust_policy={{trustPolicy}}
 
 role_arn=$(aws iam create-role \
-    --role-name {{roleName}} \
+    --role-name={{roleName}} \
     --description {{description}} \
     --max-session-duration {{roleDurationSeconds}} \
     --assume-role-policy-document "$trust_policy" \
     --query Role.Arn --output text)
 
 for policy_arn in {{managedPolicyARNs}}; do
-    aws iam attach-role-policy --role-name {{roleName}} --policy-arn "$policy_arn"
+    aws iam attach-role-policy --role-name={{roleName}} --policy-arn "$policy_arn"
 done
 
 profile_arn=$(aws rolesanywhere create-profile \
-    --name {{profileName}} \
+    --name={{profileName}} \
     --enabled \
     --role-arns "$role_arn" \
     --managed-policy-arns {{managedPolicyARNs}} \

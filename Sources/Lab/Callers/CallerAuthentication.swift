@@ -36,7 +36,8 @@ struct CallerAuthentication: Sendable {
             services: services,
             // IAM and STS are one for all regions: their clients sign for the partition's first.
             regions: services == ["rolesanywhere"]
-                ? [environment.region] : [environment.region, "us-east-1", "cn-north-1", "us-gov-west-1"]
+                ? [environment.region]
+                : [environment.region, AmazonResourceName.firstRegion(ofPartitionWith: environment.region)]
         )
         let authorization = try trace.run(.authorization) {
             let header = try AuthorizationHeader(request.headers, in: dialect)

@@ -20,53 +20,47 @@ struct Permissions {
     var store: ResourceStore
     var environment: LabEnvironment
 
-    /// How a resource's own policy stands to the request.
-    enum ResourcePolicy: Sendable {
-        /// There is none, or it leaves the decision to the caller's account.
-        case silent
-        /// It names the caller, who then needs no policy of their own within the account. What denies still denies, and
-        /// limits still limit (IAM User Guide, "Policy evaluation logic").
-        case namesCaller
-    }
-
-    /// Checks that a caller may do something.
+    /// Checks that a caller may do everything that a request needs.
     ///
     /// - Parameters:
     ///   - caller: Who wants to.
-    ///   - action: What: `rolesanywhere:ListProfiles`.
-    ///   - resource: On what.
-    ///   - context: What is known of the request besides whose it is.
-    ///   - resourcePolicy: What the resource's own policy said.
+    ///   - required: What is needed; not asked for where the caller may do everything.
+    ///   - context: What is known of the request and of whose it is.
     ///   - code: The service's code for a refusal.
     /// - Returns: What allowed it, for the trace.
-    /// - Throws: ``ServiceRefusal``.
+    /// - Throws: ``ServiceRefusal``, and what finding out what is needed throws.
     func check(
         _ caller: Caller,
-        _ action: String,
-        on resource: String = "*",
-        context: PolicyContext? = nil,
-        resourcePolicy: ResourcePolicy = .silent,
+        _ required: @autoclosure () throws -> [RequiredPermission],
+        context: PolicyContext,
         code: ServiceRefusal.Code
-    ) throws(ServiceRefusal) -> String {
+    ) throws -> String {
         guard let session = caller.session else { return "the lab's administrator may do everything" }
-        let request = PolicyRequest(
-            action: action,
-            principal: caller.principal,
-            resource: resource,
-            context: context ?? caller.context
-        )
-        if let reason = reasonAgainst(session, request, resourcePolicy) {
-            throw ServiceRefusal(
-                code: code,
-                message:
-                    "User: \(caller.arn) is not authorized to perform: \(action) on resource: \(resource) \(reason)",
-                detail: "\(caller.arn) may not \(action): \(reason)",
-                remedy: "use the lab's administrator, or give the role a policy that allows it"
+        var words: [String] = []
+        for permission in try required() {
+            let (action, resource) = (permission.action, permission.resource)
+            let request = PolicyRequest(
+                action: action,
+                principal: caller.principal,
+                resource: resource,
+                context: context.adding(permission.context)
+            )
+            if let reason = reasonAgainst(session, request, permission.resourcePolicy) {
+                throw ServiceRefusal(
+                    code: code,
+                    message:
+                        "User: \(caller.arn) is not authorized to perform: \(action) on resource: \(resource) \(reason)",
+                    detail: "\(caller.arn) may not \(action) on \(resource): \(reason)",
+                    remedy: "use the lab's administrator, or give the role a policy that allows it"
+                )
+            }
+            words.append(
+                permission.resourcePolicy == .namesCaller
+                    ? "the resource's policy names \(session.roleName), and nothing denies \(action)"
+                    : "the policies of \(session.roleName) allow \(action) on \(resource)"
             )
         }
-        return resourcePolicy == .namesCaller
-            ? "the resource's policy names \(session.roleName), and nothing denies \(action)"
-            : "the policies of \(session.roleName) allow \(action)"
+        return words.joined(separator: "; ")
     }
 
     /// Why a session may not do something, in AWS's words; nothing when it may.
@@ -75,7 +69,7 @@ struct Permissions {
     private func reasonAgainst(
         _ session: SessionClaims,
         _ request: PolicyRequest,
-        _ resourcePolicy: ResourcePolicy
+        _ resourcePolicy: RequiredPermission.ResourcePolicy
     ) -> String? {
         let account = store.snapshot
         guard let role = account.roles[session.roleName], role.identifier == session.roleIdentifier else {

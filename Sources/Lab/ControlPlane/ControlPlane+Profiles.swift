@@ -37,12 +37,11 @@ extension ControlPlane {
                 return (call.output(profile), "\(profile.name) is \(profile.arn)")
             },
             Operation("UpdateProfile", .patch, "/profile/{profileId}") { call in
-                let profile = try call.change(Profile.self) { profile, account in
+                let (output, profile) = try call.update(Profile.self) { profile, _ in
                     if let name = try call.members.string("name", 1...255, .resourceName) { profile.name = name }
                     try Self.apply(call.members, to: &profile)
-                    if let alias = try call.alias(for: profile, in: account) { profile.setAlias(alias) }
                 }
-                return (call.output(profile), "the profile \(profile.name) was changed")
+                return (output, "the profile \(profile.name) was changed")
             },
             Operation("PutAttributeMapping", .put, "/profiles/{profileId}/mappings") { call in
                 let mapping = try Self.mapping(call.members)

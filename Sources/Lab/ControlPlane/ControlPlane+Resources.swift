@@ -31,7 +31,6 @@ extension ControlledResource {
         let common: KeyValuePairs<String, JSONValue> = [
             "name": .string(name), "enabled": .boolean(isEnabled), "createdAt": JSONValue(createdAt),
             "updatedAt": JSONValue(updatedAt), "aliasName": JSONValue(aliasName), "aliasArn": JSONValue(aliasARN),
-            "previousAliasName": JSONValue(previousAliasName),
         ]
         return .object(
             own + common.compactMap { $0.value == .null ? nil : JSONMember(name: $0.key, value: $0.value) }
@@ -42,7 +41,36 @@ extension ControlledResource {
 extension ControlPlane.Call {
     /// The answer that shows one resource.
     func output<Resource: ControlledResource>(_ resource: Resource) -> JSONValue {
-        .object([JSONMember(name: Resource.member, value: resource.detail(in: environment))])
+        output(Resource.self, resource.detail(in: environment).members ?? [])
+    }
+
+    private func output<Resource: ControlledResource>(_ type: Resource.Type, _ detail: [JSONMember]) -> JSONValue {
+        .object([JSONMember(name: type.member, value: .object(detail))])
+    }
+
+    /// Updates the resource that the path names, which may give it another alias: that answer alone shows the one before.
+    ///
+    /// - Parameters:
+    ///   - type: What the path names.
+    ///   - change: Changes it otherwise.
+    /// - Returns: The answer, and the resource as it is now.
+    /// - Throws: ``ServiceRefusal``.
+    func update<Resource: ControlledResource>(
+        _ type: Resource.Type,
+        _ change: (inout Resource, Account) throws -> Void
+    ) throws -> (output: JSONValue, resource: Resource) {
+        var previous: String?
+        let resource = try self.change(type) { resource, account in
+            try change(&resource, account)
+            guard let alias = try alias(for: resource, in: account) else { return }
+            previous = resource.aliasName
+            resource.setAlias(alias)
+        }
+        var detail = resource.detail(in: environment).members ?? []
+        if let previous, previous != resource.aliasName {
+            detail.append(JSONMember(name: "previousAliasName", value: .string(previous)))
+        }
+        return (output(type, detail), resource)
     }
 
     /// Finds the resource that the path names.
@@ -92,7 +120,7 @@ extension ControlPlane.Call {
         let keyed = store.snapshot.all(type).map { resource in
             (key: "\(resource.createdAt.timeIntervalSince1970)/\(resource.identifier)", resource)
         }
-        let page = try Page(keyed.map(\.key), self)
+        let page = try Page(keyed.map(\.key), of: type.listMember, self)
         let details = keyed[page.range].map { $0.1.detail(in: environment) }
         return (page.output(Resource.listMember, details), "\(details.count) of \(keyed.count)")
     }
@@ -110,9 +138,10 @@ struct Page {
     ///
     /// - Parameters:
     ///   - keys: The keys of the whole list, in its order. What was removed since the last page does no harm.
+    ///   - list: The list's name: a token of another list is none of this one's.
     ///   - call: The request with `nextToken` and `pageSize`.
     /// - Throws: ``ServiceRefusal``.
-    init(_ keys: [String], _ call: ControlPlane.Call) throws(ServiceRefusal) {
+    init(_ keys: [String], of list: String, _ call: ControlPlane.Call) throws(ServiceRefusal) {
         var size = Self.defaultSize
         if let text = call.parameter("pageSize") {
             guard let number = Int(text), number >= 1 else {
@@ -122,9 +151,10 @@ struct Page {
         }
         var start = 0
         if let token = call.parameter("nextToken") {
-            guard let data = Data(base64Encoded: token), let text = String(validating: data, as: UTF8.self),
+            guard let data = Data(base64Encoded: token), let whole = String(validating: data, as: UTF8.self),
+                whole.hasPrefix("\(list)/"), case let text = whole.dropFirst(list.count + 1),
                 let slash = text.firstIndex(of: "/"), let moment = Double(text[..<slash])
-            else { throw .validation("nextToken is not one that the service gave out") }
+            else { throw .validation("nextToken is not one that the service gave out for this list") }
             start =
                 keys.firstIndex { key in
                     let mark = key.firstIndex(of: "/") ?? key.endIndex
@@ -133,7 +163,9 @@ struct Page {
                 } ?? keys.count
         }
         range = start..<min(keys.count, start + size)
-        nextToken = range.upperBound < keys.count ? Data(keys[range.upperBound - 1].utf8).base64EncodedString() : nil
+        nextToken =
+            range.upperBound < keys.count
+            ? Data("\(list)/\(keys[range.upperBound - 1])".utf8).base64EncodedString() : nil
     }
 
     /// The answer.

@@ -27,14 +27,13 @@ extension ControlPlane {
                 return (call.output(list), "\(list.name), with \(list.list.revokedCount) revoked")
             },
             Operation("UpdateCrl", .patch, "/crl/{crlId}") { call in
-                let list = try call.change(RevocationList.self) { list, account in
+                let (output, list) = try call.update(RevocationList.self) { list, account in
                     if let name = try call.members.string("name", 1...255, .resourceName) { list.name = name }
                     if let data = try call.members.bytes("crlData") {
                         try list.replace(by: data, for: Self.anchor(list.trustAnchorARN, in: account))
                     }
-                    if let alias = try call.alias(for: list, in: account) { list.setAlias(alias) }
                 }
-                return (call.output(list), "\(list.name), with \(list.list.revokedCount) revoked")
+                return (output, "\(list.name), with \(list.list.revokedCount) revoked")
             },
         ]
     }

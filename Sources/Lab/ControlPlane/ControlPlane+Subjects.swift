@@ -6,6 +6,9 @@ import Certificates
 import FoundationEssentials
 
 extension Subject {
+    /// The name of the open part of its path.
+    static let pathParameter = "subjectId"
+
     /// The service's summary.
     var summary: [JSONMember] {
         let members: KeyValuePairs<String, JSONValue> = [
@@ -44,8 +47,8 @@ extension Subject {
 extension ControlPlane {
     static var subjectOperations: [Operation] {
         [
-            Operation("GetSubject", .get, "/subject/{subjectId}") { call in
-                let identifier = call.path["subjectId"]
+            Operation("GetSubject", .get, "/subject/{\(Subject.pathParameter)}") { call in
+                let identifier = call.path[Subject.pathParameter]
                 guard let subject = call.store.subject(identifier) else {
                     throw ServiceRefusal.notFound("there is no subject \(identifier.prefix(200))")
                 }
@@ -57,6 +60,7 @@ extension ControlPlane {
                 }
                 let page = try Page(
                     subjects.map { "\($0.createdAt.timeIntervalSince1970)/\($0.identifier)" },
+                    of: "subjects",
                     call
                 )
                 let summaries = subjects[page.range].map { JSONValue.object($0.summary) }

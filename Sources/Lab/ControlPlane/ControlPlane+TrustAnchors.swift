@@ -40,15 +40,14 @@ extension ControlPlane {
                 return (call.output(anchor), "\(anchor.name) is \(anchor.arn)")
             },
             Operation("UpdateTrustAnchor", .patch, "/trustanchor/{trustAnchorId}") { call in
-                let anchor = try call.change(TrustAnchor.self) { anchor, account in
+                let (output, anchor) = try call.update(TrustAnchor.self) { anchor, _ in
                     if let name = try call.members.string("name", 1...255, .resourceName) { anchor.name = name }
                     if let source = try call.members.object("source") { anchor.bundle = try Self.bundle(source) }
                     if let checks = try call.members.boolean("crlDpRevocationEnabled") {
                         anchor.checksDistributionPoints = checks
                     }
-                    if let alias = try call.alias(for: anchor, in: account) { anchor.setAlias(alias) }
                 }
-                return (call.output(anchor), "the trust anchor \(anchor.name) was changed")
+                return (output, "the trust anchor \(anchor.name) was changed")
             },
             Operation("PutNotificationSettings", .patch, "/put-notifications-settings") { call in
                 let settings = try Self.notificationSettings(call.members)

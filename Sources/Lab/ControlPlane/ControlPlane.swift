@@ -73,10 +73,6 @@ struct ControlPlane: Sendable {
             at: now,
             &trace
         )
-        try trace.run(.permission) {
-            try Permissions(store: store, environment: environment)
-                .check(caller, "rolesanywhere:\(operation.name)", code: .accessDenied)
-        }
         let call = try trace.run(.input) {
             let call = Call(
                 environment: environment,
@@ -88,6 +84,16 @@ struct ControlPlane: Sendable {
                 members: try InputMembers(reading: request.body)
             )
             return (call, "well formed")
+        }
+        try trace.run(.permission) {
+            var context = caller.context
+            context.describeRequest(at: now, from: request.remoteAddress, region: environment.region)
+            return try Permissions(store: store, environment: environment).check(
+                caller,
+                Self.permissions(for: operation, call),
+                context: context,
+                code: .accessDenied
+            )
         }
         let output = try trace.run(.outcome) {
             let result = try operation.perform(call)

@@ -14,24 +14,46 @@ enum AccessManagement {
         [roleOperations, inlinePolicyOperations, managedPolicyOperations, tagOperations]
         .reduce(into: [:]) { all, some in all.merge(some) { first, _ in first } }
 
-    /// The ARN of what a request is about, as policies name it; `*` when it is about nothing in particular.
+    /// What a caller must be allowed to do for a request.
+    ///
+    /// Source of the keys: AWS, *Service Authorization Reference*, "Actions, resources, and condition keys for AWS Identity
+    /// and Access Management".
     ///
     /// - Parameters:
-    ///   - form: The request.
+    ///   - action: The request.
     ///   - account: The roles that there are.
     ///   - environment: The account's number.
-    /// - Returns: The ARN.
-    static func resource(of form: QueryForm, in account: Account, _ environment: LabEnvironment) -> String {
-        if let name = form["RoleName"] {
-            if let role = account.roles[name] { return role.arn.description }
-            return AmazonResourceName(
-                global: "iam",
-                "role\(form["Path"] ?? "/")\(name)",
-                region: environment.region,
-                account: environment.account
-            ).description
-        }
-        return form["PolicyArn"] ?? "*"
+    /// - Returns: The permission.
+    static func permission(
+        for action: QueryService.Action,
+        in account: Account,
+        _ environment: LabEnvironment
+    ) -> RequiredPermission {
+        let form = action.form
+        var context = PolicyContext()
+        let role = form["RoleName"].flatMap { account.roles[$0] }
+        context.describeResourceTags(role?.tags ?? [], service: "iam")
+        context.describeRequestTags(form.tags())
+        let untagged = form.list("TagKeys")
+        if !untagged.isEmpty { context["aws:TagKeys"] = untagged }
+        context.set(form["PolicyArn"], for: "iam:PolicyARN")
+        context.set(form["PermissionsBoundary"] ?? role?.permissionsBoundary, for: "iam:PermissionsBoundary")
+        return RequiredPermission(
+            action: "iam:\(action.name)",
+            resource: role?.arn.description ?? resource(of: form, environment),
+            context: context
+        )
+    }
+
+    /// The ARN of what a request is about, as policies name it; `*` when it is about nothing in particular.
+    private static func resource(of form: QueryForm, _ environment: LabEnvironment) -> String {
+        guard let name = form["RoleName"] else { return form["PolicyArn"] ?? "*" }
+        return AmazonResourceName(
+            global: "iam",
+            "role\(form["Path"] ?? "/")\(name)",
+            region: environment.region,
+            account: environment.account
+        ).description
     }
 }
 

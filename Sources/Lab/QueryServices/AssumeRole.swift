@@ -124,19 +124,19 @@ struct AssumeRole {
         }
         let matches = try trace.run(.trustPolicy) { try trustDecision(role) }
         try trace.run(.permission) {
-            let permissions = Permissions(store: call.store, environment: call.environment)
-            var words = ""
-            for (action, match) in matches {
-                words = try permissions.check(
-                    call.caller,
-                    action,
-                    on: arn.description,
-                    context: context,
-                    resourcePolicy: match == .account ? .silent : .namesCaller,
-                    code: .init("AccessDenied", .forbidden)
+            let required = matches.map { action, match in
+                RequiredPermission(
+                    action: action,
+                    resource: arn.description,
+                    resourcePolicy: match == .account ? .silent : .namesCaller
                 )
             }
-            return words
+            return try Permissions(store: call.store, environment: call.environment).check(
+                call.caller,
+                required,
+                context: context,
+                code: .init("AccessDenied", .forbidden)
+            )
         }
         let seconds = try trace.run(.roleDuration) { try checkedDuration(role) }
         let session = claims(role, seconds)
@@ -205,19 +205,14 @@ struct AssumeRole {
     }
 
     private var context: PolicyContext {
-        var context = call.caller.context
-        context["aws:CurrentTime"] = [timestamp(call.now)]
-        context["aws:EpochTime"] = ["\(Int(call.now.timeIntervalSince1970))"]
-        context["aws:SourceIp"] = [TrustDecision.address(call.remoteAddress)]
-        context["aws:RequestedRegion"] = [call.environment.region]
+        var context = call.context
         context["sts:RoleSessionName"] = [sessionName]
         context.set(duration.map(String.init), for: "sts:DurationSeconds")
         context.set(effectiveIdentity, for: "sts:SourceIdentity")
         context.set(externalIdentifier, for: "sts:ExternalId")
         context["sts:TransitiveTagKeys"] = transitiveKeys
         let tags = inheritedTags.map { Tag(key: $0.key, value: $0.value) } + requestedTags
-        for tag in tags { context["aws:RequestTag/\(tag.key)"] = [tag.value] }
-        context["aws:TagKeys"] = tags.map(\.key).sorted()
+        context.describeRequestTags(tags)
         return context
     }
 
@@ -249,7 +244,7 @@ struct AssumeRole {
             roleIdentifier: role.identifier,
             sessionName: sessionName,
             issuedAt: issuedAt,
-            expiration: issuedAt + seconds,
+            expiration: issuedAt + (call.faults.expiresIn ?? seconds),
             sourceIdentity: effectiveIdentity,
             tags: tags,
             transitiveTagKeys: (inherited.keys + transitiveKeys).sorted(),

@@ -24,7 +24,9 @@ struct QueryService: Sendable {
         let caller: Caller
         let now: Date
         let form: QueryForm
-        let remoteAddress: String
+        let faults: LabFaults
+        /// What policies know of the request and of whose it is.
+        let context: PolicyContext
     }
 
     /// What stands in an operation's result, nothing for one that has none, and words for the trace.
@@ -36,6 +38,7 @@ struct QueryService: Sendable {
     let environment: LabEnvironment
     let store: ResourceStore
     let authentication: CallerAuthentication
+    let faults: LabFaults
 
     /// Finds out what a request asks for.
     func action(of request: HTTPRequest) -> Action {
@@ -75,13 +78,21 @@ struct QueryService: Sendable {
             at: trace.date,
             &trace
         )
+        var context = caller.context
+        // IAM is one for all regions, and is asked in the partition's first.
+        context.describeRequest(
+            at: trace.date,
+            from: request.remoteAddress,
+            region: action.service == "iam"
+                ? AmazonResourceName.firstRegion(ofPartitionWith: environment.region) : environment.region
+        )
         // Who one is anyone may ask, and AssumeRole asks the role's trust policy too.
         if action.service == "iam" {
             try trace.run(.permission) {
                 try Permissions(store: store, environment: environment).check(
                     caller,
-                    "iam:\(action.name)",
-                    on: AccessManagement.resource(of: action.form, in: store.snapshot, environment),
+                    [AccessManagement.permission(for: action, in: store.snapshot, environment)],
+                    context: context,
                     code: .init("AccessDenied", .forbidden)
                 )
             }
@@ -92,7 +103,8 @@ struct QueryService: Sendable {
             caller: caller,
             now: trace.date,
             form: action.form,
-            remoteAddress: request.remoteAddress
+            faults: faults,
+            context: context
         )
         let (result, words) = try operation(call, &trace)
         trace.pass(.outcome, words)

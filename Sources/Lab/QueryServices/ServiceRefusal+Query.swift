@@ -29,7 +29,7 @@ extension ServiceRefusal {
     static func noSuchEntity(_ detail: String, remedy: String? = nil) -> ServiceRefusal {
         ServiceRefusal(
             code: .init("NoSuchEntity", .notFound),
-            message: sentence(detail),
+            message: detail.asSentence,
             detail: detail,
             remedy: remedy
         )
@@ -56,8 +56,6 @@ extension ServiceRefusal {
     }
 
     private static func query(_ code: String, _ detail: String, remedy: String?) -> ServiceRefusal {
-        ServiceRefusal(code: .init(code, .badRequest), message: sentence(detail), detail: detail, remedy: remedy)
+        ServiceRefusal(code: .init(code, .badRequest), message: detail.asSentence, detail: detail, remedy: remedy)
     }
-
-    private static func sentence(_ text: String) -> String { text.prefix(1).uppercased() + text.dropFirst() }
 }

@@ -21,7 +21,6 @@ protocol AnywhereResource: Codable, Hashable, Sendable {
     var updatedAt: Date { get set }
     /// The name by which the resource can be spoken of instead of its UUID.
     var aliasName: String? { get set }
-    var previousAliasName: String? { get set }
     var tags: [Tag] { get set }
 }
 
@@ -35,10 +34,7 @@ extension AnywhereResource {
 
     /// Gives the resource another alias, or with the empty name none.
     mutating func setAlias(_ name: String) {
-        let next = name.isEmpty ? nil : name
-        guard next != aliasName else { return }
-        previousAliasName = aliasName
-        aliasName = next
+        aliasName = name.isEmpty ? nil : name
     }
 }
 

@@ -43,7 +43,6 @@ public struct Profile: Codable, Hashable, Sendable {
     var createdBy: String?
     var attributeMappings = AttributeMapping.defaults
     var aliasName: String?
-    var previousAliasName: String?
     var tags: [Tag] = []
 
     /// Makes a profile.

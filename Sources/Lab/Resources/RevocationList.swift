@@ -23,7 +23,6 @@ struct RevocationList: Hashable, Sendable {
     /// The same, read.
     var list: CertificateRevocationList
     var aliasName: String?
-    var previousAliasName: String?
     var tags: [Tag] = []
 
     init(
@@ -128,8 +127,7 @@ struct RevocationList: Hashable, Sendable {
 
 extension RevocationList: Codable {
     private enum CodingKeys: CodingKey {
-        case identifier, arn, name, isEnabled, createdAt, updatedAt, trustAnchorARN, data, aliasName, previousAliasName
-        case tags
+        case identifier, arn, name, isEnabled, createdAt, updatedAt, trustAnchorARN, data, aliasName, tags
     }
 
     init(from decoder: any Decoder) throws {
@@ -144,7 +142,6 @@ extension RevocationList: Codable {
         data = Array(try values.decode(Data.self, forKey: .data))
         list = try CertificateRevocationList(pemEncoded: String(decoding: data, as: UTF8.self))
         aliasName = try values.decodeIfPresent(String.self, forKey: .aliasName)
-        previousAliasName = try values.decodeIfPresent(String.self, forKey: .previousAliasName)
         tags = try values.decode([Tag].self, forKey: .tags)
     }
 
@@ -159,7 +156,6 @@ extension RevocationList: Codable {
         try values.encode(trustAnchorARN, forKey: .trustAnchorARN)
         try values.encode(Data(data), forKey: .data)
         try values.encodeIfPresent(aliasName, forKey: .aliasName)
-        try values.encodeIfPresent(previousAliasName, forKey: .previousAliasName)
         try values.encode(tags, forKey: .tags)
     }
 }

@@ -23,6 +23,9 @@ public struct Subject: Hashable, Sendable {
         var hasFailed: Bool
     }
 
+    /// What it is called in its ARN.
+    static let kind = "subject"
+
     /// So many certificates and instances are remembered, last seen first.
     static let historyLimit = 10
 

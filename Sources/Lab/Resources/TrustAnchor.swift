@@ -31,7 +31,6 @@ public struct TrustAnchor: Codable, Hashable, Sendable {
 
     var notifications: [NotificationSetting] = []
     var aliasName: String?
-    var previousAliasName: String?
     var tags: [Tag] = []
 
     /// Makes a trust anchor.

@@ -105,7 +105,12 @@ public final class LabService: HTTPHandler {
                 }
             }
         }
-        let query = QueryService(environment: environment, store: authentication.store, authentication: authentication)
+        let query = QueryService(
+            environment: environment,
+            store: authentication.store,
+            authentication: authentication,
+            faults: faults
+        )
         try router.on(.post, "/") { request, _ in
             let action = query.action(of: request)
             return desk.answer(request, service: action.service, operation: action.name, as: action.answer) { trace in

@@ -81,10 +81,7 @@ struct TrustDecision {
         context["aws:SourceAccount"] = [environment.account]
         context["aws:PrincipalIsAWSService"] = ["true"]
         context["aws:PrincipalServiceName"] = [Self.service]
-        context["aws:RequestedRegion"] = [environment.region]
-        context["aws:CurrentTime"] = [timestamp(now)]
-        context["aws:EpochTime"] = ["\(Int(now.timeIntervalSince1970))"]
-        context["aws:SourceIp"] = [Self.address(remoteAddress)]
+        context.describeRequest(at: now, from: remoteAddress, region: environment.region)
         context["sts:SourceIdentity"] = [client.sourceIdentity]
         context["sts:RoleSessionName"] = [sessionName]
         context["sts:DurationSeconds"] = ["\(duration)"]
@@ -94,11 +91,5 @@ struct TrustDecision {
         }
         if !tags.values.isEmpty { context["aws:TagKeys"] = tags.values.keys.sorted() }
         return context
-    }
-
-    /// The address in `address:port`, without the brackets of IPv6.
-    static func address(_ remote: String) -> String {
-        guard let colon = remote.lastIndex(of: ":") else { return remote }
-        return remote[..<colon].filter { $0 != "[" && $0 != "]" }
     }
 }

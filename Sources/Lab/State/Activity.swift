@@ -50,7 +50,7 @@ struct Activity {
         return Subject(
             identifier: identifier,
             arn: AmazonResourceName(
-                rolesAnywhere: "subject/\(identifier)",
+                rolesAnywhere: "\(Subject.kind)/\(identifier)",
                 region: environment.region,
                 account: environment.account
             ),

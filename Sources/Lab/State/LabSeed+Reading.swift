@@ -35,7 +35,8 @@ extension LabSeed {
                 try Self.profile($0, roles, environment)
             }
             try Self.refuseTwins(anchors.map(\.name), "trust anchors")
-            try Self.refuseTwins(roles.map(\.name), "roles")
+            // IAM's names differ in more than case.
+            try Self.refuseTwins(roles.map { $0.name.lowercased() }, "roles")
             try Self.refuseTwins(profiles.map(\.name), "profiles")
             self.init(trustAnchors: anchors, roles: roles, profiles: profiles)
         } catch let refusal as ServiceRefusal {
@@ -100,6 +101,13 @@ extension LabSeed {
         role.explanation = try members.string("description", 0...1_000)
         role.maximumSessionDuration = try members.integer("maxSessionDuration", 3_600...43_200) ?? 3_600
         role.attachedPolicyARNs = try members.strings("attachedPolicyArns", 0...10, 20...2_048) ?? []
+        for arn in role.attachedPolicyARNs where ManagedPolicyName(arn) == nil {
+            throw LabError(
+                .invalidResource,
+                "the role \(name) has the policy \(arn), which is none of AWS's own",
+                remedy: "give it one later: aws iam put-role-policy"
+            )
+        }
         role.tags = try members.tags() ?? []
         return role
     }
@@ -122,7 +130,12 @@ extension LabSeed {
             ),
             name: name,
             roleARNs: try names.map { wanted in
-                if wanted.hasPrefix("arn:") { return wanted }
+                if let arn = AmazonResourceName(wanted) {
+                    guard arn.service == "iam", arn.resource.hasPrefix("role/") else {
+                        throw LabError(.invalidResource, "the profile \(name) names \(wanted), the ARN of no role")
+                    }
+                    return wanted
+                }
                 guard let role = roles.first(where: { $0.name == wanted }) else {
                     throw LabError(
                         .invalidResource,

@@ -51,10 +51,23 @@ public struct AmazonResourceName: Hashable, Sendable, CustomStringConvertible {
         description = "arn:\(partition):\(service)::\(account):\(resource)"
     }
 
+    /// The partitions besides AWS's first: how their regions begin, and which of them has the services that are one for all.
+    private static let partitions = [
+        (prefix: "cn-", name: "aws-cn", firstRegion: "cn-north-1"),
+        (prefix: "us-gov-", name: "aws-us-gov", firstRegion: "us-gov-west-1"),
+        (prefix: "eusc-", name: "aws-eusc", firstRegion: "eusc-de-east-1"),
+    ]
+
     private static func partition(of region: String) -> String {
-        for (prefix, partition) in [("cn-", "aws-cn"), ("us-gov-", "aws-us-gov"), ("eusc-", "aws-eusc")]
-        where region.hasPrefix(prefix) { return partition }
-        return "aws"
+        partitions.first { region.hasPrefix($0.prefix) }?.name ?? "aws"
+    }
+
+    /// Where IAM is in a region's partition: clients sign for it, and policies know it as `aws:RequestedRegion`.
+    ///
+    /// - Parameter region: The region.
+    /// - Returns: The partition's first.
+    static func firstRegion(ofPartitionWith region: String) -> String {
+        partitions.first { region.hasPrefix($0.prefix) }?.firstRegion ?? "us-east-1"
     }
 
     /// The kind of a Roles Anywhere resource, and its identifier or, in the alias form, its name.

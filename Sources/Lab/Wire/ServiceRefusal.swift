@@ -38,19 +38,19 @@ struct ServiceRefusal: Error, Equatable {
 
     /// Something is malformed or outside its limits.
     static func validation(_ detail: String, remedy: String? = nil) -> ServiceRefusal {
-        ServiceRefusal(code: .validation, message: sentence(detail), detail: detail, remedy: remedy)
+        ServiceRefusal(code: .validation, message: detail.asSentence, detail: detail, remedy: remedy)
     }
 
     /// The anchor, profile or role is absent or disabled.
     static func notFound(_ detail: String, remedy: String? = nil) -> ServiceRefusal {
-        ServiceRefusal(code: .notFound, message: sentence(detail), detail: detail, remedy: remedy)
+        ServiceRefusal(code: .notFound, message: detail.asSentence, detail: detail, remedy: remedy)
     }
 
     /// The certificate is not one that the trust anchor vouches for.
     static func untrusted(_ words: String, detail: String? = nil, remedy: String? = nil) -> ServiceRefusal {
         ServiceRefusal(
             code: .accessDenied,
-            message: "Untrusted signing certificate. \(sentence(words))",
+            message: "Untrusted signing certificate. \(words.asSentence)",
             detail: detail ?? words,
             remedy: remedy
         )
@@ -60,6 +60,13 @@ struct ServiceRefusal: Error, Equatable {
     static func denied(_ message: String, _ detail: String, remedy: String? = nil) -> ServiceRefusal {
         ServiceRefusal(code: .accessDenied, message: message, detail: detail, remedy: remedy)
     }
+}
 
-    private static func sentence(_ text: String) -> String { text.prefix(1).uppercased() + text.dropFirst() }
+extension String {
+    /// With a capital at its beginning, unless that is the name of a member, which is written as the service's model has it.
+    var asSentence: String {
+        let word = prefix { $0 != " " }
+        let isName = word.contains { $0.isUppercase || "._[".contains($0) }
+        return isName ? self : prefix(1).uppercased() + dropFirst()
+    }
 }

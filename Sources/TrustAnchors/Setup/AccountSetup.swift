@@ -154,6 +154,14 @@ public struct AccountSetup: Sendable {
         return try (template ?? .builtIn(format)).text(values(format))
     }
 
+    /// What AWS may complain of: a trust policy that is longer than the quota of an account where nobody had it raised.
+    public var warnings: [String] {
+        // As long as a trust anchor's ARN is in a region with a long name.
+        let arn =
+            "arn:aws-us-gov:rolesanywhere:ap-southeast-1:123456789012:trust-anchor/" + String(repeating: "0", count: 36)
+        return PolicyText(source: ("ArnEquals", "aws:SourceArn", .texts([arn])), conditions: conditions).warnings
+    }
+
     private func values(_ format: Format) -> [String: String] {
         func policy(_ arn: String) -> PolicyText {
             PolicyText(source: ("ArnEquals", "aws:SourceArn", .expression(arn)), conditions: conditions)

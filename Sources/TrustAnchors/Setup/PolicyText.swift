@@ -30,6 +30,18 @@ struct PolicyText {
         self.operators = operators
     }
 
+    /// What IAM will complain of unless its quota was raised; it does not count blanks.
+    ///
+    /// Source: AWS, *IAM User Guide*, "IAM and AWS STS quotas": a role's trust policy has 2,048 characters, on request 4,096.
+    var warnings: [String] {
+        let length = json.unicodeScalars.count { !$0.properties.isWhitespace }
+        guard length > 2_048 else { return [] }
+        return [
+            "the trust policy has \(length) characters without blanks; IAM takes 2048, or up to 4096 where that quota was "
+                + "raised: join values by a pattern (--subject-cn 'web-*'), or name what the certificates have in common"
+        ]
+    }
+
     /// JSON, indented by two blanks.
     var json: String {
         let conditions = operators.map { name, entries in

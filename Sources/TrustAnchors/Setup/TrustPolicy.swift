@@ -86,12 +86,17 @@ public struct TrustPolicy: Hashable, Sendable {
     }
 
     /// The policy as JSON, indented, without a line end.
-    public var jsonText: String {
+    public var jsonText: String { text.json }
+
+    /// What IAM may complain of: a policy that is longer than the quota of an account where nobody had it raised.
+    public var warnings: [String] { text.warnings }
+
+    private var text: PolicyText {
         switch source {
         case .trustAnchors(let arns):
-            PolicyText(source: ("ArnEquals", "aws:SourceArn", .texts(arns)), conditions: conditions).json
+            PolicyText(source: ("ArnEquals", "aws:SourceArn", .texts(arns)), conditions: conditions)
         case .account(let account):
-            PolicyText(source: ("StringEquals", "aws:SourceAccount", .texts([account])), conditions: conditions).json
+            PolicyText(source: ("StringEquals", "aws:SourceAccount", .texts([account])), conditions: conditions)
         }
     }
 }

@@ -49,6 +49,7 @@ struct PrintTrustPolicyCommand: ParsableCommand {
             conditions: try certificates.conditions(),
             allowsAnyCertificate: certificates.anyCertificate
         )
+        for warning in policy.warnings { Console.standard.warning(warning) }
         try Console.standard.write(policy.jsonText + "\n")
     }
 }

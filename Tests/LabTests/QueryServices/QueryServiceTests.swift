@@ -34,7 +34,12 @@ struct QueryDesk {
             administrator: .documented,
             store: store
         )
-        service = QueryService(environment: environment, store: store, authentication: authentication)
+        service = QueryService(
+            environment: environment,
+            store: store,
+            authentication: authentication,
+            faults: LabFaults()
+        )
     }
 
     /// Puts a role into the account.
