@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import CSQLite
+import Glibc
 
 /// The row that a statement stands at, lent to a closure.
 @safe public struct Row: ~Copyable {
@@ -39,7 +40,7 @@ internal import CSQLite
     public func isBlob(_ column: Int32, equalTo bytes: [UInt8]) -> Bool {
         guard let start = unsafe sqlite3_column_blob(handle, column) else { return false }
         let count = Int(unsafe sqlite3_column_bytes(handle, column))
-        return unsafe UnsafeRawBufferPointer(start: start, count: count).elementsEqual(bytes)
+        return unsafe count == bytes.count && memcmp(start, bytes, count) == 0
     }
 
     /// A column as bytes; none when there is no value.

@@ -198,8 +198,8 @@ final class InventoryDatabase {
             values += [.text(query.namePrefix), .text(query.namePrefix + "\u{10FFFF}")]
         }
         if let isCA = query.isCA {
-            conditions.append("is_ca = ?")
-            values.append(.integer(isCA ? 1 : 0))
+            // Not a value to be bound: the index of the CAs is there for this very condition.
+            conditions.append(isCA ? "is_ca = 1" : "is_ca = 0")
         }
         let condition = conditions.isEmpty ? "1 = 1" : conditions.joined(separator: " AND ")
         return ("\(condition) ORDER BY not_after, id", values)

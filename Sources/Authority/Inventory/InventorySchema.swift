@@ -10,7 +10,7 @@ enum InventorySchema {
     static let applicationIdentifier: Int32 = 0x706b_6949
 
     /// What leads from one version to the next; the first makes version 1.
-    static let migrations: [[String]] = [version1, version2]
+    static let migrations: [[String]] = [version1, version2, version3]
 
     private static let version1 = [
         // The text of a template, so that a renewal does not depend on a file that may be gone.
@@ -108,6 +108,11 @@ enum InventorySchema {
     private static let version2 = [
         // How many seconds a certificate was to be good for, although its CA may have ended before. NULL when nobody knows.
         "ALTER TABLE certificates ADD COLUMN lifetime INTEGER"
+    ]
+
+    private static let version3 = [
+        // Every list names the CAs, of which there are few: they are found without reading what is none.
+        "CREATE INDEX certificates_of_authorities ON certificates (place) WHERE is_ca = 1"
     ]
 
     /// Brings a database to the newest version.

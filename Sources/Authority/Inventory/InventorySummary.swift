@@ -41,7 +41,7 @@ extension Inventory {
             var lastIssuer = ""
             try database.database.visit(
                 """
-                SELECT name, profile, replace(alternative_names, char(10), ' '), is_ca, not_before, not_after, place, \
+                SELECT name, profile, alternative_names, is_ca, not_before, not_after, place, \
                 revocation_reason, issuer_key, issuer_key = subject_key FROM certificates WHERE \(condition)
                 """,
                 values
@@ -56,7 +56,7 @@ extension Inventory {
                     InventorySummary(
                         name: row.text(0),
                         profile: row.text(1),
-                        alternativeNames: row.text(2),
+                        alternativeNames: Self.onOneLine(row.text(2)),
                         isCA: row.integer(3) != 0,
                         notAfter: notAfter,
                         status: InventoryEntry.Status(
@@ -72,5 +72,12 @@ extension Inventory {
                 )
             }
         }
+    }
+
+    /// Names that stand on lines, with blanks between them.
+    private static func onOneLine(_ names: String) -> String {
+        // At once over all octets: most certificates have one name.
+        let isOne = unsafe names.utf8.withContiguousStorageIfAvailable { unsafe $0.reduce(true) { $0 && $1 != 0x0a } }
+        return isOne == true ? names : names.replacing("\n", with: " ")
     }
 }

@@ -93,7 +93,9 @@ struct ListCommand: ParsableCommand {
             count += 1
             table.add(entry)
         }
-        if count > 0 { try Console.standard.write(table.encoded(for: TerminalFeatures(of: STDOUT_FILENO))) }
+        if count > 0 {
+            try table.write(for: TerminalFeatures(of: STDOUT_FILENO)) { try Console.standard.write($0) }
+        }
         return count
     }
 

@@ -29,12 +29,15 @@ struct Table: Sendable {
         }
     }
 
-    /// Where a cell ends in the buffer, where it begins being the end of the one before.
+    /// A cell, which begins in the buffer where the one before ends: eight bytes, for there may be a million of them.
     private struct Cell {
-        var end: Int
-        var width: Int32
+        var length: UInt32
+        var width: UInt16
         var style: TextStyle?
     }
+
+    /// So much is put together before it is written.
+    private static let chunkSize = 1 << 16
 
     /// The blanks between columns.
     private static let gap = 2
@@ -51,13 +54,10 @@ struct Table: Sendable {
 
     /// Makes a table without rows.
     ///
-    /// - Parameters:
-    ///   - columns: The columns, at least one.
-    ///   - rowCount: About how many rows there will be.
-    init(_ columns: [Column], rowCount: Int = 0) {
+    /// - Parameter columns: The columns, at least one.
+    init(_ columns: [Column]) {
         self.columns = columns
         widths = columns.map { _ in 0 }
-        cells.reserveCapacity((rowCount + 1) * columns.count)
         for column in columns { add(column.heading, .bold) }
     }
 
@@ -67,8 +67,11 @@ struct Table: Sendable {
     ///   - cell: The text of the cell.
     ///   - style: How it stands out.
     mutating func add(_ cell: String, _ style: TextStyle? = nil) {
+        let start = text.count
         let width = text.append(showing: cell)
-        cells.append(Cell(end: text.count, width: Int32(clamping: width), style: style))
+        cells.append(
+            Cell(length: UInt32(clamping: text.count - start), width: UInt16(clamping: width), style: style)
+        )
         if width > widths[next] { widths[next] = width }
         next = next + 1 == columns.count ? 0 : next + 1
     }
@@ -85,29 +88,43 @@ struct Table: Sendable {
     /// - Parameter features: What shows them.
     /// - Returns: The lines in UTF-8, each with its end.
     func encoded(for features: TerminalFeatures) -> [UInt8] {
+        var lines: [UInt8] = []
+        write(for: features) { lines += $0 }
+        return lines
+    }
+
+    /// Writes the table as lines of text.
+    ///
+    /// - Parameters:
+    ///   - features: What shows them.
+    ///   - output: Called with some of the lines in UTF-8, each with its end, until all are written.
+    /// - Throws: What the output throws, after which it is not called again.
+    func write<Failure: Error>(
+        for features: TerminalFeatures,
+        to output: ([UInt8]) throws(Failure) -> Void
+    ) throws(Failure) {
         let widths = widths(within: features.width)
         var lines: [UInt8] = []
-        lines.reserveCapacity(text.count + cells.count / columns.count * (widths.reduce(0) { $0 + $1 + Self.gap }) / 2)
-        var start = 0
+        lines.reserveCapacity(Self.chunkSize * 5 / 4)
+        var end = 0
         var column = 0
         // Blanks are written when something follows them.
         var blanks = 0
         for cell in cells {
+            let start = end
+            end += Int(cell.length)
             let width = widths[column]
-            let shown = min(Int(cell.width), width)
-            let missing = width - shown
+            let missing = width - min(Int(cell.width), width)
             if columns[column].isRightAligned { blanks += missing }
-            if start < cell.end {
-                while blanks > 0 {
-                    lines.append(0x20)
-                    blanks -= 1
-                }
+            if start < end {
+                lines.append(contentsOf: repeatElement(0x20, count: blanks))
+                blanks = 0
                 let style = features.hasStyles ? cell.style : nil
                 if let style { lines += style.start }
                 if Int(cell.width) <= width {
-                    lines += text[start..<cell.end]
+                    lines += text[start..<end]
                 } else {
-                    let (beginning, shownWidth) = shortened(start..<cell.end, Int(cell.width), to: width)
+                    let (beginning, shownWidth) = shortened(start..<end, Int(cell.width), to: width)
                     lines += beginning
                     // Half of a wide character cannot be shown.
                     blanks = width - shownWidth
@@ -116,15 +133,18 @@ struct Table: Sendable {
             }
             if !columns[column].isRightAligned { blanks += missing }
             blanks += Self.gap
-            start = cell.end
             column += 1
             if column == columns.count {
                 lines.append(0x0a)
                 (column, blanks) = (0, 0)
+                if lines.count >= Self.chunkSize {
+                    try output(lines)
+                    lines.removeAll(keepingCapacity: true)
+                }
             }
         }
         if column > 0 { lines.append(0x0a) }
-        return lines
+        if !lines.isEmpty { try output(lines) }
     }
 
     /// The widths of the columns in a line of some width, as far as columns may be shortened.

@@ -50,7 +50,9 @@ struct TableListing {
         table.add(entry.daysLeft, isGood ? .daysLeft(entry.daysLeft) : nil)
     }
 
-    func encoded(for terminal: TerminalFeatures) -> [UInt8] { table.encoded(for: terminal) }
+    func write(for terminal: TerminalFeatures, to output: ([UInt8]) throws -> Void) throws {
+        try table.write(for: terminal, to: output)
+    }
 }
 
 /// For a spreadsheet.
