@@ -262,11 +262,16 @@ def test_a_profile(pki: Pki, ca: Path, lab: Lab, tmp_path: Path) -> None:
         arguments = ("--profile", "web") if home is pki else ("--session",)
         checks = examine(home, *arguments)
         assert checks["profile"]["verdict"] == "warning"
-        assert "use first" in checks["profile"]["found"]
+        assert "use first" in checks["profile"]["found"] and "take them out" in checks["profile"]["remedy"]
     config = tmp_path / ".aws/config"
     config.write_text(config.read_text().replace("credential_process", "#credential_process"))
     (tmp_path / ".aws/credentials").unlink()
-    assert "no credential_process" in examine(pki, "--profile", "web")["profile"]["found"]
+    profile = examine(pki, "--profile", "web")["profile"]
+    assert "no credential_process" in profile["found"] and profile["remedy"] == "pki configure --profile web writes it"
+    config.write_text(config.read_text().replace("#credential_process = ", "credential_process = /usr/bin/other "))
+    assert "--force" in examine(pki, "--profile", "web")["profile"]["remedy"]
+    pki.run("configure", "--profile", "web", "--force")
+    assert examine(pki, "--profile", "web")["profile"]["verdict"] == "ok"
     checks = examine(pki, "--profile", "nobody", status=CHECK_FAILED)
     assert failures(checks) == ["settings", "profile"]
     assert {check["verdict"] for name, check in checks.items() if name not in ("settings", "profile", "environment")} == {

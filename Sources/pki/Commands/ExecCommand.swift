@@ -45,7 +45,7 @@ struct ExecCommand: AsyncParsableCommand {
 
     func validate() throws {
         guard !command.isEmpty else {
-            throw ValidationError("a command is missing: pki exec --profile NAME -- COMMAND …")
+            throw ValidationError("there is no command behind \"--\": pki exec --profile NAME -- COMMAND …")
         }
         guard !(server && cache.cache) else {
             throw ValidationError("--cache and --server cannot go together: the server keeps credentials in memory")

@@ -56,26 +56,41 @@ struct EnvironmentChecks {
             )
         }
         let values = Dictionary(settings, uniquingKeysWith: { $1 })
-        var findings: [String] = []
+        var findings: [(words: String, remedy: String)] = []
         // What the SDKs look at before credential_process (botocore's order of providers).
         if values["role_arn"] != nil {
-            findings.append("role_arn in \(files.config.path) goes before credential_process")
+            findings.append(
+                ("role_arn in \(files.config.path) goes before credential_process", "take role_arn out")
+            )
         }
         if let bytes = try files.credentials.read(),
             SharedConfiguration(bytes).value(of: "aws_access_key_id", in: name) != nil
         {
-            findings.append("\(files.credentials.path) has keys for \(name), which programs use first")
+            findings.append(
+                (
+                    "\(files.credentials.path) has keys for \(name), which programs use first",
+                    "take them out of there, unless pki update keeps them fresh"
+                )
+            )
         }
         switch values["credential_process"] {
-        case nil: findings.append("it has no credential_process, so that programs do not ask pki")
+        case nil:
+            findings.append(
+                (
+                    "it has no credential_process, so that programs do not ask pki",
+                    "pki configure --profile \(name) writes it"
+                )
+            )
         case .some(let command) where !ConfigureCommand.isOurs(command):
-            findings.append("its credential_process is another program's")
+            findings.append(
+                ("its credential_process is another program's", "pki configure --profile \(name) --force replaces it")
+            )
         default: break
         }
         guard findings.isEmpty else {
             return .warning(
-                "\(name): \(findings.joined(separator: "; "))",
-                remedy: "pki configure --profile \(name) writes it; keys that pki update keeps fresh may stay"
+                "\(name): \(findings.map(\.words).joined(separator: "; "))",
+                remedy: findings.map(\.remedy).joined(separator: "; ")
             )
         }
         return .ok("\(name) in \(files.config.path) asks pki")
