@@ -76,11 +76,16 @@ struct PKI: AsyncParsableCommand {
                     SigningHelper.normalized(Array(CommandLine.arguments.dropFirst()))
                 )
             } else {
+                // Whoever mistypes a command hears of the command, not of its options, nor of all commands.
+                func checkName() throws {
+                    try CommandSuggestion(of: Self.self).check(CommandLine.arguments.dropFirst().first)
+                }
+                // The parser answers a wish for help before it knows the command.
+                if CommandLine.arguments.contains(where: { $0 == "--help" || $0 == "-h" }) { try checkName() }
                 do {
                     command = try parseAsRoot()
                 } catch {
-                    // Whoever mistypes a command hears of the command, not of its options.
-                    try CommandSuggestion(of: Self.self).check(CommandLine.arguments.dropFirst().first)
+                    try checkName()
                     throw error
                 }
             }
