@@ -41,8 +41,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
-        // A second opinion on certificates and signatures, in tests only.
-        .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
+        // Reads DER in tests.
         .package(url: "https://github.com/apple/swift-asn1", from: "1.7.4"),
     ],
     targets: [
@@ -53,36 +52,45 @@ let package = Package(
         .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
         // A header only: the library of a token is opened when a key in it is used.
         .systemLibrary(name: "CPKCS11", providers: [.apt(["libp11-kit-dev"])]),
-        .target(name: "SQLite", dependencies: ["CSQLite"], swiftSettings: settings),
-        .target(name: "Certificates", dependencies: ["COpenSSL"], swiftSettings: settings),
+        .target(name: "SystemSupport", swiftSettings: settings),
+        .target(name: "SQLite", dependencies: ["CSQLite", "SystemSupport"], swiftSettings: settings),
+        .target(name: "Certificates", dependencies: ["COpenSSL", "SystemSupport"], swiftSettings: settings),
         .target(
             name: "Authority",
-            dependencies: ["Certificates", "SQLite"],
+            dependencies: ["Certificates", "SQLite", "SystemSupport"],
             exclude: ["Templates/setup", "Templates/systemd", "Templates/lab.json"],
             resources: [.embedInCode("Templates")],
             swiftSettings: settings
         ),
         .target(
             name: "TrustAnchors",
-            dependencies: ["Certificates"],
+            dependencies: ["Certificates", "SystemSupport"],
             resources: [.embedInCode("Templates")],
             swiftSettings: settings
         ),
-        .target(name: "RolesAnywhere", dependencies: ["Certificates", "CCurl"], swiftSettings: settings),
-        .target(name: "HardwareKeys", dependencies: ["Certificates", "CPKCS11"], swiftSettings: settings),
+        .target(
+            name: "RolesAnywhere",
+            dependencies: ["Certificates", "CCurl", "SystemSupport"],
+            swiftSettings: settings
+        ),
+        .target(
+            name: "HardwareKeys",
+            dependencies: ["Certificates", "CPKCS11", "SystemSupport"],
+            swiftSettings: settings
+        ),
         .target(
             name: "HTTPService",
-            dependencies: [nioCore, nioPosix, nioSSL, logging],
+            dependencies: [nioCore, nioPosix, nioSSL, logging, "SystemSupport"],
             swiftSettings: settings
         ),
         .target(
             name: "Delivery",
-            dependencies: ["Certificates", "HTTPService", logging],
+            dependencies: ["Certificates", "HTTPService", "SystemSupport", logging],
             swiftSettings: settings
         ),
         .target(
             name: "Lab",
-            dependencies: ["Certificates", "HTTPService", "SQLite"],
+            dependencies: ["Certificates", "HTTPService", "SQLite", "SystemSupport"],
             resources: [.embedInCode("Page")],
             swiftSettings: settings
         ),
@@ -90,7 +98,7 @@ let package = Package(
             name: "pki",
             dependencies: [
                 "Certificates", "Authority", "TrustAnchors", "RolesAnywhere", "HardwareKeys", "Delivery", "HTTPService",
-                "Lab", logging,
+                "Lab", "SystemSupport", logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
@@ -107,51 +115,55 @@ let package = Package(
         .testTarget(
             name: "CertificatesTests",
             dependencies: [
-                "Certificates",
-                .product(name: "X509", package: "swift-certificates"),
+                "Certificates", "SystemSupport",
                 .product(name: "SwiftASN1", package: "swift-asn1"),
             ],
             exclude: ["Corpus"],
             swiftSettings: settings
         ),
-        .testTarget(name: "SQLiteTests", dependencies: ["SQLite"], swiftSettings: settings),
-        .testTarget(name: "AuthorityTests", dependencies: ["Authority", "Certificates"], swiftSettings: settings),
+        .testTarget(name: "SystemSupportTests", dependencies: ["SystemSupport"], swiftSettings: settings),
+        .testTarget(name: "SQLiteTests", dependencies: ["SQLite", "SystemSupport"], swiftSettings: settings),
+        .testTarget(
+            name: "AuthorityTests",
+            dependencies: ["Authority", "Certificates", "SystemSupport"],
+            swiftSettings: settings
+        ),
         .testTarget(
             name: "TrustAnchorsTests",
-            dependencies: ["TrustAnchors", "Certificates"],
+            dependencies: ["TrustAnchors", "Certificates", "SystemSupport"],
             swiftSettings: settings
         ),
         .testTarget(
             name: "RolesAnywhereTests",
-            dependencies: ["RolesAnywhere", "Certificates"],
+            dependencies: ["RolesAnywhere", "Certificates", "SystemSupport"],
             swiftSettings: settings
         ),
         .testTarget(
             name: "HardwareKeysTests",
-            dependencies: ["HardwareKeys", "Certificates"],
+            dependencies: ["HardwareKeys", "Certificates", "SystemSupport"],
             swiftSettings: settings
         ),
         .testTarget(
             name: "DeliveryTests",
-            dependencies: ["Delivery", "HTTPService", "Certificates"],
+            dependencies: ["Delivery", "HTTPService", "Certificates", "SystemSupport"],
             swiftSettings: settings
         ),
         .testTarget(
             name: "HTTPServiceTests",
-            dependencies: ["HTTPService", nioCore, nioPosix, nioSSL, nioEmbedded, logging],
+            dependencies: ["HTTPService", "SystemSupport", nioCore, nioPosix, nioSSL, nioEmbedded, logging],
             exclude: ["Fixtures/make-certificate.sh"],
             swiftSettings: settings
         ),
         .testTarget(
             name: "LabTests",
-            dependencies: ["Lab", "HTTPService", "Certificates", "SQLite"],
+            dependencies: ["Lab", "HTTPService", "Certificates", "SQLite", "SystemSupport"],
             exclude: ["Fixtures/make-fixtures.py"],
             swiftSettings: settings
         ),
         .testTarget(
             name: "pkiTests",
             dependencies: [
-                "pki", "Certificates", "Authority", "RolesAnywhere", "Delivery",
+                "pki", "Certificates", "Authority", "RolesAnywhere", "Delivery", "SystemSupport",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: settings

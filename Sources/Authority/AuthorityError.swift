@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-public import Certificates
+import Certificates
+public import SystemSupport
 
 /// Why the CA in a folder could not be made, opened or used.
 public struct AuthorityError: ExplainedError, Equatable {

@@ -2,6 +2,7 @@
 
 public import Certificates
 public import struct FoundationEssentials.Date
+public import SystemSupport
 
 /// A CA of a folder, with its key: the root, or an intermediate CA.
 ///

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-public import protocol Certificates.ExplainedError
+public import SystemSupport
 
 /// Why credentials could not be put where programs look for them.
 public struct DeliveryError: ExplainedError, Equatable {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-public import Certificates
+import Certificates
+public import SystemSupport
 
 /// Why a key in a token or an agent could not be found or used.
 public struct HardwareKeyError: ExplainedError, Equatable {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-public import Certificates
+import Certificates
+public import SystemSupport
 
 /// Why the lab cannot be set up or go on.
 ///

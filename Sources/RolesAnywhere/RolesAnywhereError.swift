@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-public import protocol Certificates.ExplainedError
+public import SystemSupport
 
 /// Why there are no session credentials.
 public struct RolesAnywhereError: ExplainedError, Equatable {

@@ -2,6 +2,7 @@
 
 public import Certificates
 public import struct FoundationEssentials.Date
+import SystemSupport
 
 /// The CA certificates that a trust anchor of IAM Roles Anywhere is made from.
 ///

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-public import Certificates
+import Certificates
+public import SystemSupport
 
 /// Why IAM Roles Anywhere would not take a trust anchor's bundle, or what goes with it.
 public struct TrustAnchorError: ExplainedError, Equatable {

@@ -5,6 +5,7 @@ import Certificates
 import FoundationEssentials
 import Glibc
 import Synchronization
+import SystemSupport
 import Testing
 
 @Suite struct CertificateAuthorityTests {

@@ -3,6 +3,7 @@
 import Certificates
 import FoundationEssentials
 import Glibc
+import SystemSupport
 import Testing
 
 @testable import Authority

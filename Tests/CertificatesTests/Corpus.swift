@@ -2,6 +2,7 @@
 
 import Certificates
 import FoundationEssentials
+import SystemSupport
 import Testing
 
 /// The files of `Tests/Fixtures/make-key-corpus`, made by other people's tools, and what stands in each.

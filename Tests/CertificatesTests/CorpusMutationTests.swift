@@ -2,6 +2,7 @@
 
 import Certificates
 import FoundationEssentials
+import SystemSupport
 import Testing
 
 /// Damaged files are read or refused: no crash, no endless loop, whatever stands in them.

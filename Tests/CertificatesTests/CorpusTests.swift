@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Certificates
+import SystemSupport
 import Testing
 
 /// Other people's files are read as those people's tools say.

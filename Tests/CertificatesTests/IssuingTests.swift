@@ -4,56 +4,8 @@ import Certificates
 import FoundationEssentials
 import SwiftASN1
 import Testing
-@_spi(FixedExpiryValidationTime) import X509
 
 @Suite struct IssuingTests {
-    typealias Certificate = Certificates.Certificate
-    typealias CertificateError = Certificates.CertificateError
-
-    @Test(arguments: PrivateKeyTests.kinds, PrivateKeyTests.kinds)
-    func `swift-certificates accepts what is issued and reads the same in it`(caKind: KeyType, kind: KeyType)
-        async throws
-    {
-        let caKey = try PrivateKey(generating: caKind)
-        let root = try Samples.root(caKey)
-        let key = try PrivateKey(generating: kind)
-        var parameters = try Samples.parameters(
-            "CN=web-1,O=Acme",
-            key: key.publicKey,
-            template: Samples.clientText,
-            serial: [0x80, 1]
-        )
-        parameters.subjectAlternativeNames = try [
-            .dnsName("web-1.example.com"), .ipAddress("10.0.0.1"), .uniformResourceIdentifier("spiffe://a/b"),
-        ]
-        let leaf = try parameters.signed(by: caKey, issuer: root)
-
-        let theirRoot = try X509.Certificate(derEncoded: root.derEncoded)
-        let theirLeaf = try X509.Certificate(derEncoded: leaf.derEncoded)
-        #expect(theirLeaf.serialNumber.bytes == [0x80, 1])
-        #expect(theirLeaf.issuer == theirRoot.subject)
-        #expect(theirLeaf.notValidAfter == Samples.now.addingTimeInterval(86400))
-        #expect(theirRoot.publicKey.isValidSignature(theirLeaf.signature, for: theirLeaf))
-        #expect(theirRoot.publicKey.isValidSignature(theirRoot.signature, for: theirRoot))
-        let names = try #require(try theirLeaf.extensions.subjectAlternativeNames)
-        #expect(names.count == 3 && names.first == .dnsName("web-1.example.com"))
-        let identifier = try #require(try theirLeaf.extensions.authorityKeyIdentifier)
-        #expect(identifier.authorityCertSerialNumber == nil && identifier.authorityCertIssuer == nil)
-        #expect(
-            try identifier.keyIdentifier.map { Array($0) }
-                == theirRoot.extensions.subjectKeyIdentifier.map { Array($0.keyIdentifier) }
-        )
-
-        var verifier = Verifier(rootCertificates: CertificateStore([theirRoot])) {
-            RFC5280Policy(fixedExpiryValidationTime: Samples.now)
-        }
-        let result = await verifier.validate(leaf: theirLeaf, intermediates: CertificateStore([]))
-        guard case .validCertificate = result else {
-            Issue.record("\(result)")
-            return
-        }
-    }
-
     @Test(arguments: PrivateKeyTests.kinds)
     func `a key usage that the key cannot have is not written`(kind: KeyType) throws {
         let key = try PrivateKey(generating: kind)

@@ -4,6 +4,7 @@ import FoundationEssentials
 import Glibc
 
 @testable import Certificates
+import SystemSupport
 
 /// A TPM in software (swtpm) with a state of its own, in a private folder. It ends with the value.
 ///

@@ -3,6 +3,7 @@
 import FoundationEssentials
 import Glibc
 import Synchronization
+import SystemSupport
 import Testing
 
 @testable import Certificates

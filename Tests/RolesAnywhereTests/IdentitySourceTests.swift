@@ -3,6 +3,7 @@
 import Certificates
 import FoundationEssentials
 import Glibc
+import SystemSupport
 import Testing
 
 @testable import RolesAnywhere
@@ -116,7 +117,7 @@ struct IdentitySourceTests {
         #expect(absent.message.contains("absent.pem\" cannot be read: no such file"))
         files.certificate = .file(folder.path)
         let isFolder = try #require(throws: RolesAnywhereError.self) { try files.read() }
-        #expect(isFolder.message.contains("it is a folder"))
+        #expect(isFolder.message.contains("it is a directory"))
         files.certificate = .file(try folder.write("large.pem", String(repeating: "x", count: FileContents.limit + 1)))
         let large = try #require(throws: RolesAnywhereError.self) { try files.read() }
         #expect(large.message.contains("larger than 4 MiB"))

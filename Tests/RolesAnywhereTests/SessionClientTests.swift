@@ -3,6 +3,7 @@
 import Certificates
 import FoundationEssentials
 import Synchronization
+import SystemSupport
 import Testing
 
 @testable import RolesAnywhere

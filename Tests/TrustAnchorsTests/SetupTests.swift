@@ -2,6 +2,7 @@
 
 import Certificates
 import FoundationEssentials
+import SystemSupport
 import Testing
 
 @testable import TrustAnchors
@@ -247,13 +248,5 @@ private struct Policy: Decodable {
     @Test func `a place at the end of a line passes the indentation on`() throws {
         let template = try SetupTemplate(reading: Array("  a: {{v}}\n  {{v}}\nx {{v}} y\n".utf8), name: "t")
         #expect(try template.text(["v": "1\n2\n"]) == "  a: 1\n  2\n  1\n  2\nx 1\n2\n y\n")
-    }
-}
-
-@Suite struct QuotingTests {
-    @Test func `texts become literals`() {
-        #expect(Quoting.json("a\"\\\n\u{1}\u{2028}é") == #""a\"\\\n\u0001\u2028é""#)
-        #expect(Quoting.terraform("${a} %{b} $c") == #""$${a} %%{b} $c""#)
-        #expect(Quoting.shell("it's $(x)") == #"'it'\''s $(x)'"#)
     }
 }

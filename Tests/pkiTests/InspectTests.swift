@@ -2,6 +2,7 @@
 
 import Certificates
 import FoundationEssentials
+import SystemSupport
 import Testing
 
 @testable import pki
@@ -218,11 +219,11 @@ import Testing
         parameters.subjectAlternativeNames = [.dns(hostile), .uri("x:\(hostile)"), .email(hostile)]
         let certificate = try parameters.signed(by: samples.rootKey, issuer: samples.root)
         let report = try InspectSamples.report(on: certificate.pemEncoded)
-        #expect(!report.text.unicodeScalars.contains { $0.isUnruly && $0 != "\n" })
+        #expect(!report.text.unicodeScalars.contains { $0.isControl && $0 != "\n" })
         // What would forge a line begins none.
         #expect(!report.text.contains("\nb"))
-        let encoded = harmlessJSON(String(decoding: try JSONEncoder().encode(report), as: UTF8.self))
-        #expect(!encoded.unicodeScalars.contains { $0.isUnruly })
+        let encoded = Quoting.harmlessJSON(String(decoding: try JSONEncoder().encode(report), as: UTF8.self))
+        #expect(!encoded.unicodeScalars.contains { $0.isControl })
         let names = try JSONDecoder().decode([String: JSONPart].self, from: Data(encoded.utf8))
         #expect(names["objects"]?[0]?["subjectAlternativeNames"]?[0]?["value"] == .text(hostile))
         #expect(names["objects"]?[0]?["rolesAnywhere"]?["droppedValues"]?[0]?["key"] == .text("x509Subject/CN"))
@@ -262,7 +263,7 @@ import Testing
                 damaged[place] ^= mask
                 guard let file = try? InspectedFile(SecretBytes(damaged), name: "x", passphrase: nil) else { continue }
                 let report = try #require(InspectReport.reports(on: [file], at: InspectSamples.now).first)
-                #expect(!report.text.unicodeScalars.contains { $0.isUnruly && $0 != "\n" })
+                #expect(!report.text.unicodeScalars.contains { $0.isControl && $0 != "\n" })
                 described += 1
             }
         }

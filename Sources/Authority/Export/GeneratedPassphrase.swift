@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-public import Certificates
+import Certificates
+public import SystemSupport
 
 /// Passphrases for what leaves the CA's folder.
 public enum GeneratedPassphrase {

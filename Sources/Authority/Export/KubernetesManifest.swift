@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 public import Certificates
+public import SystemSupport
 
 /// A manifest for `kubectl apply`: an identity as a Secret, and for a CA the issuer of cert-manager that uses it.
 public struct KubernetesManifest: Sendable {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Certificates
+import SystemSupport
 
 /// The name of an object in Kubernetes: a DNS subdomain as its API server wants it (RFC 1123).
 public struct KubernetesName: Hashable, Sendable, CustomStringConvertible {

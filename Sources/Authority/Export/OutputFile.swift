@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-public import Certificates
+import Certificates
 import Glibc
+public import SystemSupport
 
 /// A file for its owner alone, anywhere, that is written whole or not at all.
 ///

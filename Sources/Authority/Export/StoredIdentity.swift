@@ -2,6 +2,7 @@
 
 public import Certificates
 public import struct FoundationEssentials.Date
+public import SystemSupport
 
 /// What the folder of a CA holds under one name: a certificate, the way up to the root, and perhaps the key.
 ///

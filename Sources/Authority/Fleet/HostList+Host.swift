@@ -2,6 +2,7 @@
 
 import Certificates
 import struct FoundationEssentials.Date
+import SystemSupport
 
 extension HostList.Host {
     /// Makes a host of what the file says about it.

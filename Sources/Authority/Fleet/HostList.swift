@@ -2,6 +2,7 @@
 
 public import Certificates
 public import struct FoundationEssentials.Date
+import SystemSupport
 
 /// The hosts that get a certificate in one run, read from a file.
 ///

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Certificates
+import SystemSupport
 
 /// What is wrong with a file of hosts, told at once: whoever mends a file wants to know of every line.
 struct HostListFaults {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-public import Certificates
+import Certificates
 public import struct FoundationEssentials.Date
 import Glibc
+public import SystemSupport
 
 /// Writes an archive in the format of POSIX `tar`, one file after the other, to a file, a pipe or standard output.
 ///

@@ -2,6 +2,7 @@
 
 import Certificates
 import struct FoundationEssentials.Date
+import SystemSupport
 
 /// Writes what a folder tells into an inventory.
 struct Acceptance {

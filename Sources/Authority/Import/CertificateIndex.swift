@@ -2,6 +2,7 @@
 
 import Certificates
 import FoundationEssentials
+import SystemSupport
 
 /// The index of certificates that `openssl ca` keeps, and easy-rsa with it.
 ///

@@ -2,6 +2,7 @@
 
 import Certificates
 import Glibc
+import SystemSupport
 
 /// The files in a folder and below it, found without opening one.
 ///

@@ -4,6 +4,7 @@ import Certificates
 public import struct FoundationEssentials.Date
 import Glibc
 import Synchronization
+import SystemSupport
 
 extension ForeignAuthority {
     /// Reads the folder of a CA.

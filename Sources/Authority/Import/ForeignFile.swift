@@ -2,6 +2,7 @@
 
 import Certificates
 import Glibc
+import SystemSupport
 
 /// What one file of a folder holds.
 struct ForeignFile: Sendable {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Certificates
+import SystemSupport
 
 /// The private keys in a folder, and whose they are.
 struct ForeignKeyring {

@@ -2,6 +2,7 @@
 
 import Certificates
 import FoundationEssentials
+import SystemSupport
 
 /// What indexes and revocation lists say of the certificates of a folder's CAs.
 struct ForeignRegister {

@@ -2,6 +2,7 @@
 
 import Certificates
 public import struct FoundationEssentials.Date
+import SystemSupport
 
 /// What an import has done.
 public struct ImportOutcome: Sendable {

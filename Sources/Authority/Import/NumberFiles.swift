@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Certificates
+import SystemSupport
 
 /// The files in which `openssl` keeps the numbers that it uses next.
 struct NumberFiles {

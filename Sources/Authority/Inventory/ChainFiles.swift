@@ -2,6 +2,7 @@
 
 import Certificates
 import struct FoundationEssentials.Date
+import SystemSupport
 
 /// Brings the files with the CA certificates above a certificate up to date, after a CA was renewed or a root retired.
 struct ChainFiles {

@@ -2,6 +2,7 @@
 
 import Certificates
 public import struct FoundationEssentials.Date
+import SystemSupport
 
 extension Inventory {
     /// Compares the folder with the inventory. What a killed process has left is finished first.

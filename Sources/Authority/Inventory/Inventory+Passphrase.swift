@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-public import Certificates
+import Certificates
 public import struct FoundationEssentials.Date
+public import SystemSupport
 
 extension Inventory {
     /// Encrypts a key of the folder anew, or stores it open.

@@ -4,6 +4,7 @@ public import Certificates
 public import struct FoundationEssentials.Date
 import SQLite
 import Synchronization
+import SystemSupport
 
 /// What a CA's folder holds and has held: every certificate, its life, and who did what to it.
 ///
@@ -246,18 +247,6 @@ public final class Inventory: Sendable {
     func withDatabase<Result>(_ body: (InventoryDatabase) throws -> Result) throws -> Result {
         try explained(folder.path(of: Self.fileName)) {
             try turn.withLock { _ in try unsafe body(database) }
-        }
-    }
-}
-
-extension UInt8 {
-    /// The value of a hexadecimal digit.
-    init?(hexadecimalDigit digit: UInt8) {
-        switch digit {
-        case UInt8(ascii: "0")...UInt8(ascii: "9"): self = digit - UInt8(ascii: "0")
-        case UInt8(ascii: "a")...UInt8(ascii: "f"): self = digit - UInt8(ascii: "a") + 10
-        case UInt8(ascii: "A")...UInt8(ascii: "F"): self = digit - UInt8(ascii: "A") + 10
-        default: return nil
         }
     }
 }

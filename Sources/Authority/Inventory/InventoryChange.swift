@@ -2,6 +2,7 @@
 
 import Certificates
 import struct FoundationEssentials.Date
+import SystemSupport
 
 /// What one change does to the inventory and to the folder: all of it, or nothing.
 ///

@@ -2,6 +2,7 @@
 
 public import Certificates
 public import struct FoundationEssentials.Date
+import SystemSupport
 
 /// A certificate in the inventory of a CA.
 public struct InventoryEntry: Hashable, Sendable, Identifiable {

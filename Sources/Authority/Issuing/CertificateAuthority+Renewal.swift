@@ -2,6 +2,7 @@
 
 public import Certificates
 public import struct FoundationEssentials.Date
+public import SystemSupport
 
 /// How a certificate is renewed. Without more it keeps its key, its names, its profile and the length of its life.
 public struct RenewalRequest: Sendable {

@@ -2,6 +2,7 @@
 
 public import Certificates
 public import struct FoundationEssentials.Date
+import SystemSupport
 
 /// A certificate revocation list that is on the disk, and where.
 public struct IssuedRevocationList: Sendable {

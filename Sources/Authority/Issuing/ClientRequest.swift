@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 public import Certificates
+public import SystemSupport
 
 /// What a new client certificate is to be. What is left out comes from the certificate request, then from the template.
 public struct ClientRequest: Sendable {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Certificates
+import SystemSupport
 
 /// What is random about one certificate besides its key, drawn before threads share the work.
 struct IssueChance: Sendable {

@@ -2,6 +2,7 @@
 
 import Certificates
 public import struct FoundationEssentials.Date
+import SystemSupport
 
 /// How long a certificate is good for.
 public enum Lifetime: Hashable, Sendable {

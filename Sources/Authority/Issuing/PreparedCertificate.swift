@@ -2,6 +2,7 @@
 
 import Certificates
 import struct FoundationEssentials.Date
+import SystemSupport
 
 /// A certificate that was made and is neither on the disk nor in the inventory yet.
 struct PreparedCertificate: Sendable {

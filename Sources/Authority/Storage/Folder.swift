@@ -3,6 +3,7 @@
 import Certificates
 import Glibc
 import Synchronization
+import SystemSupport
 
 /// A folder whose files are written whole or not at all, and never over one another.
 ///

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 public import struct FoundationEssentials.Date
+import SystemSupport
 
 /// An X.509 certificate.
 ///

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+public import SystemSupport
+
 /// What a file of keys and certificates holds, whatever its form.
 ///
 /// PEM texts with any mix of objects and anything around them, one object in DER, PKCS#12 (RFC 7292) and PKCS#7 are read. Keys

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+public import SystemSupport
+
 /// A private key as it stands in a file: perhaps encrypted, not yet decoded.
 public struct EncodedPrivateKey: Sendable {
     /// The ways in which keys are written.

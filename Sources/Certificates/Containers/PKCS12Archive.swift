@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import SystemSupport
+
 /// What a new PKCS#12 file (RFC 7292) is to hold: a key with its certificates, or certificates that are to be trusted.
 public struct PKCS12Archive: Sendable {
     /// How the file is encrypted and authenticated. Key and certificates are encrypted alike, each with a salt of its own.

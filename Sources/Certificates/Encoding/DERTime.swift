@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import struct FoundationEssentials.Date
+import SystemSupport
 
 extension DER {
     /// A moment as RFC 5280 §4.1.2.5 wants it: UTCTime from 1950 through 2049, GeneralizedTime otherwise.

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import SystemSupport
+
 /// One object of a PEM text whose contents may be secret.
 struct PEMBlock {
     /// What stands between `BEGIN` and the dashes.

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+public import SystemSupport
+
 /// Why a key, a name, a certificate or a request could not be read, made or accepted.
 public struct CertificateError: ExplainedError, Equatable {
     /// The kind of failure. Compare with the static members; new ones may be added.

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import SystemSupport
+
 /// A certificate's serial number: a positive integer of up to 20 octets (RFC 5280 §4.1.2.2).
 public struct SerialNumber: Hashable, Sendable {
     /// The big-endian magnitude without leading zeros; empty for zero.
@@ -35,7 +37,7 @@ public struct SerialNumber: Hashable, Sendable {
 
     /// Lower-case hexadecimal with an even number of digits, as `openssl x509 -serial` prints it but for the case.
     public var hexadecimal: String {
-        magnitude.isEmpty ? "00" : Certificates.hexadecimal(magnitude)
+        magnitude.isEmpty ? "00" : SystemSupport.hexadecimal(magnitude)
     }
 
     /// Decimal digits, as the `Credential` of a Roles Anywhere request wants them.

@@ -16,10 +16,4 @@ package enum MessageAuthentication {
         let inner = Digest.sha256.hash(block.map { $0 ^ 0x36 } + Array(message))
         return Digest.sha256.hash(block.map { $0 ^ 0x5c } + inner)
     }
-
-    /// Compares two codes in a time that does not tell where they differ.
-    package static func areEqual(_ left: [UInt8], _ right: [UInt8]) -> Bool {
-        guard left.count == right.count else { return false }
-        return zip(left, right).reduce(0) { $0 | ($1.0 ^ $1.1) } == 0
-    }
 }

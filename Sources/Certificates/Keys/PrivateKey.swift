@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+public import SystemSupport
+
 /// A private key in this process's memory.
 public final class PrivateKey: SigningKey {
     /// The libcrypto key.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Synchronization
+public import SystemSupport
 
 /// A private key in a TPM 2.0, RSA or EC, through OpenSSL's provider `tpm2` (the package tpm2-openssl).
 ///

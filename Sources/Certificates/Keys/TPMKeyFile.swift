@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import SystemSupport
+
 /// A key that a TPM has wrapped, as a file keeps it: the ASN.1 of "TPM 2.0 Key Files" (draft-bottomley-tpm2-keys).
 ///
 /// It is no secret: only the TPM that made it can open it.

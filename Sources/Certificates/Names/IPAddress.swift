@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Glibc
+import SystemSupport
 
 /// The text form of IP addresses, as the system's own library reads and writes it.
 enum IPAddress {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import SystemSupport
+
 /// Which names a CA may certify (RFC 5280 §4.2.1.10).
 public struct NameConstraints: Hashable, Sendable {
     /// One subtree of names.

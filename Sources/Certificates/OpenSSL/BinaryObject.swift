@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import COpenSSL
+import SystemSupport
 
 /// An object without a label: what it is, is told by what decodes.
 enum BinaryObject {

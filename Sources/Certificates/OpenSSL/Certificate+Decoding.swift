@@ -3,6 +3,7 @@
 import COpenSSL
 import struct FoundationEssentials.Date
 import Glibc
+import SystemSupport
 
 extension Certificate {
     /// Reads a certificate.

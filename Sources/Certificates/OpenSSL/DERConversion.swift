@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import COpenSSL
+import SystemSupport
 
 /// Encodes a libcrypto object.
 ///
@@ -90,9 +91,4 @@ func dottedText(of object: OpaquePointer?) -> String {
     var buffer = [CChar](repeating: 0, count: 128)
     let count = unsafe OBJ_obj2txt(&buffer, CInt(buffer.count), object, 1)
     return String(decoding: buffer.prefix(max(0, min(Int(count), 127))).map { UInt8(bitPattern: $0) }, as: UTF8.self)
-}
-
-/// Overwrites memory in a way that the compiler cannot remove.
-func cleanse(_ pointer: UnsafeMutablePointer<UInt8>, count: Int) {
-    unsafe OPENSSL_cleanse(pointer, count)
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import COpenSSL
+import SystemSupport
 
 extension KeyHandle {
     /// Decodes a key; see ``EncodedPrivateKey/key(passphrase:)``.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import COpenSSL
+import SystemSupport
 
 /// An algorithm that something new is to be encrypted by under a password, with a salt of its own: an X509_ALGOR.
 ///

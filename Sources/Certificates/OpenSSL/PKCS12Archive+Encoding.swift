@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import COpenSSL
+public import SystemSupport
 
 extension PKCS12Archive {
     /// Encrypts and authenticates the archive.

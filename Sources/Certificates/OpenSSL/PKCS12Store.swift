@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import COpenSSL
+import SystemSupport
 
 /// A PKCS#12 file (RFC 7292), decoded and still closed.
 struct PKCS12Store: ~Copyable {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import SystemSupport
+
 /// What a TPM, or what leads to it, answered instead of doing what it was asked.
 struct TPMAnswer {
     /// What the answer means for whoever asked.

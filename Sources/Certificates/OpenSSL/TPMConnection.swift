@@ -3,6 +3,7 @@
 import COpenSSL
 import Glibc
 import Synchronization
+import SystemSupport
 
 /// A libcrypto of its own with the provider that speaks to a TPM.
 ///

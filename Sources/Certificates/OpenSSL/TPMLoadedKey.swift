@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import COpenSSL
+import SystemSupport
 
 /// A key that a TPM has wrapped, loaded into it for as long as this value lives.
 @safe final class TPMLoadedKey: @unchecked Sendable {

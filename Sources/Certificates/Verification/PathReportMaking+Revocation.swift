@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import SystemSupport
+
 extension PathReportMaking {
     /// Judges the lists, and looks the certificates up in them.
     mutating func look(into lists: [CertificateRevocationList]) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import struct FoundationEssentials.Date
+import SystemSupport
 
 /// The making of a report on a path.
 struct PathReportMaking {

@@ -2,6 +2,7 @@
 
 internal import Certificates
 internal import FoundationEssentials
+import SystemSupport
 
 /// A file of the cache: a line for each value, `name value`, between a first line that names the form and a last one, `end`,
 /// without which it is half a file.

@@ -2,6 +2,7 @@
 
 internal import Certificates
 internal import Glibc
+import SystemSupport
 
 /// The folder of a cache, opened without following a link, and found to be the user's own.
 final class CacheFolder {

@@ -2,6 +2,7 @@
 
 internal import Certificates
 public import struct FoundationEssentials.Date
+import SystemSupport
 
 /// Credentials on the disk, for programs that ask anew each time they start, as those do that use `credential_process`.
 ///

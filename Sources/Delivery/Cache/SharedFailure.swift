@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-public import protocol Certificates.ExplainedError
 internal import struct FoundationEssentials.Date
+public import SystemSupport
 
 /// A failure of another process to obtain what this one wants too. It was waited for, and is not repeated.
 public struct SharedFailure: ExplainedError, Equatable {

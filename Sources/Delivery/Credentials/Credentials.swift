@@ -2,6 +2,7 @@
 
 import Certificates
 public import struct FoundationEssentials.Date
+import SystemSupport
 
 /// Keys that sign requests to AWS until they expire, and what is known of the session behind them.
 ///

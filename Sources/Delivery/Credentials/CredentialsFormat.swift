@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Certificates
+import SystemSupport
 
 /// A form in which programs take credentials.
 public enum CredentialsFormat: String, CaseIterable, Sendable {

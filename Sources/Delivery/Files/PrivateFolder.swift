@@ -2,6 +2,7 @@
 
 import Certificates
 import Glibc
+import SystemSupport
 
 /// A folder for one user alone.
 enum PrivateFolder {

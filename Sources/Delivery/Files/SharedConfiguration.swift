@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Certificates
+import SystemSupport
 
 /// The text of an AWS config or credentials file, which can be edited without losing a byte of anything else
 /// (AWS SDKs and Tools Reference Guide, "Shared config and credentials files").

@@ -2,6 +2,7 @@
 
 import Certificates
 import Glibc
+import SystemSupport
 
 /// A file that several programs change: an AWS config or credentials file.
 ///

@@ -2,6 +2,7 @@
 
 import Certificates
 import Glibc
+import SystemSupport
 
 /// Where a file really is: at the end of the symbolic links that its path may be the first of.
 struct SharedFileTarget: Equatable {

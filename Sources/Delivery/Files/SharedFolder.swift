@@ -2,6 +2,7 @@
 
 import Certificates
 import Glibc
+import SystemSupport
 
 /// The folder of a file that several programs change, locked for as long as the value lives.
 final class SharedFolder {

@@ -4,6 +4,7 @@ internal import Certificates
 internal import Dispatch
 public import FoundationEssentials
 internal import Synchronization
+import SystemSupport
 
 /// Keeps the credentials of one role fresh in memory.
 ///

@@ -4,6 +4,7 @@ internal import Certificates
 public import FoundationEssentials
 public import HTTPService
 internal import Synchronization
+import SystemSupport
 
 /// Answers the SDKs on this machine: as the instance metadata service, version 2, and as the container credentials endpoint.
 ///
@@ -185,7 +186,7 @@ public final class CredentialServer: HTTPHandler {
         guard values.count == 1, let value = values.first, let expected = authorization(), !expected.isEmpty else {
             return false
         }
-        return MessageAuthentication.areEqual(value, Array(expected.utf8))
+        return areEqual(value, Array(expected.utf8))
     }
 
     private var unauthorized: HTTPAnswer {

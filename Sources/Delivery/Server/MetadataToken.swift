@@ -2,6 +2,7 @@
 
 internal import Certificates
 internal import FoundationEssentials
+import SystemSupport
 
 /// Makes and checks the tokens of the instance metadata service.
 ///
@@ -36,7 +37,7 @@ struct MetadataToken: Sendable {
             return nil
         }
         let content = Array(bytes.prefix(Self.sealed))
-        guard MessageAuthentication.areEqual(Array(bytes.suffix(Self.seal)), code(content)) else { return nil }
+        guard areEqual(Array(bytes.suffix(Self.seal)), code(content)) else { return nil }
         let expiry = content.prefix(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
         let left = Int(clamping: expiry) - Int(date.timeIntervalSince1970)
         return left > 0 ? left : nil

@@ -3,6 +3,7 @@
 internal import Certificates
 internal import Glibc
 internal import Synchronization
+import SystemSupport
 
 /// The file with the token of the container credentials endpoint, which the SDKs read at each request.
 ///

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import SystemSupport
+
 /// The lines of a request before its body, read one after the other (RFC 9112 §2–§5).
 ///
 /// Strict where leniency is how requests are smuggled: lines end in CRLF, names are tokens with nothing between them and

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import SystemSupport
+
 /// Finds the handler for a request by its method and path.
 ///
 /// A path template is compared segment by segment with the path as it was received: `/credentials/{name}` matches

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Certificates
+import SystemSupport
 
 /// The SSH agent of a user: OpenSSH's `ssh-agent`, or whatever else speaks its protocol (draft-miller-ssh-agent) on a unix
 /// socket.

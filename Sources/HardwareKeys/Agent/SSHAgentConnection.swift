@@ -2,6 +2,7 @@
 
 import Certificates
 import Glibc
+import SystemSupport
 
 /// One question to an agent and its answer, over a connection of their own.
 struct SSHAgentConnection: ~Copyable {

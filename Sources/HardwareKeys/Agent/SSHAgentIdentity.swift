@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 public import Certificates
+import SystemSupport
 
 /// A key that an SSH agent says it holds.
 public struct SSHAgentIdentity: Hashable, Sendable {

@@ -2,6 +2,7 @@
 
 import Certificates
 import FoundationEssentials
+import SystemSupport
 
 /// A public key as SSH writes it (RFC 4253 §6.6, RFC 5656 §3.1): a name and what belongs to it.
 struct SSHPublicKey {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Certificates
+import SystemSupport
 
 /// How an agent is told to sign, and what its signature becomes.
 struct SSHSignatureScheme {

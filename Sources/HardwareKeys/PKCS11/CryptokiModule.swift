@@ -4,6 +4,7 @@ import Certificates
 import CPKCS11
 import Glibc
 import Synchronization
+import SystemSupport
 
 /// A library that speaks Cryptoki, opened and initialized; it stays so until the process ends.
 ///

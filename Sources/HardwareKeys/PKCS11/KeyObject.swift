@@ -2,6 +2,7 @@
 
 import Certificates
 import CPKCS11
+import SystemSupport
 
 /// A private key in a token, as a session sees it.
 struct KeyObject: Sendable {

@@ -2,6 +2,7 @@
 
 import Certificates
 import Glibc
+import SystemSupport
 
 /// Which file is the module that an address wants.
 enum ModuleLocation {

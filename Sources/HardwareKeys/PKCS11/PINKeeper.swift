@@ -3,6 +3,7 @@
 import Certificates
 import CPKCS11
 import Synchronization
+import SystemSupport
 
 /// PINs that tokens have refused. A token counts attempts and locks itself, so none of them is offered a second time.
 struct PINRefusals: Sendable {

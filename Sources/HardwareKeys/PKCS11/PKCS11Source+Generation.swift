@@ -2,6 +2,7 @@
 
 public import Certificates
 import CPKCS11
+import SystemSupport
 
 extension PKCS11Source {
     /// Makes a key in a token, where it stays: it is sensitive and cannot be taken out.

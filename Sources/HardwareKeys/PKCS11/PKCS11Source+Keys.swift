@@ -2,6 +2,7 @@
 
 public import Certificates
 import CPKCS11
+import SystemSupport
 
 extension PKCS11Source {
     /// The private key that an address means, proven by a signature.

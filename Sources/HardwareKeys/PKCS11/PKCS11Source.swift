@@ -2,6 +2,7 @@
 
 public import Certificates
 import CPKCS11
+public import SystemSupport
 
 /// Certificates and keys in PKCS#11 tokens: smart cards, USB tokens, HSMs, and software that poses as them.
 ///

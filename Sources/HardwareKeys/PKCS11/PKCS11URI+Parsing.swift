@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Certificates
+import SystemSupport
 
 extension PKCS11URI {
     /// Reads an address.
@@ -168,7 +169,8 @@ extension PKCS11URI {
             )
         }
         let name = attribute[..<equals]
-        guard !name.isEmpty, name.allSatisfy({ isUnreserved($0) && $0 != UInt8(ascii: ".") && $0 != UInt8(ascii: "~") })
+        guard !name.isEmpty,
+            name.allSatisfy({ PercentEncoding.isUnreserved($0) && $0 != UInt8(ascii: ".") && $0 != UInt8(ascii: "~") })
         else {
             throw invalid("the name of an attribute of a pkcs11: address is not made of letters, digits, - and _")
         }
@@ -191,7 +193,7 @@ extension PKCS11URI {
                 }
                 octets.append(high << 4 | low)
             } else {
-                guard isUnreserved(octet) || allowed.utf8.contains(octet) else {
+                guard PercentEncoding.isUnreserved(octet) || allowed.utf8.contains(octet) else {
                     throw invalid(
                         "the \(name) of a pkcs11: address has a character that must be encoded",
                         remedy: "write it as % and two hexadecimal digits: a blank as %20, a / as %2F, a ; as %3B"

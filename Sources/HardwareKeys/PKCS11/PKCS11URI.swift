@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-public import Certificates
+import Certificates
+public import SystemSupport
 
 /// The address of tokens and of objects in them (RFC 7512): `pkcs11:token=ca;object=root?pin-source=/run/pin`.
 ///
@@ -110,7 +111,7 @@ extension PKCS11URI {
             ("library-description", encoded(libraryDescription)), ("library-version", version),
             ("slot-id", slotIdentifier.map { "\($0)" }), ("slot-manufacturer", encoded(slotManufacturer)),
             ("slot-description", encoded(slotDescription)), ("object", encoded(object)), ("type", type?.rawValue),
-            ("id", identifier.map { $0.map(Self.escaped).joined() }),
+            ("id", identifier.map { $0.map { "%" + hexadecimal([$0]).uppercased() }.joined() }),
         ]
         let query: [(String, String?)] = [
             ("module-path", encoded(modulePath)), ("module-name", encoded(moduleName)),
@@ -120,27 +121,11 @@ extension PKCS11URI {
             + (withModule ? query : []).compactMap { name, value in value.map { (name, $0, true) } }
     }
 
-    private func encoded(_ text: String?) -> String? {
-        text.map { $0.utf8.map { Self.isUnreserved($0) ? String(UnicodeScalar($0)) : Self.escaped($0) }.joined() }
-    }
-
-    private static func escaped(_ octet: UInt8) -> String { "%" + hexadecimal([octet]).uppercased() }
-
-    /// Whether an octet may always stand for itself (RFC 3986 §2.3).
-    static func isUnreserved(_ octet: UInt8) -> Bool {
-        switch octet {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"): true
-        case UInt8(ascii: "0")...UInt8(ascii: "9"): true
-        default: "-._~".utf8.contains(octet)
-        }
-    }
+    private func encoded(_ text: String?) -> String? { text.map(PercentEncoding.encode) }
 }
 
 /// Compares two secrets in a time that does not tell where they differ.
 func areEqual(_ left: SecretBytes?, _ right: SecretBytes?) -> Bool {
     guard let left, let right else { return left == nil && right == nil }
-    guard left.count == right.count else { return false }
-    return unsafe left.withUnsafeBytes { one in
-        unsafe right.withUnsafeBytes { other in unsafe zip(one, other).reduce(0) { $0 | ($1.0 ^ $1.1) } == 0 }
-    }
+    return left.isEqual(to: right)
 }

@@ -2,6 +2,7 @@
 
 import Certificates
 import Glibc
+import SystemSupport
 
 /// A file that holds a PIN.
 enum SecretFile {

@@ -2,6 +2,7 @@
 
 import Certificates
 import CPKCS11
+import SystemSupport
 
 /// A token in a slot, as it was when it was asked.
 struct Token: Sendable {

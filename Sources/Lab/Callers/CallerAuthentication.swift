@@ -3,6 +3,7 @@
 import Certificates
 import FoundationEssentials
 import HTTPService
+import SystemSupport
 
 /// Finds out who signed a request with AWS Signature Version 4: the administrator, or a session that the lab gave out.
 ///
@@ -67,7 +68,7 @@ struct CallerAuthentication: Sendable {
             signer: (name: "access key's", remedy: "check the secret access key"),
             &trace
         ) { message in
-            MessageAuthentication.areEqual(MessageAuthentication.code(message, key: key), authorization.signature)
+            areEqual(MessageAuthentication.code(message, key: key), authorization.signature)
         }
         return caller
     }

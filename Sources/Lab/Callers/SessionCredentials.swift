@@ -2,6 +2,7 @@
 
 import Certificates
 import FoundationEssentials
+import SystemSupport
 
 /// The credentials of a session. No description shows the secret.
 ///
@@ -56,7 +57,7 @@ struct SessionCredentials: Sendable, CustomStringConvertible, CustomDebugStringC
         let bytes = Array(data)
         guard bytes.count > nonceLength + 32 else { return nil }
         let sealed = Array(bytes.dropLast(32))
-        guard MessageAuthentication.areEqual(Array(bytes.suffix(32)), MessageAuthentication.code(sealed, key: key)),
+        guard areEqual(Array(bytes.suffix(32)), MessageAuthentication.code(sealed, key: key)),
             Self.accessKeyIdentifier(Array(sealed.prefix(nonceLength))) == accessKeyIdentifier,
             let claims = SessionClaims(encoded: Array(sealed.dropFirst(nonceLength)))
         else { return nil }

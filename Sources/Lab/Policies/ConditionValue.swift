@@ -2,6 +2,7 @@
 
 import Certificates
 import FoundationEssentials
+import SystemSupport
 
 /// A value of a condition, read once for the comparison that it is made for.
 enum ConditionValue: Sendable, Hashable {

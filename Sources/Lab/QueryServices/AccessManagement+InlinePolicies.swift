@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import HTTPService
+import SystemSupport
 
 extension AccessManagement {
     /// How many characters, blanks aside, a role's inline policies may have together.

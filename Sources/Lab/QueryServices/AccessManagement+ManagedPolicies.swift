@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import HTTPService
+import SystemSupport
 
 extension AccessManagement {
     /// How many managed policies a role may have.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import HTTPService
+import SystemSupport
 
 /// The parameters of a request in AWS's query protocol: a form in the body.
 struct QueryForm: Sendable {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Certificates
+import SystemSupport
 
 /// UUIDs as text (RFC 9562).
 enum UniversalIdentifier {

@@ -3,6 +3,7 @@
 public import Certificates
 import FoundationEssentials
 public import HTTPService
+import SystemSupport
 
 /// The certificate that the lab shows under TLS, and the CA that vouches for it. Both live as long as the lab.
 public struct LabServerIdentity: Sendable {

@@ -2,6 +2,7 @@
 
 import Certificates
 import HTTPService
+import SystemSupport
 
 /// The one text that client and service make of a request, rebuilt here from nothing but what was received.
 ///

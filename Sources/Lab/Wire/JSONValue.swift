@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import FoundationEssentials
+import SystemSupport
 
 /// A JSON value (RFC 8259) as it was written: members keep their order, numbers their digits.
 enum JSONValue: Hashable, Sendable {
@@ -117,7 +118,7 @@ extension JSONValue {
         case .null: bytes += "null".utf8
         case .boolean(let value): bytes += (value ? "true" : "false").utf8
         case .number(let digits): bytes += digits.utf8
-        case .string(let text): Self.write(text, to: &bytes)
+        case .string(let text): bytes += Quoting.json(text).utf8
         case .array(let elements):
             bytes.append(0x5b)
             for (index, element) in elements.enumerated() {
@@ -129,36 +130,11 @@ extension JSONValue {
             bytes.append(0x7b)
             for (index, member) in members.enumerated() {
                 if index > 0 { bytes.append(0x2c) }
-                Self.write(member.name, to: &bytes)
+                bytes += Quoting.json(member.name).utf8
                 bytes.append(0x3a)
                 member.value.write(to: &bytes)
             }
             bytes.append(0x7d)
         }
-    }
-
-    private static func write(_ text: String, to bytes: inout [UInt8]) {
-        bytes.append(0x22)
-        defer { bytes.append(0x22) }
-        // Nearly every text can stand as it is.
-        if text.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x22 && $0 != 0x5c }) {
-            bytes += text.utf8
-            return
-        }
-        for byte in text.utf8 {
-            switch byte {
-            case 0x22, 0x5c: bytes += [0x5c, byte]
-            case 0x0a: bytes += [0x5c, 0x6e]
-            case 0x0d: bytes += [0x5c, 0x72]
-            case 0x09: bytes += [0x5c, 0x74]
-            case ..<0x20: bytes += "\\u00\(hexadecimalPair(byte))".utf8
-            default: bytes.append(byte)
-            }
-        }
-    }
-
-    private static func hexadecimalPair(_ byte: UInt8) -> String {
-        let digits = String(byte, radix: 16)
-        return digits.count == 1 ? "0\(digits)" : digits
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import HTTPService
+import SystemSupport
 
 /// A parameter of a query, decoded.
 struct QueryParameter: Equatable {

@@ -2,6 +2,7 @@
 
 import Certificates
 import FoundationEssentials
+import SystemSupport
 
 /// The moment at which a request was signed: `YYYYMMDDTHHMMSSZ`, and nothing else.
 struct RequestMoment: Equatable {

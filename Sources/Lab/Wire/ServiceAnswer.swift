@@ -3,6 +3,7 @@
 import Certificates
 import FoundationEssentials
 import HTTPService
+import SystemSupport
 
 /// How a service writes its answers: the form of a result, of a refusal, and where the request's identifier stands.
 enum ServiceAnswer: Sendable {

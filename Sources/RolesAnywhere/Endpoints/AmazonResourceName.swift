@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Certificates
+import SystemSupport
 
 /// The name of a thing at AWS: `arn:partition:service:region:account:resource`.
 public struct AmazonResourceName: Hashable, Sendable, CustomStringConvertible {

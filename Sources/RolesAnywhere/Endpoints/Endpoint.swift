@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Certificates
+import SystemSupport
 
 /// Where a service listens.
 public struct Endpoint: Hashable, Sendable, CustomStringConvertible {

@@ -2,6 +2,7 @@
 
 import Certificates
 import CCurl
+import SystemSupport
 
 extension CurlTransport {
     /// Says in words which host failed, and how.

@@ -2,6 +2,7 @@
 
 import Certificates
 import CCurl
+import SystemSupport
 
 /// Carries requests with libcurl, one connection each.
 ///

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Certificates
+import SystemSupport
 
 /// The header fields of a request or an answer, in order. Names are equal whatever their case (RFC 9110 §5.1).
 public struct HTTPHeaders: Hashable, Sendable {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Certificates
+import SystemSupport
 
 /// The address of a request, kept in the parts that are signed.
 ///
@@ -99,7 +100,7 @@ public struct HTTPURL: Hashable, Sendable, CustomStringConvertible {
 
     /// The query, encoded and sorted as a signature wants it, without question mark; empty when there is none.
     public var encodedQuery: String {
-        query.map { (percentEncoded($0.name), percentEncoded($0.value)) }
+        query.map { (PercentEncoding.encode($0.name), PercentEncoding.encode($0.value)) }
             .sorted { $0.0 == $1.0 ? utf8Precedes($0.1, $1.1) : utf8Precedes($0.0, $1.0) }
             .map { "\($0.0)=\($0.1)" }
             .joined(separator: "&")
@@ -138,7 +139,7 @@ public struct HTTPURL: Hashable, Sendable, CustomStringConvertible {
             let parts = authority.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
             host = parts.first ?? ""
             port = parts.count == 2 ? parts[1] : nil
-            let isName = host.utf8.allSatisfy { isUnreserved($0) && $0 != UInt8(ascii: "~") }
+            let isName = host.utf8.allSatisfy { PercentEncoding.isUnreserved($0) && $0 != UInt8(ascii: "~") }
             guard !host.isEmpty, host.utf8.count <= 253, isName else {
                 throw malformed(text, "\"\(host)\" is not a host")
             }
@@ -155,7 +156,9 @@ public struct HTTPURL: Hashable, Sendable, CustomStringConvertible {
         let trimmed = path.hasSuffix("/") ? path.dropLast() : path
         let segments = trimmed.split(separator: "/", omittingEmptySubsequences: false).dropFirst()
         for segment in segments {
-            guard !segment.isEmpty, segment != ".", segment != "..", segment.utf8.allSatisfy(isUnreserved) else {
+            guard !segment.isEmpty, segment != ".", segment != "..",
+                segment.utf8.allSatisfy(PercentEncoding.isUnreserved)
+            else {
                 throw malformed(text, "its path may hold letters, digits and - . _ ~ between single slashes")
             }
         }

@@ -2,6 +2,7 @@
 
 import Certificates
 import Glibc
+import SystemSupport
 
 /// Whom to believe that a server is the one it says it is.
 public struct ServerTrust: Hashable, Sendable {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 public import Certificates
+import SystemSupport
 
 /// Which certificate of many is meant: what its subject, its issuer, its serial number and its fingerprint must be.
 ///

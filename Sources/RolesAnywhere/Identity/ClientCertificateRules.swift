@@ -2,6 +2,7 @@
 
 package import Certificates
 package import struct FoundationEssentials.Date
+import SystemSupport
 
 /// What IAM Roles Anywhere wants of a client's certificate, whoever has the key.
 ///

@@ -2,6 +2,7 @@
 
 import Certificates
 public import struct FoundationEssentials.Date
+import SystemSupport
 
 extension Identity {
     /// Checks what the service would refuse, so that the rule can be named: the service itself only says "untrusted".

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 public import Certificates
+public import SystemSupport
 
 /// Who asks for a session: a certificate, the certificates above it, and the certificate's key, as one whole.
 ///

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Certificates
+import SystemSupport
 
 /// The parts of an identity as they were at one time.
 struct IdentitySnapshot {
@@ -26,7 +27,7 @@ struct IdentitySnapshot {
     /// Reads the files of a source.
     init(of source: IdentitySource) throws(RolesAnywhereError) {
         self.source = source
-        var files: [(path: String, stamp: FileContents.Stamp?)] = []
+        var files: [(path: String, stamp: FileStamp?)] = []
         func read(_ path: String, isSecret: Bool) throws(RolesAnywhereError) -> Text {
             do {
                 let needsOwner = isSecret && !source.allowsInsecurePermissions
@@ -45,7 +46,7 @@ struct IdentitySnapshot {
             case .file(let path): return try read(path, isSecret: isSecret)
             case .contents(let bytes, let name): return Text(name, bytes)
             case .found(_, let paths, _):
-                files += paths.map { ($0, FileContents.Stamp(at: $0)) }
+                files += paths.map { ($0, FileStamp(at: $0)) }
                 return nil
             case nil: return nil
             }

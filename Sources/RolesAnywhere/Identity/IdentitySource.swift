@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 public import Certificates
+public import SystemSupport
 
 /// Where an identity comes from: files, things that were read once, or whatever a closure brings from a token or an agent.
 ///
@@ -120,8 +121,8 @@ public struct IdentitySource: Sendable {
 
 /// What tells whether the files of an identity have changed.
 struct IdentityStamps: Sendable {
-    let files: [(path: String, stamp: FileContents.Stamp?)]
+    let files: [(path: String, stamp: FileStamp?)]
 
     /// Whether each path still leads to the same file, unchanged. What is no regular file does not count.
-    var areCurrent: Bool { files.allSatisfy { $0.stamp?.isCurrent(at: $0.path) ?? true } }
+    var areCurrent: Bool { files.allSatisfy { file in file.stamp.map { FileStamp(at: file.path) == $0 } ?? true } }
 }

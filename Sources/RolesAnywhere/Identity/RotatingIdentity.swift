@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-public import Certificates
+import Certificates
 import Synchronization
+public import SystemSupport
 
 /// An identity that follows its files through rotations.
 ///

@@ -2,6 +2,7 @@
 
 import Certificates
 import FoundationEssentials
+import SystemSupport
 
 /// What the service said when it refused or failed.
 public struct ServiceError: Hashable, Sendable {

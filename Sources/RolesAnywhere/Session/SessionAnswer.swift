@@ -2,6 +2,7 @@
 
 import Certificates
 import FoundationEssentials
+import SystemSupport
 
 /// The content of a successful answer, by its names on the wire.
 private struct SessionAnswer: Decodable {

@@ -2,6 +2,7 @@
 
 import Certificates
 public import FoundationEssentials
+import SystemSupport
 
 /// Exchanges an identity for session credentials: CreateSession, with retries and a corrected clock.
 ///

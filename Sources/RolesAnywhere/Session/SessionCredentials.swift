@@ -2,6 +2,7 @@
 
 import Certificates
 public import struct FoundationEssentials.Date
+import SystemSupport
 
 /// What the service gave: keys that sign requests to AWS until they expire.
 ///

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Certificates
+import SystemSupport
 
 /// What to ask the service for.
 public struct SessionRequest: Hashable, Sendable {
@@ -104,7 +105,7 @@ public struct SessionRequest: Hashable, Sendable {
 
     private static func check(roleSessionName name: String) throws(RolesAnywhereError) {
         let allowed = name.utf8.allSatisfy { octet in
-            (isUnreserved(octet) && octet != UInt8(ascii: "~")) || "+=,@".utf8.contains(octet)
+            (PercentEncoding.isUnreserved(octet) && octet != UInt8(ascii: "~")) || "+=,@".utf8.contains(octet)
         }
         guard allowed, (2...64).contains(name.utf8.count) else {
             throw RolesAnywhereError(

@@ -3,6 +3,7 @@
 import Certificates
 import FoundationEssentials
 import Synchronization
+import SystemSupport
 
 /// Sends a request, signed afresh each time, until a service has answered it: retries, waits, and a clock that is put right.
 final class SignedExchange: Sendable {

@@ -2,6 +2,7 @@
 
 import Certificates
 import FoundationEssentials
+import SystemSupport
 
 /// Signs requests with session credentials: Signature Version 4 as every service of AWS takes it.
 ///

@@ -2,6 +2,7 @@
 
 import Certificates
 public import FoundationEssentials
+import SystemSupport
 
 /// Signs requests with the key of a certificate: Signature Version 4 with X.509
 /// (IAM Roles Anywhere User Guide, "Signing process for CreateSession").

@@ -2,6 +2,7 @@
 
 import Certificates
 import FoundationEssentials
+import SystemSupport
 
 /// What Signature Version 4 does whoever signs: brings the request into one form, names the scope, writes the header field
 /// (IAM User Guide, "Create a signed AWS API request").

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import SystemSupport
+
 /// Everything on AWS's side that a CA's clients need: the trust anchor, a role with its trust policy, and a profile.
 public struct AccountSetup: Sendable {
     /// A language that set-up is written in.
@@ -177,12 +179,12 @@ public struct AccountSetup: Sendable {
             values["managedPolicyARNs"] = managedPolicies.map { "- \($0)" }.joined(separator: "\n")
             return values.merging(numbers) { first, _ in first }
         case .terraform:
-            var values = names.mapValues(Quoting.terraform)
+            var values = names.mapValues(Quoting.hcl)
             values["certificates"] = bundle.pem
             values["condition"] = policy("aws_rolesanywhere_trust_anchor.this.arn").terraformCondition
             values["managedPolicyARNs"] =
-                "[\n" + managedPolicies.map { "  \(Quoting.terraform($0)),\n" }.joined() + "]"
-            values["provider"] = region.map { "provider \"aws\" {\n  region = \(Quoting.terraform($0))\n}\n\n" } ?? ""
+                "[\n" + managedPolicies.map { "  \(Quoting.hcl($0)),\n" }.joined() + "]"
+            values["provider"] = region.map { "provider \"aws\" {\n  region = \(Quoting.hcl($0))\n}\n\n" } ?? ""
             return values.merging(numbers) { first, _ in first }
         case .awsCLI:
             var values = names.mapValues(Quoting.shell)

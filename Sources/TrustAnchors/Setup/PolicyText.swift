@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import SystemSupport
+
 /// A trust policy in the languages of set-up texts. The source may be an expression of the language: the ARN of a trust
 /// anchor that is made beside the role.
 struct PolicyText {
@@ -81,13 +83,13 @@ struct PolicyText {
     /// The `Condition` of the policy as an expression of Terraform, laid out as `terraform fmt` does.
     var terraformCondition: String {
         let blocks = operators.map { name, entries in
-            let keys = entries.map { Quoting.terraform($0.key) }
+            let keys = entries.map { Quoting.hcl($0.key) }
             let width = keys.map(\.count).max() ?? 0
             let lines = zip(keys, entries).map { key, entry in
                 let value =
                     switch entry.value {
                     case .expression(let text): text
-                    case .texts(let texts): "[\(texts.map(Quoting.terraform).joined(separator: ", "))]"
+                    case .texts(let texts): "[\(texts.map(Quoting.hcl).joined(separator: ", "))]"
                     }
                 return "    \(key)\(String(repeating: " ", count: width - key.count)) = \(value)"
             }

@@ -5,6 +5,7 @@ import Authority
 import Certificates
 import FoundationEssentials
 import Glibc
+import SystemSupport
 
 /// `pki audit`
 struct AuditCommand: ParsableCommand {

@@ -4,6 +4,7 @@ import ArgumentParser
 import Authority
 import Certificates
 import FoundationEssentials
+import SystemSupport
 import TrustAnchors
 
 /// `pki crl`

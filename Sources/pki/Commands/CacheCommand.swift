@@ -4,6 +4,7 @@ import ArgumentParser
 import Certificates
 import Delivery
 import FoundationEssentials
+import SystemSupport
 
 /// `pki cache`
 struct CacheCommand: ParsableCommand {

@@ -5,6 +5,7 @@ import Certificates
 import Delivery
 import FoundationEssentials
 import RolesAnywhere
+import SystemSupport
 
 /// `pki configure`
 struct ConfigureCommand: ParsableCommand {

@@ -6,6 +6,7 @@ import Delivery
 import FoundationEssentials
 import HTTPService
 import RolesAnywhere
+import SystemSupport
 import UnixSignals
 
 /// `pki exec`

@@ -3,6 +3,7 @@
 import Authority
 import Certificates
 import FoundationEssentials
+import SystemSupport
 
 /// What `pki import` found.
 struct ImportReport: Report {

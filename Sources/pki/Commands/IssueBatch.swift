@@ -3,6 +3,7 @@
 import Authority
 import Certificates
 import FoundationEssentials
+import SystemSupport
 
 /// `pki issue-client --batch`: many hosts in one run.
 struct IssueBatch {

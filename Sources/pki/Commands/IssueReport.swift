@@ -3,6 +3,7 @@
 import Authority
 import Certificates
 import FoundationEssentials
+import SystemSupport
 
 /// What a command that issues answers.
 struct IssueReport: Report {

@@ -2,6 +2,7 @@
 
 import Certificates
 import Glibc
+import SystemSupport
 
 /// The file that holds the certificate of the CA behind the lab's own certificate.
 struct LabAuthorityFile {

@@ -2,10 +2,11 @@
 
 import ArgumentParser
 import Authority
-public import Certificates
+import Certificates
 import FoundationEssentials
 public import HTTPService
 import Lab
+public import SystemSupport
 import TrustAnchors
 import UnixSignals
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import FoundationEssentials
+import SystemSupport
 
 /// What the lab answers to the question for its traces.
 struct LabLogPage: Decodable {
@@ -48,7 +49,7 @@ struct LabTrace: Codable {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         let text = (try? encoder.encode(self)).map { String(decoding: $0, as: UTF8.self) } ?? "{}"
-        return harmlessJSON(text)
+        return Quoting.harmlessJSON(text)
     }
 
     /// For a person: the outcome, every check, and for a bad signature both canonical requests side by side.
@@ -70,7 +71,7 @@ struct LabTrace: Codable {
     /// What a certificate or a request holds must not steer a terminal.
     private static func visible(_ line: String) -> String {
         if line.utf8.allSatisfy({ (0x20...0x7e).contains($0) }) { return line }
-        let scalars = line.unicodeScalars.map { $0.isUnruly ? "?" : $0 }
+        let scalars = line.unicodeScalars.map { $0.isControl ? "?" : $0 }
         return String(String.UnicodeScalarView(scalars))
     }
 }

@@ -3,6 +3,7 @@
 import ArgumentParser
 import Certificates
 import FoundationEssentials
+import SystemSupport
 
 /// `pki lint`
 struct LintCommand: ParsableCommand {

@@ -6,6 +6,7 @@ import FoundationEssentials
 import Glibc
 import HTTPService
 import Synchronization
+import SystemSupport
 import UnixSignals
 
 /// `pki serve`

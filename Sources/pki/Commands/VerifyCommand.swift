@@ -4,6 +4,7 @@ import ArgumentParser
 import Certificates
 import FoundationEssentials
 import Glibc
+import SystemSupport
 
 /// `pki verify`
 struct VerifyCommand: ParsableCommand {

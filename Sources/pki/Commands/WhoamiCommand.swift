@@ -4,6 +4,7 @@ import ArgumentParser
 import Certificates
 import Delivery
 import RolesAnywhere
+import SystemSupport
 
 /// `pki whoami`
 struct WhoamiCommand: ParsableCommand {

@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import Certificates
+import SystemSupport
 
 /// What was meant by a command that there is not.
 struct CommandSuggestion {

@@ -4,6 +4,7 @@ import ArgumentParser
 import Certificates
 import FoundationEssentials
 import Glibc
+import SystemSupport
 
 /// A result that can be shown to a person and to a program.
 protocol Report: Encodable, Sendable {
@@ -46,7 +47,7 @@ struct Console: Sendable {
             let encoder = JSONEncoder()
             encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
             encoder.dateEncodingStrategy = .iso8601
-            try write(harmlessJSON(String(decoding: try encoder.encode(report), as: UTF8.self)) + "\n")
+            try write(Quoting.harmlessJSON(String(decoding: try encoder.encode(report), as: UTF8.self)) + "\n")
         }
     }
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import SystemSupport
+
 extension Unicode.Scalar {
     /// How many columns of a terminal the character takes: two for most of East Asia's and for emoji, none for marks that
     /// stand on the character before.
@@ -40,7 +42,7 @@ extension [UInt8] {
         removeSubrange(start...)
         var width = 0
         for scalar in text.unicodeScalars {
-            guard scalar.isUnruly else {
+            guard scalar.isControl else {
                 append(contentsOf: UTF8.encode(scalar) ?? .init())
                 width += scalar.displayWidth
                 continue

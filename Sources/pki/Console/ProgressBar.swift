@@ -3,6 +3,7 @@
 import Certificates
 import Glibc
 import Synchronization
+import SystemSupport
 
 /// How far a long piece of work has got: a line on a terminal that is drawn again and again and is gone at the end, or one line
 /// at the end where there is no terminal.

@@ -2,6 +2,7 @@
 
 import Certificates
 import Glibc
+import SystemSupport
 
 /// The terminal that a person sits at, whatever standard input and output are.
 enum Terminal {

@@ -3,6 +3,7 @@
 import Certificates
 import FoundationEssentials
 import RolesAnywhere
+import SystemSupport
 
 /// What stands between this machine and credentials of AWS, as far as it can be told without asking anybody: settings,
 /// certificate, key, chain, signature.

@@ -4,6 +4,7 @@ import Certificates
 import FoundationEssentials
 import Glibc
 import RolesAnywhere
+import SystemSupport
 
 /// Whether the service can be reached, what time it is there, and whether it gives credentials.
 final class ServiceChecks {

@@ -4,6 +4,7 @@ import Certificates
 import FoundationEssentials
 import Lab
 import RolesAnywhere
+import SystemSupport
 import TrustAnchors
 
 /// The rules of IAM Roles Anywhere in the form of all the others. What breaks them, the modules that know AWS find out.

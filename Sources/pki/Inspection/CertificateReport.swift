@@ -2,6 +2,7 @@
 
 import Certificates
 import FoundationEssentials
+import SystemSupport
 
 /// What `pki inspect` says of a certificate.
 struct CertificateReport: Encodable, Sendable {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Certificates
+import SystemSupport
 
 /// Fields for a person: a label, and its values below one another, in lines of at most 100 columns.
 ///

@@ -2,6 +2,7 @@
 
 import Certificates
 import FoundationEssentials
+import SystemSupport
 
 /// What `pki inspect` answers for one source.
 struct InspectReport: Report {

@@ -2,6 +2,7 @@
 
 import Certificates
 import RolesAnywhere
+import SystemSupport
 
 /// What a report says of a public key.
 struct KeyFacts: Encodable, Sendable {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Certificates
+import SystemSupport
 
 /// What `pki inspect` says of a certificate request.
 struct RequestReport: Encodable, Sendable {

@@ -3,6 +3,7 @@
 import Certificates
 import FoundationEssentials
 import Lab
+import SystemSupport
 
 /// What `pki inspect` says of a certificate revocation list.
 struct RevocationListReport: Encodable, Sendable {

@@ -2,6 +2,7 @@
 
 import Certificates
 import FoundationEssentials
+import SystemSupport
 
 /// Where a moment lies between two others.
 enum Validity: String, Encodable, Sendable {

@@ -2,6 +2,7 @@
 
 import Certificates
 import FoundationEssentials
+import SystemSupport
 
 /// What `pki verify` answers.
 struct VerifyReport: Report {

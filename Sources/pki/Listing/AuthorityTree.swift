@@ -3,6 +3,7 @@
 import Authority
 import Certificates
 import FoundationEssentials
+import SystemSupport
 
 /// What hangs on which CA.
 struct AuthorityTree: Report {

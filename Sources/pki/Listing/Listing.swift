@@ -3,6 +3,7 @@
 import Authority
 import Certificates
 import FoundationEssentials
+import SystemSupport
 
 /// Entries of an inventory in some form, put together one by one.
 protocol Listing {
@@ -105,30 +106,30 @@ struct JSONListing: Listing {
         bytes += (isFirst ? "\n  {" : ",\n  {").utf8
         isFirst = false
         var fields: [(String, String?)] = [
-            ("name", JSONText.quoted(entry.name)),
-            ("serialNumber", JSONText.quoted(entry.serialNumber.hexadecimal)),
-            ("status", JSONText.quoted(entry.status(at: now).rawValue)),
-            ("profile", JSONText.quoted(entry.profile)),
-            ("subject", JSONText.quoted(entry.subject)),
-            ("subjectAlternativeNames", "[\(entry.alternativeNames.map(JSONText.quoted).joined(separator: ", "))]"),
-            ("issuer", issuer.map(JSONText.quoted)),
-            ("keyType", JSONText.quoted(entry.keyType)),
+            ("name", Quoting.json(entry.name)),
+            ("serialNumber", Quoting.json(entry.serialNumber.hexadecimal)),
+            ("status", Quoting.json(entry.status(at: now).rawValue)),
+            ("profile", Quoting.json(entry.profile)),
+            ("subject", Quoting.json(entry.subject)),
+            ("subjectAlternativeNames", "[\(entry.alternativeNames.map(Quoting.json).joined(separator: ", "))]"),
+            ("issuer", issuer.map(Quoting.json)),
+            ("keyType", Quoting.json(entry.keyType)),
             ("ca", entry.isCA ? "true" : "false"),
-            ("notBefore", JSONText.quoted(CivilTime(entry.notBefore).extended)),
-            ("notAfter", JSONText.quoted(CivilTime(entry.notAfter).extended)),
+            ("notBefore", Quoting.json(CivilTime(entry.notBefore).extended)),
+            ("notAfter", Quoting.json(CivilTime(entry.notAfter).extended)),
             ("daysLeft", "\(entry.daysLeft(at: now))"),
         ]
         if let revocation = entry.revocation {
-            fields.append(("revokedAt", JSONText.quoted(CivilTime(revocation.date).extended)))
-            fields.append(("reason", JSONText.quoted(revocation.reason.name)))
+            fields.append(("revokedAt", Quoting.json(CivilTime(revocation.date).extended)))
+            fields.append(("reason", Quoting.json(revocation.reason.name)))
         }
         fields += [
-            ("issuedAt", JSONText.quoted(CivilTime(entry.issuedAt).extended)),
-            ("issuedBy", JSONText.quoted(entry.issuedBy)),
-            ("certificate", JSONText.quoted(entry.certificateFile)),
-            ("key", entry.keyFile.map(JSONText.quoted)),
-            ("chain", entry.chainFile.map(JSONText.quoted)),
-            ("fingerprint", JSONText.quoted(entry.fingerprint)),
+            ("issuedAt", Quoting.json(CivilTime(entry.issuedAt).extended)),
+            ("issuedBy", Quoting.json(entry.issuedBy)),
+            ("certificate", Quoting.json(entry.certificateFile)),
+            ("key", entry.keyFile.map(Quoting.json)),
+            ("chain", entry.chainFile.map(Quoting.json)),
+            ("fingerprint", Quoting.json(entry.fingerprint)),
         ]
         var separator = ""
         for (name, value) in fields {

@@ -4,6 +4,7 @@ import Certificates
 import Delivery
 import FoundationEssentials
 import RolesAnywhere
+import SystemSupport
 
 /// Who asks for which role, and where: options and profile put together and found to be complete.
 struct Access: Sendable {

@@ -3,6 +3,7 @@
 import Authority
 import Certificates
 import FoundationEssentials
+import SystemSupport
 import TrustAnchors
 
 /// The CA certificates that a command speaks of: those that were named, or else the root in the CA's folder, and the previous

@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import Certificates
+import SystemSupport
 
 /// The options for a passphrase that opens PKCS#12.
 struct PassphraseOptions: ParsableArguments {

@@ -3,6 +3,7 @@
 import ArgumentParser
 import Authority
 import Certificates
+import SystemSupport
 
 /// Where the passphrase of an exported file comes from.
 struct ExportPassphraseOptions: ParsableArguments {

@@ -2,6 +2,7 @@
 
 import Certificates
 import RolesAnywhere
+import SystemSupport
 
 extension IdentitySettings {
     /// Puts the places of certificate, key and chain together. What can be read only once is read.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Certificates
+import SystemSupport
 
 /// Who asks: certificate, key and chain, wherever they are.
 struct IdentitySettings: Sendable {

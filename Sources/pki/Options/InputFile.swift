@@ -2,6 +2,7 @@
 
 import Certificates
 import Glibc
+import SystemSupport
 
 /// Something that a command was to read could not be read.
 struct InputError: ExplainedError {

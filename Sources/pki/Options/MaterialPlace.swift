@@ -2,6 +2,7 @@
 
 import Certificates
 import Glibc
+import SystemSupport
 
 /// Where a certificate or a key is, as it is written on the command line.
 enum MaterialPlace: Hashable, Sendable {

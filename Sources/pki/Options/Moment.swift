@@ -3,6 +3,7 @@
 import ArgumentParser
 import Certificates
 import FoundationEssentials
+import SystemSupport
 
 /// A moment on a command line.
 struct Moment: Sendable {

@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import Certificates
+import SystemSupport
 
 /// What a new key's file is encrypted under.
 struct NewKeyPassphraseOptions: ParsableArguments {

@@ -2,6 +2,7 @@
 
 import Certificates
 import Glibc
+import SystemSupport
 
 /// Where a passphrase is read from. It is never an argument, which every user of the machine could read.
 enum PassphraseSource {

@@ -5,6 +5,7 @@ import Delivery
 import FoundationEssentials
 import RolesAnywhere
 import Synchronization
+import SystemSupport
 
 /// Credentials from IAM Roles Anywhere for as long as a process runs, by an identity that follows its files.
 final class AccessSource: Sendable {

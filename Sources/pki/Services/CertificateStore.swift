@@ -3,6 +3,7 @@
 import Certificates
 import FoundationEssentials
 import RolesAnywhere
+import SystemSupport
 
 /// Certificates to choose from, and their keys: a folder of files, or a token.
 struct CertificateStore: Sendable {

@@ -4,6 +4,7 @@ import Certificates
 import Dispatch
 import FoundationEssentials
 import Glibc
+import SystemSupport
 
 /// A command that could not be run.
 struct CommandError: ExplainedError {

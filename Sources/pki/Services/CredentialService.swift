@@ -4,6 +4,7 @@ import Certificates
 import Delivery
 import FoundationEssentials
 import Glibc
+import SystemSupport
 import UnixSignals
 
 /// The work of `pki serve` beside answering: keeping credentials fresh, looking at files, and telling systemd.
@@ -36,7 +37,7 @@ struct CredentialService: Sendable {
     /// Once a second: lets waiting requests go, looks at the files that are not the keepers' own, says when all is ready.
     private func keepHouse() async {
         let files = AWSFiles(ProcessInfo.processInfo.environment)
-        var config = FileStamp(files.config.path)
+        var config = FileStamp(at: files.config.path)
         var isReady = false
         var lastComplaint = ""
         for second in 0... {
@@ -50,7 +51,7 @@ struct CredentialService: Sendable {
                 manager.notify(.status(summary(statuses)))
             }
             if second % 3 == 0 {
-                let now = FileStamp(files.config.path)
+                let now = FileStamp(at: files.config.path)
                 if now != config {
                     config = now
                     reload()
@@ -88,22 +89,5 @@ struct CredentialService: Sendable {
     private func summary(_ statuses: [CredentialKeeper.Status]) -> String {
         let count = statuses.count { $0.credentials != nil }
         return "\(count) of \(statuses.count) profiles have credentials"
-    }
-}
-
-/// What changes when a file is replaced or written to.
-struct FileStamp: Equatable {
-    private let numbers: [Int]?
-
-    /// Looks at a file.
-    init(_ path: String) {
-        var status = stat()
-        guard unsafe stat(path, &status) == 0 else {
-            numbers = nil
-            return
-        }
-        numbers = [
-            Int(truncatingIfNeeded: status.st_ino), Int(status.st_size), status.st_mtim.tv_sec, status.st_mtim.tv_nsec,
-        ]
     }
 }

@@ -3,6 +3,7 @@
 import Certificates
 import Delivery
 import FoundationEssentials
+import SystemSupport
 
 /// The keepers of several profiles' credentials, which run side by side.
 struct KeeperGroup: Sendable {

@@ -4,6 +4,7 @@ import Certificates
 import FoundationEssentials
 import HardwareKeys
 import RolesAnywhere
+import SystemSupport
 
 /// Finds certificates and keys where a command line says they are.
 struct KeyOpener: Sendable {

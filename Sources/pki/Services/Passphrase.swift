@@ -2,6 +2,7 @@
 
 import Certificates
 import Synchronization
+import SystemSupport
 
 /// A secret that opens a key: read from where the command line says, or asked for, when it is needed and not before.
 ///

@@ -3,6 +3,7 @@
 import ArgumentParser
 import Certificates
 import FoundationEssentials
+import SystemSupport
 
 /// `aws_signing_helper read-certificate-data`
 struct ReadCertificateDataCommand: ParsableCommand {

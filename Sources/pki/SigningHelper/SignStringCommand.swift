@@ -3,6 +3,7 @@
 import ArgumentParser
 import Certificates
 import RolesAnywhere
+import SystemSupport
 
 /// `aws_signing_helper sign-string`
 struct SignStringCommand: ParsableCommand {

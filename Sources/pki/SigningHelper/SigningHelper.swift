@@ -4,6 +4,7 @@ import ArgumentParser
 import Certificates
 import Delivery
 import FoundationEssentials
+import SystemSupport
 
 /// The command line of `aws_signing_helper`, in whose place `pki` can stand: under that name, by a link, or as
 /// `pki credential-process` and so on.

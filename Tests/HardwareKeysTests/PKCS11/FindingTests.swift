@@ -3,6 +3,7 @@
 import Certificates
 import CPKCS11
 import FoundationEssentials
+import SystemSupport
 import Testing
 
 @testable import HardwareKeys

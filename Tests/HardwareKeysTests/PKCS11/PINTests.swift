@@ -4,6 +4,7 @@ import Certificates
 import CPKCS11
 import Glibc
 import Synchronization
+import SystemSupport
 import Testing
 
 @testable import HardwareKeys

@@ -2,6 +2,7 @@
 
 import Certificates
 import HardwareKeys
+import SystemSupport
 import Testing
 
 @Suite struct PKCS11URITests {

@@ -3,6 +3,7 @@
 import Certificates
 import FoundationEssentials
 import HTTPService
+import SystemSupport
 import Testing
 
 @testable import Lab

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import SystemSupport
+
 /// The fields of a certificate as they are encoded, where libcrypto's view of them forgives.
 struct EncodedCertificate {
     /// The INTEGER of the version; nothing when the field is left out.

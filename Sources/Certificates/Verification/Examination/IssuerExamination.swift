@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import SystemSupport
+
 extension FindingList {
     /// Examines a certificate beside the one of its issuer.
     mutating func examine(_ certificate: Certificate, issuedBy issuer: Certificate) {

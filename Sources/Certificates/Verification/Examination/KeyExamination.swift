@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import SystemSupport
+
 extension FindingList {
     /// The kinds of key that have no size or curve to examine, by libcrypto's names.
     private static let soundKinds: Set<String> = ["ED25519", "ED448", "X25519", "X448", "RSA-PSS"]

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import SystemSupport
+
 /// The string types that occur in names (X.680 §8.6).
 private enum StringTag {
     static let utf8: UInt8 = 0x0c

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import SystemSupport
+
 /// The examination of one list of revoked certificates.
 struct RevocationListExamination {
     let revocations: CertificateRevocationList

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import SystemSupport
+
 extension FindingList {
     /// Examines how a moment is written.
     ///

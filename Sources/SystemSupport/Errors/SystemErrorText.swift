@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Glibc
+internal import Glibc
 
 /// What the system says about a failure of its own, in lower case.
 package func systemErrorText(_ number: CInt) -> String {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import Glibc
+
 /// Bytes that nobody should see: a passphrase, or a private key on its way to a file.
 ///
 /// They are wiped when the last reference goes, and no description, mirror or dump shows them.
@@ -16,6 +18,7 @@
     /// - Parameter bytes: The secret. The caller's copy remains the caller's to forget.
     public init(_ bytes: some Collection<UInt8>) {
         unsafe storage = .allocate(capacity: bytes.count)
+        unsafe Self.lock(storage)
         _ = unsafe storage.initialize(from: bytes)
         count = bytes.count
     }
@@ -31,20 +34,21 @@
         _ write: (UnsafeMutableBufferPointer<UInt8>) throws(Failure) -> Int
     ) throws(Failure) {
         let buffer = UnsafeMutableBufferPointer<UInt8>.allocate(capacity: capacity)
+        unsafe Self.lock(buffer)
         unsafe buffer.initialize(repeating: 0)
         do {
             let written = try unsafe write(buffer)
             count = min(written, capacity)
             unsafe storage = unsafe buffer
         } catch {
-            if let base = buffer.baseAddress { unsafe cleanse(base, count: capacity) }
+            if let base = buffer.baseAddress { unsafe explicit_bzero(base, capacity) }
             unsafe buffer.deallocate()
             throw error
         }
     }
 
     deinit {
-        if let base = unsafe storage.baseAddress { unsafe cleanse(base, count: storage.count) }
+        if let base = unsafe storage.baseAddress { unsafe explicit_bzero(base, storage.count) }
         unsafe storage.deallocate()
     }
 
@@ -59,10 +63,18 @@
         try unsafe body(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(storage)[..<count]))
     }
 
-    /// Whether another secret is the same.
+    /// Keeps the pages of a secret out of the swap, as far as the process's limit on locked memory goes. They stay locked:
+    /// the page of one secret may be that of another.
+    private static func lock(_ buffer: UnsafeMutableBufferPointer<UInt8>) {
+        // What is larger is a file of certificates.
+        guard let base = buffer.baseAddress, (1...65536).contains(buffer.count) else { return }
+        _ = unsafe mlock(base, buffer.count)
+    }
+
+    /// Whether another secret is the same, compared in a time that does not tell where they differ.
     package func isEqual(to other: SecretBytes) -> Bool {
         unsafe withUnsafeBytes { left in
-            unsafe other.withUnsafeBytes { right in unsafe left.elementsEqual(right) }
+            unsafe other.withUnsafeBytes { right in unsafe areEqual(left, right) }
         }
     }
 
@@ -82,4 +94,17 @@
 
     /// A mirror without children.
     public var customMirror: Mirror { Mirror(self, children: []) }
+}
+
+/// Compares bytes in a time that depends on their number alone.
+package func areEqual(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer) -> Bool {
+    guard left.count == right.count else { return false }
+    var difference: UInt8 = 0
+    for index in 0..<left.count { unsafe difference |= left[index] ^ right[index] }
+    return difference == 0
+}
+
+/// Compares bytes in a time that depends on their number alone.
+package func areEqual(_ left: [UInt8], _ right: [UInt8]) -> Bool {
+    unsafe left.withUnsafeBytes { left in unsafe right.withUnsafeBytes { unsafe areEqual(left, $0) } }
 }

@@ -11,9 +11,14 @@ package struct CivilTime: Hashable, Sendable {
     package var minute: Int
     package var second: Int
 
-    /// The second in which a moment lies.
+    /// The seconds since 1970 that have a date of four digits: year 0 through 9999.
+    package static let range = -62_167_219_200...253_402_300_799
+
+    /// The second in which a date lies. What is outside of ``range`` counts as its nearest end.
     package init(_ date: Date) {
-        let seconds = Int(date.timeIntervalSince1970.rounded(.down))
+        let (first, last) = (Double(Self.range.lowerBound), Double(Self.range.upperBound))
+        let exact = date.timeIntervalSince1970
+        let seconds = Int(exact.isNaN ? first : min(max(exact, first), last).rounded(.down))
         let (days, rest) = seconds.quotientAndRemainder(flooringBy: 86_400)
         (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60)
         // Years are counted from March, so that the leap day is the last of its year, in eras of 400 years.

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Percent-encoding (RFC 3986 §2.1) as AWS signs it: only letters, digits, `-`, `.`, `_` and `~` stand for themselves.
+package enum PercentEncoding {
+    /// Reads encoded text.
+    ///
+    /// - Parameter text: Text as it stands in a path or a query. A `+` is a plus.
+    /// - Returns: The text that was meant; `nil` when a `%` is not followed by two hexadecimal digits or the bytes are not
+    ///   UTF-8.
+    package static func decode(_ text: Substring) -> String? {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(text.utf8.count)
+        var rest = text.utf8.makeIterator()
+        while let byte = rest.next() {
+            guard byte == UInt8(ascii: "%") else {
+                bytes.append(byte)
+                continue
+            }
+            guard let high = rest.next().flatMap(UInt8.init(hexadecimalDigit:)),
+                let low = rest.next().flatMap(UInt8.init(hexadecimalDigit:))
+            else { return nil }
+            bytes.append(high << 4 | low)
+        }
+        return String(validating: bytes, as: UTF8.self)
+    }
+
+    /// Writes text.
+    ///
+    /// - Parameter text: Any text.
+    /// - Returns: The encoded text, with capital hexadecimal digits.
+    package static func encode(_ text: String) -> String {
+        func digit(_ value: UInt8) -> UInt8 { value < 10 ? 0x30 + value : 0x41 + value - 10 }
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(text.utf8.count * 3)
+        for byte in text.utf8 {
+            if isUnreserved(byte) {
+                bytes.append(byte)
+            } else {
+                bytes += [UInt8(ascii: "%"), digit(byte >> 4), digit(byte & 15)]
+            }
+        }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    /// Whether a byte stands for itself.
+    package static func isUnreserved(_ byte: UInt8) -> Bool {
+        switch byte {
+        case 0x41...0x5a, 0x61...0x7a, 0x30...0x39, 0x2d, 0x2e, 0x5f, 0x7e: true
+        default: false
+        }
+    }
+}
