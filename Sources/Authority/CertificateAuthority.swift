@@ -196,11 +196,18 @@ extension CertificateAuthority {
     private static func keyAddress(of name: String, in folder: Folder) throws -> String? {
         let file = AuthorityFiles.keyAddress(of: name)
         guard folder.contains(file), !folder.contains(AuthorityFiles.key(of: name)) else { return nil }
-        let text = try unsafe folder.read(file, isPrivate: false).withUnsafeBytes {
+        let text = try unsafe folder.read(file, isPrivate: true).withUnsafeBytes {
             unsafe String(decoding: $0, as: UTF8.self)
         }
         guard let line = text.split(whereSeparator: \.isNewline).first(where: { !$0.hasPrefix("#") }) else {
             throw AuthorityError(.broken, "\(folder.path(of: file)) does not say where the CA key is")
+        }
+        guard AuthorityFiles.isLastingAddress(String(line)) else {
+            throw AuthorityError(
+                .broken,
+                "\(folder.path(of: file)) names more than a token and an object: \"\(printable(String(line), limit: 200))\"",
+                remedy: "say where the key is on the command line: --ca-key, with the library in --pkcs11-lib"
+            )
         }
         return String(line)
     }

@@ -4,7 +4,7 @@ internal import CSQLite
 import Glibc
 
 /// The row that a statement stands at, lent to a closure.
-@safe public struct Row: ~Copyable {
+@safe package struct Row: ~Copyable {
     private let handle: OpaquePointer
 
     @unsafe init(_ handle: OpaquePointer) { unsafe self.handle = handle }
@@ -13,19 +13,19 @@ import Glibc
     ///
     /// - Parameter column: The column, counted from 0.
     /// - Returns: The number.
-    public func integer(_ column: Int32) -> Int64 { unsafe sqlite3_column_int64(handle, column) }
+    package func integer(_ column: Int32) -> Int64 { unsafe sqlite3_column_int64(handle, column) }
 
     /// Whether a column has no value.
     ///
     /// - Parameter column: The column, counted from 0.
     /// - Returns: `true` for NULL.
-    public func isNull(_ column: Int32) -> Bool { unsafe sqlite3_column_type(handle, column) == SQLITE_NULL }
+    package func isNull(_ column: Int32) -> Bool { unsafe sqlite3_column_type(handle, column) == SQLITE_NULL }
 
     /// A column as text; empty when there is none.
     ///
     /// - Parameter column: The column, counted from 0.
     /// - Returns: The text.
-    public func text(_ column: Int32) -> String {
+    package func text(_ column: Int32) -> String {
         let start = unsafe UnsafeRawPointer(sqlite3_column_text(handle, column))
         let count = unsafe start == nil ? 0 : Int(sqlite3_column_bytes(handle, column))
         return unsafe String(decoding: UnsafeRawBufferPointer(start: start, count: count), as: UTF8.self)
@@ -37,7 +37,7 @@ import Glibc
     ///   - column: The column, counted from 0.
     ///   - bytes: The bytes.
     /// - Returns: Whether it has them; `false` when there is no value.
-    public func isBlob(_ column: Int32, equalTo bytes: [UInt8]) -> Bool {
+    package func isBlob(_ column: Int32, equalTo bytes: [UInt8]) -> Bool {
         guard let start = unsafe sqlite3_column_blob(handle, column) else { return false }
         let count = Int(unsafe sqlite3_column_bytes(handle, column))
         return unsafe count == bytes.count && memcmp(start, bytes, count) == 0
@@ -47,7 +47,7 @@ import Glibc
     ///
     /// - Parameter column: The column, counted from 0.
     /// - Returns: The bytes.
-    public func blob(_ column: Int32) -> [UInt8] {
+    package func blob(_ column: Int32) -> [UInt8] {
         let start = unsafe sqlite3_column_blob(handle, column)
         let count = unsafe start == nil ? 0 : Int(sqlite3_column_bytes(handle, column))
         return unsafe Array(UnsafeRawBufferPointer(start: start, count: count))

@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// Why a database cannot be opened, read or written: what SQLite says of it.
-public struct SQLiteError: Error, Hashable, CustomStringConvertible {
+package struct SQLiteError: Error, Hashable, CustomStringConvertible {
     /// SQLite's primary result code, such as 13 for a full disk.
-    public let code: Int32
+    package let code: Int32
 
     /// What SQLite says, lower case; with what the system says where that is the cause.
-    public let message: String
+    package let message: String
 
     /// Whether another process holds the lock and did not let go of it in time.
-    public var isBusy: Bool { code == 5 || code == 6 }
+    package var isBusy: Bool { code == 5 || code == 6 }
 
     /// Whether the file is not a database, or a damaged one.
-    public var isDamaged: Bool { code == 11 || code == 26 }
+    package var isDamaged: Bool { code == 11 || code == 26 }
 
     /// Whether the disk has no room, or the process may not write more.
-    public var isFull: Bool { code == 13 }
+    package var isFull: Bool { code == 13 }
 
     /// The message.
-    public var description: String { message }
+    package var description: String { message }
 
     init(code: Int32, message: String) {
         self.code = code & 0xff

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// A value that a statement takes or gives.
-public enum SQLiteValue: Hashable, Sendable {
+package enum SQLiteValue: Hashable, Sendable {
     /// No value.
     case null
     /// A whole number.
@@ -12,19 +12,19 @@ public enum SQLiteValue: Hashable, Sendable {
     case blob([UInt8])
 
     /// The text, when it is one.
-    public var text: String? {
+    package var text: String? {
         guard case .text(let text) = self else { return nil }
         return text
     }
 
     /// The number, when it is one.
-    public var integer: Int64? {
+    package var integer: Int64? {
         guard case .integer(let integer) = self else { return nil }
         return integer
     }
 
     /// The bytes, when they are some.
-    public var blob: [UInt8]? {
+    package var blob: [UInt8]? {
         guard case .blob(let bytes) = self else { return nil }
         return bytes
     }
@@ -32,11 +32,11 @@ public enum SQLiteValue: Hashable, Sendable {
 
 extension SQLiteValue: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, ExpressibleByNilLiteral {
     /// Makes text.
-    public init(stringLiteral value: String) { self = .text(value) }
+    package init(stringLiteral value: String) { self = .text(value) }
 
     /// Makes a number.
-    public init(integerLiteral value: Int64) { self = .integer(value) }
+    package init(integerLiteral value: Int64) { self = .integer(value) }
 
     /// Makes no value.
-    public init(nilLiteral: ()) { self = .null }
+    package init(nilLiteral: ()) { self = .null }
 }

@@ -180,7 +180,7 @@ import Testing
     @Test func `a key elsewhere is opened once, and only when nothing is wrong with the request`() throws {
         let key = try PrivateKey(generating: .ecP256)
         let count = Mutex(0)
-        let external = ExternalKey(address: "place:1") {
+        let external = ExternalKey(address: "handle:1") {
             count.withLock { $0 += 1 }
             return key
         }
@@ -192,10 +192,10 @@ import Testing
         #expect(count.withLock { $0 } == 0)
 
         let other = refusal { try create { ($0.externalKey, $0.keyType) = (external, .rsa2048) } }
-        #expect(other?.message == "the key place:1 is of the kind EC P-256, and rsa-2048 was asked for")
+        #expect(other?.message == "the key handle:1 is of the kind EC P-256, and rsa-2048 was asked for")
         let made = try create { ($0.externalKey, $0.keyType) = (external, .ecP256) }
         #expect(made.certificate.publicKey == key.publicKey)
-        #expect(made.keyAddress == "place:1")
+        #expect(made.keyAddress == "handle:1")
         #expect(count.withLock { $0 } == 2)
         #expect(refusal { try create { $0.externalKey = external } }?.message.contains("exists already") == true)
         #expect(count.withLock { $0 } == 2)

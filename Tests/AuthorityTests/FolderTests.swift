@@ -18,19 +18,19 @@ import Testing
     @Test func `a name that is taken is never written over`() throws {
         let place = try TemporaryFolder()
         try place.write("old", to: "b")
-        let folder = try Folder(path: place.path, creates: false)
-        try folder.writeDrafts([(".new/0", file("a")), (".new/1", file("b"))], links: [])
+        let folder = try Folder(path: place.path, for: .writing)
+        try folder.writeDrafts([(".new/1-0", file("a")), (".new/1-1", file("b"))], links: [])
         #expect {
-            try folder.settle([self.place("0", "a"), self.place("1", "b")])
+            try folder.settle([self.place("1-0", "a"), self.place("1-1", "b")])
         } throws: { error in
             guard let error = error as? AuthorityError else { return false }
-            return error.code == .exists && error.remedy?.contains(".new/1") == true
+            return error.code == .exists && error.remedy?.contains(".new/1-1") == true
         }
         #expect(try place.read("b") == "old")
         #expect(try place.read("a") == "new")
         // As the error says: once it is out of the way, the draft gets its name.
         try folder.moveAside("b", to: "archive/b")
-        try folder.settle([self.place("0", "a"), self.place("1", "b")])
+        try folder.settle([self.place("1-0", "a"), self.place("1-1", "b")])
         #expect(try place.read("b") == "new" && place.read("archive/b") == "old")
     }
 
@@ -38,15 +38,15 @@ import Testing
         let place = try TemporaryFolder()
         try place.write("old", to: "b")
         try place.write("goes", to: "c")
-        let folder = try Folder(path: place.path, creates: false)
+        let folder = try Folder(path: place.path, for: .writing)
         try folder.writeDrafts(
-            [(".new/0", file("a")), (".new/1", file("b"))],
-            links: [("b", ".new/2"), ("c", ".new/3")]
+            [(".new/1-0", file("a")), (".new/1-1", file("b"))],
+            links: [("b", ".new/1-2"), ("c", ".new/1-3")]
         )
         let moves = [
-            FileMove(name: "archive/b", kind: .place(draft: ".new/2", replaces: false), stage: .archive),
-            FileMove(name: "archive/c", kind: .place(draft: ".new/3", replaces: false), stage: .archive),
-            self.place("0", "a"), self.place("1", "b", replaces: true),
+            FileMove(name: "archive/b", kind: .place(draft: ".new/1-2", replaces: false), stage: .archive),
+            FileMove(name: "archive/c", kind: .place(draft: ".new/1-3", replaces: false), stage: .archive),
+            self.place("1-0", "a"), self.place("1-1", "b", replaces: true),
             FileMove(name: "c", kind: .remove(copy: "archive/c"), stage: .removals),
         ]
         // Whatever of it was done when the process ended, the next one does the rest.
@@ -63,10 +63,10 @@ import Testing
     @Test func `a file that changed after it was archived is not removed`() throws {
         let place = try TemporaryFolder()
         try place.write("other", to: "c")
-        let folder = try Folder(path: place.path, creates: false)
-        try folder.writeDrafts([(".new/0", file("archive/c"))], links: [])
+        let folder = try Folder(path: place.path, for: .writing)
+        try folder.writeDrafts([(".new/1-0", file("archive/c"))], links: [])
         try folder.settle([
-            FileMove(name: "archive/c", kind: .place(draft: ".new/0", replaces: false), stage: .archive),
+            FileMove(name: "archive/c", kind: .place(draft: ".new/1-0", replaces: false), stage: .archive),
             FileMove(name: "c", kind: .remove(copy: "archive/c"), stage: .removals),
         ])
         #expect(try place.read("c") == "other")
@@ -74,9 +74,52 @@ import Testing
 
     @Test func `drafts that nothing names are swept`() throws {
         let place = try TemporaryFolder()
-        let folder = try Folder(path: place.path, creates: false)
-        try folder.writeDrafts([(".new/0", file("a")), (".new/1", file("b"))], links: [])
+        let folder = try Folder(path: place.path, for: .writing)
+        try folder.writeDrafts([(".new/1-0", file("a")), (".new/1-1", file("b"))], links: [])
         folder.sweepDrafts()
         #expect(place.names(in: ".new").isEmpty)
+    }
+
+    @Test func `what is no draft's name stays when drafts are swept`() throws {
+        let place = try TemporaryFolder()
+        try place.write("kept", to: ".new/authorized_keys")
+        let folder = try Folder(path: place.path, for: .writing)
+        folder.sweepDrafts()
+        #expect(place.names(in: ".new") == ["authorized_keys"])
+    }
+
+    @Test(arguments: ["/etc/passwd", "../x", "a/b", "archive/../x", ".new/../../x", "archive/", "", ".", "archive/a/b"])
+    func `B1: a name that leads out of the directory is refused`(name: String) throws {
+        let place = try TemporaryFolder()
+        try place.write("x", to: "archive/x")
+        let folder = try Folder(path: place.path, for: .writing)
+        #expect(throws: AuthorityError.self) { try folder.read(name, isPrivate: false) }
+        #expect(name == "." || !folder.contains(name))
+        #expect(throws: AuthorityError.self) { try folder.writeDrafts([(name, self.file("x"))], links: []) }
+        try folder.writeDrafts([(".new/1-1", file("x"))], links: [])
+        #expect(throws: AuthorityError.self) { try folder.settle([self.place("1-1", name, replaces: true)]) }
+    }
+
+    @Test(arguments: [
+        ("web-1-cert.pem", true), ("archive/web-1-cert-20260101T000000Z.pem", true), ("root.p12-passphrase", true),
+        ("a b.pem", true), ("", false), (".", false), ("..", false), ("/x", false), ("archive", false),
+        ("archive/", false),
+        ("archive/.x", false), (".x", false), ("-x", false), ("a/b", false), ("archive/a/b", false),
+        ("inventory.sqlite", false), ("inventory.sqlite-wal", false), ("a\u{0}b", false), ("a\nb", false), ("é", false),
+        (String(repeating: "a", count: 256), false),
+    ])
+    func `the grammar of names that the inventory may hold`(path: String, isPath: Bool) {
+        #expect(AuthorityFiles.isPath(path) == isPath)
+    }
+
+    @Test(arguments: [
+        ("pkcs11:object=root", true), ("pkcs11:token=a;id=%01", true), ("handle:0x81000001", true),
+        ("ssh-agent:SHA256:abc", true), ("pkcs11:object=root?module-path=/tmp/m.so", false),
+        ("pkcs11:object=root?pin-source=file:/etc/shadow", false), ("env:AWS_SECRET_ACCESS_KEY", false),
+        ("fd:3", false),
+        ("/etc/passwd", false), ("-", false), ("pkcs11:object=a b", false),
+    ])
+    func `B3: the address of a key in a directory names a token and an object only`(address: String, isLasting: Bool) {
+        #expect(AuthorityFiles.isLastingAddress(address) == isLasting)
     }
 }

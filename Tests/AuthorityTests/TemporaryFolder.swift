@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Glibc
+import SystemSupport
 
 /// A private folder that goes with the value.
 final class TemporaryFolder: Sendable {
@@ -29,6 +30,7 @@ final class TemporaryFolder: Sendable {
     }
 
     func write(_ text: String, to name: String, mode: mode_t = 0o600) throws {
+        if let slash = name.lastIndex(of: "/") { unsafe mkdir("\(path)/\(name[..<slash])", 0o700) }
         let file = unsafe open("\(path)/\(name)", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode)
         guard file >= 0 else { throw CannotMakeFolder() }
         defer { close(file) }
@@ -43,6 +45,16 @@ final class TemporaryFolder: Sendable {
         var buffer = [UInt8](repeating: 0, count: 65536)
         let count = unsafe Glibc.read(file, &buffer, buffer.count)
         return String(decoding: buffer.prefix(max(0, count)), as: UTF8.self)
+    }
+
+    /// Every file here, with its bytes.
+    func snapshot() throws -> [String: [UInt8]] {
+        let directory = try Directory(path, for: .reading)
+        return try Dictionary(
+            uniqueKeysWithValues: directory.names().filter { directory.status(of: $0)?.kind == .regular }.map { name in
+                (name, unsafe try directory.read(name).bytes.withUnsafeBytes { unsafe Array($0) })
+            }
+        )
     }
 
     private static func names(in path: String) -> [String] {

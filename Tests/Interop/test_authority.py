@@ -338,16 +338,19 @@ class TestTheWorstNight:
         assert "pki crl" in said.stdout
 
     def test_an_inventory_of_a_former_version_is_brought_forward(self, pki: Pki, ca: Path) -> None:
-        """Version 1 did not know how long a certificate was meant to live, and version 2 had no index of the CAs."""
+        """Version 1 did not know how long a certificate was meant to live, version 2 had no index of the CAs, and version 3 had
+        no chain of digests in the audit."""
         with sqlite3.connect(ca / "inventory.sqlite") as database:
             database.execute("DROP INDEX certificates_of_authorities")
             database.execute("ALTER TABLE certificates DROP COLUMN lifetime")
+            database.execute("DROP TRIGGER audit_is_never_replaced")
+            database.execute("ALTER TABLE audit DROP COLUMN previous")
             database.execute("PRAGMA user_version = 1")
         assert set(listed(pki, ca)) == {"root", "client"}
         pki.run("renew", "client", "--directory", ca)
         pki.run("issue-client", "--name", "web", "--directory", ca, "--days", "7")
         with sqlite3.connect(ca / "inventory.sqlite") as database:
-            assert database.execute("PRAGMA user_version").fetchone() == (3,)
+            assert database.execute("PRAGMA user_version").fetchone() == (4,)
             plan = database.execute("EXPLAIN QUERY PLAN SELECT name FROM certificates WHERE is_ca = 1").fetchall()
             assert "certificates_of_authorities" in str(plan)
             lives = dict(database.execute("SELECT name, lifetime FROM certificates WHERE place = 0").fetchall())

@@ -69,7 +69,7 @@ def test_a_key_that_is_there(pki: Pki, tmp_path: Path, token: Token) -> None:
     pki = pki.with_environment(**token.environment)
     token.store_key(generate_key("rsa-2048"), "there", "77")
     pki.run("init-ca", "--directory", tmp_path / "ca", "--key", token.address("there"))
-    assert_is_ca(pki, tmp_path / "ca")
+    assert_is_ca(pki, tmp_path / "ca", "--passphrase-file", token.pin_file)
     with running_lab(pki, "--directory", tmp_path / "ca") as lab:
         options = ("--certificate", tmp_path / "ca/web-1-cert.pem", "--private-key", tmp_path / "ca/web-1-key.pem")
         assert pki.run("creds", *options, *lab.arguments).json["AccessKeyId"].startswith("ASIA")
@@ -81,17 +81,18 @@ def test_a_year_with_keys_in_a_token(pki: Pki, tmp_path: Path, token: Token) -> 
     for label, identifier in (("year-root", "a1"), ("year-issuing", "a2")):
         token.store_key(generate_key("ec-p256"), label, identifier)
     folder = tmp_path / "ca"
+    pin = ("--passphrase-file", token.pin_file)
     pki.run("init-ca", "--directory", folder, "--key", token.address("year-root"))
-    pki.run("issue-intermediate", "--directory", folder, "--name", "issuing", "--key", token.address("year-issuing"))
+    pki.run("issue-intermediate", "--directory", folder, "--name", "issuing", "--key", token.address("year-issuing"), *pin)
     assert (folder / "issuing-key.uri").stat().st_mode & 0o777 == 0o600
     for number in range(2):
         assert {"root-key.uri", "issuing-key.uri"} <= names(folder)
-        pki.run("issue-client", "--directory", folder, "--name", f"direct-{number}")
-        pki.run("issue-client", "--directory", folder, "--name", f"deep-{number}", "--issuer", "issuing")
+        pki.run("issue-client", "--directory", folder, "--name", f"direct-{number}", *pin)
+        pki.run("issue-client", "--directory", folder, "--name", f"deep-{number}", "--issuer", "issuing", *pin)
         openssl_verify(folder / "root-cert.pem", folder / f"direct-{number}-cert.pem")
         chain = folder / f"deep-{number}-chain.pem"
         openssl_verify(folder / "root-cert.pem", folder / f"deep-{number}-cert.pem", "-untrusted", chain)
-        pki.run("renew", "root", "issuing", "--directory", folder)
+        pki.run("renew", "root", "issuing", "--directory", folder, *pin)
     pki.run("doctor", "--directory", folder)
 
 
@@ -100,16 +101,17 @@ def test_a_root_in_a_token_is_not_followed_by_one_in_an_open_file(pki: Pki, tmp_
     for label, identifier in (("first", "b1"), ("second", "b2")):
         token.store_key(generate_key("ec-p256"), label, identifier)
     folder = tmp_path / "ca"
+    pin = ("--passphrase-file", token.pin_file)
     pki.run("init-ca", "--directory", folder, "--key", token.address("first"))
     before = names(folder)
-    assert "--key" in pki.refuse("rotate-ca", "--directory", folder)
+    assert "--key" in pki.refuse("rotate-ca", "--directory", folder, *pin)
     assert names(folder) == before
-    pki.run("rotate-ca", "--directory", folder, "--key", token.address("second"))
+    pki.run("rotate-ca", "--directory", folder, "--key", token.address("second"), *pin)
     assert {"root-key.uri", "root-previous-key.uri"} <= names(folder) and "root-key.pem" not in names(folder)
-    pki.run("issue-client", "--directory", folder)
+    pki.run("issue-client", "--directory", folder, *pin)
     openssl_verify(folder / "root-cert.pem", folder / "client-cert.pem")
-    pki.run("rotate-ca", "--finish", "--directory", folder)
-    assert_is_ca(pki, folder)
+    pki.run("rotate-ca", "--finish", "--directory", folder, *pin)
+    assert_is_ca(pki, folder, *pin)
 
 
 def test_nothing_is_made_in_the_token_for_a_ca_that_is_there(pki: Pki, ca: Path, token: Token) -> None:

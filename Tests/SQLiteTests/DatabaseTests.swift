@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Glibc
+import SystemSupport
 import Testing
 
 @testable import SQLite
@@ -17,11 +18,24 @@ import Testing
         }
 
         deinit {
-            for name in ["d", "d-wal", "d-shm"] { _ = unsafe unlink("\(path)/\(name)") }
+            for name in ["d", "d-wal", "d-shm", "d-journal"] { _ = unsafe unlink("\(path)/\(name)") }
             _ = unsafe rmdir(path)
         }
 
         var file: String { "\(path)/d" }
+
+        var directory: Directory { get throws { try Directory(path, for: .writing) } }
+
+        /// Everything here, with its bytes.
+        func contents() throws -> [String: [UInt8]] {
+            let directory = try directory
+            let names = try directory.names()
+            return try Dictionary(
+                uniqueKeysWithValues: names.map { name in
+                    (name, unsafe try directory.read(name).bytes.withUnsafeBytes { unsafe Array($0) })
+                }
+            )
+        }
     }
 
     private struct Failure: Error {}
@@ -66,9 +80,10 @@ import Testing
         var largest = 0
         for number in 0..<300 {
             // One commit each: a second one would begin the log anew.
-            let database = try Database(path: folder.file, checkpointsAtEnd: false)
+            let database = try Database("d", in: folder.directory, checkpointsAtEnd: false)
             try database.execute("INSERT INTO t VALUES (?)", .integer(Int64(number)))
-            largest = max(largest, PrivateFile.size(of: "\(folder.file)-wal"))
+            database.checkpointIfLong()
+            largest = max(largest, FileStatus(at: "\(folder.file)-wal")?.size ?? 0)
         }
         #expect(largest > 100 * 4096, "most connections leave it to the next")
         #expect(largest < 140 * 4120)
@@ -107,8 +122,8 @@ import Testing
         close(descriptor)
         let error = #expect(throws: SQLiteError.self) { try Database(path: folder.file) }
         #expect(error?.isDamaged == true)
-        let absent = #expect(throws: SQLiteError.self) { try Database(path: "\(folder.path)/none/d") }
-        #expect(absent?.isDamaged == false)
+        let absent = #expect(throws: FileError.self) { try Database(path: "\(folder.path)/none/d") }
+        #expect(absent?.isMissing == true)
     }
 
     @Test func `a database of another program is refused, and stays as it is`() throws {
@@ -128,5 +143,73 @@ import Testing
         let folder = try Folder()
         let error = #expect(throws: SQLiteError.self) { try Database(path: folder.file).execute("SELEKT") }
         #expect(error?.message.contains("SELEKT") == true)
+    }
+
+    @Test func `who reads sees the log of a writer that is still open, and changes no byte`() throws {
+        let folder = try Folder()
+        let writer = try Database("d", in: folder.directory, applicationIdentifier: 7, checkpointsAtEnd: false)
+        try writer.execute("CREATE TABLE t (v)")
+        try writer.transaction { try writer.execute("INSERT INTO t VALUES (1)") }
+        let before = try folder.contents()
+        do {
+            let reader = try Database(reading: "d", in: Directory(folder.path, for: .reading), applicationIdentifier: 7)
+            #expect(try reader.query("SELECT v FROM t") == [[1]])
+            #expect(throws: SQLiteError.self) { try reader.execute("INSERT INTO t VALUES (2)") }
+            // What is committed meanwhile is for the next reader.
+            try writer.transaction { try writer.execute("INSERT INTO t VALUES (3)") }
+            #expect(try reader.query("SELECT v FROM t") == [[1]])
+        }
+        let log = try folder.contents()["d"]
+        #expect(log == before["d"])
+        let next = try Database(reading: "d", in: Directory(folder.path, for: .reading), applicationIdentifier: 7)
+        #expect(try next.query("SELECT count(*) FROM t") == [[2]])
+    }
+
+    @Test func `a log is not moved into the file while somebody reads`() throws {
+        let folder = try Folder()
+        let writer = try Database("d", in: folder.directory, checkpointsAtEnd: false)
+        try writer.execute("CREATE TABLE t (v)")
+        for number in 0..<200 { try writer.execute("INSERT INTO t VALUES (?)", .integer(Int64(number))) }
+        let reader = try Database(reading: "d", in: Directory(folder.path, for: .reading))
+        let count = try reader.query("SELECT count(*) FROM t")
+        writer.checkpointIfLong()
+        try writer.execute("DELETE FROM t")
+        #expect(try reader.query("SELECT count(*) FROM t") == count && count == [[200]])
+        #expect((FileStatus(at: "\(folder.file)-wal")?.size ?? 0) > 128 * 4096)
+    }
+
+    @Test func `B1: a journal is refused by who writes and left alone by who reads`() throws {
+        let folder = try Folder()
+        try Database(path: folder.file).execute("CREATE TABLE t (v)")
+        try folder.directory.create("d-journal", SecretBytes(Array(repeating: 0xd9, count: 600)), mode: 0o600)
+        #expect(throws: FileError.self) { try Database(path: folder.file) }
+        let before = try folder.contents()
+        let reader = try Database(reading: "d", in: Directory(folder.path, for: .reading))
+        #expect(try reader.query("SELECT count(*) FROM t") == [[0]])
+        #expect(try folder.contents() == before)
+    }
+
+    @Test(arguments: ["d", "d-wal", "d-shm"]) func `B1: a link in place of a file is refused`(name: String) throws {
+        let folder = try Folder()
+        try #require(unsafe symlink("/tmp/pki-must-not-be-there-\(getpid())", "\(folder.path)/\(name)") == 0)
+        let error = #expect(throws: FileError.self) { try Database(path: folder.file) }
+        #expect(error?.code == .kind)
+        #expect(FileStatus(at: "/tmp/pki-must-not-be-there-\(getpid())", followsLinks: false) == nil)
+    }
+
+    @Test(arguments: ["d", "d-wal", "d-shm"]) func `B1: a file that others can write to is refused`(name: String) throws
+    {
+        let folder = try Folder()
+        try folder.directory.create(name, SecretBytes([]), mode: 0o666)
+        let error = #expect(throws: FileError.self) { try Database(path: folder.file) }
+        #expect(error?.code == .foreign && error?.remedy?.contains("chmod") == true)
+    }
+
+    @Test func `W11: a statement that does not come to an end is ended`() throws {
+        let folder = try Folder()
+        let database = try Database(path: folder.file)
+        let endless = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c"
+        let error = #expect(throws: SQLiteError.self) { try database.query(endless) }
+        #expect(error?.isDamaged == true)
     }
 }

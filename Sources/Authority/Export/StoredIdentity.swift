@@ -41,7 +41,7 @@ public struct StoredIdentity: Sendable {
                 remedy: "name it as the file is named, without -cert.pem: web-1, or root"
             )
         }
-        let folder = try Folder(path: directory, creates: false)
+        let folder = try Folder(path: directory, for: .reading)
         func certificate(of name: String) throws -> Certificate {
             try folder.certificates(in: AuthorityFiles.certificate(of: name))[0]
         }
@@ -66,6 +66,22 @@ public struct StoredIdentity: Sendable {
             )
         }
         (intermediates, root) = path
+    }
+
+    /// The files of the roots that are to be trusted: the CA's, and while it is being replaced the previous one.
+    ///
+    /// - Parameter directory: The CA directory.
+    /// - Returns: The paths and the contents, as they are.
+    /// - Throws: ``AuthorityError`` naming the file.
+    public static func trustedRoots(in directory: String) throws -> [(path: String, contents: [UInt8])] {
+        let folder = try Folder(path: directory, for: .reading)
+        let names = [CertificateAuthority.rootName, CertificateAuthority.previousRootName].map(
+            AuthorityFiles.certificate
+        )
+        return try names.filter { $0 == names[0] || folder.contains($0) }.map { name in
+            let file = try folder.read(name, isPrivate: false)
+            return (folder.path(of: name), unsafe file.withUnsafeBytes { unsafe Array($0) })
+        }
     }
 
     /// Goes up by signatures: the names alone are the same for two CAs that were made one after the other.

@@ -124,8 +124,7 @@ struct Acceptance {
     }
 
     private func list(in file: String) -> CertificateRevocationList? {
-        let path = file.hasPrefix("/") ? file : "\(foreign.directory)/\(file)"
-        guard let contents = try? FileContents(of: path, limit: 64 << 20).bytes else { return nil }
+        guard let contents = try? foreign.scan.contents(of: file, limit: 64 << 20) else { return nil }
         for case .revocationList(let list) in (try? Container(reading: contents))?.objects ?? [] { return list }
         return nil
     }

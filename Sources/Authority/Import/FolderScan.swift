@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Certificates
-import Glibc
 import SystemSupport
 
 /// The files in a folder and below it, found without opening one.
@@ -16,7 +15,7 @@ struct FolderScan {
         /// How many bytes it has.
         let size: Int
         /// The permissions.
-        let mode: mode_t
+        let mode: UInt32
 
         /// The last part of the path.
         var name: Substring { path[(path.lastIndex(of: "/").map(path.index(after:)) ?? path.startIndex)...] }
@@ -27,6 +26,12 @@ struct FolderScan {
 
     /// The folder.
     let directory: String
+
+    /// A CA directory of this program that is open: no link in it is followed, and only it and its archive are looked at.
+    private let own: Directory?
+
+    /// Whether links to files are followed, as other software makes them.
+    var followsLinks: Bool { own == nil }
 
     /// What was found, in the order of the paths within each folder.
     private(set) var files: [File] = []
@@ -42,17 +47,17 @@ struct FolderScan {
 
     /// Looks through a folder.
     ///
-    /// - Parameter directory: The folder.
+    /// - Parameters:
+    ///   - directory: The folder.
+    ///   - own: The same, when it is a CA directory of this program.
     /// - Throws: ``AuthorityError`` when it cannot be opened.
-    init(_ directory: String) throws(AuthorityError) {
+    init(_ directory: String, own: Directory? = nil) throws(AuthorityError) {
         self.directory = directory
-        switch Self.names(in: directory) {
-        case .success(let names): visit("", names, depth: 0)
-        case .failure(let reason):
-            throw AuthorityError(
-                reason.number == ENOENT ? .missing : .storage,
-                "the folder \(directory) cannot be opened: \(systemErrorText(reason.number))"
-            )
+        self.own = own
+        do {
+            visit("", try names(in: ""), depth: 0)
+        } catch {
+            throw AuthorityError(error)
         }
     }
 
@@ -62,17 +67,30 @@ struct FolderScan {
     ///   - path: A file or a folder; begins with a slash.
     ///   - isDeep: Whether to look into the folders in a folder.
     mutating func add(elsewhere path: String, isDeep: Bool) {
-        var status = stat()
-        guard unsafe stat(path, &status) == 0 else { return note(path, systemErrorText(errno)) }
-        guard status.st_mode & S_IFMT == S_IFDIR else { return add(path, status) }
-        switch Self.names(in: path) {
-        case .success(let names): visit(path, names, depth: 0, isDeep: isDeep)
-        case .failure(let reason): note(path, systemErrorText(reason.number))
+        guard let status = FileStatus(at: path) else { return note(path, "there is no such file") }
+        guard status.kind == .directory else { return add(path, status) }
+        do {
+            visit(path, try names(in: path), depth: 0, isDeep: isDeep)
+        } catch {
+            note(path, error.message)
         }
     }
 
     /// The path by which the system knows a file.
-    func path(of file: String) -> String { Self.join(directory, file) }
+    func path(of file: String) -> String {
+        Self.join(own.map { "/proc/self/fd/\($0.descriptor)" } ?? directory, file)
+    }
+
+    /// Reads a file that was a regular one when the folder was looked at.
+    ///
+    /// - Parameters:
+    ///   - file: Its path, below the folder unless it begins with a slash.
+    ///   - limit: The largest file that is read, in bytes.
+    /// - Returns: The contents.
+    /// - Throws: `FileError`.
+    func contents(of file: String, limit: Int = ForeignFile.limit) throws(FileError) -> SecretBytes {
+        try FileContents(regular: path(of: file), followsLinks: followsLinks, limit: limit).bytes
+    }
 
     /// A path below a folder; one that begins with a slash stays.
     static func join(_ folder: String, _ path: some StringProtocol) -> String {
@@ -90,22 +108,22 @@ struct FolderScan {
                 return
             }
             let path = folder.isEmpty ? name : "\(folder)/\(name)"
-            var status = stat()
-            guard unsafe lstat(self.path(of: path), &status) == 0 else {
-                note(path, systemErrorText(errno))
+            guard let status = FileStatus(at: self.path(of: path), followsLinks: false) else {
+                note(path, "it is gone")
                 continue
             }
-            switch status.st_mode & S_IFMT {
-            case S_IFDIR: if isDeep { enter(path, depth: depth + 1) }
-            case S_IFLNK:
-                guard unsafe stat(self.path(of: path), &status) == 0 else {
+            switch status.kind {
+            case .directory: if isDeep, own == nil || path == Folder.archiveFolder { enter(path, depth: depth + 1) }
+            case .link where !followsLinks: note(path, "it is a symbolic link")
+            case .link:
+                guard let target = FileStatus(at: self.path(of: path)) else {
                     note(path, "it is a link that leads nowhere")
                     continue
                 }
-                if status.st_mode & S_IFMT == S_IFDIR {
+                if target.kind == .directory {
                     note(path, "it is a link to a folder, which is not followed")
                 } else {
-                    add(path, status)
+                    add(path, target)
                 }
             default: add(path, status)
             }
@@ -118,33 +136,24 @@ struct FolderScan {
             findings.append(ForeignFinding(.limit, "\(printable(path)) was not read: \(text)", file: path))
             return
         }
-        switch Self.names(in: self.path(of: path)) {
-        case .success(let names): visit(path, names, depth: depth)
-        case .failure(let reason): note(path, systemErrorText(reason.number))
+        do {
+            visit(path, try names(in: path), depth: depth)
+        } catch {
+            note(path, error.message)
         }
     }
 
-    private mutating func add(_ path: String, _ status: stat) {
-        guard status.st_mode & S_IFMT == S_IFREG else { return note(path, "it is no regular file") }
-        files.append(File(path: path, size: Int(status.st_size), mode: status.st_mode & 0o777))
+    private mutating func add(_ path: String, _ status: FileStatus) {
+        guard status.kind == .regular else { return note(path, "it is no regular file") }
+        files.append(File(path: path, size: status.size, mode: status.mode & 0o777))
     }
 
     private mutating func note(_ path: String, _ why: String) {
         findings.append(ForeignFinding(.unreadable, "\(printable(path)) was not read: \(why)", file: path))
     }
 
-    private struct Reason: Error { let number: CInt }
-
-    private static func names(in path: String) -> Result<[String], Reason> {
-        guard let listing = unsafe opendir(path) else { return .failure(Reason(number: errno)) }
-        defer { unsafe closedir(listing) }
-        var names: [String] = []
-        while names.count <= fileLimit, let entry = unsafe readdir(listing) {
-            let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) { tuple in
-                unsafe tuple.withMemoryRebound(to: CChar.self, capacity: 256) { unsafe String(cString: $0) }
-            }
-            if name != ".", name != ".." { names.append(name) }
-        }
-        return .success(names.sorted())
+    private func names(in folder: String) throws(FileError) -> [String] {
+        if let own { return try (folder.isEmpty ? own : own.directory(folder, for: .reading))?.names().sorted() ?? [] }
+        return try Directory(path(of: folder), for: .output).names().sorted()
     }
 }

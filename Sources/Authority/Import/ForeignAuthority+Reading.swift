@@ -19,9 +19,18 @@ extension ForeignAuthority {
     ///   - now: The moment at which certificates are valid or not.
     /// - Throws: ``AuthorityError`` when the folder cannot be opened or has no CA's certificate.
     public init(reading directory: String, certificatesIn more: [String] = [], now: Date) throws {
-        var scan = try FolderScan(directory)
+        try self.init(FolderScan(directory), certificatesIn: more, now: now)
+    }
+
+    /// Reads a CA directory of this program that is open.
+    init(reading own: Directory, now: Date) throws {
+        try self.init(FolderScan(own.path, own: own), now: now)
+    }
+
+    private init(_ found: FolderScan, certificatesIn more: [String] = [], now: Date) throws {
+        var scan = found
         let layout = ForeignLayout(scan.files.map(\.path)) { [scan] in Self.text(of: $0, in: scan) }
-        if !layout.folder.isEmpty { scan = try FolderScan(FolderScan.join(directory, layout.folder)) }
+        if !layout.folder.isEmpty { scan = try FolderScan(FolderScan.join(scan.directory, layout.folder)) }
         for path in layout.configuration?.elsewhere(than: scan) ?? [] { scan.add(elsewhere: path, isDeep: false) }
         for path in more { scan.add(elsewhere: try Self.absolute(path), isDeep: true) }
         let jobs = max(1, min(16, sysconf(CInt(_SC_NPROCESSORS_ONLN))))
@@ -42,7 +51,7 @@ extension ForeignAuthority {
         let names = ForeignNaming(family, accepted: accepted, kind: layout.kind, register.revocations).names
 
         kind = layout.kind
-        self.directory = scan.directory
+        self.scan = scan
         var issuers: [ForeignIssuer] = []
         for (position, index) in accepted.enumerated()
         where CertificateFamily.isAuthority(members[position].certificate) {
@@ -132,14 +141,14 @@ extension ForeignAuthority {
         if budget <= 0 { findings.append(ForeignFinding(.limit, "there are more than 4 GiB; the rest was not read")) }
         let found = Mutex([ForeignFile?](repeating: nil, count: files.count))
         _ = Workers.firstFailure(of: files.count, jobs: jobs) { (index) throws(Never) in
-            let file = ForeignFile(reading: files[index], at: scan.path(of: files[index].path))
+            let file = ForeignFile(reading: files[index], in: scan)
             found.withLock { $0[index] = file }
         }
         return found.withLock { $0.compactMap(\.self) }
     }
 
     private static func text(of file: String, in scan: FolderScan) -> String? {
-        guard let contents = try? ForeignFile.contents(of: scan.path(of: file), limit: 1 << 20) else { return nil }
+        guard let contents = try? scan.contents(of: file, limit: 1 << 20) else { return nil }
         return unsafe contents.withUnsafeBytes { unsafe String(decoding: $0, as: UTF8.self) }
     }
 
@@ -160,7 +169,7 @@ extension ForeignAuthority {
         return scan.files.filter { $0.name == "index.txt" || configured.contains($0.path) }.compactMap { file in
             do {
                 return CertificateIndex(
-                    try ForeignFile.contents(of: scan.path(of: file.path), limit: 256 << 20),
+                    try scan.contents(of: file.path, limit: 256 << 20),
                     path: file.path
                 )
             } catch {

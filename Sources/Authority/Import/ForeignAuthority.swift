@@ -29,7 +29,10 @@ public struct ForeignAuthority: Sendable {
 
     /// The folder that was read: the one that was named, or with easy-rsa and `openssl ca` perhaps one in it. Every path
     /// is below this folder unless it begins with a slash.
-    public let directory: String
+    public var directory: String { scan.directory }
+
+    /// How its files are found and read.
+    let scan: FolderScan
 
     /// The certificates of CAs: the root first, then what it stands above. The first is no root when there is none in the
     /// folder.

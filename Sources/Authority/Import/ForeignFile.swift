@@ -47,8 +47,8 @@ struct ForeignFile: Sendable {
     ///
     /// - Parameters:
     ///   - file: The file.
-    ///   - path: The path by which the system knows it.
-    init(reading file: FolderScan.File, at path: String) {
+    ///   - scan: Where it was found.
+    init(reading file: FolderScan.File, in scan: FolderScan) {
         self.file = file
         let suffix = Self.fileExtension(file.name)
         let isPromising = Self.promising.contains(suffix)
@@ -61,7 +61,7 @@ struct ForeignFile: Sendable {
             return
         }
         do {
-            let contents = try Self.contents(of: path)
+            let contents = try scan.contents(of: file.path)
             if suffix == "uri" { readAddress(contents) } else { try read(contents, isPromising: isPromising) }
         } catch let error as CertificateError {
             if isPromising { note(.malformed, error.message) }
@@ -74,24 +74,6 @@ struct ForeignFile: Sendable {
                 "its key can be used by others than its owner: its mode is 0\(String(file.mode, radix: 8))"
             )
         }
-    }
-
-    /// Reads a file that was a regular one when the folder was looked at. Should it be a pipe now, nobody waits for it.
-    ///
-    /// - Parameters:
-    ///   - path: The path.
-    ///   - limit: The largest file that is read, in bytes.
-    /// - Returns: The contents.
-    /// - Throws: `FileError`, or ``AuthorityError`` when it is no regular file.
-    static func contents(of path: String, limit: Int = limit) throws -> SecretBytes {
-        let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
-        guard descriptor >= 0 else { throw AuthorityError(.storage, systemErrorText(errno)) }
-        defer { close(descriptor) }
-        var status = stat()
-        guard unsafe fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
-            throw AuthorityError(.storage, "it is no regular file")
-        }
-        return try FileContents(descriptor: descriptor, name: path, limit: limit).bytes
     }
 
     private mutating func readAddress(_ contents: SecretBytes) {

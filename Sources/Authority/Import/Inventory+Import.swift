@@ -29,7 +29,7 @@ extension Inventory {
     /// - Returns: What was done.
     /// - Throws: ``AuthorityError``.
     public static func rebuild(in directory: String, by who: String, now: Date) throws -> ImportOutcome {
-        let folder = try Folder(path: directory, creates: false)
+        let folder = try Folder(path: directory, for: .writing)
         var archived: String?
         if folder.contains(fileName), try isDamaged(folder) { archived = try setAside(in: folder, now: now) }
         let before = folder.contains(fileName)
@@ -53,7 +53,7 @@ extension Inventory {
 
     private static func isDamaged(_ folder: Folder) throws -> Bool {
         do {
-            let database = try InventoryDatabase(path: folder.path(of: fileName))
+            let database = try InventoryDatabase(in: folder)
             guard try !database.isNew else { return false }
             return try !database.damages().isEmpty
         } catch let error as AuthorityError {
@@ -93,7 +93,7 @@ extension Inventory {
         by who: String,
         now: Date
     ) throws -> ImportOutcome {
-        let folder = try Folder(path: directory, creates: true)
+        let folder = try Folder(path: directory, for: .writing, creates: true)
         let rootName = CertificateAuthority.rootName
         guard !folder.contains(AuthorityFiles.certificate(of: rootName)) else {
             throw AuthorityError(
@@ -138,11 +138,10 @@ extension Inventory {
     }
 
     private static func contents(of file: String, in foreign: ForeignAuthority) throws -> SecretBytes {
-        let path = file.hasPrefix("/") ? file : "\(foreign.directory)/\(file)"
         do {
-            return try FileContents(of: path).bytes
+            return try foreign.scan.contents(of: file)
         } catch {
-            throw AuthorityError(.storage, error.message, remedy: error.remedy)
+            throw AuthorityError(error)
         }
     }
 }
@@ -171,7 +170,15 @@ private struct TakenNames {
             )
         }
         var key = found.key == nil ? nil : AuthorityFiles.key(of: name)
-        if let address = found.key?.address { key = address }
+        if let address = found.key?.address {
+            guard AuthorityFiles.isLastingAddress(AuthorityFiles.lastingAddress(address)) else {
+                throw AuthorityError(
+                    .broken,
+                    "the key of \(printable(name)) is at an address that cannot be used: \(printable(address, limit: 200))"
+                )
+            }
+            key = AuthorityFiles.lastingAddress(address)
+        }
         return Acceptance.Files(name: name, certificate: AuthorityFiles.certificate(of: name), key: key)
     }
 }

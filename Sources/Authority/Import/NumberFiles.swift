@@ -31,7 +31,7 @@ struct NumberFiles {
         func number(_ setting: OpenSSLConfiguration.Setting, _ name: String) -> SerialNumber? {
             let configured = isRoot ? layout.configuration?.candidates(for: setting) ?? [] : []
             for path in configured + folders.map({ $0 + name }) {
-                if let number = Self.number(in: scan.path(of: path)) { return number }
+                if let number = Self.number(in: path, of: scan) { return number }
             }
             return nil
         }
@@ -39,11 +39,11 @@ struct NumberFiles {
         listNumber = number(.revocationListNumber, "crlnumber")
         guard serialNumber == nil, let dot = authority.file.lastIndex(of: ".") else { return }
         // `openssl x509 -CA` keeps the last one that it used.
-        serialNumber = Self.number(in: scan.path(of: "\(authority.file[..<dot]).srl"))?.successor
+        serialNumber = Self.number(in: "\(authority.file[..<dot]).srl", of: scan)?.successor
     }
 
-    private static func number(in path: String) -> SerialNumber? {
-        guard let contents = try? ForeignFile.contents(of: path, limit: 4096) else { return nil }
+    private static func number(in file: String, of scan: FolderScan) -> SerialNumber? {
+        guard let contents = try? scan.contents(of: file, limit: 4096) else { return nil }
         return unsafe contents.withUnsafeBytes {
             unsafe SerialNumber(hexadecimal: String(decoding: $0, as: UTF8.self))
         }

@@ -21,7 +21,7 @@ struct Adoption {
         guard folder.contains(AuthorityFiles.certificate(of: CertificateAuthority.rootName)) else { return outcome }
         let foreign: ForeignAuthority
         do {
-            foreign = try ForeignAuthority(reading: folder.path, now: now)
+            foreign = try ForeignAuthority(reading: folder.directory, now: now)
         } catch let error as AuthorityError {
             // Whoever needs the root says better what is wrong with it.
             guard error.code != .storage else { throw error }
@@ -32,16 +32,29 @@ struct Adoption {
             let files = Acceptance.Files(
                 name: found.name,
                 certificate: found.certificateFile,
-                key: found.key.map { $0.address ?? $0.file },
+                key: found.key.map { $0.address.map(AuthorityFiles.lastingAddress) ?? $0.file },
                 chain: found.chainFile
             )
+            // What the inventory could not name safely stays a stranger.
+            guard files.areSafe else {
+                outcome.skipped.append(found.certificateFile)
+                continue
+            }
             guard try acceptance.add(found, files: files, to: database) else { continue }
             outcome.certificates += 1
             if found.revocation != nil { outcome.revoked += 1 }
         }
         outcome.lost = try acceptance.addLost(to: database)
         try acceptance.addListNumbers(to: database)
-        outcome.skipped = acceptance.skipped
+        outcome.skipped += acceptance.skipped
         return outcome
+    }
+}
+
+extension Acceptance.Files {
+    /// Whether everything here is a file of a CA directory, or the address of a key.
+    fileprivate var areSafe: Bool {
+        AuthorityFiles.isPath(name) && AuthorityFiles.isPath(certificate) && chain.map(AuthorityFiles.isPath) ?? true
+            && key.map { AuthorityFiles.isPath($0) || AuthorityFiles.isLastingAddress($0) } ?? true
     }
 }

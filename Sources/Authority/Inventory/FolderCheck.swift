@@ -2,7 +2,7 @@
 
 import Certificates
 import struct FoundationEssentials.Date
-import Glibc
+import SystemSupport
 
 /// Compares the folder with what the inventory says of it.
 struct FolderCheck {
@@ -15,7 +15,7 @@ struct FolderCheck {
     /// - Returns: What was found, in the order of the checks.
     /// - Throws: ``AuthorityError`` when the inventory cannot be read.
     func findings() throws -> [FolderFinding] {
-        try integrity() + permissions() + certificates() + strangers() + lists()
+        try integrity() + unfinished() + permissions() + certificates() + strangers() + lists()
     }
 
     private func integrity() throws -> [FolderFinding] {
@@ -29,22 +29,70 @@ struct FolderCheck {
         }
     }
 
+    /// What a process that was killed has not finished, and what does not fit together in the audit.
+    private func unfinished() throws -> [FolderFinding] {
+        var findings: [FolderFinding] = []
+        if let first = try waiting().first {
+            findings.append(
+                FolderFinding(
+                    "inventory",
+                    .warning,
+                    "a command was ended before it could write \(folder.path(of: first))",
+                    remedy: "the next command that writes finishes it: pki doctor --repair",
+                    isRepairable: true
+                )
+            )
+        }
+        let chain = try records.verifyAudit()
+        for text in chain.breaks.prefix(10) {
+            let isTrigger = text.hasPrefix("the trigger")
+            let isOld = text.hasPrefix("the inventory")
+            findings.append(
+                FolderFinding(
+                    "audit",
+                    isOld ? .notice : .failure,
+                    text,
+                    remedy: isOld
+                        ? nil : isTrigger ? "pki doctor --repair" : "compare it with a copy: pki audit --format json",
+                    isRepairable: isTrigger
+                )
+            )
+        }
+        return findings
+    }
+
+    /// The files that a process which was killed has recorded and not written yet.
+    private func waiting() throws -> [String] {
+        try records.moves().compactMap { move in
+            if case .place(let draft, _) = move.kind { return folder.contains(draft) ? move.name : nil }
+            return nil
+        }
+    }
+
     // MARK: - Permissions
 
     /// The files and folders whose permissions give others too much, with what they should be.
-    func openFiles() throws -> [(name: String, mode: mode_t)] {
-        var open: [(String, mode_t)] = []
+    static func openFiles(in folder: Folder) -> [(name: String, mode: UInt32)] {
+        var open: [(String, UInt32)] = []
         for name in [".", Folder.archiveFolder, Folder.draftFolder] {
             // The folder itself may be shown to others, who must not be able to change what is in it.
-            let forbidden: mode_t = name == "." ? 0o022 : 0o077
-            if let mode = folder.mode(of: name), mode & forbidden != 0 { open.append((name, 0o700)) }
+            let forbidden: UInt32 = name == "." ? 0o022 : 0o077
+            if let mode = mode(of: name, in: folder), mode & forbidden != 0 { open.append((name, 0o700)) }
         }
         let files =
             folder.names().map { $0 } + folder.names(in: Folder.archiveFolder).map { "\(Folder.archiveFolder)/\($0)" }
         for name in files where Self.isPrivate(name) {
-            if let mode = folder.mode(of: name), mode & 0o077 != 0 { open.append((name, 0o600)) }
+            if let mode = mode(of: name, in: folder), mode & 0o077 != 0 { open.append((name, 0o600)) }
         }
         return open.sorted { $0.0 < $1.0 }
+    }
+
+    /// The permissions of a file or a directory; `nil` for anything else.
+    private static func mode(of name: String, in folder: Folder) -> UInt32? {
+        guard let status = folder.status(of: name), status.kind == .regular || status.kind == .directory else {
+            return nil
+        }
+        return status.mode & 0o777
     }
 
     private static func isPrivate(_ name: String) -> Bool {
@@ -54,8 +102,8 @@ struct FolderCheck {
     }
 
     private func permissions() throws -> [FolderFinding] {
-        try openFiles().map { name, mode in
-            let found = String(folder.mode(of: name) ?? 0, radix: 8)
+        Self.openFiles(in: folder).map { name, mode in
+            let found = String(Self.mode(of: name, in: folder) ?? 0, radix: 8)
             return FolderFinding(
                 "permissions",
                 .failure,
@@ -75,8 +123,10 @@ struct FolderCheck {
         var orphans: [String] = []
         let authorities = try records.entries(where: "is_ca = 1 AND place = 0").map(\.subjectKey)
         let issuers = Set(authorities.filter { (try? records.refuseRevokedAuthority(withKey: $0)) != nil })
+        let waiting = Set(try waiting())
         try records.visit(where: "place < 2 ORDER BY id") { entry in
-            findings += try self.findings(of: entry)
+            let files = [entry.certificateFile, entry.keyFile, entry.chainFile].compactMap(\.self)
+            if waiting.isDisjoint(with: files) { findings += try self.findings(of: entry) }
             guard entry.place == .current, entry.revocation == nil, !entry.isCA else { return }
             if (0..<30).contains(entry.daysLeft(at: now)) { ending += 1 }
             if now <= entry.notAfter, !issuers.contains(entry.issuerKey) { orphans.append(entry.name) }

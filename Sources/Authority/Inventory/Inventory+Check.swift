@@ -2,33 +2,46 @@
 
 import Certificates
 public import struct FoundationEssentials.Date
+import SQLite
 import SystemSupport
 
 extension Inventory {
-    /// Compares the folder with the inventory. What a killed process has left is finished first.
+    /// Compares the directory with the inventory. Nothing is changed.
     ///
-    /// - Parameter now: The moment.
+    /// - Parameter now: The current time.
     /// - Returns: What was found; nothing when all is as it should be.
     /// - Throws: ``AuthorityError`` when the inventory cannot be read at all.
     public func check(now: Date) throws -> [FolderFinding] {
-        try withSettledFolder { try FolderCheck(folder: folder, records: $0, now: now).findings() }
+        try withDatabase { try FolderCheck(folder: folder, records: $0, now: now).findings() }
     }
 
     /// Mends what can be mended without asking: permissions, certificates and chains that are gone or are not the right ones.
     /// What is in the way goes to the archive; a key that is gone stays gone.
     ///
-    /// - Parameter now: The moment.
+    /// - Parameters:
+    ///   - directory: The CA directory.
+    ///   - who: Who is at work, for the audit.
+    ///   - now: The current time.
     /// - Returns: What was done, each a sentence without a full stop.
     /// - Throws: ``AuthorityError``.
-    public func repair(now: Date) throws -> [String] {
+    public static func repair(in directory: String, by who: String, now: Date) throws -> [String] {
+        let folder = try open(directory, for: .repairing)
+        // First: nothing is used that others could still change.
+        let narrowed = try FolderCheck.openFiles(in: folder).map { name, mode in
+            try folder.setMode(of: name, mode)
+            return "\(name == "." ? folder.path : folder.path(of: name)) has mode \(String(mode, radix: 8)) now"
+        }
+        return try narrowed + Inventory(folder: folder, by: who, now: now, repairs: true).repair(now: now)
+    }
+
+    private func repair(now: Date) throws -> [String] {
         try change(now: now) { change in
             var done: [String] = []
             let check = FolderCheck(folder: folder, records: change.records, now: now)
-            for (name, mode) in try check.openFiles() {
-                try folder.setMode(of: name, mode)
-                done.append(
-                    "\(name == "." ? folder.path : folder.path(of: name)) has mode \(String(mode, radix: 8)) now"
-                )
+            for (name, text) in try InventorySchema.missingTriggers(in: change.records.database) {
+                try change.records.database.execute(text)
+                try change.audit(.restore, detail: "trigger \(name)")
+                done.append("the trigger \(name) is there again")
             }
             var wrong: [InventoryEntry] = []
             try change.records.visit(where: "place < 2 ORDER BY id") { entry in

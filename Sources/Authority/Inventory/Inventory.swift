@@ -23,49 +23,89 @@ public final class Inventory: Sendable {
     // SAFETY: used with `turn` held.
     private nonisolated(unsafe) let database: InventoryDatabase
     private let turn = Mutex(())
+    private let isReadOnly: Bool
 
     /// The file's name.
     static let fileName = "inventory.sqlite"
 
-    /// Opens the inventory of a CA's folder. A folder that has none gets one, with what its files tell.
+    /// Opens the inventory of a CA directory, to change it. A directory that has none gets one, with what its files tell.
     ///
     /// - Parameters:
-    ///   - directory: The folder.
+    ///   - directory: The directory, which must be this user's alone.
     ///   - who: Who is at work, for the audit.
-    ///   - now: The moment, for the audit.
+    ///   - now: The current time, for the audit.
     /// - Throws: ``AuthorityError`` naming the file and the rule.
     public convenience init(in directory: String, by who: String, now: Date) throws {
+        try self.init(folder: Self.open(directory, for: .writing), by: who, now: now)
+    }
+
+    /// Opens the inventory of a CA directory to read it. Nothing is written, whoever made the directory: an inventory of a
+    /// former version is read as it is, and where there is none, the files are read into one in memory.
+    ///
+    /// - Parameters:
+    ///   - directory: The directory.
+    ///   - now: The current time.
+    /// - Throws: ``AuthorityError`` naming the file and the rule.
+    public convenience init(reading directory: String, now: Date) throws {
+        let folder = try Self.open(directory, for: .reading)
+        try self.init(folder: folder, reading: Self.database(toRead: folder, now: now))
+    }
+
+    private static func database(toRead folder: Folder, now: Date) throws -> InventoryDatabase {
+        let path = folder.path(of: fileName)
+        if folder.contains(fileName) {
+            let database = try InventoryDatabase(reading: folder)
+            // A process that was killed while it made the tables has left a file without.
+            if try explained(path, { try !database.isNew }) { return database }
+        }
+        return try explained(path) {
+            let database = InventoryDatabase(try Database())
+            _ = try InventorySchema.migrate(database.database)
+            try Adoption(folder: folder, who: "", now: now).run(into: database)
+            return database
+        }
+    }
+
+    /// Opens a CA directory.
+    static func open(_ directory: String, for use: Directory.Use) throws -> Folder {
         let folder: Folder
         do {
-            folder = try Folder(path: directory, creates: false)
+            folder = try Folder(path: directory, for: use)
         } catch {
             guard error.code == .missing else { throw error }
             throw AuthorityError(
                 .missing,
-                "there is no CA in \(directory): \(error.message)",
-                remedy: "make one with: pki init-ca --directory \(directory)"
+                "there is no CA in \(printable(directory)): \(error.message)",
+                remedy: "make one with: pki init-ca --directory \(Quoting.shell(directory))"
             )
         }
         guard folder.contains(Self.fileName) || folder.contains(AuthorityFiles.certificate(of: "root")) else {
             throw AuthorityError(
                 .missing,
-                "there is no CA in \(directory): it has neither \(Self.fileName) nor root-cert.pem",
-                remedy: "make one with: pki init-ca --directory \(directory)"
+                "there is no CA in \(printable(directory)): it has neither \(Self.fileName) nor root-cert.pem",
+                remedy: "make one with: pki init-ca --directory \(Quoting.shell(directory))"
             )
         }
-        try self.init(folder: folder, by: who, now: now)
+        return folder
     }
 
-    /// Opens the inventory of an open folder.
-    init(folder: Folder, by who: String, now: Date) throws {
+    /// Opens the inventory of an open directory, to change it.
+    init(folder: Folder, by who: String, now: Date, repairs: Bool = false) throws {
         self.folder = folder
         self.who = who
-        let path = folder.path(of: Self.fileName)
+        isReadOnly = false
         let isNew = !folder.contains(Self.fileName)
-        unsafe database = try InventoryDatabase(path: path)
+        unsafe database = try InventoryDatabase(in: folder, repairs: repairs)
         // A process that was killed while it made the tables has left a file without.
         let isBehind = try isNew || withDatabase { try $0.isBehind }
         if isBehind { try change(now: now) { _ in } }
+    }
+
+    private init(folder: Folder, reading database: InventoryDatabase) throws {
+        self.folder = folder
+        who = ""
+        isReadOnly = true
+        unsafe self.database = database
     }
 
     // MARK: - Reading
@@ -191,8 +231,11 @@ public final class Inventory: Sendable {
         jobs: Int = 1,
         _ body: (inout InventoryChange) throws -> Result
     ) throws -> Result {
-        try folder.withLock {
+        guard !isReadOnly else { throw AuthorityError(.storage, "the CA in \(directory) was opened to be read") }
+        return try folder.withLock {
             try withDatabase { database in
+                // Others may have written since.
+                database.lastAudit = nil
                 let isNew = try database.isNew
                 let generation = try isNew ? 1 : finishLastChange(database) + 1
                 var moves: [FileMove] = []
@@ -214,6 +257,7 @@ public final class Inventory: Sendable {
                     throw error
                 }
                 try folder.settle(moves)
+                database.database.checkpointIfLong()
                 return result
             }
         }
@@ -228,20 +272,6 @@ public final class Inventory: Sendable {
         try folder.settle(moves)
         folder.sweepDrafts()
         return moves.compactMap(\.generation).max() ?? 0
-    }
-
-    /// Finishes what a process that was killed has left, and looks at the folder while nobody changes it.
-    ///
-    /// - Parameter body: What to look at.
-    /// - Returns: What the body returns.
-    /// - Throws: ``AuthorityError``, or what the body throws.
-    func withSettledFolder<Result>(_ body: (InventoryDatabase) throws -> Result) throws -> Result {
-        try folder.withLock {
-            try withDatabase { database in
-                try finishLastChange(database)
-                return try body(database)
-            }
-        }
     }
 
     func withDatabase<Result>(_ body: (InventoryDatabase) throws -> Result) throws -> Result {

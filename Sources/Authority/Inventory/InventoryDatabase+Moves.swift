@@ -3,14 +3,27 @@
 import SQLite
 
 extension InventoryDatabase {
-    /// What the last change was to do in the folder, in order.
+    /// What the last change was to do in the directory, in order.
+    ///
+    /// - Throws: ``DamagedValue`` when a move leads to anything but drafts and files of the directory.
     func moves() throws -> [FileMove] {
         var moves: [FileMove] = []
-        try database.visit("SELECT stage, name, draft, replaces, copy FROM file_moves ORDER BY position") { row in
-            let kind: FileMove.Kind =
-                row.isNull(2) ? .remove(copy: row.text(4)) : .place(draft: row.text(2), replaces: row.integer(3) != 0)
-            let stage = FileMove.Stage(rawValue: Int(row.integer(0))) ?? .removals
-            moves.append(FileMove(name: row.text(1), kind: kind, stage: stage))
+        try database.visit("SELECT position, stage, name, draft, replaces, copy FROM file_moves ORDER BY position") {
+            row in
+            let value = RowReader(table: "file_moves", id: row.integer(0))
+            guard let stage = FileMove.Stage(rawValue: Int(clamping: row.integer(1))) else {
+                throw value.damaged("stage", "a stage of a change")
+            }
+            guard let name = try value.path(row, 2, "name") else { throw value.damaged("name", "there") }
+            if let draft = row.optionalText(3) {
+                guard FileMove.isDraft(draft) else { throw value.damaged("draft", "a draft of this program") }
+                moves.append(
+                    FileMove(name: name, kind: .place(draft: draft, replaces: row.integer(4) != 0), stage: stage)
+                )
+            } else {
+                guard let copy = try value.path(row, 5, "copy") else { throw value.damaged("copy", "there") }
+                moves.append(FileMove(name: name, kind: .remove(copy: copy), stage: stage))
+            }
         }
         return moves
     }
@@ -49,7 +62,7 @@ extension InventoryDatabase {
     /// The files of all certificates that are in their places.
     func certificateFiles() throws -> Set<String> {
         var files: Set<String> = []
-        try database.visit("SELECT certificate_path FROM certificates WHERE place = 0") { files.insert($0.text(0)) }
+        try visit(where: "place = 0") { files.insert($0.certificateFile) }
         return files
     }
 }

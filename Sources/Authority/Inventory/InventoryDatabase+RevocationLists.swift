@@ -3,19 +3,25 @@
 import Certificates
 import FoundationEssentials
 import SQLite
+import SystemSupport
 
 extension InventoryDatabase {
     /// The last list of an issuer: its number and when it was made.
     func lastRevocationList(issuerKey: [UInt8]) throws -> (number: Int64, thisUpdate: Date, nextUpdate: Date)? {
-        let row = try database.query(
+        var last: (Int64, Date, Date)?
+        try database.visit(
             """
-            SELECT number, this_update, next_update FROM revocation_lists WHERE issuer_key = ? \
+            SELECT id, number, this_update, next_update FROM revocation_lists WHERE issuer_key = ? \
             ORDER BY number DESC LIMIT 1
             """,
-            .blob(issuerKey)
-        ).first
-        guard let number = row?[0].integer, let this = row?[1].integer, let next = row?[2].integer else { return nil }
-        return (number, Date(timeIntervalSince1970: Double(this)), Date(timeIntervalSince1970: Double(next)))
+            [.blob(issuerKey)]
+        ) { row in
+            let value = RowReader(table: "revocation_lists", id: row.integer(0))
+            // The next one is a number too.
+            guard (0..<Int64.max).contains(row.integer(1)) else { throw value.damaged("number", "a number of a CRL") }
+            last = (row.integer(1), try value.time(row, 2, "this_update"), try value.time(row, 3, "next_update"))
+        }
+        return last
     }
 
     /// Writes down that a list was made.
@@ -54,6 +60,10 @@ extension InventoryDatabase {
             "SELECT MAX(revoked_at) FROM certificates WHERE issuer_key = ? AND revoked_at IS NOT NULL",
             .blob(issuerKey)
         ).first
-        return row?.first?.integer.map { Date(timeIntervalSince1970: Double($0)) }
+        guard let seconds = row?.first?.integer else { return nil }
+        guard CivilTime.range.contains(Int(seconds)) else {
+            throw DamagedValue(table: "certificates", id: 0, column: "revoked_at", wanted: "a time")
+        }
+        return Date(timeIntervalSince1970: Double(seconds))
     }
 }

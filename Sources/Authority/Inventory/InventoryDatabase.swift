@@ -3,26 +3,61 @@
 import Certificates
 import FoundationEssentials
 import SQLite
+import SystemSupport
 
 /// The statements of the inventory. Who may run which, and when, is ``Inventory``'s business.
 final class InventoryDatabase {
     let database: Database
 
-    /// Opens the database, and makes the file when there is none.
+    /// The last row of the audit and its digest, as far as this transaction knows.
+    var lastAudit: (id: Int64, digest: [UInt8])?
+
+    /// Whether the table of certificates has the column `lifetime`, which came with version 2.
+    private let hasLifetime: Bool
+
+    /// Opens the database for writing, and makes the file when there is none.
     ///
-    /// - Parameter path: Where it is.
+    /// - Parameters:
+    ///   - folder: Where it is.
+    ///   - repairs: Whether triggers may be missing.
     /// - Throws: ``AuthorityError`` naming the file.
-    init(path: String) throws {
-        database = try explained(path) {
+    convenience init(in folder: Folder, repairs: Bool = false) throws {
+        let path = folder.path(of: Inventory.fileName)
+        let database = try explained(path) {
             try Database(
-                path: path,
+                Inventory.fileName,
+                in: folder.directory,
                 applicationIdentifier: InventorySchema.applicationIdentifier,
                 busyTimeout: 60_000,
                 checkpointsAtEnd: false
             )
         }
-        let database = database
-        try explained(path) { try InventorySchema.checkVersion(database, path: path) }
+        try explained(path) { try InventorySchema.check(database, path: path, isLenient: repairs) }
+        self.init(database)
+    }
+
+    /// Opens the database as it is, to read it.
+    ///
+    /// - Parameter folder: Where it is.
+    /// - Throws: ``AuthorityError`` naming the file.
+    convenience init(reading folder: Folder) throws {
+        let path = folder.path(of: Inventory.fileName)
+        let (database, version) = try explained(path) {
+            let database = try Database(
+                reading: Inventory.fileName,
+                in: folder.directory,
+                applicationIdentifier: InventorySchema.applicationIdentifier
+            )
+            try InventorySchema.check(database, path: path, isLenient: true)
+            return (database, try database.userVersion())
+        }
+        self.init(database, hasLifetime: version >= 2)
+    }
+
+    /// Takes an open database.
+    init(_ database: Database, hasLifetime: Bool = true) {
+        self.database = database
+        self.hasLifetime = hasLifetime
     }
 
     /// Whether the tables are still to be made.
@@ -39,6 +74,13 @@ final class InventoryDatabase {
     /// - Throws: `SQLiteError`, also when the issuer has used the serial number before.
     func insert(_ record: CertificateRecord) throws {
         let certificate = record.certificate
+        // What a reader would refuse is never written.
+        let paths = [record.name, record.certificateFile, record.chainFile].compactMap(\.self)
+        guard paths.allSatisfy(AuthorityFiles.isPath),
+            record.keyFile.map({ AuthorityFiles.isPath($0) || AuthorityFiles.isLastingAddress($0) }) ?? true
+        else {
+            throw AuthorityError(.invalidRequest, "\"\(printable(record.name, limit: 200))\" cannot be a name of files")
+        }
         var digest: [UInt8]?
         if let template = record.template {
             let hash = Digest.sha256.hash(template.text)
@@ -90,7 +132,7 @@ final class InventoryDatabase {
     private static let columns = """
         id, name, serial, subject, alternative_names, profile, key_type, is_ca, not_before, not_after, place, revoked_at, \
         revocation_reason, invalid_since, issued_at, issued_by, certificate_path, key_path, chain_path, issuer_key, \
-        subject_key, fingerprint, template, lifetime
+        subject_key, fingerprint, template
         """
 
     /// Visits the entries that a condition names.
@@ -105,7 +147,8 @@ final class InventoryDatabase {
         _ values: [SQLiteValue] = [],
         _ body: (InventoryEntry) throws -> Void
     ) throws {
-        try database.visit("SELECT \(Self.columns) FROM certificates WHERE \(condition)", values) { row in
+        let lifetime = hasLifetime ? "lifetime" : "NULL"
+        try database.visit("SELECT \(Self.columns), \(lifetime) FROM certificates WHERE \(condition)", values) { row in
             try body(InventoryEntry(row))
         }
     }
@@ -161,7 +204,10 @@ final class InventoryDatabase {
     /// The names under which something stands.
     func currentNames() throws -> Set<String> {
         var names: Set<String> = []
-        try database.visit("SELECT name FROM certificates WHERE place = 0") { row in names.insert(row.text(0)) }
+        try database.visit("SELECT id, name FROM certificates WHERE place = 0") { row in
+            let value = RowReader(table: "certificates", id: row.integer(0))
+            names.insert(try value.name(row.text(1), "name"))
+        }
         return names
     }
 
@@ -269,37 +315,10 @@ final class InventoryDatabase {
             """,
             [.blob(issuerKey), .moment(moment)]
         ) { row in
-            try body(SerialNumber(magnitude: row.blob(0)), InventoryEntry.Revocation(row, at: 1))
-        }
-    }
-
-    // MARK: - Audit
-
-    /// Adds a line to the audit.
-    func record(_ line: AuditRecord) throws {
-        try database.execute(
-            "INSERT INTO audit (at, who, action, name, serial, detail) VALUES (?, ?, ?, ?, ?, ?)",
-            .moment(line.date),
-            .text(line.who),
-            .text(line.action.rawValue),
-            .optional(line.name),
-            line.serialNumber.map { .blob($0.magnitude) } ?? .null,
-            .optional(line.detail)
-        )
-    }
-
-    /// Visits the audit from its beginning.
-    func visitAudit(_ body: (AuditRecord) throws -> Void) throws {
-        try database.visit("SELECT at, who, action, name, serial, detail FROM audit ORDER BY id") { row in
+            let value = RowReader(table: "certificates", id: 0)
             try body(
-                AuditRecord(
-                    date: row.moment(0),
-                    who: row.text(1),
-                    action: AuditRecord.Action(rawValue: row.text(2)) ?? .issue,
-                    name: row.optionalText(3),
-                    serialNumber: row.isNull(4) ? nil : SerialNumber(row.blob(4)),
-                    detail: row.optionalText(5)
-                )
+                SerialNumber(magnitude: try value.bytes(row, 0, "serial", atMost: 64)),
+                try InventoryEntry.Revocation(row, at: 1, value)
             )
         }
     }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import FoundationEssentials
 import SQLite
+import SystemSupport
 
 /// The tables of the inventory, version by version.
 ///
@@ -10,7 +12,7 @@ enum InventorySchema {
     static let applicationIdentifier: Int32 = 0x706b_6949
 
     /// What leads from one version to the next; the first makes version 1.
-    static let migrations: [[String]] = [version1, version2, version3]
+    static let migrations: [[String]] = [version1, version2, version3, version4]
 
     private static let version1 = [
         // The text of a template, so that a renewal does not depend on a file that may be gone.
@@ -115,6 +117,17 @@ enum InventorySchema {
         "CREATE INDEX certificates_of_authorities ON certificates (place) WHERE is_ca = 1"
     ]
 
+    private static let version4 = [
+        // SHA-256 of the row before: see InventoryDatabase+Audit.
+        "ALTER TABLE audit ADD COLUMN previous BLOB",
+        // INSERT OR REPLACE deletes without asking the trigger for deletions.
+        """
+        CREATE TRIGGER audit_is_never_replaced BEFORE INSERT ON audit
+        WHEN EXISTS (SELECT 1 FROM audit WHERE id = NEW.id)
+        BEGIN SELECT RAISE(ABORT, 'the audit table only grows'); END
+        """,
+    ]
+
     /// Brings a database to the newest version.
     ///
     /// - Parameter database: The database, in a transaction that may write.
@@ -124,12 +137,28 @@ enum InventorySchema {
         let version = Int(try database.userVersion())
         for statement in migrations.dropFirst(version).joined() { try database.execute(statement) }
         if version < migrations.count { try database.setUserVersion(Int32(migrations.count)) }
+        if (1..<4).contains(version) { try chainAudit(in: database) }
         return version == 0
     }
 
-    /// Refuses a database that a newer program made.
-    static func checkVersion(_ database: Database, path: String) throws {
+    /// Links the rows of an audit that was begun without digests.
+    private static func chainAudit(in database: Database) throws {
+        try database.execute("DROP TRIGGER audit_is_never_changed")
+        try InventoryDatabase(database).chainAudit()
+        try database.execute(version1.first { $0.contains("TRIGGER audit_is_never_changed") } ?? "")
+    }
+
+    /// Refuses a database that a newer program made, and one in which there is anything but this program's own tables: a view
+    /// or a trigger in it would run here.
+    ///
+    /// - Parameters:
+    ///   - database: The database.
+    ///   - path: Its path, for messages.
+    ///   - isLenient: Whether triggers may be missing, for those who look at what is wrong and those who mend it.
+    /// - Throws: ``AuthorityError``.
+    static func check(_ database: Database, path: String, isLenient: Bool) throws {
         let version = try database.userVersion()
+        guard version >= 0 else { throw damagedInventory(path, "its version is \(version)") }
         guard version <= migrations.count else {
             throw AuthorityError(
                 .broken,
@@ -137,5 +166,50 @@ enum InventorySchema {
                 remedy: "use the newer pki that wrote it"
             )
         }
+        let found = try database.schema()
+        let expected = schema(ofVersion: Int(version))
+        for (name, text) in found.sorted(by: { $0.key < $1.key }) where expected[name] != text {
+            throw damagedInventory(
+                path,
+                expected[name] == nil
+                    ? "pki does not make \"\(printable(name, limit: 80))\", which is in its schema"
+                    : "\"\(name)\" is not defined as pki defines it"
+            )
+        }
+        let missing = expected.filter { found[$0.key] == nil }
+        guard let name = missing.keys.min() else { return }
+        if isLenient, missing.values.allSatisfy({ $0.hasPrefix("CREATE TRIGGER") }) { return }
+        guard missing.values.allSatisfy({ $0.hasPrefix("CREATE TRIGGER") }) else {
+            throw damagedInventory(path, "\"\(name)\" is missing")
+        }
+        throw AuthorityError(
+            .broken,
+            "the inventory \(path) is damaged: the trigger \"\(name)\" is missing, which keeps the audit from being changed",
+            remedy: "see whether it was changed: pki audit --verify; then: pki doctor --repair"
+        )
+    }
+
+    /// The triggers that are not there, with their texts.
+    static func missingTriggers(in database: Database) throws -> [String: String] {
+        let found = try database.schema()
+        return schema(ofVersion: Int(try database.userVersion())).filter {
+            found[$0.key] == nil && $0.value.hasPrefix("CREATE TRIGGER")
+        }
+    }
+
+    /// The texts that SQLite keeps of the statements of a version, by the names of what they make.
+    private static func schema(ofVersion version: Int) -> [String: String] {
+        var texts: [String: String] = [:]
+        for statement in migrations.prefix(version).joined() {
+            let words = statement.split(maxSplits: 5) { $0 == " " || $0 == "\n" }
+            if words[0] == "CREATE" {
+                texts[String(words[2])] = statement
+            } else if let table = texts[String(words[2])] {
+                // ALTER TABLE name ADD COLUMN …: SQLite writes it behind the last column.
+                let end = table.firstRange(of: ",\n    UNIQUE (")?.lowerBound ?? table.lastIndex(of: ")")
+                if let end { texts[String(words[2])] = "\(table[..<end]), \(words[5])\(table[end...])" }
+            }
+        }
+        return texts
     }
 }

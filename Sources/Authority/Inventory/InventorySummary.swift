@@ -42,7 +42,7 @@ extension Inventory {
             try database.database.visit(
                 """
                 SELECT name, profile, alternative_names, is_ca, not_before, not_after, place, \
-                revocation_reason, issuer_key, issuer_key = subject_key FROM certificates WHERE \(condition)
+                revocation_reason, issuer_key, issuer_key = subject_key, id FROM certificates WHERE \(condition)
                 """,
                 values
             ) { row in
@@ -50,19 +50,23 @@ extension Inventory {
                     lastKey = row.blob(8)
                     lastIssuer = names.name(ofKey: lastKey) ?? "unknown"
                 }
-                let notAfter = row.integer(5)
+                let value = RowReader(table: "certificates", id: row.integer(10))
+                let notAfter = try value.seconds(row, 5, "not_after")
+                guard let place = InventoryEntry.Place(rawValue: row.integer(6)) else {
+                    throw value.damaged("place", "0, 1 or 2")
+                }
                 let left = notAfter - now
                 try body(
                     InventorySummary(
-                        name: row.text(0),
+                        name: try value.name(row.text(0), "name"),
                         profile: row.text(1),
                         alternativeNames: Self.onOneLine(row.text(2)),
                         isCA: row.integer(3) != 0,
                         notAfter: notAfter,
                         status: InventoryEntry.Status(
                             row.isNull(7) ? nil : row.integer(7),
-                            .init(rawValue: row.integer(6)) ?? .lost,
-                            from: row.integer(4),
+                            place,
+                            from: try value.seconds(row, 4, "not_before"),
                             to: notAfter,
                             at: now
                         ),

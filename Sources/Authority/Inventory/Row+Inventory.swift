@@ -3,50 +3,130 @@
 import Certificates
 import FoundationEssentials
 import SQLite
+import SystemSupport
 
 extension InventoryEntry {
     /// Reads a row with the columns of ``InventoryDatabase``.
-    init(_ row: borrowing Row) {
+    ///
+    /// - Throws: ``DamagedValue`` when a value cannot be one that this program wrote.
+    init(_ row: borrowing Row) throws(DamagedValue) {
         id = row.integer(0)
-        name = row.text(1)
-        serialNumber = SerialNumber(magnitude: row.blob(2))
+        let value = RowReader(table: "certificates", id: id)
+        name = try value.name(row.text(1), "name")
+        serialNumber = SerialNumber(magnitude: try value.bytes(row, 2, "serial", atMost: 64))
         subject = row.text(3)
         joinedAlternativeNames = row.text(4)
         profile = row.text(5)
         keyType = row.text(6)
         isCA = row.integer(7) != 0
-        notBefore = row.moment(8)
-        notAfter = row.moment(9)
-        place = Place(rawValue: row.integer(10)) ?? .lost
-        revocation = row.isNull(11) ? nil : Revocation(row, at: 11)
-        issuedAt = row.moment(14)
+        notBefore = try value.time(row, 8, "not_before")
+        notAfter = try value.time(row, 9, "not_after")
+        guard let place = Place(rawValue: row.integer(10)) else { throw value.damaged("place", "0, 1 or 2") }
+        self.place = place
+        revocation = row.isNull(11) ? nil : try Revocation(row, at: 11, value)
+        issuedAt = try value.time(row, 14, "issued_at")
         issuedBy = row.text(15)
-        certificateFile = row.text(16)
-        keyFile = row.optionalText(17)
-        chainFile = row.optionalText(18)
-        issuerKey = row.blob(19)
-        subjectKey = row.blob(20)
-        fingerprintBytes = row.blob(21)
-        templateDigest = row.isNull(22) ? nil : row.blob(22)
+        let file = row.text(16)
+        // What is lost has no file.
+        guard file.isEmpty && place == .lost || AuthorityFiles.isPath(file) else {
+            throw value.damaged("certificate_path", "the name of a file of this directory")
+        }
+        certificateFile = file
+        keyFile = try value.path(row, 17, "key_path", orAddress: true)
+        chainFile = try value.path(row, 18, "chain_path")
+        issuerKey = try value.bytes(row, 19, "issuer_key", atMost: 64)
+        subjectKey = try value.bytes(row, 20, "subject_key", atMost: 64)
+        fingerprintBytes = try value.bytes(row, 21, "fingerprint", atMost: 64)
+        templateDigest = row.isNull(22) ? nil : try value.bytes(row, 22, "template", atMost: 64)
+        guard row.isNull(23) || (0...1 << 40).contains(row.integer(23)) else {
+            throw value.damaged("lifetime", "a number of seconds")
+        }
         lifetime = row.isNull(23) ? nil : Double(row.integer(23))
     }
 }
 
 extension InventoryEntry.Revocation {
     /// Reads the three columns that tell of a revocation.
-    init(_ row: borrowing Row, at column: Int32) {
+    init(_ row: borrowing Row, at column: Int32, _ value: RowReader) throws(DamagedValue) {
+        guard let reason = RevocationReason(rawValue: Int(clamping: row.integer(column + 1))) else {
+            throw value.damaged("revocation_reason", "a reason of RFC 5280")
+        }
         self.init(
-            date: row.moment(column),
-            reason: RevocationReason(rawValue: Int(row.integer(column + 1))) ?? .unspecified,
-            invalidityDate: row.isNull(column + 2) ? nil : row.moment(column + 2)
+            date: try value.time(row, column, "revoked_at"),
+            reason: reason,
+            invalidityDate: row.isNull(column + 2) ? nil : try value.time(row, column + 2, "invalid_since")
         )
     }
 }
 
-extension Row {
-    /// A moment in whole seconds.
-    borrowing func moment(_ column: Int32) -> Date { Date(timeIntervalSince1970: Double(integer(column))) }
+/// A value of the inventory that this program cannot have written.
+struct DamagedValue: Error {
+    var table: String
+    var id: Int64
+    var column: String
+    var wanted: String
 
+    /// What is wrong, after the name of the inventory.
+    var message: String { "the column \(column) of row \(id) of the table \(table) is not \(wanted)" }
+}
+
+/// Reads the values of one row that have rules.
+struct RowReader {
+    var table: String
+    var id: Int64
+
+    func damaged(_ column: String, _ wanted: String) -> DamagedValue {
+        DamagedValue(table: table, id: id, column: column, wanted: wanted)
+    }
+
+    /// Seconds since 1970, as a date of four digits.
+    func time(_ row: borrowing Row, _ column: Int32, _ name: String) throws(DamagedValue) -> Date {
+        Date(timeIntervalSince1970: Double(try seconds(row, column, name)))
+    }
+
+    /// The same as a number.
+    func seconds(_ row: borrowing Row, _ column: Int32, _ name: String) throws(DamagedValue) -> Int64 {
+        let seconds = row.integer(column)
+        guard CivilTime.range.contains(Int(seconds)), !row.isNull(column) else { throw damaged(name, "a time") }
+        return seconds
+    }
+
+    /// A name that files begin with.
+    func name(_ text: String, _ column: String) throws(DamagedValue) -> String {
+        guard AuthorityFiles.isPath(text), !text.hasPrefix("\(Folder.archiveFolder)/") else {
+            throw damaged(column, "a name that files can have")
+        }
+        return text
+    }
+
+    /// The path of a file of the directory, or nothing.
+    func path(
+        _ row: borrowing Row,
+        _ column: Int32,
+        _ name: String,
+        orAddress: Bool = false
+    ) throws(DamagedValue) -> String? {
+        guard !row.isNull(column) else { return nil }
+        let text = row.text(column)
+        guard AuthorityFiles.isPath(text) || orAddress && AuthorityFiles.isLastingAddress(text) else {
+            throw damaged(
+                name,
+                orAddress ? "a file of this directory or the address of a key" : "a file of this directory"
+            )
+        }
+        return text
+    }
+
+    /// Bytes of a limited number.
+    func bytes(_ row: borrowing Row, _ column: Int32, _ name: String, atMost count: Int) throws(DamagedValue) -> [UInt8]
+    {
+        let bytes = row.blob(column)
+        guard bytes.count <= count else { throw damaged(name, "of at most \(count) bytes") }
+        return bytes
+    }
+}
+
+extension Row {
     /// Text, or nothing.
     borrowing func optionalText(_ column: Int32) -> String? { isNull(column) ? nil : text(column) }
 }
@@ -72,14 +152,12 @@ extension SQLiteValue {
 func explained<Result>(_ path: String, _ body: () throws -> Result) throws -> Result {
     do {
         return try body()
+    } catch let error as FileError {
+        throw AuthorityError(error)
+    } catch let error as DamagedValue {
+        throw damagedInventory(path, error.message)
     } catch let error as SQLiteError {
-        if error.isDamaged {
-            throw AuthorityError(
-                .broken,
-                "the inventory \(path) is damaged: \(error.message)",
-                remedy: "pki import reads the folder's files into a new one and keeps the old one in the archive"
-            )
-        }
+        if error.isDamaged { throw damagedInventory(path, error.message) }
         if error.isBusy {
             throw AuthorityError(
                 .storage,
@@ -93,4 +171,13 @@ func explained<Result>(_ path: String, _ body: () throws -> Result) throws -> Re
             remedy: error.isFull ? "make room on the disk and run the same command again: nothing was changed" : nil
         )
     }
+}
+
+/// What is wrong with an inventory whose contents cannot be relied on.
+func damagedInventory(_ path: String, _ why: String) -> AuthorityError {
+    AuthorityError(
+        .broken,
+        "the inventory \(path) is damaged: \(why)",
+        remedy: "read the files into a new one, and keep the old one in the archive: pki import DIRECTORY"
+    )
 }

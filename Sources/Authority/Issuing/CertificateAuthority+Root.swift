@@ -2,6 +2,7 @@
 
 import Certificates
 public import struct FoundationEssentials.Date
+import SystemSupport
 
 extension CertificateAuthority {
     /// Makes a root CA.
@@ -21,7 +22,7 @@ extension CertificateAuthority {
         now: Date,
         using generator: inout some RandomNumberGenerator
     ) throws -> IssuedCertificate {
-        if !request.archivesExisting, let folder = try? Folder(path: directory, creates: false) {
+        if !request.archivesExisting, let folder = try? Folder(path: directory, for: .reading) {
             try folder.refuseExisting(
                 AuthorityFiles.key(of: rootName),
                 AuthorityFiles.keyAddress(of: rootName),
@@ -30,7 +31,7 @@ extension CertificateAuthority {
         }
         let root = try prepareRoot(request, now: now, using: &generator)
         // Nothing was touched so far: a refusal leaves no empty folder behind.
-        let folder = try Folder(path: directory, creates: true)
+        let folder = try Folder(path: directory, for: .writing, creates: true)
         let inventory = try Inventory(folder: folder, by: who, now: now)
         return try inventory.change(now: now) { change in
             try root.commit(to: &change, in: folder)

@@ -17,7 +17,7 @@ public struct ExternalKey: Sendable {
     ///   - address: The address under which it is found again, which holds no secret.
     ///   - open: Opens the key, or makes it.
     public init(address: String, open: @escaping @Sendable () throws -> any SigningKey) {
-        self.address = address
+        self.address = AuthorityFiles.lastingAddress(address)
         self.open = open
     }
 

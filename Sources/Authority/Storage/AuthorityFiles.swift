@@ -26,14 +26,48 @@ enum AuthorityFiles {
     /// The last certificate revocation list of a CA.
     static func revocationList(of name: String) -> String { "\(name)-crl.pem" }
 
+    /// Whether a text can be the path of a file of the CA directory, as the inventory names it: one component, or `archive/` and
+    /// one. A component has 1 to 255 of the letters a to z and A to Z, digits, `.`, `_`, `@`, `+`, `,`, `=`, `~`, blanks and
+    /// `-`, does not begin with `.` or `-`, and is none of the inventory's own files.
+    static func isPath(_ path: String) -> Bool {
+        let prefix = "\(Folder.archiveFolder)/"
+        return isComponent(path.hasPrefix(prefix) ? path.dropFirst(prefix.count) : path[...])
+    }
+
+    private static func isComponent(_ name: Substring) -> Bool {
+        guard (1...255).contains(name.utf8.count), name.utf8.first != 0x2e, name.utf8.first != 0x2d else {
+            return false
+        }
+        guard name != Folder.archiveFolder, !name.hasPrefix(Inventory.fileName) else { return false }
+        return name.utf8.allSatisfy { byte in
+            switch byte {
+            case 0x30...0x39, 0x41...0x5a, 0x61...0x7a: true
+            default: "._@+,=~ -".utf8.contains(byte)
+            }
+        }
+    }
+
     /// Whether what the inventory says of a key is no file but an address, such as `pkcs11:object=root`.
     static func isAddress(_ text: String) -> Bool { text.contains(":") }
+
+    /// Whether a text can be the address of a key as a CA directory keeps it. It names a token and an object, a handle of a TPM
+    /// or a key of an agent; never a library to be loaded or a file to be read, which come with the question mark of RFC 7512
+    /// and only from the command line.
+    static func isLastingAddress(_ text: String) -> Bool {
+        guard text.utf8.count <= 4096, text.utf8.allSatisfy({ (0x21...0x7e).contains($0) && $0 != 0x3f }) else {
+            return false
+        }
+        return ["pkcs11:", "handle:", "ssh-agent:"].contains { text.hasPrefix($0) }
+    }
+
+    /// An address without what a CA directory must not say: the library of a token, and where its PIN is.
+    static func lastingAddress(_ text: String) -> String { String(text.prefix { $0 != "?" }) }
 }
 
 extension Folder.NewFile {
     /// The file that says where the key of a CA is.
     static func keyAddress(_ address: String, of name: String) -> Self {
-        let text = "# Where the key of this CA is.\n\(address)\n"
+        let text = "# Where the key of this CA is.\n\(AuthorityFiles.lastingAddress(address))\n"
         return .init(name: AuthorityFiles.keyAddress(of: name), contents: SecretBytes(text.utf8), mode: 0o600)
     }
 }

@@ -38,4 +38,17 @@ struct FileMove: Hashable, Sendable {
         guard case .place(let draft, _) = kind else { return nil }
         return draft.dropFirst(Folder.draftFolder.count + 1).split(separator: "-").first.flatMap { Int($0) }
     }
+
+    /// Whether a name in the directory of the drafts is one that ``draft(_:generation:)`` makes: two numbers of at most 15
+    /// digits, with a hyphen between them.
+    static func isDraftName(_ name: some StringProtocol) -> Bool {
+        let parts = name.utf8.split(separator: UInt8(ascii: "-"), omittingEmptySubsequences: false)
+        return parts.count == 2
+            && parts.allSatisfy { (1...15).contains($0.count) && $0.allSatisfy { (0x30...0x39).contains($0) } }
+    }
+
+    /// Whether a text is the path of a draft below the CA directory.
+    static func isDraft(_ path: String) -> Bool {
+        path.hasPrefix("\(Folder.draftFolder)/") && isDraftName(path.dropFirst(Folder.draftFolder.count + 1))
+    }
 }

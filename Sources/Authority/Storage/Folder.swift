@@ -15,60 +15,102 @@ final class Folder: Sendable {
         var name: String
         var contents: SecretBytes
         /// The permissions, whatever the umask says.
-        var mode: mode_t
+        var mode: UInt32
     }
 
-    /// The path as the user gave it, for messages.
-    let path: String
+    /// The directory itself; what stands below it is reached through it.
+    let directory: Directory
 
-    private let descriptor: CInt
+    private let use: Directory.Use
 
     /// Keeps the threads of this process apart, which the lock on the descriptor does not.
     private let turn = Mutex(())
 
-    /// Opens a folder.
+    /// The archive and the drafts, once somebody has asked for them.
+    private let opened = Mutex<[String: Directory]>([:])
+
+    /// Opens a CA directory. No symbolic link is followed.
     ///
     /// - Parameters:
-    ///   - path: The folder.
-    ///   - creates: Whether to make it, with mode 0700, and the folders above it, when it is not there.
-    /// - Throws: ``AuthorityError`` naming the folder and what the system says.
-    init(path: String, creates: Bool) throws(AuthorityError) {
-        self.path = path
-        if creates { try Self.create(path) }
-        descriptor = unsafe open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard descriptor >= 0 else {
-            let reason = errno
-            throw AuthorityError(
-                reason == ENOENT ? .missing : .storage,
-                "the folder \(path) cannot be opened: \(systemErrorText(reason))"
-            )
+    ///   - path: The directory.
+    ///   - use: What for. To write, it and what is in it must be this user's alone.
+    ///   - creates: Whether to make it, with mode 0700, and those above it, when it is not there.
+    /// - Throws: ``AuthorityError`` naming the directory and the rule.
+    init(path: String, for use: Directory.Use, creates: Bool = false) throws(AuthorityError) {
+        self.use = use
+        do {
+            if creates { try Directory.make(path) }
+            directory = try Directory(path, for: use)
+        } catch {
+            throw AuthorityError(error)
+        }
+        if use == .writing || use == .repairing { try refuseForeign() }
+    }
+
+    /// Refuses what others may have put here: an archive, drafts or files of the inventory that are links or not this user's.
+    private func refuseForeign() throws(AuthorityError) {
+        for name in [Self.archiveFolder, Self.draftFolder] { _ = try below(name) }
+        do {
+            for suffix in ["", "-wal", "-shm"] {
+                try directory.checkOwn(Inventory.fileName + suffix, ignoresMode: use == .repairing)
+            }
+        } catch {
+            throw AuthorityError(error)
         }
     }
 
-    deinit { close(descriptor) }
+    /// The path as the user gave it, for messages.
+    var path: String { directory.path }
 
-    private static func create(_ path: String) throws(AuthorityError) {
-        if unsafe mkdir(path, 0o700) == 0 {
-            // The umask may have taken the owner's own rights away.
-            unsafe chmod(path, 0o700)
-            return
+    /// The path of a file in the directory, for messages.
+    func path(of name: String) -> String { directory.path(of: name) }
+
+    /// A directory in this one; `nil` when it is not there.
+    private func below(_ name: String, creates: Bool = false) throws(AuthorityError) -> Directory? {
+        if let known = opened.withLock({ $0[name] }) { return known }
+        do {
+            guard let found = try directory.directory(name, for: use, creates: creates) else { return nil }
+            opened.withLock { $0[name] = found }
+            return found
+        } catch {
+            throw AuthorityError(error)
         }
-        let reason = errno
-        if reason == EEXIST { return }
-        if reason == ENOENT, let slash = path.lastIndex(of: "/"), slash != path.startIndex {
-            try create(String(path[..<slash]))
-            if unsafe mkdir(path, 0o700) == 0 || errno == EEXIST { return }
-        }
-        throw AuthorityError(.storage, "the folder \(path) cannot be made: \(systemErrorText(errno))")
     }
 
-    /// The path of a file in the folder, for messages.
-    func path(of name: String) -> String { path.hasSuffix("/") ? path + name : "\(path)/\(name)" }
+    /// Where a name is: in the directory itself, in the archive or among the drafts.
+    ///
+    /// - Parameters:
+    ///   - name: One component, or `archive/` or `.new/` and one.
+    ///   - creates: Whether to make the archive or the directory of the drafts.
+    /// - Returns: The directory and the component; `nil` when the directory is not there.
+    /// - Throws: ``AuthorityError`` when the name leads anywhere else.
+    private func place(
+        of name: String,
+        creates: Bool = false
+    ) throws(AuthorityError) -> (directory: Directory, name: String)? {
+        let parts = name.utf8.split(separator: 0x2f, maxSplits: 1, omittingEmptySubsequences: false)
+        let last = String(parts[parts.count - 1]) ?? ""
+        guard FilePath.isComponent(last) else { throw Self.outside(name) }
+        guard parts.count == 2 else { return (directory, last) }
+        guard let parent = String(parts[0]), parent == Self.archiveFolder || parent == Self.draftFolder else {
+            throw Self.outside(name)
+        }
+        return try below(parent, creates: creates).map { ($0, last) }
+    }
+
+    private static func outside(_ name: String) -> AuthorityError {
+        AuthorityError(.broken, "\"\(printable(name, limit: 200))\" does not lead to a file of the CA directory")
+    }
+
+    /// What the system says of a name, without following a link; `nil` when nothing has it.
+    func status(of name: String) -> FileStatus? {
+        if name == "." { return directory.status }
+        guard let place = try? place(of: name) else { return nil }
+        return place.directory.status(of: place.name)
+    }
 
     /// Whether anything has this name.
-    func contains(_ name: String) -> Bool {
-        unsafe faccessat(descriptor, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0
-    }
+    func contains(_ name: String) -> Bool { status(of: name) != nil }
 
     /// Refuses names that something has.
     func refuseExisting(_ names: String...) throws(AuthorityError) {
@@ -84,47 +126,37 @@ final class Folder: Sendable {
         )
     }
 
-    /// The permissions of a file or a folder; nothing when it is not there.
-    func mode(of name: String) -> mode_t? {
-        var status = stat()
-        guard unsafe fstatat(descriptor, name, &status, AT_SYMLINK_NOFOLLOW) == 0 else { return nil }
-        // What a link is allowed to do says nothing.
-        return status.st_mode & S_IFMT == S_IFLNK ? nil : status.st_mode & 0o777
-    }
-
-    /// Sets the permissions of a file or a folder.
-    func setMode(of name: String, _ mode: mode_t) throws(AuthorityError) {
-        guard unsafe fchmodat(descriptor, name, mode, 0) == 0 else {
+    /// Sets the permissions of a file or a directory.
+    func setMode(of name: String, _ mode: UInt32) throws(AuthorityError) {
+        do {
+            if name == "." { return try directory.setMode(of: name, mode) }
+            if let place = try place(of: name) { try place.directory.setMode(of: place.name, mode) }
+        } catch let error as FileError {
             throw AuthorityError(
                 .permissions,
-                "the mode of \(path(of: name)) cannot be set: \(systemErrorText(errno))",
-                remedy: "its owner can: ls -l \(path(of: name))"
+                error.message,
+                remedy: "its owner can: ls -l \(Quoting.shell(path(of: name)))"
             )
+        } catch {
+            throw error as? AuthorityError ?? Self.outside(name)
         }
     }
 
-    /// Reads a file.
+    /// Reads a regular file.
     ///
     /// - Parameters:
     ///   - name: The file's name.
-    ///   - isPrivate: Whether to refuse a file that others than its owner can read or write.
+    ///   - isPrivate: Whether to refuse a file that others than its owner can read or write, or that is another user's.
     /// - Returns: The contents.
     /// - Throws: ``AuthorityError`` naming the file and the rule, or what the system says.
     func read(_ name: String, isPrivate: Bool) throws(AuthorityError) -> SecretBytes {
-        let path = path(of: name)
-        let file = unsafe openat(descriptor, name, O_RDONLY | O_CLOEXEC)
-        guard file >= 0 else {
-            let reason = errno
-            throw AuthorityError(
-                reason == ENOENT ? .missing : .storage,
-                "\(path) cannot be read: \(systemErrorText(reason))"
-            )
+        guard let place = try place(of: name) else {
+            throw AuthorityError(.missing, "\(path(of: name)) cannot be read: no such file or directory")
         }
-        defer { close(file) }
         do {
-            return try FileContents(descriptor: file, name: path, isPrivate ? .ownerOnly : .anyone).bytes
+            return try place.directory.read(place.name, isPrivate ? .ownerOnly : .anyone).bytes
         } catch {
-            throw AuthorityError(error.isUnprotected ? .permissions : .storage, error.message, remedy: error.remedy)
+            throw AuthorityError(error)
         }
     }
 
@@ -150,12 +182,12 @@ final class Folder: Sendable {
     /// - Throws: What the closure throws, or ``AuthorityError`` when the folder cannot be locked.
     func withLock<Result>(_ body: () throws -> Result) throws -> Result {
         try turn.withLock { _ in
-            while flock(descriptor, LOCK_EX) != 0 {
-                guard errno == EINTR else {
-                    throw AuthorityError(.storage, "the folder \(path) cannot be locked: \(systemErrorText(errno))")
-                }
+            do throws(FileError) {
+                try directory.lock()
+            } catch {
+                throw AuthorityError(error)
             }
-            defer { flock(descriptor, LOCK_UN) }
+            defer { directory.unlock() }
             return try body()
         }
     }
@@ -184,10 +216,7 @@ final class Folder: Sendable {
     ) throws(AuthorityError) {
         if files.isEmpty, links.isEmpty { return }
         // Names are given when nothing can be taken back any more: what would be in their way is found out before.
-        guard unsafe faccessat(descriptor, ".", W_OK | X_OK, AT_EACCESS) == 0 else {
-            throw failure(files.first?.file.name ?? ".", errno)
-        }
-        try makeFolder(Self.draftFolder)
+        if let reason = directory.obstacle { throw failure(files.first?.file.name ?? ".", reason) }
         for link in links { try self.link(link.name, to: link.draft) }
         let failure = Workers.firstFailure(of: files.count, jobs: jobs) { index throws(AuthorityError) in
             try self.writeContents(of: files[index].file, as: files[index].draft)
@@ -198,14 +227,16 @@ final class Folder: Sendable {
 
     /// A second name for a file; a copy where the file system has no such names.
     private func link(_ name: String, to draft: String) throws(AuthorityError) {
-        if unsafe linkat(descriptor, name, descriptor, draft, 0) == 0 { return }
-        let reason = errno
-        guard reason == EPERM || reason == EOPNOTSUPP || reason == EMLINK else {
-            throw AuthorityError(.storage, "\(path(of: name)) cannot be archived: \(systemErrorText(reason))")
+        guard let from = try place(of: name), let to = try place(of: draft, creates: true) else { return }
+        do {
+            return try from.directory.link(from.name, as: to.name, in: to.directory)
+        } catch {
+            guard [EPERM, EOPNOTSUPP, EMLINK].contains(error.number) else {
+                throw AuthorityError(.storage, "\(path(of: name)) cannot be archived: \(error.message)")
+            }
         }
-        var status = stat()
-        _ = unsafe fstatat(descriptor, name, &status, 0)
-        let copy = NewFile(name: name, contents: try read(name, isPrivate: false), mode: status.st_mode & 0o777)
+        let mode = from.directory.status(of: from.name)?.mode ?? 0o600
+        let copy = NewFile(name: name, contents: try read(name, isPrivate: false), mode: mode & 0o777)
         try writeContents(of: copy, as: draft)
     }
 
@@ -230,55 +261,55 @@ final class Folder: Sendable {
         for folder in touched { try synchronize(folder) }
     }
 
-    /// Does one move; returns the folder that changed.
+    /// Does one move; returns the directory that changed.
     private func settle(_ move: FileMove) throws(AuthorityError) -> String? {
         switch move.kind {
         case .place(let draft, let replaces):
-            guard contains(draft) else { return nil }
-            let parent = move.name.contains("/") ? Self.archiveFolder : "."
-            if parent == Self.archiveFolder { try makeFolder(Self.archiveFolder) }
-            if contains(move.name), isSame(draft, move.name) {
-                unsafe unlinkat(descriptor, draft, 0)
-            } else if replaces {
-                guard unsafe renameat(descriptor, draft, descriptor, move.name) == 0 else {
-                    throw failure(move.name, errno)
+            guard contains(draft), let from = try place(of: draft),
+                let to = try place(of: move.name, creates: true)
+            else { return nil }
+            do {
+                if contains(move.name), isSame(draft, move.name) {
+                    from.directory.unlink(from.name)
+                } else if replaces {
+                    try from.directory.rename(from.name, to: to.name, in: to.directory)
+                } else {
+                    try from.directory.move(from.name, to: to.name, in: to.directory)
                 }
-            } else {
-                guard !contains(move.name) else {
-                    throw AuthorityError(
-                        .exists,
-                        "\(path(of: move.name)) was put there by another program, and is never overwritten",
-                        remedy:
-                            "move it away: what pki made waits in \(path(of: draft)), and the next pki command that "
-                            + "writes gives it the name"
-                    )
-                }
-                try rename(draft, to: move.name)
+            } catch {
+                guard error.code == .exists, !replaces else { throw AuthorityError(error) }
+                throw AuthorityError(
+                    .exists,
+                    "\(path(of: move.name)) was put there by another program, and is never overwritten",
+                    remedy:
+                        "move it away: what pki made waits in \(path(of: draft)), and the next pki command that "
+                        + "writes gives it the name"
+                )
             }
-            return parent
+            return to.directory === directory ? "." : Self.archiveFolder
         case .remove(let copy):
-            guard contains(move.name), contains(copy), isSame(move.name, copy) else { return nil }
-            unsafe unlinkat(descriptor, move.name, 0)
+            guard contains(move.name), contains(copy), isSame(move.name, copy), let at = try place(of: move.name) else {
+                return nil
+            }
+            at.directory.unlink(at.name)
             return "."
         }
     }
 
     /// Whether two names stand for one file, or for equal ones.
     private func isSame(_ name: String, _ other: String) -> Bool {
-        var (first, second) = (stat(), stat())
-        guard unsafe fstatat(descriptor, name, &first, AT_SYMLINK_NOFOLLOW) == 0,
-            unsafe fstatat(descriptor, other, &second, AT_SYMLINK_NOFOLLOW) == 0
-        else { return false }
-        if first.st_ino == second.st_ino, first.st_dev == second.st_dev { return true }
-        guard first.st_size == second.st_size, let left = try? read(name, isPrivate: false),
+        guard let first = status(of: name), let second = status(of: other) else { return false }
+        if first.stamp.isSameFile(as: second.stamp) { return true }
+        guard first.size == second.size, let left = try? read(name, isPrivate: false),
             let right = try? read(other, isPrivate: false)
         else { return false }
         return left.isEqual(to: right)
     }
 
-    /// Removes drafts that no change will ever name. To be called with the lock held.
+    /// Removes drafts that no change will ever name; what is not named as a draft stays. To be called with the lock held.
     func sweepDrafts() {
-        for name in names(in: Self.draftFolder) { unsafe unlinkat(descriptor, "\(Self.draftFolder)/\(name)", 0) }
+        guard let drafts = try? below(Self.draftFolder) else { return }
+        for name in (try? drafts.names()) ?? [] where FileMove.isDraftName(name) { drafts.unlink(name) }
     }
 
     /// A free name in the archive that tells when: `archive/web-1-cert-20260101T000000Z.pem`.
@@ -300,18 +331,6 @@ final class Folder: Sendable {
         throw AuthorityError(.storage, "\(path(of: Self.archiveFolder)) holds a thousand files of this moment")
     }
 
-    private func makeFolder(_ name: String) throws(AuthorityError) {
-        if unsafe mkdirat(descriptor, name, 0o700) == 0 {
-            unsafe fchmodat(descriptor, name, 0o700, 0)
-            try synchronize(".")
-        } else if errno != EEXIST {
-            throw AuthorityError(
-                .storage,
-                "the folder \(path(of: name)) cannot be made: \(systemErrorText(errno))"
-            )
-        }
-    }
-
     private func failure(_ name: String, _ reason: CInt) -> AuthorityError {
         AuthorityError(
             reason == EEXIST ? .exists : .storage,
@@ -320,83 +339,60 @@ final class Folder: Sendable {
     }
 
     private func writeContents(of file: NewFile, as temporary: String) throws(AuthorityError) {
-        let output = unsafe openat(
-            descriptor,
-            temporary,
-            O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
-            file.mode & 0o600
-        )
-        guard output >= 0 else { throw failure(file.name, errno) }
-        defer { close(output) }
-        guard fchmod(output, file.mode) == 0 else { throw failure(file.name, errno) }
-        let reason = writeAll(file.contents, to: output)
-        guard reason == 0 else { throw failure(file.name, reason) }
-        guard fsync(output) == 0 else { throw failure(file.name, errno) }
-    }
-
-    /// Gives a file another name that must be free.
-    private func rename(_ name: String, to newName: String) throws(AuthorityError) {
-        // A hard link fails when the name is taken, where a plain rename would overwrite.
-        if unsafe linkat(descriptor, name, descriptor, newName, 0) == 0 {
-            unsafe unlinkat(descriptor, name, 0)
-            return
+        guard let place = try place(of: temporary, creates: true) else { return }
+        do {
+            try place.directory.create(place.name, file.contents, mode: file.mode)
+        } catch {
+            throw failure(file.name, error.number)
         }
-        var reason = errno
-        if [EPERM, EOPNOTSUPP, EMLINK, ENOSPC, EDQUOT].contains(reason) {
-            // A file system without hard links, or without room for another: the lock keeps our own processes out.
-            if contains(newName) {
-                reason = EEXIST
-            } else if unsafe renameat(descriptor, name, descriptor, newName) == 0 {
-                return
-            } else {
-                reason = errno
-            }
-        }
-        throw failure(newName, reason)
     }
 
     /// Moves a file into the archive, at once and outside of any change: for what is no use to a change any more.
     func moveAside(_ name: String, to archivedName: String) throws(AuthorityError) {
-        try makeFolder(Self.archiveFolder)
-        try rename(name, to: archivedName)
+        guard let from = try place(of: name), let to = try place(of: archivedName, creates: true) else { return }
+        do {
+            try from.directory.move(from.name, to: to.name, in: to.directory)
+        } catch {
+            throw AuthorityError(error)
+        }
         try synchronize(Self.archiveFolder)
         try synchronize(".")
     }
 
-    /// Brings the names in a folder to the disk; the folder itself is `.`.
+    /// Brings the names in a directory to the disk; this one is `.`.
     private func synchronize(_ name: String) throws(AuthorityError) {
-        var folder = descriptor
-        if name != "." { folder = unsafe openat(descriptor, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
-        defer { if folder != descriptor, folder >= 0 { close(folder) } }
-        guard folder >= 0, fsync(folder) == 0 else {
-            throw AuthorityError(
-                .storage,
-                "the folder \(path(of: name)) cannot be brought to the disk: \(systemErrorText(errno))"
-            )
+        do {
+            try (name == "." ? directory : below(name))?.synchronize()
+        } catch let error as FileError {
+            throw AuthorityError(error)
+        } catch {
+            throw error as? AuthorityError ?? Self.outside(name)
         }
     }
 
-    /// The names in the folder or in one below it, in no order, without `.` and `..`; none when it cannot be read.
+    /// The names in the directory or in one below it, in no order, without `.` and `..`; none when it cannot be read.
     func names(in name: String = ".") -> [String] {
-        let copy = unsafe openat(descriptor, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard copy >= 0 else { return [] }
-        guard let listing = unsafe fdopendir(copy) else {
-            close(copy)
-            return []
-        }
-        defer { unsafe closedir(listing) }
-        var names: [String] = []
-        while let entry = unsafe readdir(listing) {
-            let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) { tuple in
-                unsafe tuple.withMemoryRebound(to: CChar.self, capacity: 256) { unsafe String(cString: $0) }
-            }
-            if name != ".", name != ".." { names.append(name) }
-        }
-        return names
+        let found = name == "." ? directory : try? below(name)
+        return (try? found?.names()) ?? []
     }
 
     /// Removes drafts of earlier versions of this program, which had them among the other files.
     func sweepEarlierDrafts() {
-        for name in names() where name.hasPrefix(".pki-new.") { unsafe unlinkat(descriptor, name, 0) }
+        for name in names() where name.hasPrefix(SystemSupport.NewFile.temporaryPrefix) { directory.unlink(name) }
+    }
+}
+
+extension AuthorityError {
+    /// What is wrong with a file of the CA directory.
+    init(_ error: FileError) {
+        let code: Code =
+            switch error.code {
+            case .missing: .missing
+            case .exists: .exists
+            case .unprotected, .foreign: .permissions
+            case .kind: .broken
+            case .system: .storage
+            }
+        self.init(code, error.message, remedy: error.remedy)
     }
 }

@@ -11,6 +11,8 @@ package final class Directory: Sendable {
         case reading
         /// To change what is there: it must be this user's own, and nobody else may be able to write to it.
         case writing
+        /// To set right what others could change: as ``writing``, but its permissions may be too wide.
+        case repairing
         /// A place that the user named for a new file. It may be a link and shared, as `/tmp` is.
         case output
     }
@@ -47,15 +49,15 @@ package final class Directory: Sendable {
                 remedy: kind == .link ? "name the directory itself: realpath \(Quoting.shell(path))" : nil
             )
         }
-        guard use == .writing else { return }
+        guard use == .writing || use == .repairing else { return }
         guard let status = FileStatus(of: descriptor) else { throw FileError(path, cannotBe: "opened", errno) }
-        try Self.check(status, path)
+        try Self.check(status, path, ignoresMode: use == .repairing)
     }
 
     deinit { if descriptor >= 0 { close(descriptor) } }
 
     /// Refuses a directory that belongs to somebody else, or to which others can write.
-    private static func check(_ status: FileStatus, _ path: String) throws(FileError) {
+    private static func check(_ status: FileStatus, _ path: String, ignoresMode: Bool) throws(FileError) {
         guard status.owner == geteuid() else {
             throw FileError(
                 .foreign,
@@ -63,7 +65,7 @@ package final class Directory: Sendable {
                 remedy: "run the command as its owner, or make it yours: chown \(geteuid()) \(Quoting.shell(path))"
             )
         }
-        guard status.mode & 0o022 == 0 else {
+        guard status.mode & 0o022 == 0 || ignoresMode else {
             throw FileError(
                 .foreign,
                 "others can write to the directory \"\(printable(path))\": its mode is \(status.modeText)",
@@ -296,6 +298,50 @@ package final class Directory: Sendable {
         }
     }
 
+    /// Refuses a name that anything else has than a regular file of this user, to which nobody else can write. That nothing has
+    /// it is right.
+    ///
+    /// - Parameters:
+    ///   - name: The name.
+    ///   - ignoresMode: Whether others may be able to write to it.
+    /// - Throws: ``FileError`` naming the file and the rule, with the command that sets it right.
+    package func checkOwn(_ name: String, ignoresMode: Bool = false) throws(FileError) {
+        guard let status = status(of: name) else { return }
+        let path = path(of: name)
+        guard status.kind == .regular else {
+            throw FileError(
+                .kind,
+                "\"\(printable(path))\" is \(status.kind.noun), where a file is wanted",
+                remedy: "find out who made it, and move it away: mv \(Quoting.shell(path)) ELSEWHERE"
+            )
+        }
+        guard status.owner == geteuid() else {
+            throw FileError(
+                .foreign,
+                "\"\(printable(path))\" belongs to user \(status.owner), and this is user \(geteuid())",
+                remedy: "run the command as its owner, or make it yours: chown \(geteuid()) \(Quoting.shell(path))"
+            )
+        }
+        guard status.mode & 0o022 == 0 || ignoresMode else {
+            throw FileError(
+                .foreign,
+                "others can write to \"\(printable(path))\": its mode is \(status.modeText)",
+                remedy: "see that nobody has changed it, then: chmod go-w \(Quoting.shell(path))"
+            )
+        }
+    }
+
+    /// Why no file can be made here, found out by making one without a name: the system's number; `nil` when nothing is known to
+    /// be in the way.
+    package var obstacle: CInt? {
+        if unsafe faccessat(descriptor, ".", W_OK | X_OK, AT_EACCESS) != 0 { return errno }
+        // O_TMPFILE, which Swift does not import.
+        let probe = unsafe openat(descriptor, ".", O_WRONLY | O_DIRECTORY | 0o20000000 | O_CLOEXEC, 0o600)
+        if probe < 0 { return errno == EOPNOTSUPP || errno == EISDIR ? nil : errno }
+        close(probe)
+        return nil
+    }
+
     /// Takes a name away. What is no regular file stays.
     ///
     /// - Returns: Whether it was there.
@@ -336,12 +382,20 @@ package final class Directory: Sendable {
     /// Waits until nobody else has the directory locked, and keeps others waiting until the closure returns. Threads of one
     /// process that share this value are not kept apart.
     package func withLock<Result>(_ body: () throws -> Result) throws -> Result {
+        try lock()
+        defer { unlock() }
+        return try body()
+    }
+
+    /// Waits until nobody else has the directory locked. The lock ends with ``unlock()``, or with the process.
+    package func lock() throws(FileError) {
         while flock(descriptor, LOCK_EX) != 0 {
             guard errno == EINTR else { throw FileError(path, cannotBe: "locked", errno) }
         }
-        defer { flock(descriptor, LOCK_UN) }
-        return try body()
     }
+
+    /// Gives the lock back.
+    package func unlock() { flock(descriptor, LOCK_UN) }
 }
 
 /// Paths as bytes.

@@ -47,16 +47,38 @@ package struct FileContents: Sendable {
         try self.init(descriptor: descriptor, name: path, rule, limit: limit)
     }
 
-    /// How long a pipe may stay empty, in milliseconds: somebody may have to type what comes through it.
-    private static let patience: CInt = 120_000
+    /// Reads what was a regular file when somebody looked. Should it be anything else now, nobody waits for it.
+    ///
+    /// - Parameters:
+    ///   - path: The file.
+    ///   - followsLinks: Whether a symbolic link at the end of the path is followed.
+    ///   - limit: The most bytes that it may have.
+    /// - Throws: ``FileError`` naming the file and the rule.
+    package init(regular path: String, followsLinks: Bool, limit: Int = FileContents.limit) throws(FileError) {
+        let flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | (followsLinks ? 0 : O_NOFOLLOW)
+        let descriptor = unsafe Glibc.open(path, flags)
+        guard descriptor >= 0 else { throw FileError(path, cannotBe: "read", errno) }
+        defer { close(descriptor) }
+        guard FileStatus(of: descriptor)?.kind == .regular else {
+            throw FileError(.kind, "\"\(printable(path))\" is not a regular file")
+        }
+        try self.init(descriptor: descriptor, name: path, limit: limit)
+    }
 
-    /// Waits until somebody has written to a pipe, and lets what follows wait for the rest.
+    /// Waits until somebody has written to a pipe, and lets what follows wait for the rest. A pipe that this process was given may
+    /// stay empty for two minutes: somebody may have to type what comes through it. One that lies in a directory has four
+    /// seconds, since anybody may have put it there.
     private static func awaitContents(of descriptor: CInt, _ path: String) throws(FileError) {
         if FileStatus(of: descriptor)?.kind == .pipe {
+            let isGiven = ["/dev/fd/", "/dev/std", "/proc/self/fd/"].contains { path.hasPrefix($0) }
+            let seconds: CInt = isGiven ? 120 : 4
             var waiting = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-            while unsafe poll(&waiting, 1, patience) < 0, errno == EINTR {}
+            while unsafe poll(&waiting, 1, seconds * 1000) < 0, errno == EINTR {}
             guard waiting.revents != 0 else {
-                throw FileError(.system, "\"\(printable(path))\" is a pipe, and nobody wrote to it for two minutes")
+                throw FileError(
+                    .kind,
+                    "\"\(printable(path))\" is a pipe, and nobody wrote to it for \(seconds) seconds"
+                )
             }
         }
         _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) & ~O_NONBLOCK)

@@ -67,7 +67,7 @@ struct ListCommand: ParsableCommand {
 
     func run() throws {
         let now = Date.now
-        let inventory = try Inventory(in: directory, by: Operator.name, now: now)
+        let inventory = try Inventory(reading: directory, now: now)
         var query = InventoryQuery(at: now)
         query.expiringBy = expiring.map { now.addingTimeInterval($0.timeInterval) }
         query.isRevoked = revoked

@@ -36,7 +36,7 @@ struct TreeCommand: ParsableCommand {
 
     func run() throws {
         let now = Date.now
-        let inventory = try Inventory(in: directory, by: Operator.name, now: now)
+        let inventory = try Inventory(reading: directory, now: now)
         var query = InventoryQuery(at: now)
         query.includesFormer = all
         let entries = try inventory.entries(query)

@@ -8,6 +8,7 @@ struct FolderDiagnosis {
     /// The names of the checks, and what is said when one finds nothing.
     private static let checks = [
         ("inventory", "the inventory is whole"),
+        ("audit", "nobody has changed the audit"),
         ("permissions", "nobody but the owner can use the keys"),
         ("certificate-file", "every certificate is where the inventory says it is"),
         ("key-file", "every key is its certificate's"),
@@ -29,9 +30,11 @@ struct FolderDiagnosis {
     /// - Returns: What was found, after mending.
     /// - Throws: An `ExplainedError` when there is no inventory to be read.
     static func run(_ directory: String, repairs: Bool) throws -> Diagnosis {
-        let inventory = try Inventory(in: directory, by: Operator.name, now: .now)
         var diagnosis = Diagnosis()
-        if repairs { diagnosis.repaired = try inventory.repair(now: .now) }
+        if repairs {
+            diagnosis.repaired = try Inventory.repair(in: directory, by: Operator.name, now: .now)
+        }
+        let inventory = try Inventory(reading: directory, now: .now)
         let findings = try inventory.check(now: .now)
         for (name, allIsWell) in checks {
             let found = findings.filter { $0.check == name }

@@ -23,19 +23,13 @@ enum AuthorityCertificates {
         option: String
     ) throws -> [TrustAnchorBundle.File] {
         if !paths.isEmpty { return try paths.map { .init(name: $0, contents: try InputFile.read($0)) } }
-        let path = "\(directory)/root-cert.pem"
         do {
-            var files = [TrustAnchorBundle.File(name: path, contents: try InputFile.read(path))]
-            // While one root replaces the other, both are to be trusted.
-            let previous = "\(directory)/\(CertificateAuthority.previousRootName)-cert.pem"
-            if FileManager.default.fileExists(atPath: previous) {
-                files.append(.init(name: previous, contents: try InputFile.read(previous)))
-            }
-            return files
-        } catch let error as FileError {
+            return try StoredIdentity.trustedRoots(in: directory).map { .init(name: $0.path, contents: $0.contents) }
+        } catch let error as AuthorityError where error.code == .missing {
             throw InputError(
                 message: error.message,
-                remedy: "make a CA with: pki init-ca --directory \(directory), or name certificates with \(option)"
+                remedy: "make a CA with: pki init-ca --directory \(Quoting.shell(directory)), "
+                    + "or name certificates with \(option)"
             )
         }
     }

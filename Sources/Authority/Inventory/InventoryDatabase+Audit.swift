@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Certificates
+import FoundationEssentials
+import SQLite
+import SystemSupport
+
+/// The audit is a chain: each row carries SHA-256 of the one before it, all columns of it, so that a row that is changed, taken
+/// out or put in shows. That the newest rows were taken away shows to whoever kept the digest of the last one.
+extension InventoryDatabase {
+    private static let columns = "id, at, who, action, name, serial, detail, previous"
+
+    /// Adds a line to the audit.
+    func record(_ line: AuditRecord) throws {
+        let last = try lastAudit ?? self.lastRow()
+        let (id, overflows) = (last?.id ?? 0).addingReportingOverflow(1)
+        guard !overflows else { throw RowReader(table: "audit", id: id).damaged("id", "a number that can grow") }
+        let fields = AuditFields(id: id, line, previous: last?.digest)
+        try database.execute(
+            "INSERT INTO audit (\(Self.columns)) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            .integer(id),
+            .moment(line.date),
+            .text(line.who),
+            .text(line.action.rawValue),
+            .optional(line.name),
+            line.serialNumber.map { .blob($0.magnitude) } ?? .null,
+            .optional(line.detail),
+            last.map { .blob($0.digest) } ?? .null
+        )
+        lastAudit = (id, fields.digest)
+    }
+
+    /// The newest row and its digest; `nil` when there is none.
+    private func lastRow() throws -> (id: Int64, digest: [UInt8])? {
+        var last: (Int64, [UInt8])?
+        try database.visit("SELECT \(Self.columns) FROM audit ORDER BY id DESC LIMIT 1") { row in
+            last = (row.integer(0), AuditFields(row).digest)
+        }
+        return last
+    }
+
+    /// Visits the audit from its beginning.
+    func visitAudit(_ body: (AuditRecord) throws -> Void) throws {
+        try database.visit("SELECT id, at, who, action, name, serial, detail FROM audit ORDER BY id") { row in
+            let value = RowReader(table: "audit", id: row.integer(0))
+            guard let action = AuditRecord.Action(rawValue: row.text(3)) else {
+                throw value.damaged("action", "something that pki does")
+            }
+            try body(
+                AuditRecord(
+                    date: try value.time(row, 1, "at"),
+                    who: row.text(2),
+                    action: action,
+                    name: row.optionalText(4),
+                    serialNumber: row.isNull(5) ? nil : SerialNumber(try value.bytes(row, 5, "serial", atMost: 64)),
+                    detail: row.optionalText(6)
+                )
+            )
+        }
+    }
+
+    /// Follows the chain.
+    ///
+    /// - Parameter head: A row and its digest that somebody kept, which must still be there.
+    /// - Returns: What the chain proves, and where it breaks.
+    /// - Throws: `SQLiteError`.
+    func verifyAudit(containing head: AuditChain.Head? = nil) throws -> AuditChain {
+        var chain = AuditChain()
+        guard try database.userVersion() >= 4 else {
+            chain.breaks.append(
+                "the inventory is of a version that had no chain; the next pki command that writes begins one"
+            )
+            return chain
+        }
+        for name in try InventorySchema.missingTriggers(in: database).keys.sorted() {
+            chain.breaks.append("the trigger \(name) is missing")
+        }
+        var before: (id: Int64, digest: [UInt8])?
+        var isHeadThere = head == nil
+        try database.visit("SELECT \(Self.columns) FROM audit ORDER BY id") { row in
+            let fields = AuditFields(row)
+            if fields.previous != before?.digest {
+                let place =
+                    before.map { "row \(fields.id) does not follow row \($0.id)" }
+                    ?? "row \(fields.id) is not the first"
+                chain.breaks.append("\(place): one was changed, or a row between them is gone or was put in")
+            }
+            let digest = fields.digest
+            if let head, head.row == fields.id { isHeadThere = areEqual(head.digest, digest) }
+            before = (fields.id, digest)
+            chain.count += 1
+        }
+        if !isHeadThere, let head {
+            chain.breaks.append("row \(head.row) is not the one whose digest was kept, or it is gone")
+        }
+        chain.head = before.map { AuditChain.Head(row: $0.id, digest: $0.digest) }
+        return chain
+    }
+
+    /// Writes the digests of an audit that has none. The trigger against changes is not there meanwhile.
+    func chainAudit() throws {
+        var rows: [AuditFields] = []
+        try database.visit("SELECT \(Self.columns) FROM audit ORDER BY id") { rows.append(AuditFields($0)) }
+        var previous: [UInt8]?
+        for var row in rows {
+            row.previous = previous
+            if let previous {
+                try database.execute("UPDATE audit SET previous = ? WHERE id = ?", .blob(previous), .integer(row.id))
+            }
+            previous = row.digest
+        }
+    }
+}
+
+/// What an audit's chain of digests shows.
+public struct AuditChain: Sendable {
+    /// A row and its digest, which anybody can keep elsewhere: `17:9f86d081…`.
+    public struct Head: Hashable, Sendable, CustomStringConvertible {
+        /// The row's number.
+        public let row: Int64
+        /// SHA-256 of the row.
+        public let digest: [UInt8]
+
+        init(row: Int64, digest: [UInt8]) { (self.row, self.digest) = (row, digest) }
+
+        /// Reads what ``description`` wrote; `nil` for any other text.
+        public init?(_ text: String) {
+            let parts = text.split(separator: ":", omittingEmptySubsequences: false)
+            guard parts.count == 2, let row = Int64(parts[0]), row > 0, parts[1].utf8.count == 64 else { return nil }
+            let digits = parts[1].utf8.compactMap { UInt8(hexadecimalDigit: $0) }
+            guard digits.count == 64 else { return nil }
+            self.init(row: row, digest: stride(from: 0, to: 64, by: 2).map { digits[$0] << 4 | digits[$0 + 1] })
+        }
+
+        /// The row's number, a colon and 64 hexadecimal digits.
+        public var description: String { "\(row):\(hexadecimal(digest))" }
+    }
+
+    /// How many rows there are.
+    public internal(set) var count = 0
+    /// The newest row; `nil` when there is none.
+    public internal(set) var head: Head?
+    /// Where the chain breaks, each a sentence without a full stop; none when it is whole.
+    public internal(set) var breaks: [String] = []
+}
+
+extension Inventory {
+    /// Follows the chain of the audit's digests.
+    ///
+    /// - Parameter head: A row that somebody kept the digest of, which must still be there.
+    /// - Returns: What the chain shows.
+    /// - Throws: ``AuthorityError`` when the inventory cannot be read.
+    public func verifyAudit(containing head: AuditChain.Head? = nil) throws -> AuditChain {
+        try withDatabase { try $0.verifyAudit(containing: head) }
+    }
+}
+
+/// The columns of a row of the audit, as they are digested.
+private struct AuditFields {
+    var id: Int64
+    var at: Int64
+    var texts: [[UInt8]?]
+    var previous: [UInt8]?
+
+    init(id: Int64, _ line: AuditRecord, previous: [UInt8]?) {
+        self.id = id
+        at = Int64(line.date.timeIntervalSince1970.rounded(.down))
+        texts = [
+            Array(line.who.utf8), Array(line.action.rawValue.utf8), line.name.map { Array($0.utf8) },
+            line.serialNumber?.magnitude, line.detail.map { Array($0.utf8) },
+        ]
+        self.previous = previous
+    }
+
+    init(_ row: borrowing Row) {
+        id = row.integer(0)
+        at = row.integer(1)
+        texts = []
+        for column in Int32(2)...6 { texts.append(row.isNull(column) ? nil : row.blob(column)) }
+        previous = row.isNull(7) ? nil : row.blob(7)
+    }
+
+    /// SHA-256 over all columns, each after its length, so that no text can pass for two.
+    var digest: [UInt8] {
+        var bytes = Array("pki audit 1\n\(id) \(at)\n".utf8)
+        for field in texts + [previous] {
+            bytes += Array((field.map { "\($0.count):" } ?? "-").utf8)
+            bytes += field ?? []
+        }
+        return Digest.sha256.hash(bytes)
+    }
+}
