@@ -96,8 +96,8 @@ extension NameConstraints.Subtree {
 }
 
 extension NameConstraints {
-    /// A domain that never has hosts (RFC 6761 §6.4).
-    private static let nowhere = "invalid"
+    /// A host that never is one (RFC 6761 §6.4).
+    private static let nowhere = "none.invalid"
 
     /// The same constraints, with a word about every kind of name that no permitted subtree is about: to RFC 5280 a kind
     /// that is not mentioned is free, and "for one domain only" would not be true.
@@ -105,7 +105,7 @@ extension NameConstraints {
     /// DNS names and addresses are excluded altogether: by the empty domain, which all readers take for every one, and by
     /// both networks of length 0, as the CA/Browser Forum's Baseline Requirements have it (§7.1.5). No exclusion of all email
     /// addresses or URIs means the same to all readers: OpenSSL takes an empty one for none. So they are permitted in a
-    /// domain that does not exist.
+    /// host that does not exist.
     ///
     /// - Returns: The constraints, and the kinds that are shut. What permits nothing by name comes back as it is.
     public func closed() -> (constraints: NameConstraints, shut: [String]) {
