@@ -69,6 +69,7 @@ public struct CertificateAuthority: Sendable {
         passphrase: () throws -> SecretBytes? = { nil },
         openKey: (String, Certificate) throws -> any SigningKey = Self.refuseKeyElsewhere
     ) throws {
+        if let issuer { try EntryName.check(issuer) }
         let inventory = try Inventory(in: directory, by: who, now: now)
         let folder = inventory.folder
         let name = try issuer ?? Self.defaultIssuer(in: inventory, hasKeyElsewhere: keyAddress != nil, now: now)

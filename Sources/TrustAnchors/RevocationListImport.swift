@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import SystemSupport
+
 /// The command that gives AWS a certificate revocation list.
 public struct RevocationListImport: Hashable, Sendable {
     /// The most bytes that AWS takes as one list.
@@ -60,12 +62,14 @@ public struct RevocationListImport: Hashable, Sendable {
         var lines: [String]
         switch place {
         case .trustAnchor(let arn, let name):
-            lines = ["aws rolesanywhere import-crl", "--name='\(name)'", "--enabled", "--trust-anchor-arn \(arn)"]
-        case .list(let identifier): lines = ["aws rolesanywhere update-crl", "--crl-id \(identifier)"]
+            lines = [
+                "aws rolesanywhere import-crl", Quoting.shell("--name=\(name)"), "--enabled",
+                "--trust-anchor-arn \(Quoting.shell(arn))",
+            ]
+        case .list(let identifier): lines = ["aws rolesanywhere update-crl", "--crl-id \(Quoting.shell(identifier))"]
         }
-        if let region { lines.insert("--region \(region)", at: 1) }
-        let quoted = path.split(separator: "'", omittingEmptySubsequences: false).joined(separator: #"'\''"#)
-        lines.append("--crl-data 'fileb://\(quoted)'")
+        if let region { lines.insert("--region \(Quoting.shell(region))", at: 1) }
+        lines.append("--crl-data \(Quoting.shell("fileb://\(path)"))")
         return lines.joined(separator: " \\\n  ")
     }
 

@@ -257,7 +257,8 @@ import Testing
                 group.addTask {
                     let authority = try CertificateAuthority(openingIn: path, now: Self.now)
                     var generator = SystemRandomNumberGenerator()
-                    let request = ClientRequest(template: try BuiltInTemplates.client(), name: "client-\(index)")
+                    var request = ClientRequest(template: try BuiltInTemplates.client(), name: "client-\(index)")
+                    request.nameIsCommonName = true
                     return try authority.issue(request, now: Self.now, using: &generator).certificate.serialNumber
                 }
             }

@@ -2,6 +2,7 @@
 
 import Certificates
 import FoundationEssentials
+import Glibc
 import SystemSupport
 import Testing
 
@@ -118,5 +119,27 @@ import Testing
         let file = OutputFile(path: "\(folder.path)/a", contents: SecretBytes("x".utf8))
         #expect(code { try OutputFile.write([file, file], replaces: false) } == .exists)
         #expect(folder.names().isEmpty)
+    }
+
+    @Test func `only a regular file is ever replaced, and all files come or none`() throws {
+        let folder = try TemporaryFolder()
+        let path = folder.path
+        try folder.write("mine", to: "target")
+        unsafe symlink("target", "\(path)/link")
+        unsafe mkfifo("\(path)/pipe", 0o600)
+        try folder.write("old", to: "a")
+        func file(_ name: String) -> OutputFile {
+            OutputFile(path: "\(path)/\(name)", contents: SecretBytes("new".utf8))
+        }
+        for name in ["link", "pipe"] {
+            #expect(code { try OutputFile.check("\(path)/\(name)", replaces: true) } == .exists)
+            #expect(code { try OutputFile.write([file("a"), file(name)], replaces: true) } == .exists)
+        }
+        #expect(try folder.read("a") == "old" && folder.read("target") == "mine")
+        #expect(code { try OutputFile.check("/dev/null", replaces: true) } == .exists)
+        #expect(code { try OutputFile.check("\(path)/", replaces: true) } == .exists)
+        try OutputFile.write([file("a"), file("b")], replaces: true)
+        #expect(try folder.read("a") == "new" && folder.read("b") == "new")
+        #expect(folder.allNames() == ["a", "b", "link", "pipe", "target"])
     }
 }

@@ -51,7 +51,7 @@ struct ForeignAuthorityTests {
     )
     func `any text becomes a name, or none`(_ text: String, _ name: String?) throws {
         #expect(ForeignName.fitting(text) == name)
-        if let name { try ClientPolicy.checkName(name) }
+        if let name { try EntryName.checkNew(name) }
     }
 
     @Test func `a subject in an index is a name again`() throws {

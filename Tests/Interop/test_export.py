@@ -465,8 +465,9 @@ class TestFiles:
         for link in (mine, tmp_path / "nowhere"):
             (target / "link").symlink_to(link)
             refused(pki, folder, "web", "kubernetes-secret", target / "link")
-            export(pki, folder, "web", "kubernetes-secret", target / "link", "--force")
-            assert not (target / "link").is_symlink() and mine.read_text() == "mine"
+            # A link is never replaced, and nothing is written through it.
+            export(pki, folder, "web", "kubernetes-secret", target / "link", "--force", status=REFUSED)
+            assert (target / "link").is_symlink() and mine.read_text() == "mine"
             assert not (tmp_path / "nowhere").exists()
             (target / "link").unlink()
         os.mkfifo(target / "pipe")

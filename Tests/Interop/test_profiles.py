@@ -69,7 +69,9 @@ def test_every_judge(hierarchy: tuple[Pki, Path], profile: str, place: str, tmp_
     constrained_uri = (place, profile) == ("bound", "spiffe")
     if not constrained_uri:
         judges.certtool_accepts(leaf, root, chain, tmp_path)
-    judges.strongswan_accepts(leaf, root, intermediates)
+    # strongSwan 5.9 knows no constraints on addresses, and refuses every CA that has one.
+    if place != "bound":
+        judges.strongswan_accepts(leaf, root, intermediates)
     if profile != "spiffe":
         # NSS and cryptography want a host's name of a server, and a SPIFFE ID is none.
         for usage in {"client": "C", "server": "V", "peer": "CV"}[profile]:

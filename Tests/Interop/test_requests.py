@@ -258,7 +258,10 @@ def test_what_a_request_says_is_taken_where_it_may(folder: tuple[Pki, Path], tmp
     pki, ca = folder
     request = tmp_path / "good.der"
     request.write_bytes(CASES["good names"]())
-    pki.run("issue-client", "--directory", ca, "--name", "good", "--csr", request)
+    said = pki.run(
+        "issue-client", "--directory", ca, "--name", "good", "--csr", request, "--accept-subject", "--accept-names"
+    ).stderr
+    assert "taken from" in said and "CN=guest" in said and "DNS:guest.example.org" in said
     certificate = x509.load_pem_x509_certificate((ca / "good-cert.pem").read_bytes())
     assert certificate.public_key() == KEY.public_key() and certificate.subject == NAME
     asked = x509.SubjectAlternativeName([HOST, x509.IPAddress(ipaddress.ip_address("192.0.2.7"))])

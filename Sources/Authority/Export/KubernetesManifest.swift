@@ -92,10 +92,10 @@ public struct KubernetesManifest: Sendable {
     }
 
     private func metadata(namespace: String?) -> String {
-        let place = namespace.map { "  namespace: \"\($0)\"\n" } ?? ""
+        let place = namespace.map { "  namespace: \(Quoting.yaml($0))\n" } ?? ""
         return "metadata:\n  name: \(quoted(name))\n\(place)"
     }
 
-    /// A name in quotation marks, in which `1e3` and `on` are text. Nothing that a name may hold means anything in them.
-    private func quoted(_ name: KubernetesName) -> String { "\"\(name)\"" }
+    /// A name in quotation marks, in which `1e3` and `on` are text.
+    private func quoted(_ name: KubernetesName) -> String { Quoting.yaml(name.description) }
 }

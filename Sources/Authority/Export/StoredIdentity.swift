@@ -34,13 +34,7 @@ public struct StoredIdentity: Sendable {
     ///   root; `CertificateError` when a file is malformed.
     public init(name: String, in directory: String) throws {
         // It is a part of file names, and must lead to no other folder.
-        guard !name.isEmpty, !name.contains("/"), !name.hasPrefix("."), !name.utf8.contains(0) else {
-            throw AuthorityError(
-                .invalidRequest,
-                "\"\(printable(name))\" is not the name of a certificate",
-                remedy: "name it as the file is named, without -cert.pem: web-1, or root"
-            )
-        }
+        try EntryName.check(name)
         let folder = try Folder(path: directory, for: .reading)
         func certificate(of name: String) throws -> Certificate {
             try folder.certificates(in: AuthorityFiles.certificate(of: name))[0]

@@ -50,6 +50,7 @@ extension CertificateAuthority {
         for request in waiting where !request.archivesExisting {
             try folder.refuseExisting(AuthorityFiles.certificate(of: request.name))
         }
+        var names = CommonNames()
         var done = outcome.skipped.count
         progress(done)
         var rest = waiting[...]
@@ -66,7 +67,7 @@ extension CertificateAuthority {
                         outcome.skipped.append(one.name)
                         continue
                     }
-                    _ = try one.commit(to: &change, in: folder)
+                    _ = try one.commit(to: &change, in: folder, &names)
                     outcome.issued.append(one.name)
                     for notice in one.notices where !outcome.notices.contains(notice) { outcome.notices.append(notice) }
                 }

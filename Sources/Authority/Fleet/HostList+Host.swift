@@ -18,7 +18,7 @@ extension HostList.Host {
         guard let name = value(.name) else {
             throw AuthorityError(.invalidRequest, "the name is missing")
         }
-        try ClientPolicy.checkName(name)
+        try EntryName.checkNew(name)
         self.name = name
         self.line = line
         for text in values(.dns) { subjectAlternativeNames.append(try .dnsName(text)) }

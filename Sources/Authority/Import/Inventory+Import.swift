@@ -157,7 +157,7 @@ private struct TakenNames {
         let serial = found.certificate.serialNumber.hexadecimal
         var name = found.certificate == root ? CertificateAuthority.rootName : found.name
         if found.certificate != root {
-            let isUsable = (try? ClientPolicy.checkName(name)) != nil
+            let isUsable = (try? EntryName.checkNew(name)) != nil
             if !isUsable { name = "imported-\(serial)" }
         }
         guard found.place == .current, used.insert(name).inserted else {

@@ -23,6 +23,7 @@ extension Inventory {
         to new: SecretBytes?,
         now: Date
     ) throws -> String {
+        try EntryName.check(name)
         let file = AuthorityFiles.key(of: name)
         guard folder.contains(file) else {
             throw AuthorityError(

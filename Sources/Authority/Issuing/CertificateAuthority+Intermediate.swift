@@ -2,6 +2,7 @@
 
 import Certificates
 public import struct FoundationEssentials.Date
+import SystemSupport
 
 extension CertificateAuthority {
     /// Makes an intermediate CA, or certifies one that is made elsewhere.
@@ -17,7 +18,7 @@ extension CertificateAuthority {
         now: Date,
         using generator: inout some RandomNumberGenerator
     ) throws -> IssuedCertificate {
-        try ClientPolicy.checkName(request.name)
+        try EntryName.checkNew(request.name)
         try checkIsNotRevoked()
         if !request.archivesExisting {
             try folder.refuseExisting(AuthorityFiles.certificate(of: request.name))
@@ -30,7 +31,7 @@ extension CertificateAuthority {
         }
         var notices: [String] = []
         let pathLength = try pathLength(of: request)
-        let subject = try subject(of: request)
+        let subject = try subject(of: request, notices: &notices)
         let end = try end(request.lifetime, template: request.template, from: now, notices: &notices)
 
         func certificate(for publicKey: PublicKey) throws -> Certificate {
@@ -45,7 +46,8 @@ extension CertificateAuthority {
                     pathLength: pathLength,
                     nameConstraints: request.nameConstraints
                 ),
-                now: now
+                now: now,
+                allowsInsecureNames: request.allowsInsecureNames
             ) { made in try AuthorityPolicy.check(made, from: request.template) }
         }
         let publicKey: PublicKey
@@ -78,12 +80,16 @@ extension CertificateAuthority {
             key: key,
             chain: chain,
             archivesExisting: request.archivesExisting,
+            sharesCommonName: request.archivesExisting,
             notices: notices
         )
-        return try inventory.change(now: now) { change in try prepared.commit(to: &change, in: folder) }
+        return try inventory.change(now: now) { change in
+            var names = CommonNames()
+            return try prepared.commit(to: &change, in: folder, &names)
+        }
     }
 
-    private func subject(of request: IntermediateRequest) throws -> DistinguishedName {
+    private func subject(of request: IntermediateRequest, notices: inout [String]) throws -> DistinguishedName {
         if case .crossCertificate(let other) = request.key {
             guard other.isCA else {
                 throw AuthorityError(.policy, "\(other.subject) is not a CA, and only CAs are cross-certified")
@@ -93,11 +99,19 @@ extension CertificateAuthority {
             }
             return other.subject
         }
-        if let subject = request.subject { return subject }
-        if case .request(let certificateRequest) = request.key, !certificateRequest.subject.isEmpty {
-            return try DistinguishedName(relativeNames: certificateRequest.subject.relativeNames)
+        let subject = try request.subject ?? request.template.subject.replacingCommonName(with: request.name)
+        guard case .request(let certificateRequest) = request.key, !certificateRequest.subject.isEmpty else {
+            return subject
         }
-        return try request.template.subject.replacingCommonName(with: request.name)
+        let requested = try DistinguishedName(relativeNames: certificateRequest.subject.relativeNames)
+        if request.subject == nil, request.acceptsRequestedSubject { return requested }
+        if requested != subject {
+            notices.append(
+                "\(printable(certificateRequest.name)) asks for the subject \(printable(terminalSafe("\(requested)"))); "
+                    + "the certificate has \(subject): --accept-subject takes the request's"
+            )
+        }
+        return subject
     }
 
     /// The path length: what was asked for, refused when the issuer does not allow it; or the template's, and less where

@@ -21,7 +21,10 @@ extension CertificateAuthority {
         try checkIsNotRevoked()
         if !request.archivesExisting { try folder.refuseExisting(AuthorityFiles.certificate(of: request.name)) }
         let prepared = try prepare(request, IssueChance(for: request, using: &generator), now: now)
-        return try inventory.change(now: now) { change in try prepared.commit(to: &change, in: folder) }
+        return try inventory.change(now: now) { change in
+            var names = CommonNames()
+            return try prepared.commit(to: &change, in: folder, &names)
+        }
     }
 
     /// Refuses to issue when this CA is revoked, before a key is made.
@@ -37,8 +40,8 @@ extension CertificateAuthority {
         verifiesPath: Bool = true
     ) throws -> PreparedCertificate {
         try ClientPolicy.check(request)
-        var notices: [String] = []
-        let subject = try ClientPolicy.subject(of: request)
+        let review = try ClientPolicy.review(request)
+        var notices = review.notices
         let end = try end(request.lifetime, template: request.template, from: now, notices: &notices)
         let key =
             try request.certificateRequest == nil
@@ -49,14 +52,15 @@ extension CertificateAuthority {
         let certificate = try certificate(
             CertificateParameters(
                 serialNumber: chance.serialNumber,
-                subject: subject,
+                subject: review.subject,
                 publicKey: publicKey,
                 notBefore: max(now.addingTimeInterval(-Lifetime.backdating), self.certificate.notBefore),
                 notAfter: end.date,
                 template: request.template,
-                subjectAlternativeNames: try ClientPolicy.alternativeNames(of: request, subject: subject)
+                subjectAlternativeNames: review.names
             ),
             now: now,
+            allowsInsecureNames: request.allowsInsecureNames,
             verifiesPath: verifiesPath
         ) { made in try ClientPolicy.check(made, from: request.template) }
         var bundle: [Folder.NewFile] = []
@@ -89,6 +93,7 @@ extension CertificateAuthority {
             bundle: bundle,
             chain: chain,
             archivesExisting: request.archivesExisting,
+            sharesCommonName: request.archivesExisting,
             notices: notices
         )
     }
@@ -100,10 +105,20 @@ extension CertificateAuthority {
     func certificate(
         _ parameters: CertificateParameters,
         now: Date,
+        allowsInsecureNames: Bool,
         verifiesPath: Bool = true,
         check: (Certificate) throws -> Void
     ) throws -> Certificate {
+        if !allowsInsecureNames {
+            try NamePolicy.checkText(parameters.subject, parameters.subjectAlternativeNames)
+        }
         let certificate = try parameters.signed(by: key, issuer: self.certificate)
+        // A template may have brought names of its own.
+        try NamePolicy.checkConstraints(
+            parameters.subject,
+            certificate.subjectAlternativeNames,
+            below: [self.certificate] + chain + anchors.filter { $0 != self.certificate && !chain.contains($0) }
+        )
         try check(certificate)
         guard verifiesPath else { return certificate }
         do {

@@ -18,6 +18,9 @@ public struct RenewalRequest: Sendable {
     /// Encrypts the file of the new key.
     public var passphrase: SecretBytes?
 
+    /// Whether names may be such that a reader takes them for others.
+    public var allowsInsecureNames = false
+
     /// Asks for the same again.
     public init() {}
 }
@@ -68,7 +71,11 @@ extension CertificateAuthority {
                 "AWS knows the old root by its certificate: give the trust anchor the new one, pki print-bundle"
             )
         } else {
-            renewed = try certificate(parameters, now: now) { made in
+            renewed = try certificate(
+                parameters,
+                now: now,
+                allowsInsecureNames: request.allowsInsecureNames
+            ) { made in
                 if old.isCA {
                     try AuthorityPolicy.check(made, from: template)
                 } else {
@@ -95,7 +102,8 @@ extension CertificateAuthority {
             guard current.contains(where: { $0.id == entry.id }) else {
                 throw AuthorityError(.exists, "\(entry.name) was renewed by another process in the meantime")
             }
-            let issued = try prepared.commit(to: &change, in: folder)
+            var names = CommonNames()
+            let issued = try prepared.commit(to: &change, in: folder, &names)
             if old.isCA {
                 var files = ChainFiles()
                 try files.refresh(below: [entry.subjectKey], in: &change)

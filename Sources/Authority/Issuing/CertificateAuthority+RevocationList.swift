@@ -10,11 +10,14 @@ public struct IssuedRevocationList: Sendable {
     public let list: CertificateRevocationList
     /// The path of its file.
     public let path: String
+    /// What the user should know and may not expect, each a sentence without a full stop.
+    public let notices: [String]
 }
 
 extension CertificateAuthority {
     /// Makes the CA's next certificate revocation list: everything that it revoked and that was not over when its last
-    /// list was made.
+    /// list was made. It does not outlive the CA's certificate: nobody believes a list whose signer has expired, however
+    /// long it says that it holds.
     ///
     /// - Parameters:
     ///   - lifetime: Until when the next list will be there.
@@ -23,7 +26,12 @@ extension CertificateAuthority {
     /// - Throws: ``AuthorityError``, or `CertificateError` when the CA may not sign lists.
     public func makeRevocationList(validFor lifetime: Lifetime, now: Date) throws -> IssuedRevocationList {
         let this = Date(timeIntervalSince1970: now.timeIntervalSince1970.rounded(.down))
-        let next = try lifetime.end(from: this)
+        let wanted = try lifetime.end(from: this)
+        let next = min(wanted, certificate.notAfter)
+        let notices =
+            wanted == next
+            ? []
+            : ["the list ends with its CA, at \(timestamp(next)), and not at \(timestamp(wanted)) as was asked for"]
         let issuerKey = certificate.publicKey.digest
         let file = AuthorityFiles.revocationList(of: name)
         return try inventory.change(now: now) { change in
@@ -59,7 +67,7 @@ extension CertificateAuthority {
                 entries: count
             )
             try change.audit(.revocationList, name, nil, detail: "number \(number), \(count) revoked")
-            return IssuedRevocationList(list: list, path: folder.path(of: file))
+            return IssuedRevocationList(list: list, path: folder.path(of: file), notices: notices)
         }
     }
 }

@@ -34,7 +34,8 @@ extension CertificateAuthority {
         let folder = try Folder(path: directory, for: .writing, creates: true)
         let inventory = try Inventory(folder: folder, by: who, now: now)
         return try inventory.change(now: now) { change in
-            try root.commit(to: &change, in: folder)
+            var names = CommonNames()
+            return try root.commit(to: &change, in: folder, &names)
         }
     }
 
@@ -62,6 +63,7 @@ extension CertificateAuthority {
                 remedy: "give one, for example --subject \"CN=Example Root\""
             )
         }
+        if !request.allowsInsecureNames { try NamePolicy.checkText(subject) }
         if let length = request.pathLength, !(0...255).contains(length) {
             throw AuthorityError(.invalidRequest, "a path length of \(length) is not 0 to 255")
         }

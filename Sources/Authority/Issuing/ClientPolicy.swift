@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Certificates
+import SystemSupport
 
 /// The rules for client certificates that hold whatever the template says.
 enum ClientPolicy {
@@ -9,7 +10,7 @@ enum ClientPolicy {
     /// - Parameter request: What is asked for.
     /// - Throws: ``AuthorityError`` naming the rule.
     static func check(_ request: ClientRequest) throws(AuthorityError) {
-        try checkName(request.name)
+        try EntryName.checkNew(request.name)
         guard let certificateRequest = request.certificateRequest else { return }
         if request.keyType != nil {
             throw AuthorityError(
@@ -30,38 +31,7 @@ enum ClientPolicy {
                 remedy: "leave --pkcs12 out; beside the key: openssl pkcs12 -export -inkey KEY -in CERTIFICATE"
             )
         }
-        guard certificateRequest.otherExtensions.isEmpty else {
-            throw AuthorityError(
-                .policy,
-                "\(certificateRequest.name) asks for \(certificateRequest.otherExtensions.joined(separator: ", ")), which only the CA decides",
-                remedy: "make the request with nothing but a key, a subject and a subjectAltName"
-            )
-        }
         try check(certificateRequest.publicKey, in: certificateRequest.name)
-    }
-
-    /// A name becomes part of file names: nothing in it may mean something to a file system or a shell.
-    static func checkName(_ name: String) throws(AuthorityError) {
-        func refuse(_ why: String) -> AuthorityError {
-            AuthorityError(.invalidRequest, "the name \"\(name)\" is not allowed: \(why)")
-        }
-        guard (1...64).contains(name.utf8.count) else { throw refuse("it must have 1 to 64 characters") }
-        guard name.utf8.allSatisfy({ isAllowed($0) }) else {
-            throw refuse("it may hold the letters a to z and A to Z, digits, \".\", \"_\", \"@\" and \"-\"")
-        }
-        guard !name.hasPrefix("."), !name.hasPrefix("-") else { throw refuse("it must not begin with \".\" or \"-\"") }
-        guard !CertificateAuthority.reservedNames.contains(name) else {
-            throw refuse("\(AuthorityFiles.certificate(of: name)) is a file of the CA's own")
-        }
-    }
-
-    private static func isAllowed(_ octet: UInt8) -> Bool {
-        switch octet {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-            UInt8(ascii: "0")...UInt8(ascii: "9"):
-            true
-        default: "._@-".utf8.contains(octet)
-        }
     }
 
     /// A key that somebody else made must be strong enough to certify.
@@ -78,19 +48,61 @@ enum ClientPolicy {
         }
     }
 
-    /// The subject: the one given, the request's, or the template's, whose common name a chosen name replaces.
+    /// Decides about the names of a certificate: what the request says is taken where it was asked for, or is accepted.
     ///
     /// - Parameter request: What is asked for.
-    /// - Returns: A subject that is not empty.
-    /// - Throws: ``AuthorityError`` or `CertificateError` naming the rule.
-    static func subject(of request: ClientRequest) throws -> DistinguishedName {
+    /// - Returns: The names, and what became of those in the certificate request.
+    /// - Throws: ``AuthorityError`` or `CertificateError` naming the name and the rule.
+    static func review(_ request: ClientRequest) throws -> RequestReview {
+        var review = RequestReview(subject: try subject(of: request), names: [])
+        if let certificateRequest = request.certificateRequest {
+            try checkExtensions(of: certificateRequest, request.template, &review)
+            reportSubject(of: certificateRequest, request, &review)
+        }
+        let given = unique(request.subjectAlternativeNames)
+        let own =
+            try given.isEmpty && !request.template.hasSubjectAlternativeName
+            ? [defaultName(of: request, subject: review.subject)] : given
+        review.names = own
+        if let certificateRequest = request.certificateRequest {
+            let requested = try checked(certificateRequest, request, subject: review.subject)
+            let others = requested.filter { !own.contains($0) }
+            if request.acceptsRequestedNames, !requested.isEmpty {
+                review.names = given + requested.filter { !given.contains($0) }
+                review.accepted += requested.map { "the name \(shown($0.description))" }
+            } else if !others.isEmpty {
+                review.notices.append(
+                    "\(shown(certificateRequest.name)) asks for \(list(others)) too, which was not asked for here and is left "
+                        + "out: name it, or take what the request asks for with --accept-names"
+                )
+            }
+        }
+        try NamePolicy.checkCount(review.names.count, atMost: request.maximumNames, of: request.name)
+        if !request.allowsInsecureNames { try NamePolicy.checkText(review.subject, review.names) }
+        if !(review.names.isEmpty && request.template.hasSubjectAlternativeName) {
+            try request.template.requiredNames.check(review.names, of: request)
+        }
+        return review
+    }
+
+    /// The subject: the one given, the accepted one of the request, or the template's, whose common name a chosen name
+    /// replaces.
+    private static func subject(of request: ClientRequest) throws -> DistinguishedName {
         var subject = request.subject
-        if subject == nil, let requested = request.certificateRequest?.subject, !requested.isEmpty {
+        if subject == nil, request.acceptsRequestedSubject, let requested = request.certificateRequest?.subject,
+            !requested.isEmpty
+        {
             // Encoded anew: values take the types that RFC 5280 wants, and its bounds are checked.
             subject = try DistinguishedName(relativeNames: requested.relativeNames)
         } else if subject == nil, request.certificateRequest == nil || request.nameIsCommonName {
             let template = request.template.subject
             subject = request.nameIsCommonName ? try template.replacingCommonName(with: request.name) : template
+        } else if subject == nil, let certificateRequest = request.certificateRequest {
+            throw AuthorityError(
+                .invalidRequest,
+                "nobody said whom the certificate for the key in \(shown(certificateRequest.name)) is for",
+                remedy: "give the name, --name NAME, or take the request's word for it: --accept-subject"
+            )
         }
         guard let subject, !subject.isEmpty else {
             throw AuthorityError(
@@ -102,24 +114,77 @@ enum ClientPolicy {
         return subject
     }
 
-    /// The alternative names: those given, the request's, the template's, or one made from the name.
-    ///
-    /// - Parameters:
-    ///   - request: What is asked for.
-    ///   - subject: The certificate's subject, which serves where the name is no host, address or mailbox.
-    /// - Returns: Names to write in place of the template's; none when the template has its own.
-    /// - Throws: `CertificateError` naming the name that is malformed, ``AuthorityError`` when the profile wants others.
-    static func alternativeNames(of request: ClientRequest, subject: DistinguishedName) throws -> [GeneralName] {
-        let given = try givenNames(of: request)
-        if given.isEmpty, request.template.hasSubjectAlternativeName { return [] }
-        let names = given.isEmpty ? [try defaultName(of: request, subject: subject)] : given
-        try request.template.requiredNames.check(names, of: request)
+    private static func reportSubject(
+        of certificateRequest: CertificateRequest,
+        _ request: ClientRequest,
+        _ review: inout RequestReview
+    ) {
+        let requested = certificateRequest.subject
+        guard !requested.isEmpty else { return }
+        let text = shown(requested.description)
+        if request.acceptsRequestedSubject, request.subject == nil {
+            review.accepted.append("the subject \(text)")
+        } else if requested.relativeNames != review.subject.relativeNames {
+            review.notices.append(
+                "\(shown(certificateRequest.name)) asks for the subject \(text); the certificate has "
+                    + shown(review.subject.description)
+            )
+        }
+    }
+
+    /// Passes over what the certificate has anyway, and refuses what is more.
+    private static func checkExtensions(
+        of request: CertificateRequest,
+        _ template: CertificateTemplate,
+        _ review: inout RequestReview
+    ) throws {
+        guard !request.otherExtensions.isEmpty else { return }
+        let (usage, purposes) = try template.usages()
+        let asked = RequestedExtensions(of: request, granting: usage, purposes)
+        guard asked.refused.isEmpty else {
+            throw AuthorityError(
+                .policy,
+                "\(shown(request.name)) asks for \(shown(asked.refused.joined(separator: "; "))), which the profile "
+                    + "\(template.profile) does not give",
+                remedy: "make the request without it, or choose another with --profile or --template"
+            )
+        }
+        review.notices.append(
+            "\(shown(request.name)) asks for \(shown(asked.ignored.joined(separator: ", "))): the profile decides about that"
+        )
+    }
+
+    /// The names in a request, each checked as if it had been given to us. What nobody would expect is refused.
+    private static func checked(
+        _ certificateRequest: CertificateRequest,
+        _ request: ClientRequest,
+        subject: DistinguishedName
+    ) throws -> [GeneralName] {
+        var names: [GeneralName] = []
+        for name in unique(certificateRequest.subjectAlternativeNames) {
+            // What is not written need not be understood, once somebody has said so.
+            if case .other = name, request.allowsInsecureNames, !request.acceptsRequestedNames { continue }
+            let name = try checked(name)
+            if !request.allowsInsecureNames {
+                if let oddity = NamePolicy.oddity(of: name, subject: subject) {
+                    throw AuthorityError(
+                        .policy,
+                        "\(shown(certificateRequest.name)) asks for \(shown(name.description)): \(oddity)",
+                        remedy: "make the request without it, or insist with --insecure-names"
+                    )
+                }
+                try NamePolicy.checkText(subject, [name])
+            }
+            names.append(name)
+        }
         return names
     }
 
-    private static func givenNames(of request: ClientRequest) throws -> [GeneralName] {
-        if !request.subjectAlternativeNames.isEmpty { return unique(request.subjectAlternativeNames) }
-        return unique(try request.certificateRequest?.subjectAlternativeNames.map(checked) ?? [])
+    private static func shown(_ text: String) -> String { printable(terminalSafe(text), limit: 300) }
+
+    private static func list(_ names: [GeneralName]) -> String {
+        let few = names.prefix(5).map { shown($0.description) }.joined(separator: ", ")
+        return names.count > 5 ? "\(few) and \(names.count - 5) more names" : few
     }
 
     private static func defaultName(of request: ClientRequest, subject: DistinguishedName) throws -> GeneralName {

@@ -11,7 +11,7 @@ public struct IntermediateRequest: Sendable {
         case newKey(KeyType?)
         /// One that stays in a token or an agent.
         case externalKey(ExternalKey, KeyType?)
-        /// That of a request. Of what it asks for, only the key and the subject are taken.
+        /// That of a request. Of what it asks for, only the key is taken, and the subject where that is accepted.
         case request(CertificateRequest)
         /// That of another CA, which keeps its name byte for byte: a cross-certificate.
         case crossCertificate(Certificate)
@@ -34,8 +34,14 @@ public struct IntermediateRequest: Sendable {
     /// Whose key is certified.
     public var key: Subject = .newKey(nil)
 
-    /// The CA's name in certificates; without one, the request's, or `CN=NAME`.
+    /// The CA's name in certificates; without one, `CN=NAME`.
     public var subject: DistinguishedName?
+
+    /// Whether the subject of a certificate request is taken.
+    public var acceptsRequestedSubject = false
+
+    /// Whether the name may be such that a reader takes it for another.
+    public var allowsInsecureNames = false
 
     /// How long it is good for.
     public var lifetime: Lifetime?
@@ -49,7 +55,8 @@ public struct IntermediateRequest: Sendable {
     /// Encrypts the key file.
     public var passphrase: SecretBytes?
 
-    /// Whether files of the same names go to the archive. Otherwise they are in the way.
+    /// Whether files of the same names go to the archive, and another entry may have the same common name. Otherwise both
+    /// are in the way.
     public var archivesExisting = false
 
     /// Makes a request that takes everything from a template.

@@ -55,6 +55,8 @@ struct PreparedCertificate: Sendable {
     var chain: [Certificate]
     /// Whether files of the same names go to the archive.
     var archivesExisting: Bool
+    /// Whether another entry may have the same common name.
+    var sharesCommonName = false
     var notices: [String] = []
     var action = AuditRecord.Action.issue
     var detail: String?
@@ -64,9 +66,14 @@ struct PreparedCertificate: Sendable {
     /// - Parameters:
     ///   - change: The change.
     ///   - folder: The folder, for messages.
+    ///   - names: Who has which common name, as far as it has been read.
     /// - Returns: What will be on the disk when the change is done.
     /// - Throws: ``AuthorityError`` when a name is taken.
-    func commit(to change: inout InventoryChange, in folder: Folder) throws -> IssuedCertificate {
+    func commit(
+        to change: inout InventoryChange,
+        in folder: Folder,
+        _ names: inout CommonNames
+    ) throws -> IssuedCertificate {
         let certificateName = AuthorityFiles.certificate(of: name)
         let keyName = AuthorityFiles.key(of: name)
         let addressName = AuthorityFiles.keyAddress(of: name)
@@ -88,6 +95,7 @@ struct PreparedCertificate: Sendable {
                 remedy: "take another name with --name"
             )
         }
+        if !sharesCommonName { try names.refuseTaken(by: certificate, named: name, in: change.records) }
         if archivesExisting {
             let keyLeaves =
                 switch key {

@@ -23,6 +23,9 @@ public struct RootRequest: Sendable {
     /// Which names the CA may certify.
     public var nameConstraints = NameConstraints()
 
+    /// Whether the name may be such that a reader takes it for another.
+    public var allowsInsecureNames = false
+
     /// A key that stays where it is, in a token or an agent, and is used instead of a new one.
     public var externalKey: ExternalKey?
 

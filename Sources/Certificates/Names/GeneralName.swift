@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import SystemSupport
+
 /// A subject alternative name (RFC 5280 §4.2.1.6).
 public enum GeneralName: Hashable, Sendable {
     /// A host name, with a `*` as its whole first label at the most.
@@ -24,12 +26,12 @@ extension GeneralName {
     /// - Throws: ``CertificateError`` naming the rule that the text breaks.
     public static func dnsName(_ text: String) throws(CertificateError) -> GeneralName {
         func refuse(_ why: String) -> CertificateError {
-            CertificateError(.invalidName, "\"\(text)\" is not a DNS name: \(why)")
+            CertificateError(.invalidName, "\"\(printable(text, limit: 300))\" is not a DNS name: \(why)")
         }
         guard text.utf8.allSatisfy({ $0 < 0x80 }) else {
             throw CertificateError(
                 .invalidName,
-                "\"\(text)\" is not a DNS name: it is not ASCII",
+                "\"\(printable(text, limit: 300))\" is not a DNS name: it is not ASCII",
                 remedy: "write an internationalised name in its ASCII form, \"xn--…\""
             )
         }
@@ -46,10 +48,12 @@ extension GeneralName {
                 throw refuse("a label has \(label.count) octets, not 1 to 63")
             }
             guard label.allSatisfy({ isLetter($0) || isDigit($0) || $0 == hyphen }) else {
-                throw refuse("the label \"\(Substring(label))\" has characters other than letters, digits and \"-\"")
+                throw refuse(
+                    "the label \"\(printable(String(Substring(label))))\" has characters other than letters, digits and \"-\""
+                )
             }
             guard label.first != hyphen, label.last != hyphen else {
-                throw refuse("the label \"\(Substring(label))\" begins or ends with \"-\"")
+                throw refuse("the label \"\(printable(String(Substring(label))))\" begins or ends with \"-\"")
             }
         }
         if let last = labels.last, last.allSatisfy(isDigit) {
@@ -69,7 +73,7 @@ extension GeneralName {
     /// - Throws: ``CertificateError`` when the text is neither.
     public static func ipAddress(_ text: String) throws(CertificateError) -> GeneralName {
         guard let octets = IPAddress.octets(text) else {
-            throw CertificateError(.invalidName, "\"\(text)\" is not an IPv4 or IPv6 address")
+            throw CertificateError(.invalidName, "\"\(printable(text, limit: 300))\" is not an IPv4 or IPv6 address")
         }
         return .ip(octets)
     }
@@ -83,7 +87,7 @@ extension GeneralName {
         func refuse(_ why: String) -> CertificateError {
             CertificateError(
                 .invalidName,
-                "\"\(text)\" is not an absolute URI: \(why)",
+                "\"\(printable(text, limit: 300))\" is not an absolute URI: \(why)",
                 remedy: "write it with its scheme, for example \"spiffe://example.org/web\""
             )
         }
@@ -113,7 +117,7 @@ extension GeneralName {
     /// - Throws: ``CertificateError`` naming the rule that the text breaks.
     public static func mailbox(_ text: String) throws(CertificateError) -> GeneralName {
         func refuse(_ why: String) -> CertificateError {
-            CertificateError(.invalidName, "\"\(text)\" is not an email address: \(why)")
+            CertificateError(.invalidName, "\"\(printable(text, limit: 300))\" is not an email address: \(why)")
         }
         guard text.utf8.allSatisfy({ (0x21...0x7e).contains($0) && !"<>()[],;:\\\"".utf8.contains($0) }) else {
             throw refuse("it holds a blank or a character that is not allowed")
@@ -126,7 +130,7 @@ extension GeneralName {
             throw refuse("the part before \"@\" is malformed")
         }
         guard (try? dnsName(String(host))) != nil, !host.hasPrefix("*") else {
-            throw refuse("\"\(host)\" is not a host name")
+            throw refuse("\"\(printable(String(host), limit: 300))\" is not a host name")
         }
         return .email(text)
     }

@@ -58,6 +58,9 @@ public struct NameConstraints: Hashable, Sendable {
             }
         }
 
+        /// Makes a subtree of a kind and a base that are known to be right.
+        init(_ tag: UInt8, _ contents: [UInt8]) { base = DER.encode(tag, contents) }
+
         /// Adopts a base as it stands in a certificate.
         fileprivate init(base: [UInt8]) { self.base = base }
 

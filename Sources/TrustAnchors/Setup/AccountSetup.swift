@@ -173,10 +173,10 @@ public struct AccountSetup: Sendable {
         ]
         switch format {
         case .cloudFormation:
-            var values = names.mapValues(Quoting.json)
+            var values = names.mapValues(Quoting.yaml)
             values["certificates"] = bundle.pem
             values["trustPolicy"] = policy(#"{ "Fn::GetAtt": ["TrustAnchor", "TrustAnchorArn"] }"#).json
-            values["managedPolicyARNs"] = managedPolicies.map { "- \($0)" }.joined(separator: "\n")
+            values["managedPolicyARNs"] = managedPolicies.map { "- \(Quoting.yaml($0))" }.joined(separator: "\n")
             return values.merging(numbers) { first, _ in first }
         case .terraform:
             var values = names.mapValues(Quoting.hcl)
@@ -195,7 +195,9 @@ public struct AccountSetup: Sendable {
                 .replacing(marker, with: #"'"$trust_anchor_arn"'"#)
             values["managedPolicyARNs"] = managedPolicies.map(Quoting.shell).joined(separator: " ")
             values["region"] =
-                region.map { "AWS_REGION=\($0) AWS_DEFAULT_REGION=\($0)\nexport AWS_REGION AWS_DEFAULT_REGION\n" } ?? ""
+                region.map(Quoting.shell).map {
+                    "AWS_REGION=\($0) AWS_DEFAULT_REGION=\($0)\nexport AWS_REGION AWS_DEFAULT_REGION\n"
+                } ?? ""
             values["naming"] = acceptsRoleSessionName ? "--accept-role-session-name" : "--no-accept-role-session-name"
             return values.merging(numbers) { first, _ in first }
         }

@@ -98,6 +98,7 @@ struct CRLCommand: ParsableCommand {
             validFor: .until(now.addingTimeInterval(nextUpdate.timeInterval)),
             now: now
         )
+        for notice in made.notices { Console.standard.warning(notice) }
         let text = made.list.pemEncoded
         let count = made.list.revokedCount
         if text.utf8.count > RevocationListImport.maximumLength {

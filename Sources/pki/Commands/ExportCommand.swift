@@ -214,9 +214,9 @@ struct ExportCommand: ParsableCommand {
     /// The command that shows or uses the new file.
     private var next: String {
         switch format {
-        case .pkcs12: "openssl pkcs12 -info -noout -in \(output)"
-        case .javaTruststore: "keytool -list -keystore \(output)"
-        case .kubernetesSecret, .certManagerIssuer: "kubectl apply -f \(output)"
+        case .pkcs12: "openssl pkcs12 -info -noout -in \(Quoting.shell(output))"
+        case .javaTruststore: "keytool -list -keystore \(Quoting.shell(output))"
+        case .kubernetesSecret, .certManagerIssuer: "kubectl apply -f \(Quoting.shell(output))"
         }
     }
 }

@@ -61,6 +61,8 @@ struct InitCACommand: ParsableCommand {
 
     @OptionGroup var names: NameConstraintOptions
 
+    @OptionGroup var insecure: InsecureNamesOption
+
     @Option(
         name: .long,
         help: ArgumentHelp("A template in OpenSSL's format, in place of the built-in root.conf.", valueName: "file")
@@ -95,6 +97,7 @@ struct InitCACommand: ParsableCommand {
         request.lifetime = try Lifetime.choose(days: days, notAfter: notAfter)
         request.pathLength = pathLength
         request.nameConstraints = names.constraints
+        request.allowsInsecureNames = insecure.insecureNames
         let source = try PassphraseSource.choose(
             file: passphraseFile,
             environment: passphraseEnv,
@@ -114,6 +117,7 @@ struct InitCACommand: ParsableCommand {
             now: .now,
             using: &generator
         )
+        names.explain()
         try Console.standard.print(
             IssueReport(
                 issued,

@@ -26,6 +26,7 @@ struct IssueBatch {
     func run(_ open: () throws -> CertificateAuthority) throws -> BatchReport {
         let hosts = try HostList(of: path, now: .now).hosts
         let requests = try hosts.map(request)
+        for request in requests { try NameAcceptanceOptions.show(request) }
         if let archive { try OutputFile.check(archive, replaces: replacesArchive) }
         let authority = try open()
         var bar: ProgressBar?

@@ -12,13 +12,15 @@ struct IssueClientCommand: ParsableCommand {
         abstract: "Issue a client certificate, with a new key or for a certificate request.",
         discussion: """
             The files are NAME-cert.pem and NAME-key.pem in the CA's folder. Nothing is overwritten. Of a certificate \
-            request only the key, the subject and the alternative names are taken; one that asks for more is refused.
+            request only the key is taken: the names are those given here, unless --accept-subject and --accept-names take \
+            the request's. One that asks to be a CA, or for usages that the profile does not give, is refused.
 
             For example:
 
               pki issue-client --name web-1 --dns web-1.example.com
               pki issue-client --name db-1 --subject "CN=db-1,OU=Databases,O=Example" --days 90
               pki issue-client --name build --csr build.csr
+              pki issue-client --name build --csr build.csr --accept-names
               pki issue-client --name web-2 --ca-key "pkcs11:token=CA;object=root"
               pki issue-client --profile server --name db-1 --dns db-1.example.com
               pki issue-client --batch hosts.csv --archive hosts.tar
@@ -93,6 +95,8 @@ struct IssueClientCommand: ParsableCommand {
     )
     var csr: String?
 
+    @OptionGroup var acceptance: NameAcceptanceOptions
+
     @Option(
         name: .long,
         help: ArgumentHelp("What it is for: client, server, peer or spiffe.", valueName: "profile")
@@ -111,7 +115,10 @@ struct IssueClientCommand: ParsableCommand {
     )
     var issuer: String?
 
-    @Flag(name: .long, help: "Move files of the same names to the folder's archive first.")
+    @Flag(
+        name: .long,
+        help: "Move files of the same names to the folder's archive first; share another's common name."
+    )
     var force = false
 
     @Option(name: .long, help: ArgumentHelp("The form of the answer: text or json.", valueName: "form"))
@@ -145,6 +152,15 @@ struct IssueClientCommand: ParsableCommand {
     var caKey: AuthorityKeyOptions
 
     func validate() throws {
+        guard csr != nil || batch != nil || !acceptance.acceptSubject && !acceptance.acceptNames else {
+            throw ValidationError("--accept-subject and --accept-names go with --csr or --batch")
+        }
+        guard subject == nil || !acceptance.acceptSubject else {
+            throw ValidationError("only one of --subject and --accept-subject can be given")
+        }
+        guard acceptance.maxNames.map({ (1...10_000).contains($0) }) ?? true else {
+            throw ValidationError("--max-names is 1 to 10000")
+        }
         if batch == nil {
             guard jobs == nil, archive == nil else { throw ValidationError("--jobs and --archive go with --batch") }
             return
@@ -168,6 +184,7 @@ struct IssueClientCommand: ParsableCommand {
         if let csr { request.certificateRequest = try CertificateRequest(reading: InputFile.read(csr), name: csr) }
         request.passphrase = try newKey.read()
         request.archivesExisting = force
+        acceptance.apply(to: &request)
         if makesBundle { request.bundle = .modern }
         if let batch {
             let run = IssueBatch(
@@ -181,6 +198,7 @@ struct IssueClientCommand: ParsableCommand {
             try Console.standard.print(report, as: format)
             return
         }
+        try NameAcceptanceOptions.show(request)
         let authority = try caKey.open(directory, issuer: issuer)
         var generator = SystemRandomNumberGenerator()
         let issued = try authority.issue(request, now: .now, using: &generator)

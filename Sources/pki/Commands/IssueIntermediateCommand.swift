@@ -58,6 +58,11 @@ struct IssueIntermediateCommand: ParsableCommand {
     )
     var csr: String?
 
+    @Flag(name: .long, help: "With --csr: take the subject of the request, in place of the name's.")
+    var acceptSubject = false
+
+    @OptionGroup var insecure: InsecureNamesOption
+
     @Option(
         name: .long,
         help: ArgumentHelp(
@@ -86,7 +91,10 @@ struct IssueIntermediateCommand: ParsableCommand {
     )
     var template: String?
 
-    @Flag(name: .long, help: "Move files of the same names to the folder's archive first.")
+    @Flag(
+        name: .long,
+        help: "Move files of the same names to the folder's archive first; share another's common name."
+    )
     var force = false
 
     @Option(name: .long, help: ArgumentHelp("The form of the answer: text or json.", valueName: "form"))
@@ -99,6 +107,9 @@ struct IssueIntermediateCommand: ParsableCommand {
     var caKey: AuthorityKeyOptions
 
     func validate() throws {
+        guard !acceptSubject || csr != nil && subject == nil else {
+            throw ValidationError("--accept-subject goes with --csr, and not with --subject")
+        }
         guard [newKey.key, csr, crossCertify].compactMap(\.self).count <= 1 else {
             throw ValidationError("only one of --key, --csr and --cross-certify can be given")
         }
@@ -116,6 +127,8 @@ struct IssueIntermediateCommand: ParsableCommand {
         request.lifetime = try validity.lifetime
         request.pathLength = pathLength
         request.nameConstraints = names.constraints
+        request.acceptsRequestedSubject = acceptSubject
+        request.allowsInsecureNames = insecure.insecureNames
         request.passphrase = try newKeyPassphrase.read()
         request.archivesExisting = force
         request.key = try subjectKey(passphrase: request.passphrase)
@@ -123,11 +136,12 @@ struct IssueIntermediateCommand: ParsableCommand {
         var generator = SystemRandomNumberGenerator()
         let issued = try authority.issue(request, now: .now, using: &generator)
         for notice in issued.notices { Console.standard.warning(notice) }
+        names.explain()
         let place = AuthorityFolder.option(directory)
         try Console.standard.print(
             IssueReport(
                 issued,
-                next: issued.keyPath == nil ? nil : "pki issue-client --issuer \(name)\(place)"
+                next: issued.keyPath == nil ? nil : "pki issue-client --issuer \(Quoting.shell(name))\(place)"
             ),
             as: format
         )

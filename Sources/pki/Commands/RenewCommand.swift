@@ -51,6 +51,8 @@ struct RenewCommand: AsyncParsableCommand {
 
     @OptionGroup var validity: LifetimeOptions
 
+    @OptionGroup var insecure: InsecureNamesOption
+
     @Option(
         name: .long,
         help: ArgumentHelp(
@@ -86,6 +88,7 @@ struct RenewCommand: AsyncParsableCommand {
         request.makesNewKey = rekey
         request.keyType = keyType
         request.lifetime = try validity.lifetime
+        request.allowsInsecureNames = insecure.insecureNames
         request.passphrase = try newKey.read()
 
         var issuers: [String: CertificateAuthority] = [:]

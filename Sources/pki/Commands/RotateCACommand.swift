@@ -57,6 +57,8 @@ struct RotateCACommand: ParsableCommand {
     )
     var pathLength: Int?
 
+    @OptionGroup var insecure: InsecureNamesOption
+
     @Option(
         name: .long,
         help: ArgumentHelp("A template in OpenSSL's format, in place of the built-in root.conf.", valueName: "file")
@@ -91,6 +93,7 @@ struct RotateCACommand: ParsableCommand {
         request.lifetime = try validity.lifetime
         request.pathLength = pathLength ?? authority.certificate.basicConstraints?.pathLength
         request.nameConstraints = authority.certificate.nameConstraints ?? NameConstraints()
+        request.allowsInsecureNames = insecure.insecureNames
         let secret = try newKeyPassphrase.read()
         request.externalKey = try newKey.externalKey(caKey.device.settings, passphrase: Passphrase(given: secret))
         if request.externalKey == nil { request.passphrase = secret }

@@ -8,7 +8,7 @@ struct NameConstraintOptions: ParsableArguments {
     @Option(
         name: .long,
         help: ArgumentHelp(
-            "Names the CA may certify: dns:example.com, ip:10.0.0.0/8, uri:host, email:example.com. Repeatable.",
+            "Certify such names alone: dns:example.com, ip:10.0.0.0/8, uri:host, email:example.com. Repeatable.",
             valueName: "kind:value"
         ),
         transform: NameConstraints.Subtree.argument
@@ -22,6 +22,14 @@ struct NameConstraintOptions: ParsableArguments {
     )
     var exclude: [NameConstraints.Subtree] = []
 
-    /// What was asked for.
-    var constraints: NameConstraints { NameConstraints(permitted: permit, excluded: exclude) }
+    /// What was asked for, with a word about the kinds of names that were not.
+    var constraints: NameConstraints { NameConstraints(permitted: permit, excluded: exclude).closed().constraints }
+
+    /// Says what a CA with these constraints cannot certify.
+    func explain() {
+        let shut = NameConstraints(permitted: permit, excluded: exclude).closed().shut
+        guard !permit.isEmpty else { return }
+        let others = shut.isEmpty ? "" : "; \(shut.joined(separator: ", ")): none"
+        Console.standard.note("the CA certifies \(permit.map(\.description).joined(separator: ", "))\(others)")
+    }
 }

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Certificates
+import SystemSupport
+
+/// Which names a certificate may have, whoever asks for it and by whatever way: a command, a batch, a renewal.
+enum NamePolicy {
+    /// The most alternative names of one certificate, unless somebody says otherwise: no machine has that many, and a list
+    /// of certificates can still be read.
+    static let mostNames = 100
+
+    /// Refuses text that a reader may take for another name.
+    ///
+    /// - Parameters:
+    ///   - subject: The subject.
+    ///   - names: The alternative names.
+    /// - Throws: ``AuthorityError`` naming the part and the character.
+    static func checkText(_ subject: DistinguishedName, _ names: [GeneralName] = []) throws(AuthorityError) {
+        for attribute in subject.relativeNames.joined() {
+            try check(attribute.value, of: attribute.type)
+        }
+        for name in names {
+            switch name {
+            case .dns(let text): try check(text, of: "the DNS name")
+            case .uri(let text): try check(text, of: "the URI")
+            case .email(let text): try check(text, of: "the email address")
+            case .directory(let other): if other != subject { try checkText(other) }
+            case .ip, .other: break
+            }
+        }
+    }
+
+    private static func check(_ text: String, of part: String) throws(AuthorityError) {
+        guard let objection = NameText.objection(to: text) else { return }
+        throw AuthorityError(
+            .policy,
+            "\(part) \"\(terminalSafe(text))\" can be taken for another: it \(objection)",
+            remedy: "write it in the letters of one script, or insist with --insecure-names"
+        )
+    }
+
+    /// Refuses names that CAs on the way to the root may not certify, more strictly than RFC 5280: a CA that permits some
+    /// names by kind may certify no others, and a common name that reads as a host's, an address or a mailbox counts as one.
+    ///
+    /// - Parameters:
+    ///   - subject: The subject.
+    ///   - names: The alternative names.
+    ///   - authorities: The CAs on the way to the root.
+    /// - Throws: ``AuthorityError`` naming the name and the CA.
+    static func checkConstraints(
+        _ subject: DistinguishedName,
+        _ names: [GeneralName],
+        below authorities: [Certificate]
+    ) throws(AuthorityError) {
+        let constraining = authorities.filter { $0.nameConstraints != nil }
+        guard !constraining.isEmpty else { return }
+        // The subject again says nothing new; where it is constrained itself, the path is verified.
+        let said = names.filter { $0 != .directory(subject) }.map { (name: $0, shown: "\($0)") }
+        let meant = subject.relativeNames.joined().compactMap { attribute in
+            meaning(of: attribute).map { (name: $0, shown: "\(attribute.type)=\(attribute.value)") }
+        }
+        for authority in constraining {
+            for (name, shown) in said + meant {
+                guard let objection = authority.nameConstraints?.objection(to: name) else { continue }
+                throw AuthorityError(
+                    .policy,
+                    "the CA \(printable("\(authority.subject)")) may not issue a certificate for \(printable(shown)): "
+                        + printable(objection),
+                    remedy: "leave the name out, or issue it from another CA: pki tree shows them"
+                )
+            }
+        }
+    }
+
+    /// What a part of a subject is taken for by those who look no further.
+    private static func meaning(of attribute: DistinguishedName.Attribute) -> GeneralName? {
+        let text = attribute.value
+        if attribute.type == "emailAddress" { return .email(text) }
+        guard attribute.type == "CN" else { return nil }
+        if let address = try? GeneralName.ipAddress(text) { return address }
+        if text.contains("://") { return .uri(text) }
+        if text.utf8.contains(UInt8(ascii: "@")), let mailbox = try? GeneralName.mailbox(text) { return mailbox }
+        return looksLikeHost(text) ? .dns(text.lowercased()) : nil
+    }
+
+    /// Whether a common name has the form of a host's with a domain, be it one that no DNS would take.
+    private static func looksLikeHost(_ text: String) -> Bool {
+        let labels = text.split(separator: ".", omittingEmptySubsequences: true)
+        guard labels.count > 1, let last = labels.last, !last.allSatisfy(\.isNumber) else { return false }
+        return labels.joined().unicodeScalars.allSatisfy { scalar in
+            scalar.properties.isAlphabetic || scalar.properties.numericType != nil
+                || "-_*".unicodeScalars.contains(scalar)
+        }
+    }
+
+    /// Refuses more names than anybody would look through.
+    static func checkCount(_ count: Int, atMost limit: Int, of name: String) throws(AuthorityError) {
+        guard count > limit else { return }
+        throw AuthorityError(
+            .policy,
+            "\(printable(name)) would have \(count) alternative names, and \(limit) are the most",
+            remedy: "leave some out, or allow them: --max-names \(count)"
+        )
+    }
+
+    /// Why a name that a request asks for is not taken unseen; `nil` for an ordinary one.
+    static func oddity(of name: GeneralName, subject: DistinguishedName) -> String? {
+        switch name {
+        case .dns(let text):
+            let labels = text.split(separator: ".")
+            return labels.first == "*" && labels.count < 3 ? "it stands for every host of a whole domain" : nil
+        case .uri(let text):
+            let scheme = text.prefix { $0 != ":" }.lowercased()
+            return ["spiffe", "https", "http", "urn", "tag", "ldap", "ldaps"].contains(scheme)
+                ? nil : "the scheme \(printable(scheme, limit: 40)) is not one of names"
+        case .directory(let other): return other == subject ? nil : "it is another subject"
+        case .ip, .email, .other: return nil
+        }
+    }
+}
