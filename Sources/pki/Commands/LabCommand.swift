@@ -204,7 +204,7 @@ struct LabCommand: AsyncParsableCommand {
                 seed: seed,
                 authorityFile: authorityFile
             )
-            try console.write(exports.text)
+            try console.write(exactly: exports.text)
             console.note("the lab listens; what happens is shown at \(endpoint)/")
         } catch {
             await server.shutDown(within: .zero)
