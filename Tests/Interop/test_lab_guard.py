@@ -110,6 +110,21 @@ class TestW12:
         for host in (f"evil.test:{open_lab.port}", f"0.0.0.0:{open_lab.port}", f"192.0.2.1:{open_lab.port}"):
             assert list_roles(open_lab, host, credentials=found).status == 403
 
+    def test_w12_nobody_in_the_network_makes_a_trust_anchor_without_the_key(self, open_lab: Lab) -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.connect(("192.0.2.1", 9))
+            except OSError:
+                pytest.skip("this machine has no address but loopback")
+            own = probe.getsockname()[0]
+        bundle = pem(issue(None, "planted", ca=True).certificate).decode()
+        for address, status in ((own, 403), ("127.0.0.1", 201)):
+            connection = http.client.HTTPConnection(address, open_lab.port, timeout=20)
+            body = json.dumps({"name": "planted", "bundle": bundle})
+            connection.request("POST", "/lab/trust-anchors", body, {"Content-Type": "application/json"})
+            assert connection.getresponse().status == status
+            connection.close()
+
     @pytest.mark.parametrize("name", ["", "a b", "http://lab", "lab:x", "lab:99999", "[lab]", "lab/", "a@b"])
     def test_w12_a_host_that_is_none_is_refused(self, pki: Pki, ca: Path, name: str) -> None:
         assert "--allow-host" in pki.refuse("lab", "--directory", ca, f"--allow-host={name}", status=USAGE)

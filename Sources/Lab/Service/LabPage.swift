@@ -117,6 +117,14 @@ struct LabPage: Sendable {
 
     /// Makes a trust anchor of a bundle that was pasted.
     private func createTrustAnchor(_ request: HTTPRequest) -> HTTPResponse {
+        // Nobody signs here as at the control plane: being at this machine has to do.
+        guard request.isLocal else {
+            return Self.refusal(
+                .forbidden,
+                "the page makes trust anchors for this machine alone, and the request comes from another",
+                remedy: "sign the request: aws rolesanywhere create-trust-anchor"
+            )
+        }
         guard request.headers["Content-Type"]?.hasPrefix("application/json") == true else {
             return Self.refusal(.badRequest, "the content type is not application/json", remedy: nil)
         }
