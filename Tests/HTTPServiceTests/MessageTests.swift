@@ -27,6 +27,30 @@ import Testing
     }
 }
 
+@Suite struct HTTPAuthorityTests {
+    @Test(
+        arguments: [
+            ("localhost", "localhost", nil, false, true), ("A.LocalHost:80", "a.localhost", 80, false, true),
+            ("evil.com:0", "evil.com", 0, false, false), ("127.0.0.2:1", "127.0.0.2", 1, true, true),
+            ("[::1]", "::1", nil, true, true), ("[2001:DB8:0::1]:65535", "2001:db8::1", 65_535, true, false),
+            ("[::ffff:192.0.2.1]:5", "192.0.2.1", 5, true, false), ("127.1", "127.1", nil, false, false),
+        ] as [(String, String, Int?, Bool, Bool)]
+    )
+    func `a host is read`(_ text: String, _ host: String, _ port: Int?, _ isAddress: Bool, _ isLoopback: Bool) throws {
+        let authority = try #require(HTTPAuthority(text))
+        #expect(authority.host == host && authority.port == port)
+        #expect(authority.isAddress == isAddress && authority.isLoopback == isLoopback)
+        #expect(HTTPAuthority(authority.description) == authority)
+    }
+
+    @Test(arguments: [
+        "", ":", ":80", "a:", "a:b", "a:65536", "a:000080", "a b", "a@b", "a/b", "[", "[]", "[::1", "[a]",
+        "[127.0.0.1]", "::1",
+        "[::1]x", "[::1]80", "é", "a\u{301}", "a\u{0}", "a:8\u{661}",
+    ])
+    func `what is no host is none`(_ text: String) { #expect(HTTPAuthority(text) == nil) }
+}
+
 @Suite struct HTTPHeadersTests {
     @Test func `order, capitals and duplicates are kept`() {
         let headers: HTTPHeaders = ["B": "1", "a": "2", "b": "3"]

@@ -155,5 +155,5 @@ class TestProgress:
         path = pki.home / "hosts.csv"
         path.write_text("name,dns\nweb-1,web-1.example.com\nweb 2,\nweb-3,-\n")
         result = pki.run("issue-client", "--directory", ca, "--batch", "hosts.csv", status=2)
-        assert "hosts.csv:3: the name" in result.stderr and "\nhosts.csv:4: " in result.stderr
+        assert "hosts.csv:3: the name" in result.stderr and "\n  hosts.csv:4: " in result.stderr
         assert not (ca / "web-1-cert.pem").exists()

@@ -753,6 +753,11 @@ class TestWhoMayAsk:
             "127.0.0.1@evil.example",
             "notlocalhost",
             "xlocalhost:{port}",
+            "127.0.0.1",
+            "localhost",
+            "127.0.0.1:1",
+            "0.0.0.0:{port}",
+            "192.0.2.1:{port}",
             "",
         ],
     )
@@ -762,7 +767,7 @@ class TestWhoMayAsk:
         assert reply.status in ((400, 403) if host in ("", "127.0.0.1@evil.example") else (403,)), reply
         assert b"trustAnchors" not in reply.body and b"<html" not in reply.body
 
-    @pytest.mark.parametrize("host", ["127.0.0.1:{port}", "localhost:{port}", "[::1]:{port}", "lab.localhost:{port}", "LOCALHOST:{port}", "127.0.0.1"])
+    @pytest.mark.parametrize("host", ["127.0.0.1:{port}", "localhost:{port}", "[::1]:{port}", "lab.localhost:{port}", "LOCALHOST:{port}"])
     def test_by_a_name_of_this_machine(self, shared: tuple[Pki, Lab], host: str) -> None:
         _, lab = shared
         assert request(lab, "GET", "/lab/state", {"Host": host.format(port=lab.port)}).status == 200
@@ -785,6 +790,10 @@ class TestWhoMayAsk:
             {"Origin": "http://127.0.0.1"},
             {"Origin": "http://127.0.0.1:1"},
             {"Origin": ""},
+            {"Origin": "http://evil://127.0.0.1:{port}"},
+            {"Origin": "https://127.0.0.1:{port}"},
+            {"Origin": "http://localhost:{port}"},
+            {"Origin": "http://127.0.0.1:{port}/"},
             {"Host": "evil.example"},
             {"Host": "evil.example", "Origin": "http://evil.example"},
         ],

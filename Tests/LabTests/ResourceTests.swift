@@ -117,7 +117,12 @@ import Testing
         ("GET", "/sessions"), ("POST", "/sessions/"), ("POST", "/Sessions"), ("PUT", "/"), ("POST", "//sessions"),
     ])
     func `what it does not serve is answered as AWS would`(_ method: String, _ target: String) throws {
-        let request = HTTPRequest(method: HTTPMethod(rawValue: method), target: target, arrival: .now)
+        let request = HTTPRequest(
+            method: HTTPMethod(rawValue: method),
+            target: target,
+            headers: ["Host": "localhost"],
+            arrival: .now
+        )
         let response = try #require(try FixtureLab().service.answer(request).immediateResponse)
         #expect(response.status == .notFound)
         #expect(response.headers["X-Amzn-ErrorType"] == "UnknownOperationException")
@@ -129,7 +134,7 @@ import Testing
         let lab = try FixtureLab(observer: { event in lines.withLock { $0.append(event.summary) } })
         _ = try lab.answer(.named("P-256 is accepted"))
         _ = try lab.answer(.named("an expired certificate is refused"))
-        _ = lab.service.answer(HTTPRequest(method: .get, target: "/none", arrival: .now))
+        _ = lab.service.answer(HTTPRequest(method: .get, target: "/none", headers: ["Host": "[::1]"], arrival: .now))
         let told = lines.withLock(\.self)
         #expect(told.count == 3)
         #expect(

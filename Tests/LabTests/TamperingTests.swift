@@ -10,7 +10,7 @@ import Testing
     private let accepted = "one intermediate is accepted"
 
     private func expectRefusal(_ lab: FixtureLab, _ request: HTTPRequest, _ what: String) throws {
-        let (response, _) = try lab.answer(request)
+        let response = try #require(lab.service.answer(request).immediateResponse)
         #expect((400...404).contains(response.status.code), "\(what) was answered with \(response.status)")
         #expect(
             ["ValidationException", "AccessDeniedException", "ResourceNotFoundException"].contains(

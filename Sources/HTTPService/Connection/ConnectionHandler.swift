@@ -213,6 +213,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
             headers: parsed.headers,
             body: parsed.body,
             remoteAddress: peer.address,
+            localAddress: peer.localAddress,
             isLocal: peer.isLocal,
             isSecure: peer.isSecure,
             arrival: .now

@@ -10,6 +10,9 @@ struct ConnectionPeer: Sendable {
     /// Whether it is this machine.
     var isLocal = false
 
+    /// The address of this machine that it connected to; `nil` for a unix socket.
+    var localAddress: HTTPAuthority?
+
     /// Whether TLS is spoken.
     var isSecure = false
 }
@@ -22,6 +25,9 @@ extension ConnectionPeer {
     ///   - listener: Where it came in.
     init(of channel: any Channel, at listener: HTTPListener) {
         isSecure = listener.identity != nil
+        if listener.path == nil, let local = channel.localAddress, let text = local.clientAddress {
+            localAddress = HTTPAuthority(host: text, port: local.port)
+        }
         if listener.path != nil {
             address = "unix"
             isLocal = true

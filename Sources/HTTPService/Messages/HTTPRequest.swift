@@ -17,6 +17,10 @@ public struct HTTPRequest: Sendable {
     /// Where the request came from, as `address:port`; `unix` for a unix socket, whose clients have no address.
     public let remoteAddress: String
 
+    /// The address and port of this machine that the client connected to; `nil` for a unix socket, and for a request that came
+    /// over none.
+    public let localAddress: HTTPAuthority?
+
     /// Whether it came from this machine: over a unix socket, or from 127.0.0.0/8 or ::1. A proxy on this machine is
     /// local too, whoever stands behind it.
     public let isLocal: Bool
@@ -35,6 +39,7 @@ public struct HTTPRequest: Sendable {
     ///   - headers: The headers.
     ///   - body: The body.
     ///   - remoteAddress: Where the request comes from.
+    ///   - localAddress: The address of this machine that it came to.
     ///   - isLocal: Whether it comes from this machine.
     ///   - isSecure: Whether it comes over TLS.
     ///   - arrival: When the head was complete.
@@ -44,6 +49,7 @@ public struct HTTPRequest: Sendable {
         headers: HTTPHeaders = HTTPHeaders(),
         body: [UInt8] = [],
         remoteAddress: String = "",
+        localAddress: HTTPAuthority? = nil,
         isLocal: Bool = false,
         isSecure: Bool = false,
         arrival: ContinuousClock.Instant
@@ -53,6 +59,7 @@ public struct HTTPRequest: Sendable {
         self.headers = headers
         self.body = body
         self.remoteAddress = remoteAddress
+        self.localAddress = localAddress
         self.isLocal = isLocal
         self.isSecure = isSecure
         self.arrival = arrival

@@ -3,6 +3,7 @@
 internal import Glibc
 internal import NIOCore
 internal import NIOPosix
+internal import SystemSupport
 
 /// A listener that takes connections.
 struct BoundListener: Sendable {
@@ -110,7 +111,7 @@ struct BoundListener: Sendable {
         _ error: any Error,
         remedy: String?
     ) -> HTTPServiceError {
-        let reason = (error as? IOError).map { ListeningSocket.systemText($0.errnoCode) } ?? "\(error)"
+        let reason = (error as? IOError).map { systemErrorText($0.errnoCode) } ?? "\(error)"
         return HTTPServiceError(.addressUnavailable, "cannot listen on \(listener.name): \(reason)", remedy: remedy)
     }
 }

@@ -2,6 +2,7 @@
 
 internal import Glibc
 internal import NIOCore
+internal import SystemSupport
 
 /// What the system says about sockets by their numbers.
 enum ListeningSocket {
@@ -24,7 +25,7 @@ enum ListeningSocket {
                 unsafe getsockname(descriptor, $0, &size)
             }
         }
-        guard status == 0 else { throw unusable(descriptor, "has no address: \(systemText(errno))") }
+        guard status == 0 else { throw unusable(descriptor, "has no address: \(systemErrorText(errno))") }
         return try unsafe withUnsafeBytes(of: storage) { bytes throws(HTTPServiceError) in
             switch CInt(storage.ss_family) {
             case AF_INET: return unsafe SocketAddress(bytes.loadUnaligned(as: sockaddr_in.self))
@@ -50,12 +51,6 @@ enum ListeningSocket {
         var size = socklen_t(MemoryLayout<CInt>.size)
         guard unsafe getsockopt(descriptor, level, name, &value, &size) == 0 else { return nil }
         return value
-    }
-
-    /// The system's text for an error, in lower case.
-    static func systemText(_ number: CInt) -> String {
-        let text = unsafe String(cString: strerror(number))
-        return text.prefix(1).lowercased() + text.dropFirst()
     }
 
     private static func unusable(_ descriptor: CInt, _ why: String) -> HTTPServiceError {

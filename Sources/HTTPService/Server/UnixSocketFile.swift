@@ -2,15 +2,16 @@
 
 internal import Glibc
 internal import NIOCore
+internal import SystemSupport
 
 /// The file of a unix socket that this process listens on.
 struct UnixSocketFile: Sendable {
     /// The longest path that the system takes, in bytes.
     static let longestPath = MemoryLayout<sockaddr_un>.size - MemoryLayout<sa_family_t>.size - 1
 
-    private let path: String
-    private let device: dev_t
-    private let node: ino_t
+    private let directory: Directory
+    private let name: String
+    private let stamp: FileStamp
 
     /// Makes a socket that listens, and its file.
     ///
@@ -20,13 +21,12 @@ struct UnixSocketFile: Sendable {
     static func listen(at path: String) async throws(HTTPServiceError) -> (descriptor: CInt, file: UnixSocketFile) {
         let address = try address(path)
         // Another server that starts at this moment must not take a socket that does not listen yet for an old one.
-        let lock = try await lockFolder(of: path)
-        defer { if let lock { close(lock) } }
-
+        let directory = try await lockedDirectory(of: path)
+        defer { withExtendedLifetime(directory) {} }
         let descriptor = socket(AF_UNIX, CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0)
-        guard descriptor >= 0 else { throw unavailable(path, ListeningSocket.systemText(errno)) }
+        guard descriptor >= 0 else { throw unavailable(path, systemErrorText(errno)) }
         do throws(HTTPServiceError) {
-            return (descriptor, try listen(descriptor, at: path, address))
+            return (descriptor, try listen(descriptor, at: path, address, in: directory))
         } catch {
             close(descriptor)
             throw error
@@ -36,83 +36,82 @@ struct UnixSocketFile: Sendable {
     /// Removes the file, unless something else has taken its place. To be called while the socket is open: its number
     /// could belong to another file afterwards.
     func remove() {
-        guard let status = Self.status(of: path), status.st_dev == device, status.st_ino == node else { return }
-        unsafe unlink(path)
+        if directory.status(of: name)?.stamp.isSameFile(as: stamp) == true { directory.unlink(name) }
     }
 
     private static func listen(
         _ descriptor: CInt,
         at path: String,
-        _ address: sockaddr_un
+        _ address: sockaddr_un,
+        in lock: Directory
     ) throws(HTTPServiceError) -> UnixSocketFile {
+        let name = FilePath.name(of: path)
         // Linux gives the file the socket's own mode, less the umask: it never has a wider one.
         fchmod(descriptor, 0o600)
         if unsafe call(bind, descriptor, address) != 0 {
-            guard errno == EADDRINUSE else { throw unavailable(path, ListeningSocket.systemText(errno)) }
-            try removeAbandoned(path, address)
+            guard errno == EADDRINUSE else { throw unavailable(path, systemErrorText(errno)) }
+            try removeAbandoned(name, in: lock, path, address)
             guard unsafe call(bind, descriptor, address) == 0 else {
-                throw unavailable(path, ListeningSocket.systemText(errno))
+                throw unavailable(path, systemErrorText(errno))
             }
         }
-        guard let status = status(of: path), status.st_mode & S_IFMT == S_IFSOCK else {
+        guard let status = lock.status(of: name), status.kind == .socket else {
             throw unavailable(path, "something took its place")
         }
-        let file = UnixSocketFile(path: path, device: status.st_dev, node: status.st_ino)
+        // The lock goes with the directory that has it: the file keeps one without.
+        let directory: Directory
+        do { directory = try Directory(lock.path, for: .output) } catch { throw unavailable(path, error.message) }
+        let file = UnixSocketFile(directory: directory, name: name, stamp: status.stamp)
         // A umask may have taken the owner's own rights away. Nobody can connect before the socket listens.
-        let isPrivate = status.st_mode & 0o7777 == 0o600
-        if !isPrivate, unsafe chmod(path, 0o600) != 0 {
+        if status.mode != 0o600, unsafe fchmodat(lock.descriptor, name, 0o600, 0) != 0 {
             let reason = errno
             file.remove()
-            throw unavailable(path, ListeningSocket.systemText(reason))
+            throw unavailable(path, systemErrorText(reason))
         }
         guard Glibc.listen(descriptor, ListeningSocket.backlog) == 0 else {
             let reason = errno
             file.remove()
-            throw unavailable(path, ListeningSocket.systemText(reason))
+            throw unavailable(path, systemErrorText(reason))
         }
         return file
     }
 
     /// Removes a socket's file that nothing accepts on.
-    private static func removeAbandoned(_ path: String, _ address: sockaddr_un) throws(HTTPServiceError) {
-        guard let status = status(of: path) else { return }
-        guard status.st_mode & S_IFMT == S_IFSOCK else {
+    private static func removeAbandoned(
+        _ name: String,
+        in directory: Directory,
+        _ path: String,
+        _ address: sockaddr_un
+    ) throws(HTTPServiceError) {
+        guard let kind = directory.status(of: name)?.kind else { return }
+        guard kind == .socket else {
             throw unavailable(path, "a file that is not a socket is there", remedy: "choose another path")
         }
         let flags = CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue) | CInt(SOCK_NONBLOCK.rawValue)
         let probe = socket(AF_UNIX, flags, 0)
-        guard probe >= 0 else { throw unavailable(path, ListeningSocket.systemText(errno)) }
+        guard probe >= 0 else { throw unavailable(path, systemErrorText(errno)) }
         defer { close(probe) }
         // Only this answer says that nobody is there; a server with a full queue has another.
         let answer = unsafe call(connect, probe, address)
         guard answer != 0, errno == ECONNREFUSED else {
             throw unavailable(path, "another program listens there", remedy: "end that program, or choose another path")
         }
-        guard unsafe unlink(path) == 0 || errno == ENOENT else {
-            throw unavailable(path, "an old socket is there: \(ListeningSocket.systemText(errno))")
+        guard directory.unlink(name) || !directory.contains(name) else {
+            throw unavailable(path, "an old socket is there, and cannot be removed")
         }
     }
 
-    private static func status(of path: String) -> stat? {
-        var status = stat()
-        return unsafe lstat(path, &status) == 0 ? status : nil
-    }
-
-    /// Locks the folder, for as long as the descriptor is open.
-    ///
-    /// - Returns: The descriptor; nothing when the folder may not be read, where nobody can keep order.
-    private static func lockFolder(of path: String) async throws(HTTPServiceError) -> CInt? {
-        let slash = path.lastIndex(of: "/")
-        let folder = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
-        let descriptor = unsafe open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard descriptor >= 0 else { return nil }
+    /// Opens the directory and locks it, for as long as the value is there.
+    private static func lockedDirectory(of path: String) async throws(HTTPServiceError) -> Directory {
+        let directory: Directory
+        do { directory = try Directory(FilePath.parent(of: path), for: .output) } catch {
+            throw unavailable(path, error.number == 0 ? error.message : systemErrorText(error.number))
+        }
         for _ in 0..<100 {
-            if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { return descriptor }
-            guard errno == EWOULDBLOCK || errno == EINTR else { break }
+            do { if try directory.tryLock() { return directory } } catch { throw unavailable(path, error.message) }
             do { try await Task.sleep(for: .milliseconds(10)) } catch { break }
         }
-        close(descriptor)
-        throw unavailable(path, "another program has locked the folder \(folder)")
+        throw unavailable(path, "another program has locked the directory \(printable(directory.path))")
     }
 
     private static func address(_ path: String) throws(HTTPServiceError) -> sockaddr_un {

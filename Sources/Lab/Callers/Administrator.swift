@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import struct FoundationEssentials.Data
+
 /// Who may do everything in the lab: a key pair that is known to everybody, unless another is chosen.
 public struct Administrator: Hashable, Sendable, CustomStringConvertible, CustomDebugStringConvertible,
     CustomReflectable
@@ -9,6 +11,17 @@ public struct Administrator: Hashable, Sendable, CustomStringConvertible, Custom
         accessKeyIdentifier: "AKIAIOSFODNN7EXAMPLE",
         secretAccessKey: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
     )
+
+    /// Draws a pair that nobody knows.
+    ///
+    /// - Parameter randomBytes: Makes so many random bytes, cryptographically secure outside of tests.
+    /// - Returns: The pair, in the form of AWS's own.
+    public static func random(_ randomBytes: (Int) -> [UInt8]) -> Administrator {
+        Administrator(
+            accessKeyIdentifier: "AKIA" + Base32.characters(randomBytes(16)),
+            secretAccessKey: Data(randomBytes(30)).base64EncodedString()
+        )
+    }
 
     /// The access key, 16 to 128 letters, digits and underscores.
     public let accessKeyIdentifier: String

@@ -6,9 +6,8 @@ import HTTPService
 
 /// The lab's own window: the page at `/`, what it shows, and the traces for `pki lab log`.
 ///
-/// It answers browsers, and therefore guards against what other sites may have a browser do: only a host of the lab's own
-/// is served, which rules out names that were bound to this address by someone else (DNS rebinding), and what changes
-/// something wants JSON and no foreign origin.
+/// It answers browsers. What other sites may have a browser do ``LabGuard`` keeps out before any route; what changes something
+/// wants JSON besides.
 struct LabPage: Sendable {
     private static let policy =
         "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; "
@@ -32,8 +31,8 @@ struct LabPage: Sendable {
 
     /// Adds the page's paths.
     func addRoutes(to router: inout HTTPRouter) throws {
-        try router.on(.get, "/") { request, _ in
-            guarded(request) { _ in
+        try router.on(.get, "/") { _, _ in
+            .now(
                 HTTPResponse(
                     status: .ok,
                     headers: [
@@ -43,46 +42,16 @@ struct LabPage: Sendable {
                     ],
                     body: PackageResources.page_html
                 )
-            }
-        }
-        try router.on(.get, "/lab/state") { request, _ in
-            guarded(request) { request in
-                Self.json(.ok, LabState(store: store, log: log, environment: environment).json(self, request))
-            }
-        }
-        try router.on(.get, "/lab/log") { request, _ in guarded(request, traces) }
-        try router.on(.get, "/lab/events") { request, _ in guarded(request, events) }
-        try router.on(.post, "/lab/trust-anchors") { request, _ in
-            let answer: @Sendable () -> HTTPResponse = {
-                guarded(request, createTrustAnchor).immediateResponse ?? .lost
-            }
-            return store.isPersistent ? .work(answer) : .now(answer())
-        }
-    }
-
-    private func guarded(_ request: HTTPRequest, _ answer: (HTTPRequest) -> HTTPResponse) -> HTTPAnswer {
-        guard Self.isOwn(request.host ?? "") else {
-            return .now(
-                Self.refusal(
-                    .forbidden,
-                    "the lab's page is not served under the name \((request.host ?? "").prefix(200))",
-                    remedy: "use the address that the lab printed"
-                )
             )
         }
-        if request.method != .get, request.method != .head, let origin = request.headers["Origin"],
-            !origin.hasSuffix("://\(request.host ?? "")")
-        {
-            return .now(Self.refusal(.forbidden, "the request comes from another site", remedy: nil))
+        try router.on(.get, "/lab/state") { request, _ in
+            .now(Self.json(.ok, LabState(store: store, log: log, environment: environment).json(self, request)))
         }
-        return .now(answer(request))
-    }
-
-    /// A name that nobody else can bind to this machine: an address, or `localhost`.
-    private static func isOwn(_ host: String) -> Bool {
-        let host = host.lowercased()
-        let name = host.hasPrefix("[") ? host.prefix { $0 != "]" }.dropFirst() : host.prefix { $0 != ":" }
-        return name == "localhost" || name.hasSuffix(".localhost") || (try? GeneralName.ipAddress(String(name))) != nil
+        try router.on(.get, "/lab/log") { request, _ in .now(traces(request)) }
+        try router.on(.get, "/lab/events") { request, _ in .now(events(request)) }
+        try router.on(.post, "/lab/trust-anchors") { request, _ in
+            store.isPersistent ? .work { createTrustAnchor(request) } : .now(createTrustAnchor(request))
+        }
     }
 
     private static func json(_ status: HTTPStatus, _ value: JSONValue) -> HTTPResponse {
@@ -148,6 +117,14 @@ struct LabPage: Sendable {
 
     /// Makes a trust anchor of a bundle that was pasted.
     private func createTrustAnchor(_ request: HTTPRequest) -> HTTPResponse {
+        // Nobody signs here as at the control plane: being at this machine has to do.
+        guard request.isLocal else {
+            return Self.refusal(
+                .forbidden,
+                "the page makes trust anchors for this machine alone, and the request comes from another",
+                remedy: "sign the request: aws rolesanywhere create-trust-anchor"
+            )
+        }
         guard request.headers["Content-Type"]?.hasPrefix("application/json") == true else {
             return Self.refusal(.badRequest, "the content type is not application/json", remedy: nil)
         }
@@ -172,8 +149,4 @@ struct LabPage: Sendable {
             return Self.refusal(.internalServerError, "\(error)", remedy: nil)
         }
     }
-}
-
-extension HTTPResponse {
-    fileprivate static let lost = HTTPResponse(status: .internalServerError)
 }

@@ -19,6 +19,10 @@ public final class LabService: HTTPHandler {
         /// Where to remember; nothing forgets at the end.
         public var stateFile: StateFile?
 
+        /// What the lab is called besides `localhost` and the address it listens on: names, each with a port or, for any
+        /// port, without. Requests under other names are refused: a page in a browser may be behind them.
+        public var hosts: Set<String> = []
+
         /// What to do otherwise than AWS.
         public var faults = LabFaults()
 
@@ -39,6 +43,7 @@ public final class LabService: HTTPHandler {
     let log: TraceLog
     private let desk: RequestDesk
     private let router: HTTPRouter
+    private let door: LabGuard
 
     /// Makes a lab, with what its state file holds or without resources.
     ///
@@ -78,6 +83,7 @@ public final class LabService: HTTPHandler {
         router.notFound = { request in .now(desk.unknown(request)) }
         router.methodNotAllowed = { desk.unknown($0) }
         self.router = router
+        door = LabGuard(hosts: Set(options.hosts.map { $0.lowercased() }))
     }
 
     private static func addServices(
@@ -123,7 +129,11 @@ public final class LabService: HTTPHandler {
     ///
     /// - Parameter request: The request.
     /// - Returns: The answer.
-    public func answer(_ request: HTTPRequest) -> HTTPAnswer { router.answer(request) }
+    public func answer(_ request: HTTPRequest) -> HTTPAnswer {
+        // Before any route: there is none that a page of somebody else's may use.
+        if let refusal = door.refusal(of: request) { return .now(desk.refused(request, refusal)) }
+        return router.answer(request)
+    }
 
     /// Adds resources, unless an earlier run has: what was changed or deleted then stays so.
     ///

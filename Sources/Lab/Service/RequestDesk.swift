@@ -128,6 +128,26 @@ final class RequestDesk: Sendable {
         )
     }
 
+    /// Answers a request that is not meant for the lab: in the form of the service that it asks, and with the hint, which the
+    /// page shows.
+    func refused(_ request: HTTPRequest, _ refusal: ServiceRefusal) -> HTTPResponse {
+        let identifier = environment.requestIdentifier()
+        var response: HTTPResponse
+        if request.method == .post, request.path == "/" {
+            response = ServiceAnswer.accessManagement.refusal(refusal, requestIdentifier: identifier)
+        } else {
+            response = ServiceAnswer.json(
+                refusal.code.status,
+                ["message": .string(refusal.message), "remedy": JSONValue(refusal.remedy)],
+                requestIdentifier: identifier
+            )
+            response.headers.append("X-Amzn-ErrorType", refusal.code.name)
+        }
+        response.headers.append("X-Content-Type-Options", "nosniff")
+        observer(LabEvent(request, response, nil, refusal))
+        return response
+    }
+
     /// Answers a request that belongs to none of the services.
     func unknown(_ request: HTTPRequest) -> HTTPResponse {
         let refusal = ServiceRefusal(

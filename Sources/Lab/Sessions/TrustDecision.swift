@@ -2,6 +2,7 @@
 
 import Certificates
 import FoundationEssentials
+import SystemSupport
 
 /// Whether a role's trust policy lets IAM Roles Anywhere create a session for a certificate.
 ///
@@ -64,8 +65,15 @@ struct TrustDecision {
             guard !tags.dropped.isEmpty else { return remedy }
             return remedy + "; the service drops values with other characters: \(tags.dropped.joined(separator: ", "))"
         }
-        let name = client.leaf.subject.commonName.map { " --subject-cn \($0)" } ?? ""
-        return "print one that allows it: pki print-trust-policy --trust-anchor-arn \(anchor.arn)\(name)"
+        var command = ["pki", "print-trust-policy", "--trust-anchor-arn", anchor.arn.description]
+        // The client wrote the name. One that nobody can type, or that would be a pattern for others, is left out: the command
+        // then asks for the names that it wants.
+        if let name = client.leaf.subject.commonName,
+            !name.unicodeScalars.contains(where: { $0.isControl || $0 == "*" || $0 == "?" })
+        {
+            command.append("--subject-cn=\(name)")
+        }
+        return "print one that allows it: \(Quoting.command(command))"
     }
 
     private func context(

@@ -4,6 +4,7 @@ import Certificates
 import FoundationEssentials
 import SQLite
 import Synchronization
+import SystemSupport
 
 /// The file in which the lab remembers what was set up and who was here. Every SQL statement of the lab stands here.
 ///
@@ -33,6 +34,7 @@ public final class StateFile: Sendable {
     public init(path: String) throws(LabError) {
         self.path = path
         do {
+            try Self.checkFiles(path)
             let opened = try Database(path: path, applicationIdentifier: Self.applicationIdentifier)
             try Self.migrate(opened, path)
             database = Mutex(opened)
@@ -41,7 +43,37 @@ public final class StateFile: Sendable {
         } catch let error as LabError {
             throw error
         } catch {
-            throw LabError(.stateUnavailable, "\(path) cannot be opened: \(error)")
+            throw LabError(
+                .stateUnavailable,
+                "the state file \(path) cannot be opened: \(error)",
+                remedy: (error as? any ExplainedError)?.remedy
+            )
+        }
+    }
+
+    /// The largest file that is opened.
+    private static let sizeLimit = 1 << 30
+
+    /// Refuses what SQLite would follow, wait for or obey although somebody else made it: links, pipes and devices, files of
+    /// other users, and files that others can write to, the journals beside it included.
+    private static func checkFiles(_ path: String) throws {
+        let directory = try Directory(FilePath.parent(of: path), for: .output)
+        for suffix in ["", "-journal", "-wal", "-shm"] {
+            let name = FilePath.name(of: path) + suffix
+            guard let status = directory.status(of: name) else { continue }
+            try directory.checkReplaceable(name)
+            let shown = printable(path + suffix)
+            guard status.isOwnedAndUnshared else {
+                throw LabError(
+                    .stateUnavailable,
+                    "others can change the state file \(shown): its owner is user \(status.owner), its mode "
+                        + status.modeText,
+                    remedy: "name another file with --state"
+                )
+            }
+            guard status.size <= sizeLimit else {
+                throw LabError(.stateUnavailable, "the state file \(shown) is larger than \(sizeLimit >> 30) GiB")
+            }
         }
     }
 
@@ -159,7 +191,8 @@ public final class StateFile: Sendable {
                 throw LabError(
                     .stateUnavailable,
                     "\(path) is the state of the \(name) \(kept), not of \(value)",
-                    remedy: "start the lab with --\(name) \(kept), or name another file with --state"
+                    remedy:
+                        "start the lab with \(Quoting.command(["--\(name)", kept])), or name another file with --state"
                 )
             }
         }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 public import HTTPService
+import SystemSupport
 
 /// A request that the lab answered.
 public struct LabEvent: Sendable {
@@ -16,25 +17,22 @@ public struct LabEvent: Sendable {
     /// How the answer came about, for operations that are traced.
     public let trace: Trace?
 
-    init(_ request: HTTPRequest, _ response: HTTPResponse, _ trace: Trace?) {
+    /// Why it was not answered at all.
+    private let refusal: ServiceRefusal?
+
+    init(_ request: HTTPRequest, _ response: HTTPResponse, _ trace: Trace?, _ refusal: ServiceRefusal? = nil) {
+        self.refusal = refusal
         method = request.method
         path = String(request.path.prefix(200))
         status = response.status
         self.trace = trace
     }
 
-    /// One line for a person: who got what, or the check that failed and what would mend it. What could steer a
-    /// terminal is replaced: control and format characters, which a certificate or a request may hold.
+    /// One line for a person: who got what, or the check that failed and what would mend it. Control and format characters,
+    /// which a certificate or a request may hold and which could steer a terminal, become blanks.
     public var summary: String {
-        let words = trace?.summary ?? "\(status.code) \(method) \(path): not served by the lab"
-        if words.utf8.allSatisfy({ (0x20...0x7e).contains($0) }) { return words }
-        let visible = words.unicodeScalars.map { scalar -> Unicode.Scalar in
-            switch scalar.properties.generalCategory {
-            case .control, .format, .lineSeparator, .paragraphSeparator: "?"
-            default: scalar
-            }
-        }
-        return String(String.UnicodeScalarView(visible))
+        let reason = refusal.map { $0.detail + ($0.remedy.map { " (\($0))" } ?? "") } ?? "not served by the lab"
+        return printable(trace?.summary ?? "\(status.code) \(method) \(path): \(reason)", limit: 4096)
     }
 }
 

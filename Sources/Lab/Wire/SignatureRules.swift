@@ -2,6 +2,7 @@
 
 import FoundationEssentials
 import HTTPService
+import SystemSupport
 
 /// What every signature of AWS's version 4 has to keep, whatever the key.
 ///
@@ -73,7 +74,8 @@ struct SignatureRules: Sendable {
             throw dialect.refusal(
                 .invalid,
                 "the scope's region is \"\(authorization.region)\", this is \(regions.first ?? "")",
-                remedy: "sign for the region of the endpoint, or start the lab with --region \(authorization.region)"
+                remedy: "sign for the region of the endpoint, or start the lab with "
+                    + Quoting.shell("--region=\(authorization.region)")
             )
         }
         guard services.contains(authorization.service), authorization.terminator == "aws4_request" else {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import SystemSupport
+
 /// An element of the XML in which IAM and STS answer.
 struct XMLElement: Sendable {
     private enum Content {
@@ -50,8 +52,8 @@ struct XMLElement: Sendable {
         text += "</\(name)>"
     }
 
-    /// Control characters that XML 1.0 cannot hold become U+FFFD; a carriage return is written as a reference, for a reader
-    /// would take it for a line end.
+    /// Control characters that XML 1.0 cannot hold become U+FFFD. Others, and format characters, are written as references: a
+    /// reader gets them as they are, a terminal does not.
     private static func write(_ characters: String, to text: inout String) {
         for scalar in characters.unicodeScalars {
             switch scalar {
@@ -59,9 +61,9 @@ struct XMLElement: Sendable {
             case "<": text += "&lt;"
             case ">": text += "&gt;"
             case "\"": text += "&quot;"
-            case "\r": text += "&#xD;"
             case "\t", "\n": text.unicodeScalars.append(scalar)
-            case "\u{0}"..."\u{1f}", "\u{fffe}", "\u{ffff}": text += "\u{fffd}"
+            case "\u{0}"..."\u{8}", "\u{b}", "\u{c}", "\u{e}"..."\u{1f}", "\u{fffe}", "\u{ffff}": text += "\u{fffd}"
+            case _ where scalar.isControl: text += "&#x\(String(scalar.value, radix: 16, uppercase: true));"
             default: text.unicodeScalars.append(scalar)
             }
         }

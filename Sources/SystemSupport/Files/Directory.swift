@@ -98,6 +98,28 @@ package final class Directory: Sendable {
         throw FileError(path, cannotBe: "made", errno)
     }
 
+    /// Makes a directory that no other user can look into, mode 0700 whatever the umask, under a name that is new.
+    ///
+    /// - Parameters:
+    ///   - prefix: What the name begins with.
+    ///   - parent: Where.
+    /// - Returns: The directory.
+    /// - Throws: ``FileError`` naming the parent.
+    package static func makeTemporary(_ prefix: String, in parent: String) throws(FileError) -> Directory {
+        var template = Array("\(parent)/\(prefix)XXXXXX".utf8CString)
+        guard unsafe mkdtemp(&template) != nil else { throw FileError(parent, cannotBe: "written", errno) }
+        let path = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
+        unsafe chmod(path, 0o700)
+        return try Directory(path, for: .writing)
+    }
+
+    /// Removes the directory itself, if it is empty and still has its path.
+    package func remove() {
+        guard let stamp = status?.stamp, FileStatus(at: path, followsLinks: false)?.stamp.isSameFile(as: stamp) == true
+        else { return }
+        unsafe rmdir(path)
+    }
+
     private static func synchronize(parentOf path: String) {
         let parent = unsafe Glibc.open(FilePath.parent(of: path), O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard parent >= 0 else { return }
@@ -377,6 +399,18 @@ package final class Directory: Sendable {
         guard fsync(descriptor) == 0 || errno == EINVAL else {
             throw FileError(path, cannotBe: "brought to the disk", errno)
         }
+    }
+
+    /// Locks the directory for as long as this value is there, unless somebody else has it locked.
+    ///
+    /// - Returns: Whether it is locked now.
+    /// - Throws: ``FileError`` when the file system has no locks.
+    package func tryLock() throws(FileError) -> Bool {
+        while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
+            if errno == EWOULDBLOCK { return false }
+            guard errno == EINTR else { throw FileError(path, cannotBe: "locked", errno) }
+        }
+        return true
     }
 
     /// Waits until nobody else has the directory locked, and keeps others waiting until the closure returns. Threads of one

@@ -123,7 +123,7 @@ struct CRLCommand: ParsableCommand {
                 trustAnchorARN.map { .trustAnchor(arn: $0, name: name) } ?? .list(identifier: crlId ?? "")
             let path = absolutePath(made.path, in: FileManager.default.currentDirectoryPath)
             let command = try RevocationListImport(path: path, place: place, region: region).awsCLICommand
-            try Console.standard.write(command + "\n")
+            try Console.standard.write(exactly: command + "\n")
         }
     }
 }

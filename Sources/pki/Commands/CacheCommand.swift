@@ -103,12 +103,12 @@ struct CacheReport: Report {
                 ? "expired"
                 : "\(left / 60) min \(left % 60) s left\(entry.isFresh ? "" : ", to be replaced at the next use")"
             return """
-                role         \(entry.roleArn)
-                session      \(entry.assumedRoleArn ?? "unknown")
-                access key   \(entry.accessKeyId)
+                role         \(printable(entry.roleArn))
+                session      \(printable(entry.assumedRoleArn ?? "unknown"))
+                access key   \(printable(entry.accessKeyId))
                 valid until  \(CivilTime(entry.expiration).extended) (\(state))
-                endpoint     \(entry.parameters["endpoint"] ?? "unknown")
-                file         \(entry.path)
+                endpoint     \(printable(entry.parameters["endpoint"] ?? "unknown"))
+                file         \(printable(entry.path))
                 """
         }.joined(separator: "\n\n")
     }

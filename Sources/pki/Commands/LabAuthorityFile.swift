@@ -1,78 +1,53 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Certificates
-import Glibc
+import FoundationEssentials
 import SystemSupport
 
 /// The file that holds the certificate of the CA behind the lab's own certificate.
 struct LabAuthorityFile {
+    private static let name = "ca.pem"
+
     /// Where the file is.
     let path: String
 
-    /// The folder that was made for it; nothing when the user chose the place.
-    private let temporaryFolder: String?
+    /// The directory that was made for it; `nil` if the user chose the path.
+    private let temporary: Directory?
 
     /// Writes the file.
     ///
     /// - Parameters:
     ///   - text: The certificate in PEM.
-    ///   - chosenPath: Where the user wants it; an existing file is replaced. Nothing makes a folder that only this user
-    ///     can read.
-    /// - Throws: ``InputError`` naming the file and what the system says.
+    ///   - chosenPath: Where the user wants it; a regular file there is replaced, and nothing else. `nil` makes a directory that
+    ///     only this user can read.
+    /// - Throws: `FileError` naming the file and the rule.
     init(_ text: String, at chosenPath: String?) throws {
+        let contents = SecretBytes(Array(text.utf8))
         if let chosenPath {
-            temporaryFolder = nil
-            path = chosenPath
-        } else {
-            let parent = unsafe getenv("TMPDIR").map { unsafe String(cString: $0) } ?? "/tmp"
-            var template = Array("\(parent)/pki-lab-XXXXXX".utf8CString)
-            guard unsafe mkdtemp(&template) != nil else { throw Self.failure("a folder in \(parent)", errno) }
-            let folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-            temporaryFolder = folder
-            path = "\(folder)/ca.pem"
+            (path, temporary) = (chosenPath, nil)
+            let directory = try Directory(FilePath.parent(of: chosenPath), for: .output)
+            try NewFile.write(
+                FilePath.name(of: chosenPath),
+                in: directory,
+                contents,
+                mode: 0o644,
+                replacing: .always
+            )
+            return
         }
+        let parent = ProcessInfo.processInfo.environment["TMPDIR"].flatMap { $0.isEmpty ? nil : $0 } ?? "/tmp"
+        let directory = try Directory.makeTemporary("pki-lab-", in: parent)
+        (path, temporary) = (directory.path(of: Self.name), directory)
         do {
-            try Self.write(Array(text.utf8), to: path)
+            try directory.create(Self.name, contents, mode: 0o644)
         } catch {
             removeIfTemporary()
             throw error
         }
     }
 
-    /// The path as a shell takes it for one word.
-    var quotedPath: String {
-        let isPlain = path.utf8.allSatisfy { byte in
-            switch byte {
-            case 0x30...0x39, 0x41...0x5a, 0x61...0x7a: true
-            default: "/._-+:@%".utf8.contains(byte)
-            }
-        }
-        if isPlain { return path }
-        return "'" + path.split(separator: "'", omittingEmptySubsequences: false).joined(separator: #"'\''"#) + "'"
-    }
-
-    /// Removes the file and its folder, unless the user chose the place.
+    /// Removes the file and its directory, unless the user chose the path.
     func removeIfTemporary() {
-        guard let temporaryFolder else { return }
-        _ = unsafe unlink(path)
-        _ = unsafe rmdir(temporaryFolder)
-    }
-
-    /// Writes beside the place and moves the file there whole.
-    private static func write(_ bytes: [UInt8], to path: String) throws {
-        let draft = "\(path).\(getpid())"
-        let descriptor = unsafe open(draft, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
-        guard descriptor >= 0 else { throw failure(path, errno) }
-        var reason = writeAll(bytes, to: descriptor)
-        if close(descriptor) != 0, reason == 0 { reason = errno }
-        if reason == 0, unsafe rename(draft, path) != 0 { reason = errno }
-        guard reason == 0 else {
-            _ = unsafe unlink(draft)
-            throw failure(path, reason)
-        }
-    }
-
-    private static func failure(_ path: String, _ reason: CInt) -> InputError {
-        InputError(message: "\(path) cannot be written: \(systemErrorText(reason))")
+        temporary?.unlink(Self.name)
+        temporary?.remove()
     }
 }

@@ -71,11 +71,22 @@ struct LabCommand: AsyncParsableCommand {
     @Option(
         name: .long,
         help: ArgumentHelp(
-            "The address to listen on. Others than loopback open the lab to the network.",
+            """
+            The address to listen on. Others than loopback open the lab to the network; its access key is then a random one.
+            """,
             valueName: "address"
         )
     )
     var listen = "127.0.0.1"
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "A host name that requests may be for, beside localhost and the address: NAME or NAME:PORT; again for more.",
+            valueName: "name"
+        )
+    )
+    var allowHost: [String] = []
 
     @Flag(name: .long, help: "Serve HTTPS, with a certificate that is made for this run.")
     var tls = false
@@ -99,7 +110,8 @@ struct LabCommand: AsyncParsableCommand {
         name: .long,
         help: ArgumentHelp(
             """
-            The access key that may do everything. (default: AKIAIOSFODNN7EXAMPLE with the secret of AWS's documentation)
+            The access key that may do everything. (default: AKIAIOSFODNN7EXAMPLE with the secret of AWS's documentation; \
+            a random one where --listen is not a loopback address)
             """,
             valueName: "id"
         )
@@ -123,6 +135,11 @@ struct LabCommand: AsyncParsableCommand {
         guard parts.count >= 3,
             parts.allSatisfy({ !$0.isEmpty && $0.allSatisfy { $0.isASCII && ($0.isLowercase || $0.isNumber) } })
         else { throw ValidationError("--region is a region's name, such as us-east-1") }
+        for name in allowHost where HTTPAuthority(name) == nil {
+            throw ValidationError(
+                "--allow-host is a host name or an address, with or without a port: \"\(name)\" is not"
+            )
+        }
         guard tls || tlsCAFile == nil else { throw ValidationError("--tls-ca-file goes with --tls") }
         guard (adminAccessKey == nil) == (adminSecretFile == nil) else {
             throw ValidationError("--admin-access-key and --admin-secret-file go together")
@@ -152,18 +169,25 @@ struct LabCommand: AsyncParsableCommand {
         let console = Console.standard
         let seed = try planned(in: environment)
         var options = LabService.Options()
-        options.administrator = try administrator()
+        var listener = HTTPListener(address: listen, port: port)
+        // Whoever reaches the lab knows the published key too.
+        let chosen = try administrator()
+        options.administrator = chosen ?? (listener.isLoopback ? .documented : .random(environment.randomBytes))
+        options.hosts = Set(allowHost)
         options.stateFile = try state.map { try StateFile(path: $0) }
         options.faults = faults.faults
         options.version = Version.text
         let lab = try LabService(environment: environment, options: options) { console.note($0.summary) }
         try lab.plant(seed)
         let identity = try tls ? serverIdentity(in: environment) : nil
-        let listener = HTTPListener(address: listen, port: port, identity: identity?.identity)
+        listener.identity = identity?.identity
         if !listener.isLoopback {
             console.warning(
                 "listening on \(listen): whoever reaches it can use the lab, and what it hands out looks like credentials"
             )
+            if chosen == nil {
+                console.note("the access key that may do everything is a random one, and stands here once")
+            }
         }
         // Trapped before anything listens, so that no signal can find the lab half open.
         let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm)
@@ -176,10 +200,11 @@ struct LabCommand: AsyncParsableCommand {
                 endpoint: endpoint,
                 environment: environment,
                 administrator: options.administrator,
+                printsSecret: chosen == nil,
                 seed: seed,
                 authorityFile: authorityFile
             )
-            try console.write(exports.text)
+            try console.write(exactly: exports.text)
             console.note("the lab listens; what happens is shown at \(endpoint)/")
         } catch {
             await server.shutDown(within: .zero)
@@ -189,13 +214,14 @@ struct LabCommand: AsyncParsableCommand {
         await server.shutDown(within: .seconds(5))
     }
 
-    private func administrator() throws -> Administrator {
-        guard let adminAccessKey, let adminSecretFile else { return .documented }
+    /// The administrator that the user chose.
+    private func administrator() throws -> Administrator? {
+        guard let adminAccessKey, let adminSecretFile else { return nil }
         let text = String(decoding: try InputFile.read(adminSecretFile), as: UTF8.self)
         let secret = text.split(whereSeparator: \.isNewline).first.map(String.init) ?? ""
         guard secret.utf8.count >= 8 else {
             throw InputError(
-                message: "\(adminSecretFile) holds no secret of eight characters or more",
+                message: "\(printable(adminSecretFile)) holds no secret of eight characters or more",
                 remedy: "write the secret access key into it, on one line"
             )
         }
@@ -205,10 +231,10 @@ struct LabCommand: AsyncParsableCommand {
     /// What the lab begins with: what the seed file says, or one of each for the CA.
     private func planned(in environment: LabEnvironment) throws -> LabSeed {
         guard let seed else { return try LabSeed(certificates: try certificates(), in: environment) }
-        let folder = seed.contains("/") ? String(seed.prefix(through: seed.lastIndex(of: "/") ?? seed.startIndex)) : ""
+        let folder = FilePath.parent(of: seed)
         return try LabSeed(reading: try InputFile.read(seed), name: seed, in: environment) { path in
             guard let path else { return try certificates() }
-            return try certificates(at: path.hasPrefix("/") ? path : folder + path)
+            return try certificates(at: path.utf8.first == 0x2f || folder == "." ? path : "\(folder)/\(path)")
         }
     }
 
@@ -226,8 +252,12 @@ struct LabCommand: AsyncParsableCommand {
     private func serverIdentity(in environment: LabEnvironment) throws -> LabServerIdentity {
         let template = try BuiltInTemplates.labServer()
         var names: [GeneralName] = []
-        if !["127.0.0.1", "::1"].contains(listen) {
-            names = [.dns("localhost"), try .ipAddress("127.0.0.1"), try .ipAddress("::1"), try .ipAddress(listen)]
+        if !["127.0.0.1", "::1"].contains(listen) || !allowHost.isEmpty {
+            names = [.dns("localhost"), try .ipAddress("127.0.0.1"), try .ipAddress("::1")]
+            for name in [listen] + allowHost.compactMap({ HTTPAuthority($0)?.host })
+            where !["127.0.0.1", "::1", "localhost"].contains(name) {
+                names.append((try? GeneralName.ipAddress(name)) ?? .dns(name))
+            }
         }
         // Clients look at the certificate by their own clock, whatever the lab's says.
         var environment = environment

@@ -48,8 +48,7 @@ struct LabTrace: Codable {
     var json: String {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        let text = (try? encoder.encode(self)).map { String(decoding: $0, as: UTF8.self) } ?? "{}"
-        return Quoting.harmlessJSON(text)
+        return (try? encoder.encode(self)).map { String(decoding: $0, as: UTF8.self) } ?? "{}"
     }
 
     /// For a person: the outcome, every check, and for a bad signature both canonical requests side by side.
@@ -65,14 +64,8 @@ struct LabTrace: Codable {
         if let code { lines.append("  answered \(code): \(message ?? "")") }
         if let assumedRole { lines.append("  session \(assumedRole)") }
         if let canonicalRequest { lines += canonicalRequest.lines(width: width) }
-        return lines.map(Self.visible).joined(separator: "\n") + "\n"
-    }
-
-    /// What a certificate or a request holds must not steer a terminal.
-    private static func visible(_ line: String) -> String {
-        if line.utf8.allSatisfy({ (0x20...0x7e).contains($0) }) { return line }
-        let scalars = line.unicodeScalars.map { $0.isControl ? "?" : $0 }
-        return String(String.UnicodeScalarView(scalars))
+        // No line ends in a certificate's name or in what a client sent.
+        return lines.map { printable($0, limit: .max) }.joined(separator: "\n") + "\n"
     }
 }
 

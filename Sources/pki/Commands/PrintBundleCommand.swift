@@ -68,7 +68,8 @@ struct PrintBundleCommand: ParsableCommand {
         switch format {
         case .pem: try Console.standard.write(bundle.pem)
         case .json: try Console.standard.write(bundle.sourceJSON + "\n")
-        case .awsCLI: try Console.standard.write(try bundle.awsCLICommand(name: trustAnchorName, region: region) + "\n")
+        case .awsCLI:
+            try Console.standard.write(exactly: try bundle.awsCLICommand(name: trustAnchorName, region: region) + "\n")
         }
     }
 }

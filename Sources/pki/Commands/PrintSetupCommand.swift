@@ -104,7 +104,7 @@ struct PrintSetupCommand: ParsableCommand {
         )
         for warning in setup.warnings { Console.standard.warning(warning) }
         let own = try template.map { try SetupTemplate(reading: try InputFile.read($0), name: $0) }
-        try Console.standard.write(try setup.text(format, template: own))
+        try Console.standard.write(exactly: try setup.text(format, template: own))
     }
 }
 

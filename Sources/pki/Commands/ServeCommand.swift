@@ -160,7 +160,7 @@ struct ServeCommand: AsyncParsableCommand {
             if isOpen {
                 console.warning("others than this machine can reach it: whoever has the token gets the credentials")
             }
-            if printEnv { try console.write(exports(server.listeners, group.keepers, token)) }
+            if printEnv { try console.write(exactly: exports(server.listeners, group.keepers, token)) }
         } catch {
             await server.shutDown(within: .zero)
             throw error

@@ -4,7 +4,6 @@ import ArgumentParser
 import Authority
 import Certificates
 import FoundationEssentials
-import Glibc
 
 /// `pki tree`
 struct TreeCommand: ParsableCommand {
@@ -46,8 +45,7 @@ struct TreeCommand: ParsableCommand {
                 entries,
                 names: names,
                 onlyAuthorities: onlyAuthorities,
-                now: now,
-                terminal: TerminalFeatures(of: STDOUT_FILENO)
+                now: now
             ),
             as: format
         )

@@ -48,9 +48,9 @@ struct WhoamiCommand: ParsableCommand {
         case .text:
             try console.write(
                 """
-                account  \(identity.account)
-                session  \(identity.arn)
-                user id  \(identity.userID)
+                account  \(printable(identity.account))
+                session  \(printable(identity.arn))
+                user id  \(printable(identity.userID))
 
                 """
             )

@@ -10,6 +10,13 @@ import SystemSupport
 protocol Report: Encodable, Sendable {
     /// The text for a person, without a last newline.
     var text: String { get }
+
+    /// The same with what stands out on a terminal; by default nothing does.
+    var styledText: [StyledText] { get }
+}
+
+extension Report {
+    var styledText: [StyledText] { [StyledText(text)] }
 }
 
 /// The form of a report.
@@ -21,6 +28,10 @@ enum ReportFormat: String, CaseIterable, ExpressibleByArgument, Sendable {
 }
 
 /// Where a command's words go: the product to standard output, all else to standard error.
+///
+/// Everything that a terminal may get to see passes here and is made harmless here, whoever wrote it: text and JSON lose their
+/// control and format characters, and what is said on standard error cannot begin a line of its own. Nobody else writes to
+/// either stream; `script/gates/boundaries` sees to it.
 struct Console: Sendable {
     /// The process's own streams.
     static let standard = Console()
@@ -42,20 +53,39 @@ struct Console: Sendable {
     /// - Throws: ``OutputError`` when standard output cannot take it.
     func print(_ report: some Report, as format: ReportFormat) throws {
         switch format {
-        case .text: try write(report.text + "\n")
+        case .text: try write(report.styledText + [StyledText("\n")])
         case .json:
             let encoder = JSONEncoder()
             encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
             encoder.dateEncodingStrategy = .iso8601
-            try write(Quoting.harmlessJSON(String(decoding: try encoder.encode(report), as: UTF8.self)) + "\n")
+            try write(String(decoding: try encoder.encode(report), as: UTF8.self) + "\n")
         }
     }
 
-    /// Writes a product to standard output, all of it or an error.
+    /// Writes text or JSON to standard output, all of it or an error. Control and format characters but line ends are escaped
+    /// as JSON does it, so that JSON means the same afterwards.
     ///
-    /// - Parameter text: The text as it is.
+    /// - Parameter text: Any text.
     /// - Throws: ``OutputError`` when standard output cannot take it.
-    func write(_ text: String) throws { try write(Array(text.utf8)) }
+    func write(_ text: String) throws { try write(Array(terminalSafe(text).utf8)) }
+
+    /// Writes text whose parts may stand out on a terminal, all of it or an error.
+    ///
+    /// - Parameter text: The parts.
+    /// - Throws: ``OutputError`` when standard output cannot take it.
+    func write(_ text: [StyledText]) throws {
+        let hasStyles = TerminalFeatures(of: STDOUT_FILENO).hasStyles
+        try write(text.flatMap { $0.encoded(hasStyles: hasStyles) })
+    }
+
+    /// Writes text that another program is to read byte for byte, such as lines for a shell, all of it or an error. A terminal
+    /// gets to see it as ``write(_:)`` would show it.
+    ///
+    /// - Parameter text: Text that was quoted for the program.
+    /// - Throws: ``OutputError`` when standard output cannot take it.
+    func write(exactly text: String) throws {
+        try isatty(STDOUT_FILENO) == 1 ? write(text) : write(Array(text.utf8))
+    }
 
     /// Writes a product that is not text to standard output, all of it or an error.
     ///
@@ -94,19 +124,18 @@ struct Console: Sendable {
     func exit(with error: any Error) -> Never {
         if PKI.exitCode(for: error) == .success {
             // Help and version are products.
-            try? write(PKI.message(for: error) + "\n")
+            try? write(exactly: PKI.message(for: error) + "\n")
             leave(ExitStatus.done)
         }
         if let code = error as? ExitCode { leave(code.rawValue) }
         if PKI.exitCode(for: error) == .validationFailure {
-            let lines = PKI.fullMessage(for: error).split(separator: "\n", omittingEmptySubsequences: false)
-            for (index, line) in lines.enumerated() {
-                let bare = line.hasPrefix("Error: ") ? String(line.dropFirst("Error: ".count)) : String(line)
-                if index == 0 {
-                    say("error: \(bare)")
-                } else {
-                    _ = writeAll(Array("\(line)\n".utf8), to: STDERR_FILENO)
-                }
+            let message = PKI.message(for: error)
+            say("error: \(message)")
+            // Behind the message stands how the command is used.
+            let whole = PKI.fullMessage(for: error)
+            if let end = whole.firstRange(of: message)?.upperBound {
+                let usage = whole[end...].drop { $0 == "\n" }
+                if !usage.isEmpty { writeToStandardError("\(usage)\n") }
             }
             leave(Self.isSigningHelper ? SigningHelper.failure : ExitStatus.usage)
         }
@@ -123,8 +152,14 @@ struct Console: Sendable {
     /// - Parameter status: What the process's parent is told.
     func leave(_ status: Int32) -> Never { _exit(status) }
 
+    /// Says something. Its second line and those after it are set in, so that none looks like one that the program began.
     private func say(_ text: String) {
-        _ = writeAll(Array("pki: \(text)\n".utf8), to: STDERR_FILENO)
+        let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+        writeToStandardError("pki: \(lines.joined(separator: "\n  "))\n")
+    }
+
+    private func writeToStandardError(_ text: String) {
+        _ = writeAll(Array(terminalSafe(text).utf8), to: STDERR_FILENO)
     }
 
     private func check(_ reason: CInt) throws(OutputError) {

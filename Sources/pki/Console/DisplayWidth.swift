@@ -47,11 +47,8 @@ extension [UInt8] {
                 width += scalar.displayWidth
                 continue
             }
-            for unit in UTF16.encode(scalar) ?? .init() {
-                let digits = String(unit, radix: 16)
-                append(contentsOf: "\\u\(String(repeating: "0", count: 4 - digits.count))\(digits)".utf8)
-                width += 6
-            }
+            append(contentsOf: scalar.escaped.utf8)
+            width += scalar.escaped.utf8.count
         }
         return width
     }

@@ -29,7 +29,7 @@ enum Terminal {
         // A signal that ends the process meanwhile must not leave the terminal mute.
         let restoration = TerminalRestoration(terminal, shown)
         defer { restoration.restore() }
-        let question = "pki: \(prompt): "
+        let question = terminalSafe("pki: \(prompt): ")
         unsafe write(terminal, question, question.utf8.count)
         let answer = unsafe SecretBytes(capacity: limit) { buffer in
             var count = 0

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import SystemSupport
+
 /// How text stands out on a terminal that has colours.
 enum TextStyle: UInt8, Sendable {
     case bold = 1
@@ -16,4 +18,19 @@ enum TextStyle: UInt8, Sendable {
 
     /// The style of a number of days that are left: red below 7, yellow below 30.
     static func daysLeft(_ days: Int) -> TextStyle? { days < 7 ? .red : days < 30 ? .yellow : nil }
+}
+
+/// Some text, and how it stands out where the terminal can show that.
+struct StyledText: Sendable {
+    var text: String
+    var style: TextStyle?
+
+    init(_ text: String, _ style: TextStyle? = nil) { (self.text, self.style) = (text, style) }
+
+    /// The text in UTF-8, without anything that a terminal would obey but the style.
+    func encoded(hasStyles: Bool) -> [UInt8] {
+        let bytes = Array(terminalSafe(text).utf8)
+        guard hasStyles, let style else { return bytes }
+        return style.start + bytes + TextStyle.end
+    }
 }

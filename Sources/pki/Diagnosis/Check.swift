@@ -39,7 +39,7 @@ struct Diagnosis: Report {
 
     var text: String {
         let width = checks.map(\.name.count).max() ?? 0
-        var lines = repaired.map { "repaired  \($0)" }
+        var lines = repaired.map { "repaired  \(printable($0))" }
         for check in checks {
             let verdict = check.verdict.rawValue.padding(to: 8)
             lines.append("\(verdict)  \(check.name.padding(to: width))  \(printable(check.found))")

@@ -29,8 +29,6 @@ struct AuthorityTree: Report {
     /// What hangs on nothing in the folder: roots, and what an unknown CA issued.
     var roots: [Node]
 
-    private let terminal: TerminalFeatures
-
     private enum CodingKeys: CodingKey { case roots }
 
     /// Puts the tree together.
@@ -40,15 +38,12 @@ struct AuthorityTree: Report {
     ///   - names: The names of the CAs.
     ///   - onlyAuthorities: Whether what is no CA is counted alone.
     ///   - now: The moment.
-    ///   - terminal: What shows it.
     init(
         _ entries: [InventoryEntry],
         names: IssuerNames,
         onlyAuthorities: Bool,
-        now: Date,
-        terminal: TerminalFeatures
+        now: Date
     ) {
-        self.terminal = terminal
         let authorities = Set(entries.filter(\.isCA).map(\.name))
         var children: [String: [InventoryEntry]] = [:]
         var tops: [InventoryEntry] = []
@@ -82,29 +77,26 @@ struct AuthorityTree: Report {
         roots = tops.sorted { ($0.isCA ? 0 : 1, $0.name) < ($1.isCA ? 0 : 1, $1.name) }.map(node)
     }
 
-    var text: String {
-        var lines: [String] = []
-        for root in roots { draw(root, head: "", tail: "", into: &lines) }
-        return lines.joined(separator: "\n")
+    var text: String { styledText.map(\.text).joined() }
+
+    var styledText: [StyledText] {
+        var parts: [StyledText] = []
+        for root in roots { draw(root, head: "", tail: "", into: &parts) }
+        return parts
     }
 
-    private func draw(_ node: Node, head: String, tail: String, into lines: inout [String]) {
+    private func draw(_ node: Node, head: String, tail: String, into parts: inout [StyledText]) {
         let status = node.status == "valid" ? "" : ", \(node.status)"
         let count = node.issuedCount.map { ", \($0) certificate\($0 == 1 ? "" : "s")" } ?? ""
         let end = "until \(CivilTime(node.notAfter).extended.prefix(10))"
-        let style: TextStyle? = node.status == "valid" ? .daysLeft(node.days) : .red
-        lines.append(
-            head + styled(printable(node.name), node.ca ? .bold : nil)
-                + "  \(node.profile), " + styled("\(end)\(status)", style) + count
-        )
+        parts += [
+            StyledText(parts.isEmpty ? head : "\n\(head)"), StyledText(printable(node.name), node.ca ? .bold : nil),
+            StyledText("  \(printable(node.profile)), "),
+            StyledText("\(end)\(status)", node.status == "valid" ? .daysLeft(node.days) : .red), StyledText(count),
+        ]
         for (index, child) in node.issued.enumerated() {
             let isLast = index == node.issued.count - 1
-            draw(child, head: tail + (isLast ? "└─ " : "├─ "), tail: tail + (isLast ? "   " : "│  "), into: &lines)
+            draw(child, head: tail + (isLast ? "└─ " : "├─ "), tail: tail + (isLast ? "   " : "│  "), into: &parts)
         }
-    }
-
-    private func styled(_ text: String, _ style: TextStyle?) -> String {
-        guard terminal.hasStyles, let style else { return text }
-        return String(decoding: style.start + Array(text.utf8) + TextStyle.end, as: UTF8.self)
     }
 }

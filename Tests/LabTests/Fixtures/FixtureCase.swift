@@ -76,6 +76,7 @@ struct FixtureLab {
         var options = LabService.Options()
         options.traceCount = 4
         options.faults = faults
+        options.hosts = ["lab.test"]
         service = try LabService(environment: environment, options: options, observer: observer)
         anchor = TrustAnchor(
             identifier: "a0000000-0000-4000-8000-000000000001",

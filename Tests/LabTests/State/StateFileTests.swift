@@ -84,6 +84,27 @@ import Testing
         #expect(second.sessions == [session])
     }
 
+    @Test func `W12: a link, a pipe or a file that others can write to is no state file`() throws {
+        for suffix in ["", "-wal", "-journal"] {
+            let folder = try Folder()
+            let path = folder.file + suffix
+            for make in [
+                { unsafe symlink("/etc/passwd", path) }, { unsafe symlink("elsewhere", path) },
+                { unsafe mkfifo(path, 0o600) }, { unsafe mkdir(path, 0o700) },
+                {
+                    close(unsafe open(path, O_CREAT | O_WRONLY, 0o600))
+                    return unsafe chmod(path, 0o622)
+                },
+            ] {
+                #expect(make() == 0)
+                #expect(throws: LabError.self) { try StateFile(path: folder.file) }
+                _ = unsafe rmdir(path)
+                _ = unsafe unlink(path)
+                if !suffix.isEmpty { #expect(unsafe access(folder.file, F_OK) != 0) }
+            }
+        }
+    }
+
     @Test func `what was removed stays removed`() throws {
         let folder = try Folder()
         let role = try Role(name: "web", in: fixtureEnvironment())

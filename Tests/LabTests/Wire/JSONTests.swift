@@ -51,6 +51,11 @@ import Testing
 }
 
 @Suite struct XMLElementTests {
+    @Test func `B6: what a terminal would obey is written as a reference`() {
+        let text = XMLElement("A", text: "\u{7f}\u{9b}\u{85}\u{202e}\u{200b}\u{2028}\u{e0041}é").document
+        #expect(text.contains("<A>&#x7F;&#x9B;&#x85;&#x202E;&#x200B;&#x2028;&#xE0041;é</A>"))
+    }
+
     @Test func `text is escaped, and what XML cannot hold is replaced`() {
         let element = XMLElement("Root", namespace: "urn:x", [XMLElement("A", text: "<&>\"' \u{0}\u{1b}\r\n\u{ffff}é")])
         #expect(
