@@ -28,7 +28,8 @@ public struct RolesAnywhereError: ExplainedError, Equatable {
         public static let untrustedServer = Code(kind: .untrustedServer)
         /// The service answered that it cannot answer: throttled, overloaded or broken.
         public static let unavailable = Code(kind: .unavailable)
-        /// The service, or something in its place, answered what cannot be understood.
+        /// The service, or something in its place, answered what cannot be understood, or with a session that was not asked
+        /// for.
         public static let malformedAnswer = Code(kind: .malformedAnswer)
         /// The service refused the request.
         public static let denied = Code(kind: .denied)
