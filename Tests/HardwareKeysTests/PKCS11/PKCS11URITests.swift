@@ -77,6 +77,37 @@ import Testing
     }
 
     @Test(arguments: [
+        ("module-path", "pkcs11:object=root?module-path=/proc/self/cwd/ca/m.so"),
+        ("module-path", "pkcs11:object=root?x=y&module-path=%2Fm.so"), ("module-name", "pkcs11:?module-name=m"),
+        ("module-path", "PKCS11:token=a?module-name=m&module-path=/m.so"),
+        ("pin-source", "pkcs11:token=a?pin-source=/home/me/.ssh/id_ed25519"),
+        ("pin-value", "pkcs11:token=a?pin-value=s3cr3t"),
+    ])
+    func `B3: an address in a file names a token and an object only`(name: String, text: String) throws {
+        _ = try PKCS11URI(text)
+        let error = try #require(throws: HardwareKeyError.self) { try PKCS11URI(fromData: text) }
+        #expect(error.code == .invalidAddress)
+        #expect(error.message.contains(name) && error.remedy?.contains("--p") == true)
+        #expect(!error.message.contains("s3cr3t"))
+    }
+
+    @Test func `B3: what else is in it is read`() throws {
+        let text = "pkcs11:token=ca;serial=1;object=root;id=%01?x-vendor=1"
+        let address = try PKCS11URI(fromData: text)
+        #expect(try address == PKCS11URI(text))
+        #expect(try PKCS11URI(fromData: address.pathText) == address)
+        #expect(try PKCS11URI("pkcs11:token=ca?module-path=/m.so&pin-source=/p").pathText == "pkcs11:token=ca")
+    }
+
+    @Test(arguments: ["pkcs11:token=a&pin-value=s3cr3t", "pkcs11:object=x&y&pin-value=s3cr3t;token=b"])
+    func `a PIN in the place of a label is not taken for one and shown`(text: String) throws {
+        let error = try #require(throws: HardwareKeyError.self) { try PKCS11URI(text) }
+        #expect(error.message.contains("pin-value") && error.message.contains("before the question mark"))
+        #expect(!error.message.contains("s3cr3t"))
+        #expect(try PKCS11URI("pkcs11:token=a&b").token == "a&b")
+    }
+
+    @Test(arguments: [
         ("file:/run/pin", "/run/pin"), ("file:///run/pin", "/run/pin"), ("file://localhost/run/pin", "/run/pin"),
         ("/run/pin", "/run/pin"), ("pin.txt", "pin.txt"), ("FILE:/run/a%20b", "/run/a b"),
     ])
