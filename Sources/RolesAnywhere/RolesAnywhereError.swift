@@ -18,7 +18,7 @@ public struct RolesAnywhereError: ExplainedError, Equatable {
         public static let unusableIdentity = Code(kind: .unusableIdentity)
         /// A file could not be read. Nothing was sent.
         public static let unreadableFile = Code(kind: .unreadableFile)
-        /// A private key lies in a file that others may read. Nothing was sent.
+        /// A private key lies in a file that others may read, or somebody else wrote. Nothing was sent.
         public static let unprotectedFile = Code(kind: .unprotectedFile)
         /// libcurl is not installed.
         public static let missingLibrary = Code(kind: .missingLibrary)

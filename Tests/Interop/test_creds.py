@@ -371,7 +371,7 @@ class TestSessions:
             {"subjectArn": f"arn:aws:rolesanywhere:{REGION}:999999999999:subject/x"},
             {"expiration": "2020-01-01T00:00:00Z"},
             {"expiration": "9999-12-31T23:59:59Z"},
-            {"expiration": (datetime.now(UTC) + timedelta(hours=13)).strftime("%Y-%m-%dT%H:%M:%SZ")},
+            {"hours": 13},
         ],
         ids=str,
     )
@@ -412,7 +412,7 @@ class TestSessions:
 
 def session_document(**changes: Any) -> bytes:
     """A success as the service gives it, with some members of it changed."""
-    expiration = (datetime.now(UTC) + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    expiration = (datetime.now(UTC) + timedelta(hours=changes.pop("hours", 1))).strftime("%Y-%m-%dT%H:%M:%SZ")
     own = {
         "assumedRoleUser": {"arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/{ROLE_ARN.rsplit('/', 1)[1]}/x"},
         "credentials": {

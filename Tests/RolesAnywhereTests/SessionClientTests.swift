@@ -134,8 +134,10 @@ struct SessionClientTests {
     }
 
     @Test(arguments: [
-        ("Thu, 01 Jan 2099 00:00:00 GMT", "2099-01-01T00:00:00Z"), ("Sat, 03 Jan 2026 03:04:06 GMT", "2026-01-03T03:04:06Z"),
-        ("Thu, 01 Jan 2026 03:04:04 GMT", "2026-01-01T03:04:04Z"), ("Thu, 01 Jan 1970 00:00:00 GMT", "1970-01-01T00:00:00Z"),
+        ("Thu, 01 Jan 2099 00:00:00 GMT", "2099-01-01T00:00:00Z"),
+        ("Sat, 03 Jan 2026 03:04:06 GMT", "2026-01-03T03:04:06Z"),
+        ("Thu, 01 Jan 2026 03:04:04 GMT", "2026-01-01T03:04:04Z"),
+        ("Thu, 01 Jan 1970 00:00:00 GMT", "1970-01-01T00:00:00Z"),
     ])
     func `W9: by a clock that is more than a day away nothing is signed`(date: String, shown: String) throws {
         let transport = ScriptedTransport(

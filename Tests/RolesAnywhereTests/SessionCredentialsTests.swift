@@ -59,7 +59,8 @@ struct SessionCredentialsTests {
         let body = String(decoding: HTTPResponse.credentials().body, as: UTF8.self)
         #expect(body.contains(part))
         let error = try #require(throws: RolesAnywhereError.self) {
-            try SessionCredentials(answer: Array(body.replacing(part, with: replacement).utf8), to: .example(), at: TestAuthority.now)
+            let answer = Array(body.replacing(part, with: replacement).utf8)
+            _ = try SessionCredentials(answer: answer, to: .example(), at: TestAuthority.now)
         }
         #expect(error.code == .malformedAnswer)
         #expect(error.message.contains(what))
@@ -90,9 +91,11 @@ struct SessionCredentialsTests {
     }
 
     @Test(arguments: [
-        "arn:aws:sts::999999999999:assumed-role/App+Test@one=1/1a2b", "arn:aws:sts::123456789012:assumed-role/Admin/1a2b",
+        "arn:aws:sts::999999999999:assumed-role/App+Test@one=1/1a2b",
+        "arn:aws:sts::123456789012:assumed-role/Admin/1a2b",
         "arn:aws:sts::123456789012:assumed-role/service/App+Test@one=1/1a2b",
-        "arn:aws:sts::123456789012:assumed-role/App+Test@one=1/", "arn:aws:sts::123456789012:assumed-role/App+Test@one=1",
+        "arn:aws:sts::123456789012:assumed-role/App+Test@one=1/",
+        "arn:aws:sts::123456789012:assumed-role/App+Test@one=1",
         "arn:aws:sts::123456789012:assumed-role/App+Test@one=1/a/b", "arn:aws:iam::123456789012:user/alice", "",
         "arn:aws:sts::123456789012:assumed-role/App+Test@one=1/a\\u001b[2J",
     ])

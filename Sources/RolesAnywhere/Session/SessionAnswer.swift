@@ -94,7 +94,9 @@ extension SessionCredentials {
         if let role, role != asked.description { throw wrong("is for the role", role, insteadOf: "\(asked)") }
         if let session {
             let own = "arn:\(asked.partition):sts::\(asked.accountID):assumed-role/\(name)/"
-            guard isName(session, below: own) else { throw wrong("is the session", session, insteadOf: "one of \(asked)") }
+            guard isName(session, below: own) else {
+                throw wrong("is the session", session, insteadOf: "one of \(asked)")
+            }
         }
         if let subject {
             let own = "arn:\(anchor.partition):rolesanywhere:\(anchor.region):\(anchor.accountID):subject/"

@@ -126,7 +126,7 @@ final class SignedExchange: Sendable {
             .denied,
             "the service refused: \(answer); its clock says \(CivilTime(serverTime).extended) and this machine's "
                 + "\(CivilTime(now).extended): \(rule)",
-            remedy: "set this machine's clock if it is the wrong one (timedatectl); otherwise something else than AWS answers",
+            remedy: "if this machine's clock is the wrong one, set it (timedatectl); if not, what answers is not AWS",
             service: answer
         )
     }

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Certificates
-import HardwareKeys
+import Glibc
 import SystemSupport
 import Testing
+
+@testable import HardwareKeys
 
 @Suite struct PKCS11URITests {
     @Test(arguments: [
@@ -97,6 +99,19 @@ import Testing
         #expect(try address == PKCS11URI(text))
         #expect(try PKCS11URI(fromData: address.pathText) == address)
         #expect(try PKCS11URI("pkcs11:token=ca?module-path=/m.so&pin-source=/p").pathText == "pkcs11:token=ca")
+    }
+
+    @Test(.enabled(if: geteuid() == 0)) func `W15: a PIN that somebody else wrote is not read`() throws {
+        var template = Array("/tmp/pki-pin-test.XXXXXX".utf8CString)
+        let file = unsafe mkstemp(&template)
+        let path = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
+        defer { unsafe unlink(path) }
+        #expect(file >= 0 && writeAll(Array("s3cr3t\n".utf8), to: file) == 0)
+        #expect(try SecretFile.firstLine(of: path).count == 6)
+        #expect(fchown(file, 65_534, 65_534) == 0)
+        close(file)
+        let error = try #require(throws: HardwareKeyError.self) { try SecretFile.firstLine(of: path) }
+        #expect(error.code == .pinNeeded && error.message.contains("65534") && !error.message.contains("s3cr3t"))
     }
 
     @Test(arguments: ["pkcs11:token=a&pin-value=s3cr3t", "pkcs11:object=x&y&pin-value=s3cr3t;token=b"])
