@@ -80,8 +80,11 @@ import Testing
             directory.removeUnlocked("lock")
             #expect(directory.status(of: "lock")?.mode == 0o600)
         }
+        unsafe chmod("\(folder)/lock", 0o400)
         directory.removeUnlocked("lock", if: { false })
+        if geteuid() != 0 { unsafe chmod("\(folder)/lock", 0o600) }
         #expect(try directory.lock("lock").note == "short")
+        #expect(directory.status(of: "lock")?.mode == 0o600)
         directory.removeUnlocked("lock")
         #expect(!directory.contains("lock"))
         #expect(throws: FileError.self) { try directory.lock("../lock") }

@@ -50,6 +50,8 @@ extension Directory {
                     remedy: "remove it: rm \(Quoting.shell(path))"
                 )
             }
+            // The umask may have taken its owner's rights away, who would be locked out the next time.
+            if status.mode != 0o600 { fchmod(file, 0o600) }
             while flock(file, LOCK_EX) != 0 {
                 guard errno == EINTR else { throw FileError(path, cannotBe: "locked", errno) }
             }
