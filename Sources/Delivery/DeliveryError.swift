@@ -11,7 +11,8 @@ public struct DeliveryError: ExplainedError, Equatable {
 
         /// The system would not let a file be read, locked or written.
         public static let storage = Code(kind: .storage)
-        /// A file or folder belongs to someone else, or others may change it: nothing is read from it or put there.
+        /// A file or folder is a link or a device, belongs to someone else, or others may change it: nothing is read from it
+        /// or put there.
         public static let unsafePlace = Code(kind: .unsafePlace)
         /// A file does not hold what it should.
         public static let malformed = Code(kind: .malformed)
@@ -38,5 +39,21 @@ public struct DeliveryError: ExplainedError, Equatable {
         self.code = code
         self.message = message
         self.remedy = remedy
+    }
+}
+
+extension DeliveryError {
+    /// A failure with a file.
+    ///
+    /// - Parameters:
+    ///   - error: The failure, which names the file.
+    ///   - what: What the file is to be.
+    init(_ error: FileError, _ what: String = "") {
+        let code: Code =
+            switch error.code {
+            case .kind, .unprotected, .foreign: .unsafePlace
+            case .missing, .exists, .system: .storage
+            }
+        self.init(code, what.isEmpty ? error.message : "\(what) \(error.message)", remedy: error.remedy)
     }
 }

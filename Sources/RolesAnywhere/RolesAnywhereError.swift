@@ -18,7 +18,7 @@ public struct RolesAnywhereError: ExplainedError, Equatable {
         public static let unusableIdentity = Code(kind: .unusableIdentity)
         /// A file could not be read. Nothing was sent.
         public static let unreadableFile = Code(kind: .unreadableFile)
-        /// A private key lies in a file that others may read. Nothing was sent.
+        /// A private key lies in a file that others may read, or somebody else wrote. Nothing was sent.
         public static let unprotectedFile = Code(kind: .unprotectedFile)
         /// libcurl is not installed.
         public static let missingLibrary = Code(kind: .missingLibrary)
@@ -28,7 +28,8 @@ public struct RolesAnywhereError: ExplainedError, Equatable {
         public static let untrustedServer = Code(kind: .untrustedServer)
         /// The service answered that it cannot answer: throttled, overloaded or broken.
         public static let unavailable = Code(kind: .unavailable)
-        /// The service, or something in its place, answered what cannot be understood.
+        /// The service, or something in its place, answered what cannot be understood, or with a session that was not asked
+        /// for.
         public static let malformedAnswer = Code(kind: .malformedAnswer)
         /// The service refused the request.
         public static let denied = Code(kind: .denied)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import hashes
@@ -357,8 +358,102 @@ class TestRetries:
         assert "pki: error: " in result.stderr
 
 
+class TestSessions:
+    """W8: a session of another account or role, one that is over, and one that never ends are not used and not kept."""
+
+    @pytest.mark.parametrize(
+        "session",
+        [
+            {"roleArn": "arn:aws:iam::999999999999:role/Admin"},
+            {"roleArn": ROLE_ARN.replace(ACCOUNT, "999999999999")},
+            {"roleArn": ROLE_ARN + "\r\n"},
+            {"assumedRoleUser": {"arn": "arn:aws:sts::999999999999:assumed-role/Admin/x"}},
+            {"subjectArn": f"arn:aws:rolesanywhere:{REGION}:999999999999:subject/x"},
+            {"expiration": "2020-01-01T00:00:00Z"},
+            {"expiration": "9999-12-31T23:59:59Z"},
+            {"hours": 13},
+        ],
+        ids=str,
+    )
+    def test_w8_another_session_than_was_asked_for(
+        self, pki: Pki, root: Identity, files: tuple, session: dict[str, Any]
+    ) -> None:
+        answer = Answer(201, body=session_document(**session))
+        with serving(Verifier([root.certificate]), answer, answer, answer) as server:
+            for options in (), ("--cache",), ("--format", "env"):
+                said = pki.refuse(
+                    "creds", *files, *ARNS, "--endpoint", server.endpoint, *options, status=UNAVAILABLE
+                )
+                assert "pki: error: the service's answer " in said and "SECRET" not in said
+            assert len(server.requests) == 3
+        assert not list(pki.home.rglob("*.credentials"))
+
+    @pytest.mark.parametrize("identity", ["CN=x\r", "CN=x\r\n", "a\nend\n", "\x1b[2J\u202e"])
+    def test_w17_no_source_identity_spoils_the_cache(
+        self, pki: Pki, root: Identity, files: tuple, identity: str
+    ) -> None:
+        answer = Answer(201, body=session_document(sourceIdentity=identity))
+        with serving(Verifier([root.certificate]), answer) as server:
+            ask = ("creds", *files, *ARNS, "--endpoint", server.endpoint, "--cache", "--format", "json")
+            first = pki.run(*ask)
+            assert pki.run(*ask).stdout == first.stdout and len(server.requests) == 1
+        assert first.json["sourceIdentity"] == identity
+        assert first.stdout.rstrip("\n").isprintable()
+
+    @pytest.mark.parametrize("name", ["x\n[evil]", "x\ry", "a]b", "DEFAULT", "x ; y"])
+    def test_w17_no_name_forges_a_section(self, pki: Pki, root: Identity, files: tuple, name: str) -> None:
+        config = pki.home / "config"
+        config.write_text("")
+        named = pki.with_environment(AWS_CONFIG_FILE=str(config))
+        with serving(Verifier([root.certificate])) as server:
+            said = named.refuse(
+                "creds", *files, *ARNS, "--endpoint", server.endpoint, "--format", "ini", "--profile", name, status=REFUSED
+            )
+        assert "no section can have the name" in said
+
+
+def session_document(**changes: Any) -> bytes:
+    """A success as the service gives it, with some members of it changed."""
+    expiration = (datetime.now(UTC) + timedelta(hours=changes.pop("hours", 1))).strftime("%Y-%m-%dT%H:%M:%SZ")
+    own = {
+        "assumedRoleUser": {"arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/{ROLE_ARN.rsplit('/', 1)[1]}/x"},
+        "credentials": {
+            "accessKeyId": "ASIAEXAMPLE",
+            "secretAccessKey": "a-SECRET",
+            "sessionToken": "t-SECRET",
+            "expiration": changes.pop("expiration", expiration),
+        },
+        "roleArn": ROLE_ARN,
+    }
+    subject = changes.pop("subjectArn", f"arn:aws:rolesanywhere:{REGION}:{ACCOUNT}:subject/x")
+    return json.dumps({"credentialSet": [own | changes], "subjectArn": subject}).encode()
+
+
 class TestClock:
-    @pytest.mark.parametrize("hours", [2, -3, 30])
+    @pytest.fixture
+    def files(self, root: Identity, tmp_path: Path) -> tuple[str | Path, ...]:
+        """A certificate that is valid for days in both directions."""
+        leaf = issue(root, "old", not_before=datetime.now(UTC) - timedelta(days=9))
+        return identity_options(*leaf.write(tmp_path, "old"))
+
+    @pytest.mark.parametrize("hours", [25, -25, 24 * 365 * 70])
+    def test_w9_a_clock_that_is_more_than_a_day_away_is_not_believed(
+        self, pki: Pki, root: Identity, files: tuple, hours: int
+    ) -> None:
+        with serving(Verifier([root.certificate]), clock_offset=timedelta(hours=hours)) as server:
+            said = pki.refuse("creds", *files, *ARNS, "--endpoint", server.endpoint, status=DENIED)
+        assert len(server.requests) == 1
+        there = datetime.now(UTC) + timedelta(hours=hours)
+        assert there.strftime("%Y-%m-%dT%H:") in said
+        assert datetime.now(UTC).strftime("%Y-%m-%dT%H:") in said
+
+    def test_w9_nor_one_at_which_the_certificate_is_not_valid(self, pki: Pki, root: Identity, tmp_path: Path) -> None:
+        files = identity_options(*issue(root, "young").write(tmp_path, "young"))
+        with serving(Verifier([root.certificate]), clock_offset=timedelta(hours=-3)) as server:
+            said = pki.refuse("creds", *files, *ARNS, "--endpoint", server.endpoint, status=DENIED)
+        assert len(server.requests) == 1 and "not valid then" in said
+
+    @pytest.mark.parametrize("hours", [2, -3, 23])
     def test_takes_the_servers_time_once(self, pki: Pki, root: Identity, files: tuple, hours: int) -> None:
         with serving(Verifier([root.certificate]), clock_offset=timedelta(hours=hours)) as server:
             result = pki.run("creds", *files, *ARNS, "--endpoint", server.endpoint)

@@ -112,6 +112,7 @@ class Session:
     def document(self) -> dict[str, Any]:
         role = self.parameters["roleArn"]
         account = role.split(":")[4]
+        region = self.parameters["trustAnchorArn"].split(":")[3]
         name = role.rsplit("/", 1)[1]
         session = self.role_session_name or f"{self.leaf.serial_number:x}"
         return {
@@ -132,7 +133,7 @@ class Session:
                     "sourceIdentity": self.leaf.subject.rfc4514_string(),
                 }
             ],
-            "subjectArn": f"arn:aws:rolesanywhere:{REGION}:{account}:subject/00000000-0000-0000-0000-000000000000",
+            "subjectArn": f"arn:aws:rolesanywhere:{region}:{account}:subject/00000000-0000-0000-0000-000000000000",
         }
 
 

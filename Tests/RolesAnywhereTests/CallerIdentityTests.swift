@@ -239,13 +239,13 @@ struct CallerIdentityTests {
             403,
             "SignatureDoesNotMatch",
             "Signature expired",
-            headers: ["Date": "Fri, 02 Jan 2026 05:04:05 GMT"]
+            headers: ["Date": "Fri, 02 Jan 2026 03:44:05 GMT"]
         )
         let transport = ScriptedTransport(refusal, .callerIdentity())
         let client = try client(transport, attempts: 1)
         _ = try client.callerIdentity(of: credentials())
-        #expect(client.clockCorrection == 7200)
-        #expect(transport.requests.map { $0.headers["X-Amz-Date"] } == ["20260102T030405Z", "20260102T050405Z"])
+        #expect(client.clockCorrection == 2400)
+        #expect(transport.requests.map { $0.headers["X-Amz-Date"] } == ["20260102T030405Z", "20260102T034405Z"])
         let stubborn = ScriptedTransport(refusal, refusal, .callerIdentity())
         #expect(throws: RolesAnywhereError.self) { try self.client(stubborn).callerIdentity(of: credentials()) }
         #expect(stubborn.requests.count == 2)

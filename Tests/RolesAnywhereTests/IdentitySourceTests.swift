@@ -73,6 +73,25 @@ struct IdentitySourceTests {
         #expect(throws: Never.self) { try files.read() }
     }
 
+    @Test(.enabled(if: geteuid() == 0)) func `W15: a key that somebody else wrote, or links to, is refused`() throws {
+        var files = try files()
+        let key = "\(folder.path)/key.pem"
+        let link = "\(folder.path)/link.pem"
+        #expect(unsafe symlink(key, link) == 0)
+        files.key = .file(link)
+        _ = try files.read()
+        #expect(unsafe lchown(link, 65_534, 65_534) == 0)
+        var error = try #require(throws: RolesAnywhereError.self) { try files.read() }
+        #expect(error.code == .unprotectedFile && error.message.contains("65534"))
+        files.key = .file(key)
+        _ = try files.read()
+        #expect(unsafe chown(key, 65_534, 65_534) == 0)
+        error = try #require(throws: RolesAnywhereError.self) { try files.read() }
+        #expect(error.code == .unprotectedFile && error.message.contains("65534"))
+        files.allowsInsecurePermissions = true
+        _ = try files.read()
+    }
+
     @Test(arguments: [0o600, 0o400, 0o700] as [mode_t])
     func `a key of its owner alone is read`(mode: mode_t) throws {
         let files = try files(mode: mode)

@@ -55,17 +55,22 @@ extension HTTPResponse {
     static let token = "IQoJb3JpZ2luX2VjEHOaCXVzLWVhc3QSECRETTOKEN=="
 
     /// A successful answer as the service gives it.
-    static func credentials(expiration: String = "2026-01-02T04:04:05Z") -> HTTPResponse {
+    static func credentials(
+        expiration: String = "2026-01-02T04:04:05Z",
+        role: String = SessionRequest.role,
+        session: String = "arn:aws:sts::123456789012:assumed-role/App+Test@one=1/1a2b",
+        subject: String = "arn:aws:rolesanywhere:us-east-1:123456789012:subject/41a3"
+    ) -> HTTPResponse {
         HTTPResponse(
             status: 201,
             headers: ["Content-Type": "application/json", "Date": "Fri, 02 Jan 2026 03:04:05 GMT"],
             body: Array(
                 """
-                {"credentialSet":[{"assumedRoleUser":{"arn":"arn:aws:sts::123456789012:assumed-role/App/1a2b",\
+                {"credentialSet":[{"assumedRoleUser":{"arn":"\(session)",\
                 "assumedRoleId":"AROAEXAMPLE:1a2b"},"credentials":{"accessKeyId":"ASIAEXAMPLE",\
                 "secretAccessKey":"\(secretKey)","sessionToken":"\(token)","expiration":"\(expiration)"},\
-                "packedPolicySize":10,"roleArn":"\(SessionRequest.role)","sourceIdentity":"CN=client.example"}],\
-                "subjectArn":"arn:aws:rolesanywhere:us-east-1:123456789012:subject/41a3"}
+                "packedPolicySize":10,"roleArn":"\(role)","sourceIdentity":"CN=client.example"}],\
+                "subjectArn":"\(subject)"}
                 """.utf8
             )
         )

@@ -5,6 +5,13 @@ import Testing
 @testable import RolesAnywhere
 
 struct ServiceErrorTests {
+    @Test func `a session in an answer that is no success is not repeated`() {
+        let body = "<R><SecretAccessKey>a-SECRET</SecretAccessKey><SessionToken>t-SECRET</SessionToken></R>"
+        let error = ServiceError(HTTPResponse(status: 403, headers: [:], body: Array(body.utf8)))
+        #expect(error.text == nil)
+        #expect(!"\(error)".contains("SECRET"))
+    }
+
     @Test(
         arguments: [
             (["X-Amzn-ErrorType": "AccessDeniedException"], "{}"),

@@ -117,8 +117,8 @@ struct SessionClientTests {
         let date = httpDate(serverTime)
         let transport = ScriptedTransport(
             .failure(403, "AccessDeniedException", "Invalid signature", headers: ["Date": date]),
-            .credentials(),
-            .credentials()
+            .credentials(expiration: CivilTime(serverTime.date.addingTimeInterval(3600)).extended),
+            .credentials(expiration: CivilTime(serverTime.date.addingTimeInterval(3600)).extended)
         )
         let surroundings = DrivenSurroundings()
         let client = try client(transport, surroundings, attempts: 1)
@@ -131,6 +131,43 @@ struct SessionClientTests {
                 "20260102T030405Z", serverTime.basic, serverTime.basic,
             ]
         )
+    }
+
+    @Test(arguments: [
+        ("Thu, 01 Jan 2099 00:00:00 GMT", "2099-01-01T00:00:00Z"),
+        ("Sat, 03 Jan 2026 03:04:06 GMT", "2026-01-03T03:04:06Z"),
+        ("Thu, 01 Jan 2026 03:04:04 GMT", "2026-01-01T03:04:04Z"),
+        ("Thu, 01 Jan 1970 00:00:00 GMT", "1970-01-01T00:00:00Z"),
+    ])
+    func `W9: by a clock that is more than a day away nothing is signed`(date: String, shown: String) throws {
+        let transport = ScriptedTransport(
+            .failure(403, "AccessDeniedException", "Invalid signature", headers: ["Date": date]),
+            .credentials()
+        )
+        let client = try client(transport)
+        let error = try #require(throws: RolesAnywhereError.self) {
+            try client.createSession(.example(), as: .example())
+        }
+        #expect(error.code == .denied)
+        #expect(error.message.contains(shown) && error.message.contains("2026-01-02T03:04:05Z"))
+        #expect(error.service?.status == 403)
+        #expect(client.clockCorrection == 0)
+        #expect(transport.requests.map { $0.headers["X-Amz-Date"] } == ["20260102T030405Z"])
+    }
+
+    @Test func `W9: nor by one at which the certificate is not valid`() throws {
+        let key = try PrivateKey(generating: .ecP256)
+        let certificate = try TestAuthority().client(key: key, years: 1.0 / 365 / 24)
+        let identity = try Identity(key: key, certificates: [certificate])
+        let transport = ScriptedTransport(
+            .failure(403, "AccessDeniedException", "no", headers: ["Date": "Fri, 02 Jan 2026 05:04:05 GMT"]),
+            .credentials()
+        )
+        let error = try #require(throws: RolesAnywhereError.self) {
+            try client(transport).createSession(.example(), as: identity)
+        }
+        #expect(error.message.contains("2026-01-02T05:04:05Z") && error.message.contains("2026-01-02T03:04:05Z"))
+        #expect(transport.requests.count == 1)
     }
 
     @Test func `a second refusal under the server's clock stands`() throws {

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
-internal import Certificates
 internal import FoundationEssentials
 import SystemSupport
 
 /// A file of the cache: a line for each value, `name value`, between a first line that names the form and a last one, `end`,
-/// without which it is half a file.
+/// without which it is half a file. Values are percent-encoded, so that none ends its line or is taken for another.
 struct CacheEntry {
     var parts: [CredentialCache.Key.Part]
     var credentials: Credentials
 
-    private static let heading = "pki-credentials 1"
+    /// Entries of the first form, whose sessions were not held against what was asked for, are not read.
+    private static let heading = "pki-credentials 2"
     private static let keyPrefix = "for."
 
     init(parts: [CredentialCache.Key.Part], credentials: Credentials) {
@@ -20,17 +20,18 @@ struct CacheEntry {
 
     /// Reads a file; nothing when it is none.
     init?(_ bytes: [UInt8]) {
-        var lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false)[...]
+        guard let text = String(validating: bytes, as: UTF8.self) else { return nil }
+        var lines = text.utf8.split(separator: 0x0a, omittingEmptySubsequences: false).map(Substring.init)[...]
         guard lines.popFirst() == Self.heading[...], lines.popLast() == "", lines.popLast() == "end" else { return nil }
         var values: [Substring: String] = [:]
         parts = []
         for line in lines {
             let pair = line.split(separator: " ", maxSplits: 1, omittingEmptySubsequences: false)
-            guard pair.count == 2 else { return nil }
+            guard pair.count == 2, let value = PercentEncoding.decode(pair[1]) else { return nil }
             if pair[0].hasPrefix(Self.keyPrefix) {
-                parts.append(.init(name: String(pair[0].dropFirst(Self.keyPrefix.count)), value: String(pair[1])))
+                parts.append(.init(name: String(pair[0].dropFirst(Self.keyPrefix.count)), value: value))
             } else {
-                values[pair[0]] = String(pair[1])
+                values[pair[0]] = value
             }
         }
         guard let accessKeyID = values["access-key-id"], let secretAccessKey = values["secret-access-key"],
@@ -59,15 +60,14 @@ struct CacheEntry {
                 ("role-arn", credentials.roleARN), ("account-id", credentials.accountID),
                 ("assumed-role-arn", credentials.assumedRoleARN), ("subject-arn", credentials.subjectARN),
                 ("source-identity", credentials.sourceIdentity),
-                ("issued", CivilTime(credentials.issued).extended),
-                ("expiration", CivilTime(credentials.expiration).extended),
                 ("access-key-id", credentials.accessKeyID), ("secret-access-key", credentials.secretAccessKey),
                 ("session-token", credentials.sessionToken),
             ]
-        let lines = values.compactMap { name, value in value.map { "\(name) \(oneLine($0))" } }
-        return Array((["\(Self.heading)"] + lines + ["end", ""]).joined(separator: "\n").utf8)
+        let lines =
+            values.compactMap { name, value in value.map { "\(name) \(PercentEncoding.encode($0))" } } + [
+                "issued \(CivilTime(credentials.issued).extended)",
+                "expiration \(CivilTime(credentials.expiration).extended)",
+            ]
+        return Array(([Self.heading] + lines + ["end", ""]).joined(separator: "\n").utf8)
     }
-
-    /// A value never ends its line.
-    private func oneLine(_ text: String) -> String { text.replacing("\n", with: " ") }
 }

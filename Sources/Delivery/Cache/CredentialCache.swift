@@ -101,8 +101,8 @@ public struct CredentialCache: Sendable {
     /// - Returns: The credentials; nothing when there are none that last long enough.
     /// - Throws: ``DeliveryError`` when the cache cannot be used.
     public func cached(for key: Key) throws(DeliveryError) -> Credentials? {
-        guard let folder = try CacheFolder(path, creates: false) else { return nil }
-        return fresh(key.fileName, in: folder)
+        guard let folder = try folder(creates: false) else { return nil }
+        return fresh(key, in: folder)
     }
 
     /// Hands out credentials, and obtains them first when there are none that last long enough.
@@ -122,28 +122,27 @@ public struct CredentialCache: Sendable {
         let began = now()
         let name = key.fileName
         // Without a folder there is nothing in it.
-        if let folder = try CacheFolder(path, creates: false), let found = fresh(name, in: folder) {
-            return .cached(found)
-        }
-        guard let folder = try CacheFolder(path, creates: true) else {
+        if let folder = try folder(creates: false), let found = fresh(key, in: folder) { return .cached(found) }
+        guard let folder = try folder(creates: true) else {
             throw DeliveryError(.storage, "the folder \(path) vanished while it was made")
         }
-        let lock = try folder.lock("\(name).lock")
-        if let found = fresh(name, in: folder) { return .cached(found) }
-        let older = read(name, in: folder).flatMap { $0.credentials.expiration > now() ? $0.credentials : nil }
-        if let failure = SharedFailure(lock.text), failure.date >= began {
+        let lock: LockFile
+        do { lock = try folder.lock("\(name).lock") } catch { throw DeliveryError(error, "the cache's") }
+        if let found = fresh(key, in: folder) { return .cached(found) }
+        let older = read(key, in: folder)
+        if let failure = SharedFailure(lock.note), failure.date >= began {
             guard let older else { throw failure }
             return .stale(older, failure)
         }
         do {
             let credentials = try obtain()
             // Credentials that could not be kept are credentials all the same.
-            try? folder.write("\(name).credentials", CacheEntry(parts: key.parts, credentials: credentials).bytes)
+            write(CacheEntry(parts: key.parts, credentials: credentials), "\(name).credentials", in: folder)
             forgetExpired(in: folder)
             return .refreshed(credentials)
         } catch {
-            lock.text = SharedFailure(error, status: status(error), at: now()).text
-            guard let older, older.expiration > now() else { throw error }
+            lock.note = SharedFailure(error, status: status(error), at: now()).text
+            guard let older, schedule.isValid(older, at: now()) else { throw error }
             return .stale(older, error)
         }
     }
@@ -153,12 +152,12 @@ public struct CredentialCache: Sendable {
     /// - Returns: The entries; files that are none are left out.
     /// - Throws: ``DeliveryError`` when the folder cannot be used.
     public func entries() throws(DeliveryError) -> [Entry] {
-        guard let folder = try CacheFolder(path, creates: false) else { return [] }
+        guard let folder = try folder(creates: false) else { return [] }
         let date = now()
-        return try folder.names().filter { $0.hasSuffix(".credentials") }.compactMap { name in
-            guard let entry = folder.read(name).flatMap(CacheEntry.init) else { return nil }
+        return try names(in: folder).compactMap { name in
+            guard name.hasSuffix(".credentials"), let entry = entry(name, in: folder) else { return nil }
             return Entry(
-                path: "\(path)/\(name)",
+                path: folder.path(of: name),
                 parts: entry.parts,
                 credentials: entry.credentials,
                 isFresh: schedule.isFresh(entry.credentials, at: date)
@@ -172,40 +171,97 @@ public struct CredentialCache: Sendable {
     /// - Returns: How many were removed. The files are gone; whoever holds a copy of valid credentials can still use them.
     /// - Throws: ``DeliveryError`` when the folder cannot be used.
     public func clear(onlyExpired: Bool) throws(DeliveryError) -> Int {
-        guard let folder = try CacheFolder(path, creates: false) else { return 0 }
+        guard let folder = try folder(creates: false) else { return 0 }
         let date = now()
         var count = 0
-        for name in try folder.names() {
+        for name in try names(in: folder) {
             if name.hasSuffix(".credentials") {
-                let entry = folder.read(name).flatMap(CacheEntry.init)
-                if onlyExpired, let entry, entry.credentials.expiration > date { continue }
-                if folder.remove(name) { count += 1 }
-            } else if !onlyExpired || name.hasPrefix(CacheFolder.temporaryPrefix) {
+                if onlyExpired, let entry = entry(name, in: folder), schedule.isValid(entry.credentials, at: date) {
+                    continue
+                }
+                if folder.unlink(name) { count += 1 }
+            } else if !onlyExpired || name.hasPrefix(NewFile.temporaryPrefix) {
                 folder.removeUnlocked(name)
             }
         }
         return count
     }
 
+    /// The folder, opened without following a link, and found to be the user's own, as the one above it.
+    ///
+    /// - Parameter creates: Whether to make both, with mode 0700, when they are not there.
+    /// - Returns: The folder; nothing when it is not there and is not to be made.
+    /// - Throws: ``DeliveryError`` naming the folder and the rule.
+    private func folder(creates: Bool) throws(DeliveryError) -> Directory? {
+        guard path.hasPrefix("/") else {
+            throw DeliveryError(.invalidArgument, "the cache folder \"\(printable(path))\" is not an absolute path")
+        }
+        let above = FilePath.parent(of: path)
+        let base = FilePath.parent(of: above)
+        do {
+            if creates { try Directory.make(base) }
+            var folder = try Directory(base, for: .output)
+            for name in [FilePath.name(of: above), FilePath.name(of: path)] {
+                guard let next = try folder.directory(name, for: .writing, creates: creates) else { return nil }
+                if next.status?.mode != 0o700 { try next.setMode(of: ".", 0o700) }
+                folder = next
+            }
+            return folder
+        } catch {
+            if error.isMissing, !creates { return nil }
+            throw DeliveryError(
+                .init(
+                    error.code,
+                    error.message,
+                    remedy: error.remedy.map { "\($0); or set XDG_CACHE_HOME to a directory of your own" },
+                    number: error.number
+                ),
+                "credentials are not kept:"
+            )
+        }
+    }
+
+    private func names(in folder: Directory) throws(DeliveryError) -> [String] {
+        do { return try folder.names() } catch { throw DeliveryError(error) }
+    }
+
     /// Removes what nobody can use any more: a certificate that is renewed every day would leave an entry a day.
-    private func forgetExpired(in folder: CacheFolder) {
+    private func forgetExpired(in folder: Directory) {
         let date = now()
         for file in (try? folder.names()) ?? [] where file.hasSuffix(".lock") {
-            let name = String(file.dropLast(".lock".count))
+            let name = file.dropLast(".lock".count) + ".credentials"
             // Under its lock, so that nobody has just put new ones there.
             folder.removeUnlocked(file) {
-                guard let entry = read(name, in: folder), entry.credentials.expiration <= date else { return false }
-                return folder.remove("\(name).credentials")
+                guard let entry = entry(String(name), in: folder), !schedule.isValid(entry.credentials, at: date) else {
+                    return false
+                }
+                return folder.unlink(String(name))
             }
         }
     }
 
-    private func read(_ name: String, in folder: CacheFolder) -> CacheEntry? {
-        folder.read("\(name).credentials").flatMap(CacheEntry.init)
+    /// An entry; nothing when it is not there, is not the user's own, or others may read it.
+    private func entry(_ name: String, in folder: Directory) -> CacheEntry? {
+        // One has two or three thousand bytes.
+        (try? folder.read(name, .ownerOnly, limit: 1 << 18)).flatMap { CacheEntry($0.bytes.array) }
     }
 
-    private func fresh(_ name: String, in folder: CacheFolder) -> Credentials? {
-        guard let credentials = read(name, in: folder)?.credentials else { return nil }
+    private func write(_ entry: CacheEntry, _ name: String, in folder: Directory) {
+        // A link, through which nothing is written, would be in the way for ever.
+        if folder.status(of: name)?.kind == .link { folder.unlink(name) }
+        try? NewFile.write(name, in: folder, SecretBytes(entry.bytes), replacing: .always)
+    }
+
+    /// Credentials for a key that have not expired, and do not say that they last longer than any can.
+    private func read(_ key: Key, in folder: Directory) -> Credentials? {
+        guard let entry = entry("\(key.fileName).credentials", in: folder), entry.parts == key.parts,
+            schedule.isValid(entry.credentials, at: now())
+        else { return nil }
+        return entry.credentials
+    }
+
+    private func fresh(_ key: Key, in folder: Directory) -> Credentials? {
+        guard let credentials = read(key, in: folder) else { return nil }
         let date = now()
         // Credentials from the future are from a clock that was wrong; what it says of their end is not to be trusted.
         guard credentials.issued.timeIntervalSince(date) < 300 else { return nil }

@@ -27,7 +27,7 @@ public struct SharedFailure: ExplainedError, Equatable {
 
     /// Reads what a process wrote down; nothing when it is no failure.
     init?(_ text: String) {
-        let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+        let lines = text.utf8.split(separator: 0x0a, omittingEmptySubsequences: false).map(Substring.init)
         guard lines.count == 5, lines[4].isEmpty, let microseconds = Int(lines[0]), let status = Int32(lines[1]) else {
             return nil
         }
@@ -41,8 +41,8 @@ public struct SharedFailure: ExplainedError, Equatable {
     var text: String {
         let time = Int((date.timeIntervalSince1970 * 1_000_000).rounded(.up))
         return [
-            String(time), String(status), message.replacing("\n", with: " "),
-            (remedy ?? "").replacing("\n", with: " "), "",
-        ].joined(separator: "\n")
+            String(time), String(status), printable(message, limit: 4096), printable(remedy ?? "", limit: 4096), "",
+        ]
+        .joined(separator: "\n")
     }
 }

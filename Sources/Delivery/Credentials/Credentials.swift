@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Certificates
 public import struct FoundationEssentials.Date
 import SystemSupport
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Certificates
 import SystemSupport
 
 /// A form in which programs take credentials.
@@ -27,15 +26,19 @@ extension Credentials {
     ///   - format: The form.
     ///   - section: With ``CredentialsFormat/ini``: the section's name.
     /// - Returns: The text, secrets included, without a last line end.
-    public func text(as format: CredentialsFormat, section: String = "default") -> String {
+    /// - Throws: ``DeliveryError`` with ``CredentialsFormat/ini`` when no section can have the name, or no line of it hold
+    ///   a value.
+    public func text(
+        as format: CredentialsFormat,
+        section: String = "default"
+    ) throws(DeliveryError) -> String {
         switch format {
         case .process: processText
-        case .env: lines { "export \($0)='\(quoted($1, "'", by: "'\\''"))'" }
+        case .env: lines { "export \($0)=\(Quoting.shell($1))" }
         case .json: jsonText
-        case .ini:
-            (["[\(section)]"] + fileSettings.map { "\($0.name) = \($0.value)" }).joined(separator: "\n")
-        case .powershell: lines { "$Env:\($0) = '\(quoted($1, "'", by: "''"))'" }
-        case .fish: lines { "set -gx \($0) '\(quoted(quoted($1, "\\", by: "\\\\"), "'", by: "\\'"))'" }
+        case .ini: try iniText(section)
+        case .powershell: lines { "$Env:\($0) = \(Quoting.powerShell($1))" }
+        case .fish: lines { "set -gx \($0) \(Quoting.fish($1))" }
         }
     }
 
@@ -90,8 +93,9 @@ extension Credentials {
         environment.map { line($0.name, $0.value) }.joined(separator: "\n")
     }
 
-    /// A text in which a quote is written so that it does not end the quoted text.
-    private func quoted(_ text: String, _ quote: Character, by replacement: String) -> String {
-        text.split(separator: quote, omittingEmptySubsequences: false).joined(separator: replacement)
+    private func iniText(_ section: String) throws(DeliveryError) -> String {
+        var file = SharedConfiguration()
+        try file.set(fileSettings.map { ($0.name, $0.value) }, in: section)
+        return String(decoding: file.bytes.dropLast(), as: UTF8.self)
     }
 }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Certificates
 import SystemSupport
 
 /// The name of a section, in the one form that all spellings of it have in common.

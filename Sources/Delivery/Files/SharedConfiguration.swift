@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Certificates
 import SystemSupport
 
 /// The text of an AWS config or credentials file, which can be edited without losing a byte of anything else

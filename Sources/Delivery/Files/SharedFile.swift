@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Certificates
 import Glibc
 import SystemSupport
 
@@ -37,16 +36,22 @@ public struct SharedFile: Sendable {
     /// - Returns: The contents; nothing when there is no such file, or when it is `/dev/null`, which is how one says so.
     /// - Throws: ``DeliveryError`` naming the file and what the system says.
     public func read() throws(DeliveryError) -> [UInt8]? {
-        // A pipe without a writer must not keep us waiting.
-        let file = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
-        guard file >= 0 else {
-            let reason = errno
-            if reason == ENOENT { return nil }
-            throw DeliveryError(.storage, "\(path) cannot be read: \(systemErrorText(reason))")
+        let status = FileStatus(at: path)
+        if status?.kind == .device, status?.device == Self.nullDevice { return nil }
+        if let kind = status?.kind, kind != .regular {
+            // A pipe without a writer must not keep us waiting.
+            throw DeliveryError(.unsafePlace, "\"\(printable(path))\" is \(kind.noun), where a file is wanted")
         }
-        defer { close(file) }
-        return try SharedFileContents(reading: file, path: path, acceptsNull: true)?.bytes
+        do {
+            return try FileContents(of: path, limit: Self.maximumSize).bytes.array
+        } catch {
+            if error.isMissing { return nil }
+            throw DeliveryError(error)
+        }
     }
+
+    /// The number of the device that is `/dev/null` on every Linux: major 1, minor 3.
+    private static let nullDevice: UInt64 = 0x103
 
     /// Changes the file: reads it under the lock, and replaces it when the closure changed the contents.
     ///
@@ -63,81 +68,104 @@ public struct SharedFile: Sendable {
     /// - Throws: What the closure throws, or ``DeliveryError`` naming the file and what the system says; the file is then as
     ///   it was.
     public func update(isPrivate: Bool, _ change: (inout SharedConfiguration) throws -> Void) throws {
-        let folder = try SharedFolder.locked(for: path)
+        do {
+            // Who held the lock may have moved the link or the folder meanwhile.
+            for _ in 1...Self.maximumAttempts {
+                let target = try FilePath.followingLinks(path)
+                guard FilePath.isComponent(FilePath.name(of: target)) else {
+                    throw DeliveryError(.unsafePlace, "\"\(printable(path))\" is not the path of a file")
+                }
+                let folder = try folder(of: target)
+                let isDone = try folder.withLock {
+                    guard let own = folder.status?.stamp, let there = FileStamp(at: folder.path),
+                        own.isSameFile(as: there), try FilePath.followingLinks(path) == target
+                    else { return false }
+                    // What a process that was killed left behind: files that never got their names.
+                    for name in try folder.names() where name.hasPrefix(NewFile.temporaryPrefix) { folder.unlink(name) }
+                    try update(FilePath.name(of: target), in: folder, isPrivate: isPrivate, change)
+                    return true
+                }
+                if isDone { return }
+            }
+        } catch let error as FileError {
+            throw DeliveryError(error)
+        }
+        throw DeliveryError(.storage, "\(path) leads somewhere else each time it is looked at")
+    }
+
+    /// The folder of a file, which is made when it is missing. Each call opens it anew, and the lock is one of the open
+    /// descriptor: it keeps threads apart as well as processes.
+    private func folder(of target: String) throws(FileError) -> Directory {
+        let path = FilePath.parent(of: target)
+        do {
+            return try Directory(path, for: .output)
+        } catch {
+            guard error.isMissing else { throw error }
+            try Directory.make(path)
+            return try Directory(path, for: .output)
+        }
+    }
+
+    /// Changes the file in its folder, which is locked.
+    private func update(
+        _ name: String,
+        in folder: Directory,
+        isPrivate: Bool,
+        _ change: (inout SharedConfiguration) throws -> Void
+    ) throws {
         for _ in 1...Self.maximumAttempts {
-            let old = try folder.read()
-            let contents = old?.bytes ?? []
+            let old = folder.status(of: name)
+            let read = try old.map { _ throws(FileError) in try folder.read(name, limit: Self.maximumSize) }
+            guard read?.stamp == old?.stamp else { continue }
+            let contents = read?.bytes.array ?? []
             var configuration = SharedConfiguration(contents)
             try change(&configuration)
-            let isAsItShouldBe = !isPrivate || old.map { $0.mode == Self.mode } ?? true
-            if configuration.bytes == contents, isAsItShouldBe { return }
+            let mode = isPrivate ? Self.mode : old.map { $0.mode & 0o777 } ?? Self.mode
+            if configuration.bytes == contents, old.map({ $0.mode & 0o777 == mode }) ?? true { return }
             guard configuration.bytes.count <= Self.maximumSize else {
                 throw DeliveryError(.storage, "\(path) cannot be written: it would be larger than 16 MiB")
             }
-            let mode = isPrivate ? Self.mode : old?.mode ?? Self.mode
-            if try folder.replace(old, by: configuration.bytes, mode: mode) { return }
+            do {
+                if try replace(name, in: folder, old, by: configuration.bytes, mode: mode) { return }
+            } catch {
+                throw Self.failure(error)
+            }
         }
         throw DeliveryError(.storage, "\(path) cannot be written: another program changes it again and again")
     }
-}
 
-/// What was read of a file.
-struct SharedFileContents {
-    let bytes: [UInt8]
-    let version: SharedFileVersion
-    let mode: mode_t
-    let owner: uid_t
-    let group: gid_t
-
-    /// Reads an open file; nothing for `/dev/null` when that is as good as no file.
+    /// Puts a file with new contents in the place of the old one, with its owner and group when the system lets it.
     ///
-    /// - Parameters:
-    ///   - file: The descriptor, which stays open.
-    ///   - path: The path for messages.
-    ///   - acceptsNull: Whether `/dev/null` is as good as no file.
-    /// - Throws: ``DeliveryError`` naming the file and what the system says.
-    init?(reading file: CInt, path: String, acceptsNull: Bool = false) throws(DeliveryError) {
-        func failure(_ reason: CInt) -> DeliveryError {
-            DeliveryError(.storage, "\(path) cannot be read: \(systemErrorText(reason))")
-        }
-        var status = stat()
-        guard unsafe fstat(file, &status) == 0 else { throw failure(errno) }
-        if acceptsNull, status.st_mode & S_IFMT == S_IFCHR, status.st_rdev == Self.nullDevice { return nil }
-        guard status.st_mode & S_IFMT == S_IFREG else {
-            throw DeliveryError(.storage, "\(path) is not a file but a folder, a pipe or a device")
-        }
-        var bytes: [UInt8] = []
-        var buffer = [UInt8](repeating: 0, count: 65536)
-        while true {
-            let count = unsafe Glibc.read(file, &buffer, buffer.count)
-            if count < 0, errno == EINTR { continue }
-            guard count >= 0 else { throw failure(errno) }
-            if count == 0 { break }
-            bytes += buffer.prefix(count)
-            guard bytes.count <= SharedFile.maximumSize else {
-                throw DeliveryError(.storage, "\(path) is larger than 16 MiB")
-            }
-        }
-        self.bytes = bytes
-        version = SharedFileVersion(status)
-        mode = status.st_mode & 0o777
-        owner = status.st_uid
-        group = status.st_gid
+    /// - Returns: Whether that was done. It is not when another file is there now than the old one.
+    private func replace(
+        _ name: String,
+        in folder: Directory,
+        _ old: FileStatus?,
+        by contents: [UInt8],
+        mode: UInt32
+    ) throws(FileError) -> Bool {
+        let file = try NewFile(name, in: folder, replacing: .always)
+        try file.write(SecretBytes(contents))
+        let hasGroup = if let old { try file.setOwner(old.owner, group: old.group) } else { true }
+        // A group that is not the one that had permissions gets none.
+        try file.finish(mode: hasGroup ? mode : mode & ~0o070)
+        guard folder.status(of: name)?.stamp == old?.stamp else { return false }
+        try file.place()
+        return true
     }
 
-    /// The number of the device that is `/dev/null` on every Linux: major 1, minor 3.
-    private static let nullDevice: dev_t = 0x103
-}
-
-/// What tells whether a file has been written to or replaced.
-struct SharedFileVersion: Equatable {
-    private let numbers: [Int]
-
-    /// Takes what the system says of the file.
-    init(_ status: stat) {
-        numbers = [
-            Int(truncatingIfNeeded: status.st_dev), Int(truncatingIfNeeded: status.st_ino), status.st_size,
-            status.st_mtim.tv_sec, status.st_mtim.tv_nsec,
-        ]
+    /// Why the file cannot be written, and the way out when there is one.
+    static func failure(_ error: FileError) -> DeliveryError {
+        var explained = DeliveryError(error)
+        let remedy: String? =
+            switch error.number {
+            case EBUSY, EXDEV:
+                "a file that is mounted by itself cannot be replaced: mount its folder, so that a new file can take its place"
+            case EACCES, EPERM, EROFS:
+                "let this user write to the folder: the file is replaced as a whole, so that nobody reads half of it"
+            default: nil
+            }
+        if let remedy { explained = DeliveryError(explained.code, explained.message, remedy: remedy) }
+        return explained
     }
 }

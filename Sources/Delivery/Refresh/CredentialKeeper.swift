@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-internal import Certificates
 internal import Dispatch
 public import FoundationEssentials
 internal import Synchronization

@@ -21,6 +21,10 @@ public struct RefreshSchedule: Hashable, Sendable {
     /// The shortest time between two attempts that succeed, in seconds, whatever the lifetime.
     public var shortestInterval = 1.0
 
+    /// The longest that credentials can be valid, in seconds: 12 hours, and what two clocks may be apart. Those that say
+    /// otherwise are not believed.
+    public static let longestLifetime = 12.0 * 3600 + 300
+
     /// The schedule that every command keeps.
     public init() {}
 
@@ -34,6 +38,17 @@ public struct RefreshSchedule: Hashable, Sendable {
         return max(margin, halfLife, credentials.issued.addingTimeInterval(shortestInterval))
     }
 
+    /// Whether credentials are valid: they have not expired, and expire no later than any can.
+    ///
+    /// - Parameters:
+    ///   - credentials: The credentials.
+    ///   - date: The time.
+    /// - Returns: Whether they can be used.
+    public func isValid(_ credentials: Credentials, at date: Date) -> Bool {
+        let left = credentials.expiration.timeIntervalSince(date)
+        return left > 0 && left <= Self.longestLifetime
+    }
+
     /// Whether credentials may still come out of a cache: with 20 minutes left, or half their lifetime when that is less.
     ///
     /// - Parameters:
@@ -42,7 +57,7 @@ public struct RefreshSchedule: Hashable, Sendable {
     /// - Returns: Whether they last long enough.
     public func isFresh(_ credentials: Credentials, at date: Date) -> Bool {
         let left = credentials.expiration.timeIntervalSince(date)
-        return left > 0 && left >= min(cacheMargin, credentials.lifetime / 2)
+        return isValid(credentials, at: date) && left >= min(cacheMargin, credentials.lifetime / 2)
     }
 
     /// How long to wait after failures: exponentially growing, between half of the limit and all of it by chance, so that

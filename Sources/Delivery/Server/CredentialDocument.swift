@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-internal import Certificates
 import SystemSupport
 
 /// Credentials in the forms that they are served in, made once and handed out as often as somebody asks.

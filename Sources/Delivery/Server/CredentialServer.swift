@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-internal import Certificates
 public import FoundationEssentials
 public import HTTPService
 internal import Synchronization

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Certificates
-import Glibc
 import SystemSupport
 
 /// Which file is the module that an address wants.
@@ -13,7 +11,8 @@ enum ModuleLocation {
     static let proxy = "libp11-kit.so.0"
     #endif
 
-    /// Where distributions put modules.
+    /// Where distributions put modules. A folder or a module that is not root's, or that others can write to, does not count:
+    /// a name stands for what the system has, whoever wrote it.
     static let folders = [
         "/usr/lib/\(architecture)-linux-gnu/pkcs11", "/usr/lib64/pkcs11", "/usr/lib/pkcs11", "/usr/local/lib/pkcs11",
         "/usr/lib/softhsm", "/usr/lib64/softhsm", "/usr/lib/\(architecture)-linux-gnu/softhsm",
@@ -38,20 +37,20 @@ enum ModuleLocation {
         guard let name = address.moduleName else { return proxy }
         for folder in folders {
             for file in ["\(folder)/\(name).so", "\(folder)/lib\(name).so", "\(folder)/\(name)"]
-            where isFile(file) {
+            where isSystems(folder, .directory) && isSystems(file, .regular) {
                 return file
             }
         }
         throw HardwareKeyError(
             .missingLibrary,
-            "there is no PKCS#11 module \(printable(name)) in the folders where modules are",
-            remedy: "name it by its path: module-path=/…/\(printable(name)).so"
+            "there is no PKCS#11 module \(printable(name)) in the folders where modules are, or it is not root's alone",
+            remedy: "name it by its path: --pkcs11-lib /…/\(printable(name)).so"
         )
     }
 
-    private static func isFile(_ path: String) -> Bool {
-        var status = stat()
-        return unsafe stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
+    private static func isSystems(_ path: String, _ kind: FileStatus.Kind) -> Bool {
+        guard let status = FileStatus(at: path) else { return false }
+        return status.kind == kind && status.owner == 0 && status.mode & 0o022 == 0
     }
 
     private static var architecture: String {

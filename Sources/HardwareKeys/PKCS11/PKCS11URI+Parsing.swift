@@ -24,6 +24,7 @@ extension PKCS11URI {
         for attribute in Self.split(parts[0], at: ";") {
             let (name, value) = try Self.parts(of: attribute)
             guard seen.insert(name).inserted else { throw Self.doubled(name) }
+            try Self.refuseQuery(in: value)
             try setPath(name, try Self.decoded(value, of: name, also: ":[]@!$'()*+,=&"))
         }
         seen = []
@@ -34,6 +35,27 @@ extension PKCS11URI {
             var octets = try Self.decoded(value, of: name, also: ":[]@!$'()*+,=/?|")
             try setQuery(name, octets)
             wipe(&octets)
+        }
+    }
+
+    /// Reads an address that a file of a CA directory or other data holds, not the command line: it names a token and an
+    /// object only. A module would be loaded, a file read and its first line offered as a PIN, and a wrong PIN brings the
+    /// token closer to locking itself, all by the choice of whoever wrote the file.
+    ///
+    /// - Parameter text: The address.
+    /// - Throws: ``HardwareKeyError`` with ``HardwareKeyError/Code/invalidAddress``, naming the attribute.
+    package init(fromData text: String) throws(HardwareKeyError) {
+        try self.init(text)
+        let module = "name the module with --pkcs11-lib, and take it out of the file"
+        let pin = "name the PIN's file with --passphrase-file, and take it out of the file"
+        for (name, isThere, remedy) in [
+            ("module-path", modulePath != nil, module), ("module-name", moduleName != nil, module),
+            ("pin-source", pinSource != nil, pin), ("pin-value", pinValue != nil, pin),
+        ] where isThere {
+            throw Self.invalid(
+                "a pkcs11: address in a file may not have a \(name): whoever wrote it is not asked",
+                remedy: remedy
+            )
         }
     }
 
@@ -70,11 +92,7 @@ extension PKCS11URI {
             }
             type = known
         case "id": identifier = octets
-        case _ where Self.queryNames.contains(name):
-            throw Self.invalid(
-                "the \(name) of a pkcs11: address stands before the question mark",
-                remedy: "write it behind one: pkcs11:token=…?\(name)=…"
-            )
+        case _ where Self.queryNames.contains(name): throw Self.misplaced(name)
         default:
             throw Self.invalid(
                 "the attribute \(printable(name, limit: 40)) of a pkcs11: address is not known, so nothing can match it",
@@ -188,7 +206,9 @@ extension PKCS11URI {
         var rest = value
         while let octet = rest.popFirst() {
             if octet == UInt8(ascii: "%") {
-                guard let high = rest.popFirst().flatMap(nibble), let low = rest.popFirst().flatMap(nibble) else {
+                guard let high = rest.popFirst().flatMap(UInt8.init(hexadecimalDigit:)),
+                    let low = rest.popFirst().flatMap(UInt8.init(hexadecimalDigit:))
+                else {
                     throw invalid("the \(name) of a pkcs11: address has a % without two hexadecimal digits")
                 }
                 octets.append(high << 4 | low)
@@ -205,13 +225,19 @@ extension PKCS11URI {
         return octets
     }
 
-    private static func nibble(_ digit: UInt8) -> UInt8? {
-        switch digit {
-        case UInt8(ascii: "0")...UInt8(ascii: "9"): digit - UInt8(ascii: "0")
-        case UInt8(ascii: "a")...UInt8(ascii: "f"): digit - UInt8(ascii: "a") + 10
-        case UInt8(ascii: "A")...UInt8(ascii: "F"): digit - UInt8(ascii: "A") + 10
-        default: nil
+    /// Refuses a value that goes on with an attribute for behind the question mark: it would be shown as what it stands in.
+    private static func refuseQuery(in value: Substring.UTF8View) throws(HardwareKeyError) {
+        for part in value.split(separator: UInt8(ascii: "&")).dropFirst() {
+            let name = String(decoding: part.prefix { $0 != UInt8(ascii: "=") }, as: UTF8.self)
+            if queryNames.contains(name) { throw misplaced(name) }
         }
+    }
+
+    private static func misplaced(_ name: String) -> HardwareKeyError {
+        invalid(
+            "the \(name) of a pkcs11: address stands before the question mark",
+            remedy: "write it behind one: pkcs11:token=…?\(name)=…"
+        )
     }
 
     private static func doubled(_ name: String) -> HardwareKeyError {

@@ -90,8 +90,8 @@ extension PKCS11URI: CustomStringConvertible, CustomDebugStringConvertible {
     /// The same as the description.
     public var debugDescription: String { description }
 
-    /// The part before the question mark: what is meant, not how to get there.
-    var pathText: String { text(withModule: false) }
+    /// The part before the question mark: what is meant, not how to get there. It is what a file of a CA may say.
+    package var pathText: String { text(withModule: false) }
 
     private func text(withModule: Bool) -> String {
         let all = attributes(withModule: withModule)

@@ -52,7 +52,7 @@ public final class CallerIdentityClient: Sendable {
     /// - Returns: The caller.
     /// - Throws: ``RolesAnywhereError``, or what the surroundings' sleep throws.
     public func callerIdentity(of credentials: SessionCredentials) throws -> CallerIdentity {
-        try exchange.send {
+        try exchange.send(while: { $0 <= credentials.expiration }) {
             try signedRequest(with: credentials)
         } reading: { response in
             try CallerIdentity(answer: response.body)

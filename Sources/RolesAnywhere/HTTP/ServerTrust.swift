@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Certificates
-import Glibc
 import SystemSupport
 
 /// Whom to believe that a server is the one it says it is.
@@ -33,15 +31,16 @@ public struct ServerTrust: Hashable, Sendable {
     /// - Returns: Trust in those certificates alone.
     /// - Throws: ``RolesAnywhereError`` when nothing is there or it cannot be read.
     public static func certificates(at path: String) throws(RolesAnywhereError) -> ServerTrust {
-        var status = stat()
-        guard unsafe stat(path, &status) == 0, unsafe access(path, R_OK) == 0 else {
-            throw RolesAnywhereError(
-                .unreadableFile,
-                "the CA certificates \"\(printable(path))\" cannot be read: \(systemErrorText(errno))"
-            )
+        do {
+            guard FileStatus(at: path)?.kind == .directory else {
+                try FilePath.requireReadable(path)
+                return ServerTrust(source: .paths(file: path, folder: nil))
+            }
+            _ = try Directory(path, for: .output)
+            return ServerTrust(source: .paths(file: nil, folder: path))
+        } catch {
+            throw RolesAnywhereError(.unreadableFile, "the CA certificates \(error.message)", remedy: error.remedy)
         }
-        let isFolder = status.st_mode & S_IFMT == S_IFDIR
-        return ServerTrust(source: isFolder ? .paths(file: nil, folder: path) : .paths(file: path, folder: nil))
     }
 
     /// What the environment asks for: `AWS_CA_BUNDLE` as the AWS CLI and the SDKs know it, else `SSL_CERT_FILE` and
@@ -60,15 +59,12 @@ public struct ServerTrust: Hashable, Sendable {
 
     /// The system's certificates, from a folder when it holds any under a hashed name (`5ad8a5d6.0`).
     static func system(folder path: String) -> ServerTrust {
-        guard let folder = unsafe opendir(path) else { return ServerTrust(source: .library) }
-        defer { unsafe closedir(folder) }
-        while let entry = unsafe readdir(folder) {
-            let name = unsafe withUnsafeBytes(of: &entry.pointee.d_name) { unsafe Array($0.prefix(10)) }
-            let isHashed = name.prefix(8).allSatisfy { Character(Unicode.Scalar($0)).isHexDigit }
-            if isHashed, name[8] == UInt8(ascii: "."), (0x30...0x39).contains(name[9]) {
-                return ServerTrust(source: .paths(file: nil, folder: path))
-            }
+        let names = (try? Directory(path, for: .output).names()) ?? []
+        let isHashed = names.contains { name in
+            let name = Array(name.utf8)
+            return name.count >= 10 && name[..<8].allSatisfy { UInt8(hexadecimalDigit: $0) != nil }
+                && name[8] == UInt8(ascii: ".") && (0x30...0x39).contains(name[9])
         }
-        return ServerTrust(source: .library)
+        return ServerTrust(source: isHashed ? .paths(file: nil, folder: path) : .library)
     }
 }

@@ -208,7 +208,7 @@ private final class LazyPassphrase {
 extension RolesAnywhereError {
     init(_ error: FileError) {
         self.init(
-            error.isUnprotected ? .unprotectedFile : .unreadableFile,
+            error.isUnprotected || error.code == .foreign ? .unprotectedFile : .unreadableFile,
             error.isUnprotected ? "the private key in \(error.message)" : error.message,
             remedy: error.isUnprotected ? "run chmod 600 on it, or pass --insecure-permissions" : error.remedy
         )

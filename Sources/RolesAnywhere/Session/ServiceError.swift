@@ -77,6 +77,8 @@ public struct ServiceError: Hashable, Sendable {
     private static func shortened(_ body: [UInt8]) -> String? {
         let text = String(decoding: body.prefix(4096), as: UTF8.self)
         let words = text.split { $0.isWhitespace || $0.isNewline }.joined(separator: " ")
+        // A session that came with a status of failure.
+        if ["secretaccesskey", "sessiontoken"].contains(where: words.lowercased().contains) { return nil }
         return words.isEmpty ? nil : printable(words, limit: 200)
     }
 }

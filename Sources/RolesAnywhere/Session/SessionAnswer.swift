@@ -26,13 +26,15 @@ private struct SessionAnswer: Decodable {
 }
 
 extension SessionCredentials {
-    /// Reads a successful answer.
+    /// Reads a successful answer, which must be one to the request: a session of the role that was asked for, in its account,
+    /// which expires after now and not later than a session can.
     ///
     /// - Parameters:
-    ///   - body: The answer's content, which no error repeats.
+    ///   - body: The answer's content, of which no error repeats more than ARNs and the expiration.
     ///   - request: What was asked for; its role counts where the answer names none.
+    ///   - now: The time, by the server's clock as far as that is known.
     /// - Throws: ``RolesAnywhereError`` with ``RolesAnywhereError/Code/malformedAnswer`` naming the member that is wrong.
-    init(answer body: [UInt8], to request: SessionRequest) throws(RolesAnywhereError) {
+    init(answer body: [UInt8], to request: SessionRequest, at now: Date) throws(RolesAnywhereError) {
         let answer: SessionAnswer
         do {
             answer = try JSONDecoder().decode(SessionAnswer.self, from: Data(body))
@@ -52,24 +54,73 @@ extension SessionCredentials {
         guard let expiration = CivilTime.date(fromISO8601: credentials.expiration) else {
             throw Self.malformed("has an expiration that is not a time of ISO 8601")
         }
+        try Self.check(expiration, at: now)
+        try Self.check(role: set.roleArn, session: set.assumedRoleUser?.arn, subject: answer.subjectArn, for: request)
         self.init(
             accessKeyID: credentials.accessKeyId,
             secretAccessKey: credentials.secretAccessKey,
             sessionToken: credentials.sessionToken,
             expiration: expiration,
-            role: set.roleArn.flatMap { try? AmazonResourceName($0) } ?? request.role,
+            role: request.role,
             assumedRoleARN: set.assumedRoleUser?.arn,
             subjectARN: answer.subjectArn,
             sourceIdentity: set.sourceIdentity
         )
     }
 
-    private static func malformed(_ what: String) -> RolesAnywhereError {
-        RolesAnywhereError(
-            .malformedAnswer,
-            "the service's answer \(what)",
-            remedy: "check that --endpoint leads to IAM Roles Anywhere and that no proxy answers in its place"
+    /// Refuses a session that is over, or lasts longer than any session can: it would be kept and handed out until then.
+    private static func check(_ expiration: Date, at now: Date) throws(RolesAnywhereError) {
+        let longest = Double(SessionRequest.durations.upperBound) + SignedExchange.toleratedClockDifference
+        let left = expiration.timeIntervalSince(now)
+        guard left <= 0 || left > longest else { return }
+        let rule = left <= 0 ? "it is over" : "no session lasts longer than 12 hours"
+        throw malformed(
+            "has the expiration \(CivilTime(expiration).extended), and by \(CivilTime(now).extended) \(rule)",
+            remedy: "check this machine's clock, and that --endpoint leads to IAM Roles Anywhere"
         )
+    }
+
+    /// Refuses a session of another role or account than the one that was asked for. An alias cannot be compared, so trust
+    /// anchor and profile count by their account alone, which is the subject's.
+    private static func check(
+        role: String?,
+        session: String?,
+        subject: String?,
+        for request: SessionRequest
+    ) throws(RolesAnywhereError) {
+        let asked = request.role
+        let anchor = request.trustAnchor
+        let name = FilePath.name(of: asked.resource)
+        if let role, role != asked.description { throw wrong("is for the role", role, insteadOf: "\(asked)") }
+        if let session {
+            let own = "arn:\(asked.partition):sts::\(asked.accountID):assumed-role/\(name)/"
+            guard isName(session, below: own) else {
+                throw wrong("is the session", session, insteadOf: "one of \(asked)")
+            }
+        }
+        if let subject {
+            let own = "arn:\(anchor.partition):rolesanywhere:\(anchor.region):\(anchor.accountID):subject/"
+            guard isName(subject, below: own) else {
+                throw wrong("is for the subject", subject, insteadOf: "one of the account \(anchor.accountID)")
+            }
+        }
+    }
+
+    private static func isName(_ text: String, below prefix: String) -> Bool {
+        guard text.utf8.starts(with: prefix.utf8) else { return false }
+        let name = text.utf8.dropFirst(prefix.utf8.count)
+        return !name.isEmpty && name.allSatisfy { (0x21...0x7e).contains($0) && $0 != UInt8(ascii: "/") }
+    }
+
+    private static func wrong(_ verb: String, _ found: String, insteadOf wanted: String) -> RolesAnywhereError {
+        malformed("\(verb) \"\(printable(found, limit: 200))\", not \(wanted)")
+    }
+
+    private static func malformed(
+        _ what: String,
+        remedy: String = "check that --endpoint leads to IAM Roles Anywhere and that no proxy answers in its place"
+    ) -> RolesAnywhereError {
+        RolesAnywhereError(.malformedAnswer, "the service's answer \(what)", remedy: remedy)
     }
 
     /// Where in the answer decoding failed. The decoder's own words are not repeated: they may quote the answer.

@@ -79,7 +79,8 @@ public final class SessionClient: Sendable {
     ///
     /// The identity is checked by the rules of the service first; see ``Identity/check(at:)``. Each attempt is signed
     /// afresh. A refusal (403) from a server whose clock is more than five minutes away is answered by one more request,
-    /// dated by that clock.
+    /// dated by that clock, unless it is more than a day away or the certificate is not valid then. The session must be of
+    /// the role that was asked for, and expire within 12 hours.
     ///
     /// - Parameters:
     ///   - request: What to ask for.
@@ -95,10 +96,11 @@ public final class SessionClient: Sendable {
             )
         }
         try identity.check(at: exchange.correctedNow)
-        return try exchange.send {
+        let certificate = identity.certificate
+        return try exchange.send(while: { certificate.notBefore <= $0 && $0 <= certificate.notAfter }) {
             try signedRequest(for: request, as: identity)
         } reading: { response in
-            try SessionCredentials(answer: response.body, to: request)
+            try SessionCredentials(answer: response.body, to: request, at: exchange.correctedNow)
         }
     }
 

@@ -17,6 +17,10 @@ final class SignedExchange: Sendable {
     /// How far two clocks may be apart before it is a fault, in seconds. AWS refuses signatures beyond it.
     static let toleratedClockDifference = 300.0
 
+    /// How far a server's clock may be from this machine's to be believed, in seconds. Whoever can answer once with a date
+    /// of his choice would otherwise be given a signature for any day.
+    static let believedClockDifference = 86_400.0
+
     /// Makes an exchange. Nothing is sent.
     ///
     /// - Parameters:
@@ -49,14 +53,16 @@ final class SignedExchange: Sendable {
     /// Asks until there is an answer.
     ///
     /// A refusal (403) from a server whose clock is more than five minutes away is answered by one more request, dated by
-    /// that clock.
+    /// that clock, unless it is more than a day away or what signs is not valid then.
     ///
     /// - Parameters:
+    ///   - isValid: Whether what signs is valid at a time.
     ///   - sign: Makes the request, dated by ``correctedNow``; called for each attempt.
     ///   - read: Reads an answer that is a success.
     /// - Returns: What was read.
     /// - Throws: ``RolesAnywhereError``, or what the closures or the surroundings' sleep throw.
     func send<Answer>(
+        while isValid: (Date) -> Bool,
         _ sign: () throws -> SignedRequest,
         reading read: (HTTPResponse) throws -> Answer
     ) throws -> Answer {
@@ -72,8 +78,12 @@ final class SignedExchange: Sendable {
                 observer(.received(status: response.status, headers: response.headers, timings: response.timings))
                 if (200..<300).contains(response.status) { return try read(response) }
                 let serverTime = response.headers["Date"].flatMap(CivilTime.date(fromHTTP:))
-                if response.status == 403, mayCorrectClock, let serverTime, correctClock(by: serverTime) {
+                if response.status == 403, mayCorrectClock, let serverTime,
+                    abs(serverTime.timeIntervalSince(correctedNow)) > Self.toleratedClockDifference
+                {
+                    try checkClock(serverTime, isValid, response)
                     mayCorrectClock = false
+                    correctClock(by: serverTime)
                     continue
                 }
                 failure = RolesAnywhereError(
@@ -94,15 +104,31 @@ final class SignedExchange: Sendable {
         }
     }
 
-    /// Adopts the server's clock when it is too far away from the one that signed.
-    ///
-    /// - Returns: Whether it was.
-    private func correctClock(by serverTime: Date) -> Bool {
-        guard abs(serverTime.timeIntervalSince(correctedNow)) > Self.toleratedClockDifference else { return false }
+    /// Adopts the server's clock.
+    private func correctClock(by serverTime: Date) {
         let offset = serverTime.timeIntervalSince(surroundings.now())
         clockOffset.withLock { $0 = offset }
         observer(.clockCorrected(seconds: offset))
-        return true
+    }
+
+    /// Refuses a clock by which nothing is signed.
+    private func checkClock(
+        _ serverTime: Date,
+        _ isValid: (Date) -> Bool,
+        _ response: HTTPResponse
+    ) throws(RolesAnywhereError) {
+        let now = surroundings.now()
+        let isNear = abs(serverTime.timeIntervalSince(now)) <= Self.believedClockDifference
+        guard !isNear || !isValid(serverTime) else { return }
+        let answer = ServiceError(response)
+        let rule = isNear ? "what signs is not valid then" : "no more than 24 hours are believed"
+        throw RolesAnywhereError(
+            .denied,
+            "the service refused: \(answer); its clock says \(CivilTime(serverTime).extended) and this machine's "
+                + "\(CivilTime(now).extended): \(rule)",
+            remedy: "if this machine's clock is the wrong one, set it (timedatectl); if not, what answers is not AWS",
+            service: answer
+        )
     }
 
     /// What the server asked for: seconds, or a date by its own clock.

@@ -35,6 +35,8 @@ package struct FileContents: Sendable {
     ///   - limit: The most bytes that it may have.
     /// - Throws: ``FileError`` naming the file and the rule.
     package init(of path: String, _ rule: Rule = .anyone, limit: Int = FileContents.limit) throws(FileError) {
+        // Who can turn a link around chooses the secret.
+        if rule == .ownerOnly { _ = try FilePath.followingLinks(path) }
         // Without waiting: a pipe that nobody writes to is waited for below, and only for a while.
         let descriptor = unsafe Glibc.open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
         guard descriptor >= 0 else {

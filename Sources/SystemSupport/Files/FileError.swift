@@ -59,6 +59,32 @@ package struct FileError: ExplainedError, Equatable {
             default: .system
             }
         let reason = number == ELOOP ? "it is a symbolic link" : systemErrorText(number)
-        self.init(code, "\"\(printable(path))\" cannot be \(verb): \(reason)", number: number)
+        guard Self.looksLikeKey(path) else {
+            self.init(code, "\"\(printable(path))\" cannot be \(verb): \(reason)", number: number)
+            return
+        }
+        self.init(
+            code,
+            "a text of \(path.utf8.count) bytes that looks like a key stands where the path of a file is wanted",
+            remedy: "put it into a file, or name the variable that holds it: env:NAME",
+            number: number
+        )
+    }
+
+    /// Whether a text that was given as a path is more likely a key itself, which is not repeated: PEM, or base64 of PEM or of
+    /// DER.
+    private static func looksLikeKey(_ path: String) -> Bool {
+        let bytes = Array(path.utf8)
+        if bytes.count >= 11, (0...bytes.count - 11).contains(where: { bytes[$0...].starts(with: "-----BEGIN ".utf8) })
+        {
+            return true
+        }
+        return bytes.count >= 60 && (bytes[0] == UInt8(ascii: "M") || bytes.starts(with: "LS0t".utf8))
+            && bytes.allSatisfy { byte in
+                switch byte {
+                case 0x30...0x39, 0x41...0x5a, 0x61...0x7a: true
+                default: "+/=\r\n ".utf8.contains(byte)
+                }
+            }
     }
 }

@@ -78,6 +78,9 @@ internal import Glibc
         }
     }
 
+    /// A copy that is not wiped, of what is no secret in itself, or is told apart by a parser of bytes.
+    package var array: [UInt8] { unsafe withUnsafeBytes { unsafe Array($0) } }
+
     /// What stands before the first line end: a passphrase in a file.
     package var firstLine: SecretBytes {
         unsafe withUnsafeBytes { bytes in

@@ -17,9 +17,10 @@ struct CachedAnswer {
     init?(_ arguments: ArraySlice<String>) {
         guard let profile = Self.profile(of: arguments),
             let access = try? Access(AccessSettings(), profile: profile),
-            let key = try? access.cacheKey(), let credentials = try? CredentialCache.standard.cached(for: key)
+            let key = try? access.cacheKey(), let credentials = try? CredentialCache.standard.cached(for: key),
+            let document = try? credentials.text(as: .process)
         else { return nil }
-        text = credentials.text(as: .process) + "\n"
+        text = document + "\n"
     }
 
     static func profile(of arguments: ArraySlice<String>) -> String? {

@@ -56,7 +56,7 @@ struct CredsCommand: ParsableCommand {
         let console = Console.standard
         let access = try Access(access.settings, profile: profile.profile)
         let credentials = try access.credentials(usesCache: cache.cache, console)
-        let text = credentials.text(as: format, section: access.name)
+        let text = try credentials.text(as: format, section: access.name)
         try console.write(text + "\n")
     }
 }

@@ -103,7 +103,7 @@ import Testing
         for file in try files("") { #expect(mode(file) == 0o600) }
     }
 
-    @Test(arguments: ["", "pki-credentials 1\n", "rubbish", "pki-credentials 2\nend\n", "\0\0\0"])
+    @Test(arguments: ["", "pki-credentials 1\n", "rubbish", "pki-credentials 3\nend\n", "\0\0\0"])
     func `a file that is none is replaced`(contents: String) throws {
         _ = try get()
         let file = try #require(try files(".credentials").first)
@@ -128,9 +128,11 @@ import Testing
         guard case .refreshed = try get() else { throw ScriptedService.Failure() }
         #expect(mode(file) == 0o600)
         try FileManager.default.moveItem(atPath: file, toPath: "\(folder)/elsewhere")
+        let before = try Data(contentsOf: URL(filePath: "\(folder)/elsewhere"))
         try FileManager.default.createSymbolicLink(atPath: file, withDestinationPath: "\(folder)/elsewhere")
         guard case .refreshed = try get() else { throw ScriptedService.Failure() }
         #expect(mode(file) == 0o600)
+        #expect(try Data(contentsOf: URL(filePath: "\(folder)/elsewhere")) == before)
     }
 
     @Test func `a folder that is a link, or that others may write to, is not used, and nothing is asked for`() throws {
@@ -150,6 +152,51 @@ import Testing
         _ = try get()
         clock.advance(-100_000)
         guard case .refreshed = try get() else { throw ScriptedService.Failure() }
+    }
+
+    @Test(arguments: [2.0 * 365 * 86_400, 43_501])
+    func `W8: what says that it lasts longer than any session is not handed out, fresh or stale`(lifetime: Double)
+        throws
+    {
+        _ = try get()
+        let file = try #require(try files(".credentials").first)
+        let forged = Credentials.example(issued: clock.now, lifetime: lifetime)
+        let bytes = CacheEntry(parts: key.parts, credentials: forged).bytes
+        try Data(bytes).write(to: URL(filePath: file))
+        #expect(try cache.cached(for: key) == nil)
+        #expect(try cache.entries().map(\.isFresh) == [false])
+        service.fail(true)
+        #expect(throws: ScriptedService.Failure.self) { try get() }
+        #expect(try cache.clear(onlyExpired: true) == 1)
+    }
+
+    @Test func `W8: an entry of the first form, or for another key, is not handed out`() throws {
+        _ = try get()
+        let file = try #require(try files(".credentials").first)
+        let whole = String(decoding: try Data(contentsOf: URL(filePath: file)), as: UTF8.self)
+        for other in [
+            whole.replacing("pki-credentials 2", with: "pki-credentials 1"), whole.replacing("3600", with: "900"),
+        ] {
+            try Data(other.utf8).write(to: URL(filePath: file))
+            #expect(try cache.cached(for: key) == nil)
+        }
+        try Data(whole.utf8).write(to: URL(filePath: file))
+        #expect(try cache.cached(for: key) != nil)
+    }
+
+    @Test(arguments: [
+        "CN=x\r", "CN=x\r\n", "\n", "x\nend\n", "x\nrole-arn evil", "%0A", "\u{301}", "\0", " ", "", "é\u{2028}",
+    ])
+    func `W17: no text makes an entry unreadable, or a line of its own`(text: String) throws {
+        var credentials = Credentials.example()
+        credentials.sourceIdentity = text
+        credentials.assumedRoleARN = text
+        let parts = [CredentialCache.Key.Part(name: "role", value: text)]
+        let entry = try #require(CacheEntry(CacheEntry(parts: parts, credentials: credentials).bytes))
+        #expect(entry.credentials == credentials)
+        #expect(entry.parts == parts)
+        let failure = SharedFailure(DeliveryError(.storage, text, remedy: text), status: 3, at: clock.now)
+        #expect(SharedFailure(failure.text)?.status == 3)
     }
 
     @Test func `many threads make one request`() async throws {

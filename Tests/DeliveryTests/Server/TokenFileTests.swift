@@ -51,6 +51,42 @@ import Testing
         #expect(error?.message.contains("0123456789abcdef") == false)
     }
 
+    @Test(.enabled(if: geteuid() == 0)) func `W15: a token that somebody else knows is refused`() throws {
+        try write("0123456789abcdef")
+        #expect(unsafe chown(path, 65_534, 65_534) == 0)
+        let error = #expect(throws: DeliveryError.self) { try self.open() }
+        #expect(error?.code == .unsafePlace)
+        #expect(error?.message.contains("65534") == true)
+        #expect(error?.message.contains("0123456789abcdef") == false)
+    }
+
+    @Test(.enabled(if: geteuid() == 0)) func `W15: so is one behind somebody else's link, and none is made there`()
+        throws
+    {
+        try write("0123456789abcdef")
+        let (link, dangling) = ("\(folder)/link", "\(folder)/dangling")
+        #expect(unsafe symlink(path, link) == 0)
+        #expect(unsafe symlink("\(folder)/new", dangling) == 0)
+        #expect(try TokenFile(path: link, randomBytes: { _ in [] }).token == "0123456789abcdef")
+        for link in [link, dangling] {
+            #expect(unsafe lchown(link, 65_534, 65_534) == 0)
+            let error = #expect(throws: DeliveryError.self) {
+                try TokenFile(path: link, randomBytes: { [UInt8](repeating: 1, count: $0) })
+            }
+            #expect(error?.message.contains("65534") == true)
+        }
+        #expect(!FileManager.default.fileExists(atPath: "\(folder)/new"))
+    }
+
+    @Test func `W15: what is no regular file is refused without being read`() throws {
+        try write("")
+        unsafe unlink(path)
+        #expect(unsafe mkfifo(path, 0o600) == 0)
+        let error = #expect(throws: DeliveryError.self) { try self.open() }
+        #expect(error?.code == .unsafePlace)
+        #expect(throws: DeliveryError.self) { try TokenFile(path: "/dev/zero", randomBytes: { _ in [] }) }
+    }
+
     @Test(arguments: [
         "", "\n", "short", "0123456789abcde", "0123456789abcdé\u{1}f", "\n0123456789abcdef", "0123456789abcdef\n",
         "0123456789abcdef\r\n", "0123456789abcdef\nmore",

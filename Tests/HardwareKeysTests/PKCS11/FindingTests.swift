@@ -3,6 +3,7 @@
 import Certificates
 import CPKCS11
 import FoundationEssentials
+import Glibc
 import SystemSupport
 import Testing
 
@@ -200,6 +201,27 @@ extension TokenTests {
             #expect(error.code == .missingLibrary)
             #expect(error.message.contains(file))
             #expect(error.remedy != nil)
+        }
+
+        @Test(.enabled(if: geteuid() == 0)) func `B3: a name finds only what is root's alone`() throws {
+            let folder = "\(tests.folder.path)/modules"
+            let file = "\(folder)/libmine.so"
+            let address = try PKCS11URI("pkcs11:?module-name=mine")
+            #expect(unsafe mkdir(folder, 0o755) == 0)
+            close(unsafe open(file, O_WRONLY | O_CREAT, 0o644))
+            #expect(try ModuleLocation.file(for: address, module: nil, folders: [folder]) == file)
+            for (path, owner, mode) in [
+                (file, 1000, 0o644), (file, 0, 0o664), (file, 0, 0o646), (folder, 1000, 0o755), (folder, 0, 0o777),
+            ] as [(String, uid_t, mode_t)] {
+                unsafe chown(path, owner, 0)
+                unsafe chmod(path, mode)
+                let error = #expect(throws: HardwareKeyError.self) {
+                    try ModuleLocation.file(for: address, module: nil, folders: [folder])
+                }
+                #expect(error?.code == .missingLibrary)
+                unsafe chown(path, 0, 0)
+                unsafe chmod(path, path == file ? 0o644 : 0o755)
+            }
         }
 
         @Test func `a name without a module is named`() throws {

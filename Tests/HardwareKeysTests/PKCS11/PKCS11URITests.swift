@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Certificates
-import HardwareKeys
+import Glibc
 import SystemSupport
 import Testing
+
+@testable import HardwareKeys
 
 @Suite struct PKCS11URITests {
     @Test(arguments: [
@@ -74,6 +76,50 @@ import Testing
         dump(address, to: &dumped)
         for text in ["\(address)", String(reflecting: address), dumped] { #expect(!text.contains("s3cr3t")) }
         #expect("\(address)" == "pkcs11:token=a?pin-source=%2Frun%2Fpin")
+    }
+
+    @Test(arguments: [
+        ("module-path", "pkcs11:object=root?module-path=/proc/self/cwd/ca/m.so"),
+        ("module-path", "pkcs11:object=root?x=y&module-path=%2Fm.so"), ("module-name", "pkcs11:?module-name=m"),
+        ("module-path", "PKCS11:token=a?module-name=m&module-path=/m.so"),
+        ("pin-source", "pkcs11:token=a?pin-source=/home/me/.ssh/id_ed25519"),
+        ("pin-value", "pkcs11:token=a?pin-value=s3cr3t"),
+    ])
+    func `B3: an address in a file names a token and an object only`(name: String, text: String) throws {
+        _ = try PKCS11URI(text)
+        let error = try #require(throws: HardwareKeyError.self) { try PKCS11URI(fromData: text) }
+        #expect(error.code == .invalidAddress)
+        #expect(error.message.contains(name) && error.remedy?.contains("--p") == true)
+        #expect(!error.message.contains("s3cr3t"))
+    }
+
+    @Test func `B3: what else is in it is read`() throws {
+        let text = "pkcs11:token=ca;serial=1;object=root;id=%01?x-vendor=1"
+        let address = try PKCS11URI(fromData: text)
+        #expect(try address == PKCS11URI(text))
+        #expect(try PKCS11URI(fromData: address.pathText) == address)
+        #expect(try PKCS11URI("pkcs11:token=ca?module-path=/m.so&pin-source=/p").pathText == "pkcs11:token=ca")
+    }
+
+    @Test(.enabled(if: geteuid() == 0)) func `W15: a PIN that somebody else wrote is not read`() throws {
+        var template = Array("/tmp/pki-pin-test.XXXXXX".utf8CString)
+        let file = unsafe mkstemp(&template)
+        let path = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
+        defer { unsafe unlink(path) }
+        #expect(file >= 0 && writeAll(Array("s3cr3t\n".utf8), to: file) == 0)
+        #expect(try SecretFile.firstLine(of: path).count == 6)
+        #expect(fchown(file, 65_534, 65_534) == 0)
+        close(file)
+        let error = try #require(throws: HardwareKeyError.self) { try SecretFile.firstLine(of: path) }
+        #expect(error.code == .pinNeeded && error.message.contains("65534") && !error.message.contains("s3cr3t"))
+    }
+
+    @Test(arguments: ["pkcs11:token=a&pin-value=s3cr3t", "pkcs11:object=x&y&pin-value=s3cr3t;token=b"])
+    func `a PIN in the place of a label is not taken for one and shown`(text: String) throws {
+        let error = try #require(throws: HardwareKeyError.self) { try PKCS11URI(text) }
+        #expect(error.message.contains("pin-value") && error.message.contains("before the question mark"))
+        #expect(!error.message.contains("s3cr3t"))
+        #expect(try PKCS11URI("pkcs11:token=a&b").token == "a&b")
     }
 
     @Test(arguments: [

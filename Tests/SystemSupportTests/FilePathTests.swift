@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Glibc
+import Testing
+
+@testable import SystemSupport
+
+@Suite final class FilePathTests {
+    private let folder: String
+
+    init() throws {
+        var template = Array("/tmp/pki-path-test.XXXXXX".utf8CString)
+        folder = try unsafe String(cString: #require(mkdtemp(&template)))
+    }
+
+    deinit {
+        let names = (try? Directory(folder, for: .reading).names()) ?? []
+        for name in names { unsafe unlink("\(folder)/\(name)") }
+        unsafe rmdir(folder)
+    }
+
+    private func link(_ name: String, to target: String) { unsafe symlink(target, "\(folder)/\(name)") }
+
+    @Test func `links are followed to their end, which need not exist`() throws {
+        link("a", to: "b")
+        link("b", to: "\(folder)/c")
+        link("c", to: "./none")
+        #expect(try FilePath.followingLinks("\(folder)/a") == "\(folder)/./none")
+        #expect(try FilePath.followingLinks("\(folder)/none") == "\(folder)/none")
+        #expect(try FilePath.followingLinks("none") == "none")
+        link("x", to: "y")
+        link("y", to: "x")
+        let error = #expect(throws: FileError.self) { try FilePath.followingLinks("\(folder)/x") }
+        #expect(error?.code == .kind)
+    }
+
+    @Test(.enabled(if: geteuid() == 0)) func `W15: somebody else's link is not followed to a secret`() throws {
+        let directory = try Directory(folder, for: .writing)
+        try directory.create("key", SecretBytes("SECRET".utf8), mode: 0o600)
+        link("link", to: "key")
+        #expect(try FileContents(of: "\(folder)/link", .ownerOnly).bytes.count == 6)
+        unsafe lchown("\(folder)/link", 4321, 4321)
+        let error = #expect(throws: FileError.self) { try FileContents(of: "\(folder)/link", .ownerOnly) }
+        #expect(error?.code == .foreign)
+        #expect(try FileContents(of: "\(folder)/link").bytes.count == 6)
+        #expect(try FilePath.followingLinks("\(folder)/link", trustsAnybody: true) == "\(folder)/key")
+    }
+
+    @Test(arguments: [
+        "-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49", "./-----BEGIN EC PRIVATE KEY-----MHcCAQEEIE1phJFGDWbH6",
+        "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgNNlmVaP8LDlJp6AAYX4+ggzcgqikjsFAWLVnKNWk",
+        "LS0tLS1CRUdJTiBFQyBQUklWQVRFIEtFWS0tLS0tCk1IY0NBUUVFSUUxcGhKRkdEV2JINldLcXNFN3laTlg0Y",
+    ])
+    func `F1: a key in the place of a path is not repeated`(key: String) throws {
+        let error = try #require(throws: FileError.self) { try FileContents(of: key, .ownerOnly) }
+        let text = "\(error.message) \(error.remedy ?? "")"
+        let pieces = (0...key.utf8.count - 12).map {
+            String(decoding: key.utf8.dropFirst($0).prefix(12), as: UTF8.self)
+        }
+        #expect(!pieces.contains { text.contains($0) })
+        #expect(text.contains("\(key.utf8.count) bytes"))
+    }
+
+    @Test(arguments: [
+        "Makefile", "/etc/none.pem", "MyCompany/keys/web-1-key.pem",
+        "M/a/very/long/path/of/names/of/many/a/folder/of/x-key.pem",
+    ])
+    func `a path is`(path: String) throws {
+        let error = try #require(throws: FileError.self) { try FileContents(of: "\(path)\u{1}") }
+        #expect(error.message.contains(path))
+    }
+
+    @Test func `a lock keeps its note, and is made anew when it was removed`() throws {
+        let directory = try Directory(folder, for: .writing)
+        do {
+            let lock = try directory.lock("lock")
+            lock.note = "a longer one"
+            lock.note = "short"
+            #expect(lock.note == "short")
+            directory.removeUnlocked("lock")
+            #expect(directory.status(of: "lock")?.mode == 0o600)
+        }
+        unsafe chmod("\(folder)/lock", 0o400)
+        directory.removeUnlocked("lock", if: { false })
+        if geteuid() != 0 { unsafe chmod("\(folder)/lock", 0o600) }
+        #expect(try directory.lock("lock").note == "short")
+        #expect(directory.status(of: "lock")?.mode == 0o600)
+        directory.removeUnlocked("lock")
+        #expect(!directory.contains("lock"))
+        #expect(throws: FileError.self) { try directory.lock("../lock") }
+        link("other", to: "lock")
+        #expect(throws: FileError.self) { try directory.lock("other") }
+        #expect(!directory.contains("lock"))
+    }
+}
