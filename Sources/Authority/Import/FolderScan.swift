@@ -39,6 +39,9 @@ struct FolderScan {
     /// What could not be looked at.
     private(set) var findings: [ForeignFinding] = []
 
+    /// The files that links lead to.
+    private var linked: Set<String> = []
+
     private var folderCount = 0
 
     private static let depthLimit = 8
@@ -89,7 +92,9 @@ struct FolderScan {
     /// - Returns: The contents.
     /// - Throws: `FileError`.
     func contents(of file: String, limit: Int = ForeignFile.limit) throws(FileError) -> SecretBytes {
-        try FileContents(regular: path(of: file), followsLinks: followsLinks, limit: limit).bytes
+        // Only what is known to be a link is followed.
+        let isLinked = followsLinks && (linked.contains(file) || file.hasPrefix("/"))
+        return try FileContents(regular: path(of: file), followsLinks: isLinked, limit: limit).bytes
     }
 
     /// A path below a folder; one that begins with a slash stays.
@@ -123,6 +128,7 @@ struct FolderScan {
                 if target.kind == .directory {
                     note(path, "it is a link to a folder, which is not followed")
                 } else {
+                    linked.insert(path)
                     add(path, target)
                 }
             default: add(path, status)
@@ -154,6 +160,7 @@ struct FolderScan {
 
     private func names(in folder: String) throws(FileError) -> [String] {
         if let own { return try (folder.isEmpty ? own : own.directory(folder, for: .reading))?.names().sorted() ?? [] }
-        return try Directory(path(of: folder), for: .output).names().sorted()
+        // The folder that was named may be a link; none below it is.
+        return try Directory(path(of: folder), for: folder.isEmpty ? .output : .reading).names().sorted()
     }
 }

@@ -32,7 +32,13 @@ extension ForeignAuthority {
         let layout = ForeignLayout(scan.files.map(\.path)) { [scan] in Self.text(of: $0, in: scan) }
         if !layout.folder.isEmpty { scan = try FolderScan(FolderScan.join(scan.directory, layout.folder)) }
         for path in layout.configuration?.elsewhere(than: scan) ?? [] { scan.add(elsewhere: path, isDeep: false) }
-        for path in more { scan.add(elsewhere: try Self.absolute(path), isDeep: true) }
+        for path in more {
+            do {
+                scan.add(elsewhere: try FilePath.absolute(path), isDeep: true)
+            } catch {
+                throw AuthorityError(error)
+            }
+        }
         let jobs = max(1, min(16, sysconf(CInt(_SC_NPROCESSORS_ONLN))))
         var findings = scan.findings
         let files = Self.read(scan, jobs: jobs, findings: &findings)
@@ -150,14 +156,6 @@ extension ForeignAuthority {
     private static func text(of file: String, in scan: FolderScan) -> String? {
         guard let contents = try? scan.contents(of: file, limit: 1 << 20) else { return nil }
         return unsafe contents.withUnsafeBytes { unsafe String(decoding: $0, as: UTF8.self) }
-    }
-
-    private static func absolute(_ path: String) throws(AuthorityError) -> String {
-        guard let resolved = unsafe realpath(path, nil) else {
-            throw AuthorityError(.missing, "\(printable(path)) cannot be read: \(systemErrorText(errno))")
-        }
-        defer { unsafe free(resolved) }
-        return unsafe String(cString: resolved)
     }
 
     private static func indexes(

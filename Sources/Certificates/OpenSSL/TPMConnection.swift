@@ -50,7 +50,7 @@ import SystemSupport
     init(tcti: String?, modules: String? = nil) throws(CertificateError) {
         let usual = unsafe text(of: getenv("OPENSSL_MODULES")) ?? text(of: OPENSSL_info(OPENSSL_INFO_MODULES_DIR))
         let folder = modules ?? usual ?? ""
-        guard unsafe access("\(folder)/tpm2.so", R_OK) == 0 else {
+        guard FileStatus(at: "\(folder)/tpm2.so") != nil else {
             throw CertificateError(
                 .unsupported,
                 "keys in a TPM need OpenSSL's provider tpm2, and there is no \(printable(folder))/tpm2.so",

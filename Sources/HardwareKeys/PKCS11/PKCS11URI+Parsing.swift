@@ -38,27 +38,6 @@ extension PKCS11URI {
         }
     }
 
-    /// Reads an address that a file of a CA directory or other data holds, not the command line: it names a token and an
-    /// object only. A module would be loaded, a file read and its first line offered as a PIN, and a wrong PIN brings the
-    /// token closer to locking itself, all by the choice of whoever wrote the file.
-    ///
-    /// - Parameter text: The address.
-    /// - Throws: ``HardwareKeyError`` with ``HardwareKeyError/Code/invalidAddress``, naming the attribute.
-    package init(fromData text: String) throws(HardwareKeyError) {
-        try self.init(text)
-        let module = "name the module with --pkcs11-lib, and take it out of the file"
-        let pin = "name the PIN's file with --passphrase-file, and take it out of the file"
-        for (name, isThere, remedy) in [
-            ("module-path", modulePath != nil, module), ("module-name", moduleName != nil, module),
-            ("pin-source", pinSource != nil, pin), ("pin-value", pinValue != nil, pin),
-        ] where isThere {
-            throw Self.invalid(
-                "a pkcs11: address in a file may not have a \(name): whoever wrote it is not asked",
-                remedy: remedy
-            )
-        }
-    }
-
     /// Whether a text is meant as an address of a token.
     ///
     /// - Parameter text: Any text.

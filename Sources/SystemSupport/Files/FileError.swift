@@ -73,7 +73,7 @@ package struct FileError: ExplainedError, Equatable {
 
     /// Whether a text that was given as a path is more likely a key itself, which is not repeated: PEM, or base64 of PEM or of
     /// DER.
-    private static func looksLikeKey(_ path: String) -> Bool {
+    package static func looksLikeKey(_ path: String) -> Bool {
         let bytes = Array(path.utf8)
         if bytes.count >= 11, (0...bytes.count - 11).contains(where: { bytes[$0...].starts(with: "-----BEGIN ".utf8) })
         {

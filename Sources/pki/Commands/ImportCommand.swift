@@ -3,7 +3,7 @@
 import ArgumentParser
 import Authority
 import FoundationEssentials
-import Glibc
+import SystemSupport
 
 /// `pki import`
 struct ImportCommand: ParsableCommand {
@@ -81,8 +81,7 @@ struct ImportCommand: ParsableCommand {
 
     /// Whether two paths lead to one folder.
     private static func isSameFolder(_ path: String, _ other: String) -> Bool {
-        var (first, second) = (stat(), stat())
-        guard unsafe stat(path, &first) == 0, unsafe stat(other, &second) == 0 else { return false }
-        return first.st_dev == second.st_dev && first.st_ino == second.st_ino
+        guard let first = FileStamp(at: path), let second = FileStamp(at: other) else { return false }
+        return first.isSameFile(as: second)
     }
 }

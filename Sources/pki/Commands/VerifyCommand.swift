@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import Authority
 import Certificates
 import FoundationEssentials
 import Glibc
@@ -143,19 +144,16 @@ struct VerifyCommand: ParsableCommand {
     /// is replaced.
     private func trusted() throws -> [Certificate] {
         if !bundle.isEmpty { return try bundle.flatMap { try Self.certificates($0) } }
-        let root = "\(directory)/root-cert.pem"
-        let previous = "\(directory)/root-previous-cert.pem"
-        var certificates: [Certificate]
         do {
-            certificates = try Self.certificates(root)
-        } catch let error as FileError {
+            return try StoredIdentity.trustedRoots(in: directory).flatMap { path, contents in
+                try CertificateFile(SecretBytes(contents), named: path).certificates
+            }
+        } catch let error as AuthorityError where error.code == .missing {
             throw InputError(
                 message: error.message,
                 remedy: "name the trusted certificates with --bundle, or the CA's folder with --directory"
             )
         }
-        if unsafe access(previous, F_OK) == 0 { certificates += try Self.certificates(previous) }
-        return certificates
     }
 
     private static func certificates(_ path: String) throws -> [Certificate] {

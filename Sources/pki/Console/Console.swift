@@ -129,6 +129,12 @@ struct Console: Sendable {
         }
         if let code = error as? ExitCode { leave(code.rawValue) }
         if PKI.exitCode(for: error) == .validationFailure {
+            // The parser repeats what it does not understand.
+            if let secret = CommandLine.arguments.dropFirst().first(where: FileError.looksLikeKey) {
+                say("error: an argument of \(secret.utf8.count) bytes looks like a key, and is not repeated here")
+                hint("put the key into a file and name it, or the variable that holds it: --private-key env:NAME")
+                leave(Self.isSigningHelper ? SigningHelper.failure : ExitStatus.usage)
+            }
             let message = PKI.message(for: error)
             say("error: \(message)")
             // Behind the message stands how the command is used.

@@ -59,6 +59,11 @@ struct CertificateFile {
                 remedy: "name a file, - for standard input, env:NAME or fd:N"
             )
         }
+        try self.init(contents, named: source, passphrase: passphrase)
+    }
+
+    /// Takes the contents of a file.
+    init(_ contents: SecretBytes, named source: String, passphrase: SecretBytes? = nil) throws {
         let container: Container
         do {
             container = try Container(reading: contents, passphrase: passphrase)

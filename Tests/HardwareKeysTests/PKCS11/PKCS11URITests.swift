@@ -78,26 +78,7 @@ import Testing
         #expect("\(address)" == "pkcs11:token=a?pin-source=%2Frun%2Fpin")
     }
 
-    @Test(arguments: [
-        ("module-path", "pkcs11:object=root?module-path=/proc/self/cwd/ca/m.so"),
-        ("module-path", "pkcs11:object=root?x=y&module-path=%2Fm.so"), ("module-name", "pkcs11:?module-name=m"),
-        ("module-path", "PKCS11:token=a?module-name=m&module-path=/m.so"),
-        ("pin-source", "pkcs11:token=a?pin-source=/home/me/.ssh/id_ed25519"),
-        ("pin-value", "pkcs11:token=a?pin-value=s3cr3t"),
-    ])
-    func `B3: an address in a file names a token and an object only`(name: String, text: String) throws {
-        _ = try PKCS11URI(text)
-        let error = try #require(throws: HardwareKeyError.self) { try PKCS11URI(fromData: text) }
-        #expect(error.code == .invalidAddress)
-        #expect(error.message.contains(name) && error.remedy?.contains("--p") == true)
-        #expect(!error.message.contains("s3cr3t"))
-    }
-
-    @Test func `B3: what else is in it is read`() throws {
-        let text = "pkcs11:token=ca;serial=1;object=root;id=%01?x-vendor=1"
-        let address = try PKCS11URI(fromData: text)
-        #expect(try address == PKCS11URI(text))
-        #expect(try PKCS11URI(fromData: address.pathText) == address)
+    @Test func `what a file may say of a key is the path of its address`() throws {
         #expect(try PKCS11URI("pkcs11:token=ca?module-path=/m.so&pin-source=/p").pathText == "pkcs11:token=ca")
     }
 

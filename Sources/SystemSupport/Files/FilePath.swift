@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import Glibc
+
+/// Paths as bytes.
+package enum FilePath {
+    /// The path from the root, without links.
+    ///
+    /// - Parameter path: A path of something that is there.
+    /// - Returns: The path.
+    /// - Throws: ``FileError`` when nothing is there.
+    package static func absolute(_ path: String) throws(FileError) -> String {
+        guard let resolved = unsafe realpath(path, nil) else { throw FileError(path, cannotBe: "found", errno) }
+        defer { unsafe free(resolved) }
+        return unsafe String(cString: resolved)
+    }
+
+    /// Whether a text is one component of a path: not empty, not `.` or `..`, without `/` and zero bytes.
+    package static func isComponent(_ name: String) -> Bool {
+        !name.isEmpty && name != "." && name != ".." && name.utf8.count <= 255
+            && name.utf8.allSatisfy { $0 != 0x2f && $0 != 0 }
+    }
+
+    /// The directory that a path is in: `.` when the path has one component, `/` for the root.
+    package static func parent(of path: String) -> String {
+        let bytes = Array(path.utf8.trimmingTrailingSlashes)
+        guard let slash = bytes.lastIndex(of: 0x2f) else { return bytes.isEmpty && !path.isEmpty ? "/" : "." }
+        guard let end = bytes[..<slash].lastIndex(where: { $0 != 0x2f }) else { return "/" }
+        return String(decoding: bytes[...end], as: UTF8.self)
+    }
+
+    /// Where a path leads: the end of the symbolic links that its last component may be the first of. A link that leads
+    /// nowhere gives what it names.
+    ///
+    /// - Parameters:
+    ///   - path: The path of a file or of a link to it.
+    ///   - trustsAnybody: Whether links that belong to others than this user and root are followed too.
+    /// - Returns: A path whose last component is no link.
+    /// - Throws: ``FileError`` when the links go in a circle, or one is somebody else's.
+    package static func followingLinks(_ path: String, trustsAnybody: Bool = false) throws(FileError) -> String {
+        var current = path
+        // As many as the system follows.
+        for _ in 0...40 {
+            guard let status = FileStatus(at: current, followsLinks: false), status.kind == .link else {
+                return current
+            }
+            guard trustsAnybody || status.owner == geteuid() || status.owner == 0 else {
+                throw FileError(
+                    .foreign,
+                    "the symbolic link \"\(printable(current))\" belongs to user \(status.owner), and this is user "
+                        + "\(geteuid()), who does not follow it",
+                    remedy: "name the file itself: realpath \(Quoting.shell(current))"
+                )
+            }
+            var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
+            let count = unsafe readlink(current, &buffer, buffer.count)
+            let target = buffer.prefix(max(0, count)).map(UInt8.init(bitPattern:))
+            guard count >= 0, count < buffer.count, let link = String(validating: target, as: UTF8.self) else {
+                throw FileError(.kind, "\"\(printable(path))\" leads to a name that is not UTF-8, or too long")
+            }
+            current = link.utf8.first == 0x2f ? link : join(parent(of: current), link)
+        }
+        throw FileError(path, cannotBe: "opened", ELOOP)
+    }
+
+    fileprivate static func join(_ directory: String, _ name: String) -> String {
+        directory == "." ? name : directory.utf8.last == 0x2f ? directory + name : "\(directory)/\(name)"
+    }
+
+    /// Refuses a path that leads to nothing, or to what this user may not read.
+    package static func requireReadable(_ path: String) throws(FileError) {
+        guard unsafe access(path, R_OK) == 0 else { throw FileError(path, cannotBe: "read", errno) }
+    }
+
+    /// What comes after the last slash.
+    package static func name(of path: String) -> String {
+        String(decoding: path.utf8.reversed().prefix { $0 != 0x2f }.reversed(), as: UTF8.self)
+    }
+}
+
+extension BidirectionalCollection where Element == UInt8 {
+    var trimmingTrailingSlashes: SubSequence {
+        var end = endIndex
+        while end > startIndex, self[index(before: end)] == 0x2f { end = index(before: end) }
+        return self[..<end]
+    }
+}
