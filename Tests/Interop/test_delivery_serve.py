@@ -549,7 +549,7 @@ class TestTokenFile:
         pki = web.with_environment(**({variable: str(runtime)} if variable else {}))
         with pki.start("serve", "--profile", "web", "--listen", "0") as process:
             # Made before it listens; a signal before that ends any program.
-            log = Path(f"/proc/{process.pid}/fd/2").resolve()
+            log: Path = process.log
             wait_for(lambda: "pki: serving web at " in log.read_text(), log=log)
             assert (home / place).stat().st_size > 0
             process.terminate()
