@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import SystemSupport
+
 /// The CA's folder on a command line.
 enum AuthorityFolder {
     /// The folder when none is named.
@@ -10,6 +12,6 @@ enum AuthorityFolder {
     /// - Parameter directory: The folder.
     /// - Returns: The option with a blank before it; nothing for ``standard``.
     static func option(_ directory: String) -> String {
-        directory == standard ? "" : " --directory \(directory)"
+        directory == standard ? "" : " " + Quoting.option("--directory", directory)
     }
 }
