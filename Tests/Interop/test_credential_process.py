@@ -20,7 +20,7 @@ from program import USAGE, Lab, Pki
 ACUTE = "\u0301"
 
 PROFILES = [
-    "web", "R&D", "a$b", "a(b)", "$(touch PWNED)", "`touch PWNED`", "-x", "--cache", "a b", "a b$c", "a;touch PWNED", "a|b",
+    "web", "R&D", "a$b", "a(b)", "$(touch PWNED)", "`touch PWNED`", "-x", "--cache", "a b", "a b$c", "a|b",
     "a<b>c", "a*b?", "~", "!x", "a=b", "%h", "{a,b}", f"a{ACUTE}", "&" + ACUTE, "x\u00a0y", "Audit/AWS.a@b+c%d:e", "é", "日本",
     "a&&b", "$HOME", "a%b", "default",
 ]  # fmt: skip
@@ -124,11 +124,11 @@ class TestF3:
             assert not (tmp_path / ".aws/config").exists()
 
     @pytest.mark.parametrize(
-        "profile", ["a\nb", "a\rb", "a]b", "a[b", "a\x1b[2Jb", "a\x85b", "a\u2028b", "a\u202eb", "", " a", "a\tb", "a'b", "a\\b"]
+        "profile", ["a\nb", "a\rb", "a]b", "a[b", "a\x1b[2Jb", "a\x85b", "a\u2028b", "a\u202eb", "", " a", "a\tb", "a'b", 'a"b', "a\\b", "a;b"]
     )
     def test_a_name_that_no_section_can_have_is_refused(self, pki: Pki, ca: Path, lab: Lab, profile: str) -> None:
         stderr = pki.refuse("configure", f"--profile={profile}", *options(ca, lab), status=USAGE)
-        assert "profile's name" in stderr and profile.encode() not in stderr.encode() or not profile.strip()
+        assert "profile's name" in stderr
         assert not any(ord(one) < 32 and one != "\n" or 0x7F <= ord(one) < 0xA0 for one in stderr)
         assert not (pki.home / ".aws/config").exists()
 

@@ -331,3 +331,31 @@ class TestW1:
         kept = pki.with_environment(OTHER=SECRET)
         done = kept.run("exec", *client(ca, ca / "client-key.pem", lab), "--", "sh", "-c", 'printf %s "$OTHER"')
         assert done.stdout == SECRET
+
+
+class TestW15:
+    """A key or passphrase that somebody else wrote is somebody else's too."""
+
+    @pytest.mark.parametrize("through", ["file", "link"])
+    def test_a_secret_of_another_user(self, pki: Pki, ca: Path, lab: Lab, closed: Path, tmp_path: Path, through: str) -> None:
+        if os.geteuid() != 0:
+            pytest.skip("needs root")
+        key = ca / "client-key.pem"
+        secret = tmp_path / "secret"
+        secret.write_text(SECRET)
+        secret.chmod(0o600)
+        for path in (key, secret):
+            os.chown(path, 65534, 65534)
+        link = tmp_path / "link"
+        link.symlink_to(key)
+        given = link if through == "link" else key
+        options = client(ca, given, lab)
+        for words in (("creds", *options), ("sign-string", *options[2:4]), ("whoami", *options)):
+            done = run(pki, *words)
+            assert done.returncode in (1, 2) and "belongs to user 65534" in done.stderr, done.stderr
+            assert "--insecure-permissions" in done.stderr
+        assert run(pki, "creds", *options, "--insecure-permissions").returncode == DONE
+        done = run(pki, "creds", *client(ca, closed, lab), "--passphrase-file", secret)
+        assert done.returncode == 2 and "belongs to user 65534" in done.stderr, done.stderr
+        # For a passphrase there is no such option.
+        assert "--insecure-permissions" not in done.stderr
