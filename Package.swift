@@ -108,7 +108,9 @@ let package = Package(
             linkerSettings: [
                 .unsafeFlags(
                     ["-use-ld=lld"]
-                        + ["--no-export-dynamic", "-z", "pack-relative-relocs", "-z", "relro", "-z", "now"].flatMap { ["-Xlinker", $0] },
+                        + ["--no-export-dynamic", "-z", "pack-relative-relocs", "-z", "relro", "-z", "now"].flatMap {
+                            ["-Xlinker", $0]
+                        },
                     .when(platforms: [.linux], configuration: .release)
                 )
             ]

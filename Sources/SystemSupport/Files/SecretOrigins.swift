@@ -53,6 +53,8 @@ package enum SecretOrigins {
     ///   - status: What the system says of it.
     ///   - descriptor: The descriptor when it was handed over open; `nil` when it was opened here.
     ///   - read: Reads it, the first time.
+    /// - Returns: The bytes.
+    /// - Throws: What reading throws.
     static func bytes(
         of status: FileStatus,
         handedOverAs descriptor: CInt?,

@@ -28,7 +28,9 @@ struct CachedAnswer {
         guard words.first == "--cache" || words.last == "--cache" else { return nil }
         words.remove(at: words.first == "--cache" ? 0 : words.count - 1)
         let joined = "--profile="
-        if words.count == 1, words[0].hasPrefix(joined), words[0] != joined { return String(words[0].dropFirst(joined.count)) }
+        if words.count == 1, words[0].hasPrefix(joined), words[0] != joined {
+            return String(words[0].dropFirst(joined.count))
+        }
         guard words.count == 2, words[0] == "--profile", !words[1].isEmpty, !words[1].hasPrefix("-") else { return nil }
         return words[1]
     }

@@ -35,7 +35,8 @@ enum AuthorityCertificates {
         } catch let error as FileError {
             throw InputError(
                 message: error.message,
-                remedy: "make a CA with: pki init-ca \(Quoting.option("--directory", directory)), or name certificates with \(option)"
+                remedy: "make a CA with: pki init-ca \(Quoting.option("--directory", directory)), "
+                    + "or name certificates with \(option)"
             )
         }
     }
