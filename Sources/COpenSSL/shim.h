@@ -9,6 +9,9 @@
 // The size of what malloc gave, which wiping needs.
 #include <malloc.h>
 
+// PR_SET_DUMPABLE, which keeps keys in memory from other processes.
+#include <sys/prctl.h>
+
 #include <openssl/asn1.h>
 #include <openssl/bio.h>
 #include <openssl/bn.h>
@@ -32,6 +35,9 @@
 
 // Macro with file and line.
 static inline void pki_OPENSSL_free(void *memory) { OPENSSL_free(memory); }
+
+// Variadic.
+static inline int pki_prctl(int option, unsigned long value) { return prctl(option, value, 0, 0, 0); }
 
 // Macro over BIO_ctrl.
 static inline long pki_BIO_get_mem_data(BIO *bio, char **data) { return BIO_get_mem_data(bio, data); }

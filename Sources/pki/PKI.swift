@@ -64,7 +64,11 @@ struct PKI: AsyncParsableCommand {
         // A file-size limit is an error to report, not a signal to die from.
         signal(SIGXFSZ, SIG_IGN)
         signal(SIGPIPE, SIG_IGN)
+        // Before any secret is read: no core, no other process that looks, no trace in memory that was given back.
+        GuardedMemory.keepFromOthers()
+        CoreDumps.forbid()
         FreedMemory.wipeFromNowOn()
+        GuardedMemory.lockKeys()
         do {
             if let answer = CachedAnswer(CommandLine.arguments.dropFirst()) {
                 try Console.standard.write(answer.text)

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import re
 import signal
 import socket
@@ -143,13 +142,18 @@ def wait_for(condition: Callable[[], Any], seconds: float = 15, log: Path | None
 
 @contextmanager
 def serving(
-    pki: Pki, *options: str | Path, profiles: tuple[str, ...] = ("web",), listen: tuple[str, ...] = ("0",)
+    pki: Pki,
+    *options: str | Path,
+    profiles: tuple[str, ...] = ("web",),
+    listen: tuple[str, ...] = ("0",),
+    metadata: bool = True,
 ) -> Iterator[Served]:
-    """Starts `pki serve`, on a port that the system chooses unless told, and waits until it says that it listens.
+    """Starts `pki serve`, on a port that the system chooses unless told, and waits until it says that it listens. The
+    metadata service is offered unless told otherwise.
 
     At the end it has to stop at SIGTERM with status 0, if the block has not stopped it."""
     token_file = pki.home / "serve-token"
-    arguments: list[str | Path] = ["serve", *options]
+    arguments: list[str | Path] = ["serve", *options, *(("--imds",) if metadata else ())]
     for one in profiles:
         arguments += ["--profile", one]
     for address in listen:
@@ -159,7 +163,7 @@ def serving(
     else:
         arguments += ["--token-file", token_file]
     with pki.start(*arguments) as process:
-        log = Path(os.readlink(f"/proc/{process.pid}/fd/2"))
+        log: Path = process.log  # type: ignore[attr-defined]
         served = Served(process, log, token_file)
 
         def listens() -> bool:

@@ -456,7 +456,7 @@ class TestUpdate:
             home.configure("web")
             port = lab.port
         with pki.start("update", "--profile", "web") as process:
-            log = Path(os.readlink(f"/proc/{process.pid}/fd/2"))
+            log: Path = process.log
             wait_for(lambda: "trying again" in log.read_text())
             assert process.poll() is None
             arguments = ("--directory", ca, "--state", state, "--expires-in", "4")

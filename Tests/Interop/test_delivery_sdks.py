@@ -131,10 +131,10 @@ def profile(pki: Pki, options: list[str]) -> str:
 @contextmanager
 def serving(pki: Pki, *arguments: str) -> Iterator[dict[str, str]]:
     """`pki serve` on a port that the system chooses; yields what it prints for a program's environment."""
-    with pki.start("serve", "--listen", "0", "--print-env", *arguments) as process:
+    with pki.start("serve", "--listen", "0", "--imds", "--print-env", *arguments) as process:
         assert process.stdout
         lines = [process.stdout.readline().decode() for _ in range(3)]
-        printed = dict(re.fullmatch(r"export (\w+)='(.*)'\n", line).groups() for line in lines)
+        printed = dict(re.fullmatch(r"export (\w+)=(.*)\n", line).groups() for line in lines)
         assert set(printed) == {
             "AWS_CONTAINER_CREDENTIALS_FULL_URI",
             "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",

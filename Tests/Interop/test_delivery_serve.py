@@ -9,8 +9,10 @@ import re
 import socket
 import stat
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing, suppress
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -458,7 +460,8 @@ class TestAddresses:
         refused = web.run("serve", "--profile", "web", "--listen", "0.0.0.0:0", status=USAGE)
         assert "--token-file" in refused.stderr
         with serving(web, "--token-file", tmp_path / "own-token", listen=("0.0.0.0:0",)) as served:
-            served.wait_said("^pki: warning: ")
+            # W14: what crosses the network is said.
+            assert "in clear" in served.wait_said("^pki: warning: ")
             served.urls = [f"http://127.0.0.1:{served.port}"]
             assert served.container().status == 200
             assert served.metadata(ROLES_PATH + ROLE).status == 200
@@ -513,6 +516,49 @@ class TestAddresses:
         assert web.run("serve", *profile, *options, status=USAGE, timeout=10).stderr
 
 
+class TestW3:
+    """Every user of the machine can ask the metadata service: it is offered to whoever wants it."""
+
+    @pytest.fixture
+    def web(self, pki: Pki, ca: Path, lab: Lab) -> Pki:
+        configure(pki, lab, ca)
+        return pki
+
+    def test_it_is_not_offered_unless_asked_for(self, web: Pki) -> None:
+        with serving(web, "--print-env", metadata=False) as served:
+            printed = list(lines_until(served.process, 1))
+            assert [line.split("=")[0] for line in printed] == [
+                "export AWS_CONTAINER_CREDENTIALS_FULL_URI",
+                "export AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+            ]
+            for method, path in (("PUT", TOKEN_PATH), ("GET", ROLES_PATH), ("GET", ROLES_PATH + ROLE), ("GET", "/latest/")):
+                answer = served.request(method, path, {TTL: "60"})
+                assert answer.status == 404 and "--imds" in answer.json["message"]
+            assert served.container().status == 200
+
+    def test_aws_signing_helper_offers_it(self, web: Pki, tmp_path: Path) -> None:
+        link = tmp_path / "aws_signing_helper"
+        link.symlink_to(web.path)
+        with serving(replace(web, path=link), metadata=False) as served:
+            assert served.metadata(ROLES_PATH + ROLE).status == 200
+
+    def test_exec_offers_it_to_nobody(self, web: Pki) -> None:
+        ask = (
+            "import os, urllib.parse, http.client as h; u = urllib.parse.urlsplit(os.environ['AWS_CONTAINER_CREDENTIALS_FULL_URI']);"
+            f" c = h.HTTPConnection(u.netloc); c.request('PUT', '{TOKEN_PATH}', headers={{'{TTL}': '60'}});"
+            " print(c.getresponse().status)"
+        )
+        assert web.run("exec", "--profile", "web", "--server", "--", sys.executable, "-c", ask).stdout == "404\n"
+
+    def test_B4_what_it_prints_is_quoted(self, web: Pki, tmp_path: Path) -> None:
+        """An accent behind a quotation mark makes it no other to a shell."""
+        token = tmp_path / "x'\u0301;touch PWNED;#'\u0301" / "token"
+        with serving(web, "--print-env", "--token-file", token) as served:
+            script = "\n".join([*lines_until(served.process, 1), 'printf %s "$AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"'])
+            shown = subprocess.run(["sh", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+        assert shown == str(token) and not (tmp_path / "PWNED").exists()
+
+
 def own_address() -> str | None:
     """This machine's address in its network; none where it has no network."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
@@ -549,7 +595,7 @@ class TestTokenFile:
         pki = web.with_environment(**({variable: str(runtime)} if variable else {}))
         with pki.start("serve", "--profile", "web", "--listen", "0") as process:
             # Made before it listens; a signal before that ends any program.
-            log = Path(f"/proc/{process.pid}/fd/2").resolve()
+            log: Path = process.log
             wait_for(lambda: "pki: serving web at " in log.read_text(), log=log)
             assert (home / place).stat().st_size > 0
             process.terminate()

@@ -167,7 +167,7 @@ class TestRelease:
         def compile(source: str, *arguments: str) -> Path:
             program = tmp_path / "program"
             write(tmp_path / "program.c", source)
-            subprocess.run(["clang", "-o", program, tmp_path / "program.c", *arguments], check=True)
+            subprocess.run(["clang", "-o", program, tmp_path / "program.c", "-Wl,-z,now", *arguments], check=True)
             return program
 
         return compile
@@ -199,6 +199,24 @@ class TestRelease:
             ["swiftc", "-parse-as-library", "-o", tmp_path / "program", tmp_path / "program.swift"], check=True
         )
         assert_refuses(gate("release", tmp_path, tmp_path / "program"), "libswiftCore.so")
+
+    @pytest.mark.parametrize(
+        ("option", "reason"),
+        [
+            ("-Wl,-rpath,$ORIGIN", "RUNPATH"),
+            ("-Wl,-z,lazy", "-z now"),
+            ("-Wl,-z,norelro", "-z relro"),
+            ("-Wl,-z,execstack", "executable"),
+            ("-no-pie", "no PIE"),
+        ],
+        ids=lambda text: text.rpartition(",")[2] or text,
+    )
+    def test_W5_refuses_a_binary_that_is_not_hardened(self, tmp_path: Path, compile, option: str, reason: str) -> None:
+        assert_refuses(gate("release", tmp_path, compile("int main(void) { return 0; }", option)), reason)
+
+    def test_W5_refuses_memory_that_is_writable_and_executable(self, tmp_path: Path, compile) -> None:
+        source = '__asm__(".section .both,\\"awx\\"\\n.byte 0\\n.text"); int main(void) { return 0; }'
+        assert_refuses(gate("release", tmp_path, compile(source)), "writable and executable")
 
     def test_refuses_what_is_not_there(self, tmp_path: Path) -> None:
         assert_refuses(gate("release", tmp_path, tmp_path / "absent"), "there is no program")

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -421,7 +420,7 @@ class TestTPMs:
         wrong = secret_file(tmp_path, "mistaken")
         environment = pki.with_environment(**tpm.environment)
         with environment.start(*command, *ARNS, *NOWHERE, *options, "--passphrase-file", wrong) as process:
-            log = Path(os.readlink(f"/proc/{process.pid}/fd/2"))
+            log: Path = process.log
             wait_for(lambda: log.read_text().count("trying again") > 2 or process.poll() is not None, 40, log)
         said = log.read_text()
         assert "password" in said and "wrong" in said and "mistaken" not in said

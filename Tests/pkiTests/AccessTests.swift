@@ -135,9 +135,21 @@ import Testing
         (["creds", "--profile", "web"], nil), (["creds", "--profile", "--cache", "x"], nil), (["creds"], nil),
         (["exec", "--profile", "web", "--cache"], nil), (["creds", "--profile", "web", "--cache", "--debug"], nil),
         (["creds", "--profile", "-x", "--cache"], nil), (["creds", "--profile", "", "--cache"], nil),
+        (["creds", "--profile=-x", "--cache"], "-x"), (["creds", "--cache", "--profile=a=b"], "a=b"),
+        (["creds", "--profile=", "--cache"], nil), (["creds", "--cache", "--cache"], nil),
     ])
     func `one command line is answered without its parser`(arguments: [String], profile: String?) {
         #expect(CachedAnswer.profile(of: arguments[...]) == profile)
+    }
+
+    @Test(arguments: [
+        ("/usr/bin/pki creds --profile web --cache", true), ("'/opt/it'\\''s/pki' creds --profile=-x --cache", true),
+        (#""/opt/a b/pki" creds --profile web --cache"#, true), ("/opt/it's/pki creds --profile a --cache", true),
+        ("pki-1.2 creds --profile 'R&D' --cache", true), ("/usr/bin/other creds --profile web", false),
+        ("/usr/bin/pki exec --profile web", false), ("/usr/bin/pki creds --certificate c", false), ("", false),
+    ])
+    func `F3: its own credential_process is known, however it is quoted`(command: String, isOurs: Bool) {
+        #expect(ConfigureCommand.isOurs(command) == isOurs)
     }
 
     @Test func `a command's environment has no other credentials, and keeps the rest`() {

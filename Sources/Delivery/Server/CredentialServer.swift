@@ -5,7 +5,8 @@ public import HTTPService
 internal import Synchronization
 import SystemSupport
 
-/// Answers the SDKs on this machine: as the instance metadata service, version 2, and as the container credentials endpoint.
+/// Answers the SDKs on this machine: as the container credentials endpoint, and, when that is wanted, as the instance
+/// metadata service, version 2.
 ///
 /// | path | |
 /// |---|---|
@@ -24,6 +25,9 @@ public final class CredentialServer: HTTPHandler {
     public struct Options: Sendable {
         /// Host names beside addresses and `localhost` that requests may be for.
         public var hosts: Set<String> = []
+        /// Whether the metadata service is offered. It knows no secret: every user of this machine can have the first
+        /// role's credentials from it.
+        public var servesMetadata = false
         /// The longest that a request waits for credentials that are being obtained, in seconds.
         public var patience = 10.0
 
@@ -103,6 +107,13 @@ public final class CredentialServer: HTTPHandler {
     // MARK: The metadata service
 
     private func metadata(_ request: HTTPRequest, _ path: Substring) -> HTTPAnswer {
+        guard options.servesMetadata else {
+            return refuse(
+                .notFound,
+                "the metadata service, which every user of this machine could ask, is not offered here; "
+                    + "pki serve --imds offers it"
+            )
+        }
         guard request.isLocal else {
             return refuse(.forbidden, "the metadata service is for programs on this machine")
         }

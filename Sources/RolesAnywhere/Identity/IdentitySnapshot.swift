@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Certificates
-import SystemSupport
+package import SystemSupport
 
 /// The parts of an identity as they were at one time.
 struct IdentitySnapshot {
@@ -206,11 +206,15 @@ private final class LazyPassphrase {
 }
 
 extension RolesAnywhereError {
-    init(_ error: FileError) {
+    /// A hint about a key's file that others can use, or know, with the option by which it is used all the same.
+    private static func orInsecure(_ remedy: String) -> String { "\(remedy); or pass --insecure-permissions" }
+
+    /// A file of an identity that cannot be read, or must not be.
+    package init(_ error: FileError) {
         self.init(
             error.isUnprotected || error.code == .foreign ? .unprotectedFile : .unreadableFile,
             error.isUnprotected ? "the private key in \(error.message)" : error.message,
-            remedy: error.isUnprotected ? "run chmod 600 on it, or pass --insecure-permissions" : error.remedy
+            remedy: error.remedy.map { error.code == .unprotected || error.code == .foreign ? Self.orInsecure($0) : $0 }
         )
     }
 

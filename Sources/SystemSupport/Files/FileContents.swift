@@ -21,7 +21,7 @@ package struct FileContents: Sendable {
     /// The contents.
     package let bytes: SecretBytes
 
-    /// The file that was read; nothing when it was no regular file, but a pipe or a terminal, which cannot change back.
+    /// The file that was read; nothing when it was no regular file, but a pipe or a terminal, or was handed over open.
     package let stamp: FileStamp?
 
     /// The largest file that is read. A certificate has a few thousand bytes, a CRL at most some hundred thousand.
@@ -45,8 +45,38 @@ package struct FileContents: Sendable {
             throw FileError(path, cannotBe: "read", reason)
         }
         defer { close(descriptor) }
-        if FileStatus(of: descriptor)?.kind != .regular { try Self.awaitContents(of: descriptor, path) }
-        try self.init(descriptor: descriptor, name: path, rule, limit: limit)
+        SecretOrigins.add(path: path)
+        guard let status = FileStatus(of: descriptor) else { throw FileError(path, cannotBe: "read", errno) }
+        guard status.kind != .regular, status.kind != .directory else {
+            try self.init(descriptor: descriptor, name: path, rule, limit: limit)
+            return
+        }
+        // What is no file can be read once, and is kept for whoever reads it again.
+        let bytes = try SecretOrigins.bytes(of: status, handedOverAs: nil) { () throws(FileError) in
+            try Self.awaitContents(of: descriptor, path)
+            return try Self.read(descriptor, name: path, expected: 0, limit: limit)
+        }
+        self.init(name: path, bytes: bytes, stamp: nil)
+    }
+
+    private init(name: String, bytes: SecretBytes, stamp: FileStamp?) {
+        (self.name, self.bytes, self.stamp) = (name, bytes, stamp)
+    }
+
+    /// Reads a file that another process has handed over open, once: whoever reads it again gets the same.
+    ///
+    /// - Parameters:
+    ///   - descriptor: The open file; it stays open, and no child process gets it.
+    ///   - name: What it is called in messages.
+    ///   - rule: Who may be able to read it.
+    /// - Throws: ``FileError`` naming the file and the rule.
+    package init(handedOver descriptor: CInt, name: String, _ rule: Rule = .anyone) throws(FileError) {
+        SecretOrigins.add(descriptor: descriptor)
+        guard let status = FileStatus(of: descriptor) else { throw FileError(name, cannotBe: "read", errno) }
+        let bytes = try SecretOrigins.bytes(of: status, handedOverAs: descriptor) { () throws(FileError) in
+            try FileContents(descriptor: descriptor, name: name, rule).bytes
+        }
+        self.init(name: name, bytes: bytes, stamp: nil)
     }
 
     /// Reads what was a regular file when somebody looked. Should it be anything else now, nobody waits for it.

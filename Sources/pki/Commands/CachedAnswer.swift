@@ -13,7 +13,7 @@ struct CachedAnswer {
 
     /// Looks whether a command line is that form and its credentials are in the cache.
     ///
-    /// - Parameter arguments: `creds`, `--profile NAME` and `--cache`, in any order of the latter two.
+    /// - Parameter arguments: `creds`, `--profile NAME` or `--profile=NAME`, and `--cache`, in any order of the latter two.
     init?(_ arguments: ArraySlice<String>) {
         guard let profile = Self.profile(of: arguments),
             let access = try? Access(AccessSettings(), profile: profile),
@@ -24,13 +24,15 @@ struct CachedAnswer {
     }
 
     static func profile(of arguments: ArraySlice<String>) -> String? {
-        let words = Array(arguments)
-        guard words.count == 4, words[0] == "creds" else { return nil }
-        let name =
-            switch (words[1], words[2], words[3]) {
-            case ("--profile", let name, "--cache"), ("--cache", "--profile", let name): name
-            default: ""
-            }
-        return name.isEmpty || name.hasPrefix("-") ? nil : name
+        guard arguments.first == "creds" else { return nil }
+        var words = Array(arguments.dropFirst())
+        guard words.first == "--cache" || words.last == "--cache" else { return nil }
+        words.remove(at: words.first == "--cache" ? 0 : words.count - 1)
+        let joined = "--profile="
+        if words.count == 1, words[0].hasPrefix(joined), words[0] != joined {
+            return String(words[0].dropFirst(joined.count))
+        }
+        guard words.count == 2, words[0] == "--profile", !words[1].isEmpty, !words[1].hasPrefix("-") else { return nil }
+        return words[1]
     }
 }

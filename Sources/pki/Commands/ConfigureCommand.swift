@@ -123,12 +123,15 @@ struct ConfigureCommand: ParsableCommand {
     private static func checkPlaces(_ identity: IdentitySettings) throws {
         let places = [
             ("--certificate", identity.certificate), ("--private-key", identity.privateKey),
-            ("--intermediates", identity.intermediates),
+            ("--intermediates", identity.intermediates), ("--passphrase-file", identity.passphraseFile),
         ]
         for (option, text) in places {
-            guard let text, !text.isEmpty, try !MaterialPlace(text).isLasting else { continue }
+            guard let text, !text.isEmpty else { continue }
+            // A passphrase is in a file, whatever its name begins with.
+            let place = option == "--passphrase-file" ? .file(text) : try MaterialPlace(text)
+            if place.isLasting { continue }
             throw UsageError(
-                message: "a profile cannot hold \(option) \(text): it means something in one process only",
+                message: "a profile cannot hold \(option) \(printable(text)): it means something in one process only",
                 remedy: "name a file, env:NAME, a token, a TPM or an agent"
             )
         }
@@ -152,26 +155,57 @@ struct ConfigureCommand: ParsableCommand {
         profile == "default" ? "default" : "profile \(profile)"
     }
 
+    /// Refuses what cannot stand in a section's header so that every program reads the same there.
     private static func check(_ name: String) throws {
-        let isUsable = name.unicodeScalars.allSatisfy {
-            $0.value > 0x20 && $0.value != 0x7f && !"[]\"'\\#;".unicodeScalars.contains($0) || $0 == " "
-        }
-        guard !name.isEmpty, isUsable, name.first != " ", name.last != " " else {
-            throw UsageError(message: "\"\(name)\" cannot be a profile's name")
+        let isUsable = name.unicodeScalars.allSatisfy { !$0.isControl && !"[]\"'\\#;".unicodeScalars.contains($0) }
+        guard !name.isEmpty, isUsable, name.utf8.first != 0x20, name.utf8.last != 0x20 else {
+            throw UsageError(
+                message: "\"\(printable(name, limit: 100))\" cannot be a profile's name",
+                remedy: "leave out line ends and other control characters, blanks at its ends, and [ ] ' \" \\ # ;"
+            )
         }
     }
 
     /// Whether a `credential_process` is one that this command wrote.
     static func isOurs(_ command: String) -> Bool {
-        let words = command.split(separator: " ")
-        return words.contains("creds") && words.contains("--profile")
-            && (words.first?.split(separator: "/").last?.hasPrefix("pki") ?? false || command.contains("/pki\" creds"))
+        let words = shellWords(command) ?? command.split(separator: " ").map(String.init)
+        return words.count > 2 && FilePath.name(of: words[0]).hasPrefix("pki") && words[1] == "creds"
+            && words.contains { $0 == "--profile" || $0.hasPrefix("--profile=") }
     }
 
-    /// The command that programs run. Neither `~` nor variables are expanded in it.
+    /// The words of a command as a POSIX shell and Python's shlex split it, without expanding anything; `nil` when a
+    /// quotation mark is not closed.
+    private static func shellWords(_ command: String) -> [String]? {
+        var words: [[UInt8]] = []
+        var isInWord = false
+        var quote: UInt8?
+        var rest = command.utf8.makeIterator()
+        func append(_ byte: UInt8?) {
+            if !isInWord { words.append([]) }
+            isInWord = true
+            if let byte { words[words.count - 1].append(byte) }
+        }
+        while let byte = rest.next() {
+            switch byte {
+            case UInt8(ascii: "'"), UInt8(ascii: "\""):
+                if quote == nil || quote == byte {
+                    append(nil)
+                    quote = quote == nil ? byte : nil
+                } else {
+                    append(byte)
+                }
+            case UInt8(ascii: "\\") where quote != UInt8(ascii: "'"): append(rest.next())
+            case 0x20, 0x09: if quote == nil { isInWord = false } else { append(byte) }
+            default: append(byte)
+            }
+        }
+        return quote == nil ? words.map { String(decoding: $0, as: UTF8.self) } : nil
+    }
+
+    /// The command that programs run: some give it to a shell, others split it into words themselves, and both must come to
+    /// the same. Neither `~` nor variables are expanded in it.
     private static func credentialProcess(profile: String) -> String {
-        let words = [ProgramPath.current, "creds", "--profile", profile, "--cache"]
-        return words.map { $0.contains(" ") ? "\"\($0)\"" : $0 }.joined(separator: " ")
+        Quoting.command([ProgramPath.current, "creds"] + Quoting.words("--profile", profile) + ["--cache"])
     }
 }
 
@@ -189,7 +223,7 @@ struct ProfileReport: Report {
         profile      \(profile) in \(file)
         role         \(role)
         certificate  \(subject), valid until \(CivilTime(notAfter).extended)
-        next         aws sts get-caller-identity --profile \(profile.contains(" ") ? "'\(profile)'" : profile)
+        next         aws sts get-caller-identity \(Quoting.option("--profile", profile))
         """
     }
 }

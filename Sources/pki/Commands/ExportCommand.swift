@@ -116,7 +116,7 @@ struct ExportCommand: ParsableCommand {
             descriptor: passphraseFd,
             option: "--passphrase"
         )
-        let passphrase = try Passphrase(source)
+        let passphrase = Passphrase(source)
         try passphrase.check()
         for path in [output, exportPassphrase.generatePassphrase ?? "-"] where path != "-" {
             try OutputFile.check(path, replaces: force)

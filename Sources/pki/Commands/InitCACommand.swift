@@ -104,8 +104,7 @@ struct InitCACommand: ParsableCommand {
             descriptor: passphraseFd,
             option: "--passphrase"
         )
-        // Read once: a descriptor cannot be read again.
-        let passphrase = try Passphrase(source)
+        let passphrase = Passphrase(source)
         request.externalKey = try newKey.externalKey(device.settings, passphrase: passphrase)
         if request.externalKey == nil { request.passphrase = try passphrase.given() }
         request.archivesExisting = force

@@ -15,9 +15,9 @@ struct ServeCommand: AsyncParsableCommand {
         commandName: "serve",
         abstract: "Serve credentials to the programs on this machine, always fresh, from memory.",
         discussion: """
-            Answers every AWS SDK in one of two ways that they know. As a container credentials endpoint: each profile under \
-            a name of its own, for whoever has the token. As the instance metadata service (IMDSv2): the first profile's \
-            role, for every program on this machine. Credentials are replaced in the background 25 minutes before they end, \
+            Answers every AWS SDK as a container credentials endpoint: each profile under a name of its own, for whoever has \
+            the token. With --imds also as the instance metadata service (IMDSv2): the first profile's role, without a \
+            secret, for every program of every user of this machine. Credentials are replaced in the background 25 minutes before they end, \
             or at half of a shorter lifetime. When that fails, the ones that are there are served until they expire, then a \
             503 that says why.
 
@@ -30,7 +30,7 @@ struct ServeCommand: AsyncParsableCommand {
               AWS_CONTAINER_CREDENTIALS_FULL_URI=http://127.0.0.1:9911/credentials/web
               AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE=/run/user/1000/pki/token
 
-            or, without a secret, for one profile:
+            or, with --imds:
 
               AWS_EC2_METADATA_SERVICE_ENDPOINT=http://127.0.0.1:9911
 
@@ -45,7 +45,7 @@ struct ServeCommand: AsyncParsableCommand {
         name: .long,
         help: ArgumentHelp(
             """
-            A profile that pki configure wrote; give it again for more. The first one is the metadata service's. (default: \
+            A profile that pki configure wrote; give it again for more. The first one is that of --imds. (default: \
             without --certificate, AWS_PROFILE, else "default")
             """,
             valueName: "name"
@@ -92,6 +92,15 @@ struct ServeCommand: AsyncParsableCommand {
 
     @Flag(
         name: .long,
+        help: """
+            Answer as the instance metadata service too: every user of this machine can then have the first profile's \
+            credentials.
+            """
+    )
+    var imds = false
+
+    @Flag(
+        name: .long,
         help: "Print what a program's environment has to be, once the server listens, and go on serving."
     )
     var printEnv = false
@@ -134,6 +143,7 @@ struct ServeCommand: AsyncParsableCommand {
         let group = try KeeperGroup(profiles: profile, settings: access.settings, console: console)
         var options = CredentialServer.Options()
         options.hosts = Set(allowHost.map { $0.lowercased() })
+        options.servesMetadata = servesMetadata
         let handler = CredentialServer(
             keepers: group.keepers,
             options: options,
@@ -158,7 +168,10 @@ struct ServeCommand: AsyncParsableCommand {
             let places = server.listeners.map(\.origin).joined(separator: ", ")
             console.note("serving \(group.keepers.map(\.name).joined(separator: ", ")) at \(places)")
             if isOpen {
-                console.warning("others than this machine can reach it: whoever has the token gets the credentials")
+                console.warning(
+                    "other machines can reach it, and there is no TLS: token and credentials cross the network in clear, "
+                        + "and whoever reads the token there gets the credentials"
+                )
             }
             if printEnv { try console.write(exactly: exports(server.listeners, group.keepers, token)) }
         } catch {
@@ -194,6 +207,9 @@ struct ServeCommand: AsyncParsableCommand {
         return "\(AWSFiles.home(environment))/.cache/pki/token"
     }
 
+    /// Whether the metadata service is offered: the program in whose place this one stands knows nothing else.
+    private var servesMetadata: Bool { imds || SigningHelper.isCalled(by: CommandLine.arguments) }
+
     /// What a program's environment has to be, for a POSIX shell. SDKs know no unix sockets.
     private func exports(
         _ listeners: [HTTPListener],
@@ -204,10 +220,12 @@ struct ServeCommand: AsyncParsableCommand {
         else {
             return ""
         }
-        return [
-            ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "\(origin)/credentials/\(PercentEncoding.encode(keeper.name))"),
-            ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", token.path),
-            ("AWS_EC2_METADATA_SERVICE_ENDPOINT", origin),
-        ].map { "export \($0.0)='\($0.1.replacing("'", with: "'\\''"))'\n" }.joined()
+        let metadata = servesMetadata ? [("AWS_EC2_METADATA_SERVICE_ENDPOINT", origin)] : []
+        let variables =
+            [
+                ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "\(origin)/credentials/\(PercentEncoding.encode(keeper.name))"),
+                ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", token.path),
+            ] + metadata
+        return variables.map { "export \($0.0)=\(Quoting.shell($0.1))\n" }.joined()
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Delivery
+import SystemSupport
 
 /// What in the environment and in AWS's files takes the place of settings, here or in the programs that ask pki.
 struct EnvironmentChecks {
@@ -49,10 +50,11 @@ struct EnvironmentChecks {
 
     private func checkProfile(_ name: String) throws -> CheckList.Outcome {
         let files = AWSFiles(environment)
+        let configure = "pki configure \(Quoting.option("--profile", name))"
         guard let settings = try files.settings(of: name) else {
             return .failed(
                 "there is no profile \(name) in \(files.config.path)",
-                remedy: "write it with pki configure --profile \(name) …"
+                remedy: "write it with \(configure) …"
             )
         }
         let values = Dictionary(settings, uniquingKeysWith: { $1 })
@@ -78,12 +80,12 @@ struct EnvironmentChecks {
             findings.append(
                 (
                     "it has no credential_process, so that programs do not ask pki",
-                    "pki configure --profile \(name) writes it"
+                    "\(configure) writes it"
                 )
             )
         case .some(let command) where !ConfigureCommand.isOurs(command):
             findings.append(
-                ("its credential_process is another program's", "pki configure --profile \(name) --force replaces it")
+                ("its credential_process is another program's", "\(configure) --force replaces it")
             )
         default: break
         }

@@ -89,7 +89,8 @@ struct Access: Sendable {
                 message: settings == nil
                     ? "there is no profile \(profile) in \(files.config.path)"
                     : "the profile \(profile) in \(files.config.path) has no settings of pki",
-                remedy: "write it with pki configure --profile \(profile) …, or give --certificate and the ARNs here"
+                remedy:
+                    "write it with pki configure \(Quoting.option("--profile", profile)) …, or give --certificate and the ARNs here"
             )
         }
         // An address that the command line gives takes the place of every way to give one.
@@ -112,7 +113,7 @@ struct Access: Sendable {
             } catch let error as InputError {
                 throw InputError(
                     message: "the profile \(profile) in \(files.config.path): \(error.message)",
-                    remedy: "set it with pki configure --profile \(profile) \(setting.option) …"
+                    remedy: "set it with pki configure \(Quoting.option("--profile", profile)) \(setting.option) …"
                 )
             }
         }

@@ -12,6 +12,6 @@ enum AuthorityFolder {
     /// - Parameter directory: The folder.
     /// - Returns: The option with a blank before it; nothing for ``standard``.
     static func option(_ directory: String) -> String {
-        directory == standard ? "" : " --directory \(Quoting.shell(directory))"
+        directory == standard ? "" : " " + Quoting.option("--directory", directory)
     }
 }

@@ -42,7 +42,7 @@ struct IdentitySettings: Sendable {
         let shown = [("--pkcs8-password", pkcs8Password), ("--tpm-key-password", device.tpmKeyPassword)].compactMap {
             (option, value) in value.map { (option, $0) }
         }
-        guard let (option, value) = shown.first else { return try Passphrase(source) }
+        guard let (option, value) = shown.first else { return Passphrase(source) }
         guard source == nil, shown.count == 1 else {
             throw UsageError(
                 message: "only one of --passphrase-…, --pkcs8-password and --tpm-key-password can be given"

@@ -29,11 +29,11 @@ enum MaterialPlace: Hashable, Sendable {
         if text == "-" {
             self = .standardInput
         } else if let name = Self.rest(of: text, after: "env:") {
-            guard !name.isEmpty else { throw UsageError(message: "\"\(text)\" names no variable") }
+            guard !name.isEmpty else { throw UsageError(message: "\"\(printable(text))\" names no variable") }
             self = .environment(name)
         } else if let digits = Self.rest(of: text, after: "fd:") {
             guard let number = Int32(digits), number >= 0 else {
-                throw UsageError(message: "\"\(text)\" is not fd: and the number of an open file descriptor")
+                throw UsageError(message: "\"\(printable(text))\" is not fd: and the number of an open file descriptor")
             }
             self = .descriptor(number)
         } else if text.hasPrefix("pkcs11:") {
@@ -55,6 +55,7 @@ enum MaterialPlace: Hashable, Sendable {
     var isLasting: Bool {
         switch self {
         case .standardInput, .descriptor: false
+        case .file(let path): SecretOrigins.ownDescriptor(path) == nil
         default: true
         }
     }
@@ -68,12 +69,12 @@ enum MaterialPlace: Hashable, Sendable {
         switch self {
         case .file(let path): (try FileContents(of: path, rule).bytes, path)
         case .standardInput:
-            (try FileContents(descriptor: STDIN_FILENO, name: "standard input", rule).bytes, "standard input")
+            (try FileContents(handedOver: STDIN_FILENO, name: "standard input", rule).bytes, "standard input")
         case .environment(let name):
             (try EnvironmentVariable.value(of: name), "the environment variable \(name)")
         case .descriptor(let number):
             (
-                try FileContents(descriptor: number, name: "file descriptor \(number)", rule).bytes,
+                try FileContents(handedOver: number, name: "file descriptor \(number)", rule).bytes,
                 "file descriptor \(number)"
             )
         case .pkcs11, .tpm, .agent: nil

@@ -141,6 +141,11 @@ struct CertificateStore: Sendable {
     }
 
     private func checkPermissions(_ path: String) throws {
-        if !allowsInsecurePermissions { _ = try FileContents(of: path, .ownerOnly) }
+        guard !allowsInsecurePermissions else { return }
+        do {
+            _ = try FileContents(of: path, .ownerOnly)
+        } catch {
+            throw RolesAnywhereError(error)
+        }
     }
 }

@@ -32,9 +32,6 @@ struct ChildProcess: Sendable {
             switch self {
             case .exited(let status): _exit(status)
             case .signalled(let number):
-                // One core is enough.
-                var none = rlimit(rlim_cur: 0, rlim_max: 0)
-                unsafe setrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &none)
                 ChildProcess.restoreSignals()
                 // To this very thread: to the process, it might come to another one, later than the next line.
                 raise(number)
@@ -45,13 +42,15 @@ struct ChildProcess: Sendable {
 
     private let identifier: pid_t
 
-    /// Starts a command.
+    /// Starts a command. It gets nothing that carried a secret to this process.
     ///
     /// - Parameters:
     ///   - command: The command, which is looked for on the PATH, and its arguments.
     ///   - environment: Its environment, all of it.
     /// - Throws: ``CommandError``.
     init(_ command: [String], environment: [String: String]) throws {
+        Self.hideSecretDescriptors()
+        let environment = Self.withoutSecrets(environment)
         var attributes = posix_spawnattr_t()
         unsafe posix_spawnattr_init(&attributes)
         defer { unsafe posix_spawnattr_destroy(&attributes) }
@@ -63,6 +62,9 @@ struct ChildProcess: Sendable {
         unsafe posix_spawnattr_setsigmask(&attributes, &signals)
         unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK))
         var identifier = pid_t()
+        // The command's limit is its parent's. Until this process has its own again, it leaves no core all the same.
+        CoreDumps.allow()
+        defer { CoreDumps.forbid() }
         let status = unsafe Self.withCStrings(command) { arguments in
             unsafe Self.withCStrings(environment.map { "\($0)=\($1)" }) { variables in
                 unsafe posix_spawnp(&identifier, command[0], nil, &attributes, arguments, variables)
@@ -87,7 +89,32 @@ struct ChildProcess: Sendable {
         }
     }
 
-    /// Lets a command take this process's place.
+    /// The environment of a command, without the variables that a secret was read from.
+    private static func withoutSecrets(_ environment: [String: String]) -> [String: String] {
+        let own = ProcessInfo.processInfo.environment
+        let secrets = SecretOrigins.variables
+        // A variable that was set anew for the command is no longer the secret.
+        return environment.filter { !secrets.contains($0.key) || own[$0.key] != $0.value }
+    }
+
+    /// Keeps the descriptors that a secret was read from out of commands. Standard input, which every program has, becomes
+    /// empty; a terminal stays one.
+    private static func hideSecretDescriptors() {
+        for descriptor in SecretOrigins.descriptors {
+            let flags = fcntl(descriptor, F_GETFD)
+            guard flags >= 0 else { continue }
+            if descriptor > STDERR_FILENO {
+                _ = fcntl(descriptor, F_SETFD, flags | FD_CLOEXEC)
+            } else if isatty(descriptor) == 0 {
+                let null = unsafe open("/dev/null", O_RDWR | O_CLOEXEC)
+                guard null >= 0 else { continue }
+                dup2(null, descriptor)
+                close(null)
+            }
+        }
+    }
+
+    /// Lets a command take this process's place. It gets nothing that carried a secret to this process.
     ///
     /// - Parameters:
     ///   - command: The command, which is looked for on the PATH, and its arguments.
@@ -95,6 +122,9 @@ struct ChildProcess: Sendable {
     /// - Returns: Why it did not.
     static func replace(by command: [String], environment: [String: String]) -> CommandError {
         restoreSignals()
+        hideSecretDescriptors()
+        let environment = withoutSecrets(environment)
+        CoreDumps.allow()
         clearenv()
         for (name, value) in environment { unsafe setenv(name, value, 1) }
         let reason = unsafe withCStrings(command) { arguments in

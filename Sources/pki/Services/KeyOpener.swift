@@ -35,7 +35,9 @@ struct KeyOpener: Sendable {
     /// - Throws: `FileError`, ``InputError`` or `HardwareKeyError`.
     func certificates(at place: MaterialPlace) throws -> IdentitySource.Certificates {
         switch place {
-        case .file(let path): return .file(path)
+        case .file(let path):
+            SecretOrigins.add(path: path)
+            return .file(path)
         case .pkcs11(let text):
             let (address, tokens) = (try PKCS11URI(text), tokens)
             return .found(name: "\(address)", watching: []) { try Self.certificates(at: address, in: tokens) }
@@ -88,7 +90,10 @@ struct KeyOpener: Sendable {
     /// - Throws: `FileError`, ``InputError`` or `HardwareKeyError`.
     func key(at place: MaterialPlace?, beside certificate: MaterialPlace) throws -> IdentitySource.Key {
         switch place ?? certificate {
-        case .file(let path): return place == nil ? .besideCertificate : .file(path)
+        case .file(let path):
+            // It may not be read at all, when there are credentials in the cache, and is no child's all the same.
+            SecretOrigins.add(path: path)
+            return place == nil ? .besideCertificate : .file(path)
         case .pkcs11(let text):
             let (address, tokens) = (try PKCS11URI(text), tokens)
             return .found(name: "\(address)") { try tokens.key(at: address, certificates: $0) }

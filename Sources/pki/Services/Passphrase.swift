@@ -6,7 +6,7 @@ import SystemSupport
 
 /// A secret that opens a key: read from where the command line says, or asked for, when it is needed and not before.
 ///
-/// It can be asked for again when an identity's files have changed; what came from where it can be read once is kept.
+/// It can be asked for again when an identity's files have changed; what a person typed is kept.
 final class Passphrase: Sendable {
     private let source: PassphraseSource?
     private let kept: Mutex<SecretBytes?>
@@ -14,16 +14,9 @@ final class Passphrase: Sendable {
     /// Takes a secret from a place, or from the terminal.
     ///
     /// - Parameter source: The place; nothing asks on the terminal.
-    /// - Throws: ``InputError`` when a descriptor cannot be read.
-    init(_ source: PassphraseSource?) throws {
-        // A descriptor can be read once.
-        if case .descriptor = source {
-            kept = Mutex(try source?.read())
-            self.source = nil
-        } else {
-            kept = Mutex(nil)
-            self.source = source
-        }
+    init(_ source: PassphraseSource?) {
+        self.source = source
+        kept = Mutex(nil)
     }
 
     /// Takes a secret that is at hand; without one, asks on the terminal.

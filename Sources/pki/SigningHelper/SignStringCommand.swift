@@ -83,6 +83,10 @@ extension IdentitySettings {
         var certificates: [Certificate] = []
         if let certificate { certificates = try opener.allCertificates(at: MaterialPlace(certificate)) }
         let place = try MaterialPlace(privateKey)
-        return try opener.key(at: place, for: certificates, allowsInsecurePermissions: insecurePermissions)
+        do {
+            return try opener.key(at: place, for: certificates, allowsInsecurePermissions: insecurePermissions)
+        } catch let error as FileError {
+            throw RolesAnywhereError(error)
+        }
     }
 }

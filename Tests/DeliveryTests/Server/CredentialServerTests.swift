@@ -25,6 +25,7 @@ import Testing
         }
         var options = CredentialServer.Options()
         options.hosts = ["pki.internal"]
+        options.servesMetadata = true
         server = CredentialServer(
             keepers: keepers,
             options: options,
