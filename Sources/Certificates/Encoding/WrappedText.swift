@@ -66,9 +66,8 @@ enum WrappedText {
         return hasChanged ? result : nil
     }
 
-    /// A line with `\n` for line ends.
+    /// Writes a line with `\n` for line ends; when it is not the only one, it must begin with an object.
     ///
-    /// - Parameter isAlone: Whether it is the only line; otherwise only one that begins with an object counts.
     /// - Returns: Whether it is such a line and was written.
     private static func writeEscaped(
         _ bytes: UnsafeRawBufferPointer,
@@ -114,7 +113,7 @@ enum WrappedText {
         return nil
     }
 
-    /// A line that is whole objects, with blanks between them and inside at most.
+    /// Writes a line that is whole objects, with blanks between them and inside at most.
     ///
     /// - Returns: Whether it is such a line and was written.
     private static func writeObjects(
@@ -137,7 +136,8 @@ enum WrappedText {
         for object in objects {
             unsafe output.writeLine(bytes[object.begin])
             var isHeader = false
-            for unsafe word in unsafe bytes[object.body].split(whereSeparator: isBlank) {
+            for part in unsafe bytes[object.body].split(whereSeparator: isBlank).map({ unsafe $0.indices }) {
+                let word = unsafe bytes[part]
                 // `Proc-Type: 4,ENCRYPTED DEK-Info: AES-256-CBC,…`: a header is two words.
                 if isHeader { output.write(UInt8(ascii: " ")) }
                 isHeader = unsafe !isHeader && word.last == UInt8(ascii: ":")
@@ -159,7 +159,8 @@ enum WrappedText {
                 var decoder = unsafe Base64Decoder(into: buffer)
                 var (hasStandard, hasURL) = (false, false)
                 var isEscaped = false
-                for unsafe byte in unsafe bytes[content(of: bytes).text] {
+                for index in unsafe content(of: bytes).text {
+                    let byte = unsafe bytes[index]
                     if isBlank(byte) || isLineEnd(byte) { continue }
                     if byte == backslash {
                         isEscaped = true
@@ -256,7 +257,7 @@ enum WrappedText {
     }
 
     mutating func write(_ bytes: Slice<UnsafeRawBufferPointer>) {
-        for unsafe byte in unsafe bytes { write(byte) }
+        for index in unsafe bytes.indices { write(unsafe bytes[index]) }
     }
 
     mutating func writeLine(_ bytes: Slice<UnsafeRawBufferPointer>) {
