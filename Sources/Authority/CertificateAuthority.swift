@@ -202,6 +202,14 @@ extension CertificateAuthority {
         guard let line = text.split(whereSeparator: \.isNewline).first(where: { !$0.hasPrefix("#") }) else {
             throw AuthorityError(.broken, "\(folder.path(of: file)) does not say where the CA key is")
         }
+        // Anything else may be the key itself, and is not repeated.
+        guard ["pkcs11:", "handle:", "ssh-agent:"].contains(where: line.hasPrefix) else {
+            throw AuthorityError(
+                .broken,
+                "\(folder.path(of: file)) does not say where the CA key is: its first line is no address",
+                remedy: "an address begins with pkcs11:, handle: or ssh-agent:"
+            )
+        }
         return String(line)
     }
 

@@ -121,7 +121,9 @@ public struct HostList: Sendable {
 
     /// The text without its byte order mark; what is not UTF-8 is a fault.
     private static func text(in contents: [UInt8], _ faults: inout HostListFaults) -> [UInt8] {
-        if contents.starts(with: [0xff, 0xfe]) || contents.starts(with: [0xfe, 0xff]) {
+        // With its mark or without it.
+        if contents.starts(with: [0xff, 0xfe]) || contents.starts(with: [0xfe, 0xff]) || contents.prefix(2).contains(0)
+        {
             faults.add("the file is UTF-16", line: 1, remedy: "save it as UTF-8")
             return []
         }
