@@ -179,3 +179,21 @@ let package = Package(
 if Context.environment["PKI_DOCS"] != nil {
     package.dependencies.append(.package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0"))
 }
+
+// `script/fuzz` names libFuzzer's library here; nobody else builds the program that feeds the parsers with random bytes.
+if let fuzzer = Context.environment["PKI_FUZZER"] {
+    package.targets += [
+        .systemLibrary(name: "CFuzzer", path: "Tests/Fuzz/CFuzzer"),
+        .executableTarget(
+            name: "Fuzz",
+            dependencies: [
+                "Certificates", "Authority", "RolesAnywhere", "HardwareKeys", "Delivery", "HTTPService", "Lab",
+                "SystemSupport", "CFuzzer",
+            ],
+            path: "Tests/Fuzz",
+            exclude: ["CFuzzer", "Corpus"],
+            swiftSettings: settings,
+            linkerSettings: [.unsafeFlags([fuzzer, "-lstdc++"])]
+        ),
+    ]
+}

@@ -203,10 +203,12 @@ extension CertificateAuthority {
         guard let line = text.split(whereSeparator: \.isNewline).first(where: { !$0.hasPrefix("#") }) else {
             throw AuthorityError(.broken, "\(folder.path(of: file)) does not say where the CA key is")
         }
+        // What it says instead may be a key, and is not repeated.
         guard AuthorityFiles.isLastingAddress(String(line)) else {
             throw AuthorityError(
                 .broken,
-                "\(folder.path(of: file)) names more than a token and an object: \"\(printable(String(line), limit: 200))\"",
+                "the first line of \(folder.path(of: file)) is not the address of a key: pkcs11:, handle: or ssh-agent:, "
+                    + "and nothing behind a question mark",
                 remedy: "say where the key is on the command line: --ca-key, with the library in --pkcs11-lib"
             )
         }

@@ -175,7 +175,10 @@ import Testing
     }
 
     private static let notText: [(bytes: [UInt8], words: String)] = [
-        ([0xff, 0xfe, 0x61, 0x00], "hosts.csv:1: the file is UTF-16"), ([0xfe, 0xff, 0x00, 0x61], "is UTF-16"),
+        ([0xff, 0xfe, 0x61, 0x00], "hosts.csv:1: the file is UTF-16"),
+        ([0x61, 0x00], "hosts.csv:1: the file is UTF-16"),
+        (Array("name\n-----BEGIN PRIVATE KEY-----\nMIGH".utf8), "hosts.csv:1: the file has PEM objects"),
+        ([0xfe, 0xff, 0x00, 0x61], "is UTF-16"),
         ([0x61, 0x0a, 0x62, 0x0a, 0x63, 0xfc, 0x0a], "hosts.csv:3: the line is not UTF-8"),
         ([0x23, 0xfc, 0x0a, 0x61, 0x0a], "hosts.csv:1: the line is not UTF-8"),
         ([0x7b, 0x22, 0xed, 0xa0, 0x80, 0x22, 0x7d], "hosts.csv:1: the line is not UTF-8"),

@@ -83,4 +83,53 @@ import Testing
             "\(error)".contains(word)
         }
     }
+
+    @Test(arguments: [
+        ".include /etc/ssl/openssl.cnf", "  .include=x", ".pragma dollarid:on", "\u{feff}.include x", "\\\n.include x",
+        ".inc\\\nlude x", "[ dn ]\nCN = $ENV::HOME", "CN = ${ENV::HOME}", "CN = $(ENV::HOME)", "CN = $\\\n{ENV::HOME}",
+        "CN = \"\\\n# $ENV::HOME\"", "ENV::x = $HOME", "[ ENV ]\nCN = $HOME", "[ \"E\\NV\" ]\nCN = $HOME", "[ENV]",
+        "x = \\\\\n[ ENV ]", "a = ENV\n[ $a ]\nCN = $HOME", "openssl_conf = init", "openssl_conf=init",
+        "default::openssl_conf = init", "engines = e", "[ e ]\ndynamic_path = /tmp/e.so", "providers = p",
+        "module = /tmp/p.so",
+    ])
+    func `W10: what reads files and variables or loads code is refused with its line`(text: String) {
+        let whole = "# a comment, $ENV::HOME\n[ v3 ]\nkeyUsage = digitalSignature\n" + text + "\n"
+        #expect { try CertificateTemplate(reading: Array(whole.utf8), name: "t") } throws: { error in
+            let error = error as? CertificateError
+            let line = (4...5).contains { error?.message.hasPrefix("line \($0) of t has ") ?? false }
+            return error?.code == .forbidden && line && error?.remedy?.contains("--trust-template") == true
+        }
+    }
+
+    @Test func `W10: a trusted template may use the environment`() throws {
+        let text = "[ req_distinguished_name ]\nCN = x$ENV::PKI_NO_SUCH_VARIABLE\n"
+        let untrusted = #expect(throws: CertificateError.self) {
+            try CertificateTemplate(reading: Array(text.utf8), name: "t")
+        }
+        #expect(untrusted?.code == .forbidden)
+        let trusted = #expect(throws: CertificateError.self) {
+            try CertificateTemplate(reading: Array(text.utf8), name: "t", isTrusted: true)
+        }
+        #expect(trusted?.code == .malformed)
+    }
+
+    @Test(arguments: [
+        "[ v3 ]\nkeyUsage = digitalSignature\nsubjectAltName = DNS:a.example\n",
+        "name = a # ENV: not one\n[ v3 ]\nkeyUsage = digitalSignature # .include\nnsComment = engines = x\n",
+        "[ environment ]\nENVIRONMENT = x\n[ v3 ]\nkeyUsage = $environment::ENVIRONMENT\n",
+    ])
+    func `what only looks like it is read`(text: String) throws {
+        _ = try CertificateTemplate(reading: Array(text.utf8), name: "t")
+    }
+
+    @Test func `F1: a key in a template's place is not repeated`() {
+        let secret = "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgFQ1BiaQUi6c8U1MBEwWJ7rk4bb7mFZ"
+        for text in [
+            "-----BEGIN \(secret)\n", "\(secret)\n", "[ req ]\nx509_extensions = \(secret)\n", "x = $\(secret)\n",
+        ] {
+            #expect { try CertificateTemplate(reading: Array(text.utf8), name: "t") } throws: {
+                !"\($0)".contains(secret.prefix(12))
+            }
+        }
+    }
 }

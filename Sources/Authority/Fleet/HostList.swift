@@ -111,10 +111,24 @@ public struct HostList: Sendable {
         hosts = read
     }
 
+    /// Whether the file is one of keys or certificates, of which no message repeats a line.
+    private static func holdsKey(_ contents: [UInt8]) -> Bool {
+        let marks = ["-----BEGIN ", "-----END "].map { Array($0.utf8) }
+        return contents.indices.contains { index in
+            contents[index] == marks[0][0] && marks.contains { contents[index...].starts(with: $0) }
+        }
+    }
+
     /// The text without its byte order mark; what is not UTF-8 is a fault.
     private static func text(in contents: [UInt8], _ faults: inout HostListFaults) -> [UInt8] {
-        if contents.starts(with: [0xff, 0xfe]) || contents.starts(with: [0xfe, 0xff]) {
+        // With its mark or without it.
+        if contents.starts(with: [0xff, 0xfe]) || contents.starts(with: [0xfe, 0xff]) || contents.prefix(2).contains(0)
+        {
             faults.add("the file is UTF-16", line: 1, remedy: "save it as UTF-8")
+            return []
+        }
+        if holdsKey(contents) {
+            faults.add("the file has PEM objects, and no list of hosts", line: 1)
             return []
         }
         let bytes = contents.starts(with: [0xef, 0xbb, 0xbf]) ? Array(contents.dropFirst(3)) : contents

@@ -28,8 +28,9 @@ struct HostListFaults {
         // The lowest lines are told, whatever the order in which faults are found.
         guard told.count < Self.limit || line < told[told.count - 1].line else { return }
         let place = told.firstIndex { $0.line > line } ?? told.count
-        if place == 0 { self.remedy = remedy.map { printable($0) } }
-        told.insert((line, printable(text, limit: 300)), at: place)
+        if place == 0 { self.remedy = remedy.map { printable(redacted($0)) } }
+        // The file may be a key by mistake.
+        told.insert((line, printable(redacted(text), limit: 300)), at: place)
         if told.count > Self.limit { told.removeLast() }
     }
 

@@ -107,6 +107,7 @@ public struct Certificate: Hashable, Sendable {
     /// - Returns: The certificates in their order; none when a PEM text holds only other things.
     /// - Throws: ``CertificateError`` when a certificate, or the PEM around it, is malformed.
     public static func certificates(in file: [UInt8]) throws(CertificateError) -> [Certificate] {
+        let file = WrappedText.unwrapped(file)
         if file.first == 0x30, let certificate = try? Certificate(derEncoded: file) { return [certificate] }
         var certificates: [Certificate] = []
         for document in try PEMDocument.documents(in: file)

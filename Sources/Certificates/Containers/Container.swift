@@ -4,8 +4,9 @@ public import SystemSupport
 
 /// What a file of keys and certificates holds, whatever its form.
 ///
-/// PEM texts with any mix of objects and anything around them, one object in DER, PKCS#12 (RFC 7292) and PKCS#7 are read. Keys
-/// are found and left as they are: opening one is for ``EncodedPrivateKey/key(passphrase:)``.
+/// PEM texts with any mix of objects and anything around them, one object in DER, PKCS#12 (RFC 7292) and PKCS#7 are read; PEM
+/// also on one line, with `\n` for its line ends or in quotes, and all of them in base64, as environment variables and secret
+/// stores have them. Keys are found and left as they are: opening one is for ``EncodedPrivateKey/key(passphrase:)``.
 public struct Container: Sendable {
     /// The forms of a file.
     public enum Form: String, Sendable {
@@ -29,7 +30,7 @@ public struct Container: Sendable {
         case publicKey(PublicKey)
         /// A private key.
         case privateKey(EncodedPrivateKey)
-        /// A PEM object of another kind.
+        /// A PEM object of another kind; its label is `a PEM object` where the file has none in capitals and digits.
         case unknown(label: String)
     }
 
@@ -62,6 +63,7 @@ public struct Container: Sendable {
     ///   ``CertificateError/Code/wrongPassphrase`` for PKCS#12, ``CertificateError/Code/malformed`` when an object is
     ///   damaged or there is none at all.
     public init(reading file: SecretBytes, passphrase: SecretBytes? = nil) throws(CertificateError) {
+        let file = WrappedText.unwrapped(file)
         if let found = try BinaryObject.recognize(file, passphrase: passphrase) {
             (form, objects) = (found.isPKCS12 ? .pkcs12 : .der, found.objects)
             return
@@ -99,30 +101,36 @@ public struct Container: Sendable {
         }
     }
 
-    /// Says what a file is that holds nothing to be read.
+    /// Says what a file is that holds nothing to be read, and nothing of what is in it.
     private static func nothing(in file: SecretBytes) -> CertificateError {
         let beginning = unsafe file.withUnsafeBytes { unsafe Array($0.prefix(20)) }
+        func refusal(_ what: String, convert command: String) -> CertificateError {
+            CertificateError(.unsupported, "it is \(what)", remedy: "convert it: \(command)")
+        }
         if beginning.isEmpty { return CertificateError(.malformed, "it is empty") }
         if beginning.starts(with: [0xfe, 0xed, 0xfe, 0xed]) || beginning.starts(with: [0xce, 0xce, 0xce, 0xce]) {
-            return CertificateError(
-                .unsupported,
-                "it is a Java keystore of the old form",
-                remedy:
-                    "convert it: keytool -importkeystore -srckeystore FILE -destkeystore NEW.p12 -deststoretype pkcs12"
+            return refusal(
+                "a Java keystore of the old form",
+                convert: "keytool -importkeystore -srckeystore FILE -destkeystore NEW.p12 -deststoretype pkcs12"
             )
         }
         if beginning.starts(with: [0xff, 0xfe]) || beginning.starts(with: [0xfe, 0xff]) {
-            return CertificateError(
-                .unsupported,
-                "it is text in UTF-16",
-                remedy: "convert it: iconv -f UTF-16 -t UTF-8 FILE > NEW"
-            )
+            return refusal("text in UTF-16", convert: "iconv -f UTF-16 -t UTF-8 FILE > NEW")
         }
         if beginning.starts(with: "PuTTY-User-Key-File".utf8) {
+            return refusal(
+                "a key in PuTTY's form",
+                convert: "puttygen FILE -O private-openssh -o NEW; ssh-keygen -p -m PKCS8 -f NEW"
+            )
+        }
+        if let line = WrappedText.firstLineWithObject(of: file) {
+            let isJSON = beginning.first { $0 > 0x20 } == UInt8(ascii: "{")
             return CertificateError(
-                .unsupported,
-                "it is a key in PuTTY's form",
-                remedy: "convert it: puttygen FILE -O private-openssh -o NEW; ssh-keygen -p -m PKCS8 -f NEW"
+                .malformed,
+                "its line \(line.number) of \(line.count) characters has the beginning of a PEM object, and more around it",
+                remedy: isJSON
+                    ? "take the value out of the JSON: jq --raw-output .NAME FILE"
+                    : "an object stands whole on one line, or its BEGIN and its END line have nothing else on them"
             )
         }
         return CertificateError(
@@ -145,11 +153,9 @@ extension EncodedPrivateKey {
             if block.headers.isEmpty {
                 self.init(form: form, encryption: nil, contents: .traditional(block.contents))
             } else {
-                let algorithm = block.headers.first { $0.hasPrefix("DEK-Info:") }?.dropFirst("DEK-Info:".count)
-                let name = algorithm?.prefix { $0 != "," }.drop { $0 == " " }
                 self.init(
                     form: form,
-                    encryption: "PEM headers with MD5 (1 round) and \(name ?? "an unknown algorithm")",
+                    encryption: "PEM headers with MD5 (1 round) and \(Self.cipher(in: block.headers))",
                     contents: .encryptedTraditional(headers: block.headers, block.contents)
                 )
             }
@@ -158,6 +164,24 @@ extension EncodedPrivateKey {
             self.init(form: .openSSH, encryption: Self.openSSHEncryption(block.contents), contents: .closed)
         default: return nil
         }
+    }
+
+    /// The cipher that RFC 1421's header names: `AES-256-CBC`. What cannot be such a name is not repeated: it may be a part of
+    /// the key.
+    private static func cipher(in headers: [String]) -> String {
+        let header = headers.first { $0.hasPrefix("DEK-Info:") }?.dropFirst("DEK-Info:".count)
+        let name = header?.prefix { $0 != "," }.drop { $0 == " " } ?? ""
+        return isAlgorithmName(name) ? String(name) : "an unknown algorithm"
+    }
+
+    /// Whether a text is the name of an algorithm: short words of letters and digits, joined by `-`.
+    private static func isAlgorithmName(_ name: some StringProtocol) -> Bool {
+        let words = name.utf8.split(separator: UInt8(ascii: "-"), omittingEmptySubsequences: false)
+        return (2...5).contains(words.count)
+            && words.allSatisfy { word in
+                (1...11).contains(word.count)
+                    && word.allSatisfy { (0x30...0x39).contains($0) || (0x61...0x7a).contains($0 | 0x20) }
+            }
     }
 
     /// How a key in OpenSSH's form is encrypted: a magic word, then the names of the cipher and the key derivation, each
@@ -175,6 +199,14 @@ extension EncodedPrivateKey {
             return names
         }
         guard names.count == 2, names[0] != "none" else { return nil }
-        return "OpenSSH's form with \(names[1]) and \(names[0])"
+        // What is not of ssh-keygen's own may be anything, the key itself too.
+        let cipher = openSSHCiphers.contains(names[0]) ? names[0] : "an unknown cipher"
+        return "OpenSSH's form with \(names[1] == "bcrypt" ? names[1] : "an unknown derivation") and \(cipher)"
     }
+
+    /// The ciphers that `ssh-keygen -Z` takes (ssh_config(5), Ciphers).
+    private static let openSSHCiphers: Set<String> = [
+        "3des-cbc", "aes128-cbc", "aes192-cbc", "aes256-cbc", "aes128-ctr", "aes192-ctr", "aes256-ctr",
+        "aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "chacha20-poly1305@openssh.com",
+    ]
 }

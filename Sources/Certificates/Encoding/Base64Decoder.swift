@@ -34,9 +34,11 @@
 
     /// Ends: writes what the last, incomplete group holds.
     ///
+    /// - Parameter isPadded: Whether padding must fill that group.
     /// - Returns: Whether the number of digits and padding is right.
-    mutating func finish() -> Bool {
-        switch (digits & 3, padding) {
+    mutating func finish(isPadded: Bool = true) -> Bool {
+        let missing = (4 - digits & 3) & 3
+        switch (digits & 3, isPadded || padding > 0 ? padding : missing) {
         case (0, 0): return true
         case (2, 2):
             bits <<= 12

@@ -4,7 +4,7 @@ import SystemSupport
 
 /// One object of a PEM text whose contents may be secret.
 struct PEMBlock {
-    /// What stands between `BEGIN` and the dashes.
+    /// What stands between `BEGIN` and the dashes; ``PEMLabel/unnamed`` where that is no label.
     let label: String
 
     /// The lines of the kind `Name: value` before the data (RFC 1421), each with its continuations.
@@ -13,29 +13,25 @@ struct PEMBlock {
     /// The decoded bytes.
     let contents: SecretBytes
 
-    /// Reads every object of a text; see ``PEMDocument/documents(in:)``.
+    /// Reads every object of a text; see ``PEMDocument/documents(in:)``. No error repeats what stands in the text.
     static func blocks(in text: UnsafeRawBufferPointer) throws(CertificateError) -> [PEMBlock] {
         var blocks: [PEMBlock] = []
-        var label: String?
+        var open: Boundary?
         var headers: [String] = []
         var inHeader = false
         var data: [Range<Int>] = []
         for line in unsafe Lines(text: text) {
             let content = line.content
-            if let begun = unsafe boundary("BEGIN", content, of: text) {
-                if let label {
-                    throw CertificateError(.malformed, "the PEM object \"\(label)\" has no END line")
-                }
-                (label, headers, inHeader, data) = (begun, [], false, [])
-            } else if let ended = unsafe boundary("END", content, of: text) {
-                guard let open = label else { continue }
-                guard ended == open else {
-                    throw CertificateError(.malformed, "the PEM object \"\(open)\" ends as \"\(ended)\"")
-                }
-                let contents = try unsafe decode(data, of: text, label: open)
-                blocks.append(PEMBlock(label: open, headers: headers, contents: contents))
-                label = nil
-            } else if label != nil, !content.isEmpty {
+            if let begun = unsafe Boundary("BEGIN", line, of: text) {
+                if let open { throw open.isUnended }
+                (open, headers, inHeader, data) = (begun, [], false, [])
+            } else if let ended = unsafe Boundary("END", line, of: text) {
+                guard let begun = open else { continue }
+                guard unsafe text[ended.text].elementsEqual(text[begun.text]) else { throw begun.ends(as: ended) }
+                let contents = try unsafe decode(data, of: text, begun)
+                blocks.append(PEMBlock(label: begun.label, headers: headers, contents: contents))
+                open = nil
+            } else if open != nil, !content.isEmpty {
                 // Header lines hold a colon, which base64 never does; their continuations begin with a blank.
                 let isHeader = unsafe text[content].contains(UInt8(ascii: ":"))
                 let continuesHeader = inHeader && line.isIndented
@@ -49,14 +45,14 @@ struct PEMBlock {
                 }
             }
         }
-        if let label { throw CertificateError(.malformed, "the PEM object \"\(label)\" has no END line") }
+        if let open { throw open.isUnended }
         return blocks
     }
 
     private static func decode(
         _ lines: [Range<Int>],
         of text: UnsafeRawBufferPointer,
-        label: String
+        _ begun: Boundary
     ) throws(CertificateError) -> SecretBytes {
         let digits = lines.reduce(0) { $0 + $1.count }
         return try unsafe SecretBytes(capacity: digits / 4 * 3 + 3) { (output) throws(CertificateError) in
@@ -65,42 +61,85 @@ struct PEMBlock {
             for line in lines {
                 for index in line where isValid { isValid = unsafe decoder.take(text[index]) }
             }
-            guard isValid, decoder.finish() else {
-                throw CertificateError(.malformed, "the PEM object \"\(label)\" is not valid base64")
-            }
+            guard isValid, decoder.finish() else { throw begun.isNotBase64(digits) }
             return decoder.count
         }
     }
-
-    /// The label of a line such as `-----BEGIN CERTIFICATE-----`.
-    private static func boundary(
-        _ kind: StaticString,
-        _ line: Range<Int>,
-        of text: UnsafeRawBufferPointer
-    ) -> String? {
-        let (dashes, prefix) = (Array("-----".utf8), Array("-----\(kind) ".utf8))
-        guard line.count > prefix.count + dashes.count, unsafe text[line].starts(with: prefix),
-            unsafe text[line].suffix(dashes.count).elementsEqual(dashes)
-        else { return nil }
-        return unsafe String(decoding: text[line].dropFirst(prefix.count).dropLast(dashes.count), as: UTF8.self)
-    }
 }
 
-/// The lines of a text, which end in CRLF, CR or LF.
-@safe private struct Lines: Sequence, IteratorProtocol {
-    /// A line without blanks around it and without a byte-order mark.
-    struct Line {
-        var content: Range<Int>
-        var isIndented: Bool
+/// A line such as `-----BEGIN CERTIFICATE-----`.
+private struct Boundary {
+    /// What stands between `BEGIN` or `END` and the dashes, whatever it is.
+    let text: Range<Int>
+
+    /// The same where it is a label; ``PEMLabel/unnamed`` otherwise.
+    let label: String
+
+    /// The number of the line, from 1.
+    private let line: Int
+
+    init?(_ kind: StaticString, _ line: Line, of bytes: UnsafeRawBufferPointer) {
+        let (dashes, prefix) = (Array("-----".utf8), Array("-----\(kind) ".utf8))
+        let content = line.content
+        guard content.count > prefix.count + dashes.count, unsafe bytes[content].starts(with: prefix),
+            unsafe bytes[content].suffix(dashes.count).elementsEqual(dashes)
+        else { return nil }
+        text = (content.lowerBound + prefix.count)..<(content.upperBound - dashes.count)
+        label =
+            unsafe PEMLabel.isPlain(bytes[text])
+            ? unsafe String(decoding: bytes[text], as: UTF8.self) : PEMLabel.unnamed
+        self.line = line.number
     }
 
+    private var isNamed: Bool { label != PEMLabel.unnamed }
+
+    /// The object, as a noun with its place. What is no label is told by its length.
+    private var noun: String {
+        isNamed
+            ? "the PEM object \"\(label)\" in line \(line)"
+            : "a PEM object in line \(line), whose label of \(text.count) characters is none,"
+    }
+
+    var isUnended: CertificateError {
+        CertificateError(.malformed, "\(noun) has no END line", remedy: Self.remedy)
+    }
+
+    func ends(as other: Boundary) -> CertificateError {
+        let end =
+            other.isNamed ? "as \"\(other.label)\"" : "with a label of \(other.text.count) characters that is none"
+        return CertificateError(.malformed, "\(noun) ends \(end) in line \(other.line)", remedy: Self.remedy)
+    }
+
+    func isNotBase64(_ digits: Int) -> CertificateError {
+        CertificateError(.malformed, "\(noun) is not valid base64: it has \(digits) characters", remedy: Self.remedy)
+    }
+
+    private static let remedy = "copy the object again, whole: from -----BEGIN to the dashes behind END"
+}
+
+/// A line of a text, without blanks around it and without a byte-order mark.
+private struct Line {
+    var content: Range<Int>
+    var isIndented: Bool
+    /// From 1.
+    var number: Int
+}
+
+/// The lines of a text, which end in CRLF, CR or LF. Empty ones are left out.
+@safe private struct Lines: Sequence, IteratorProtocol {
     private let text: UnsafeRawBufferPointer
     private var position = 0
+    private var number = 1
 
     init(text: UnsafeRawBufferPointer) { unsafe self.text = unsafe text }
 
     mutating func next() -> Line? {
-        while unsafe position < text.count, unsafe isLineEnd(text[position]) { position += 1 }
+        while unsafe position < text.count, unsafe isLineEnd(text[position]) {
+            // The two of CRLF are one.
+            let isFirstOfTwo = unsafe text[position] == 0x0d && position + 1 < text.count && text[position + 1] == 0x0a
+            if !isFirstOfTwo { number += 1 }
+            position += 1
+        }
         guard unsafe position < text.count else { return nil }
         var start = position
         while unsafe position < text.count, unsafe !isLineEnd(text[position]) { position += 1 }
@@ -109,7 +148,7 @@ struct PEMBlock {
         let beginning = start
         while start < end, unsafe isBlank(text[start]) { start += 1 }
         while start < end, unsafe isBlank(text[end - 1]) { end -= 1 }
-        return Line(content: start..<end, isIndented: start > beginning)
+        return Line(content: start..<end, isIndented: start > beginning, number: number)
     }
 
     private func isLineEnd(_ byte: UInt8) -> Bool { byte == 0x0a || byte == 0x0d }

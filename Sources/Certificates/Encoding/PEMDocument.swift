@@ -5,7 +5,8 @@ import SystemSupport
 
 /// One object of a PEM text (RFC 7468): a label and bytes.
 public struct PEMDocument: Hashable, Sendable {
-    /// What stands between `BEGIN` and the dashes: `CERTIFICATE`, `PRIVATE KEY`, …
+    /// What stands between `BEGIN` and the dashes: `CERTIFICATE`, `PRIVATE KEY`, …; `a PEM object` when what was read has
+    /// anything else than few capitals and digits there.
     public let label: String
 
     /// The decoded bytes, usually DER.
@@ -40,13 +41,14 @@ public struct PEMDocument: Hashable, Sendable {
     /// Reads every object of a text, in order.
     ///
     /// Text before, between and after the objects is passed over; lines may end in CRLF, CR or LF; the last newline may
-    /// be missing; a byte-order mark and blanks around lines are allowed.
+    /// be missing; a byte-order mark and blanks around lines are allowed. A text on one line, with `\n` for its line ends, in
+    /// quotes or in base64 is read as well.
     ///
     /// - Parameter text: The contents of a file.
     /// - Returns: The objects; none when the text holds none.
     /// - Throws: ``CertificateError`` when an object has no end, the wrong end, or data that is not base64.
     public static func documents(in text: some Sequence<UInt8>) throws(CertificateError) -> [PEMDocument] {
-        let bytes = Array(text)
+        let bytes = WrappedText.unwrapped(Array(text))
         return try unsafe bytes.withUnsafeBufferPointer { (buffer) throws(CertificateError) in
             let blocks = try unsafe PEMBlock.blocks(in: UnsafeRawBufferPointer(buffer))
             return blocks.map { block in

@@ -18,8 +18,8 @@ struct TPMKeyFile {
     /// Whether it is an RSA key; an EC key otherwise.
     let isRSA: Bool
 
-    /// Whether a text has such a key. Nothing of it is copied.
-    static func isIn(_ file: SecretBytes) -> Bool { range(in: file) != nil }
+    /// Whether a text has such a key.
+    static func isIn(_ file: SecretBytes) -> Bool { range(in: WrappedText.unwrapped(file)) != nil }
 
     /// Reads the first such key of a text.
     ///
@@ -27,6 +27,7 @@ struct TPMKeyFile {
     /// - Throws: ``CertificateError``: ``CertificateError/Code/malformed`` when there is none,
     ///   ``CertificateError/Code/unsupported`` when it cannot be used.
     init(reading file: SecretBytes) throws(CertificateError) {
+        let file = WrappedText.unwrapped(file)
         guard let range = Self.range(in: file) else {
             throw CertificateError(
                 .malformed,

@@ -18,6 +18,7 @@ extension CertificateRequest {
     }
 
     private static func derEncoded(in file: [UInt8]) throws(CertificateError) -> [UInt8] {
+        let file = WrappedText.unwrapped(file)
         if file.first == 0x30 { return file }
         let labels = ["CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"]
         guard let document = try PEMDocument.documents(in: file).first(where: { labels.contains($0.label) }) else {

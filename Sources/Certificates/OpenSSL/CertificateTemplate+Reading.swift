@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import COpenSSL
+import SystemSupport
 
 extension CertificateTemplate {
     /// Reads a template.
@@ -8,8 +9,11 @@ extension CertificateTemplate {
     /// - Parameters:
     ///   - text: The contents of the file.
     ///   - name: What the template is called in messages, usually its path.
+    ///   - isTrusted: Whether it may read other files and environment variables, and name libraries: for a template that the
+    ///     user wrote and says so.
     /// - Throws: ``CertificateError`` naming the line that is wrong, or the part of the subject.
-    public init(reading text: [UInt8], name: String) throws(CertificateError) {
+    public init(reading text: [UInt8], name: String, isTrusted: Bool = false) throws(CertificateError) {
+        if !isTrusted { try TemplateRule.check(text, name: name) }
         let configuration = try Configuration(text, name: name)
         self.name = name
         self.text = text
@@ -21,8 +25,8 @@ extension CertificateTemplate {
         } catch {
             throw CertificateError(
                 error.code,
-                "[ \(subjectSection) ] in \(name): \(error.message)",
-                remedy: error.remedy
+                "\(redacted("[ \(subjectSection) ]")) in \(name): \(redacted(error.message))",
+                remedy: error.remedy.map(redacted)
             )
         }
         var settings: [String: String] = [:]
@@ -30,7 +34,10 @@ extension CertificateTemplate {
         self.settings = settings
         let named = configuration.value("x509_extensions", in: "req") ?? configuration.value("extensions", in: nil)
         if let named, configuration.entries(in: named) == nil {
-            throw CertificateError(.malformed, "\(name) names the extension section [ \(named) ] and has none")
+            throw CertificateError(
+                .malformed,
+                "\(name) names the extension section [ \(redacted(named)) ] and has none"
+            )
         }
         let fallback = configuration.value("req_extensions", in: "req")
         let section = [named, "v3", fallback].compactMap(\.self).first { configuration.entries(in: $0) != nil }

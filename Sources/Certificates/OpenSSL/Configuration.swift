@@ -28,7 +28,8 @@ struct Configuration: ~Copyable {
         }
         guard status > 0 else {
             unsafe NCONF_free(pointer)
-            let reasons = OpenSSLError(in: "NCONF_load_bio").reasons.joined(separator: "; ")
+            // What libcrypto adds is the line itself, and that may be of a key.
+            let reasons = OpenSSLError(in: "NCONF_load_bio").plainReasons.joined(separator: "; ")
             let place = line > 0 ? "line \(line) of \(name)" : name
             throw CertificateError(.malformed, "\(place) is not in OpenSSL's configuration format: \(reasons)")
         }

@@ -9,13 +9,17 @@ struct OpenSSLError: Error, CustomStringConvertible {
     /// The libcrypto function that failed.
     let function: String
 
-    /// Reasons with their data, oldest first.
+    /// Reasons with their data, oldest first. The data may be of the input.
     let reasons: [String]
+
+    /// Reasons in libcrypto's own words alone, oldest first.
+    let plainReasons: [String]
 
     /// Collects and clears the calling thread's error queue.
     init(in function: StaticString) {
         self.function = "\(function)"
         var reasons: [String] = []
+        var plainReasons: [String] = []
         var data: UnsafePointer<CChar>?
         var flags: CInt = 0
         while true {
@@ -23,6 +27,7 @@ struct OpenSSLError: Error, CustomStringConvertible {
             guard code != 0 else { break }
             let reason = unsafe ERR_reason_error_string(code)
             var text = unsafe reason.map { unsafe String(cString: $0) } ?? "error \(code)"
+            plainReasons.append(text)
             if let data = unsafe data, flags & ERR_TXT_STRING != 0 {
                 let detail = unsafe String(cString: data)
                 if !detail.isEmpty { text += ", \(detail)" }
@@ -30,6 +35,7 @@ struct OpenSSLError: Error, CustomStringConvertible {
             reasons.append(text)
         }
         self.reasons = reasons
+        self.plainReasons = plainReasons
     }
 
     var description: String {

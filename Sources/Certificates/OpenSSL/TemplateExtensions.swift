@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import COpenSSL
+import SystemSupport
 
 /// Makes the extensions of one certificate from the words of a template, by X509V3_EXT_nconf.
 struct TemplateExtensions {
@@ -50,7 +51,7 @@ struct TemplateExtensions {
             let object = try unsafe Owned<X509ExtensionObject>(pointer, from: "X509V3_EXT_nconf")
             let added = try unsafe CertificateExtension(object.pointer)
             guard !made.contains(where: { $0.identifier == added.identifier }) else {
-                throw CertificateError(.forbidden, "\(template.name) has the extension \(entry.name) twice")
+                throw CertificateError(.forbidden, "\(template.name) has the extension \(redacted(entry.name)) twice")
             }
             made.append(added)
         }
@@ -68,7 +69,8 @@ struct TemplateExtensions {
         let reasons = OpenSSLError(in: "X509V3_EXT_nconf").reasons.joined(separator: "; ")
         return CertificateError(
             .malformed,
-            "\(template.name): the extension \"\(entry.name) = \(entry.value)\" is not one that libcrypto can make: \(reasons)",
+            "\(template.name): the extension \(redacted("\"\(entry.name) = \(entry.value)\"")) is not one that libcrypto "
+                + "can make: \(redacted(reasons))",
             remedy: "the extensions and their values are described in x509v3_config(5)"
         )
     }

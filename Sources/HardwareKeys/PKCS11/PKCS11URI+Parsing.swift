@@ -74,7 +74,7 @@ extension PKCS11URI {
         case _ where Self.queryNames.contains(name): throw Self.misplaced(name)
         default:
             throw Self.invalid(
-                "the attribute \(printable(name, limit: 40)) of a pkcs11: address is not known, so nothing can match it",
+                "the attribute \(redacted(printable(name, limit: 40))) of a pkcs11: address is not known, so nothing can match it",
                 remedy: "known are token, manufacturer, serial, model, object, type, id, slot-… and library-…"
             )
         }

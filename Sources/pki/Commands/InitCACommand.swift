@@ -69,6 +69,9 @@ struct InitCACommand: ParsableCommand {
     )
     var template: String?
 
+    @Flag(help: "Let the template read other files and environment variables.")
+    var trustTemplate = false
+
     @Option(
         name: .long,
         help: ArgumentHelp(
@@ -91,7 +94,8 @@ struct InitCACommand: ParsableCommand {
     var format = ReportFormat.text
 
     func run() throws {
-        var request = RootRequest(template: try template.map(TemplateFile.read) ?? BuiltInTemplates.root())
+        let template = try TemplateFile.read(template, isTrusted: trustTemplate) ?? BuiltInTemplates.root()
+        var request = RootRequest(template: template)
         request.subject = subject
         request.keyType = newKey.keyType
         request.lifetime = try Lifetime.choose(days: days, notAfter: notAfter)

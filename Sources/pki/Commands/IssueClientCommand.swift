@@ -109,6 +109,9 @@ struct IssueClientCommand: ParsableCommand {
     )
     var template: String?
 
+    @Flag(help: "Let the template read other files and environment variables.")
+    var trustTemplate = false
+
     @Option(
         name: .long,
         help: ArgumentHelp("The CA that issues, as pki tree shows it. (default: root)", valueName: "name")
@@ -173,7 +176,7 @@ struct IssueClientCommand: ParsableCommand {
 
     func run() throws {
         var request = ClientRequest(
-            template: try template.map(TemplateFile.read) ?? profile.template,
+            template: try TemplateFile.read(template, isTrusted: trustTemplate) ?? profile.template,
             name: name ?? "client"
         )
         request.nameIsCommonName = name != nil

@@ -91,6 +91,9 @@ struct IssueIntermediateCommand: ParsableCommand {
     )
     var template: String?
 
+    @Flag(help: "Let the template read other files and environment variables.")
+    var trustTemplate = false
+
     @Flag(
         name: .long,
         help: "Move files of the same names to the folder's archive first; share another's common name."
@@ -120,7 +123,7 @@ struct IssueIntermediateCommand: ParsableCommand {
 
     func run() throws {
         var request = IntermediateRequest(
-            template: try template.map(TemplateFile.read) ?? BuiltInTemplates.intermediate(),
+            template: try TemplateFile.read(template, isTrusted: trustTemplate) ?? BuiltInTemplates.intermediate(),
             name: name
         )
         request.subject = subject

@@ -65,6 +65,9 @@ struct RotateCACommand: ParsableCommand {
     )
     var template: String?
 
+    @Flag(help: "Let the template read other files and environment variables.")
+    var trustTemplate = false
+
     @Option(name: .long, help: ArgumentHelp("The form of the answer: text or json.", valueName: "form"))
     var format = ReportFormat.text
 
@@ -87,7 +90,8 @@ struct RotateCACommand: ParsableCommand {
         }
         guard !force else { throw UsageError(message: "--force goes with --finish") }
         let authority = try caKey.open(directory, issuer: CertificateAuthority.rootName)
-        var request = RootRequest(template: try template.map(TemplateFile.read) ?? BuiltInTemplates.root())
+        let template = try TemplateFile.read(template, isTrusted: trustTemplate) ?? BuiltInTemplates.root()
+        var request = RootRequest(template: template)
         request.subject = subject
         request.keyType = newKey.keyType
         request.lifetime = try validity.lifetime

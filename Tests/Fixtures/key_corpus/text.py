@@ -165,6 +165,11 @@ def add_line_ends(corpus: Corpus, materials: Materials) -> None:
     folded = "\n".join(content.decode()[start : start + 76] for start in range(0, len(content), 76))
     content = f"-----BEGIN CERTIFICATE-----\n{folded}\n-----END CERTIFICATE-----\n".encode()
     corpus.add("openssl-text-76-columns.pem", content, "base64 in 76 columns, as MIME folds it", certificate(leaf))
+    content = "".join(leaf.pem.decode().splitlines(keepends=True)[1:-1]).encode()
+    corpus.add(
+        "openssl-text-no-armour.pem", content, "base64 of DER, without lines around it", certificate(leaf),
+        tool="openssl, changed", form="der",
+    )  # fmt: skip
 
 
 def add_refused(corpus: Corpus, materials: Materials) -> None:
@@ -181,7 +186,6 @@ def add_refused(corpus: Corpus, materials: Materials) -> None:
         "half-a-line": ("".join(lines[:3]) + lines[3][:30] + "\n" + "".join(lines[4:]), "malformed", ""),
         "prose": ("there is nothing in here\n", "malformed", ""),
         "html": ("<!DOCTYPE html><html><body>404 Not Found</body></html>\n", "malformed", ""),
-        "no-armour": ("".join(lines[1:-1]), "malformed", ""),
     }
     for title, (content, code, says) in damaged.items():
         what = f"a certificate, damaged: {title}"

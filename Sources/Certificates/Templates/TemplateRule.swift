@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import SystemSupport
+
+/// What a template from elsewhere may not do: read other files and variables, or name code to load. config(5) knows all of it.
+enum TemplateRule {
+    /// The settings that load code or lead to those that do.
+    private static let settings: Set<String> = [
+        "openssl_conf", "engines", "providers", "dynamic_path", "engine_id", "module",
+    ]
+
+    /// Refuses a text that does so.
+    ///
+    /// - Parameters:
+    ///   - text: The contents of the file.
+    ///   - name: What the template is called in messages.
+    /// - Throws: ``CertificateError`` with ``CertificateError/Code/forbidden`` naming the line and the rule.
+    static func check(_ text: [UInt8], name: String) throws(CertificateError) {
+        // What libcrypto may join to one line, with the number of its first. Each line is looked at alone as well, so that
+        // nothing depends on when it does.
+        var joined: [UInt8] = []
+        var first = 1
+        for (index, line) in text.split(separator: 0x0a, omittingEmptySubsequences: false).enumerated() {
+            let content = line.reversed().drop { $0 == 0x0d }.reversed()
+            if joined.isEmpty { first = index + 1 }
+            try check(Array(content), line: index + 1, of: name)
+            joined += content
+            if joined.last == backslash {
+                joined.removeLast()
+            } else {
+                try check(joined, line: first, of: name)
+                joined = []
+            }
+        }
+        try check(joined, line: first, of: name)
+    }
+
+    private static func check(_ text: [UInt8], line: Int, of name: String) throws(CertificateError) {
+        let content = text.drop { $0 <= 0x20 || [0xef, 0xbb, 0xbf].contains($0) }
+        switch content.first {
+        case nil, UInt8(ascii: "#"): return
+        case UInt8(ascii: "."): throw refusal("a directive such as .include or .pragma", line, name)
+        default: break
+        }
+        // libcrypto takes these away from names of sections and of settings.
+        let plain = content.filter {
+            $0 > 0x20 && $0 != backslash && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "'")
+        }
+        // In a section of this name every variable is one of the environment.
+        let environment = Array("ENV::".utf8)
+        let isEnvironment = plain.indices.contains { plain[$0...].starts(with: environment) }
+        guard !isEnvironment, !plain.starts(with: "[ENV]".utf8) else {
+            throw refusal("environment variables, ENV::", line, name)
+        }
+        if plain.first == UInt8(ascii: "["), plain.contains(UInt8(ascii: "$")) {
+            throw refusal("a section whose name is a variable,", line, name)
+        }
+        guard let equals = plain.firstIndex(of: UInt8(ascii: "=")) else { return }
+        let words = plain[..<equals].split(separator: UInt8(ascii: ":"))
+        let setting = words.last.map { String(decoding: $0, as: UTF8.self) } ?? ""
+        if settings.contains(setting) { throw refusal("the setting \(setting), which loads code,", line, name) }
+    }
+
+    private static let backslash = UInt8(ascii: "\\")
+
+    private static func refusal(_ what: String, _ line: Int, _ name: String) -> CertificateError {
+        CertificateError(
+            .forbidden,
+            "line \(line) of \(name) has \(what) and the template is not trusted",
+            remedy: "take it out; or, when the template is your own, say so: --trust-template"
+        )
+    }
+}

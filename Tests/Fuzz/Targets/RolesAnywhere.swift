@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+
+@testable import RolesAnywhere
+
+private let sessionRequest: SessionRequest? = {
+    guard
+        let anchor = try? AmazonResourceName(
+            "arn:aws:rolesanywhere:eu-west-1:111122223333:trust-anchor/00000000-0000-4000-8000-000000000000"
+        ),
+        let profile = try? AmazonResourceName(
+            "arn:aws:rolesanywhere:eu-west-1:111122223333:profile/00000000-0000-4000-8000-000000000000"
+        ), let role = try? AmazonResourceName("arn:aws:iam::111122223333:role/r")
+    else { return nil }
+    return try? SessionRequest(trustAnchor: anchor, profile: profile, role: role)
+}()
+
+extension FuzzTarget {
+    static let serviceAnswer = FuzzTarget("service-answer") { bytes in
+        if let sessionRequest { _ = try? SessionCredentials(answer: bytes, to: sessionRequest) }
+        let header = String(decoding: bytes.prefix { $0 != 0x0a }, as: UTF8.self)
+        let refusal = HTTPResponse(status: 403, headers: ["X-Amzn-ErrorType": header, "Date": header], body: bytes)
+        let error = ServiceError(refusal)
+        _ = (error.isTransient, error.code, error.text, error.requestID)
+    }
+
+    static let identityAnswer = FuzzTarget("identity-answer") { bytes in
+        _ = try? CallerIdentity(answer: bytes)
+    }
+
+    static let address = FuzzTarget("address") { bytes in
+        let text = String(decoding: bytes, as: UTF8.self)
+        _ = try? HTTPURL(text)
+        _ = try? AmazonResourceName(text)
+        _ = try? Endpoint(text)
+        _ = try? CertificateSelector(text)
+    }
+}
