@@ -59,7 +59,10 @@ def test_system_calls(pki: Pki, tmp_path: Path, command: str) -> None:
         # The directory itself, where import is to read what others made.
         if command == "import" and call.path == str(ca):
             continue
-        assert "O_NOFOLLOW" in call.flags or call.path == ".", call.text
+        # The open directory itself, once more.
+        if call.path == "." or re.fullmatch(r"/proc/self/fd/\d+", call.path):
+            continue
+        assert "O_NOFOLLOW" in call.flags or call.name.startswith("mkdir"), call.text
     for call in map(parse, calls):
         assert "O_CREAT" not in call.flags or call.mode & 0o077 == 0, call.text
         assert "O_TMPFILE" not in call.flags or call.mode & 0o077 == 0, call.text

@@ -63,7 +63,7 @@ package enum FilePath {
         throw FileError(path, cannotBe: "opened", ELOOP)
     }
 
-    fileprivate static func join(_ directory: String, _ name: String) -> String {
+    static func join(_ directory: String, _ name: String) -> String {
         directory == "." ? name : directory.utf8.last == 0x2f ? directory + name : "\(directory)/\(name)"
     }
 

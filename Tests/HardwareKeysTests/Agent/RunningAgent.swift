@@ -20,7 +20,7 @@ final class RunningAgent: Sendable {
     /// - Throws: What kept it from starting.
     init(asking answer: String = "exit 1") throws {
         folder = try AgentFolder()
-        try folder.write(Array("#!/bin/sh\n\(answer)\n".utf8), to: "ask", mode: 0o700)
+        try Self.writeScript(answer, to: folder.file("ask"), in: folder)
         identifier = try folder.start(
             ["timeout", "600", "ssh-agent", "-D", "-a", folder.file("s")],
             ["SSH_ASKPASS": folder.file("ask"), "SSH_ASKPASS_REQUIRE": "force"],
@@ -52,13 +52,16 @@ final class RunningAgent: Sendable {
 
     /// Locks or unlocks the agent.
     func lock(_ isLocked: Bool) throws {
-        // Written by another process: a file that this one has open for writing is for a moment open in whatever another
-        // test starts, and cannot be run.
-        try folder.run([
-            "sh", "-c", "printf '#!/bin/sh\\necho secret\\n' > \"$0\" && chmod 700 \"$0\"", folder.file("say"),
-        ])
+        try Self.writeScript("echo secret", to: folder.file("say"), in: folder)
         let variables = ["SSH_ASKPASS": folder.file("say"), "SSH_ASKPASS_REQUIRE": "force"]
         try run(["ssh-add", isLocked ? "-x" : "-X"], variables)
+    }
+
+    /// Has another process write a script: a file that this one has open for writing is for a moment open in whatever another
+    /// test starts, and cannot be run.
+    private static func writeScript(_ line: String, to file: String, in folder: AgentFolder) throws {
+        let command = "printf '#!/bin/sh\\n%s\\n' \"$1\" > \"$0\" && chmod 700 \"$0\""
+        try folder.run(["sh", "-c", command, file, line])
     }
 
     func removeAll() throws { try run(["ssh-add", "-q", "-D"]) }
