@@ -124,7 +124,7 @@ class TestF3:
             assert not (tmp_path / ".aws/config").exists()
 
     @pytest.mark.parametrize(
-        "profile", ["a\nb", "a\rb", "a]b", "a[b", "a\x1b[2Jb", "a\x85b", "a\u2028b", "a\u202eb", "", " a", "a\tb", "a'b", 'a"b', "a\\b", "a;b"]
+        "profile", ["a\nb", "a\rb", "a]b", "a[b", "a\x1b[2Jb", "a\x85b", "a\u2028b", "a\u202eb", " a", "a\tb", "a'b", 'a"b', "a\\b", "a;b"]
     )
     def test_a_name_that_no_section_can_have_is_refused(self, pki: Pki, ca: Path, lab: Lab, profile: str) -> None:
         stderr = pki.refuse("configure", f"--profile={profile}", *options(ca, lab), status=USAGE)
