@@ -81,7 +81,7 @@ public struct CertificateAuthority: Sendable {
             throw AuthorityError(
                 .missing,
                 error.message,
-                remedy: "the inventory knows it: pki doctor --repair --directory \(directory)"
+                remedy: "the inventory knows it: pki doctor --repair --directory \(Quoting.shell(directory))"
             )
         }
         let certificatePath = folder.path(of: AuthorityFiles.certificate(of: name))
@@ -106,8 +106,8 @@ public struct CertificateAuthority: Sendable {
                 .broken,
                 "\(certificatePath) is not a CA's certificate: it lacks basicConstraints CA:TRUE or keyUsage keyCertSign",
                 remedy: name == Self.rootName
-                    ? "make a CA with: pki init-ca --directory \(directory)"
-                    : "see which CAs there are: pki tree --directory \(directory)"
+                    ? "make a CA with: pki init-ca --directory \(Quoting.shell(directory))"
+                    : "see which CAs there are: pki tree --directory \(Quoting.shell(directory))"
             )
         }
         try Self.checkValidity(of: certificate, name: name, in: folder, now: now)
@@ -182,13 +182,13 @@ extension CertificateAuthority {
                 throw AuthorityError(
                     .missing,
                     "there is no CA in \(folder.path): \(error.message)",
-                    remedy: "make one with: pki init-ca --directory \(folder.path)"
+                    remedy: "make one with: pki init-ca --directory \(Quoting.shell(folder.path))"
                 )
             }
             throw AuthorityError(
                 .missing,
                 "there is no CA \(name) in \(folder.path): \(error.message)",
-                remedy: "see which CAs there are: pki tree --directory \(folder.path)"
+                remedy: "see which CAs there are: pki tree --directory \(Quoting.shell(folder.path))"
             )
         }
     }
@@ -255,8 +255,8 @@ extension CertificateAuthority {
                 .broken,
                 "the CA \(path) expired at \(timestamp(certificate.notAfter))",
                 remedy: name == rootName
-                    ? "make a new one with: pki init-ca --force --directory \(folder.path)"
-                    : "renew it with: pki renew \(name) --directory \(folder.path)"
+                    ? "make a new one with: pki init-ca --force --directory \(Quoting.shell(folder.path))"
+                    : "renew it with: pki renew \(name) --directory \(Quoting.shell(folder.path))"
             )
         }
         guard now >= certificate.notBefore else {

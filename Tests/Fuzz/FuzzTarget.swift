@@ -21,5 +21,6 @@ struct FuzzTarget: Sendable {
     static let all: [FuzzTarget] = [
         pem, container, certificate, request, revocationList, encodedName, name, template, awsFile, hostList, register,
         serviceAnswer, identityAnswer, httpRequest, labRequest, labSeed, policy, address, pkcs11URI, agent, cacheEntry,
+        inventory,
     ]
 }

@@ -161,7 +161,7 @@ public final class Inventory: Sendable {
         throw AuthorityError(
             .missing,
             "the inventory of \(path) has no certificate of the name or serial number \"\(reference)\"",
-            remedy: "see what there is: pki list --all --directory \(path)"
+            remedy: "see what there is: pki list --all --directory \(Quoting.shell(path))"
         )
     }
 

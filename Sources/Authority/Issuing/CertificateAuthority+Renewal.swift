@@ -117,7 +117,7 @@ extension CertificateAuthority {
             throw AuthorityError(
                 .invalidRequest,
                 "certificate \(entry.serialNumber) does not stand under the name \(entry.name) any more",
-                remedy: "renew what does: pki renew \(entry.name) --directory \(folder.path)"
+                remedy: "renew what does: pki renew \(entry.name) --directory \(Quoting.shell(folder.path))"
             )
         }
         if let revocation = entry.revocation {

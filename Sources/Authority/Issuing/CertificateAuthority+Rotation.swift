@@ -2,6 +2,7 @@
 
 public import Certificates
 public import struct FoundationEssentials.Date
+import SystemSupport
 
 /// The two roots while one replaces the other.
 public struct RootRotation: Sendable {
@@ -41,7 +42,7 @@ extension CertificateAuthority {
             throw AuthorityError(
                 .exists,
                 "a rotation is under way: \(folder.path(of: AuthorityFiles.certificate(of: previousName))) is there, and AWS takes two roots at the most",
-                remedy: "finish it first: pki rotate-ca --finish --directory \(folder.path)"
+                remedy: "finish it first: pki rotate-ca --finish --directory \(Quoting.shell(folder.path))"
             )
         }
         try checkProtection(of: request)
@@ -180,7 +181,7 @@ extension Inventory {
                 throw AuthorityError(
                     .missing,
                     "no rotation is under way in \(folder.path)",
-                    remedy: "begin one with: pki rotate-ca --directory \(folder.path)"
+                    remedy: "begin one with: pki rotate-ca --directory \(Quoting.shell(folder.path))"
                 )
             }
             let used = try change.records.issued(byKey: previous.subjectKey)
