@@ -5,10 +5,14 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+# A shell that starts the tests in the background has them ignore SIGINT, and what they start would too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 from program import Lab, Pki, binary, running_lab
 from tools import openssl

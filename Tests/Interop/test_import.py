@@ -465,7 +465,7 @@ def test_step_without_a_folder_for_each_kind(pki: Pki, tmp_path: Path) -> None:
 def test_our_own_folder_without_its_inventory(pki: Pki, tmp_path: Path) -> None:
     folder = tmp_path / "ca"
     pki.run("init-ca", "--directory", folder)
-    for name in ("a", "b", "a-cert", "c"):
+    for name in ("a", "b", "a-b", "c"):
         pki.run("issue-client", "--directory", folder, "--name", name)
     for _ in range(3):
         pki.run("issue-client", "--directory", folder, "--name", "a", "--force")
@@ -474,7 +474,7 @@ def test_our_own_folder_without_its_inventory(pki: Pki, tmp_path: Path) -> None:
     report = read(pki, folder)
     assert report["kind"] == "pki"
     assert report["findings"] == []
-    assert by_name(report).keys() == {"root", "a", "b", "a-cert", "c"}
+    assert by_name(report).keys() == {"root", "a", "b", "a-b", "c"}
     old = [entry for entry in report["certificates"] if entry["isReplaced"]]
     assert [entry["name"] for entry in old] == ["a", "a", "a"]
     assert all(entry["certificate"].startswith("archive/a-cert-") for entry in old)
@@ -514,7 +514,7 @@ def test_what_is_no_ca_is_refused(pki: Pki, tmp_path: Path) -> None:
     empty.mkdir()
     assert "there is no CA's certificate in" in pki.refuse("import", "--dry-run", empty, status=REFUSED)
     assert "cannot be opened" in pki.refuse("import", "--dry-run", tmp_path / "nowhere", status=REFUSED)
-    assert "cannot be read" in pki.refuse("import", "--dry-run", empty, "--certificates", tmp_path / "no", status=REFUSED)
+    assert "cannot be found" in pki.refuse("import", "--dry-run", empty, "--certificates", tmp_path / "no", status=REFUSED)
 
 
 def test_hostile_files_do_no_harm(pki: Pki, openssl_ca: OpenSSLCA) -> None:

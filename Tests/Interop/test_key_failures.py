@@ -142,7 +142,7 @@ class TestPINs:
         shared.write_text(token.pin)
         shared.chmod(0o640)
         for place, word in (
-            (tmp_path / "nowhere", "no such file"), (tmp_path, "it is a folder"), (empty, "empty"), (shared, "0640"),
+            (tmp_path / "nowhere", "no such file"), (tmp_path, "it is a directory"), (empty, "empty"), (shared, "0640"),
         ):  # fmt: skip
             log = tmp_path / "spy.log"
             log.touch()

@@ -90,6 +90,27 @@ private func output(of command: [String], input: String) throws -> [UInt8] {
         #expect(texts.allSatisfy { text in Quoting.yaml(text).unicodeScalars.allSatisfy { !$0.isControl } })
     }
 
+    /// The Python of the interop tests, which has PyYAML; `nil` where `script/bootstrap` has not made it.
+    private static let python: String? = {
+        let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent()
+        let path = root.appending(path: ".venv/bin/python").path
+        return unsafe access(path, X_OK) == 0 ? path : nil
+    }()
+
+    @Test(.enabled(if: python != nil)) func `PyYAML, which reads YAML 1.1, reads the text back`() throws {
+        let texts = samples(2_000)
+        let program = """
+            import sys, yaml
+            texts = yaml.load(sys.stdin.buffer.read().decode(), Loader=getattr(yaml, 'CSafeLoader', yaml.SafeLoader))
+            sys.stdout.buffer.write(b''.join(t.encode() + b'\\0' for t in texts))
+            """
+        let list = texts.map { "- \(Quoting.yaml($0))\n" }.joined()
+        #expect(
+            try output(of: [Self.python ?? "", "-c", program], input: list) == texts.flatMap { Array($0.utf8) + [0] }
+        )
+    }
+
     @Test func `HCL doubles the beginnings of templates, whatever follows or precedes`() {
         #expect(Quoting.hcl("${a} %{b} $c") == #""$${a} %%{b} $c""#)
         #expect(Quoting.hcl("$${a}") == #""$$${a}""#)

@@ -101,18 +101,40 @@ struct FolderCheck {
             || file.hasPrefix(Inventory.fileName) || file.hasSuffix(".p12")
     }
 
-    private func permissions() throws -> [FolderFinding] {
-        Self.openFiles(in: folder).map { name, mode in
-            let found = String(Self.mode(of: name, in: folder) ?? 0, radix: 8)
+    /// The first thing here that belongs to another user: whoever writes refuses it.
+    private func foreignOwner() -> FolderFinding? {
+        let beside = ["", "-wal", "-shm"].map { Inventory.fileName + $0 }
+        let keys = folder.names().filter(Self.isPrivate)
+        for name in [".", Folder.archiveFolder, Folder.draftFolder] + beside + keys {
+            guard let owner = folder.status(of: name)?.owner, owner != Self.ownUser else { continue }
+            let path = name == "." ? folder.path : folder.path(of: name)
             return FolderFinding(
                 "permissions",
                 .failure,
-                "\(name == "." ? "the folder \(folder.path)" : folder.path(of: name)) has mode \(found), and others than its owner can use it",
-                remedy: "pki doctor --repair sets mode \(String(mode, radix: 8))"
-                    + (name.contains("-key") ? "; whoever could read the key may have it: think about a new one" : ""),
-                isRepairable: true
+                "\(path) belongs to user \(owner), and this is user \(Self.ownUser): no command that writes uses it",
+                remedy: "run the commands as user \(owner), or make all of it yours: chown -R \(Self.ownUser) "
+                    + Quoting.shell(folder.path)
             )
         }
+        return nil
+    }
+
+    private static let ownUser = FileStatus.ownUser
+
+    private func permissions() throws -> [FolderFinding] {
+        (foreignOwner().map { [$0] } ?? [])
+            + Self.openFiles(in: folder).map { name, mode in
+                let found = String(Self.mode(of: name, in: folder) ?? 0, radix: 8)
+                return FolderFinding(
+                    "permissions",
+                    .failure,
+                    "\(name == "." ? "the folder \(folder.path)" : folder.path(of: name)) has mode \(found), and others than its owner can use it",
+                    remedy: "pki doctor --repair sets mode \(String(mode, radix: 8))"
+                        + (name.contains("-key")
+                            ? "; whoever could read the key may have it: think about a new one" : ""),
+                    isRepairable: true
+                )
+            }
     }
 
     // MARK: - Certificates
@@ -183,7 +205,20 @@ struct FolderCheck {
         return try entry.place == .current && !records.contains(fingerprint: fingerprint) ? .unknown(found) : .wrong
     }
 
+    /// What is under a name that files have, and is none: nothing that mends replaces it.
+    private func irregular(_ name: String) -> FolderFinding? {
+        guard let kind = folder.status(of: name)?.kind, kind != .regular else { return nil }
+        let path = folder.path(of: name)
+        return FolderFinding(
+            "certificate-file",
+            .failure,
+            "\(path) is \(kind.noun), where a file is wanted",
+            remedy: "take it away: rm \(Quoting.shell(path)); then: pki doctor --repair"
+        )
+    }
+
     private func findings(of entry: InventoryEntry) throws -> [FolderFinding] {
+        if let finding = irregular(entry.certificateFile) { return [finding] }
         let path = folder.path(of: entry.certificateFile)
         let isFormer = entry.place == .replaced
         let found: Certificate

@@ -45,6 +45,8 @@ extension Inventory {
             }
             var wrong: [InventoryEntry] = []
             try change.records.visit(where: "place < 2 ORDER BY id") { entry in
+                // What is no file is not replaced; the check says so.
+                if let kind = folder.status(of: entry.certificateFile)?.kind, kind != .regular { return }
                 switch try check.state(ofFileOf: entry) {
                 case .right, .unknown: break
                 case .missing, .wrong: wrong.append(entry)

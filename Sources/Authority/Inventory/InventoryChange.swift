@@ -57,6 +57,7 @@ struct InventoryChange {
     /// - Throws: ``AuthorityError``.
     mutating func archive(_ name: String) throws(AuthorityError) -> String? {
         guard folder.contains(name), !leaving.contains(name) else { return nil }
+        try folder.refuseIrregular(name)
         let archivedName = try folder.archivedName(of: name, stamp: CivilTime(now).basic, taken: taken)
         move(name, to: archivedName)
         return archivedName
@@ -115,6 +116,8 @@ struct InventoryChange {
     /// - Returns: What is to be done when the inventory has committed.
     /// - Throws: ``AuthorityError``; no draft stays then.
     func write(jobs: Int, generation: Int) throws(AuthorityError) -> [FileMove] {
+        // Found out before anything is on record: what cannot take a place now never will.
+        for file in files where leaving.contains(file.name) { try folder.refuseIrregular(file.name) }
         var moves: [FileMove] = []
         var links: [(name: String, draft: String)] = []
         for (number, file) in archived.enumerated() {

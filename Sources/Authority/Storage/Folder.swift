@@ -126,6 +126,24 @@ final class Folder: Sendable {
         )
     }
 
+    /// Refuses a name that something has which is no regular file of this user: it is neither archived nor replaced.
+    func refuseIrregular(_ name: String) throws(AuthorityError) {
+        guard let place = try place(of: name), let status = place.directory.status(of: place.name) else { return }
+        let path = path(of: name)
+        guard status.kind == .regular else {
+            throw AuthorityError(
+                .broken,
+                "\(printable(path)) is \(status.kind.noun), where a file is wanted",
+                remedy: "find out who made it, take it away, and run the command again: rm \(Quoting.shell(path))"
+            )
+        }
+        do {
+            try place.directory.checkReplaceable(place.name)
+        } catch {
+            throw AuthorityError(error)
+        }
+    }
+
     /// Sets the permissions of a file or a directory.
     func setMode(of name: String, _ mode: UInt32) throws(AuthorityError) {
         do {

@@ -83,6 +83,9 @@ package struct FileStatus: Hashable, Sendable {
     /// trust: who could change them can do everything else.
     package var isOwnedAndUnshared: Bool { (owner == geteuid() || owner == 0) && mode & 0o022 == 0 }
 
+    /// The user that this process acts for.
+    package static var ownUser: UInt32 { geteuid() }
+
     /// The mode as `chmod` takes it: `0644`.
     package var modeText: String { "0" + String(mode, radix: 8) }
 }

@@ -9,9 +9,9 @@ struct DoctorCommand: AsyncParsableCommand {
         commandName: "doctor",
         abstract: "Look for what is wrong with the CA's folder, and with the road to AWS.",
         discussion: """
-            Alone it looks at the CA's folder. What a killed process has left is finished first. Nothing else is changed \
-            unless --repair is given, which sets permissions right and writes certificates and chains anew that are gone; \
-            what is in the way goes to the archive.
+            Alone it looks at the CA's directory and changes nothing. With --repair it finishes what a killed process has \
+            left, sets permissions right and writes certificates and chains anew that are gone; what is in the way goes to \
+            the archive.
 
             With a profile, or the options of pki creds, it looks at the road to AWS instead, and with --directory at both: \
             settings and ARNs, certificate, key and chain, the rules of IAM Roles Anywhere, a signature that is made and \
