@@ -187,7 +187,8 @@ if let fuzzer = Context.environment["PKI_FUZZER"] {
         .executableTarget(
             name: "Fuzz",
             dependencies: [
-                "Certificates", "Authority", "SQLite", "RolesAnywhere", "HardwareKeys", "Delivery", "HTTPService", "Lab",
+                "Certificates", "Authority", "SQLite", "RolesAnywhere", "HardwareKeys", "Delivery", "HTTPService",
+                "Lab",
                 "SystemSupport", "CFuzzer",
             ],
             path: "Tests/Fuzz",
