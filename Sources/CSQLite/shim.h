@@ -6,6 +6,10 @@
 #ifndef PKI_CSQLITE_SHIM_H
 #define PKI_CSQLITE_SHIM_H
 
+// For openat and O_NOFOLLOW, whatever standard the includer asks for.
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
 #include <errno.h>
 #include <fcntl.h>
 #include <sqlite3.h>
