@@ -6,9 +6,9 @@
 #ifndef PKI_CSQLITE_SHIM_H
 #define PKI_CSQLITE_SHIM_H
 
-// For openat and O_NOFOLLOW, whatever standard the includer asks for.
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
+// POSIX's calls, where a strict standard of C is asked for.
+#if defined(__STRICT_ANSI__) && !defined(_POSIX_C_SOURCE)
+#define _POSIX_C_SOURCE 200809L
 #endif
 #include <errno.h>
 #include <fcntl.h>
