@@ -107,6 +107,7 @@ def define_paths() -> None:
         "hidden": ".bashrc",
         "option": "-x",
         "the inventory": "inventory.sqlite",
+        "the CA's key": "root-key.pem",
         "its log": "inventory.sqlite-wal",
         "two lines": "x\ny",
         "escape": "x\x1b]0;y\x07",

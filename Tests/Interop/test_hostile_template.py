@@ -66,3 +66,20 @@ def test_w10_a_template_that_is_no_file_does_not_hang(pki: Pki, ca: Path, templa
     pki.run("issue-client", "--directory", ca, "--template", f"/dev/fd/{read}", "--name", "x", pass_fds=(read,))
     os.close(read)
     assert "CN" in openssl("x509", "-in", ca / "x-cert.pem", "-noout", "-subject").stdout
+
+
+@pytest.mark.parametrize("line", [
+    "proxyCertInfo = language:id-ppl-anyLanguage, policy:file:{file}",
+    "proxyCertInfo=critical,language:id-ppl-anyLanguage,policy:fi\\\nle:{file}",
+    "proxyCertInfo = critical, @proxy\n[proxy]\nlanguage = id-ppl-anyLanguage\npolicy = file:{file}",
+])  # fmt: skip
+def test_w10_no_policy_is_read_from_a_file(pki: Pki, ca: Path, tmp_path: Path, line: str) -> None:
+    """A pipe as the file: reading it would wait for ever."""
+    os.mkfifo(tmp_path / "file")
+    text = pki.run("print-template", "client").stdout
+    template = tmp_path / "template.conf"
+    start = text.index("extendedKeyUsage")
+    template.write_text(text[:start] + line.format(file=tmp_path / "file") + "\n" + text[start:])
+    for options in ((), ("--trust-template",)):
+        said = pki.refuse("issue-client", "--directory", ca, "--name", "a", "--template", template, *options)
+        assert "proxyCertInfo" in said

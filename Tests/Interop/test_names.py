@@ -418,3 +418,24 @@ def test_b4_the_command_for_aws_is_one_command_whatever_the_directory_is_called(
     )
     assert f"fileb://{folder}/root-crl.pem" in record.read_text().split("\0")
     assert not (tmp_path / "PWNED").exists()
+
+
+def test_w2_a_common_name_among_several_is_taken_too(pki: Pki, ca: Path) -> None:
+    """AWS joins several common names with a slash; blanks and case do not tell names apart."""
+    pki.run("issue-client", "--directory", ca, "--name", "a1", "--subject", "CN=shared one")
+    for subject in ("CN=shared one,CN=other", "CN=o2,CN=shared one", "CN=o3+CN=shared one", "CN=SHARED  one", "CN=shared one\\20"):
+        said = pki.refuse("issue-client", "--directory", ca, "--name", "a2", "--subject", subject)
+        assert "common name" in said, subject
+    # A directory service's containers are shared by everybody in them.
+    for name in ("alice", "bob"):
+        pki.run("issue-client", "--directory", ca, "--name", name, "--subject", f"CN={name},CN=Users,DC=example,DC=com")
+
+
+def test_w13_a_host_with_a_port_or_a_path_is_one_too(pki: Pki, tmp_path: Path) -> None:
+    folder = tmp_path / "constrained"
+    pki.run("init-ca", "--directory", folder, "--permit", "dns:example.com")
+    for name in ("evil.com:443", "EVIL.com/", "[::1]", "http:evil", "localhost", "127.0.0.1:80"):
+        said = pki.refuse("issue-client", "--directory", folder, "--name", "a", "--subject", f"CN={name}", "--dns", "a.example.com")
+        assert "may not issue" in said, name
+    for name in ("db-1", "aa:bb:cc:dd:ee:ff", "device:17", "a.example.com:8443"):
+        pki.run("issue-client", "--directory", folder, "--name", "a", "--subject", f"CN={name}", "--dns", "a.example.com", "--force")

@@ -27,7 +27,11 @@ struct SessionCredentialsTests {
     @Test func `what is not about the keys may be missing`() throws {
         let body =
             #"{"credentialSet":[{"credentials":{"accessKeyId":"A","secretAccessKey":"B","sessionToken":"C","#
-            + #""expiration":"2026-01-02T04:04:05Z","new":1}}]}"#
+            + #""expiration":"2026-01-02T04:04:05Z","new":1},"roleArn":"\#(SessionRequest.role)"}]}"#
+        let nameless = body.replacing("roleArn", with: "other")
+        #expect(throws: RolesAnywhereError.self) {
+            try SessionCredentials(answer: Array(nameless.utf8), to: .example(), at: TestAuthority.now)
+        }
         let credentials = try SessionCredentials(answer: Array(body.utf8), to: .example(), at: TestAuthority.now)
         #expect(credentials.roleARN == SessionRequest.role)
         #expect(credentials.accountID == "123456789012")

@@ -28,12 +28,15 @@ extension InventoryEntry {
         issuedBy = row.text(15)
         let file = row.text(16)
         // What is lost has no file.
-        guard file.isEmpty && place == .lost || AuthorityFiles.isPath(file) else {
+        guard file.isEmpty && place == .lost || AuthorityFiles.isPath(file) && !AuthorityFiles.isKeyPath(file) else {
             throw value.damaged("certificate_path", "the name of a file of this directory")
         }
         certificateFile = file
         keyFile = try value.path(row, 17, "key_path", orAddress: true)
         chainFile = try value.path(row, 18, "chain_path")
+        if let chainFile, AuthorityFiles.isKeyPath(chainFile) {
+            throw value.damaged("chain_path", "the name of a file of certificates")
+        }
         issuerKey = try value.bytes(row, 19, "issuer_key", atMost: 64)
         subjectKey = try value.bytes(row, 20, "subject_key", atMost: 64)
         fingerprintBytes = try value.bytes(row, 21, "fingerprint", atMost: 64)

@@ -74,18 +74,36 @@ enum NamePolicy {
 
     /// What a part of a subject is taken for by those who look no further.
     private static func meaning(of attribute: DistinguishedName.Attribute) -> GeneralName? {
-        let text = attribute.value
-        if attribute.type == "emailAddress" { return .email(text) }
+        if attribute.type == "emailAddress" { return .email(attribute.value) }
         guard attribute.type == "CN" else { return nil }
+        let schemes = [
+            "http", "https", "ftp", "ldap", "ldaps", "urn", "spiffe", "mailto", "file", "javascript", "data",
+        ]
+        let lower = attribute.value.lowercased()
+        if schemes.contains(where: { lower.hasPrefix("\($0):") }) { return .uri(attribute.value) }
+        let text = attribute.value.contains("://") ? attribute.value : withoutPort(attribute.value)
         if let address = try? GeneralName.ipAddress(text) { return address }
         if text.contains("://") { return .uri(text) }
         if text.utf8.contains(UInt8(ascii: "@")), let mailbox = try? GeneralName.mailbox(text) { return mailbox }
         return looksLikeHost(text) ? .dns(text.lowercased()) : nil
     }
 
+    /// A host or an address as people write one in a URL, without a port, a path and the brackets of an IPv6 address.
+    private static func withoutPort(_ text: String) -> String {
+        var host = text.prefix { $0 != "/" }
+        if host.first == "[", let end = host.firstIndex(of: "]") { return String(host[..<end].dropFirst()) }
+        if let colon = host.lastIndex(of: ":"), host.firstIndex(of: ":") == colon,
+            !host[colon...].dropFirst().isEmpty, host[colon...].dropFirst().allSatisfy(\.isNumber)
+        {
+            host = host[..<colon]
+        }
+        return String(host)
+    }
+
     /// Whether a common name has the form of a host's with a domain, be it one that no DNS would take.
     private static func looksLikeHost(_ text: String) -> Bool {
         let labels = text.split(separator: ".", omittingEmptySubsequences: true)
+        if text.lowercased() == "localhost" { return true }
         guard labels.count > 1, let last = labels.last, !last.allSatisfy(\.isNumber) else { return false }
         return labels.joined().unicodeScalars.allSatisfy { scalar in
             scalar.properties.isAlphabetic || scalar.properties.numericType != nil

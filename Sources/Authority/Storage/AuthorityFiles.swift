@@ -34,6 +34,12 @@ enum AuthorityFiles {
         return isComponent(path.hasPrefix(prefix) ? path.dropFirst(prefix.count) : path[...])
     }
 
+    /// Whether a path is that of a key, or of a file with one in it, by its name: no certificate is ever written there.
+    static func isKeyPath(_ path: String) -> Bool {
+        if [".uri", ".p12", ".p12-passphrase", "-key.pem"].contains(where: path.hasSuffix) { return true }
+        return path.hasPrefix("\(Folder.archiveFolder)/") && path.contains("-key-") && !path.contains("-cert-")
+    }
+
     private static func isComponent(_ name: Substring) -> Bool {
         guard (1...255).contains(name.utf8.count), name.utf8.first != 0x2e, name.utf8.first != 0x2d else {
             return false

@@ -12,6 +12,9 @@ struct TemplateExtensions {
     /// Who issues, for values such as `issuer:copy`; nothing for a certificate that its own key signs.
     var issuer: Certificate?
 
+    /// The identifier of RFC 3820's extension.
+    private static let proxyCertificateInformation = "1.3.6.1.5.5.7.1.14"
+
     /// Makes the extensions, in the order of the template.
     ///
     /// - Parameter replaced: Identifiers of extensions that the caller makes itself.
@@ -45,7 +48,16 @@ struct TemplateExtensions {
         unsafe X509V3_set_nconf(&context, configuration.pointer)
         var made: [CertificateExtension] = []
         for entry in template.extensionEntries {
-            if replaced.contains(identifier(of: entry.name)) { continue }
+            let identifier = identifier(of: entry.name)
+            if replaced.contains(identifier) { continue }
+            // A proxy certificate's policy can be the contents of a file, which libcrypto would read.
+            guard identifier != Self.proxyCertificateInformation else {
+                throw CertificateError(
+                    .forbidden,
+                    "\(template.name) asks for proxyCertInfo, which could read a file, and no CA issues proxy certificates",
+                    remedy: "take the line out"
+                )
+            }
             let pointer = unsafe X509V3_EXT_nconf(configuration.pointer, &context, entry.name, entry.value)
             guard let pointer = unsafe pointer else { throw refusal(of: entry) }
             let object = try unsafe Owned<X509ExtensionObject>(pointer, from: "X509V3_EXT_nconf")

@@ -90,6 +90,9 @@ extension SessionCredentials {
     ) throws(RolesAnywhereError) {
         let asked = request.role
         let anchor = request.trustAnchor
+        guard role != nil || session != nil else {
+            throw malformed("names neither the role nor the session that its credentials are for")
+        }
         let name = FilePath.name(of: asked.resource)
         if let role, role != asked.description { throw wrong("is for the role", role, insteadOf: "\(asked)") }
         if let session {

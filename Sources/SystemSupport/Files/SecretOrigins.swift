@@ -25,6 +25,15 @@ package enum SecretOrigins {
     /// The descriptors that carried a secret, as this process got them.
     package static var descriptors: Set<CInt> { state.withLock { $0.descriptors } }
 
+    /// Whether a descriptor carried a secret, or is another one of the same file or pipe.
+    package static func carriesSecret(_ descriptor: CInt) -> Bool {
+        let known = descriptors
+        if known.contains(descriptor) { return true }
+        guard let status = FileStatus(of: descriptor), [.regular, .pipe].contains(status.kind) else { return false }
+        let same = known.contains { FileStatus(of: $0)?.stamp.isSameFile(as: status.stamp) == true }
+        return same || state.withLock { $0.streams.contains { $0.stamp.isSameFile(as: status.stamp) } }
+    }
+
     /// Remembers a variable that carries a secret, whether or not it has been read yet.
     package static func add(variable name: String) { state.withLock { _ = $0.variables.insert(name) } }
 

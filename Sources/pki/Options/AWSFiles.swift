@@ -2,6 +2,7 @@
 
 import Delivery
 import Glibc
+import SystemSupport
 
 /// Where the AWS CLI and the SDKs keep their settings (AWS SDKs and Tools Reference Guide, "Location of the shared config
 /// and credentials files").
@@ -49,6 +50,29 @@ struct AWSFiles {
     func settings(of profile: String) throws -> [(name: String, value: String)]? {
         guard let bytes = try config.read() else { return nil }
         let file = SharedConfiguration(bytes)
-        return Self.configSections(profile).lazy.compactMap { file.settings(in: $0) }.first
+        let found = Self.configSections(profile).lazy.compactMap { file.settings(in: $0) }.first
+        if found?.contains(where: { $0.name.hasPrefix(ProfileSetting.prefix) }) == true { try refuseForeignConfig() }
+        return found
+    }
+
+    /// Refuses settings of ours, which name keys and libraries, in a file of another user or of everybody's. Those of AWS's own
+    /// are for AWS's tools to judge.
+    private func refuseForeignConfig() throws {
+        guard let status = FileStatus(at: config.path) else { return }
+        let path = Quoting.shell(config.path)
+        guard status.owner == FileStatus.ownUser || status.owner == 0 else {
+            throw InputError(
+                message:
+                    "\(printable(config.path)) belongs to user \(status.owner), and its profile names keys and libraries",
+                remedy: "make it yours: chown \(FileStatus.ownUser) \(path)"
+            )
+        }
+        guard status.mode & 0o002 == 0 else {
+            throw InputError(
+                message: "everybody can write to \(printable(config.path)), and its profile names keys and libraries: "
+                    + "its mode is \(status.modeText)",
+                remedy: "see that nobody has changed it, then: chmod o-w \(path)"
+            )
+        }
     }
 }

@@ -100,7 +100,11 @@ struct ChildProcess: Sendable {
     /// Keeps the descriptors that a secret was read from out of commands. Standard input, which every program has, becomes
     /// empty; a terminal stays one.
     private static func hideSecretDescriptors() {
-        for descriptor in SecretOrigins.descriptors {
+        let named = SecretOrigins.descriptors
+        let others = named.isEmpty ? [] : openDescriptors.filter { $0 > STDERR_FILENO }
+        // All of them are known before the first is changed: they are told by what they have in common.
+        let carriers = named.union(others).filter(SecretOrigins.carriesSecret)
+        for descriptor in carriers {
             let flags = fcntl(descriptor, F_GETFD)
             guard flags >= 0 else { continue }
             if descriptor > STDERR_FILENO {
