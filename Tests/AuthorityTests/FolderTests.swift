@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Certificates
+import Glibc
 import SystemSupport
 import Testing
 
@@ -121,5 +122,39 @@ import Testing
     ])
     func `B3: the address of a key in a directory names a token and an object only`(address: String, isLasting: Bool) {
         #expect(AuthorityFiles.isLastingAddress(address) == isLasting)
+    }
+
+    @Test(arguments: [".new", "archive"])
+    func `B2: what is behind a link in place of a directory stays`(name: String) throws {
+        let (place, other) = (try TemporaryFolder(), try TemporaryFolder())
+        try other.write("kept", to: "1-1")
+        try #require(unsafe symlink(other.path, "\(place.path)/\(name)") == 0)
+        let refused = #expect(throws: AuthorityError.self) { try Folder(path: place.path, for: .writing) }
+        #expect(refused?.message.contains("symbolic link") == true)
+        // Who only reads sees nothing there.
+        let reading = try Folder(path: place.path, for: .reading)
+        reading.sweepDrafts()
+        #expect(reading.names(in: name).isEmpty && other.names() == ["1-1"])
+    }
+
+    @Test(arguments: [0o777, 0o770, 0o722] as [UInt32])
+    func `W16: a directory that others can write to is read and not written`(mode: UInt32) throws {
+        let place = try TemporaryFolder()
+        try place.write("x", to: "a")
+        unsafe chmod(place.path, mode)
+        let refused = #expect(throws: AuthorityError.self) { try Folder(path: place.path, for: .writing) }
+        #expect(refused?.code == .permissions && refused?.remedy?.contains("chmod go-w") == true)
+        #expect(try Folder(path: place.path, for: .reading).contains("a"))
+    }
+
+    @Test func `B1: a directory that is a link is not opened`() throws {
+        let (place, other) = (try TemporaryFolder(), try TemporaryFolder())
+        let link = "\(place.path)/link"
+        try #require(unsafe symlink(other.path, link) == 0)
+        for path in [link, "\(link)/", "\(link)//"] {
+            for use in [Directory.Use.reading, .writing, .repairing] {
+                #expect(throws: AuthorityError.self) { try Folder(path: path, for: use) }
+            }
+        }
     }
 }
