@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import FoundationEssentials
 @testable import RolesAnywhere
 
 private let sessionRequest: SessionRequest? = {
@@ -16,7 +17,13 @@ private let sessionRequest: SessionRequest? = {
 
 extension FuzzTarget {
     static let serviceAnswer = FuzzTarget("service-answer") { bytes in
-        if let sessionRequest { _ = try? SessionCredentials(answer: bytes, to: sessionRequest) }
+        if let sessionRequest {
+            _ = try? SessionCredentials(
+                answer: bytes,
+                to: sessionRequest,
+                at: Date(timeIntervalSince1970: 1_800_000_000)
+            )
+        }
         let header = String(decoding: bytes.prefix { $0 != 0x0a }, as: UTF8.self)
         let refusal = HTTPResponse(status: 403, headers: ["X-Amzn-ErrorType": header, "Date": header], body: bytes)
         let error = ServiceError(refusal)
