@@ -24,7 +24,7 @@ public struct FolderFinding: Hashable, Sendable {
     /// The way out.
     public let remedy: String?
 
-    /// Whether ``Inventory/repair(now:)`` mends it.
+    /// Whether ``Inventory/repair(in:by:now:)`` mends it.
     public let isRepairable: Bool
 
     init(

@@ -17,6 +17,6 @@ public protocol SigningKey: Sendable {
     ///   - message: The bytes to sign, not their hash.
     ///   - digest: The hash function for RSA and EC keys.
     /// - Returns: The signature.
-    /// - Throws: An ``ExplainedError`` when the key cannot be used.
+    /// - Throws: An `ExplainedError` when the key cannot be used.
     func signature(for message: [UInt8], digest: Digest) throws -> [UInt8]
 }

@@ -180,7 +180,7 @@ extension PrivateKey {
         "name where it is: --passphrase-file FILE, --passphrase-env VARIABLE or --passphrase-fd NUMBER"
 }
 
-/// Hands libcrypto the passphrase, so that it never asks the terminal. `context` points to a ``SecretBytes``.
+/// Hands libcrypto the passphrase, so that it never asks the terminal. `context` points to a `SecretBytes`.
 private func givePassphrase(
     _ buffer: UnsafeMutablePointer<CChar>?,
     _ capacity: CInt,
