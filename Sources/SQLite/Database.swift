@@ -32,7 +32,7 @@ package import SystemSupport
     private var statements: [String: Statement] = [:]
     private var durability: Durability?
     /// What statements may still do; see ``StepLimit``.
-    private let limit = StepLimit()
+    private let limit: StepLimit
 
     /// Opens a database for reading and writing, and makes the file when there is none: mode 0600, whatever the umask. The log
     /// is written ahead (WAL) and survives the end of the process at any moment.
@@ -58,6 +58,7 @@ package import SystemSupport
         self.name = name
         self.checkpointsAtEnd = checkpointsAtEnd
         reader = -1
+        limit = StepLimit(fileSize: directory.status(of: name)?.size ?? 0)
         try Self.checkFiles(name, in: directory)
         // SQLite makes a new file with the umask's mode, and a journal before the file has a log: one of our own making is there
         // before, whole, with a log from its first byte.
@@ -106,6 +107,7 @@ package import SystemSupport
         self.name = name
         checkpointsAtEnd = false
         reader = try Self.lockForReading(name, in: directory)
+        limit = StepLimit(fileSize: FileStatus(of: reader)?.size ?? 0)
         let flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE
         do {
             unsafe handle = try Self.open("\(directory.descriptor)/\(name)", flags, "pki-reading")
@@ -126,6 +128,7 @@ package import SystemSupport
     /// - Throws: ``SQLiteError``.
     package init() throws(SQLiteError) {
         (directory, name, checkpointsAtEnd, reader) = (nil, "", false, -1)
+        limit = StepLimit(fileSize: 0)
         let flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | SQLITE_OPEN_MEMORY
         unsafe handle = try Self.open(":memory:", flags, nil)
         try defend()
@@ -346,7 +349,7 @@ package import SystemSupport
                 throw failure
             }
         }
-        limit.begin(rowsExpected: directory?.status(of: name)?.size ?? 0)
+        limit.begin()
         return statement
     }
 

@@ -11,7 +11,16 @@ internal import CSQLite
     // SAFETY: allocated in `init`, freed in `deinit`, which comes after the connection's own end.
     private let remaining = UnsafeMutablePointer<Int>.allocate(capacity: 1)
 
-    init() { unsafe remaining.initialize(to: .max) }
+    /// The looks that each statement has.
+    private let allowance: Int
+
+    /// Allows statements as many steps as a file may need: 50 million, a second or two, and 50 for each byte.
+    ///
+    /// - Parameter size: The size of the file when it is opened, in bytes.
+    init(fileSize size: Int) {
+        allowance = 5_000 + size / 200
+        unsafe remaining.initialize(to: .max)
+    }
 
     deinit { unsafe remaining.deallocate() }
 
@@ -29,6 +38,6 @@ internal import CSQLite
         )
     }
 
-    /// Allows one statement as many steps as a file of some size may need: 50 million, a second or two, and 50 a byte.
-    func begin(rowsExpected size: Int) { unsafe remaining.pointee = 5_000 + size / 200 }
+    /// Begins a statement.
+    func begin() { unsafe remaining.pointee = allowance }
 }

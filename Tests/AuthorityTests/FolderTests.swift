@@ -8,7 +8,7 @@ import Testing
 @testable import Authority
 
 @Suite struct FolderTests {
-    private func file(_ name: String, _ text: String = "new") -> Folder.NewFile {
+    private func file(_ name: String, _ text: String = "new") -> Folder.PlannedFile {
         .init(name: name, contents: SecretBytes(text.utf8), mode: 0o600)
     }
 

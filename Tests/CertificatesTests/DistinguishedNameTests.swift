@@ -63,7 +63,10 @@ import Testing
         }
     }
 
-    @Test(arguments: ["CN=web-1,O=Acme", "CN=a\\,b", "CN=Müller\\+Söhne,C=DE", "CN=a+UID=7,O=x"])
+    @Test(arguments: [
+        "CN=web-1,O=Acme", "CN=a\\,b", "CN=Müller\\+Söhne,C=DE", "CN=a+UID=7,O=x", "CN=\\#", "/CN=#/O=#",
+        "CN=\\#+UID=\\#", "/CN=#a=#/O=x=#",
+    ])
     func `the text form of a name is read back to the same bytes`(text: String) throws {
         let name = try DistinguishedName(text)
         #expect(try DistinguishedName(name.description) == name)

@@ -123,11 +123,6 @@ private func output(of command: [String], input: String) throws -> [UInt8] {
         #expect(Quoting.powerShell("'\u{301}") == "'''\u{301}'")
     }
 
-    @Test func `a value of an INI file is one line or none`() {
-        #expect(Quoting.ini("a b") == "a b")
-        for text in ["a\nb", "a\rb", " a", "a ", "a\u{85}b", "\t", "a\u{2028}"] { #expect(Quoting.ini(text) == nil) }
-    }
-
     @Test func `what a terminal would obey is made visible`() {
         #expect(terminalSafe("a\u{1b}[2Jb\nc\u{9b}\u{202e}") == "a\\u001b[2Jb\nc\\u009b\\u202e")
         #expect(printable("a\u{1b}b\n\u{301}c") == "a b \u{301}c")

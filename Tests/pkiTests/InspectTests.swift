@@ -222,7 +222,7 @@ import Testing
         #expect(!report.text.unicodeScalars.contains { $0.isControl && $0 != "\n" })
         // What would forge a line begins none.
         #expect(!report.text.contains("\nb"))
-        let encoded = Quoting.harmlessJSON(String(decoding: try JSONEncoder().encode(report), as: UTF8.self))
+        let encoded = terminalSafe(String(decoding: try JSONEncoder().encode(report), as: UTF8.self))
         #expect(!encoded.unicodeScalars.contains { $0.isControl })
         let names = try JSONDecoder().decode([String: JSONPart].self, from: Data(encoded.utf8))
         #expect(names["objects"]?[0]?["subjectAlternativeNames"]?[0]?["value"] == .text(hostile))

@@ -15,7 +15,7 @@ struct FolderCheck {
     /// - Returns: What was found, in the order of the checks.
     /// - Throws: ``AuthorityError`` when the inventory cannot be read.
     func findings() throws -> [FolderFinding] {
-        try integrity() + unfinished() + permissions() + certificates() + strangers() + lists()
+        try integrity() + unfinished() + audit() + permissions() + certificates() + strangers() + lists()
     }
 
     private func integrity() throws -> [FolderFinding] {
@@ -29,36 +29,30 @@ struct FolderCheck {
         }
     }
 
-    /// What a process that was killed has not finished, and what does not fit together in the audit.
+    /// What a process that was killed has not finished.
     private func unfinished() throws -> [FolderFinding] {
-        var findings: [FolderFinding] = []
-        if let first = try waiting().first {
-            findings.append(
-                FolderFinding(
-                    "inventory",
-                    .warning,
-                    "a command was ended before it could write \(folder.path(of: first))",
-                    remedy: "the next command that writes finishes it: pki doctor --repair",
-                    isRepairable: true
-                )
+        try waiting().prefix(1).map { name in
+            FolderFinding(
+                "inventory",
+                .warning,
+                "a command was ended before it could write \(folder.path(of: name))",
+                remedy: "the next command that writes finishes it: pki doctor --repair",
+                isRepairable: true
             )
         }
-        let chain = try records.verifyAudit()
-        for text in chain.breaks.prefix(10) {
-            let isTrigger = text.hasPrefix("the trigger")
-            let isOld = text.hasPrefix("the inventory")
-            findings.append(
-                FolderFinding(
-                    "audit",
-                    isOld ? .notice : .failure,
-                    text,
-                    remedy: isOld
-                        ? nil : isTrigger ? "pki doctor --repair" : "compare it with a copy: pki audit --format json",
-                    isRepairable: isTrigger
-                )
-            )
+    }
+
+    /// What does not fit together in the audit.
+    private func audit() throws -> [FolderFinding] {
+        try records.verifyAudit().breaks.map { found in
+            switch found {
+            case .noChain: FolderFinding("audit", .notice, "\(found)")
+            case .missingTrigger:
+                FolderFinding("audit", .failure, "\(found)", remedy: "pki doctor --repair", isRepairable: true)
+            case .row, .missingHead:
+                FolderFinding("audit", .failure, "\(found)", remedy: "compare it with a copy: pki audit --format json")
+            }
         }
-        return findings
     }
 
     /// The files that a process which was killed has recorded and not written yet.

@@ -16,7 +16,7 @@ struct InventoryChange {
     let who: String
 
     private let folder: Folder
-    private var files: [Folder.NewFile] = []
+    private var files: [Folder.PlannedFile] = []
     private var archived: [(name: String, archivedName: String)] = []
     /// Names that new files will have.
     private var added: Set<String> = []
@@ -39,7 +39,7 @@ struct InventoryChange {
     ///
     /// - Parameter file: The file; its name must be free, or its holder on its way to the archive.
     /// - Throws: ``AuthorityError`` with ``AuthorityError/Code/exists``.
-    mutating func add(_ file: Folder.NewFile) throws(AuthorityError) {
+    mutating func add(_ file: Folder.PlannedFile) throws(AuthorityError) {
         try refuseExisting(file.name)
         files.append(file)
         added.insert(file.name)
@@ -73,7 +73,7 @@ struct InventoryChange {
     /// Puts a file in the place of whatever has its name, in one step.
     ///
     /// - Parameter file: The file to put there, whatever is there.
-    mutating func replace(with file: Folder.NewFile) {
+    mutating func replace(with file: Folder.PlannedFile) {
         files.append(file)
         added.insert(file.name)
         leaving.insert(file.name)
@@ -127,7 +127,7 @@ struct InventoryChange {
                 FileMove(name: file.archivedName, kind: .place(draft: draft, replaces: false), stage: .archive)
             )
         }
-        var drafts: [(draft: String, file: Folder.NewFile)] = []
+        var drafts: [(draft: String, file: Folder.PlannedFile)] = []
         for (number, file) in files.enumerated() {
             let draft = FileMove.draft(archived.count + number, generation: generation)
             drafts.append((draft, file))

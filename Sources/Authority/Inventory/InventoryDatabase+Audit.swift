@@ -67,32 +67,23 @@ extension InventoryDatabase {
     func verifyAudit(containing head: AuditChain.Head? = nil) throws -> AuditChain {
         var chain = AuditChain()
         guard try database.userVersion() >= 4 else {
-            chain.breaks.append(
-                "the inventory is of a version that had no chain; the next pki command that writes begins one"
-            )
+            chain.breaks.append(.noChain)
             return chain
         }
         for name in try InventorySchema.missingTriggers(in: database).keys.sorted() {
-            chain.breaks.append("the trigger \(name) is missing")
+            chain.breaks.append(.missingTrigger(name))
         }
         var before: (id: Int64, digest: [UInt8])?
         var isHeadThere = head == nil
         try database.visit("SELECT \(Self.columns) FROM audit ORDER BY id") { row in
             let fields = AuditFields(row)
-            if fields.previous != before?.digest {
-                let place =
-                    before.map { "row \(fields.id) does not follow row \($0.id)" }
-                    ?? "row \(fields.id) is not the first"
-                chain.breaks.append("\(place): one was changed, or a row between them is gone or was put in")
-            }
+            if fields.previous != before?.digest { chain.breaks.append(.row(fields.id, after: before?.id)) }
             let digest = fields.digest
             if let head, head.row == fields.id { isHeadThere = areEqual(head.digest, digest) }
             before = (fields.id, digest)
             chain.count += 1
         }
-        if !isHeadThere, let head {
-            chain.breaks.append("row \(head.row) is not the one whose digest was kept, or it is gone")
-        }
+        if !isHeadThere, let head { chain.breaks.append(.missingHead(head.row)) }
         chain.head = before.map { AuditChain.Head(row: $0.id, digest: $0.digest) }
         return chain
     }
@@ -136,12 +127,36 @@ public struct AuditChain: Sendable {
         public var description: String { "\(row):\(hexadecimal(digest))" }
     }
 
+    /// A place where the chain breaks.
+    public enum Break: Hashable, Sendable, CustomStringConvertible {
+        /// The inventory is of a version that had no chain.
+        case noChain
+        /// A trigger that keeps rows from being changed is missing.
+        case missingTrigger(String)
+        /// A row does not follow the one before it; the first row has none before it.
+        case row(Int64, after: Int64?)
+        /// The row whose digest was kept is another one now, or is gone.
+        case missingHead(Int64)
+
+        /// One sentence without a full stop.
+        public var description: String {
+            switch self {
+            case .noChain: "the inventory is of a version without a chain; the next command that writes begins one"
+            case .missingTrigger(let name): "the trigger \(name) is missing"
+            case .row(let row, let before):
+                (before.map { "row \(row) does not follow row \($0)" } ?? "row \(row) is not the first")
+                    + ": one was changed, or a row between them was removed or added"
+            case .missingHead(let row): "row \(row) does not have the digest that was kept, or it is gone"
+            }
+        }
+    }
+
     /// How many rows there are.
     public internal(set) var count = 0
     /// The newest row; `nil` when there is none.
     public internal(set) var head: Head?
-    /// Where the chain breaks, each a sentence without a full stop; none when it is whole.
-    public internal(set) var breaks: [String] = []
+    /// Where the chain breaks; empty when it is whole.
+    public internal(set) var breaks: [Break] = []
 }
 
 extension Inventory {

@@ -63,7 +63,7 @@ extension CertificateAuthority {
             allowsInsecureNames: request.allowsInsecureNames,
             verifiesPath: verifiesPath
         ) { made in try ClientPolicy.check(made, from: request.template) }
-        var bundle: [Folder.NewFile] = []
+        var bundle: [Folder.PlannedFile] = []
         if let encryption = request.bundle, let key, let passphrase = chance.passphrase {
             var archive = try PKCS12Archive(
                 key: key,

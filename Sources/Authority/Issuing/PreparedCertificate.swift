@@ -9,7 +9,7 @@ struct PreparedCertificate: Sendable {
     /// Where the certificate's key is.
     enum Key: Sendable {
         /// Made with the certificate: its file comes into the folder.
-        case made(Folder.NewFile)
+        case made(Folder.PlannedFile)
         /// New under this name, and in a token or an agent: the folder keeps the address of a CA's key.
         case elsewhere(String)
         /// Wherever the key of the certificate that goes is.
@@ -50,7 +50,7 @@ struct PreparedCertificate: Sendable {
     /// What becomes of the key under the name.
     var key: Key
     /// A PKCS#12 file with all of it, and the file of its passphrase.
-    var bundle: [Folder.NewFile] = []
+    var bundle: [Folder.PlannedFile] = []
     /// The CA certificates that go with it.
     var chain: [Certificate]
     /// Whether files of the same names go to the archive.

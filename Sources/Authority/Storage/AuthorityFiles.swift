@@ -70,7 +70,7 @@ enum AuthorityFiles {
     static func lastingAddress(_ text: String) -> String { String(text.prefix { $0 != "?" }) }
 }
 
-extension Folder.NewFile {
+extension Folder.PlannedFile {
     /// The file that says where the key of a CA is.
     static func keyAddress(_ address: String, of name: String) -> Self {
         let text = "# Where the key of this CA is.\n\(AuthorityFiles.lastingAddress(address))\n"

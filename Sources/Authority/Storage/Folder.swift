@@ -11,7 +11,7 @@ import SystemSupport
 /// Writers take turns by a lock on the folder itself, which ends with the process that holds it.
 final class Folder: Sendable {
     /// A file to be written.
-    struct NewFile {
+    struct PlannedFile {
         var name: String
         var contents: SecretBytes
         /// The permissions, whatever the umask says.
@@ -228,7 +228,7 @@ final class Folder: Sendable {
     ///   - jobs: How many threads wait for the disk; it serves several at the cost of one.
     /// - Throws: ``AuthorityError`` naming the file and what the system says.
     func writeDrafts(
-        _ files: [(draft: String, file: NewFile)],
+        _ files: [(draft: String, file: PlannedFile)],
         links: [(name: String, draft: String)],
         jobs: Int = 1
     ) throws(AuthorityError) {
@@ -254,7 +254,7 @@ final class Folder: Sendable {
             }
         }
         let mode = from.directory.status(of: from.name)?.mode ?? 0o600
-        let copy = NewFile(name: name, contents: try read(name, isPrivate: false), mode: mode & 0o777)
+        let copy = PlannedFile(name: name, contents: try read(name, isPrivate: false), mode: mode & 0o777)
         try writeContents(of: copy, as: draft)
     }
 
@@ -356,7 +356,7 @@ final class Folder: Sendable {
         )
     }
 
-    private func writeContents(of file: NewFile, as temporary: String) throws(AuthorityError) {
+    private func writeContents(of file: PlannedFile, as temporary: String) throws(AuthorityError) {
         guard let place = try place(of: temporary, creates: true) else { return }
         do {
             try place.directory.create(place.name, file.contents, mode: file.mode)
@@ -396,7 +396,7 @@ final class Folder: Sendable {
 
     /// Removes drafts of earlier versions of this program, which had them among the other files.
     func sweepEarlierDrafts() {
-        for name in names() where name.hasPrefix(SystemSupport.NewFile.temporaryPrefix) { directory.unlink(name) }
+        for name in names() where name.hasPrefix(NewFile.temporaryPrefix) { directory.unlink(name) }
     }
 }
 

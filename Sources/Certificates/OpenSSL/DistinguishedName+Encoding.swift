@@ -92,7 +92,26 @@ extension DistinguishedName: CustomStringConvertible {
         }
         var data: UnsafeMutablePointer<CChar>?
         let count = unsafe pki_BIO_get_mem_data(output.pointer, &data)
-        return unsafe String(decoding: UnsafeRawBufferPointer(start: data, count: count), as: UTF8.self)
+        return Self.escapingLoneNumberSigns(
+            unsafe String(decoding: UnsafeRawBufferPointer(start: data, count: count), as: UTF8.self)
+        )
+    }
+
+    /// Escapes a value that is a number sign and nothing else. libcrypto escapes the sign at the beginning of a value, but looks
+    /// at a value of one character as at its end; RFC 4514 would read hexadecimal there.
+    private static func escapingLoneNumberSigns(_ text: String) -> String {
+        guard text.utf8.contains(UInt8(ascii: "#")) else { return text }
+        let octets = Array(text.utf8)
+        var escaped: [UInt8] = []
+        for (index, octet) in octets.enumerated() {
+            let isLast =
+                index + 1 == octets.count || [UInt8(ascii: ","), UInt8(ascii: "+")].contains(octets[index + 1])
+            if octet == UInt8(ascii: "#"), index > 0, octets[index - 1] == UInt8(ascii: "="), isLast {
+                escaped.append(UInt8(ascii: "\\"))
+            }
+            escaped.append(octet)
+        }
+        return String(decoding: escaped, as: UTF8.self)
     }
 }
 

@@ -51,25 +51,31 @@ package final class Directory: Sendable {
         }
         guard use == .writing || use == .repairing else { return }
         guard let status = FileStatus(of: descriptor) else { throw FileError(path, cannotBe: "opened", errno) }
-        try Self.check(status, path, ignoresMode: use == .repairing)
+        try Self.check(status, path, called: "the directory ", ignoresMode: use == .repairing)
     }
 
     deinit { if descriptor >= 0 { close(descriptor) } }
 
-    /// Refuses a directory that belongs to somebody else, or to which others can write.
-    private static func check(_ status: FileStatus, _ path: String, ignoresMode: Bool) throws(FileError) {
+    /// Refuses what belongs to another user, or can be written by others.
+    private static func check(
+        _ status: FileStatus,
+        _ path: String,
+        called noun: String = "",
+        ignoresMode: Bool
+    ) throws(FileError) {
+        let shown = "\(noun)\"\(printable(path))\""
         guard status.owner == geteuid() else {
             throw FileError(
                 .foreign,
-                "the directory \"\(printable(path))\" belongs to user \(status.owner), and this is user \(geteuid())",
+                "\(shown) belongs to user \(status.owner), and this is user \(geteuid())",
                 remedy: "run the command as its owner, or make it yours: chown \(geteuid()) \(Quoting.shell(path))"
             )
         }
         guard status.mode & 0o022 == 0 || ignoresMode else {
             throw FileError(
                 .foreign,
-                "others can write to the directory \"\(printable(path))\": its mode is \(status.modeText)",
-                remedy: "see that nobody has changed what is in it, then: chmod go-w \(Quoting.shell(path))"
+                "others can write to \(shown): its mode is \(status.modeText)",
+                remedy: "check that it was not changed, then: chmod go-w \(Quoting.shell(path))"
             )
         }
     }
@@ -154,7 +160,7 @@ package final class Directory: Sendable {
     package func path(of name: String) -> String { FilePath.join(path, name) }
 
     /// Refuses what is not one component of a path.
-    private func check(_ name: String) throws(FileError) {
+    func check(_ name: String) throws(FileError) {
         guard FilePath.isComponent(name) else {
             throw FileError(.kind, "\"\(printable(name, limit: 200))\" is not the name of a file in \(printable(path))")
         }
@@ -172,9 +178,6 @@ package final class Directory: Sendable {
 
     /// Whether anything has a name here.
     package func contains(_ name: String) -> Bool { status(of: name) != nil }
-
-    /// Whether this user may make files here.
-    package var isWritable: Bool { unsafe faccessat(descriptor, ".", W_OK | X_OK, AT_EACCESS) == 0 }
 
     /// The names here, in no order, without `.` and `..`.
     ///
@@ -337,20 +340,7 @@ package final class Directory: Sendable {
                 remedy: "find out who made it, and move it away: mv \(Quoting.shell(path)) ELSEWHERE"
             )
         }
-        guard status.owner == geteuid() else {
-            throw FileError(
-                .foreign,
-                "\"\(printable(path))\" belongs to user \(status.owner), and this is user \(geteuid())",
-                remedy: "run the command as its owner, or make it yours: chown \(geteuid()) \(Quoting.shell(path))"
-            )
-        }
-        guard status.mode & 0o022 == 0 || ignoresMode else {
-            throw FileError(
-                .foreign,
-                "others can write to \"\(printable(path))\": its mode is \(status.modeText)",
-                remedy: "see that nobody has changed it, then: chmod go-w \(Quoting.shell(path))"
-            )
-        }
+        try Self.check(status, path, ignoresMode: ignoresMode)
     }
 
     /// Why no file can be made here, found out by making one without a name: the system's number; `nil` when nothing is known to
@@ -413,19 +403,18 @@ package final class Directory: Sendable {
         return true
     }
 
-    /// Waits until nobody else has the directory locked, and keeps others waiting until the closure returns. Threads of one
-    /// process that share this value are not kept apart.
-    package func withLock<Result>(_ body: () throws -> Result) throws -> Result {
-        try lock()
-        defer { unlock() }
-        return try body()
-    }
-
     /// Waits until nobody else has the directory locked. The lock ends with ``unlock()``, or with the process.
     package func lock() throws(FileError) {
         while flock(descriptor, LOCK_EX) != 0 {
             guard errno == EINTR else { throw FileError(path, cannotBe: "locked", errno) }
         }
+    }
+
+    /// Holds the lock until a closure returns. Threads of one process that share this value do not wait for each other.
+    package func withLock<Result>(_ body: () throws -> Result) throws -> Result {
+        try lock()
+        defer { unlock() }
+        return try body()
     }
 
     /// Gives the lock back.

@@ -32,9 +32,7 @@ extension Directory {
     /// - Returns: The lock.
     /// - Throws: ``FileError`` naming the file and the rule.
     package func lock(_ name: String) throws(FileError) -> LockFile {
-        guard FilePath.isComponent(name) else {
-            throw FileError(.kind, "\"\(printable(name, limit: 200))\" is not the name of a file in \(printable(path))")
-        }
+        try check(name)
         let path = path(of: name)
         while true {
             let flags = O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC

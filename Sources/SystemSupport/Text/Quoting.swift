@@ -45,9 +45,6 @@ package enum Quoting {
         return String(result)
     }
 
-    /// A comment's text for any shell: one line without control characters.
-    package static func comment(_ text: String) -> String { printable(text, limit: 4096) }
-
     private static let apostrophe = UInt8(ascii: "'")
     private static let backslash = UInt8(ascii: "\\")
 
@@ -96,10 +93,6 @@ package enum Quoting {
         quoted += ("\\U" + String(repeating: "0", count: 8 - digits.count) + digits).unicodeScalars
     }
 
-    /// Whole JSON, as an encoder wrote it, with what a terminal would obey escaped. Line ends, which are none of a string's,
-    /// stay.
-    package static func harmlessJSON(_ text: String) -> String { terminalSafe(text) }
-
     /// A double-quoted YAML scalar. YAML 1.1 and 1.2 read JSON's escapes, but pairs of surrogates only YAML 1.2: characters
     /// beyond the basic plane get YAML's own.
     package static func yaml(_ text: String) -> String {
@@ -122,18 +115,5 @@ package enum Quoting {
         }
         quoted.append("\"")
         return String(quoted)
-    }
-
-    /// A value of an INI file as AWS's tools read one: one line, which cannot be quoted.
-    ///
-    /// - Parameter text: The value.
-    /// - Returns: The value; `nil` when it would be read as something else: it has a line end or another control character,
-    ///   or begins or ends with a blank.
-    package static func ini(_ text: String) -> String? {
-        guard !text.unicodeScalars.contains(where: { $0.properties.generalCategory == .control }),
-            !text.unicodeScalars.contains(where: { $0 == "\u{2028}" || $0 == "\u{2029}" }),
-            text.utf8.first != 0x20, text.utf8.last != 0x20
-        else { return nil }
-        return text
     }
 }

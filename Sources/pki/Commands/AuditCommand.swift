@@ -105,18 +105,12 @@ struct AuditCommand: ParsableCommand {
 
     private func printVerification(of inventory: Inventory) throws {
         let chain = try inventory.verifyAudit(containing: contains.flatMap { AuditChain.Head($0) })
-        for text in chain.breaks { Console.standard.report(CheckFailure(message: text)) }
+        for found in chain.breaks { Console.standard.report(InputError(message: "\(found)")) }
         guard chain.breaks.isEmpty else { throw ExitCode(ExitStatus.notNeeded) }
         let rows = chain.count == 1 ? "1 row" : "\(chain.count) rows"
         try Console.standard.write(
             "\(rows), each follows the one before; the head is \(chain.head.map { "\($0)" } ?? "none")\n"
         )
-    }
-
-    /// Something that a check found.
-    private struct CheckFailure: ExplainedError {
-        var message: String
-        var remedy: String? { nil }
     }
 
     private struct Line: Encodable {

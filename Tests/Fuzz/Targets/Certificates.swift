@@ -59,7 +59,10 @@ extension FuzzTarget {
 
     static let name = FuzzTarget("name") { bytes in
         let text = String(decoding: bytes, as: UTF8.self)
-        if let name = try? DistinguishedName(text) { _ = try? DistinguishedName("\(name)") }
+        if let name = try? DistinguishedName(text) {
+            // What was read is written in a form that reads as the same.
+            precondition((try? DistinguishedName("\(name)")) == name)
+        }
         _ = try? GeneralName.dnsName(text)
         _ = try? GeneralName.ipAddress(text)
         _ = try? GeneralName.uniformResourceIdentifier(text)
