@@ -180,7 +180,7 @@ if Context.environment["PKI_DOCS"] != nil {
     package.dependencies.append(.package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0"))
 }
 
-// `script/fuzz` names libFuzzer's library here; nobody else builds the program that feeds the parsers with random bytes.
+// `script/fuzz` names libFuzzer's library here; the fuzz program is built by that script alone.
 if let fuzzer = Context.environment["PKI_FUZZER"] {
     package.targets += [
         .systemLibrary(name: "CFuzzer", path: "Tests/Fuzz/CFuzzer"),

@@ -6,7 +6,7 @@ package import SystemSupport
 
 /// One connection to an SQLite database: prepares, binds and steps, and nothing more.
 ///
-/// A connection belongs to one owner at a time and is not `Sendable`: keep it in a `Mutex`. A file may come from anybody: it is
+/// A connection belongs to one owner at a time and is not `Sendable`: keep it in a `Mutex`. A file is hostile input: it is
 /// reached through its directory's descriptor, no statement of its schema is trusted, and no statement runs for ever.
 @safe package final class Database {
     /// What a committed transaction outlives.
@@ -187,12 +187,12 @@ package import SystemSupport
         )
     }
 
-    /// Takes the lock under which nobody moves a log into its file.
+    /// Takes the lock that keeps other processes from moving the log into the file.
     private static func lockForReading(_ name: String, in directory: Directory) throws -> CInt {
         let file = try directory.open(name)
         for _ in 0..<200 {
             if flock(file, LOCK_SH | LOCK_NB) == 0 { return file }
-            // A file system without such locks has nobody who waits for one.
+            // Where the file system has no such locks, no other process waits for one.
             guard errno == EWOULDBLOCK || errno == EINTR else { return file }
             usleep(10_000)
         }
@@ -232,9 +232,9 @@ package import SystemSupport
         SQLiteError(code: SQLITE_NOTADB, message: "it is the database of another program")
     }
 
-    /// Moves a long log into the file and begins it anew, when nobody reads the file; otherwise it is left for the next time.
+    /// Moves a long log into the file and empties it, unless another process is reading; then it is left for the next time.
     ///
-    /// To be called by whoever keeps other writers out.
+    /// The caller holds the lock that keeps other writers out.
     package func checkpointIfLong() {
         guard let directory, (directory.status(of: "\(name)-wal")?.size ?? 0) >= Self.longestLog * 4096,
             let file = try? directory.open(name)

@@ -4,7 +4,7 @@ public import SystemSupport
 
 /// A file for its owner alone, anywhere, that is written whole or not at all.
 ///
-/// Only a regular file of this user is ever replaced: no link, pipe or device, and nobody else's file.
+/// Only a regular file of this user is ever replaced: no link, pipe or device, and no other user's file.
 public struct OutputFile: Sendable {
     /// The path.
     public let path: String

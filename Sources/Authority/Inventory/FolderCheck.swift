@@ -95,7 +95,7 @@ struct FolderCheck {
             || file.hasPrefix(Inventory.fileName) || file.hasSuffix(".p12")
     }
 
-    /// The first thing here that belongs to another user: whoever writes refuses it.
+    /// The first thing here that belongs to another user. Commands that write refuse it.
     private func foreignOwner() -> FolderFinding? {
         let beside = ["", "-wal", "-shm"].map { Inventory.fileName + $0 }
         let keys = folder.names().filter(Self.isPrivate)
@@ -125,7 +125,7 @@ struct FolderCheck {
                     "\(name == "." ? "the folder \(folder.path)" : folder.path(of: name)) has mode \(found), and others than its owner can use it",
                     remedy: "pki doctor --repair sets mode \(String(mode, radix: 8))"
                         + (name.contains("-key")
-                            ? "; whoever could read the key may have it: think about a new one" : ""),
+                            ? "; the key may have been read: consider replacing it" : ""),
                     isRepairable: true
                 )
             }

@@ -39,7 +39,7 @@ public final class Inventory: Sendable {
         try self.init(folder: Self.open(directory, for: .writing), by: who, now: now)
     }
 
-    /// Opens the inventory of a CA directory to read it. Nothing is written, whoever made the directory: an inventory of a
+    /// Opens the inventory of a CA directory to read it. Nothing is written: an inventory of a
     /// former version is read as it is, and where there is none, the files are read into one in memory.
     ///
     /// - Parameters:

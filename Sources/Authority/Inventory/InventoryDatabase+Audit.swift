@@ -6,7 +6,7 @@ import SQLite
 import SystemSupport
 
 /// The audit is a chain: each row carries SHA-256 of the one before it, all columns of it, so that a row that is changed, taken
-/// out or put in shows. That the newest rows were taken away shows to whoever kept the digest of the last one.
+/// out or put in shows. That the newest rows were removed shows only against a kept digest of the last one.
 extension InventoryDatabase {
     private static let columns = "id, at, who, action, name, serial, detail, previous"
 
@@ -105,7 +105,7 @@ extension InventoryDatabase {
 
 /// What an audit's chain of digests shows.
 public struct AuditChain: Sendable {
-    /// A row and its digest, which anybody can keep elsewhere: `17:9f86d081…`.
+    /// A row and its digest, to be kept elsewhere: `17:9f86d081…`.
     public struct Head: Hashable, Sendable, CustomStringConvertible {
         /// The row's number.
         public let row: Int64

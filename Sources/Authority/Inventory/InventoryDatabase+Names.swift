@@ -19,7 +19,7 @@ struct CommonNames {
     private var last: Int64 = 0
 
     /// Refuses a certificate whose common name another entry has: a trust policy would take one for the other. Upper and
-    /// lower case are not told apart (X.520, caseIgnoreMatch). Whoever has a name already keeps it.
+    /// lower case are not told apart (X.520, caseIgnoreMatch). An entry that has the name already keeps it.
     ///
     /// - Parameters:
     ///   - certificate: The certificate.

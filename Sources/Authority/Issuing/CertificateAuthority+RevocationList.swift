@@ -16,7 +16,7 @@ public struct IssuedRevocationList: Sendable {
 
 extension CertificateAuthority {
     /// Makes the CA's next certificate revocation list: everything that it revoked and that was not over when its last
-    /// list was made. It does not outlive the CA's certificate: nobody believes a list whose signer has expired, however
+    /// list was made. It does not outlive the CA's certificate: verifiers reject a CRL whose signer has expired, however
     /// long it says that it holds.
     ///
     /// - Parameters:

@@ -100,7 +100,7 @@ enum ClientPolicy {
         } else if subject == nil, let certificateRequest = request.certificateRequest {
             throw AuthorityError(
                 .invalidRequest,
-                "nobody said whom the certificate for the key in \(shown(certificateRequest.name)) is for",
+                "no name was given for the certificate of the key in \(shown(certificateRequest.name))",
                 remedy: "give the name, --name NAME, or take the request's word for it: --accept-subject"
             )
         }
@@ -154,7 +154,7 @@ enum ClientPolicy {
         )
     }
 
-    /// The names in a request, each checked as if it had been given to us. What nobody would expect is refused.
+    /// The names in a request, each checked as if it had been given to us. Unusual names are refused.
     private static func checked(
         _ certificateRequest: CertificateRequest,
         _ request: ClientRequest,

@@ -3,7 +3,7 @@
 import Certificates
 import SystemSupport
 
-/// Which names a certificate may have, whoever asks for it and by whatever way: a command, a batch, a renewal.
+/// Which names a certificate may have. The same rules hold for a command, a batch and a renewal.
 enum NamePolicy {
     /// The most alternative names of one certificate, unless somebody says otherwise: no machine has that many, and a list
     /// of certificates can still be read.
@@ -111,7 +111,7 @@ enum NamePolicy {
         }
     }
 
-    /// Refuses more names than anybody would look through.
+    /// Refuses more alternative names than the limit.
     static func checkCount(_ count: Int, atMost limit: Int, of name: String) throws(AuthorityError) {
         guard count > limit else { return }
         throw AuthorityError(

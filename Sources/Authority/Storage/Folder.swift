@@ -38,11 +38,9 @@ final class Folder: Sendable {
     /// - Throws: ``AuthorityError`` naming the directory and the rule.
     init(path: String, for use: Directory.Use, creates: Bool = false) throws(AuthorityError) {
         self.use = use
-        do {
+        directory = try rethrown { () throws(FileError) in
             if creates { try Directory.make(path) }
-            directory = try Directory(path, for: use)
-        } catch {
-            throw AuthorityError(error)
+            return try Directory(path, for: use)
         }
         if use == .writing || use == .repairing { try refuseForeign() }
     }
@@ -50,12 +48,10 @@ final class Folder: Sendable {
     /// Refuses what others may have put here: an archive, drafts or files of the inventory that are links or not this user's.
     private func refuseForeign() throws(AuthorityError) {
         for name in [Self.archiveFolder, Self.draftFolder] { _ = try below(name) }
-        do {
-            for suffix in ["", "-wal", "-shm"] {
+        for suffix in ["", "-wal", "-shm"] {
+            try rethrown { () throws(FileError) in
                 try directory.checkOwn(Inventory.fileName + suffix, ignoresMode: use == .repairing)
             }
-        } catch {
-            throw AuthorityError(error)
         }
     }
 
@@ -68,13 +64,9 @@ final class Folder: Sendable {
     /// A directory in this one; `nil` when it is not there.
     private func below(_ name: String, creates: Bool = false) throws(AuthorityError) -> Directory? {
         if let known = opened.withLock({ $0[name] }) { return known }
-        do {
-            guard let found = try directory.directory(name, for: use, creates: creates) else { return nil }
-            opened.withLock { $0[name] = found }
-            return found
-        } catch {
-            throw AuthorityError(error)
-        }
+        let found = try rethrown { () throws(FileError) in try directory.directory(name, for: use, creates: creates) }
+        if let found { opened.withLock { $0[name] = found } }
+        return found
     }
 
     /// Where a name is: in the directory itself, in the archive or among the drafts.
@@ -137,27 +129,13 @@ final class Folder: Sendable {
                 remedy: "find out who made it, take it away, and run the command again: rm \(Quoting.shell(path))"
             )
         }
-        do {
-            try place.directory.checkReplaceable(place.name)
-        } catch {
-            throw AuthorityError(error)
-        }
+        try rethrown { () throws(FileError) in try place.directory.checkReplaceable(place.name) }
     }
 
     /// Sets the permissions of a file or a directory.
     func setMode(of name: String, _ mode: UInt32) throws(AuthorityError) {
-        do {
-            if name == "." { return try directory.setMode(of: name, mode) }
-            if let place = try place(of: name) { try place.directory.setMode(of: place.name, mode) }
-        } catch let error as FileError {
-            throw AuthorityError(
-                .permissions,
-                error.message,
-                remedy: "its owner can: ls -l \(Quoting.shell(path(of: name)))"
-            )
-        } catch {
-            throw error as? AuthorityError ?? Self.outside(name)
-        }
+        guard let place = name == "." ? (directory, name) : try place(of: name) else { return }
+        try rethrown { () throws(FileError) in try place.directory.setMode(of: place.name, mode) }
     }
 
     /// Reads a regular file.
@@ -171,10 +149,8 @@ final class Folder: Sendable {
         guard let place = try place(of: name) else {
             throw AuthorityError(.missing, "\(path(of: name)) cannot be read: no such file or directory")
         }
-        do {
-            return try place.directory.read(place.name, isPrivate ? .ownerOnly : .anyone).bytes
-        } catch {
-            throw AuthorityError(error)
+        return try rethrown { () throws(FileError) in
+            try place.directory.read(place.name, isPrivate ? .ownerOnly : .anyone).bytes
         }
     }
 
@@ -200,11 +176,7 @@ final class Folder: Sendable {
     /// - Throws: What the closure throws, or ``AuthorityError`` when the folder cannot be locked.
     func withLock<Result>(_ body: () throws -> Result) throws -> Result {
         try turn.withLock { _ in
-            do throws(FileError) {
-                try directory.lock()
-            } catch {
-                throw AuthorityError(error)
-            }
+            try rethrown { () throws(FileError) in try directory.lock() }
             defer { directory.unlock() }
             return try body()
         }
@@ -368,24 +340,15 @@ final class Folder: Sendable {
     /// Moves a file into the archive, at once and outside of any change: for what is no use to a change any more.
     func moveAside(_ name: String, to archivedName: String) throws(AuthorityError) {
         guard let from = try place(of: name), let to = try place(of: archivedName, creates: true) else { return }
-        do {
-            try from.directory.move(from.name, to: to.name, in: to.directory)
-        } catch {
-            throw AuthorityError(error)
-        }
+        try rethrown { () throws(FileError) in try from.directory.move(from.name, to: to.name, in: to.directory) }
         try synchronize(Self.archiveFolder)
         try synchronize(".")
     }
 
     /// Brings the names in a directory to the disk; this one is `.`.
     private func synchronize(_ name: String) throws(AuthorityError) {
-        do {
-            try (name == "." ? directory : below(name))?.synchronize()
-        } catch let error as FileError {
-            throw AuthorityError(error)
-        } catch {
-            throw error as? AuthorityError ?? Self.outside(name)
-        }
+        guard let found = name == "." ? directory : try below(name) else { return }
+        try rethrown { () throws(FileError) in try found.synchronize() }
     }
 
     /// The names in the directory or in one below it, in no order, without `.` and `..`; none when it cannot be read.
@@ -397,6 +360,15 @@ final class Folder: Sendable {
     /// Removes drafts of earlier versions of this program, which had them among the other files.
     func sweepEarlierDrafts() {
         for name in names() where name.hasPrefix(NewFile.temporaryPrefix) { directory.unlink(name) }
+    }
+}
+
+/// Throws what is wrong with a file as an error of the CA directory.
+private func rethrown<Result>(_ body: () throws(FileError) -> Result) throws(AuthorityError) -> Result {
+    do {
+        return try body()
+    } catch {
+        throw AuthorityError(error)
     }
 }
 

@@ -122,7 +122,7 @@ extension NameConstraints {
                 }
             case .uri: result.permitted.append(Subtree(DER.implicit(6), Array(Self.nowhere.utf8)))
             case .email: result.permitted.append(Subtree(DER.implicit(1), Array(Self.nowhere.utf8)))
-            // A subject is a directory name: whoever shuts that out shuts out everybody.
+            // A subject is a directory name: excluding those would exclude every certificate.
             case .directory: continue
             }
             shut.append(kind.rawValue)

@@ -19,7 +19,7 @@ public enum GuardedMemory {
     static let size = 4 << 20
 
     /// Has libcrypto keep the numbers of private keys in memory of their own, which is not written to the swap as far as the
-    /// process's limit on locked memory goes, nor into a core, and lies between pages that nobody may touch.
+    /// process's limit on locked memory goes, nor into a core, and lies between guard pages.
     ///
     /// To be called after ``FreedMemory/wipeFromNowOn()`` and before libcrypto makes or reads a key.
     ///

@@ -24,7 +24,7 @@ enum TPMPassword {
     }
 }
 
-/// Hands libcrypto the password, so that nobody asks the terminal. `context` points to a `SecretBytes`.
+/// Hands libcrypto the password, so that it does not ask on the terminal. `context` points to a `SecretBytes`.
 func giveTPMPassword(
     _ buffer: UnsafeMutablePointer<CChar>?,
     _ capacity: CInt,

@@ -30,7 +30,7 @@ package struct RequestedExtensions: Sendable {
         // It follows from the key.
         case CertificateExtension.subjectKeyIdentifier: return nil
         case CertificateExtension.basicConstraints:
-            // FALSE is the default and so left out in DER, which not everybody knows.
+            // FALSE is the default and must be left out in DER; some programs write it.
             let isNoCA = asked.value == [0x30, 0x00] || asked.value == [0x30, 0x03, 0x01, 0x01, 0x00]
             return isNoCA ? nil : "\(asked.name) CA:TRUE"
         case CertificateExtension.keyUsage:
@@ -49,7 +49,7 @@ package struct RequestedExtensions: Sendable {
             return more.isEmpty ? nil : "\(asked.name) \(names.joined(separator: ", "))"
         default:
             if asked.isCritical { return "\(asked.name), which is critical" }
-            // What libcrypto has no name for means nothing to whoever is to trust the certificate either.
+            // What libcrypto has no name for is unknown to verifiers too.
             return Self.harmless.contains(asked.identifier) || asked.name == asked.identifier ? nil : asked.name
         }
     }

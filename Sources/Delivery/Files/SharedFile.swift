@@ -93,7 +93,7 @@ public struct SharedFile: Sendable {
         throw DeliveryError(.storage, "\(path) leads somewhere else each time it is looked at")
     }
 
-    /// The folder of a file, which is made when it is missing. Each call opens it anew, and the lock is one of the open
+    /// The folder of a file, which is made when it is missing. Each call opens it again, and the lock is one of the open
     /// descriptor: it keeps threads apart as well as processes.
     private func folder(of target: String) throws(FileError) -> Directory {
         let path = FilePath.parent(of: target)
@@ -162,7 +162,7 @@ public struct SharedFile: Sendable {
             case EBUSY, EXDEV:
                 "a file that is mounted by itself cannot be replaced: mount its folder, so that a new file can take its place"
             case EACCES, EPERM, EROFS:
-                "let this user write to the folder: the file is replaced as a whole, so that nobody reads half of it"
+                "let this user write to the folder: the file is replaced as a whole, so that no program reads half of it"
             default: nil
             }
         if let remedy { explained = DeliveryError(explained.code, explained.message, remedy: remedy) }

@@ -10,7 +10,7 @@ public struct HTTPAuthority: Hashable, Sendable, CustomStringConvertible {
     /// The port; `nil` if none was given.
     public let port: Int?
 
-    /// Whether the host is an address in numbers, which nobody can bind to another machine as a name can be.
+    /// Whether the host is an address in numbers, which DNS cannot lead to another machine.
     public let isAddress: Bool
 
     /// Whether only this machine can be meant: `localhost`, a name below it (RFC 6761 §6.3), 127.0.0.0/8 or ::1.

@@ -12,7 +12,7 @@ enum ModuleLocation {
     #endif
 
     /// Where distributions put modules. A folder or a module that is not root's, or that others can write to, does not count:
-    /// a name stands for what the system has, whoever wrote it.
+    /// a name stands for what the system has.
     static let folders = [
         "/usr/lib/\(architecture)-linux-gnu/pkcs11", "/usr/lib64/pkcs11", "/usr/lib/pkcs11", "/usr/local/lib/pkcs11",
         "/usr/lib/softhsm", "/usr/lib64/softhsm", "/usr/lib/\(architecture)-linux-gnu/softhsm",

@@ -12,7 +12,7 @@ public struct Administrator: Hashable, Sendable, CustomStringConvertible, Custom
         secretAccessKey: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
     )
 
-    /// Draws a pair that nobody knows.
+    /// Makes a random pair.
     ///
     /// - Parameter randomBytes: Makes so many random bytes, cryptographically secure outside of tests.
     /// - Returns: The pair, in the form of AWS's own.

@@ -5,8 +5,8 @@ import HTTPService
 /// Decides which requests are meant for the lab.
 ///
 /// A page in a browser can be made to ask this machine under a name of the page's own (DNS rebinding), and would then be of one
-/// origin with the lab; the administrator's key is published, so that such a page could sign as well. A name that nobody else
-/// can bind to this machine rules that out: `localhost`, a loopback address, or the very address that was connected to, each
+/// origin with the lab; the administrator's key is published, so that such a page could sign as well. A name that DNS cannot
+/// bind to another machine rules that out: `localhost`, a loopback address, or the very address that was connected to, each
 /// with the lab's port. A page of another origin can send requests too, though not read the answers: its `Origin` says so.
 struct LabGuard: Sendable {
     /// What else the lab is called: names in lower case, with a port or, for any port, without.

@@ -117,7 +117,7 @@ struct LabPage: Sendable {
 
     /// Makes a trust anchor of a bundle that was pasted.
     private func createTrustAnchor(_ request: HTTPRequest) -> HTTPResponse {
-        // Nobody signs here as at the control plane: being at this machine has to do.
+        // Requests here are not signed as at the control plane; coming from this machine is enough.
         guard request.isLocal else {
             return Self.refusal(
                 .forbidden,

@@ -66,7 +66,7 @@ struct TrustDecision {
             return remedy + "; the service drops values with other characters: \(tags.dropped.joined(separator: ", "))"
         }
         var command = ["pki", "print-trust-policy", "--trust-anchor-arn", anchor.arn.description]
-        // The client wrote the name. One that nobody can type, or that would be a pattern for others, is left out: the command
+        // The client wrote the name. One that cannot be typed, or that would be a pattern for others, is left out: the command
         // then asks for the names that it wants.
         if let name = client.leaf.subject.commonName,
             !name.unicodeScalars.contains(where: { $0.isControl || $0 == "*" || $0 == "?" })

@@ -17,7 +17,7 @@ final class SignedExchange: Sendable {
     /// How far two clocks may be apart before it is a fault, in seconds. AWS refuses signatures beyond it.
     static let toleratedClockDifference = 300.0
 
-    /// How far a server's clock may be from this machine's to be believed, in seconds. Whoever can answer once with a date
+    /// How far a server's clock may be from this machine's to be believed, in seconds. A server that answers once with a date
     /// of his choice would otherwise be given a signature for any day.
     static let believedClockDifference = 86_400.0
 

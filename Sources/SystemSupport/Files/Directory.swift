@@ -2,14 +2,14 @@
 
 internal import Glibc
 
-/// An open directory. Everything in it is reached through its descriptor, so that nobody can exchange it meanwhile, and every
+/// An open directory. Everything in it is reached through its descriptor, so that it cannot be exchanged meanwhile, and every
 /// name is one component: no file outside of it is ever touched.
 package final class Directory: Sendable {
     /// What a directory is opened for.
     package enum Use: Sendable {
-        /// To look at what is there, whoever made it.
+        /// To read what is there. Any owner is accepted.
         case reading
-        /// To change what is there: it must be this user's own, and nobody else may be able to write to it.
+        /// To change what is there: it must be this user's own, and not writable by others.
         case writing
         /// To set right what others could change: as ``writing``, but its permissions may be too wide.
         case repairing
@@ -20,7 +20,7 @@ package final class Directory: Sendable {
     /// The path as the user gave it, for messages.
     package let path: String
 
-    /// The open directory. Whoever borrows it keeps this value alive meanwhile.
+    /// The open directory. The caller keeps this value alive while it uses the descriptor.
     package let descriptor: CInt
 
     /// Opens a directory. A symbolic link in its place is refused, unless it is for ``Use/output``.
@@ -323,8 +323,7 @@ package final class Directory: Sendable {
         }
     }
 
-    /// Refuses a name that anything else has than a regular file of this user, to which nobody else can write. That nothing has
-    /// it is right.
+    /// Refuses a name that is taken by anything but a regular file of this user, not writable by others. A free name is right.
     ///
     /// - Parameters:
     ///   - name: The name.
@@ -403,7 +402,7 @@ package final class Directory: Sendable {
         return true
     }
 
-    /// Waits until nobody else has the directory locked. The lock ends with ``unlock()``, or with the process.
+    /// Locks the directory, waiting for other processes. The lock ends with ``unlock()``, or with the process.
     package func lock() throws(FileError) {
         while flock(descriptor, LOCK_EX) != 0 {
             guard errno == EINTR else { throw FileError(path, cannotBe: "locked", errno) }

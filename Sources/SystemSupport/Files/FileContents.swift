@@ -37,7 +37,7 @@ package struct FileContents: Sendable {
     package init(of path: String, _ rule: Rule = .anyone, limit: Int = FileContents.limit) throws(FileError) {
         // Who can turn a link around chooses the secret.
         if rule == .ownerOnly { _ = try FilePath.followingLinks(path) }
-        // Without waiting: a pipe that nobody writes to is waited for below, and only for a while.
+        // Without waiting: a pipe without a writer is waited for below, for a limited time.
         let descriptor = unsafe Glibc.open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
         guard descriptor >= 0 else {
             let reason = errno
@@ -51,7 +51,7 @@ package struct FileContents: Sendable {
             try self.init(descriptor: descriptor, name: path, rule, limit: limit)
             return
         }
-        // What is no file can be read once, and is kept for whoever reads it again.
+        // What is no file can be read once, and is kept for the next read.
         let bytes = try SecretOrigins.bytes(of: status, handedOverAs: nil) { () throws(FileError) in
             try Self.awaitContents(of: descriptor, path)
             return try Self.read(descriptor, name: path, expected: 0, limit: limit)
@@ -63,7 +63,7 @@ package struct FileContents: Sendable {
         (self.name, self.bytes, self.stamp) = (name, bytes, stamp)
     }
 
-    /// Reads a file that another process has handed over open, once: whoever reads it again gets the same.
+    /// Reads a file that another process has handed over open, once; later reads return the same bytes.
     ///
     /// - Parameters:
     ///   - descriptor: The open file; it stays open, and no child process gets it.
@@ -79,7 +79,7 @@ package struct FileContents: Sendable {
         self.init(name: name, bytes: bytes, stamp: nil)
     }
 
-    /// Reads what was a regular file when somebody looked. Should it be anything else now, nobody waits for it.
+    /// Reads what was a regular file when the directory was listed. Anything else is refused without waiting.
     ///
     /// - Parameters:
     ///   - path: The file.
@@ -99,7 +99,7 @@ package struct FileContents: Sendable {
 
     /// Waits until somebody has written to a pipe, and lets what follows wait for the rest. A pipe that this process was given may
     /// stay empty for two minutes: somebody may have to type what comes through it. One that lies in a directory has four
-    /// seconds, since anybody may have put it there.
+    /// seconds, since it may be hostile.
     private static func awaitContents(of descriptor: CInt, _ path: String) throws(FileError) {
         if FileStatus(of: descriptor)?.kind == .pipe {
             let isGiven = ["/dev/fd/", "/dev/std", "/proc/self/fd/"].contains { path.hasPrefix($0) }
@@ -109,7 +109,7 @@ package struct FileContents: Sendable {
             guard waiting.revents != 0 else {
                 throw FileError(
                     .kind,
-                    "\"\(printable(path))\" is a pipe, and nobody wrote to it for \(seconds) seconds"
+                    "\"\(printable(path))\" is a pipe, and nothing was written to it for \(seconds) seconds"
                 )
             }
         }

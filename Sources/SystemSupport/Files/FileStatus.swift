@@ -79,8 +79,7 @@ package struct FileStatus: Hashable, Sendable {
         stamp = FileStamp(status)
     }
 
-    /// Whether it is the file of this process's user and nobody else can write to it. Root's own files are anybody's to
-    /// trust: who could change them can do everything else.
+    /// Whether it belongs to this process's user or to root, and others cannot write to it.
     package var isOwnedAndUnshared: Bool { (owner == geteuid() || owner == 0) && mode & 0o022 == 0 }
 
     /// The user that this process acts for.

@@ -26,7 +26,7 @@ package final class LockFile {
 }
 
 extension Directory {
-    /// Waits until nobody else holds a lock, and holds it until the value goes.
+    /// Takes a lock, waiting for its holder, and holds it until the value goes.
     ///
     /// - Parameter name: The lock's file, which is made, mode 0600, when it is not there. It must be this user's alone.
     /// - Returns: The lock.
@@ -66,7 +66,7 @@ extension Directory {
     package func removeUnlocked(_ name: String, if condition: () -> Bool = { true }) {
         guard let file = try? open(name) else { return }
         defer { close(file) }
-        // Whoever opened it before it was removed finds out once he holds the lock.
+        // A process that opened it before it was removed notices once it holds the lock.
         if flock(file, LOCK_EX | LOCK_NB) == 0, condition() { unlink(name) }
     }
 }

@@ -13,7 +13,7 @@ package final class NewFile {
         case always
     }
 
-    /// What temporary names begin with. Whoever has a directory locked may remove files of such names.
+    /// What temporary names begin with. The holder of the directory's lock may remove files of such names.
     package static let temporaryPrefix = ".pki-new."
 
     private let directory: Directory

@@ -5,7 +5,7 @@ internal import Synchronization
 
 /// Where this process has its secrets from.
 ///
-/// What is no regular file can be read once: it is kept, so that whoever reads it again gets the same. And no child process
+/// What is no regular file can be read once: its bytes are kept for later reads. And no child process
 /// may get a variable or a descriptor that carried a secret here.
 package enum SecretOrigins {
     private struct State {

@@ -43,7 +43,7 @@ package func printable(_ text: String, limit: Int = 1000) -> String {
 }
 
 /// Lines for a terminal: every control character but the line end is shown as JSON escapes it. All that the command line
-/// says goes through here, whoever wrote it.
+/// says goes through here.
 ///
 /// - Parameter text: Any text.
 /// - Returns: The text without anything that a terminal would obey.

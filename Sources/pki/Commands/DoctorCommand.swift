@@ -10,7 +10,7 @@ struct DoctorCommand: AsyncParsableCommand {
         abstract: "Look for what is wrong with the CA's folder, and with the road to AWS.",
         discussion: """
             Alone it looks at the CA's directory and changes nothing. With --repair it finishes what a killed process has \
-            left, sets permissions right and writes certificates and chains anew that are gone; what is in the way goes to \
+            left, corrects permissions and writes missing certificates and chains again; what is in the way goes to \
             the archive.
 
             With a profile, or the options of pki creds, it looks at the road to AWS instead, and with --directory at both: \

@@ -170,7 +170,7 @@ struct LabCommand: AsyncParsableCommand {
         let seed = try planned(in: environment)
         var options = LabService.Options()
         var listener = HTTPListener(address: listen, port: port)
-        // Whoever reaches the lab knows the published key too.
+        // Every client that reaches the lab knows the published key.
         let chosen = try administrator()
         options.administrator = chosen ?? (listener.isLoopback ? .documented : .random(environment.randomBytes))
         options.hosts = Set(allowHost)

@@ -15,9 +15,9 @@ struct ServeCommand: AsyncParsableCommand {
         commandName: "serve",
         abstract: "Serve credentials to the programs on this machine, always fresh, from memory.",
         discussion: """
-            Answers every AWS SDK as a container credentials endpoint: each profile under a name of its own, for whoever has \
-            the token. With --imds also as the instance metadata service (IMDSv2): the first profile's role, without a \
-            secret, for every program of every user of this machine. Credentials are replaced in the background 25 minutes before they end, \
+            Answers every AWS SDK as a container credentials endpoint: each profile under a name of its own, for programs that \
+            can read the token. With --imds also as the instance metadata service (IMDSv2): the first profile's role, without \
+            a secret, for every program of every user of this machine. Credentials are replaced in the background 25 minutes before they end, \
             or at half of a shorter lifetime. When that fails, the ones that are there are served until they expire, then a \
             503 that says why.
 
@@ -170,7 +170,7 @@ struct ServeCommand: AsyncParsableCommand {
             if isOpen {
                 console.warning(
                     "other machines can reach it, and there is no TLS: token and credentials cross the network in clear, "
-                        + "and whoever reads the token there gets the credentials"
+                        + "and a reader of the token gets the credentials"
                 )
             }
             if printEnv { try console.write(exactly: exports(server.listeners, group.keepers, token)) }

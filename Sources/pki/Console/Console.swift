@@ -29,8 +29,8 @@ enum ReportFormat: String, CaseIterable, ExpressibleByArgument, Sendable {
 
 /// Where a command's words go: the product to standard output, all else to standard error.
 ///
-/// Everything that a terminal may get to see passes here and is made harmless here, whoever wrote it: text and JSON lose their
-/// control and format characters, and what is said on standard error cannot begin a line of its own. Nobody else writes to
+/// Everything that a terminal may get to see passes here and is made harmless here: text and JSON lose their
+/// control and format characters, and what is said on standard error cannot begin a line of its own. Nothing else writes to
 /// either stream; `script/gates/boundaries` sees to it.
 struct Console: Sendable {
     /// The process's own streams.

@@ -8,7 +8,7 @@ struct FolderDiagnosis {
     /// The names of the checks, and what is said when one finds nothing.
     private static let checks = [
         ("inventory", "the inventory is whole"),
-        ("audit", "nobody has changed the audit"),
+        ("audit", "the audit is unbroken"),
         ("permissions", "nobody but the owner can use the keys"),
         ("certificate-file", "every certificate is where the inventory says it is"),
         ("key-file", "every key is its certificate's"),

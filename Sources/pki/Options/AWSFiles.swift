@@ -55,7 +55,7 @@ struct AWSFiles {
         return found
     }
 
-    /// Refuses settings of ours, which name keys and libraries, in a file of another user or of everybody's. Those of AWS's own
+    /// Refuses settings of ours, which name keys and libraries, in a file of another user, or one that all users can write to. Those of AWS's own
     /// are for AWS's tools to judge.
     private func refuseForeignConfig() throws {
         guard let status = FileStatus(at: config.path) else { return }
@@ -69,9 +69,9 @@ struct AWSFiles {
         }
         guard status.mode & 0o002 == 0 else {
             throw InputError(
-                message: "everybody can write to \(printable(config.path)), and its profile names keys and libraries: "
+                message: "all users can write to \(printable(config.path)), and its profile names keys and libraries: "
                     + "its mode is \(status.modeText)",
-                remedy: "see that nobody has changed it, then: chmod o-w \(path)"
+                remedy: "check that it was not changed, then: chmod o-w \(path)"
             )
         }
     }

@@ -104,7 +104,7 @@ struct CertificateStore: Sendable {
         }
         return names.compactMap { name in
             let path = "\(folder)/\(name)"
-            // Nobody waits for a pipe that lies in a folder.
+            // A pipe in the directory is passed over without waiting.
             guard let contents = try? FileContents(regular: path, followsLinks: true),
                 let container = try? Container(reading: contents.bytes)
             else { return nil }

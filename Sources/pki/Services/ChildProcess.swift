@@ -93,7 +93,7 @@ struct ChildProcess: Sendable {
     private static func withoutSecrets(_ environment: [String: String]) -> [String: String] {
         let own = ProcessInfo.processInfo.environment
         let secrets = SecretOrigins.variables
-        // A variable that was set anew for the command is no longer the secret.
+        // A variable with another value is no longer the secret.
         return environment.filter { !secrets.contains($0.key) || own[$0.key] != $0.value }
     }
 
