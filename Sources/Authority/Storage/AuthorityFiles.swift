@@ -30,26 +30,40 @@ enum AuthorityFiles {
     /// one. A component has 1 to 255 of the letters a to z and A to Z, digits, `.`, `_`, `@`, `+`, `,`, `=`, `~`, blanks and
     /// `-`, does not begin with `.` or `-`, and is none of the inventory's own files.
     static func isPath(_ path: String) -> Bool {
-        let prefix = "\(Folder.archiveFolder)/"
-        return isComponent(path.hasPrefix(prefix) ? path.dropFirst(prefix.count) : path[...])
+        let path = path.utf8
+        return isComponent(path.starts(with: inArchive) ? path.dropFirst(inArchive.count) : path[...])
     }
+
+    private static let inArchive = Array("\(Folder.archiveFolder)/".utf8)
+    private static let inventory = Array(Inventory.fileName.utf8)
+    private static let archive = Array(Folder.archiveFolder.utf8)
 
     /// Whether a path is that of a key, or of a file with one in it, by its name: no certificate is ever written there.
     static func isKeyPath(_ path: String) -> Bool {
-        if [".uri", ".p12", ".p12-passphrase", "-key.pem"].contains(where: path.hasSuffix) { return true }
-        return path.hasPrefix("\(Folder.archiveFolder)/") && path.contains("-key-") && !path.contains("-cert-")
+        let octets = path.utf8
+        if keySuffixes.contains(where: { octets.count >= $0.count && octets.suffix($0.count).elementsEqual($0) }) {
+            return true
+        }
+        return octets.starts(with: inArchive) && path.contains("-key-") && !path.contains("-cert-")
     }
 
-    private static func isComponent(_ name: Substring) -> Bool {
-        guard (1...255).contains(name.utf8.count), name.utf8.first != 0x2e, name.utf8.first != 0x2d else {
-            return false
-        }
-        guard name != Folder.archiveFolder, !name.hasPrefix(Inventory.fileName) else { return false }
-        return name.utf8.allSatisfy { byte in
-            switch byte {
-            case 0x30...0x39, 0x41...0x5a, 0x61...0x7a: true
-            default: "._@+,=~ -".utf8.contains(byte)
-            }
+    private static let keySuffixes = [".uri", ".p12", ".p12-passphrase", "-key.pem"].map { Array($0.utf8) }
+
+    /// Every row of a list is looked at here, so that bytes are compared, and not characters.
+    private static func isComponent(_ name: Substring.UTF8View) -> Bool {
+        guard (1...255).contains(name.count), let first = name.first, first != UInt8(ascii: "."),
+            first != UInt8(ascii: "-"), name.allSatisfy(isAllowed)
+        else { return false }
+        return !name.starts(with: inventory) && !name.elementsEqual(archive)
+    }
+
+    private static func isAllowed(_ octet: UInt8) -> Bool {
+        switch octet {
+        case 0x30...0x39, 0x41...0x5a, 0x61...0x7a: true
+        case UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "@"), UInt8(ascii: "+"), UInt8(ascii: ","),
+            UInt8(ascii: "="), UInt8(ascii: "~"), UInt8(ascii: " "), UInt8(ascii: "-"):
+            true
+        default: false
         }
     }
 

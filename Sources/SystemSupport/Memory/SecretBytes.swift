@@ -17,9 +17,12 @@ internal import Glibc
     ///
     /// - Parameter bytes: The secret. The caller's copy remains the caller's to forget.
     public init(_ bytes: some Collection<UInt8>) {
-        unsafe storage = .allocate(capacity: bytes.count)
-        unsafe Self.lock(storage)
-        _ = unsafe storage.initialize(from: bytes)
+        let buffer = UnsafeMutableBufferPointer<UInt8>.allocate(capacity: bytes.count)
+        unsafe Self.lock(buffer)
+        // Byte by byte is slow where the compiler does not know the collection.
+        let isCopied = unsafe bytes.withContiguousStorageIfAvailable { unsafe buffer.initialize(from: $0) } != nil
+        if !isCopied { _ = unsafe buffer.initialize(from: bytes) }
+        unsafe storage = unsafe buffer
         count = bytes.count
     }
 

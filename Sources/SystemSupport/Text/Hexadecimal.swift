@@ -4,16 +4,19 @@
 ///
 /// - Parameter bytes: Any bytes.
 /// - Returns: The digits without separators.
-package func hexadecimal(_ bytes: some Sequence<UInt8>) -> String {
+package func hexadecimal(_ bytes: [UInt8]) -> String {
     func digit(_ nibble: UInt8) -> UInt8 { nibble < 10 ? 0x30 + nibble : 0x57 + nibble }
     var digits: [UInt8] = []
-    digits.reserveCapacity(bytes.underestimatedCount * 2)
+    digits.reserveCapacity(bytes.count * 2)
     for byte in bytes {
         digits.append(digit(byte >> 4))
         digits.append(digit(byte & 15))
     }
     return String(decoding: digits, as: UTF8.self)
 }
+
+/// The same of another sequence, which is copied first: this module's generic code is not specialised for others.
+package func hexadecimal(_ bytes: some Sequence<UInt8>) -> String { hexadecimal(Array(bytes)) }
 
 extension UInt8 {
     /// The value of a hexadecimal digit.
