@@ -23,7 +23,6 @@ let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 
 let package = Package(
     name: "pki",
-    platforms: [.macOS(.v15)],
     products: [
         .executable(name: "pki", targets: ["pki"]),
         .library(name: "Certificates", targets: ["Certificates"]),

@@ -81,7 +81,7 @@ public struct CertificateAuthority: Sendable {
             throw AuthorityError(
                 .missing,
                 error.message,
-                remedy: "the inventory knows it: pki doctor --repair --directory \(Quoting.shell(directory))"
+                hint: "the inventory knows it: pki doctor --repair --directory \(Quoting.shell(directory))"
             )
         }
         let certificatePath = folder.path(of: AuthorityFiles.certificate(of: name))
@@ -97,7 +97,7 @@ public struct CertificateAuthority: Sendable {
             throw AuthorityError(
                 .broken,
                 "the CA key \(place) is not the key of the CA certificate \(certificatePath)",
-                remedy:
+                hint:
                     "put back the pair that was made together; what pki replaced is in \(folder.path(of: "archive"))"
             )
         }
@@ -105,7 +105,7 @@ public struct CertificateAuthority: Sendable {
             throw AuthorityError(
                 .broken,
                 "\(certificatePath) is not a CA's certificate: it lacks basicConstraints CA:TRUE or keyUsage keyCertSign",
-                remedy: name == Self.rootName
+                hint: name == Self.rootName
                     ? "make a CA with: pki init-ca --directory \(Quoting.shell(directory))"
                     : "see which CAs there are: pki tree --directory \(Quoting.shell(directory))"
             )
@@ -163,7 +163,7 @@ extension CertificateAuthority {
                 .invalidRequest,
                 "the root's key is not in \(folder.path), and there are several other CAs: "
                     + able.map(\.name).sorted().joined(separator: ", "),
-                remedy: "name one with --issuer"
+                hint: "name one with --issuer"
             )
         }
         return able.first?.name ?? rootName
@@ -182,13 +182,13 @@ extension CertificateAuthority {
                 throw AuthorityError(
                     .missing,
                     "there is no CA in \(folder.path): \(error.message)",
-                    remedy: "make one with: pki init-ca --directory \(Quoting.shell(folder.path))"
+                    hint: "make one with: pki init-ca --directory \(Quoting.shell(folder.path))"
                 )
             }
             throw AuthorityError(
                 .missing,
                 "there is no CA \(name) in \(folder.path): \(error.message)",
-                remedy: "see which CAs there are: pki tree --directory \(Quoting.shell(folder.path))"
+                hint: "see which CAs there are: pki tree --directory \(Quoting.shell(folder.path))"
             )
         }
     }
@@ -209,7 +209,7 @@ extension CertificateAuthority {
                 .broken,
                 "the first line of \(folder.path(of: file)) is not the address of a key: pkcs11:, handle: or ssh-agent:, "
                     + "and nothing behind a question mark",
-                remedy: "say where the key is on the command line: --ca-key, with the library in --pkcs11-lib"
+                hint: "say where the key is on the command line: --ca-key, with the library in --pkcs11-lib"
             )
         }
         return String(line)
@@ -230,7 +230,7 @@ extension CertificateAuthority {
             throw AuthorityError(
                 .missing,
                 error.message,
-                remedy: "bring the key back, say where it is with --ca-key, or let another CA issue with --issuer"
+                hint: "bring the key back, say where it is with --ca-key, or let another CA issue with --issuer"
             )
         }
         do {
@@ -254,7 +254,7 @@ extension CertificateAuthority {
             throw AuthorityError(
                 .broken,
                 "the CA \(path) expired at \(timestamp(certificate.notAfter))",
-                remedy: name == rootName
+                hint: name == rootName
                     ? "make a new one with: pki init-ca --force --directory \(Quoting.shell(folder.path))"
                     : "renew it with: pki renew \(name) --directory \(Quoting.shell(folder.path))"
             )
@@ -263,7 +263,7 @@ extension CertificateAuthority {
             throw AuthorityError(
                 .broken,
                 "the CA \(path) is not valid before \(timestamp(certificate.notBefore))",
-                remedy: "check this machine's clock, which says \(timestamp(now))"
+                hint: "check this machine's clock, which says \(timestamp(now))"
             )
         }
     }
@@ -309,6 +309,6 @@ func naming<Result>(_ path: String, _ body: () throws(CertificateError) -> Resul
     do {
         return try body()
     } catch {
-        throw CertificateError(error.code, "\(path): \(error.message)", remedy: error.remedy)
+        throw CertificateError(error.code, "\(path): \(error.message)", hint: error.hint)
     }
 }

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 
-public import struct FoundationEssentials.Date
+package import struct FoundationEssentials.Date
 
 /// What the lab takes from outside: where it stands in AWS, the time, and chance.
-public struct LabEnvironment: Sendable {
+package struct LabEnvironment: Sendable {
     /// The region that the lab plays.
-    public var region: String
+    package var region: String
 
     /// The account that the lab plays, twelve digits.
-    public var account: String
+    package var account: String
 
     /// The current time.
-    public var now: @Sendable () -> Date
+    package var now: @Sendable () -> Date
 
     /// Makes so many random bytes, cryptographically secure outside of tests.
-    public var randomBytes: @Sendable (Int) -> [UInt8]
+    package var randomBytes: @Sendable (Int) -> [UInt8]
 
     /// Makes an environment.
     ///
@@ -23,7 +23,7 @@ public struct LabEnvironment: Sendable {
     ///   - account: The account that the lab plays, twelve digits.
     ///   - now: The current time.
     ///   - randomBytes: Makes so many random bytes.
-    public init(
+    package init(
         region: String,
         account: String,
         now: @escaping @Sendable () -> Date,

@@ -4,35 +4,29 @@ public import SystemSupport
 
 /// Why there are no session credentials.
 public struct RolesAnywhereError: ExplainedError, Equatable {
-    /// The kind of failure. Compare with the static members; new ones may be added.
-    public struct Code: Hashable, Sendable {
-        private enum Kind {
-            case invalidArgument, unusableIdentity, unreadableFile, unprotectedFile, missingLibrary
-            case unreachable, untrustedServer, unavailable, malformedAnswer, denied
-        }
-        private let kind: Kind
-
+    /// The kind of failure.
+    public enum Code: Sendable {
         /// An ARN, a region, a duration, an endpoint or a name is not what it should be. Nothing was sent.
-        public static let invalidArgument = Code(kind: .invalidArgument)
+        case invalidArgument
         /// Certificate, chain and key do not make an identity that the service accepts. Nothing was sent.
-        public static let unusableIdentity = Code(kind: .unusableIdentity)
+        case unusableIdentity
         /// A file could not be read. Nothing was sent.
-        public static let unreadableFile = Code(kind: .unreadableFile)
+        case unreadableFile
         /// A private key lies in a file that others may read, or somebody else wrote. Nothing was sent.
-        public static let unprotectedFile = Code(kind: .unprotectedFile)
+        case unprotectedFile
         /// libcurl is not installed.
-        public static let missingLibrary = Code(kind: .missingLibrary)
+        case missingLibrary
         /// The network, a name server or a proxy is in the way, or something took too long.
-        public static let unreachable = Code(kind: .unreachable)
+        case unreachable
         /// The server could not prove who it is.
-        public static let untrustedServer = Code(kind: .untrustedServer)
+        case untrustedServer
         /// The service answered that it cannot answer: throttled, overloaded or broken.
-        public static let unavailable = Code(kind: .unavailable)
+        case unavailable
         /// The service, or something in its place, answered what cannot be understood, or with a session that was not asked
         /// for.
-        public static let malformedAnswer = Code(kind: .malformedAnswer)
+        case malformedAnswer
         /// The service refused the request.
-        public static let denied = Code(kind: .denied)
+        case denied
     }
 
     /// The kind of failure.
@@ -42,32 +36,32 @@ public struct RolesAnywhereError: ExplainedError, Equatable {
     public let message: String
 
     /// The way out, when there is one to name.
-    public let remedy: String?
+    public let hint: String?
 
-    /// What the service said; nothing when it was not the service that failed.
+    /// What the service answered; `nil` if the failure is not the service's.
     public let service: ServiceError?
 
     /// Whether the same request may succeed a little later.
     public let isTransient: Bool
 
-    /// Makes an error, as a transport of one's own has to.
+    /// Creates an error.
     ///
     /// - Parameters:
     ///   - code: The kind of failure.
     ///   - message: What is wrong, in lower case and without a full stop.
-    ///   - remedy: The way out.
+    ///   - hint: The way out.
     ///   - service: What the service said.
     ///   - isTransient: Whether the same request may succeed a little later.
     public init(
         _ code: Code,
         _ message: String,
-        remedy: String? = nil,
+        hint: String? = nil,
         service: ServiceError? = nil,
         isTransient: Bool = false
     ) {
         self.code = code
         self.message = message
-        self.remedy = remedy
+        self.hint = hint
         self.service = service
         self.isTransient = isTransient
     }

@@ -183,7 +183,7 @@ package import SystemSupport
         throw FileError(
             .foreign,
             "\"\(printable(directory.path(of: journal)))\" is a journal, which pki never makes",
-            remedy: "find out who made it, and take it away: rm \(Quoting.shell(directory.path(of: journal)))"
+            hint: "find out who made it, and take it away: rm \(Quoting.shell(directory.path(of: journal)))"
         )
     }
 

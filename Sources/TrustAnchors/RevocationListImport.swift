@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import SystemSupport
+public import SystemSupport
 
 /// The command that gives AWS a certificate revocation list.
 public struct RevocationListImport: Hashable, Sendable {
@@ -39,7 +39,7 @@ public struct RevocationListImport: Hashable, Sendable {
                 throw TrustAnchorError(
                     .name,
                     "\"\(arn)\" is not the ARN of a trust anchor",
-                    remedy: "see it with: aws rolesanywhere list-trust-anchors"
+                    hint: "see it with: aws rolesanywhere list-trust-anchors"
                 )
             }
         case .list(let identifier):
@@ -47,7 +47,7 @@ public struct RevocationListImport: Hashable, Sendable {
                 throw TrustAnchorError(
                     .name,
                     "\"\(identifier)\" is not the identifier of a list in AWS",
-                    remedy: "see it with: aws rolesanywhere list-crls"
+                    hint: "see it with: aws rolesanywhere list-crls"
                 )
             }
         }

@@ -2,7 +2,7 @@
 
 public import Certificates
 public import struct FoundationEssentials.Date
-import SystemSupport
+public import SystemSupport
 
 /// The CA certificates that a trust anchor of IAM Roles Anywhere is made from.
 ///
@@ -53,7 +53,7 @@ public struct TrustAnchorBundle: Hashable, Sendable {
                 throw TrustAnchorError(
                     .empty,
                     "\(file.name) holds no certificate",
-                    remedy: "a certificate in PEM begins with -----BEGIN CERTIFICATE-----"
+                    hint: "a certificate in PEM begins with -----BEGIN CERTIFICATE-----"
                 )
             }
             for certificate in found where !certificates.contains(certificate) {
@@ -68,7 +68,7 @@ public struct TrustAnchorBundle: Hashable, Sendable {
             throw TrustAnchorError(
                 .tooMany,
                 "there are \(certificates.count) certificates, and a trust anchor takes at most \(Self.maximumCertificateCount)",
-                remedy: "put in root CAs only: clients send their intermediates; more roots need more trust anchors"
+                hint: "put in root CAs only: clients send their intermediates; more roots need more trust anchors"
             )
         }
         self.certificates = certificates
@@ -120,7 +120,7 @@ public struct TrustAnchorBundle: Hashable, Sendable {
             throw TrustAnchorError(
                 .name,
                 "AWS takes no trust anchor of the name \"\(name)\"",
-                remedy: "use 1 to 255 letters, digits, blanks, \"-\" and \"_\""
+                hint: "use 1 to 255 letters, digits, blanks, \"-\" and \"_\""
             )
         }
     }
@@ -169,7 +169,7 @@ extension TrustAnchorBundle {
                         throw TrustAnchorError(
                             .privateKey,
                             "\(file.name) holds a private key, which must never go into a trust anchor",
-                            remedy: "give the file that holds the CA's certificate alone"
+                            hint: "give the file that holds the CA's certificate alone"
                         )
                     }
                     throw TrustAnchorError(
@@ -182,7 +182,7 @@ extension TrustAnchorBundle {
         } catch let error as TrustAnchorError {
             throw error
         } catch let error as CertificateError {
-            throw TrustAnchorError(.malformed, "\(file.name): \(error.message)", remedy: error.remedy)
+            throw TrustAnchorError(.malformed, "\(file.name): \(error.message)", hint: error.hint)
         } catch {
             throw TrustAnchorError(.malformed, "\(file.name): \(error)")
         }
@@ -190,7 +190,7 @@ extension TrustAnchorBundle {
 
     private static func check(_ certificate: Certificate, in file: String, at now: Date) throws(TrustAnchorError) {
         guard let (code, rule) = findings(certificate, at: now).first else { return }
-        throw TrustAnchorError(code, "\(file): \(certificate.subject) \(rule.finding)", remedy: rule.remedy)
+        throw TrustAnchorError(code, "\(file): \(certificate.subject) \(rule.finding)", hint: rule.hint)
     }
 
     /// Finds every rule that a CA's certificate breaks.
@@ -206,10 +206,10 @@ extension TrustAnchorBundle {
     private static func findings(
         _ certificate: Certificate,
         at now: Date
-    ) -> [(code: TrustAnchorError.Code, rule: BrokenRule)] {
-        var findings: [(code: TrustAnchorError.Code, rule: BrokenRule)] = []
-        func broken(_ code: TrustAnchorError.Code, _ name: String, _ finding: String, remedy: String? = nil) {
-            findings.append((code, BrokenRule(name, finding, remedy: remedy)))
+    ) -> [(code: TrustAnchorErrorCode, rule: BrokenRule)] {
+        var findings: [(code: TrustAnchorErrorCode, rule: BrokenRule)] = []
+        func broken(_ code: TrustAnchorErrorCode, _ name: String, _ finding: String, hint: String? = nil) {
+            findings.append((code, BrokenRule(name, finding, hint: hint)))
         }
         if certificate.version != 3 {
             broken(
@@ -223,7 +223,7 @@ extension TrustAnchorBundle {
                 .notCA,
                 "basicConstraints",
                 "is not a CA: it lacks basicConstraints CA:TRUE",
-                remedy: "a trust anchor is made from the CA's certificate, not from the client's"
+                hint: "a trust anchor is made from the CA's certificate, not from the client's"
             )
         }
         if certificate.keyUsage?.contains(.keyCertSign) != true {

@@ -95,7 +95,7 @@ import Testing
         #expect(findings.contains { $0.check == "audit" && $0.severity == .failure })
         // Whoever writes refuses such an inventory, and repairing brings the triggers back, not the rows.
         let refused = #expect(throws: AuthorityError.self) { try Inventory(in: path, by: "a", now: self.now) }
-        #expect(refused?.remedy?.contains("doctor --repair") == true)
+        #expect(refused?.hint?.contains("doctor --repair") == true)
         let done = try Inventory.repair(in: path, by: "a", now: now)
         #expect(done.count { $0.contains("trigger") } == 3)
         let repaired = try Inventory(in: path, by: "a", now: now).verifyAudit(containing: head)

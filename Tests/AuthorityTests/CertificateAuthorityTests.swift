@@ -79,7 +79,7 @@ import Testing
         let before = try folder.names(in: "ca").map { try folder.read("ca/\($0)") }
         let second = try #require(refusal { try create() })
         #expect((second as? AuthorityError)?.code == .exists)
-        #expect(second.message.contains("root-key.pem") && second.remedy?.contains("--force") == true)
+        #expect(second.message.contains("root-key.pem") && second.hint?.contains("--force") == true)
         #expect((refusal { try issue() } as? AuthorityError)?.code == .exists)
         #expect(try folder.names(in: "ca").map { try folder.read("ca/\($0)") } == before)
     }
@@ -133,7 +133,7 @@ import Testing
         let root = try create { $0.lifetime = .days(30) }
         let refused = try #require(refusal { try issue { $0.lifetime = .days(31) } })
         #expect((refused as? AuthorityError)?.code == .policy)
-        #expect(refused.remedy == "the longest lifetime now is --days 30")
+        #expect(refused.hint == "the longest lifetime now is --days 30")
         let made = try issue()
         #expect(made.certificate.notAfter == root.certificate.notAfter)
         #expect(made.notices.count == 1)
@@ -162,7 +162,7 @@ import Testing
         let open = try #require(refusal { try issue() } as? AuthorityError)
         #expect(
             open.code == .permissions && open.message.contains("mode is 0644")
-                && open.remedy?.contains("chmod 600") == true
+                && open.hint?.contains("chmod 600") == true
         )
         unsafe chmod("\(path)/root-key.pem", 0o600)
         _ = try create { $0.archivesExisting = true }
@@ -174,7 +174,7 @@ import Testing
 
     @Test func `a folder without a CA says how to make one`() throws {
         let error = try #require(refusal { try issue() } as? AuthorityError)
-        #expect(error.code == .missing && error.remedy?.contains("pki init-ca") == true)
+        #expect(error.code == .missing && error.hint?.contains("pki init-ca") == true)
     }
 
     @Test func `a key elsewhere is opened once, and only when nothing is wrong with the request`() throws {

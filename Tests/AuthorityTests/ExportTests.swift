@@ -30,7 +30,7 @@ import Testing
         return folder
     }
 
-    private func code<Result>(_ body: () throws -> Result) -> AuthorityError.Code? {
+    private func code<Result>(_ body: () throws -> Result) -> AuthorityErrorCode? {
         do { _ = try body() } catch let error as AuthorityError { return error.code } catch {}
         return nil
     }
@@ -98,15 +98,15 @@ import Testing
     func `files are written together or not at all, also where none can be without a name`(isNameless: Bool) throws {
         let folder = try TemporaryFolder()
         func write(_ contents: KeyValuePairs<String, String>, replaces: Bool) throws {
-            let files = contents.map { OutputFile(path: "\(folder.path)/\($0)", contents: SecretBytes($1.utf8)) }
-            try OutputFile.write(files, replaces: replaces, isNameless: isNameless)
+            let files = contents.map { AtomicFile(path: "\(folder.path)/\($0)", contents: SecretBytes($1.utf8)) }
+            try AtomicFile.write(files, replaces: replaces, isNameless: isNameless)
         }
         try write(["a": "one", "b": "two"], replaces: false)
         #expect(try folder.read("a") == "one" && folder.read("b") == "two")
         #expect(folder.mode(of: "a") == 0o600)
         #expect(code { try write(["c": "x", "b": "x"], replaces: false) } == .exists)
         #expect(code { try write(["c": "x", "d/e": "x"], replaces: true) } == .storage)
-        #expect(code { try OutputFile.check(folder.path, replaces: true) } == .exists)
+        #expect(code { try AtomicFile.check(folder.path, replaces: true) } == .exists)
         #expect(folder.names() == ["a", "b"])
         try write(["a": "three", "c": "four"], replaces: true)
         #expect(try folder.read("a") == "three" && folder.read("c") == "four")
@@ -116,8 +116,8 @@ import Testing
 
     @Test func `of two files of one path none is written`() throws {
         let folder = try TemporaryFolder()
-        let file = OutputFile(path: "\(folder.path)/a", contents: SecretBytes("x".utf8))
-        #expect(code { try OutputFile.write([file, file], replaces: false) } == .exists)
+        let file = AtomicFile(path: "\(folder.path)/a", contents: SecretBytes("x".utf8))
+        #expect(code { try AtomicFile.write([file, file], replaces: false) } == .exists)
         #expect(folder.names().isEmpty)
     }
 
@@ -128,17 +128,17 @@ import Testing
         unsafe symlink("target", "\(path)/link")
         unsafe mkfifo("\(path)/pipe", 0o600)
         try folder.write("old", to: "a")
-        func file(_ name: String) -> OutputFile {
-            OutputFile(path: "\(path)/\(name)", contents: SecretBytes("new".utf8))
+        func file(_ name: String) -> AtomicFile {
+            AtomicFile(path: "\(path)/\(name)", contents: SecretBytes("new".utf8))
         }
         for name in ["link", "pipe"] {
-            #expect(code { try OutputFile.check("\(path)/\(name)", replaces: true) } == .exists)
-            #expect(code { try OutputFile.write([file("a"), file(name)], replaces: true) } == .exists)
+            #expect(code { try AtomicFile.check("\(path)/\(name)", replaces: true) } == .exists)
+            #expect(code { try AtomicFile.write([file("a"), file(name)], replaces: true) } == .exists)
         }
         #expect(try folder.read("a") == "old" && folder.read("target") == "mine")
-        #expect(code { try OutputFile.check("/dev/null", replaces: true) } == .exists)
-        #expect(code { try OutputFile.check("\(path)/", replaces: true) } == .exists)
-        try OutputFile.write([file("a"), file("b")], replaces: true)
+        #expect(code { try AtomicFile.check("/dev/null", replaces: true) } == .exists)
+        #expect(code { try AtomicFile.check("\(path)/", replaces: true) } == .exists)
+        try AtomicFile.write([file("a"), file("b")], replaces: true)
         #expect(try folder.read("a") == "new" && folder.read("b") == "new")
         #expect(folder.allNames() == ["a", "b", "link", "pipe", "target"])
     }

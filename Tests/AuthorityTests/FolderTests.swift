@@ -25,7 +25,7 @@ import Testing
             try folder.settle([self.place("1-0", "a"), self.place("1-1", "b")])
         } throws: { error in
             guard let error = error as? AuthorityError else { return false }
-            return error.code == .exists && error.remedy?.contains(".new/1-1") == true
+            return error.code == .exists && error.hint?.contains(".new/1-1") == true
         }
         #expect(try place.read("b") == "old")
         #expect(try place.read("a") == "new")
@@ -143,7 +143,7 @@ import Testing
         try place.write("x", to: "a")
         unsafe chmod(place.path, mode)
         let refused = #expect(throws: AuthorityError.self) { try Folder(path: place.path, for: .writing) }
-        #expect(refused?.code == .permissions && refused?.remedy?.contains("chmod go-w") == true)
+        #expect(refused?.code == .permissions && refused?.hint?.contains("chmod go-w") == true)
         #expect(try Folder(path: place.path, for: .reading).contains("a"))
     }
 

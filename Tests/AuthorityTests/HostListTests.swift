@@ -5,6 +5,7 @@ import FoundationEssentials
 import Testing
 
 @testable import Authority
+import SystemSupport
 
 @Suite struct HostListTests {
     private static let now = Date(timeIntervalSince1970: 1_800_000_000)

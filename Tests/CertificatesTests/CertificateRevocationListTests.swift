@@ -4,6 +4,7 @@ import FoundationEssentials
 import Testing
 
 @testable import Certificates
+import SystemSupport
 
 @Suite struct CertificateRevocationListTests {
     private static let always = Date(timeIntervalSince1970: 253_402_300_799)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Certificates
+import SystemSupport
 import Testing
 
 @Suite struct CertificateTemplateTests {
@@ -97,7 +98,7 @@ import Testing
         #expect { try CertificateTemplate(reading: Array(whole.utf8), name: "t") } throws: { error in
             let error = error as? CertificateError
             let line = (4...5).contains { error?.message.hasPrefix("line \($0) of t has ") ?? false }
-            return error?.code == .forbidden && line && error?.remedy?.contains("--trust-template") == true
+            return error?.code == .forbidden && line && error?.hint?.contains("--trust-template") == true
         }
     }
 

@@ -2,6 +2,7 @@
 
 import Certificates
 import FoundationEssentials
+import SystemSupport
 import Testing
 
 @Suite struct CertificateVerifierTests {

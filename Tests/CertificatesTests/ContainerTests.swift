@@ -39,7 +39,7 @@ import Testing
     ])
     func `what cannot be read is said with its reason`(text: String, reason: String) {
         let error = #expect(throws: CertificateError.self) { try PrivateKey(reading: SecretBytes(text.utf8)) }
-        let said = [error?.message, error?.remedy].compactMap(\.self).joined(separator: " ")
+        let said = [error?.message, error?.hint].compactMap(\.self).joined(separator: " ")
         #expect(said.contains(reason))
     }
 

@@ -75,14 +75,14 @@ struct Corpus: Decodable {
         let needs: String?
     }
 
-    /// A refusal: its kind, and words that must be in the message or in the remedy.
+    /// A refusal: its kind, and words that must be in the message or in the hint.
     struct Refusal: Decodable, Sendable {
         let code: String
         let says: String
 
         func describes(_ error: CertificateError) -> Bool {
-            let codes: [String: CertificateError.Code] = ["malformed": .malformed, "unsupported": .unsupported]
-            return error.code == codes[code] && "\(error.message) \(error.remedy ?? "")".contains(says)
+            let codes: [String: CertificateErrorCode] = ["malformed": .malformed, "unsupported": .unsupported]
+            return error.code == codes[code] && "\(error.message) \(error.hint ?? "")".contains(says)
         }
     }
 }

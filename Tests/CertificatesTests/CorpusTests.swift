@@ -86,7 +86,7 @@ import Testing
         let contents = SecretBytes(try file.contents())
         let wrong = SecretBytes((file.passphrase ?? "").utf8 + [0x78])
         for (passphrase, code) in [(nil, .missingPassphrase), (wrong, .wrongPassphrase)]
-            as [(SecretBytes?, CertificateError.Code)]
+            as [(SecretBytes?, CertificateErrorCode)]
         {
             // An empty password is what PKCS#12 has when it has none.
             if file.form == .pkcs12, file.passphrase == "", passphrase == nil { continue }

@@ -3,6 +3,7 @@
 import Certificates
 import FoundationEssentials
 import SwiftASN1
+import SystemSupport
 import Testing
 
 @Suite struct IssuingTests {
@@ -40,7 +41,7 @@ import Testing
         let key = try PrivateKey(generating: .ecP256)
         var parameters = try Samples.parameters("CN=x", key: key.publicKey, template: Samples.clientText)
         let leaf = try parameters.signed(by: caKey, issuer: root)
-        func code(_ body: () throws -> Certificate) -> CertificateError.Code? {
+        func code(_ body: () throws -> Certificate) -> CertificateErrorCode? {
             do { _ = try body() } catch let error as CertificateError { return error.code } catch {}
             return nil
         }

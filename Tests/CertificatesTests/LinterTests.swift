@@ -7,14 +7,14 @@ import Testing
 /// What other software makes of defective certificates, Tests/Interop/test_lint.py says; here the linter meets what nobody
 /// would make.
 @Suite struct LinterTests {
-    @Test func `every rule has a name of its own, a source, a summary and a remedy`() {
+    @Test func `every rule has a name of its own, a source, a summary and a hint`() {
         let rules = ValidationRule.all
         #expect(rules.count > 100)
         #expect(Set(rules.map(\.name)).count == rules.count)
         for rule in rules {
             #expect(rule.name.allSatisfy { $0.isLowercase || $0.isNumber || $0 == "-" }, "\(rule.name)")
-            #expect(!rule.source.isEmpty && rule.summary.hasSuffix(".") && !rule.remedy.isEmpty)
-            #expect(!rule.remedy.hasSuffix(".") && !rule.scopes.isEmpty, "\(rule.name)")
+            #expect(!rule.source.isEmpty && rule.summary.hasSuffix(".") && !rule.hint.isEmpty)
+            #expect(!rule.hint.hasSuffix(".") && !rule.scopes.isEmpty, "\(rule.name)")
         }
     }
 

@@ -77,7 +77,7 @@ import Testing
 
     @Test func `a foreign key, a missing passphrase and doubled aliases are refused`() throws {
         let (key, leaf, root) = try identity()
-        func code<Result>(_ body: () throws -> Result) -> CertificateError.Code? {
+        func code<Result>(_ body: () throws -> Result) -> CertificateErrorCode? {
             do { _ = try body() } catch let error as CertificateError { return error.code } catch {}
             return nil
         }

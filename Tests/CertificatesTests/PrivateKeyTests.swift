@@ -22,7 +22,7 @@ import Testing
     @Test func `an encrypted key asks for its passphrase and refuses a wrong one`() throws {
         let encrypted = try PrivateKey(generating: .ecP256).pemEncoded(passphrase: SecretBytes("right".utf8))
         for (passphrase, code) in [(nil, .missingPassphrase), (SecretBytes("wrong".utf8), .wrongPassphrase)]
-            as [(SecretBytes?, CertificateError.Code)]
+            as [(SecretBytes?, CertificateErrorCode)]
         {
             #expect {
                 try PrivateKey(reading: encrypted, passphrase: passphrase)

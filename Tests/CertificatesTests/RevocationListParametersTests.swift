@@ -4,6 +4,7 @@ import FoundationEssentials
 import Testing
 
 @testable import Certificates
+import SystemSupport
 
 @Suite struct RevocationListParametersTests {
     private static let revoked = Date(timeIntervalSince1970: 1_779_990_000)
@@ -33,7 +34,7 @@ import Testing
         )
     }
 
-    private func code(_ body: () throws -> CertificateRevocationList) -> CertificateError.Code? {
+    private func code(_ body: () throws -> CertificateRevocationList) -> CertificateErrorCode? {
         do { _ = try body() } catch let error as CertificateError { return error.code } catch {}
         return nil
     }
@@ -191,7 +192,7 @@ import Testing
     @Test func `times that make no sense are refused`() throws {
         let key = try PrivateKey(generating: .ecP256)
         let issuer = try Samples.root(key)
-        func signing(_ change: (inout RevocationListParameters) -> Void) -> CertificateError.Code? {
+        func signing(_ change: (inout RevocationListParameters) -> Void) -> CertificateErrorCode? {
             var parameters = parameters([entry([5])])
             change(&parameters)
             return code { try parameters.signed(by: key, issuer: issuer) }

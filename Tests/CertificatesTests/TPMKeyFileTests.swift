@@ -28,7 +28,7 @@ import Testing
         SecretBytes(PEMDocument(label: TPMKeyFile.label, bytes: der).text.utf8)
     }
 
-    static func code(_ file: SecretBytes) -> CertificateError.Code? {
+    static func code(_ file: SecretBytes) -> CertificateErrorCode? {
         do {
             _ = try TPMKeyFile(reading: file)
             return nil

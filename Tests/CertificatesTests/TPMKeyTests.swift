@@ -191,7 +191,7 @@ import Testing
             let right = try TPMKey(number: "0x81000002", password: .given(Self.secret), in: connection)
             let error = try #require(Self.refusal(right))
             #expect(error.code == .locked)
-            #expect(error.remedy?.contains("tpm2_dictionarylockout --clear-lockout") == true)
+            #expect(error.hint?.contains("tpm2_dictionarylockout --clear-lockout") == true)
             let unprotected = try TPMKey(number: "0x81000001", password: .none, in: connection)
             #expect(Self.refusal(unprotected) == nil)
         }
@@ -295,7 +295,7 @@ import Testing
 
     @Test func `without the provider the package is named`() {
         let error = Self.failure { _ = try TPMConnection(tcti: nil, modules: "/nowhere") }
-        #expect(error?.code == .unsupported && error?.remedy?.contains("tpm2-openssl") == true)
+        #expect(error?.code == .unsupported && error?.hint?.contains("tpm2-openssl") == true)
     }
 
     @Test func `threads share a key`() async throws {

@@ -137,7 +137,7 @@ import Testing
                 _ = try key.key(passphrase: SecretBytes("x".utf8))
             }
         } catch {
-            said += [error.message, error.remedy ?? ""]
+            said += [error.message, error.hint ?? ""]
             #expect(error.message.utf8.count < 200)
         }
         #expect(!said.isEmpty)

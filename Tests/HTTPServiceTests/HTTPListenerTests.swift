@@ -8,6 +8,7 @@ import Synchronization
 import Testing
 
 @testable import HTTPService
+import SystemSupport
 
 /// Where a server can listen: unix sockets, inherited sockets, and the options of TCP ones.
 @Suite struct HTTPListenerTests {
@@ -172,7 +173,7 @@ import Testing
             try await start(HTTPListener(path: folder.file("none/s")))
         }
         #expect(error?.message == "cannot listen on unix:\(folder.file("none/s")): no such file or directory")
-        #expect(error?.remedy != nil)
+        #expect(error?.hint != nil)
     }
 
     @Test func `a start that fails leaves no socket behind`() async throws {

@@ -7,6 +7,7 @@ import Synchronization
 import Testing
 
 @testable import HTTPService
+import SystemSupport
 
 @Suite struct HTTPServerTests {
     private let get = "GET /a HTTP/1.1\r\nHost: h\r\n\r\n"
@@ -319,7 +320,7 @@ import Testing
             }
             #expect(error?.code == .addressUnavailable)
             #expect(error?.message.hasSuffix(": address already in use") == true)
-            #expect(error?.remedy != nil)
+            #expect(error?.hint != nil)
         }
     }
 

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import HardwareKeys
+import SystemSupport
 import Testing
 
 @Suite struct HardwareKeyErrorTests {
     @Test func `an error is its message, and names the way out apart`() {
-        let error = HardwareKeyError(.absent, "there is no token", remedy: "plug it in")
+        let error = HardwareKeyError(.absent, "there is no token", hint: "plug it in")
         #expect("\(error)" == "there is no token")
-        #expect(error.remedy == "plug it in")
+        #expect(error.hint == "plug it in")
     }
 }

@@ -42,7 +42,7 @@ def identity_options(ca: Path, name: str = "client") -> list[str | Path]:
 
 def the_only_failure(checks: dict[str, dict[str, Any]], name: str) -> dict[str, Any]:
     assert failures(checks) == [name], checks
-    assert checks[name]["remedy"], "a failure without a way out"
+    assert checks[name]["hint"], "a failure without a way out"
     return checks[name]
 
 
@@ -167,7 +167,7 @@ def test_what_the_service_says_is_told_with_what_mends_it(pki: Pki, ca: Path, la
     checks = examine(pki, *lab.arguments, *identity_options(other), "--session", status=CHECK_FAILED)
     check = the_only_failure(checks, "session")
     assert "AccessDeniedException" in check["found"]
-    assert "not under this trust anchor" in check["remedy"]
+    assert "not under this trust anchor" in check["hint"]
     # With the folder named it is known before anybody is asked.
     checks = examine(pki, *lab.arguments, *identity_options(other), "--directory", ca, status=CHECK_FAILED)
     the_only_failure(checks, "authority")
@@ -262,14 +262,14 @@ def test_a_profile(pki: Pki, ca: Path, lab: Lab, tmp_path: Path) -> None:
         arguments = ("--profile", "web") if home is pki else ("--session",)
         checks = examine(home, *arguments)
         assert checks["profile"]["verdict"] == "warning"
-        assert "use first" in checks["profile"]["found"] and "take them out" in checks["profile"]["remedy"]
+        assert "use first" in checks["profile"]["found"] and "take them out" in checks["profile"]["hint"]
     config = tmp_path / ".aws/config"
     config.write_text(config.read_text().replace("credential_process", "#credential_process"))
     (tmp_path / ".aws/credentials").unlink()
     profile = examine(pki, "--profile", "web")["profile"]
-    assert "no credential_process" in profile["found"] and profile["remedy"] == "pki configure --profile web writes it"
+    assert "no credential_process" in profile["found"] and profile["hint"] == "pki configure --profile web writes it"
     config.write_text(config.read_text().replace("#credential_process = ", "credential_process = /usr/bin/other "))
-    assert "--force" in examine(pki, "--profile", "web")["profile"]["remedy"]
+    assert "--force" in examine(pki, "--profile", "web")["profile"]["hint"]
     pki.run("configure", "--profile", "web", "--force")
     assert examine(pki, "--profile", "web")["profile"]["verdict"] == "ok"
     checks = examine(pki, "--profile", "nobody", status=CHECK_FAILED)

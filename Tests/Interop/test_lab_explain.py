@@ -228,7 +228,7 @@ def assert_explained(pki: Pki, lab: Lab, right: Canonical, signed: Canonical, wo
     assert compared["client"] == signed.text
     assert words in compared["difference"]
     assert compared["difference"] in trace["checks"][-1]["detail"]
-    assert trace["checks"][-1]["remedy"]
+    assert trace["checks"][-1]["hint"]
     assert compared["difference"] in pki.run("lab", "log", "--endpoint", lab.endpoint, "--refused").stdout
 
 
@@ -400,13 +400,13 @@ class TestLog:
         assert "is disabled" in refused and "to mend it: enable it: aws rolesanywhere enable-profile" in refused
         assert "DisableProfile" not in refused
 
-    def test_the_remedy_is_a_command_that_mends(self, pki: Pki, ca: Path, lab: Lab) -> None:
+    def test_the_hint_is_a_command_that_mends(self, pki: Pki, ca: Path, lab: Lab) -> None:
         with client(lab) as asked:
             asked.disable_trust_anchor(trustAnchorId=lab.trust_anchor_arn)
             denied(pki, lab, ca)
-            remedy = log(pki, lab)[-1]["checks"][-1]["remedy"]
-            match = re.search(r"aws rolesanywhere enable-trust-anchor --trust-anchor-id (\S+)", remedy)
-            assert match, remedy
+            hint = log(pki, lab)[-1]["checks"][-1]["hint"]
+            match = re.search(r"aws rolesanywhere enable-trust-anchor --trust-anchor-id (\S+)", hint)
+            assert match, hint
             asked.enable_trust_anchor(trustAnchorId=match[1])
         creds(pki, lab, ca)
 
@@ -833,4 +833,4 @@ class TestWhoMayAsk:
     def test_a_leaf_is_refused_with_the_rule(self, lab: Lab) -> None:
         body = json.dumps({"name": "leaf", "bundle": pem(issue(issue(None, ca=True), "leaf").certificate).decode()})
         reply = self.post(lab, {}, body.encode())
-        assert reply.status == 400 and "CN=leaf" in reply.document["message"] and reply.document["remedy"]
+        assert reply.status == 400 and "CN=leaf" in reply.document["message"] and reply.document["hint"]

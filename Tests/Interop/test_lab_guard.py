@@ -204,7 +204,7 @@ class TestB4:
         assert [one.name for one in folder.iterdir()] == ["ca.pem"]
 
 
-# What a client may call itself, and whether the remedy can hold the name.
+# What a client may call itself, and whether the hint can hold the name.
 COMMON_NAMES = [
     ("db-1;touch PWNED;$(touch PWNED)", True),
     ("`touch PWNED`", True),
@@ -243,7 +243,7 @@ class TestB5:
         with running_lab(pki, "--directory", ca, "--seed", file) as lab:
             yield lab
 
-    def test_b5_a_remedy_that_is_pasted_is_one_command(self, pki: Pki, ca: Path, picky: Lab) -> None:
+    def test_b5_a_hint_that_is_pasted_is_one_command(self, pki: Pki, ca: Path, picky: Lab) -> None:
         stub = pki.home / "bin/pki"
         stub.parent.mkdir()
         stub.write_text('#!/bin/sh\nprintf "%s\\0" "$@"\n')
@@ -260,12 +260,12 @@ class TestB5:
             text = pki.run("lab", "log", "--endpoint", picky.endpoint).stdout
             shown = [line for line in text.splitlines() if "to mend it: " in line][-1]
             said = [line for line in picky.said.splitlines() if "print one that allows it" in line][-1]
-            for remedy in (
-                trace["checks"][-1]["remedy"],
+            for hint in (
+                trace["checks"][-1]["hint"],
                 shown.split("to mend it: ")[1],
                 said.split(" (print one")[1].removesuffix(")").replace(" that allows it", "print one that allows it", 1),
             ):
-                command = remedy.split("print one that allows it: ")[1]
+                command = hint.split("print one that allows it: ")[1]
                 for shell in ("sh", "bash", "dash"):
                     done = subprocess.run(
                         [shell, "-c", command], capture_output=True, cwd=pki.home, check=True,

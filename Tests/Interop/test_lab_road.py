@@ -136,7 +136,7 @@ def test_the_road(pki: Pki, ca: Path, lab: Lab, shell: Shell):
     assert (check["check"], check["passed"]) == ("trustPolicy", False)
     assert 'wants "web-1", the request has "db-1"' in check["detail"]
     # The way out that the trace names is one.
-    command = check["remedy"].split(": ", 1)[1]
+    command = check["hint"].split(": ", 1)[1]
     shell.run(
         f"{command} >policy.json && "
         "aws iam update-assume-role-policy --role-name pki-road --policy-document file://policy.json"

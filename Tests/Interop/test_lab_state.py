@@ -537,7 +537,7 @@ class TestFaults:
             seen = traces(pki, lab)
         assert [trace["status"] for trace in seen] == [status, status, 201]
         assert [trace["checks"][-1]["check"] for trace in seen[:2]] == ["fault", "fault"]
-        assert all("--fail-next" in trace["checks"][-1]["remedy"] for trace in seen[:2])
+        assert all("--fail-next" in trace["checks"][-1]["hint"] for trace in seen[:2])
 
     def test_failing_next_and_giving_up(self, pki: Pki, ca: Path) -> None:
         with running_lab(pki, "--directory", ca, "--fail-next", "3") as lab:
@@ -598,7 +598,7 @@ class TestFaults:
             given = creds(pki, lab, folder).json
             seen = traces(pki, lab)
         assert [trace["status"] for trace in seen] == [403, 201]
-        assert seen[0]["checks"][-1]["check"] == "date" and "clock" in seen[0]["checks"][-1]["remedy"]
+        assert seen[0]["checks"][-1]["check"] == "date" and "clock" in seen[0]["checks"][-1]["hint"]
         ahead = datetime.fromisoformat(given["Expiration"]) - datetime.now(UTC)
         assert abs(ahead - timedelta(seconds=3600 + offset)) < timedelta(minutes=2)
 

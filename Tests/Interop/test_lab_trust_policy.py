@@ -233,8 +233,8 @@ def assert_decided(pki: Pki, lab: Lab, case: Case, name: str, role: str) -> None
     assert trace["checks"][-1] == decision and not decision["passed"]
     assert all(check["passed"] for check in trace["checks"][:-1])
     assert role.rsplit("/", 1)[1] in decision["detail"]
-    assert case.refused[name] in decision["detail"] + (decision["remedy"] or "")
-    assert decision["remedy"]
+    assert case.refused[name] in decision["detail"] + (decision["hint"] or "")
+    assert decision["hint"]
 
 
 @pytest.mark.parametrize(("case", "name"), PAIRS)
@@ -296,7 +296,7 @@ def test_a_dropped_value_is_named(clients: Pki, seeded: Lab) -> None:
     ask(clients, seeded, "comma", f"arn:aws:iam::{ACCOUNT}:role/cn")
     checks = {check["check"]: check for check in last_trace(clients, seeded)["checks"]}
     assert "x509Subject/CN" in checks["sessionTags"]["detail"] and "dropped" in checks["sessionTags"]["detail"]
-    assert "x509Subject/CN" in checks["trustPolicy"]["remedy"]
+    assert "x509Subject/CN" in checks["trustPolicy"]["hint"]
 
 
 def rename(seed: dict[str, Any], name: str) -> None:

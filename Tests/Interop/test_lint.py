@@ -79,7 +79,7 @@ def test_every_rule_of_a_certificate_and_a_list_has_a_case(pki: Pki) -> None:
     listed = pki.run("lint", "--list-rules", "--format", "json").json["rules"]
     names = [rule["name"] for rule in listed]
     assert len(set(names)) == len(names)
-    assert all(rule["source"] and rule["summary"] and rule["remedy"] for rule in listed)
+    assert all(rule["source"] and rule["summary"] and rule["hint"] for rule in listed)
     shown = {name for rule, _, _ in (*CERTIFICATES.values(), *LISTS.values()) for name in rule.split()}
     assert shown <= set(names)
     # A path's rules are the business of `pki verify`. What a general rule says, AWS's need not say again.

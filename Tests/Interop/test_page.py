@@ -149,7 +149,7 @@ class TestRequests:
         assert "CreateSession" in shown and "CN=stranger" in shown
         assert "✕" in shown and "refused 403" in shown
         assert "CN=stranger" in page.text(f"{NEWEST} .reason")
-        assert re.fullmatch(r"Way out: .*intermediates.*", page.text(f"{NEWEST} .reason .remedy"))
+        assert re.fullmatch(r"Way out: .*intermediates.*", page.text(f"{NEWEST} .reason .hint"))
         assert "1 refused" in page.text("#requests-count")
         assert page.text(f"{NEWEST} .checks") == ""
         page.click(f"{NEWEST} button")

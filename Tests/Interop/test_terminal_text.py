@@ -188,7 +188,7 @@ def test_b6_what_a_service_answers(pki: Pki, ca: Path, message: str | None) -> N
 
 def test_b6_what_a_lab_says(pki: Pki, ca: Path) -> None:
     page = {"traces": [], "newest": 1}
-    check = {"check": "a", "title": NAME, "passed": False, "detail": NAME, "remedy": NAME}
+    check = {"check": "a", "title": NAME, "passed": False, "detail": NAME, "hint": NAME}
     page["traces"] = [
         {
             "number": 1, "requestId": "x", "date": NAME, "remoteAddress": NAME, "service": NAME, "operation": NAME, "status": 403,

@@ -89,7 +89,7 @@ def test_finds_what_is_wrong_with_a_chain(pki: Pki, tmp_path: Path, title: str) 
     assert {one["rule"] for one in found if one["severity"] == "error"} == chain.rules
     assert {one["rule"] for one in found if one["severity"] == "warning"} == chain.warnings
     assert report["valid"] == chain.valid
-    assert all(one["finding"] and one["remedy"] and one["source"] for one in found)
+    assert all(one["finding"] and one["hint"] and one["source"] for one in found)
 
 
 @pytest.mark.parametrize("title", CHAINS)

@@ -7,6 +7,7 @@ import Synchronization
 import Testing
 
 @testable import Lab
+import SystemSupport
 
 @Suite struct LabSeedTests {
     private func root(_ text: String = FixtureText.root) throws -> [Certificate] {
@@ -56,7 +57,7 @@ import Testing
         let store = try ResourceStore(environment: fixtureEnvironment())
         let leaf = try #require(try Certificate.certificates(in: Array(FixtureText.leaf.utf8)).first)
         func record(at date: Date) throws -> Subject {
-            try store.record(Sighting(certificate: leaf, date: date, instanceProperties: [:]))
+            try store.record(CertificateUse(certificate: leaf, date: date, instanceProperties: [:]))
         }
         let first = try record(at: fixtureMoment)
         let again = try record(at: fixtureMoment.addingTimeInterval(60))

@@ -74,7 +74,7 @@ struct CallerIdentityTests {
 
     private func client(
         _ transport: ScriptedTransport,
-        _ surroundings: DrivenSurroundings = DrivenSurroundings(),
+        _ dependencies: DrivenSurroundings = DrivenSurroundings(),
         attempts: Int = 4,
         observer: @escaping @Sendable (SessionEvent) -> Void = { _ in }
     ) throws -> CallerIdentityClient {
@@ -83,7 +83,7 @@ struct CallerIdentityTests {
             region: "us-east-1",
             transport: transport,
             retryPolicy: RetryPolicy(attempts: attempts, firstDelay: .seconds(1), longestDelay: .seconds(20)),
-            surroundings: surroundings.surroundings,
+            dependencies: dependencies.dependencies,
             observer: observer
         )
     }
@@ -99,7 +99,7 @@ struct CallerIdentityTests {
             endpoint: endpoint,
             region: vector.region,
             transport: ScriptedTransport(),
-            surroundings: DrivenSurroundings().surroundings
+            dependencies: DrivenSurroundings().dependencies
         )
         let signed = try client.signedRequest(with: credentials(vector))
         #expect(signed.request.method == "POST")
@@ -201,7 +201,7 @@ struct CallerIdentityTests {
         #expect(error.code == .denied)
         #expect(error.isTransient == false)
         #expect(error.message == "the service refused: \(code): \(text) (HTTP \(status), request fedc-ba98)")
-        #expect(error.remedy?.contains(cause) == true)
+        #expect(error.hint?.contains(cause) == true)
         #expect(error.service?.code == code)
         #expect(error.service?.text == text)
         #expect(transport.requests.count == 1)
@@ -214,9 +214,9 @@ struct CallerIdentityTests {
             .failure(RolesAnywhereError(.unreachable, "no connection", isTransient: true)),
             .success(.callerIdentity()),
         ])
-        let surroundings = DrivenSurroundings()
-        _ = try client(transport, surroundings).callerIdentity(of: credentials())
-        #expect(surroundings.slept == [.seconds(0.5), .seconds(1), .seconds(2)])
+        let dependencies = DrivenSurroundings()
+        _ = try client(transport, dependencies).callerIdentity(of: credentials())
+        #expect(dependencies.slept == [.seconds(0.5), .seconds(1), .seconds(2)])
         #expect(transport.requests.last?.headers["X-Amz-Date"] == "20260102T030408Z")
         #expect(Set(transport.requests.map { $0.headers["Authorization"] }).count >= 3)
     }

@@ -194,7 +194,7 @@ struct CurlTransportTests {
         proxied.timeout = .milliseconds(300)
         let request = HTTPRequest(method: "POST", url: try Endpoint(region: "us-east-1").url)
         let error = try #require(throws: RolesAnywhereError.self) { try proxied.send(request) }
-        #expect(!"\(error.message) \(error.remedy ?? "")".contains("hunter2"))
+        #expect(!"\(error.message) \(error.hint ?? "")".contains("hunter2"))
     }
 
     @Test(arguments: [
@@ -231,7 +231,7 @@ struct CurlTransportTests {
         let error = try #require(throws: RolesAnywhereError.self) { try CurlLibrary(opening: "libno-such-thing.so.4") }
         #expect(error.code == .missingLibrary)
         #expect(error.message.contains("libno-such-thing.so.4"))
-        #expect(error.remedy?.contains("libcurl4") == true)
+        #expect(error.hint?.contains("libcurl4") == true)
     }
 
     @Test func `another library is not taken for it`() {

@@ -109,12 +109,12 @@ struct EndpointTests {
     func `what cannot be an endpoint is refused and the part is named`(text: String, part: String) throws {
         let error = try #require(throws: RolesAnywhereError.self) { try Endpoint(text) }
         #expect(error.code == .invalidArgument)
-        #expect("\(error.message) \(error.remedy ?? "")".contains(part))
+        #expect("\(error.message) \(error.hint ?? "")".contains(part))
     }
 
     @Test func `a password in an address is refused and not repeated`() throws {
         let error = try #require(throws: RolesAnywhereError.self) { try Endpoint("https://me:hunter2@host.example") }
         #expect(!error.message.contains("hunter2"))
-        #expect(!(error.remedy ?? "").contains("hunter2"))
+        #expect(!(error.hint ?? "").contains("hunter2"))
     }
 }

@@ -42,7 +42,7 @@ struct IdentityRulesTests {
         let late = certificate.notAfter.addingTimeInterval(1)
         let broken = ClientCertificateRules.broken(by: certificate, at: late)
         #expect(broken.map(\.name) == ["version", "keyUsage", "validity"])
-        #expect(broken.allSatisfy { $0.remedy != nil })
+        #expect(broken.allSatisfy { $0.hint != nil })
     }
 
     @Test func `what AWS does not say is a doubt`() throws {
@@ -71,7 +71,7 @@ struct IdentityRulesTests {
             try identity.check(at: certificate.notBefore.addingTimeInterval(-1))
         }
         #expect(early.message.contains("is not valid before 2026-01-01T03:04:05Z"))
-        #expect(early.remedy?.contains("clock") == true)
+        #expect(early.hint?.contains("clock") == true)
         let late = try #require(throws: RolesAnywhereError.self) {
             try identity.check(at: certificate.notAfter.addingTimeInterval(1))
         }

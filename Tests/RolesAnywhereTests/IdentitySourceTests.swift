@@ -68,7 +68,7 @@ struct IdentitySourceTests {
         #expect(error.code == .unprotectedFile)
         #expect(error.message.contains("key.pem"))
         #expect(error.message.contains("its mode is 0\(String(mode, radix: 8))"))
-        #expect(error.remedy?.contains("chmod 600") == true)
+        #expect(error.hint?.contains("chmod 600") == true)
         files.allowsInsecurePermissions = true
         #expect(throws: Never.self) { try files.read() }
     }

@@ -36,8 +36,8 @@ final class DrivenSurroundings: Sendable {
 
     var slept: [Duration] { state.withLock { $0.slept } }
 
-    var surroundings: SessionClient.Surroundings {
-        SessionClient.Surroundings(
+    var dependencies: SessionClient.Dependencies {
+        SessionClient.Dependencies(
             now: { self.state.withLock { $0.now } },
             sleep: { duration in
                 self.state.withLock {

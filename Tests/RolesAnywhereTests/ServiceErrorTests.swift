@@ -85,7 +85,7 @@ struct ServiceErrorTests {
         #expect(error.message.contains(text))
         #expect(error.message.contains(code ?? ""))
         #expect(error.message.contains("HTTP \(status), request 4d1f"))
-        #expect(error.remedy?.contains(cause) == true)
+        #expect(error.hint?.contains(cause) == true)
         #expect(error.service == service)
     }
 
@@ -115,7 +115,7 @@ struct ServiceErrorTests {
     @Test func `a clock that is off is named as the cause of a bad signature`() {
         let service = ServiceError(.failure(403, "AccessDeniedException", "Invalid signature"))
         let error = RolesAnywhereError(service, attempts: 1, clockDifference: -7200)
-        #expect(error.remedy == "this machine's clock differs from the server's by -7200 s: set it")
+        #expect(error.hint == "this machine's clock differs from the server's by -7200 s: set it")
     }
 
     @Test func `what a server says cannot drive a terminal`() {

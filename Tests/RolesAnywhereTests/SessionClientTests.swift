@@ -11,7 +11,7 @@ import Testing
 struct SessionClientTests {
     private func client(
         _ transport: ScriptedTransport,
-        _ surroundings: DrivenSurroundings = DrivenSurroundings(),
+        _ dependencies: DrivenSurroundings = DrivenSurroundings(),
         attempts: Int = 4,
         region: String = "us-east-1",
         observer: @escaping @Sendable (SessionEvent) -> Void = { _ in }
@@ -21,7 +21,7 @@ struct SessionClientTests {
             region: region,
             transport: transport,
             retryPolicy: RetryPolicy(attempts: attempts, firstDelay: .seconds(1), longestDelay: .seconds(20)),
-            surroundings: surroundings.surroundings,
+            dependencies: dependencies.dependencies,
             observer: observer
         )
     }
@@ -55,9 +55,9 @@ struct SessionClientTests {
             .success(.failure(400, "ThrottlingException", "Rate exceeded")),
             .success(.credentials()),
         ])
-        let surroundings = DrivenSurroundings()
-        _ = try client(transport, surroundings).createSession(.example(), as: .example())
-        #expect(surroundings.slept == [.seconds(0.5), .seconds(1), .seconds(2)])
+        let dependencies = DrivenSurroundings()
+        _ = try client(transport, dependencies).createSession(.example(), as: .example())
+        #expect(dependencies.slept == [.seconds(0.5), .seconds(1), .seconds(2)])
         let requests = transport.requests
         #expect(requests.count == 4)
         #expect(Set(requests.map { $0.headers["Authorization"] }).count == 4)
@@ -73,7 +73,7 @@ struct SessionClientTests {
         }
         #expect(error.code == .unavailable)
         #expect(error.message.contains("slow down"))
-        #expect(error.remedy?.contains("10 requests a second") == true)
+        #expect(error.hint?.contains("10 requests a second") == true)
         #expect(transport.requests.count == attempts)
     }
 
@@ -104,9 +104,9 @@ struct SessionClientTests {
     func `Retry-After is honoured within bounds`(value: String, seconds: Double) throws {
         let headers: HTTPHeaders = ["Retry-After": value, "Date": "Fri, 02 Jan 2026 03:04:05 GMT"]
         let transport = ScriptedTransport(.failure(503, nil, "busy", headers: headers), .credentials())
-        let surroundings = DrivenSurroundings()
-        _ = try client(transport, surroundings).createSession(.example(), as: .example())
-        #expect(surroundings.slept == [.seconds(seconds)])
+        let dependencies = DrivenSurroundings()
+        _ = try client(transport, dependencies).createSession(.example(), as: .example())
+        #expect(dependencies.slept == [.seconds(seconds)])
     }
 
     @Test(arguments: [-7200.0, -301, 301, 7200])
@@ -120,12 +120,12 @@ struct SessionClientTests {
             .credentials(expiration: CivilTime(serverTime.date.addingTimeInterval(3600)).extended),
             .credentials(expiration: CivilTime(serverTime.date.addingTimeInterval(3600)).extended)
         )
-        let surroundings = DrivenSurroundings()
-        let client = try client(transport, surroundings, attempts: 1)
+        let dependencies = DrivenSurroundings()
+        let client = try client(transport, dependencies, attempts: 1)
         _ = try client.createSession(.example(), as: .example())
         #expect(client.clockCorrection == seconds)
         _ = try client.createSession(.example(), as: .example())
-        #expect(surroundings.slept.isEmpty)
+        #expect(dependencies.slept.isEmpty)
         #expect(
             transport.requests.map { $0.headers["X-Amz-Date"] } == [
                 "20260102T030405Z", serverTime.basic, serverTime.basic,
@@ -215,13 +215,13 @@ struct SessionClientTests {
     @Test func `what the sleep throws ends the call`() throws {
         struct Stop: Error {}
         let transport = ScriptedTransport(.failure(503, nil, "busy"), .credentials())
-        var surroundings = DrivenSurroundings().surroundings
-        surroundings.sleep = { _ in throw Stop() }
+        var dependencies = DrivenSurroundings().dependencies
+        dependencies.sleep = { _ in throw Stop() }
         let client = SessionClient(
             endpoint: try Endpoint(region: "us-east-1"),
             region: "us-east-1",
             transport: transport,
-            surroundings: surroundings
+            dependencies: dependencies
         )
         #expect(throws: Stop.self) { try client.createSession(.example(), as: .example()) }
     }

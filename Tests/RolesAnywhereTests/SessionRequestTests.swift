@@ -30,7 +30,7 @@ struct SessionRequestTests {
             try SessionRequest.example(durationSeconds: seconds)
         }
         #expect(error.message.contains("\(seconds) seconds"))
-        #expect(error.remedy?.contains("900 to 43200") == true)
+        #expect(error.hint?.contains("900 to 43200") == true)
     }
 
     @Test(arguments: ["ab", "web-1", "A_+=,.@-9", String(repeating: "x", count: 64)])

@@ -202,7 +202,7 @@ import Testing
         let folder = try Folder()
         try folder.directory.create(name, SecretBytes([]), mode: 0o666)
         let error = #expect(throws: FileError.self) { try Database(path: folder.file) }
-        #expect(error?.code == .foreign && error?.remedy?.contains("chmod") == true)
+        #expect(error?.code == .foreign && error?.hint?.contains("chmod") == true)
     }
 
     @Test func `W11: a statement that does not come to an end is ended`() throws {

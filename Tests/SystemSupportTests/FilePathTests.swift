@@ -53,7 +53,7 @@ import Testing
     ])
     func `F1: a key in the place of a path is not repeated`(key: String) throws {
         let error = try #require(throws: FileError.self) { try FileContents(of: key, .ownerOnly) }
-        let text = "\(error.message) \(error.remedy ?? "")"
+        let text = "\(error.message) \(error.hint ?? "")"
         let pieces = (0...key.utf8.count - 12).map {
             String(decoding: key.utf8.dropFirst($0).prefix(12), as: UTF8.self)
         }

@@ -2,6 +2,7 @@
 
 import Certificates
 import FoundationEssentials
+import SystemSupport
 import Testing
 import TrustAnchors
 
@@ -34,7 +35,7 @@ import TrustAnchors
         try TrustAnchorBundle(reading: texts.map { .init(name: "file.pem", contents: Array($0.utf8)) }, at: Self.now)
     }
 
-    private func code(_ texts: String...) -> TrustAnchorError.Code? {
+    private func code(_ texts: String...) -> TrustAnchorErrorCode? {
         do {
             _ = try TrustAnchorBundle(
                 reading: texts.map { .init(name: "file.pem", contents: Array($0.utf8)) },
@@ -90,12 +91,12 @@ import TrustAnchors
     }
 
     @Test(arguments: [
-        ("SHA-1", Fixtures.sha1Root, TrustAnchorError.Code.weakSignature), ("version 1", Fixtures.version1, .version),
+        ("SHA-1", Fixtures.sha1Root, TrustAnchorErrorCode.weakSignature), ("version 1", Fixtures.version1, .version),
     ])
     func `certificates that nothing here makes any more are refused`(
         kind: String,
         pem: String,
-        expected: TrustAnchorError.Code
+        expected: TrustAnchorErrorCode
     ) {
         #expect(code(pem) == expected, "\(kind)")
     }

@@ -82,7 +82,7 @@ import Testing
             try Access(AccessSettings(), profile: "nobody", environment: self.environment)
         }
         #expect(error?.message == "there is no profile nobody in \(folder)/.aws/config")
-        #expect(error?.remedy?.contains("pki configure --profile nobody") == true)
+        #expect(error?.hint?.contains("pki configure --profile nobody") == true)
     }
 
     @Test func `a value that is none is named with its setting`() throws {

@@ -5,6 +5,7 @@ import Authority
 import Certificates
 import FoundationEssentials
 import RolesAnywhere
+import SystemSupport
 import Testing
 
 @testable import pki

@@ -82,7 +82,7 @@ import Testing
         #expect(!text.contains("session tags"))
     }
 
-    @Test func `every rule that is broken is named, with its remedy`() throws {
+    @Test func `every rule that is broken is named, with its hint`() throws {
         let certificate = try samples.client(
             "",
             key: key,
@@ -101,7 +101,7 @@ import Testing
         #expect(verdict?["acceptable"] == .flag(false))
         for (index, rule) in ["subject", "keyUsage", "validity"].enumerated() {
             #expect(verdict?["rulesBroken"]?[index]?["rule"] == .text(rule))
-            #expect(verdict?["rulesBroken"]?[index]?["remedy"] != nil)
+            #expect(verdict?["rulesBroken"]?[index]?["hint"] != nil)
         }
     }
 

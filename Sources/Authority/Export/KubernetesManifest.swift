@@ -49,7 +49,7 @@ public struct KubernetesManifest: Sendable {
                 .policy,
                 "\(printable(identity.name)) cannot be an issuer: it is not a CA, and no certificate that it signed would be "
                     + "accepted",
-                remedy: "export root or an intermediate CA; a client goes into --format kubernetes-secret"
+                hint: "export root or an intermediate CA; a client goes into --format kubernetes-secret"
             )
         }
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Certificates
-import SystemSupport
+public import SystemSupport
 
 /// The name of an object in Kubernetes: a DNS subdomain as its API server wants it (RFC 1123).
 public struct KubernetesName: Hashable, Sendable, CustomStringConvertible {
@@ -18,7 +18,7 @@ public struct KubernetesName: Hashable, Sendable, CustomStringConvertible {
             throw AuthorityError(
                 .invalidRequest,
                 "\"\(printable(name))\" cannot be the name of an object in Kubernetes",
-                remedy:
+                hint:
                     "up to 253 of a to z, 0 to 9, \"-\" and \".\", each part beginning and ending with a letter or digit"
             )
         }
@@ -34,7 +34,7 @@ public struct KubernetesName: Hashable, Sendable, CustomStringConvertible {
             throw AuthorityError(
                 .invalidRequest,
                 "\"\(printable(namespace))\" cannot be a namespace of Kubernetes",
-                remedy: "up to 63 of a to z, 0 to 9 and \"-\", beginning and ending with a letter or digit"
+                hint: "up to 63 of a to z, 0 to 9 and \"-\", beginning and ending with a letter or digit"
             )
         }
         description = namespace
@@ -60,7 +60,7 @@ public struct KubernetesName: Hashable, Sendable, CustomStringConvertible {
             throw AuthorityError(
                 .invalidRequest,
                 "no name for an object in Kubernetes can be made of \"\(printable(name))\"",
-                remedy: "choose one: --secret-name NAME"
+                hint: "choose one: --secret-name NAME"
             )
         }
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 public import Certificates
-import SystemSupport
+public import SystemSupport
 
 extension StoredIdentity {
     /// Key, certificate and every CA certificate up to the root, under the identity's name.

@@ -45,7 +45,7 @@ public struct StoredIdentity: Sendable {
         do {
             self.certificate = try certificate(of: name)
         } catch let error as AuthorityError where error.code == .missing {
-            throw AuthorityError(.missing, error.message, remedy: "pki issue-client --name \(printable(name)) makes it")
+            throw AuthorityError(.missing, error.message, hint: "pki issue-client --name \(printable(name)) makes it")
         }
         self.name = name
         self.folder = folder
@@ -56,7 +56,7 @@ public struct StoredIdentity: Sendable {
             throw AuthorityError(
                 .broken,
                 "\(folder.path(of: name))-cert.pem does not lead to the root in \(folder.path(of: "root-cert.pem"))",
-                remedy: "the CA was made anew, or \(printable(name))-chain.pem is missing; issue it anew"
+                hint: "the CA was made anew, or \(printable(name))-chain.pem is missing; issue it anew"
             )
         }
         (intermediates, root) = path
@@ -136,7 +136,7 @@ public struct StoredIdentity: Sendable {
             throw AuthorityError(
                 .broken,
                 "\(path) is not the key of \(folder.path(of: name))-cert.pem",
-                remedy:
+                hint:
                     "put back the pair that was made together; what pki replaced is in \(folder.path(of: "archive"))"
             )
         }
@@ -150,7 +150,7 @@ public struct StoredIdentity: Sendable {
                 .missing,
                 "the key of \(name) cannot be exported: \(folder.path(of: address)) says that it is in a device, "
                     + "which it never leaves",
-                remedy: isAuthority
+                hint: isAuthority
                     ? "export an intermediate CA whose key is a file: pki issue-intermediate --help"
                     : "use it where it is, or issue a client whose key is a file: pki issue-client --help"
             )
@@ -158,7 +158,7 @@ public struct StoredIdentity: Sendable {
         return AuthorityError(
             .missing,
             "the key of \(name) cannot be exported: there is no \(path)",
-            remedy: isAuthority
+            hint: isAuthority
                 ? "bring the key back from where it is kept, or export an intermediate CA: pki issue-intermediate --help"
                 : "who made the certificate request has it, and can join both: openssl pkcs12 -export -inkey KEY "
                     + "-in \(name)-cert.pem -out \(name).p12"

@@ -48,7 +48,7 @@ extension CertificateAuthority {
             return false
         }
         for request in waiting where !request.archivesExisting {
-            try folder.refuseExisting(AuthorityFiles.certificate(of: request.name))
+            try folder.checkDoesNotExist(AuthorityFiles.certificate(of: request.name))
         }
         var names = CommonNames()
         var done = outcome.skipped.count
@@ -58,7 +58,7 @@ extension CertificateAuthority {
             let chunk = Array(rest.prefix(Self.batchSize))
             rest = rest.dropFirst(chunk.count)
             let moment = now()
-            let chances = chunk.map { IssueChance(for: $0, using: &generator) }
+            let chances = chunk.map { IssuanceRandomness(for: $0, using: &generator) }
             let prepared = try prepare(chunk, chances: chances, jobs: jobs, now: moment)
             try inventory.change(now: moment, jobs: Self.diskJobs) { change in
                 for one in prepared {
@@ -83,7 +83,7 @@ extension CertificateAuthority {
 
     private func prepare(
         _ requests: [ClientRequest],
-        chances: [IssueChance],
+        chances: [IssuanceRandomness],
         jobs: Int,
         now: Date
     ) throws -> [PreparedCertificate] {

@@ -20,7 +20,7 @@ public enum FleetArchive {
         replaces: Bool
     ) throws {
         let folder = inventory.folder
-        try OutputFile.write(path, replaces: replaces) { descriptor in
+        try AtomicFile.write(path, replaces: replaces) { descriptor in
             var writer = TarWriter(descriptor: descriptor, path: path)
             let rootName = AuthorityFiles.certificate(of: CertificateAuthority.rootName)
             let root = try? folder.read(rootName, isPrivate: false)

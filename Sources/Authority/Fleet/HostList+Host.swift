@@ -39,7 +39,7 @@ extension HostList.Host {
                 throw AuthorityError(
                     .invalidRequest,
                     "\"\(text)\" is not a kind of key",
-                    remedy: "the kinds are \(KeyType.allCases.map(\.rawValue).joined(separator: ", "))"
+                    hint: "the kinds are \(KeyType.allCases.map(\.rawValue).joined(separator: ", "))"
                 )
             }
             keyType = type

@@ -2,7 +2,7 @@
 
 public import Certificates
 public import struct FoundationEssentials.Date
-import SystemSupport
+public import SystemSupport
 
 /// The hosts that get a certificate in one run, read from a file.
 ///
@@ -66,7 +66,7 @@ public struct HostList: Sendable {
         do {
             contents = try FileContents(of: path, limit: Self.limit)
         } catch {
-            throw AuthorityError(error.isMissing ? .missing : .storage, error.message, remedy: error.remedy)
+            throw AuthorityError(error.isMissing ? .missing : .storage, error.message, hint: error.hint)
         }
         try self.init(unsafe contents.bytes.withUnsafeBytes { unsafe Array($0) }, name: path, now: now)
     }
@@ -105,7 +105,7 @@ public struct HostList: Sendable {
             throw AuthorityError(
                 .invalidRequest,
                 "\(faults.file) names no host",
-                remedy: "write a name on each line, or CSV with the columns \(HostColumn.list)"
+                hint: "write a name on each line, or CSV with the columns \(HostColumn.list)"
             )
         }
         hosts = read
@@ -124,7 +124,7 @@ public struct HostList: Sendable {
         // With its mark or without it.
         if contents.starts(with: [0xff, 0xfe]) || contents.starts(with: [0xfe, 0xff]) || contents.prefix(2).contains(0)
         {
-            faults.add("the file is UTF-16", line: 1, remedy: "save it as UTF-8")
+            faults.add("the file is UTF-16", line: 1, hint: "save it as UTF-8")
             return []
         }
         if holdsKey(contents) {
@@ -135,7 +135,7 @@ public struct HostList: Sendable {
         if String(validating: bytes, as: UTF8.self) == nil {
             for (index, line) in bytes.split(separator: 0x0a, omittingEmptySubsequences: false).enumerated()
             where String(validating: line, as: UTF8.self) == nil {
-                faults.add("the line is not UTF-8", line: index + 1, remedy: "save the file as UTF-8")
+                faults.add("the line is not UTF-8", line: index + 1, hint: "save the file as UTF-8")
             }
         }
         return bytes

@@ -13,7 +13,7 @@ struct HostListFaults {
 
     private var told: [(line: Int, text: String)] = []
     private var count = 0
-    private var remedy: String?
+    private var hint: String?
 
     init(file: String) { self.file = printable(file) }
 
@@ -22,13 +22,13 @@ struct HostListFaults {
     /// - Parameters:
     ///   - text: What is wrong, with anything that may stand in a file.
     ///   - line: The line, from 1.
-    ///   - remedy: The way out; that of the first fault is told.
-    mutating func add(_ text: String, line: Int, remedy: String? = nil) {
+    ///   - hint: The way out; that of the first fault is told.
+    mutating func add(_ text: String, line: Int, hint: String? = nil) {
         count += 1
         // The lowest lines are told, whatever the order in which faults are found.
         guard told.count < Self.limit || line < told[told.count - 1].line else { return }
         let place = told.firstIndex { $0.line > line } ?? told.count
-        if place == 0 { self.remedy = remedy.map { printable(redacted($0)) } }
+        if place == 0 { self.hint = hint.map { printable(redacted($0)) } }
         // The file may be a key by mistake.
         told.insert((line, printable(redacted(text), limit: 300)), at: place)
         if told.count > Self.limit { told.removeLast() }
@@ -37,7 +37,7 @@ struct HostListFaults {
     /// Notes what is wrong with a line, in the words of an error.
     mutating func add(_ error: any Error, line: Int) {
         if let error = error as? any ExplainedError {
-            add(error.message, line: line, remedy: error.remedy)
+            add(error.message, line: line, hint: error.hint)
         } else {
             add("it cannot be read", line: line)
         }
@@ -51,6 +51,6 @@ struct HostListFaults {
         var lines = told.map { "\(file):\($0.line): \($0.text)" }
         if count > 1 { lines.insert("\(count) lines of \(file) cannot be used", at: 0) }
         if count > told.count { lines.append("… and \(count - told.count) more") }
-        throw AuthorityError(.invalidRequest, lines.joined(separator: "\n"), remedy: remedy)
+        throw AuthorityError(.invalidRequest, lines.joined(separator: "\n"), hint: hint)
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import FoundationEssentials
+import SystemSupport
 
 /// Hosts in JSON: an array of objects, or one object after the other, most often each on a line of its own.
 ///
@@ -72,7 +73,7 @@ private struct HostObject: Decodable {
             throw AuthorityError(
                 .invalidRequest,
                 "unknown \(unknown.count == 1 ? "key" : "keys") \(unknown.sorted().joined(separator: ", "))",
-                remedy: "the keys are \(HostColumn.list)"
+                hint: "the keys are \(HostColumn.list)"
             )
         }
     }

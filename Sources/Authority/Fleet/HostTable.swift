@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import SystemSupport
+
 import struct FoundationEssentials.Date
 
 /// Hosts in comma-separated values, or in a plain list of names.
@@ -57,7 +59,7 @@ enum HostTable {
             faults.add(
                 "\"\(name)\" looks like a heading, and the column of the names is called name",
                 line: first.line,
-                remedy: "write name in its place; to name a host \(name), put a line with name above it"
+                hint: "write name in its place; to name a host \(name), put a line with name above it"
             )
             return []
         }
@@ -94,13 +96,13 @@ enum HostTable {
                     ? "the headings \(unknown[0]) are not separated by commas"
                     : "unknown \(unknown.count == 1 ? "column" : "columns") \(unknown.joined(separator: ", "))",
                 line: line,
-                remedy: isOtherTable
+                hint: isOtherTable
                     ? "save the table with commas between its fields" : "the columns are \(HostColumn.list)"
             )
         } else if let column = doubled.first {
             faults.add("the column \(column) stands there twice", line: line)
         } else if places[.name] == nil {
-            faults.add("there is no column \"name\"", line: line, remedy: "the columns are \(HostColumn.list)")
+            faults.add("there is no column \"name\"", line: line, hint: "the columns are \(HostColumn.list)")
         } else {
             return HostColumn.allCases.map { places[$0] }
         }
@@ -123,7 +125,7 @@ enum HostTable {
                 count == 1
                     ? "it has \(fields), and there are no headings that say what they are"
                     : "it has \(fields) where the headings are \(count)",
-                remedy: count == 1
+                hint: count == 1
                     ? "the first line of a table says what its columns are: \(HostColumn.list)"
                     : "put a field with commas in it between quotation marks"
             )

@@ -84,7 +84,7 @@ public struct TarWriter: ~Copyable {
             throw AuthorityError(
                 .storage,
                 "the archive \(printable(path)) cannot be written: \(systemErrorText(reason))",
-                remedy: "what is in it is not whole; remove it"
+                hint: "what is in it is not whole; remove it"
             )
         }
         size += contents.count

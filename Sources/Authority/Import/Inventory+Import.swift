@@ -88,7 +88,7 @@ extension Inventory {
     /// - Returns: What was done.
     /// - Throws: ``AuthorityError``; nothing is left half done.
     public static func take(
-        _ foreign: ForeignAuthority,
+        _ foreign: ImportedCA,
         into directory: String,
         by who: String,
         now: Date
@@ -99,13 +99,13 @@ extension Inventory {
             throw AuthorityError(
                 .exists,
                 "\(directory) has a CA already, and a folder has one root",
-                remedy: "import into another folder: pki import \(foreign.directory) --directory NEW"
+                hint: "import into another folder: pki import \(foreign.directory) --directory NEW"
             )
         }
         let inventory = try Inventory(folder: folder, by: who, now: now)
         return try inventory.change(now: now, jobs: 16) { change in
             var outcome = ImportOutcome()
-            var acceptance = Acceptance(foreign, now: now, who: who)
+            var acceptance = ImportWriter(foreign, now: now, who: who)
             var names = TakenNames(foreign)
             for found in foreign.certificates {
                 let files = try names.files(of: found)
@@ -137,7 +137,7 @@ extension Inventory {
         }
     }
 
-    private static func contents(of file: String, in foreign: ForeignAuthority) throws -> SecretBytes {
+    private static func contents(of file: String, in foreign: ImportedCA) throws -> SecretBytes {
         do {
             return try foreign.scan.contents(of: file)
         } catch {
@@ -151,9 +151,9 @@ private struct TakenNames {
     private let root: Certificate
     private var used: Set<String> = []
 
-    init(_ foreign: ForeignAuthority) { root = foreign.root.certificate }
+    init(_ foreign: ImportedCA) { root = foreign.root.certificate }
 
-    mutating func files(of found: ForeignCertificate) throws -> Acceptance.Files {
+    mutating func files(of found: ForeignCertificate) throws -> ImportWriter.Files {
         let serial = found.certificate.serialNumber.hexadecimal
         var name = found.certificate == root ? CertificateAuthority.rootName : found.name
         if found.certificate != root {
@@ -162,7 +162,7 @@ private struct TakenNames {
         }
         guard found.place == .current, used.insert(name).inserted else {
             let suffix = serial.suffix(40)
-            return Acceptance.Files(
+            return ImportWriter.Files(
                 name: name,
                 certificate: "\(Folder.archiveFolder)/\(name)-cert-\(suffix).pem",
                 key: found.key == nil || found.key?.address != nil
@@ -179,6 +179,6 @@ private struct TakenNames {
             }
             key = AuthorityFiles.lastingAddress(address)
         }
-        return Acceptance.Files(name: name, certificate: AuthorityFiles.certificate(of: name), key: key)
+        return ImportWriter.Files(name: name, certificate: AuthorityFiles.certificate(of: name), key: key)
     }
 }

@@ -21,7 +21,7 @@ struct NumberFiles {
     ///   - isRoot: Whether the configuration file speaks of this CA.
     init(
         _ scan: FolderScan,
-        _ layout: ForeignLayout,
+        _ layout: ImportLayout,
         beside indexes: [String],
         of authority: CertificateFamily.Member,
         isRoot: Bool

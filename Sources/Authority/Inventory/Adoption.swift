@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Certificates
+import SystemSupport
 import struct FoundationEssentials.Date
 
 /// Reads the files of a folder into its inventory: of one that was made before there were inventories, that was put
@@ -19,17 +20,17 @@ struct Adoption {
     func run(into database: InventoryDatabase) throws -> ImportOutcome {
         var outcome = ImportOutcome()
         guard folder.contains(AuthorityFiles.certificate(of: CertificateAuthority.rootName)) else { return outcome }
-        let foreign: ForeignAuthority
+        let foreign: ImportedCA
         do {
-            foreign = try ForeignAuthority(reading: folder.directory, now: now)
+            foreign = try ImportedCA(reading: folder.directory, now: now)
         } catch let error as AuthorityError {
             // Whoever needs the root says better what is wrong with it.
             guard error.code != .storage else { throw error }
             return outcome
         }
-        var acceptance = Acceptance(foreign, now: now, who: who)
+        var acceptance = ImportWriter(foreign, now: now, who: who)
         for found in foreign.certificates {
-            let files = Acceptance.Files(
+            let files = ImportWriter.Files(
                 name: found.name,
                 certificate: found.certificateFile,
                 key: found.key.map { $0.address.map(AuthorityFiles.lastingAddress) ?? $0.file },
@@ -51,7 +52,7 @@ struct Adoption {
     }
 }
 
-extension Acceptance.Files {
+extension ImportWriter.Files {
     /// Whether everything here is a file of a CA directory, or the address of a key.
     fileprivate var areSafe: Bool {
         AuthorityFiles.isPath(name) && AuthorityFiles.isPath(certificate) && chain.map(AuthorityFiles.isPath) ?? true

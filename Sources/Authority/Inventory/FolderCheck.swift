@@ -24,7 +24,7 @@ struct FolderCheck {
                 "inventory",
                 .failure,
                 "the inventory \(folder.path(of: Inventory.fileName)) is damaged: \(damage)",
-                remedy: "pki import reads the folder's files into a new one and keeps the old one in the archive"
+                hint: "pki import reads the folder's files into a new one and keeps the old one in the archive"
             )
         }
     }
@@ -36,7 +36,7 @@ struct FolderCheck {
                 "inventory",
                 .warning,
                 "a command was ended before it could write \(folder.path(of: name))",
-                remedy: "the next command that writes finishes it: pki doctor --repair",
+                hint: "the next command that writes finishes it: pki doctor --repair",
                 isRepairable: true
             )
         }
@@ -48,9 +48,9 @@ struct FolderCheck {
             switch found {
             case .noChain: FolderFinding("audit", .notice, "\(found)")
             case .missingTrigger:
-                FolderFinding("audit", .failure, "\(found)", remedy: "pki doctor --repair", isRepairable: true)
+                FolderFinding("audit", .failure, "\(found)", hint: "pki doctor --repair", isRepairable: true)
             case .row, .missingHead:
-                FolderFinding("audit", .failure, "\(found)", remedy: "compare it with a copy: pki audit --format json")
+                FolderFinding("audit", .failure, "\(found)", hint: "compare it with a copy: pki audit --format json")
             }
         }
     }
@@ -106,7 +106,7 @@ struct FolderCheck {
                 "permissions",
                 .failure,
                 "\(path) belongs to user \(owner), and this is user \(Self.ownUser): no command that writes uses it",
-                remedy: "run the commands as user \(owner), or make all of it yours: chown -R \(Self.ownUser) "
+                hint: "run the commands as user \(owner), or make all of it yours: chown -R \(Self.ownUser) "
                     + Quoting.shell(folder.path)
             )
         }
@@ -123,7 +123,7 @@ struct FolderCheck {
                     "permissions",
                     .failure,
                     "\(name == "." ? "the folder \(folder.path)" : folder.path(of: name)) has mode \(found), and others than its owner can use it",
-                    remedy: "pki doctor --repair sets mode \(String(mode, radix: 8))"
+                    hint: "pki doctor --repair sets mode \(String(mode, radix: 8))"
                         + (name.contains("-key")
                             ? "; the key may have been read: consider replacing it" : ""),
                     isRepairable: true
@@ -154,7 +154,7 @@ struct FolderCheck {
                     "issuer",
                     .warning,
                     "the CA that issued \(first)\(others) is revoked, or not here any more: no CA of today vouches for that",
-                    remedy: "have it issued by a CA of today: pki renew \(first) --issuer NAME"
+                    hint: "have it issued by a CA of today: pki renew \(first) --issuer NAME"
                 )
             )
         }
@@ -164,7 +164,7 @@ struct FolderCheck {
                     "expiry",
                     .warning,
                     "\(ending) certificate\(ending == 1 ? "" : "s") will end within 30 days",
-                    remedy: "see which: pki list --expiring 30d; renew them: pki renew --all --if-expires-within 30d"
+                    hint: "see which: pki list --expiring 30d; renew them: pki renew --all --if-expires-within 30d"
                 )
             )
         }
@@ -207,7 +207,7 @@ struct FolderCheck {
             "certificate-file",
             .failure,
             "\(path) is \(kind.noun), where a file is wanted",
-            remedy: "take it away: rm \(Quoting.shell(path)); then: pki doctor --repair"
+            hint: "take it away: rm \(Quoting.shell(path)); then: pki doctor --repair"
         )
     }
 
@@ -224,7 +224,7 @@ struct FolderCheck {
                     "certificate-file",
                     isFormer ? .notice : .failure,
                     "\(path), the certificate \(entry.name) of serial number \(entry.serialNumber), is gone",
-                    remedy: "pki doctor --repair writes it anew from the inventory",
+                    hint: "pki doctor --repair writes it anew from the inventory",
                     isRepairable: true
                 )
             ]
@@ -234,7 +234,7 @@ struct FolderCheck {
                     "certificate-file",
                     .failure,
                     "\(path) is another certificate than the inventory says, of serial number \(other.serialNumber)",
-                    remedy: "pki import \(folder.path) takes it into the inventory"
+                    hint: "pki import \(folder.path) takes it into the inventory"
                 )
             ]
         case .wrong:
@@ -243,7 +243,7 @@ struct FolderCheck {
                     "certificate-file",
                     .failure,
                     "\(path) is not the certificate of serial number \(entry.serialNumber) that the inventory says it is",
-                    remedy: "pki doctor --repair moves it to the archive and writes the right one",
+                    hint: "pki doctor --repair moves it to the archive and writes the right one",
                     isRepairable: true
                 )
             ]
@@ -256,7 +256,7 @@ struct FolderCheck {
                     "chain-file",
                     .failure,
                     "\(folder.path(of: chainFile)) is gone, and AWS needs it to find the way from \(entry.name) to the root",
-                    remedy: "pki doctor --repair writes it anew",
+                    hint: "pki doctor --repair writes it anew",
                     isRepairable: true
                 )
             )
@@ -281,7 +281,7 @@ struct FolderCheck {
         }
         guard let file = try? folder.read(keyFile, isPrivate: false) else {
             return [
-                FolderFinding("key-file", .failure, "\(path) cannot be read", remedy: "see who owns it: ls -l \(path)")
+                FolderFinding("key-file", .failure, "\(path) cannot be read", hint: "see who owns it: ls -l \(path)")
             ]
         }
         do throws(CertificateError) {
@@ -291,7 +291,7 @@ struct FolderCheck {
                         "key-file",
                         .failure,
                         "\(path) is not the key of the certificate \(entry.name)",
-                        remedy: "look for the right one in \(folder.path(of: Folder.archiveFolder)), or issue anew: "
+                        hint: "look for the right one in \(folder.path(of: Folder.archiveFolder)), or issue anew: "
                             + "pki renew \(entry.name) --rekey"
                     )
                 ]
@@ -304,7 +304,7 @@ struct FolderCheck {
                     "key-file",
                     .failure,
                     "\(path) is no key that can be read: \(error.message)",
-                    remedy: "look for it in \(folder.path(of: Folder.archiveFolder)), or issue anew: "
+                    hint: "look for it in \(folder.path(of: Folder.archiveFolder)), or issue anew: "
                         + "pki renew \(entry.name) --rekey"
                 )
             ]
@@ -324,7 +324,7 @@ struct FolderCheck {
                 isOver
                     ? "the CA \(entry.name) ended at \(timestamp(entry.notAfter))"
                     : "the CA \(entry.name) ends in \(days) days, at \(timestamp(entry.notAfter)), and with it all that it issues",
-                remedy: isRoot ? "begin its replacement: pki rotate-ca" : "pki renew \(entry.name)"
+                hint: isRoot ? "begin its replacement: pki rotate-ca" : "pki renew \(entry.name)"
             )
         ]
     }
@@ -338,7 +338,7 @@ struct FolderCheck {
                 "unknown-file",
                 .warning,
                 "\(folder.path(of: name)) is a certificate that the inventory does not know",
-                remedy: "pki import \(folder.path) reads it, when a CA of this folder issued it"
+                hint: "pki import \(folder.path) reads it, when a CA of this folder issued it"
             )
         }
     }
@@ -368,7 +368,7 @@ struct FolderCheck {
                         "crl",
                         .warning,
                         "\(entry.name) has revoked certificates since its last list, and nobody knows",
-                        remedy: "make a list and import it into AWS: \(command)"
+                        hint: "make a list and import it into AWS: \(command)"
                     )
                 )
             } else if let last, now > last.nextUpdate {
@@ -377,7 +377,7 @@ struct FolderCheck {
                         "crl",
                         .warning,
                         "the last list of \(entry.name) ended at \(timestamp(last.nextUpdate))",
-                        remedy: "make the next one: \(command)"
+                        hint: "make the next one: \(command)"
                     )
                 )
             }

@@ -22,7 +22,7 @@ public struct FolderFinding: Hashable, Sendable {
     public let message: String
 
     /// The way out.
-    public let remedy: String?
+    public let hint: String?
 
     /// Whether ``Inventory/repair(in:by:now:)`` mends it.
     public let isRepairable: Bool
@@ -31,13 +31,13 @@ public struct FolderFinding: Hashable, Sendable {
         _ check: String,
         _ severity: Severity,
         _ message: String,
-        remedy: String? = nil,
+        hint: String? = nil,
         isRepairable: Bool = false
     ) {
         self.check = check
         self.severity = severity
         self.message = message
-        self.remedy = remedy
+        self.hint = hint
         self.isRepairable = isRepairable
     }
 }

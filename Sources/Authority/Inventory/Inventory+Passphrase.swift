@@ -29,7 +29,7 @@ extension Inventory {
             throw AuthorityError(
                 .missing,
                 "\(folder.path(of: file)) is not there",
-                remedy: "see what there is: pki list --directory \(Quoting.shell(folder.path))"
+                hint: "see what there is: pki list --directory \(Quoting.shell(folder.path))"
             )
         }
         let before = try folder.read(file, isPrivate: true)

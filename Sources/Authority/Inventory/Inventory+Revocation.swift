@@ -3,6 +3,7 @@
 public import Certificates
 public import struct FoundationEssentials.Date
 import SQLite
+import SystemSupport
 
 extension Inventory {
     /// Revokes certificates. It takes effect where the next certificate revocation list is read.
@@ -24,11 +25,11 @@ extension Inventory {
             throw AuthorityError(
                 .policy,
                 "\(entry.name) is a root, and a list that it signs itself cannot take it back",
-                remedy: "take it out of the trust anchor in AWS, or replace it: pki rotate-ca"
+                hint: "take it out of the trust anchor in AWS, or replace it: pki rotate-ca"
             )
         }
         guard reason != .removeFromCRL else {
-            throw AuthorityError(.invalidRequest, "removeFromCRL takes a revocation back", remedy: "use --release")
+            throw AuthorityError(.invalidRequest, "removeFromCRL takes a revocation back", hint: "use --release")
         }
         if let invalidityDate, invalidityDate > now {
             throw AuthorityError(
@@ -82,7 +83,7 @@ extension Inventory {
                 throw AuthorityError(
                     .policy,
                     "\(one.name) was revoked at \(timestamp(revocation.date)) (\(revocation.reason.name)), and only a hold can be taken back",
-                    remedy: "issue another: pki issue-client --name \(one.name) --force"
+                    hint: "issue another: pki issue-client --name \(one.name) --force"
                 )
             }
             try change.records.setRevocation(of: one.id, nil)

@@ -76,14 +76,14 @@ public final class Inventory: Sendable {
             throw AuthorityError(
                 .missing,
                 "there is no CA in \(printable(directory)): \(error.message)",
-                remedy: "make one with: pki init-ca --directory \(Quoting.shell(directory))"
+                hint: "make one with: pki init-ca --directory \(Quoting.shell(directory))"
             )
         }
         guard folder.contains(Self.fileName) || folder.contains(AuthorityFiles.certificate(of: "root")) else {
             throw AuthorityError(
                 .missing,
                 "there is no CA in \(printable(directory)): it has neither \(Self.fileName) nor root-cert.pem",
-                remedy: "make one with: pki init-ca --directory \(Quoting.shell(directory))"
+                hint: "make one with: pki init-ca --directory \(Quoting.shell(directory))"
             )
         }
         return folder
@@ -153,7 +153,7 @@ public final class Inventory: Sendable {
                 throw AuthorityError(
                     .invalidRequest,
                     "two CAs have issued a certificate of the serial number \(reference)",
-                    remedy: "use the name, or the SHA-256 fingerprint: pki list --all --format json"
+                    hint: "use the name, or the SHA-256 fingerprint: pki list --all --format json"
                 )
             }
             if let entry = found.first { return entry }
@@ -161,7 +161,7 @@ public final class Inventory: Sendable {
         throw AuthorityError(
             .missing,
             "the inventory of \(path) has no certificate of the name or serial number \"\(reference)\"",
-            remedy: "see what there is: pki list --all --directory \(Quoting.shell(path))"
+            hint: "see what there is: pki list --all --directory \(Quoting.shell(path))"
         )
     }
 

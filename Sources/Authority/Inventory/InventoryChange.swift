@@ -38,15 +38,15 @@ struct InventoryChange {
     /// Adds a file.
     ///
     /// - Parameter file: The file; its name must be free, or its holder on its way to the archive.
-    /// - Throws: ``AuthorityError`` with ``AuthorityError/Code/exists``.
+    /// - Throws: ``AuthorityError`` with ``AuthorityErrorCode/exists``.
     mutating func add(_ file: Folder.PlannedFile) throws(AuthorityError) {
-        try refuseExisting(file.name)
+        try checkDoesNotExist(file.name)
         files.append(file)
         added.insert(file.name)
     }
 
     /// Refuses a name that is taken.
-    func refuseExisting(_ name: String) throws(AuthorityError) {
+    func checkDoesNotExist(_ name: String) throws(AuthorityError) {
         if contains(name) { throw folder.takenName(name) }
     }
 
@@ -83,7 +83,7 @@ struct InventoryChange {
     ///
     /// - Parameter digest: SHA-256 of the issuer's public key.
     /// - Throws: ``AuthorityError``.
-    mutating func refuseRevokedIssuer(withKey digest: [UInt8]) throws {
+    mutating func checkIssuerNotRevoked(withKey digest: [UInt8]) throws {
         guard !checkedIssuers.contains(digest) else { return }
         try records.refuseRevokedAuthority(withKey: digest)
         checkedIssuers.insert(digest)

@@ -25,7 +25,7 @@ struct CommonNames {
     ///   - certificate: The certificate.
     ///   - name: What its files are called.
     ///   - records: The inventory.
-    /// - Throws: ``AuthorityError`` with ``AuthorityError/Code/exists``, or `SQLiteError`.
+    /// - Throws: ``AuthorityError`` with ``AuthorityErrorCode/exists``, or `SQLiteError`.
     mutating func refuseTaken(
         by certificate: Certificate,
         named name: String,
@@ -49,7 +49,7 @@ struct CommonNames {
             .exists,
             "the common name \(printable(certificate.subject.commonName ?? key)) is that of \(printable(other.name)), "
                 + "and a trust policy would take \(name) for it",
-            remedy: "choose another name or subject, or insist with --force"
+            hint: "choose another name or subject, or insist with --force"
         )
     }
 

@@ -182,7 +182,7 @@ final class InventoryDatabase {
     /// Refuses a CA that is revoked or on hold, or stands below one that is: nobody accepts what it issues.
     ///
     /// - Parameter digest: SHA-256 of the CA's public key.
-    /// - Throws: ``AuthorityError`` with ``AuthorityError/Code/policy``, or `SQLiteError`.
+    /// - Throws: ``AuthorityError`` with ``AuthorityErrorCode/policy``, or `SQLiteError`.
     func refuseRevokedAuthority(withKey digest: [UInt8]) throws {
         var (key, seen): ([UInt8], Set<[UInt8]>) = (digest, [])
         while seen.insert(key).inserted, let authority = try authority(withKey: key) {
@@ -192,7 +192,7 @@ final class InventoryDatabase {
                     .policy,
                     "the CA \(authority.name) \(isHold ? "is on hold since" : "was revoked at") \(timestamp(revocation.date)), "
                         + "and nobody accepts what is issued below it",
-                    remedy: isHold
+                    hint: isHold
                         ? "take the hold back first: pki revoke --release \(authority.name)"
                         : "let another CA issue: --issuer NAME, or make one with pki issue-intermediate"
                 )

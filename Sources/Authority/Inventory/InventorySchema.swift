@@ -163,7 +163,7 @@ enum InventorySchema {
             throw AuthorityError(
                 .broken,
                 "the inventory \(path) is of version \(version), and this program knows \(migrations.count)",
-                remedy: "use the newer pki that wrote it"
+                hint: "use the newer pki that wrote it"
             )
         }
         let found = try database.schema()
@@ -185,7 +185,7 @@ enum InventorySchema {
         throw AuthorityError(
             .broken,
             "the inventory \(path) is damaged: the trigger \"\(name)\" is missing, which keeps the audit from being changed",
-            remedy: "see whether it was changed: pki audit --verify; then: pki doctor --repair"
+            hint: "see whether it was changed: pki audit --verify; then: pki doctor --repair"
         )
     }
 

@@ -165,13 +165,13 @@ func explained<Result>(_ path: String, _ body: () throws -> Result) throws -> Re
             throw AuthorityError(
                 .storage,
                 "the inventory \(path) was in use by another program for a minute",
-                remedy: "see who has it open: fuser -v \(path)"
+                hint: "see who has it open: fuser -v \(path)"
             )
         }
         throw AuthorityError(
             .storage,
             "the inventory \(path) cannot be used: \(error.message)",
-            remedy: error.isFull ? "make room on the disk and run the same command again: nothing was changed" : nil
+            hint: error.isFull ? "make room on the disk and run the same command again: nothing was changed" : nil
         )
     }
 }
@@ -181,6 +181,6 @@ func damagedInventory(_ path: String, _ why: String) -> AuthorityError {
     AuthorityError(
         .broken,
         "the inventory \(path) is damaged: \(why)",
-        remedy: "read the files into a new one, and keep the old one in the archive: pki import DIRECTORY"
+        hint: "read the files into a new one, and keep the old one in the archive: pki import DIRECTORY"
     )
 }

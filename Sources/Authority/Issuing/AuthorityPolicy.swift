@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Certificates
+import SystemSupport
 
 /// The rules for CA certificates that hold whatever the template says.
 enum AuthorityPolicy {
@@ -15,7 +16,7 @@ enum AuthorityPolicy {
             throw AuthorityError(
                 .policy,
                 "\(template.name) does not make a CA: its certificate would not allow signing others",
-                remedy: "it needs basicConstraints = critical, CA:TRUE and keyUsage = critical, keyCertSign, cRLSign"
+                hint: "it needs basicConstraints = critical, CA:TRUE and keyUsage = critical, keyCertSign, cRLSign"
             )
         }
     }

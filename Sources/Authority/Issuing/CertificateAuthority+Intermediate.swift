@@ -21,9 +21,9 @@ extension CertificateAuthority {
         try EntryName.checkNew(request.name)
         try checkIsNotRevoked()
         if !request.archivesExisting {
-            try folder.refuseExisting(AuthorityFiles.certificate(of: request.name))
+            try folder.checkDoesNotExist(AuthorityFiles.certificate(of: request.name))
             if request.key.bringsKey {
-                try folder.refuseExisting(
+                try folder.checkDoesNotExist(
                     AuthorityFiles.key(of: request.name),
                     AuthorityFiles.keyAddress(of: request.name)
                 )
@@ -122,7 +122,7 @@ extension CertificateAuthority {
             throw AuthorityError(
                 .policy,
                 "the CA \(certificatePath) may have no CA below it: its path length is 0",
-                remedy: "take another issuer, or make a root with: pki init-ca --path-length 1"
+                hint: "take another issuer, or make a root with: pki init-ca --path-length 1"
             )
         }
         guard let length = request.pathLength else { return nil }
@@ -133,7 +133,7 @@ extension CertificateAuthority {
             throw AuthorityError(
                 .policy,
                 "a path length of \(length) is more than the CA \(certificatePath) allows, whose own is \(limit)",
-                remedy: "the most is --path-length \(limit - 1)"
+                hint: "the most is --path-length \(limit - 1)"
             )
         }
         return length

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Certificates
+import SystemSupport
 public import struct FoundationEssentials.Date
 
 extension CertificateAuthority {
@@ -19,8 +20,8 @@ extension CertificateAuthority {
     ) throws -> IssuedCertificate {
         try ClientPolicy.check(request)
         try checkIsNotRevoked()
-        if !request.archivesExisting { try folder.refuseExisting(AuthorityFiles.certificate(of: request.name)) }
-        let prepared = try prepare(request, IssueChance(for: request, using: &generator), now: now)
+        if !request.archivesExisting { try folder.checkDoesNotExist(AuthorityFiles.certificate(of: request.name)) }
+        let prepared = try prepare(request, IssuanceRandomness(for: request, using: &generator), now: now)
         return try inventory.change(now: now) { change in
             var names = CommonNames()
             return try prepared.commit(to: &change, in: folder, &names)
@@ -35,7 +36,7 @@ extension CertificateAuthority {
     /// Makes a key and a certificate without touching the folder.
     func prepare(
         _ request: ClientRequest,
-        _ chance: IssueChance,
+        _ chance: IssuanceRandomness,
         now: Date,
         verifiesPath: Bool = true
     ) throws -> PreparedCertificate {
@@ -130,7 +131,7 @@ extension CertificateAuthority {
                 .policy,
                 "the CA \(certificatePath) may not issue a certificate for "
                     + "\(names.joined(separator: ", ")): \(error.message)",
-                remedy: "see what the CA allows: openssl x509 -noout -text -in \(certificatePath)"
+                hint: "see what the CA allows: openssl x509 -noout -text -in \(certificatePath)"
             )
         }
         return certificate
@@ -169,7 +170,7 @@ extension CertificateAuthority {
             throw AuthorityError(
                 .policy,
                 "the certificate would end at \(timestamp(end)), after its CA \(certificatePath), which ends at \(timestamp(limit))",
-                remedy: days > 0
+                hint: days > 0
                     ? "the longest lifetime now is --days \(days)" : "make a new CA with: pki init-ca --force"
             )
         }

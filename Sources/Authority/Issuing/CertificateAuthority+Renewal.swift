@@ -117,14 +117,14 @@ extension CertificateAuthority {
             throw AuthorityError(
                 .invalidRequest,
                 "certificate \(entry.serialNumber) does not stand under the name \(entry.name) any more",
-                remedy: "renew what does: pki renew \(entry.name) --directory \(Quoting.shell(folder.path))"
+                hint: "renew what does: pki renew \(entry.name) --directory \(Quoting.shell(folder.path))"
             )
         }
         if let revocation = entry.revocation {
             throw AuthorityError(
                 .policy,
                 "\(entry.name) was revoked at \(timestamp(revocation.date)) (\(revocation.reason.name)) and is not renewed",
-                remedy: revocation.reason == .certificateHold
+                hint: revocation.reason == .certificateHold
                     ? "take the hold back first: pki revoke --release \(entry.name)"
                     : "issue another with a new key: pki issue-client --name \(entry.name) --force"
             )
@@ -136,7 +136,7 @@ extension CertificateAuthority {
             throw AuthorityError(
                 .policy,
                 "the key of \(entry.name) is not in \(folder.path), so that pki cannot make its successor",
-                remedy: entry.keyFile == nil
+                hint: entry.keyFile == nil
                     ? "make a new request beside the new key, and: pki issue-client --name \(entry.name) --csr FILE --force"
                     : "leave --rekey out, or make the new key where the old one is"
             )
@@ -146,7 +146,7 @@ extension CertificateAuthority {
             throw AuthorityError(
                 .policy,
                 "the key \(folder.path(of: keyName)) is encrypted, and its successor would not be",
-                remedy: "give a passphrase for the new key: --key-passphrase-file FILE"
+                hint: "give a passphrase for the new key: --key-passphrase-file FILE"
             )
         }
     }
@@ -160,7 +160,7 @@ extension CertificateAuthority {
         throw AuthorityError(
             .policy,
             "\(name) keeps its key: what it has issued is still good, such as \(first.name), and would have no issuer",
-            remedy: authority.isSelfSigned
+            hint: authority.isSelfSigned
                 ? "make a new root beside it: pki rotate-ca"
                 : "make another CA beside it, pki issue-intermediate --name \(name)-2, and move what it has issued: "
                     + "pki renew NAME --issuer \(name)-2"
@@ -213,7 +213,7 @@ extension CertificateAuthority {
             throw AuthorityError(
                 .policy,
                 "the certificate has an alternative name of the kind \(kind), which pki does not write",
-                remedy: "issue one with the names that it needs: pki issue-client"
+                hint: "issue one with the names that it needs: pki issue-client"
             )
         }
         return old.subjectAlternativeNames

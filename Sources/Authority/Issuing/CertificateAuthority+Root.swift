@@ -23,7 +23,7 @@ extension CertificateAuthority {
         using generator: inout some RandomNumberGenerator
     ) throws -> IssuedCertificate {
         if !request.archivesExisting, let folder = try? Folder(path: directory, for: .reading) {
-            try folder.refuseExisting(
+            try folder.checkDoesNotExist(
                 AuthorityFiles.key(of: rootName),
                 AuthorityFiles.keyAddress(of: rootName),
                 AuthorityFiles.certificate(of: rootName)
@@ -60,7 +60,7 @@ extension CertificateAuthority {
             throw AuthorityError(
                 .invalidRequest,
                 "the CA has no subject",
-                remedy: "give one, for example --subject \"CN=Example Root\""
+                hint: "give one, for example --subject \"CN=Example Root\""
             )
         }
         if !request.allowsInsecureNames { try NamePolicy.checkText(subject) }

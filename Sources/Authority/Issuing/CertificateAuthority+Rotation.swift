@@ -42,7 +42,7 @@ extension CertificateAuthority {
             throw AuthorityError(
                 .exists,
                 "a rotation is under way: \(folder.path(of: AuthorityFiles.certificate(of: previousName))) is there, and AWS takes two roots at the most",
-                remedy: "finish it first: pki rotate-ca --finish --directory \(Quoting.shell(folder.path))"
+                hint: "finish it first: pki rotate-ca --finish --directory \(Quoting.shell(folder.path))"
             )
         }
         try checkProtection(of: request)
@@ -63,7 +63,7 @@ extension CertificateAuthority {
             )
         }
         return try inventory.change(now: now) { change in
-            try change.refuseExisting(AuthorityFiles.certificate(of: previousName))
+            try change.checkDoesNotExist(AuthorityFiles.certificate(of: previousName))
             let old = try change.records.current(Self.rootName)
             for (from, to) in [
                 (AuthorityFiles.key(of: Self.rootName), AuthorityFiles.key(of: previousName)),
@@ -106,7 +106,7 @@ extension CertificateAuthority {
             throw AuthorityError(
                 .policy,
                 "the old root's key is in a device or an agent, and the new one's would be a file that is not encrypted",
-                remedy: "--key PLACE uses one that is there, with --generate-key it is made in the token; "
+                hint: "--key PLACE uses one that is there, with --generate-key it is made in the token; "
                     + "--key-passphrase-file FILE makes an encrypted file"
             )
         }
@@ -114,7 +114,7 @@ extension CertificateAuthority {
             throw AuthorityError(
                 .policy,
                 "the old root's key is encrypted, and the new one's would not be",
-                remedy: "give a passphrase for the new key: --key-passphrase-file FILE"
+                hint: "give a passphrase for the new key: --key-passphrase-file FILE"
             )
         }
     }
@@ -181,7 +181,7 @@ extension Inventory {
                 throw AuthorityError(
                     .missing,
                     "no rotation is under way in \(folder.path)",
-                    remedy: "begin one with: pki rotate-ca --directory \(Quoting.shell(folder.path))"
+                    hint: "begin one with: pki rotate-ca --directory \(Quoting.shell(folder.path))"
                 )
             }
             let used = try change.records.issued(byKey: previous.subjectKey)
@@ -193,7 +193,7 @@ extension Inventory {
                 throw AuthorityError(
                     .policy,
                     "what the previous root issued is still good and would be trusted no longer: \(names)\(used.count > 5 ? " and \(used.count - 5) more" : "")",
-                    remedy:
+                    hint:
                         "renew them under the new root first: pki renew --all --issuer \(previousName); or insist with --force"
                 )
             }

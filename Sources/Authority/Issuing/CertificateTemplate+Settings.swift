@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Certificates
+import SystemSupport
 
 extension CertificateTemplate {
     /// The kind of key: `key_type` in `[ pki ]`, P-256 where a foreign template has none.
@@ -11,7 +12,7 @@ extension CertificateTemplate {
                 throw AuthorityError(
                     .invalidRequest,
                     "\(name): key_type = \(text) is not a kind of key",
-                    remedy: "the kinds are \(KeyType.allCases.map(\.rawValue).joined(separator: ", "))"
+                    hint: "the kinds are \(KeyType.allCases.map(\.rawValue).joined(separator: ", "))"
                 )
             }
             return type

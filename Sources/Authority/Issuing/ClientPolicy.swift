@@ -28,7 +28,7 @@ enum ClientPolicy {
             throw AuthorityError(
                 .invalidRequest,
                 "a certificate request brings its own key, so there is no key to put into a PKCS#12 file",
-                remedy: "leave --pkcs12 out; beside the key: openssl pkcs12 -export -inkey KEY -in CERTIFICATE"
+                hint: "leave --pkcs12 out; beside the key: openssl pkcs12 -export -inkey KEY -in CERTIFICATE"
             )
         }
         try check(certificateRequest.publicKey, in: certificateRequest.name)
@@ -43,7 +43,7 @@ enum ClientPolicy {
             throw AuthorityError(
                 .policy,
                 "the key in \(name), \(key.algorithm), is not certified",
-                remedy: "use RSA with 2048 to 8192 bits, P-256, P-384, P-521 or ML-DSA"
+                hint: "use RSA with 2048 to 8192 bits, P-256, P-384, P-521 or ML-DSA"
             )
         }
     }
@@ -101,14 +101,14 @@ enum ClientPolicy {
             throw AuthorityError(
                 .invalidRequest,
                 "no name was given for the certificate of the key in \(shown(certificateRequest.name))",
-                remedy: "give the name, --name NAME, or take the request's word for it: --accept-subject"
+                hint: "give the name, --name NAME, or take the request's word for it: --accept-subject"
             )
         }
         guard let subject, !subject.isEmpty else {
             throw AuthorityError(
                 .invalidRequest,
                 "the client certificate has no subject, and IAM Roles Anywhere takes none without",
-                remedy: "give one, for example --subject \"CN=\(request.name)\""
+                hint: "give one, for example --subject \"CN=\(request.name)\""
             )
         }
         return subject
@@ -146,7 +146,7 @@ enum ClientPolicy {
                 .policy,
                 "\(shown(request.name)) asks for \(shown(asked.refused.joined(separator: "; "))), which the profile "
                     + "\(template.profile) does not give",
-                remedy: "make the request without it, or choose another with --profile or --template"
+                hint: "make the request without it, or choose another with --profile or --template"
             )
         }
         review.notices.append(
@@ -170,7 +170,7 @@ enum ClientPolicy {
                     throw AuthorityError(
                         .policy,
                         "\(shown(certificateRequest.name)) asks for \(shown(name.description)): \(oddity)",
-                        remedy: "make the request without it, or insist with --insecure-names"
+                        hint: "make the request without it, or insist with --insecure-names"
                     )
                 }
                 try NamePolicy.checkText(subject, [name])
@@ -235,14 +235,14 @@ enum ClientPolicy {
             throw AuthorityError(
                 .policy,
                 "\(template.name) makes a CA, and a client certificate must not be one",
-                remedy: "it needs basicConstraints = CA:FALSE, and a keyUsage without keyCertSign and cRLSign"
+                hint: "it needs basicConstraints = CA:FALSE, and a keyUsage without keyCertSign and cRLSign"
             )
         }
         guard certificate.keyUsage?.contains(.digitalSignature) ?? false else {
             throw AuthorityError(
                 .policy,
                 "\(template.name) makes a certificate that cannot sign requests",
-                remedy: "it needs keyUsage = critical, digitalSignature"
+                hint: "it needs keyUsage = critical, digitalSignature"
             )
         }
     }

@@ -8,7 +8,7 @@ enum EntryName {
     /// Refuses what cannot be the name of anything in a directory.
     ///
     /// - Parameter name: The name.
-    /// - Throws: ``AuthorityError`` with ``AuthorityError/Code/invalidRequest``, naming the rule.
+    /// - Throws: ``AuthorityError`` with ``AuthorityErrorCode/invalidRequest``, naming the rule.
     static func check(_ name: String) throws(AuthorityError) {
         guard (1...64).contains(name.utf8.count) else { throw refusal(of: name, "it must have 1 to 64 characters") }
         guard name.utf8.allSatisfy({ isAllowed($0) }) else {
@@ -23,7 +23,7 @@ enum EntryName {
     /// directory do.
     ///
     /// - Parameter name: The name.
-    /// - Throws: ``AuthorityError`` with ``AuthorityError/Code/invalidRequest``, naming the rule.
+    /// - Throws: ``AuthorityError`` with ``AuthorityErrorCode/invalidRequest``, naming the rule.
     static func checkNew(_ name: String) throws(AuthorityError) {
         try check(name)
         guard !CertificateAuthority.reservedNames.contains(name) else {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 public import Certificates
+import SystemSupport
 
 /// A key outside of the CA's folder.
 public struct ExternalKey: Sendable {
@@ -32,7 +33,7 @@ public struct ExternalKey: Sendable {
             throw AuthorityError(
                 .invalidRequest,
                 "the key \(address) is of the kind \(key.publicKey.algorithm), and \(type.rawValue) was asked for",
-                remedy: "leave --key-type out, or name another key"
+                hint: "leave --key-type out, or name another key"
             )
         }
         return key

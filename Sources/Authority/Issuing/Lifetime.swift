@@ -37,7 +37,7 @@ public enum Lifetime: Hashable, Sendable {
                 throw AuthorityError(
                     .invalidRequest,
                     "a lifetime of \(days) days is not possible",
-                    remedy: "give at least 1"
+                    hint: "give at least 1"
                 )
             }
             end = now.addingTimeInterval(Double(days) * 86400)
@@ -46,7 +46,7 @@ public enum Lifetime: Hashable, Sendable {
                 throw AuthorityError(
                     .invalidRequest,
                     "the certificate would end at \(timestamp(date)), which is past",
-                    remedy: "give a later moment, or a number of days; it is \(timestamp(now)) by this machine's clock"
+                    hint: "give a later moment, or a number of days; it is \(timestamp(now)) by this machine's clock"
                 )
             }
             end = date
@@ -56,7 +56,7 @@ public enum Lifetime: Hashable, Sendable {
             throw AuthorityError(
                 .invalidRequest,
                 "the certificate would end after the year 9999, the last that X.509 can say",
-                remedy: "give fewer days, or an earlier moment"
+                hint: "give fewer days, or an earlier moment"
             )
         }
         return Date(timeIntervalSince1970: end.timeIntervalSince1970.rounded(.down))

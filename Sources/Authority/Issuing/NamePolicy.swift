@@ -35,7 +35,7 @@ enum NamePolicy {
         throw AuthorityError(
             .policy,
             "\(part) \"\(terminalSafe(text))\" can be taken for another: it \(objection)",
-            remedy: "write it in the letters of one script, or insist with --insecure-names"
+            hint: "write it in the letters of one script, or insist with --insecure-names"
         )
     }
 
@@ -66,7 +66,7 @@ enum NamePolicy {
                     .policy,
                     "the CA \(printable("\(authority.subject)")) may not issue a certificate for \(printable(shown)): "
                         + printable(objection),
-                    remedy: "leave the name out, or issue it from another CA: pki tree shows them"
+                    hint: "leave the name out, or issue it from another CA: pki tree shows them"
                 )
             }
         }
@@ -117,7 +117,7 @@ enum NamePolicy {
         throw AuthorityError(
             .policy,
             "\(printable(name)) would have \(count) alternative names, and \(limit) are the most",
-            remedy: "leave some out, or allow them: --max-names \(count)"
+            hint: "leave some out, or allow them: --max-names \(count)"
         )
     }
 

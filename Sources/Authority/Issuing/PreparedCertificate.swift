@@ -86,13 +86,13 @@ struct PreparedCertificate: Sendable {
         }
 
         // Another process may have revoked it a moment ago.
-        try change.refuseRevokedIssuer(withKey: issuerKey)
+        try change.checkIssuerNotRevoked(withKey: issuerKey)
         let former = try change.records.current(name)
         if let other = former.first, other.isCA != certificate.isCA {
             throw AuthorityError(
                 .exists,
                 "\(name) is \(other.isCA ? "a CA" : "no CA"), and \(other.isCA ? "no other certificate" : "no CA") takes its place",
-                remedy: "take another name with --name"
+                hint: "take another name with --name"
             )
         }
         if !sharesCommonName { try names.refuseTaken(by: certificate, named: name, in: change.records) }
@@ -101,7 +101,7 @@ struct PreparedCertificate: Sendable {
                 switch key {
                 case .made, .elsewhere: true
                 case .kept: false
-                case .foreign: formerKeyIsItsOwn(certificateName, in: folder)
+                case .foreign: hasDifferentKey(certificateName, in: folder)
                 }
             let formerKey = keyLeaves ? try archive(keyName) : nil
             if keyLeaves { _ = try archive(addressName) }
@@ -121,10 +121,10 @@ struct PreparedCertificate: Sendable {
                 )
             }
         } else {
-            try change.refuseExisting(certificateName)
+            try change.checkDoesNotExist(certificateName)
             if key.isNew, certificate.isCA {
-                try change.refuseExisting(keyName)
-                try change.refuseExisting(addressName)
+                try change.checkDoesNotExist(keyName)
+                try change.checkDoesNotExist(addressName)
             } else if key.isNew, change.contains(keyName) {
                 // A key whose certificate was never written was never reported either.
                 _ = try archive(keyName)
@@ -191,7 +191,7 @@ struct PreparedCertificate: Sendable {
 
     /// Whether the key under the name is that of the certificate that goes. A key beside a certificate request may be the
     /// requester's own, which is not ours to move.
-    private func formerKeyIsItsOwn(_ certificateName: String, in folder: Folder) -> Bool {
+    private func hasDifferentKey(_ certificateName: String, in folder: Folder) -> Bool {
         guard let former = try? folder.certificates(in: certificateName).first else { return false }
         return former.publicKey != certificate.publicKey
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Certificates
+import SystemSupport
 
 /// Which alternative names a profile wants: `names` in `[ pki ]`.
 enum RequiredNames: String, CaseIterable {
@@ -31,7 +32,7 @@ enum RequiredNames: String, CaseIterable {
             throw AuthorityError(
                 .policy,
                 "the profile \(request.template.profile) needs a DNS name or an IP address, and \(request.name) has none",
-                remedy: "give one with --dns or --ip"
+                hint: "give one with --dns or --ip"
             )
         case .spiffe:
             let identifiers = names.compactMap { name in
@@ -41,14 +42,14 @@ enum RequiredNames: String, CaseIterable {
                 throw AuthorityError(
                     .policy,
                     "the profile \(request.template.profile) needs exactly one URI, a SPIFFE ID, and \(request.name) has \(identifiers.count)",
-                    remedy: "give it with --uri spiffe://example.org/\(request.name)"
+                    hint: "give it with --uri spiffe://example.org/\(request.name)"
                 )
             }
             guard let why = Self.objection(toIdentifier: identifier) else { return }
             throw AuthorityError(
                 .policy,
                 "\(identifier) is not a SPIFFE ID: \(why)",
-                remedy: "it has the form spiffe://TRUST-DOMAIN/PATH, such as spiffe://example.org/web"
+                hint: "it has the form spiffe://TRUST-DOMAIN/PATH, such as spiffe://example.org/web"
             )
         }
     }
@@ -94,7 +95,7 @@ extension CertificateTemplate {
                 throw AuthorityError(
                     .invalidRequest,
                     "\(name): names = \(text) is not a rule for alternative names",
-                    remedy: "the rules are \(RequiredNames.allCases.map(\.rawValue).joined(separator: ", "))"
+                    hint: "the rules are \(RequiredNames.allCases.map(\.rawValue).joined(separator: ", "))"
                 )
             }
             return rule

@@ -105,7 +105,7 @@ final class Folder: Sendable {
     func contains(_ name: String) -> Bool { status(of: name) != nil }
 
     /// Refuses names that something has.
-    func refuseExisting(_ names: String...) throws(AuthorityError) {
+    func checkDoesNotExist(_ names: String...) throws(AuthorityError) {
         if let name = names.first(where: contains) { throw takenName(name) }
     }
 
@@ -114,7 +114,7 @@ final class Folder: Sendable {
         AuthorityError(
             .exists,
             "\(path(of: name)) exists already and is never overwritten",
-            remedy: "--force moves the old files to \(path(of: Self.archiveFolder)) first"
+            hint: "--force moves the old files to \(path(of: Self.archiveFolder)) first"
         )
     }
 
@@ -126,7 +126,7 @@ final class Folder: Sendable {
             throw AuthorityError(
                 .broken,
                 "\(printable(path)) is \(status.kind.noun), where a file is wanted",
-                remedy: "find out who made it, take it away, and run the command again: rm \(Quoting.shell(path))"
+                hint: "find out who made it, take it away, and run the command again: rm \(Quoting.shell(path))"
             )
         }
         try rethrown { () throws(FileError) in try place.directory.checkReplaceable(place.name) }
@@ -271,7 +271,7 @@ final class Folder: Sendable {
                 throw AuthorityError(
                     .exists,
                     "\(path(of: move.name)) was put there by another program, and is never overwritten",
-                    remedy:
+                    hint:
                         "move it away: what pki made waits in \(path(of: draft)), and the next pki command that "
                         + "writes gives it the name"
                 )
@@ -383,6 +383,6 @@ extension AuthorityError {
             case .kind: .broken
             case .system: .storage
             }
-        self.init(code, error.message, remedy: error.remedy)
+        self.init(code, error.message, hint: error.hint)
     }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 public import struct FoundationEssentials.Date
-import SystemSupport
+public import SystemSupport
 
 /// An X.509 certificate.
 ///
@@ -116,7 +116,7 @@ public struct Certificate: Hashable, Sendable {
                 throw CertificateError(
                     .unsupported,
                     "a certificate is in OpenSSL's own TRUSTED form",
-                    remedy: "convert it: openssl x509 -in FILE -out PLAIN.pem"
+                    hint: "convert it: openssl x509 -in FILE -out PLAIN.pem"
                 )
             }
             certificates.append(try Certificate(derEncoded: document.bytes))

@@ -59,8 +59,8 @@ public struct Container: Sendable {
     /// - Parameters:
     ///   - file: The contents of the file.
     ///   - passphrase: Opens a PKCS#12 file, which is encrypted as a whole; an empty one is tried when there is none.
-    /// - Throws: ``CertificateError``: ``CertificateError/Code/missingPassphrase`` and
-    ///   ``CertificateError/Code/wrongPassphrase`` for PKCS#12, ``CertificateError/Code/malformed`` when an object is
+    /// - Throws: ``CertificateError``: ``CertificateErrorCode/missingPassphrase`` and
+    ///   ``CertificateErrorCode/wrongPassphrase`` for PKCS#12, ``CertificateErrorCode/malformed`` when an object is
     ///   damaged or there is none at all.
     public init(reading file: SecretBytes, passphrase: SecretBytes? = nil) throws(CertificateError) {
         let file = WrappedText.unwrapped(file)
@@ -105,7 +105,7 @@ public struct Container: Sendable {
     private static func nothing(in file: SecretBytes) -> CertificateError {
         let beginning = unsafe file.withUnsafeBytes { unsafe Array($0.prefix(20)) }
         func refusal(_ what: String, convert command: String) -> CertificateError {
-            CertificateError(.unsupported, "it is \(what)", remedy: "convert it: \(command)")
+            CertificateError(.unsupported, "it is \(what)", hint: "convert it: \(command)")
         }
         if beginning.isEmpty { return CertificateError(.malformed, "it is empty") }
         if beginning.starts(with: [0xfe, 0xed, 0xfe, 0xed]) || beginning.starts(with: [0xce, 0xce, 0xce, 0xce]) {
@@ -128,7 +128,7 @@ public struct Container: Sendable {
             return CertificateError(
                 .malformed,
                 "its line \(line.number) of \(line.count) characters has the beginning of a PEM object, and more around it",
-                remedy: isJSON
+                hint: isJSON
                     ? "take the value out of the JSON: jq --raw-output .NAME FILE"
                     : "an object stands whole on one line, or its BEGIN and its END line have nothing else on them"
             )
@@ -137,7 +137,7 @@ public struct Container: Sendable {
             .malformed,
             beginning.first == 0x30
                 ? "it is no key, certificate or container that is known" : "it is neither PEM nor DER",
-            remedy: "an object in PEM begins with a line such as -----BEGIN CERTIFICATE-----"
+            hint: "an object in PEM begins with a line such as -----BEGIN CERTIFICATE-----"
         )
     }
 }

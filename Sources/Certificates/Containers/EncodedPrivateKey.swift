@@ -45,9 +45,9 @@ public struct EncodedPrivateKey: Sendable {
     ///
     /// - Parameter passphrase: Opens an encrypted key. It is not used on one that is not.
     /// - Returns: The key.
-    /// - Throws: ``CertificateError``: ``CertificateError/Code/missingPassphrase``,
-    ///   ``CertificateError/Code/wrongPassphrase``, ``CertificateError/Code/malformed`` or, for a form that cannot be opened
-    ///   here, ``CertificateError/Code/unsupported``.
+    /// - Throws: ``CertificateError``: ``CertificateErrorCode/missingPassphrase``,
+    ///   ``CertificateErrorCode/wrongPassphrase``, ``CertificateErrorCode/malformed`` or, for a form that cannot be opened
+    ///   here, ``CertificateErrorCode/unsupported``.
     public func key(passphrase: SecretBytes? = nil) throws(CertificateError) -> PrivateKey {
         try PrivateKey(handle: KeyHandle(self, passphrase: passphrase))
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import SystemSupport
+public import SystemSupport
 
 /// What a new PKCS#12 file (RFC 7292) is to hold: a key with its certificates, or certificates that are to be trusted.
 public struct PKCS12Archive: Sendable {
@@ -56,7 +56,7 @@ public struct PKCS12Archive: Sendable {
     ///   - chain: The certificates of the CAs above, in any order; may be left out.
     ///   - friendlyName: What programs show as its name, and Java as its alias.
     ///   - encryption: How the file is encrypted.
-    /// - Throws: ``CertificateError`` with ``CertificateError/Code/mismatch`` when the certificate is not the key's.
+    /// - Throws: ``CertificateError`` with ``CertificateErrorCode/mismatch`` when the certificate is not the key's.
     public init(
         key: PrivateKey,
         certificate: Certificate,
@@ -79,7 +79,7 @@ public struct PKCS12Archive: Sendable {
     /// - Parameters:
     ///   - certificates: The certificates and their aliases.
     ///   - encryption: How the file is encrypted.
-    /// - Throws: ``CertificateError`` with ``CertificateError/Code/invalidName`` when an alias is empty or there twice:
+    /// - Throws: ``CertificateError`` with ``CertificateErrorCode/invalidName`` when an alias is empty or there twice:
     ///   Java compares them in lower case, and would lose a certificate.
     public init(
         trusting certificates: [TrustedCertificate],

@@ -101,20 +101,20 @@ private struct Boundary {
     }
 
     var isUnended: CertificateError {
-        CertificateError(.malformed, "\(noun) has no END line", remedy: Self.remedy)
+        CertificateError(.malformed, "\(noun) has no END line", hint: Self.hint)
     }
 
     func ends(as other: Boundary) -> CertificateError {
         let end =
             other.isNamed ? "as \"\(other.label)\"" : "with a label of \(other.text.count) characters that is none"
-        return CertificateError(.malformed, "\(noun) ends \(end) in line \(other.line)", remedy: Self.remedy)
+        return CertificateError(.malformed, "\(noun) ends \(end) in line \(other.line)", hint: Self.hint)
     }
 
     func isNotBase64(_ digits: Int) -> CertificateError {
-        CertificateError(.malformed, "\(noun) is not valid base64: it has \(digits) characters", remedy: Self.remedy)
+        CertificateError(.malformed, "\(noun) is not valid base64: it has \(digits) characters", hint: Self.hint)
     }
 
-    private static let remedy = "copy the object again, whole: from -----BEGIN to the dashes behind END"
+    private static let hint = "copy the object again, whole: from -----BEGIN to the dashes behind END"
 }
 
 /// A line of a text, without blanks around it and without a byte-order mark.

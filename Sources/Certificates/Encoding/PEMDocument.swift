@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import FoundationEssentials
-import SystemSupport
+public import SystemSupport
 
 /// One object of a PEM text (RFC 7468): a label and bytes.
 public struct PEMDocument: Hashable, Sendable {

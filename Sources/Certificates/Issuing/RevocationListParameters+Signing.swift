@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import SystemSupport
+
 import struct FoundationEssentials.Date
 
 extension RevocationListParameters {
@@ -24,7 +26,7 @@ extension RevocationListParameters {
             throw CertificateError(
                 .forbidden,
                 "the certificate of \(issuer.subject) does not allow it to sign revocation lists: its key usage lacks cRLSign",
-                remedy: "issue the CA's certificate anew with keyUsage = critical, keyCertSign, cRLSign"
+                hint: "issue the CA's certificate anew with keyUsage = critical, keyCertSign, cRLSign"
             )
         }
         try checkTimes(issuer: issuer)
@@ -127,7 +129,7 @@ private struct RevokedCertificateEncoder {
             throw CertificateError(
                 .forbidden,
                 "removeFromCRL stands in lists of changes only (serial number \(entry.serialNumber))",
-                remedy: "leave a certificate that is no longer revoked out of the list"
+                hint: "leave a certificate that is no longer revoked out of the list"
             )
         }
         fields.removeAll(keepingCapacity: true)

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import SystemSupport
+
 /// The AlgorithmIdentifier that a CA's key puts into what it signs, and the hash function that goes with it.
 struct SignatureIdentifier {
     /// The DER encoding.
@@ -30,7 +32,7 @@ struct SignatureIdentifier {
             throw CertificateError(
                 .unsupported,
                 "a CA key of the kind \(name) is not supported",
-                remedy: "use an RSA, EC or ML-DSA key"
+                hint: "use an RSA, EC or ML-DSA key"
             )
         }
     }

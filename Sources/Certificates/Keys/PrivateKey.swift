@@ -18,7 +18,7 @@ public final class PrivateKey: SigningKey {
     /// Generates a key.
     ///
     /// - Parameter type: The kind of key.
-    /// - Throws: ``CertificateError`` with ``CertificateError/Code/unsupported`` when this libcrypto does not know the
+    /// - Throws: ``CertificateError`` with ``CertificateErrorCode/unsupported`` when this libcrypto does not know the
     ///   kind, naming its version.
     public convenience init(generating type: KeyType) throws(CertificateError) {
         try self.init(handle: KeyHandle(generating: type))
@@ -31,15 +31,15 @@ public final class PrivateKey: SigningKey {
     /// - Parameters:
     ///   - file: The contents of the file.
     ///   - passphrase: Opens an encrypted key. It is not used on one that is not.
-    /// - Throws: ``CertificateError``: ``CertificateError/Code/missingPassphrase`` and
-    ///   ``CertificateError/Code/wrongPassphrase`` for an encrypted key, ``CertificateError/Code/malformed`` when there is
-    ///   no key, ``CertificateError/Code/unsupported`` when it is in a form that cannot be opened here.
+    /// - Throws: ``CertificateError``: ``CertificateErrorCode/missingPassphrase`` and
+    ///   ``CertificateErrorCode/wrongPassphrase`` for an encrypted key, ``CertificateErrorCode/malformed`` when there is
+    ///   no key, ``CertificateErrorCode/unsupported`` when it is in a form that cannot be opened here.
     public convenience init(reading file: SecretBytes, passphrase: SecretBytes? = nil) throws(CertificateError) {
         guard let key = try Container(reading: file, passphrase: passphrase).privateKeys.first else {
             throw CertificateError(
                 .malformed,
                 "there is no private key in it",
-                remedy: "a key in PEM begins with a line such as -----BEGIN PRIVATE KEY-----"
+                hint: "a key in PEM begins with a line such as -----BEGIN PRIVATE KEY-----"
             )
         }
         try self.init(handle: KeyHandle(key, passphrase: passphrase))

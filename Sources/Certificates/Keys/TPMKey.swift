@@ -71,8 +71,8 @@ public final class TPMKey: SigningKey {
     ///   - handle: Its number, which begins with 81 as those of persistent objects do: `0x81000001` or
     ///     `handle:0x81000001`.
     ///   - password: Where its password comes from. It is not checked before the first signature.
-    /// - Throws: ``CertificateError``: ``CertificateError/Code/malformed`` when this is no such number,
-    ///   ``CertificateError/Code/unsupported`` without the provider, ``CertificateError/Code/absent`` when no TPM answers or
+    /// - Throws: ``CertificateError``: ``CertificateErrorCode/malformed`` when this is no such number,
+    ///   ``CertificateErrorCode/unsupported`` without the provider, ``CertificateErrorCode/absent`` when no TPM answers or
     ///   there is no key at the handle.
     public convenience init(handle: String, password: Password) throws(CertificateError) {
         let number = try Self.number(of: handle)
@@ -87,9 +87,9 @@ public final class TPMKey: SigningKey {
     ///   - file: The contents of the file; see ``isKeyFile(_:)``.
     ///   - password: Where its password comes from. The file says whether there is one, and whoever knows it is asked now.
     ///   - place: What the file is called in messages.
-    /// - Throws: ``CertificateError``: ``CertificateError/Code/malformed`` when there is no such key,
-    ///   ``CertificateError/Code/unsupported`` when it may not sign or the provider is not there,
-    ///   ``CertificateError/Code/absent`` without a TPM or the key's parent, ``CertificateError/Code/mismatch`` when it is
+    /// - Throws: ``CertificateError``: ``CertificateErrorCode/malformed`` when there is no such key,
+    ///   ``CertificateErrorCode/unsupported`` when it may not sign or the provider is not there,
+    ///   ``CertificateErrorCode/absent`` without a TPM or the key's parent, ``CertificateErrorCode/mismatch`` when it is
     ///   another TPM's; or what the one who is asked throws.
     public convenience init(reading file: SecretBytes, password: Password, place: String = "the file") throws {
         let file = try TPMKeyFile(reading: file)
@@ -176,9 +176,9 @@ public final class TPMKey: SigningKey {
     ///   - message: The bytes to sign, which the TPM hashes.
     ///   - digest: The hash function, one that the TPM knows.
     /// - Returns: The signature.
-    /// - Throws: ``CertificateError``: ``CertificateError/Code/missingPassphrase`` or
-    ///   ``CertificateError/Code/wrongPassphrase``, ``CertificateError/Code/locked`` after too many wrong passwords,
-    ///   ``CertificateError/Code/unsupported`` when the key may not sign so; or what the one who is asked for the password
+    /// - Throws: ``CertificateError``: ``CertificateErrorCode/missingPassphrase`` or
+    ///   ``CertificateErrorCode/wrongPassphrase``, ``CertificateErrorCode/locked`` after too many wrong passwords,
+    ///   ``CertificateErrorCode/unsupported`` when the key may not sign so; or what the one who is asked for the password
     ///   throws.
     public func signature(for message: [UInt8], digest: Digest) throws -> [UInt8] {
         try state.withLock { state in
@@ -238,7 +238,7 @@ public final class TPMKey: SigningKey {
             throw CertificateError(
                 .malformed,
                 "\(printable(handle, limit: 100)) is not the handle of a key that stays in a TPM",
-                remedy:
+                hint:
                     "it is 0x81 and six more digits, as in handle:0x81000001; `tpm2_getcap handles-persistent` lists them"
             )
         }
@@ -250,7 +250,7 @@ public final class TPMKey: SigningKey {
             throw CertificateError(
                 .missingPassphrase,
                 "\(name) has a password, and none was given",
-                remedy: "name where it is: --passphrase-file FILE"
+                hint: "name where it is: --passphrase-file FILE"
             )
         }
         return try checked(secret, for: name)

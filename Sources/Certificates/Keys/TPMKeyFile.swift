@@ -24,15 +24,15 @@ struct TPMKeyFile {
     /// Reads the first such key of a text.
     ///
     /// - Parameter file: The contents of a file.
-    /// - Throws: ``CertificateError``: ``CertificateError/Code/malformed`` when there is none,
-    ///   ``CertificateError/Code/unsupported`` when it cannot be used.
+    /// - Throws: ``CertificateError``: ``CertificateErrorCode/malformed`` when there is none,
+    ///   ``CertificateErrorCode/unsupported`` when it cannot be used.
     init(reading file: SecretBytes) throws(CertificateError) {
         let file = WrappedText.unwrapped(file)
         guard let range = Self.range(in: file) else {
             throw CertificateError(
                 .malformed,
                 "there is no key of a TPM in it",
-                remedy: "such a key begins with the line -----BEGIN \(Self.label)-----"
+                hint: "such a key begins with the line -----BEGIN \(Self.label)-----"
             )
         }
         // Only this part: what else the file has may be secret.
@@ -49,7 +49,7 @@ struct TPMKeyFile {
             throw CertificateError(
                 .unsupported,
                 "the key of a TPM is one to import or a sealed secret, not one to load",
-                remedy: "import it first: tpm2_import"
+                hint: "import it first: tpm2_import"
             )
         }
         let strings = elements.filter { $0.tag == DER.octetString }.map { Array($0.contents) }
@@ -64,7 +64,7 @@ struct TPMKeyFile {
             throw CertificateError(
                 .unsupported,
                 "the key of a TPM may not sign: it lacks the attribute sign",
-                remedy: "make a key for signing: openssl genpkey -provider tpm2 -algorithm EC -pkeyopt group:P-256"
+                hint: "make a key for signing: openssl genpkey -provider tpm2 -algorithm EC -pkeyopt group:P-256"
             )
         }
         guard !elements.contains(where: { $0.tag == DER.constructed(1) }) else {

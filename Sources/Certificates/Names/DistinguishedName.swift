@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+public import SystemSupport
+
 /// A distinguished name (RFC 5280 §4.1.2.4), known by its bytes: that is how an issuer is matched to a subject.
 public struct DistinguishedName: Hashable, Sendable {
     /// One attribute of a relative distinguished name.
@@ -68,7 +70,7 @@ extension DistinguishedName {
         CertificateError(
             .invalidName,
             "the name \"\(text)\" is not a distinguished name: \(why)",
-            remedy: "write it as in RFC 4514, for example \"CN=web-1,OU=Operations,O=Example\""
+            hint: "write it as in RFC 4514, for example \"CN=web-1,OU=Operations,O=Example\""
         )
     }
 

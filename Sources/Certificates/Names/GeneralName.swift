@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import SystemSupport
+public import SystemSupport
 
 /// A subject alternative name (RFC 5280 §4.2.1.6).
 public enum GeneralName: Hashable, Sendable {
@@ -32,7 +32,7 @@ extension GeneralName {
             throw CertificateError(
                 .invalidName,
                 "\"\(printable(text, limit: 300))\" is not a DNS name: it is not ASCII",
-                remedy: "write an internationalised name in its ASCII form, \"xn--…\""
+                hint: "write an internationalised name in its ASCII form, \"xn--…\""
             )
         }
         guard (1...253).contains(text.utf8.count) else {
@@ -88,7 +88,7 @@ extension GeneralName {
             CertificateError(
                 .invalidName,
                 "\"\(printable(text, limit: 300))\" is not an absolute URI: \(why)",
-                remedy: "write it with its scheme, for example \"spiffe://example.org/web\""
+                hint: "write it with its scheme, for example \"spiffe://example.org/web\""
             )
         }
         guard text.utf8.allSatisfy({ (0x21...0x7e).contains($0) && !#"<>"{}|\^`"#.utf8.contains($0) }) else {

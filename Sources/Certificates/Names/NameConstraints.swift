@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import SystemSupport
+public import SystemSupport
 
 /// Which names a CA may certify (RFC 5280 §4.2.1.10).
 public struct NameConstraints: Hashable, Sendable {
@@ -21,7 +21,7 @@ public struct NameConstraints: Hashable, Sendable {
                 throw CertificateError(
                     .invalidName,
                     "\"\(text)\" is not a name constraint",
-                    remedy: "write dns:DOMAIN, ip:ADDRESS/LENGTH, uri:HOST or email:DOMAIN"
+                    hint: "write dns:DOMAIN, ip:ADDRESS/LENGTH, uri:HOST or email:DOMAIN"
                 )
             }
             switch kind {
@@ -33,7 +33,7 @@ public struct NameConstraints: Hashable, Sendable {
                     throw CertificateError(
                         .invalidName,
                         "\"\(text)\": a name constraint has no wildcard",
-                        remedy: "the domain covers all below it"
+                        hint: "the domain covers all below it"
                     )
                 }
                 base = DER.encode(DER.implicit(2), Array(domain.utf8))
@@ -53,7 +53,7 @@ public struct NameConstraints: Hashable, Sendable {
                 throw CertificateError(
                     .invalidName,
                     "\"\(text)\": unknown kind of name \"\(kind)\"",
-                    remedy: "the kinds are dns, ip, uri and email"
+                    hint: "the kinds are dns, ip, uri and email"
                 )
             }
         }

@@ -113,7 +113,7 @@ extension EncodedPrivateKey {
             let encrypted = try KeyHandle.encryptedKey(file)
             encryption = try unsafe PasswordEncryption(signature: encrypted.pointer)
         } catch let error as CertificateError {
-            throw CertificateError(error.code, "the private key: \(error.message)", remedy: error.remedy)
+            throw CertificateError(error.code, "the private key: \(error.message)", hint: error.hint)
         } catch {
             throw CertificateError(.malformed, "the private key cannot be read: \(error)")
         }

@@ -3,13 +3,13 @@
 import COpenSSL
 import struct FoundationEssentials.Date
 import Glibc
-import SystemSupport
+public import SystemSupport
 
 extension Certificate {
     /// Reads a certificate.
     ///
     /// - Parameter derEncoded: The DER encoding and nothing behind it.
-    /// - Throws: ``CertificateError`` with ``CertificateError/Code/malformed``.
+    /// - Throws: ``CertificateError`` with ``CertificateErrorCode/malformed``.
     public init(derEncoded: [UInt8]) throws(CertificateError) {
         do {
             let certificate = try Self.object(derEncoded)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import COpenSSL
+public import SystemSupport
 
 extension CertificateRequest {
     /// Reads the first request of a PEM text, or one in DER, and checks its signature.
@@ -13,7 +14,7 @@ extension CertificateRequest {
         do {
             try self.init(derEncoded: try Self.derEncoded(in: file), name: name)
         } catch {
-            throw CertificateError(error.code, "\(name): \(error.message)", remedy: error.remedy)
+            throw CertificateError(error.code, "\(name): \(error.message)", hint: error.hint)
         }
     }
 
@@ -25,7 +26,7 @@ extension CertificateRequest {
             throw CertificateError(
                 .malformed,
                 "there is no certificate request in it",
-                remedy: "a request in PEM begins with -----BEGIN CERTIFICATE REQUEST-----"
+                hint: "a request in PEM begins with -----BEGIN CERTIFICATE REQUEST-----"
             )
         }
         return document.bytes

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import COpenSSL
+public import SystemSupport
 import struct FoundationEssentials.Date
 
 extension CertificateRevocationList {
     /// Reads a list.
     ///
     /// - Parameter derEncoded: The DER encoding and nothing behind it.
-    /// - Throws: ``CertificateError`` with ``CertificateError/Code/malformed``.
+    /// - Throws: ``CertificateError`` with ``CertificateErrorCode/malformed``.
     public init(derEncoded: [UInt8]) throws(CertificateError) {
         do {
             let list = try Self.object(derEncoded)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import COpenSSL
-import SystemSupport
+public import SystemSupport
 
 extension CertificateTemplate {
     /// Reads a template.
@@ -26,7 +26,7 @@ extension CertificateTemplate {
             throw CertificateError(
                 error.code,
                 "\(redacted("[ \(subjectSection) ]")) in \(name): \(redacted(error.message))",
-                remedy: error.remedy.map(redacted)
+                hint: error.hint.map(redacted)
             )
         }
         var settings: [String: String] = [:]

@@ -3,6 +3,7 @@
 import COpenSSL
 import struct FoundationEssentials.Date
 import Glibc
+import SystemSupport
 
 extension CertificateVerifier {
     /// Runs X509_verify_cert up to the first complaint.
@@ -41,12 +42,12 @@ extension CertificateVerifier {
                         let pointer = unsafe X509_STORE_CTX_get_ex_data(context, 0)
                     else { return status }
                     let collector = unsafe Unmanaged<ComplaintCollector>.fromOpaque(pointer).takeUnretainedValue()
-                    unsafe collector.complaints.append(PathComplaint(context))
+                    unsafe collector.complaints.append(VerificationError(context))
                     return 1
                 }
                 let isDone = unsafe X509_verify_cert(context) == 1
                 // What ends the search at once never reaches the callback.
-                if !isDone { unsafe collector.complaints.append(PathComplaint(context)) }
+                if !isDone { unsafe collector.complaints.append(VerificationError(context)) }
                 forgiveOpenSSLErrors()
                 let known = [certificate] + intermediates + anchors
                 let path = (try? unsafe chain(context, among: known)) ?? [certificate]
@@ -113,11 +114,11 @@ extension CertificateVerifier {
 struct PathSearch {
     /// The certificate first; ends early when no path was found.
     var path: [Certificate]
-    var complaints: [PathComplaint]
+    var complaints: [VerificationError]
 }
 
 /// One thing that libcrypto says against a path.
-struct PathComplaint {
+struct VerificationError {
     /// Which certificate of the path it is about; the certificate in question is 0.
     let depth: Int
     /// What libcrypto says.
@@ -178,5 +179,5 @@ struct PathComplaint {
 
 /// Where the callback puts what it hears.
 private final class ComplaintCollector {
-    var complaints: [PathComplaint] = []
+    var complaints: [VerificationError] = []
 }

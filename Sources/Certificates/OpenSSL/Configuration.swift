@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import COpenSSL
+import SystemSupport
 
 /// A text in the format of config(5), read by libcrypto.
 struct Configuration: ~Copyable {

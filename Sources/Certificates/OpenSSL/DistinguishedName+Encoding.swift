@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import COpenSSL
+public import SystemSupport
 
 extension DistinguishedName {
     /// Encodes a name from its relative distinguished names, the most general first.
@@ -126,7 +127,7 @@ extension DistinguishedName.Attribute {
             throw CertificateError(
                 .invalidName,
                 "\"\(type)\" is not a known attribute of a name",
-                remedy: "usual ones are CN, O, OU, C, ST, L, DC, serialNumber, UID"
+                hint: "usual ones are CN, O, OU, C, ST, L, DC, serialNumber, UID"
             )
         }
         guard !value.isEmpty else { throw refusal("it is empty") }

@@ -70,7 +70,7 @@ extension KeyHandle {
         return CertificateError(
             .unsupported,
             "the private key is for ML-DSA-\(parameterSet), which is not in \(OpenSSLVersion.text)",
-            remedy: "ML-DSA came with OpenSSL 3.5"
+            hint: "ML-DSA came with OpenSSL 3.5"
         )
     }
 
@@ -100,7 +100,7 @@ extension KeyHandle {
                 unsafe plain = PKCS8_decrypt(encrypted.pointer, text, CInt(secret.count))
             }
         } catch let error as CertificateError {
-            throw CertificateError(error.code, "the private key: \(error.message)", remedy: error.remedy)
+            throw CertificateError(error.code, "the private key: \(error.message)", hint: error.hint)
         } catch {
             throw CertificateError(.malformed, "the private key cannot be read: \(error)")
         }
@@ -150,7 +150,7 @@ extension KeyHandle {
         CertificateError(
             .missingPassphrase,
             "the private key is encrypted and no passphrase was given",
-            remedy: PrivateKey.passphraseRemedy
+            hint: PrivateKey.passphraseHint
         )
     }
 
@@ -167,7 +167,7 @@ extension KeyHandle {
             ? CertificateError(
                 .unsupported,
                 "the private key is in OpenSSH's own form",
-                remedy:
+                hint:
                     "write it anew, in place: ssh-keygen -p -m PKCS8 -f FILE; or use it from an agent: ssh-agent:SHA256:…"
             )
             : CertificateError(.unsupported, "the private key can only be used by the TPM that made it")
@@ -176,7 +176,7 @@ extension KeyHandle {
 
 extension PrivateKey {
     /// How a passphrase is given.
-    static let passphraseRemedy =
+    static let passphraseHint =
         "name where it is: --passphrase-file FILE, --passphrase-env VARIABLE or --passphrase-fd NUMBER"
 }
 

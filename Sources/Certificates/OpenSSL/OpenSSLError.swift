@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import COpenSSL
+import SystemSupport
 
 /// What libcrypto had to say when one of its functions failed: the function, and every entry of its error queue.
 ///
@@ -56,7 +57,7 @@ extension OpenSSLError {
         return CertificateError(
             .wrongPassphrase,
             "\(what) cannot be decrypted: the passphrase is wrong\(isSenseless ? "" : ", or \(self)")",
-            remedy: "of a file the first line counts, with every blank in it; without the option the terminal is asked"
+            hint: "of a file the first line counts, with every blank in it; without the option the terminal is asked"
         )
     }
 }

@@ -11,8 +11,8 @@ extension PKCS12Archive {
     /// - Parameter passphrase: Opens the file. Must be UTF-8 and not empty: what is not would be another passphrase in
     ///   other programs.
     /// - Returns: The contents of the file.
-    /// - Throws: ``CertificateError`` with ``CertificateError/Code/wrongPassphrase`` when the passphrase cannot be used, or
-    ///   ``CertificateError/Code/failed`` when libcrypto fails.
+    /// - Throws: ``CertificateError`` with ``CertificateErrorCode/wrongPassphrase`` when the passphrase cannot be used, or
+    ///   ``CertificateErrorCode/failed`` when libcrypto fails.
     public func encoded(passphrase: SecretBytes) throws(CertificateError) -> SecretBytes {
         try Self.refuseUnusable(passphrase)
         do {

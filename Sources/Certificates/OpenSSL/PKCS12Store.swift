@@ -19,9 +19,9 @@ struct PKCS12Store: ~Copyable {
     ///
     /// - Parameter passphrase: Opens it; an empty one is tried when there is none.
     /// - Returns: Keys and certificates, in the order of the file. The keys are open.
-    /// - Throws: ``CertificateError``: ``CertificateError/Code/missingPassphrase``,
-    ///   ``CertificateError/Code/wrongPassphrase``, ``CertificateError/Code/unsupported`` or
-    ///   ``CertificateError/Code/malformed``.
+    /// - Throws: ``CertificateError``: ``CertificateErrorCode/missingPassphrase``,
+    ///   ``CertificateErrorCode/wrongPassphrase``, ``CertificateErrorCode/unsupported`` or
+    ///   ``CertificateErrorCode/malformed``.
     func objects(passphrase: SecretBytes?) throws(CertificateError) -> [Container.Object] {
         let password = try verified(passphrase)
         guard let contents = unsafe PKCS12_unpack_authsafes(store.pointer) else {
@@ -90,7 +90,7 @@ struct PKCS12Store: ~Copyable {
             throw CertificateError(
                 .missingPassphrase,
                 "the PKCS#12 file is encrypted and no passphrase was given",
-                remedy: PrivateKey.passphraseRemedy
+                hint: PrivateKey.passphraseHint
             )
         }
         guard error.reasons.allSatisfy({ $0.contains("mac verify") }) else {
@@ -198,7 +198,7 @@ struct PKCS12Store: ~Copyable {
         return CertificateError(
             .missingPassphrase,
             "the PKCS#12 file is encrypted and no passphrase was given",
-            remedy: PrivateKey.passphraseRemedy
+            hint: PrivateKey.passphraseHint
         )
     }
 }

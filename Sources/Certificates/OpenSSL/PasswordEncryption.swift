@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import COpenSSL
+import SystemSupport
 
 /// How something is encrypted under a password: what stands in the AlgorithmIdentifier (RFC 8018, RFC 7292 appendix C).
 ///
@@ -22,7 +23,7 @@ struct PasswordEncryption {
     /// Reads an algorithm and checks what it costs. PBMAC1 (RFC 9579), which authenticates, has PBES2's parameters.
     ///
     /// - Parameter algorithm: An X509_ALGOR.
-    /// - Throws: ``CertificateError`` with ``CertificateError/Code/unsupported`` when it is not understood or costs too much.
+    /// - Throws: ``CertificateError`` with ``CertificateErrorCode/unsupported`` when it is not understood or costs too much.
     init(_ algorithm: UnsafePointer<X509_ALGOR>?) throws(CertificateError) {
         guard let algorithm = unsafe algorithm,
             let encoded = try? unsafe derEncoding(by: "i2d_X509_ALGOR", { unsafe i2d_X509_ALGOR(algorithm, $0) }),
@@ -49,7 +50,7 @@ struct PasswordEncryption {
 
     /// Loads libcrypto's legacy provider when the algorithm is in there.
     ///
-    /// - Throws: ``CertificateError`` with ``CertificateError/Code/unsupported`` when it cannot be loaded.
+    /// - Throws: ``CertificateError`` with ``CertificateErrorCode/unsupported`` when it cannot be loaded.
     func prepare() throws(CertificateError) {
         if isLegacy { try Self.prepareLegacy(description) }
     }
@@ -57,14 +58,14 @@ struct PasswordEncryption {
     /// Loads libcrypto's legacy provider.
     ///
     /// - Parameter algorithm: What needs it, for the error.
-    /// - Throws: ``CertificateError`` with ``CertificateError/Code/unsupported`` when it cannot be loaded.
+    /// - Throws: ``CertificateError`` with ``CertificateErrorCode/unsupported`` when it cannot be loaded.
     static func prepareLegacy(_ algorithm: String) throws(CertificateError) {
         guard unsafe legacyProvider == nil else { return }
         throw CertificateError(
             .unsupported,
             "it is encrypted by \(algorithm), which \(OpenSSLVersion.text) has only in its legacy provider, and that "
                 + "cannot be loaded here",
-            remedy: "encrypt it anew on a machine that has it: openssl pkcs12 -legacy or openssl pkcs8 -topk8"
+            hint: "encrypt it anew on a machine that has it: openssl pkcs12 -legacy or openssl pkcs8 -topk8"
         )
     }
 
@@ -136,7 +137,7 @@ struct PasswordEncryption {
         CertificateError(
             .unsupported,
             "its encryption asks for \(what), which is more than would be waited for",
-            remedy: "the file may be damaged; if it is not, encrypt it anew with usual parameters: openssl pkcs8 -topk8"
+            hint: "the file may be damaged; if it is not, encrypt it anew with usual parameters: openssl pkcs8 -topk8"
         )
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import COpenSSL
+public import SystemSupport
 
 extension PublicKey {
     /// Reads a SubjectPublicKeyInfo.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import COpenSSL
+public import SystemSupport
 
 /// Checks the signatures of one public key, any number of times and from any thread.
 ///
@@ -17,7 +18,7 @@ import COpenSSL
     /// Decodes a key.
     ///
     /// - Parameter publicKey: The key.
-    /// - Throws: ``CertificateError`` with ``CertificateError/Code/unsupported`` when this libcrypto cannot use it.
+    /// - Throws: ``CertificateError`` with ``CertificateErrorCode/unsupported`` when this libcrypto cannot use it.
     public init(_ publicKey: PublicKey) throws(CertificateError) {
         do {
             key = try publicKey.key()

@@ -93,61 +93,61 @@ struct TPMAnswer {
             CertificateError(
                 .wrongPassphrase,
                 "the password for \(key) is wrong; it was tried once, and wrong ones lock the TPM",
-                remedy: "give the right one; `tpm2_getcap properties-variable` shows how many wrong ones were counted"
+                hint: "give the right one; `tpm2_getcap properties-variable` shows how many wrong ones were counted"
             )
         case .wrongPassword:
             CertificateError(
                 .missingPassphrase,
                 "\(key) has a password, and none was given",
-                remedy: "name where it is: --passphrase-file FILE"
+                hint: "name where it is: --passphrase-file FILE"
             )
         case .lockedOut:
             CertificateError(
                 .locked,
                 "the TPM takes no passwords, the one for \(key) neither: there were too many wrong ones",
-                remedy: "it takes them again after a time, or after tpm2_dictionarylockout --clear-lockout"
+                hint: "it takes them again after a time, or after tpm2_dictionarylockout --clear-lockout"
             )
         case .noObject:
             CertificateError(
                 .absent,
                 "\(key) is not there, or its parent is not",
-                remedy: "`tpm2_getcap handles-persistent` lists the keys that stay in the TPM"
+                hint: "`tpm2_getcap handles-persistent` lists the keys that stay in the TPM"
             )
         case .notForSigning:
             CertificateError(
                 .unsupported,
                 "\(key) may not sign what it is given: it is made for something else, or restricted (\(text))",
-                remedy: "make a key with the attribute sign and without restricted"
+                hint: "make a key with the attribute sign and without restricted"
             )
         case .otherScheme:
             CertificateError(
                 .unsupported,
                 "\(key) does not sign in this way: it is bound to another scheme or hash function (\(text))",
-                remedy: "make a key without a scheme of its own, or for RSASSA or ECDSA with SHA-256"
+                hint: "make a key without a scheme of its own, or for RSASSA or ECDSA with SHA-256"
             )
         case .policy:
             CertificateError(
                 .unsupported,
                 "\(key) can be used under a policy only, not with a password (\(text))",
-                remedy: "make a key with the attribute userwithauth"
+                hint: "make a key with the attribute userwithauth"
             )
         case .otherParent:
             CertificateError(
                 .mismatch,
                 "\(key) was made in another TPM, or under another parent (\(text))",
-                remedy: "only the TPM that made it can load it: make a new key in this one"
+                hint: "only the TPM that made it can load it: make a new key in this one"
             )
         case .full:
             CertificateError(
                 .failed,
                 "the TPM has no room to load \(key) (\(text))",
-                remedy: "go through the system's resource manager, /dev/tpmrm0, or clear the TPM: tpm2_flushcontext -t"
+                hint: "go through the system's resource manager, /dev/tpmrm0, or clear the TPM: tpm2_flushcontext -t"
             )
         case .unreachable:
             CertificateError(
                 .absent,
                 "\(key) cannot be used: the TPM does not answer any more (\(text))",
-                remedy: "see whether the TPM or its resource manager works: tpm2_getcap properties-fixed"
+                hint: "see whether the TPM or its resource manager works: tpm2_getcap properties-fixed"
             )
         case .other:
             CertificateError(.failed, "\(key) cannot be used: \(text)")

@@ -45,8 +45,8 @@ import SystemSupport
     ///   - tcti: Where the TPM is, in the form `NAME:SETTINGS` of tpm2-tss: `device:/dev/tpmrm0`, `swtpm:path=/run/tpm`.
     ///     Nothing means the first that tpm2-tss finds.
     ///   - modules: The folder of libcrypto's modules, when it is not the usual one.
-    /// - Throws: ``CertificateError``: ``CertificateError/Code/unsupported`` without the provider,
-    ///   ``CertificateError/Code/absent`` without a TPM.
+    /// - Throws: ``CertificateError``: ``CertificateErrorCode/unsupported`` without the provider,
+    ///   ``CertificateErrorCode/absent`` without a TPM.
     init(tcti: String?, modules: String? = nil) throws(CertificateError) {
         let usual = unsafe text(of: getenv("OPENSSL_MODULES")) ?? text(of: OPENSSL_info(OPENSSL_INFO_MODULES_DIR))
         let folder = modules ?? usual ?? ""
@@ -54,7 +54,7 @@ import SystemSupport
             throw CertificateError(
                 .unsupported,
                 "keys in a TPM need OpenSSL's provider tpm2, and there is no \(printable(folder))/tpm2.so",
-                remedy: "apt-get install tpm2-openssl"
+                hint: "apt-get install tpm2-openssl"
             )
         }
         do {
@@ -76,7 +76,7 @@ import SystemSupport
             throw CertificateError(
                 .absent,
                 "no TPM answers at \(place): \(TPMAnswer(error).text)",
-                remedy: "\(Self.variable) names the place, as in device:/dev/tpmrm0, which the group tss may use"
+                hint: "\(Self.variable) names the place, as in device:/dev/tpmrm0, which the group tss may use"
             )
         }
     }

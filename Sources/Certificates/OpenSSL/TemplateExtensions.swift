@@ -55,7 +55,7 @@ struct TemplateExtensions {
                 throw CertificateError(
                     .forbidden,
                     "\(template.name) asks for proxyCertInfo, which could read a file, and no CA issues proxy certificates",
-                    remedy: "take the line out"
+                    hint: "take the line out"
                 )
             }
             let pointer = unsafe X509V3_EXT_nconf(configuration.pointer, &context, entry.name, entry.value)
@@ -83,7 +83,7 @@ struct TemplateExtensions {
             .malformed,
             "\(template.name): the extension \(redacted("\"\(entry.name) = \(entry.value)\"")) is not one that libcrypto "
                 + "can make: \(redacted(reasons))",
-            remedy: "the extensions and their values are described in x509v3_config(5)"
+            hint: "the extensions and their values are described in x509v3_config(5)"
         )
     }
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+public import SystemSupport
+
 public import struct FoundationEssentials.Date
 
 /// A list of revoked certificates (RFC 5280 §5).
@@ -121,14 +123,14 @@ public struct CertificateRevocationList: Hashable, Sendable {
     /// Reads the first list of a PEM text.
     ///
     /// - Parameter pemEncoded: The text, with anything around the list.
-    /// - Throws: ``CertificateError`` with ``CertificateError/Code/malformed``.
+    /// - Throws: ``CertificateError`` with ``CertificateErrorCode/malformed``.
     public init(pemEncoded: String) throws(CertificateError) {
         guard let document = try PEMDocument.documents(in: pemEncoded.utf8).first(where: { $0.label == Self.label })
         else {
             throw CertificateError(
                 .malformed,
                 "there is no certificate revocation list in it",
-                remedy: "a list in PEM begins with -----BEGIN \(Self.label)-----"
+                hint: "a list in PEM begins with -----BEGIN \(Self.label)-----"
             )
         }
         try self.init(derEncoded: document.bytes)

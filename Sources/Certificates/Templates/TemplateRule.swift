@@ -14,7 +14,7 @@ enum TemplateRule {
     /// - Parameters:
     ///   - text: The contents of the file.
     ///   - name: What the template is called in messages.
-    /// - Throws: ``CertificateError`` with ``CertificateError/Code/forbidden`` naming the line and the rule.
+    /// - Throws: ``CertificateError`` with ``CertificateErrorCode/forbidden`` naming the line and the rule.
     static func check(_ text: [UInt8], name: String) throws(CertificateError) {
         // What libcrypto may join to one line, with the number of its first. Each line is looked at alone as well, so that
         // nothing depends on when it does.
@@ -67,7 +67,7 @@ enum TemplateRule {
         CertificateError(
             .forbidden,
             "line \(line) of \(name) has \(what) and the template is not trusted",
-            remedy: "take it out; or, when the template is your own, say so: --trust-template"
+            hint: "take it out; or, when the template is your own, say so: --trust-template"
         )
     }
 }

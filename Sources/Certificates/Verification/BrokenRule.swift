@@ -9,17 +9,17 @@ package struct BrokenRule: Hashable, Sendable {
     package let finding: String
 
     /// The way out, when there is one to name.
-    package let remedy: String?
+    package let hint: String?
 
     /// Makes a finding.
     ///
     /// - Parameters:
     ///   - name: The rule's name, for programs.
     ///   - finding: What is wrong, in words that go on after the thing's name.
-    ///   - remedy: The way out.
-    package init(_ name: String, _ finding: String, remedy: String? = nil) {
+    ///   - hint: The way out.
+    package init(_ name: String, _ finding: String, hint: String? = nil) {
         self.name = name
         self.finding = finding
-        self.remedy = remedy
+        self.hint = hint
     }
 }

@@ -46,7 +46,7 @@ public enum CertificateLinter {
     ///   - role: What it is for; read out of the certificate when nothing is given.
     /// - Returns: What was found, in the order of ``ValidationRule/all``; nothing when no rule is broken.
     public static func findings(in certificate: Certificate, as role: CertificateRole? = nil) -> [ValidationFinding] {
-        var examination = CertificateExamination(certificate, role: role ?? CertificateRole(of: certificate))
+        var examination = CertificateChecks(certificate, role: role ?? CertificateRole(of: certificate))
         examination.run()
         return examination.list.findings
     }
@@ -71,7 +71,7 @@ public enum RevocationListLinter {
     /// - Parameter list: The list.
     /// - Returns: What was found, of entries the first of each kind; nothing when no rule is broken.
     public static func findings(in list: CertificateRevocationList) -> [ValidationFinding] {
-        var examination = RevocationListExamination(list)
+        var examination = RevocationListChecks(list)
         examination.run()
         return examination.list.findings
     }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+public import SystemSupport
+
 public import struct FoundationEssentials.Date
 
 /// Finds a valid path from a certificate to a trusted one (RFC 5280 §6), by libcrypto in its strict mode.
@@ -21,7 +23,7 @@ public struct CertificateVerifier: Sendable {
     ///   - intermediates: Certificates that may stand between it and an anchor, in any order.
     ///   - date: The moment at which every certificate of the path must be valid.
     /// - Returns: The path, beginning with the certificate and ending with the anchor.
-    /// - Throws: ``CertificateError`` with ``CertificateError/Code/untrusted``, naming the certificate that failed and the
+    /// - Throws: ``CertificateError`` with ``CertificateErrorCode/untrusted``, naming the certificate that failed and the
     ///   rule.
     public func path(
         for certificate: Certificate,

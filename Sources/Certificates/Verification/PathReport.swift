@@ -111,7 +111,7 @@ extension CertificateVerifier {
         host: String? = nil,
         at date: Date
     ) -> PathReport {
-        var making = PathReportMaking(verifier: self, helpers: intermediates, purpose: purpose, date: date)
+        var making = PathReportBuilder(verifier: self, helpers: intermediates, purpose: purpose, date: date)
         making.climb(from: certificate)
         making.checkPurpose(host: host)
         making.look(into: lists)

@@ -40,7 +40,7 @@ public struct ValidationRule: Hashable, Sendable {
     public let summary: String
 
     /// What mends it in most cases.
-    public let remedy: String
+    public let hint: String
 
     /// What it is about.
     public let scopes: [Scope]
@@ -52,21 +52,21 @@ public struct ValidationRule: Hashable, Sendable {
     ///   - severity: How bad it is to break it.
     ///   - source: Where it is written.
     ///   - summary: What it says, in one sentence.
-    ///   - remedy: What mends it in most cases.
+    ///   - hint: What mends it in most cases.
     ///   - scopes: What it is about.
     package init(
         _ name: String,
         _ severity: Severity,
         _ source: String,
         _ summary: String,
-        remedy: String,
+        hint: String,
         scopes: [Scope] = [.certificate]
     ) {
         self.name = name
         self.severity = severity
         self.source = source
         self.summary = summary
-        self.remedy = remedy
+        self.hint = hint
         self.scopes = scopes
     }
 
@@ -85,18 +85,18 @@ public struct ValidationFinding: Hashable, Sendable {
     public let finding: String
 
     /// What mends it.
-    public let remedy: String
+    public let hint: String
 
     /// Makes a finding.
     ///
     /// - Parameters:
     ///   - rule: The rule.
     ///   - finding: What is wrong, in words that go on after the thing's name.
-    ///   - remedy: What mends it; the rule's own remedy when nothing is given.
-    package init(_ rule: ValidationRule, _ finding: String, remedy: String? = nil) {
+    ///   - hint: What mends it; the rule's own hint when nothing is given.
+    package init(_ rule: ValidationRule, _ finding: String, hint: String? = nil) {
         self.rule = rule
         self.finding = finding
-        self.remedy = remedy ?? rule.remedy
+        self.hint = hint ?? rule.hint
     }
 }
 
@@ -118,20 +118,20 @@ struct RuleEntry {
     var severity: ValidationRule.Severity
     var source: String
     var summary: String
-    var remedy: String
+    var hint: String
     var scopes: [ValidationRule.Scope]?
 
     init(
         _ severity: ValidationRule.Severity,
         _ source: String,
         _ summary: String,
-        _ remedy: String,
+        _ hint: String,
         scopes: [ValidationRule.Scope]? = nil
     ) {
         self.severity = severity
         self.source = source
         self.summary = summary
-        self.remedy = remedy
+        self.hint = hint
         self.scopes = scopes
     }
 }
@@ -147,7 +147,7 @@ extension RuleGroup {
             entry.severity,
             entry.source,
             entry.summary,
-            remedy: entry.remedy,
+            hint: entry.hint,
             scopes: entry.scopes ?? Self.scopes
         )
     }
@@ -161,8 +161,8 @@ struct FindingList {
     private(set) var findings: [ValidationFinding] = []
 
     /// Adds what breaks a rule.
-    mutating func add(_ rule: some RuleGroup, _ finding: String, remedy: String? = nil) {
-        findings.append(ValidationFinding(rule.rule, finding, remedy: remedy))
+    mutating func add(_ rule: some RuleGroup, _ finding: String, hint: String? = nil) {
+        findings.append(ValidationFinding(rule.rule, finding, hint: hint))
     }
 
     /// Adds what was found elsewhere.

@@ -1,31 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import Certificates
-public import struct FoundationEssentials.Date
+package import struct FoundationEssentials.Date
 import SystemSupport
 
 /// Credentials on the disk, for programs that ask anew each time they start, as those do that use `credential_process`.
 ///
 /// One process obtains credentials while all others that want the same wait for them, and the wait ends with its holder.
 /// A file is used only when it is the user's own and nobody else's to read or write, in folders of which the same is true.
-public struct CredentialCache: Sendable {
+package struct CredentialCache: Sendable {
     /// What credentials are obtained with: for equal keys they are the same.
-    public struct Key: Hashable, Sendable, ExpressibleByDictionaryLiteral {
+    package struct Key: Hashable, Sendable, ExpressibleByDictionaryLiteral {
         /// The parts by their names, in order. None holds a secret.
-        public let parts: [Part]
+        package let parts: [Part]
 
         /// A part of a key.
-        public struct Part: Hashable, Sendable {
+        package struct Part: Hashable, Sendable {
             /// The name, one word.
-            public let name: String
+            package let name: String
             /// The value.
-            public let value: String
+            package let value: String
         }
 
         /// Makes a key.
         ///
         /// - Parameter elements: Names, of one word each, and values.
-        public init(dictionaryLiteral elements: (String, String)...) {
+        package init(dictionaryLiteral elements: (String, String)...) {
             parts = elements.map { Part(name: $0.0, value: $0.1) }
         }
 
@@ -37,7 +37,7 @@ public struct CredentialCache: Sendable {
     }
 
     /// How credentials came about.
-    public enum Outcome: Sendable {
+    package enum Outcome: Sendable {
         /// They were there.
         case cached(Credentials)
         /// They were obtained, and will be there.
@@ -46,7 +46,7 @@ public struct CredentialCache: Sendable {
         case stale(Credentials, any Error)
 
         /// The credentials.
-        public var credentials: Credentials {
+        package var credentials: Credentials {
             switch self {
             case .cached(let credentials), .refreshed(let credentials), .stale(let credentials, _): credentials
             }
@@ -54,19 +54,19 @@ public struct CredentialCache: Sendable {
     }
 
     /// Credentials that are in the cache.
-    public struct Entry: Sendable {
+    package struct Entry: Sendable {
         /// The file they are in.
-        public var path: String
+        package var path: String
         /// What they were obtained with.
-        public var parts: [Key.Part]
+        package var parts: [Key.Part]
         /// The credentials.
-        public var credentials: Credentials
+        package var credentials: Credentials
         /// Whether they would be handed out.
-        public var isFresh: Bool
+        package var isFresh: Bool
     }
 
     /// The folder.
-    public let path: String
+    package let path: String
 
     private let schedule: RefreshSchedule
     private let now: @Sendable () -> Date
@@ -77,7 +77,7 @@ public struct CredentialCache: Sendable {
     ///   - path: The folder. It and the one above it have to be the user's own.
     ///   - schedule: How long credentials have to last to be handed out.
     ///   - now: The time.
-    public init(path: String, schedule: RefreshSchedule = RefreshSchedule(), now: @escaping @Sendable () -> Date) {
+    package init(path: String, schedule: RefreshSchedule = RefreshSchedule(), now: @escaping @Sendable () -> Date) {
         self.path = path
         self.schedule = schedule
         self.now = now
@@ -89,7 +89,7 @@ public struct CredentialCache: Sendable {
     ///   - environment: The variables.
     ///   - home: The user's home folder.
     /// - Returns: The folder's path.
-    public static func standardPath(environment: [String: String], home: String) -> String {
+    package static func standardPath(environment: [String: String], home: String) -> String {
         // The specification has relative paths ignored.
         let base = environment["XDG_CACHE_HOME"].flatMap { $0.hasPrefix("/") ? $0 : nil } ?? "\(home)/.cache"
         return "\(base)/pki/credentials"
@@ -100,7 +100,7 @@ public struct CredentialCache: Sendable {
     /// - Parameter key: What they were obtained with.
     /// - Returns: The credentials; nothing when there are none that last long enough.
     /// - Throws: ``DeliveryError`` when the cache cannot be used.
-    public func cached(for key: Key) throws(DeliveryError) -> Credentials? {
+    package func cached(for key: Key) throws(DeliveryError) -> Credentials? {
         guard let folder = try folder(creates: false) else { return nil }
         return fresh(key, in: folder)
     }
@@ -114,7 +114,7 @@ public struct CredentialCache: Sendable {
     /// - Returns: Credentials, and how they came about.
     /// - Throws: What the closure throws, ``SharedFailure`` when that was another process's, or ``DeliveryError`` when the
     ///   cache cannot be used; then the closure was not called.
-    public func credentials(
+    package func credentials(
         for key: Key,
         status: (any Error) -> Int32,
         obtain: () throws -> Credentials
@@ -151,7 +151,7 @@ public struct CredentialCache: Sendable {
     ///
     /// - Returns: The entries; files that are none are left out.
     /// - Throws: ``DeliveryError`` when the folder cannot be used.
-    public func entries() throws(DeliveryError) -> [Entry] {
+    package func entries() throws(DeliveryError) -> [Entry] {
         guard let folder = try folder(creates: false) else { return [] }
         let date = now()
         return try names(in: folder).compactMap { name in
@@ -170,7 +170,7 @@ public struct CredentialCache: Sendable {
     /// - Parameter onlyExpired: Whether to leave those that are still valid.
     /// - Returns: How many were removed. The files are gone; whoever holds a copy of valid credentials can still use them.
     /// - Throws: ``DeliveryError`` when the folder cannot be used.
-    public func clear(onlyExpired: Bool) throws(DeliveryError) -> Int {
+    package func clear(onlyExpired: Bool) throws(DeliveryError) -> Int {
         guard let folder = try folder(creates: false) else { return 0 }
         let date = now()
         var count = 0
@@ -213,7 +213,7 @@ public struct CredentialCache: Sendable {
                 .init(
                     error.code,
                     error.message,
-                    remedy: error.remedy.map { "\($0); or set XDG_CACHE_HOME to a directory of your own" },
+                    hint: error.hint.map { "\($0); or set XDG_CACHE_HOME to a directory of your own" },
                     number: error.number
                 ),
                 "credentials are not kept:"

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import struct FoundationEssentials.Date
-public import SystemSupport
+import SystemSupport
 
 /// A failure of another process to obtain what this one wants too. It was waited for, and is not repeated.
-public struct SharedFailure: ExplainedError, Equatable {
+package struct SharedFailure: ExplainedError, Equatable {
     /// What went wrong.
-    public let message: String
+    package let message: String
 
     /// The way out, when there is one to name.
-    public let remedy: String?
+    package let hint: String?
 
     /// The exit status that it means.
-    public let status: Int32
+    package let status: Int32
 
     /// When it happened.
     let date: Date
@@ -20,7 +20,7 @@ public struct SharedFailure: ExplainedError, Equatable {
     init(_ error: any Error, status: Int32, at date: Date) {
         let explained = error as? any ExplainedError
         message = explained?.message ?? "\(error)"
-        remedy = explained?.remedy
+        hint = explained?.hint
         self.status = status
         self.date = date
     }
@@ -34,14 +34,14 @@ public struct SharedFailure: ExplainedError, Equatable {
         date = Date(timeIntervalSince1970: Double(microseconds) / 1_000_000)
         self.status = status
         message = String(lines[2])
-        remedy = lines[3].isEmpty ? nil : String(lines[3])
+        hint = lines[3].isEmpty ? nil : String(lines[3])
     }
 
     /// What to write down: the time in microseconds since 1970, the status, the message, the way out; a line each.
     var text: String {
         let time = Int((date.timeIntervalSince1970 * 1_000_000).rounded(.up))
         return [
-            String(time), String(status), printable(message, limit: 4096), printable(remedy ?? "", limit: 4096), "",
+            String(time), String(status), printable(message, limit: 4096), printable(hint ?? "", limit: 4096), "",
         ]
         .joined(separator: "\n")
     }

@@ -1,42 +1,42 @@
 // SPDX-License-Identifier: Apache-2.0
 
-public import struct FoundationEssentials.Date
+package import struct FoundationEssentials.Date
 import SystemSupport
 
 /// Keys that sign requests to AWS until they expire, and what is known of the session behind them.
 ///
 /// The secret parts are shown by no description, mirror or dump. The texts for programs that need them are asked for by
 /// form: ``text(as:section:)``.
-public struct Credentials: Hashable, Sendable {
+package struct Credentials: Hashable, Sendable {
     /// The public half of the key pair, beginning with `ASIA`.
-    public var accessKeyID: String
+    package var accessKeyID: String
 
     /// The secret half.
-    public var secretAccessKey: String
+    package var secretAccessKey: String
 
     /// The token that goes with both, as secret as the key.
-    public var sessionToken: String
+    package var sessionToken: String
 
     /// When they were obtained, by this machine's clock.
-    public var issued: Date
+    package var issued: Date
 
     /// When they end, to the second.
-    public var expiration: Date
+    package var expiration: Date
 
     /// The account of the role, twelve digits.
-    public var accountID: String
+    package var accountID: String
 
     /// The role that was taken.
-    public var roleARN: String
+    package var roleARN: String
 
     /// The session's ARN: the role with the session's name; nothing when the service did not say.
-    public var assumedRoleARN: String?
+    package var assumedRoleARN: String?
 
     /// The subject that the service keeps for the certificate; nothing when the service did not say.
-    public var subjectARN: String?
+    package var subjectARN: String?
 
     /// The source identity of the session, `CN=` and the certificate's common name as a rule.
-    public var sourceIdentity: String?
+    package var sourceIdentity: String?
 
     /// Makes credentials.
     ///
@@ -51,7 +51,7 @@ public struct Credentials: Hashable, Sendable {
     ///   - assumedRoleARN: The session's ARN.
     ///   - subjectARN: The subject that the service keeps for the certificate.
     ///   - sourceIdentity: The source identity of the session.
-    public init(
+    package init(
         accessKeyID: String,
         secretAccessKey: String,
         sessionToken: String,
@@ -76,21 +76,21 @@ public struct Credentials: Hashable, Sendable {
     }
 
     /// The name of the role: the last part of its ARN, behind its path.
-    public var roleName: String { roleARN.split(separator: "/").last.map(String.init) ?? roleARN }
+    package var roleName: String { roleARN.split(separator: "/").last.map(String.init) ?? roleARN }
 }
 
 extension Credentials: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
     /// Everything that is not secret.
-    public var description: String {
+    package var description: String {
         "Credentials(accessKeyID: \"\(accessKeyID)\", secretAccessKey: <redacted>, sessionToken: <redacted>, "
             + "expiration: \(CivilTime(expiration).extended), roleARN: \"\(roleARN)\")"
     }
 
     /// The same as the description.
-    public var debugDescription: String { description }
+    package var debugDescription: String { description }
 
     /// Everything that is not secret.
-    public var customMirror: Mirror {
+    package var customMirror: Mirror {
         Mirror(
             self,
             children: [

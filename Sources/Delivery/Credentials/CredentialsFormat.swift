@@ -3,7 +3,7 @@
 import SystemSupport
 
 /// A form in which programs take credentials.
-public enum CredentialsFormat: String, CaseIterable, Sendable {
+package enum CredentialsFormat: String, CaseIterable, Sendable {
     /// What the `credential_process` of a profile has to print: one JSON object of version 1, with the account
     /// (AWS SDKs and Tools Reference Guide, "Process credential provider").
     case process
@@ -28,7 +28,7 @@ extension Credentials {
     /// - Returns: The text, secrets included, without a last line end.
     /// - Throws: ``DeliveryError`` with ``CredentialsFormat/ini`` when no section can have the name, or no line of it hold
     ///   a value.
-    public func text(
+    package func text(
         as format: CredentialsFormat,
         section: String = "default"
     ) throws(DeliveryError) -> String {
@@ -43,7 +43,7 @@ extension Credentials {
     }
 
     /// The variables that the AWS CLI and the SDKs read, with their values.
-    public var environment: [(name: String, value: String)] {
+    package var environment: [(name: String, value: String)] {
         [
             ("AWS_ACCESS_KEY_ID", accessKeyID),
             ("AWS_SECRET_ACCESS_KEY", secretAccessKey),
@@ -54,7 +54,7 @@ extension Credentials {
     }
 
     /// The settings of a section of the shared credentials file.
-    public var fileSettings: [(name: String, value: String)] {
+    package var fileSettings: [(name: String, value: String)] {
         [
             ("aws_access_key_id", accessKeyID),
             ("aws_secret_access_key", secretAccessKey),

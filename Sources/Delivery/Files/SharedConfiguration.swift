@@ -14,20 +14,20 @@ import SystemSupport
 /// every spelling that some reader accepts: `[ default ]`, `[profile  "web"] # comment`.
 ///
 /// Such files hold secrets, so that no description, mirror or dump shows the contents.
-public struct SharedConfiguration: Hashable, Sendable {
+package struct SharedConfiguration: Hashable, Sendable {
     /// The file's contents.
-    public private(set) var bytes: [UInt8]
+    package private(set) var bytes: [UInt8]
 
     /// Takes the contents of a file.
     ///
     /// - Parameter bytes: Any bytes; none for a file that does not exist yet.
-    public init(_ bytes: [UInt8] = []) {
+    package init(_ bytes: [UInt8] = []) {
         self.bytes = bytes
     }
 
     /// The names of the sections in their order, each once, trimmed and without quotes: `default`, `profile web`,
     /// `sso-session x`.
-    public var sectionNames: [String] {
+    package var sectionNames: [String] {
         var seen: Set<[UInt8]> = []
         return ConfigurationLine.lines(of: bytes).compactMap { line in
             guard case .header(let name) = line.kind, seen.insert(name.bytes).inserted else { return nil }
@@ -43,7 +43,7 @@ public struct SharedConfiguration: Hashable, Sendable {
     ///
     /// - Parameter section: The section's name, in any spelling.
     /// - Returns: The settings; nothing when there is no such section.
-    public func settings(in section: String) -> [(name: String, value: String)]? {
+    package func settings(in section: String) -> [(name: String, value: String)]? {
         let wanted = ConfigurationSectionName(section.utf8).bytes
         var exists = false
         var isInside = false
@@ -80,7 +80,7 @@ public struct SharedConfiguration: Hashable, Sendable {
     ///   - name: The setting's name, in any case.
     ///   - section: The section's name, in any spelling.
     /// - Returns: The value; nothing when it is not set.
-    public func value(of name: String, in section: String) -> String? {
+    package func value(of name: String, in section: String) -> String? {
         let wanted = String(decoding: name.utf8.map(\.lowercased), as: UTF8.self)
         return settings(in: section)?.first { $0.name == wanted }?.value
     }
@@ -98,7 +98,7 @@ public struct SharedConfiguration: Hashable, Sendable {
     ///   - section: The section's name, in any spelling.
     /// - Throws: ``DeliveryError`` when a name or value cannot stand in such a file so that every reader sees the same;
     ///   nothing is changed then. The message names the setting and never holds the value.
-    public mutating func set(
+    package mutating func set(
         _ settings: [(name: String, value: String?)],
         in section: String
     ) throws(DeliveryError) {
@@ -146,11 +146,11 @@ public struct SharedConfiguration: Hashable, Sendable {
 
 extension SharedConfiguration: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
     /// How long the contents are, and nothing of them.
-    public var description: String { "SharedConfiguration(\(bytes.count) bytes)" }
+    package var description: String { "SharedConfiguration(\(bytes.count) bytes)" }
 
     /// The same as the description.
-    public var debugDescription: String { description }
+    package var debugDescription: String { description }
 
     /// How long the contents are, and nothing of them.
-    public var customMirror: Mirror { Mirror(self, children: ["count": bytes.count], displayStyle: .struct) }
+    package var customMirror: Mirror { Mirror(self, children: ["count": bytes.count], displayStyle: .struct) }
 }

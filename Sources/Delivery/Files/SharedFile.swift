@@ -11,9 +11,9 @@ import SystemSupport
 ///
 /// The lock keeps out the threads of this process too. A closure that changes a file must therefore not change another file
 /// of the same folder: it would wait for itself.
-public struct SharedFile: Sendable {
+package struct SharedFile: Sendable {
     /// The path as it was given.
-    public let path: String
+    package let path: String
 
     /// The permissions of a file that is made.
     static let mode: UInt32 = 0o600
@@ -27,7 +27,7 @@ public struct SharedFile: Sendable {
     /// Names a file, which need not exist.
     ///
     /// - Parameter path: The path.
-    public init(path: String) {
+    package init(path: String) {
         self.path = path
     }
 
@@ -35,7 +35,7 @@ public struct SharedFile: Sendable {
     ///
     /// - Returns: The contents; nothing when there is no such file, or when it is `/dev/null`, which is how one says so.
     /// - Throws: ``DeliveryError`` naming the file and what the system says.
-    public func read() throws(DeliveryError) -> [UInt8]? {
+    package func read() throws(DeliveryError) -> [UInt8]? {
         let status = FileStatus(at: path)
         if status?.kind == .device, status?.device == Self.nullDevice { return nil }
         if let kind = status?.kind, kind != .regular {
@@ -67,7 +67,7 @@ public struct SharedFile: Sendable {
     ///   - change: Is given the contents, empty when there is no file yet.
     /// - Throws: What the closure throws, or ``DeliveryError`` naming the file and what the system says; the file is then as
     ///   it was.
-    public func update(isPrivate: Bool, _ change: (inout SharedConfiguration) throws -> Void) throws {
+    package func update(isPrivate: Bool, _ change: (inout SharedConfiguration) throws -> Void) throws {
         do {
             // Who held the lock may have moved the link or the folder meanwhile.
             for _ in 1...Self.maximumAttempts {
@@ -157,7 +157,7 @@ public struct SharedFile: Sendable {
     /// Why the file cannot be written, and the way out when there is one.
     static func failure(_ error: FileError) -> DeliveryError {
         var explained = DeliveryError(error)
-        let remedy: String? =
+        let hint: String? =
             switch error.number {
             case EBUSY, EXDEV:
                 "a file that is mounted by itself cannot be replaced: mount its folder, so that a new file can take its place"
@@ -165,7 +165,7 @@ public struct SharedFile: Sendable {
                 "let this user write to the folder: the file is replaced as a whole, so that no program reads half of it"
             default: nil
             }
-        if let remedy { explained = DeliveryError(explained.code, explained.message, remedy: remedy) }
+        if let hint { explained = DeliveryError(explained.code, explained.message, hint: hint) }
         return explained
     }
 }

@@ -1,38 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
 
-public import struct FoundationEssentials.Date
+package import struct FoundationEssentials.Date
 
 /// When credentials are replaced, and until when they are handed out: the arithmetic of it, which reads no clock.
-public struct RefreshSchedule: Hashable, Sendable {
+package struct RefreshSchedule: Hashable, Sendable {
     /// How many seconds before their end credentials are replaced in the background, where their half-life is earlier.
     ///
     /// SDKs ask again when less than 15 minutes are left. Whoever asks gets more than that.
-    public var backgroundMargin = 25.0 * 60
+    package var backgroundMargin = 25.0 * 60
 
     /// How many seconds credentials must last to be handed out of a cache, where half their lifetime is longer.
-    public var cacheMargin = 20.0 * 60
+    package var cacheMargin = 20.0 * 60
 
     /// The longest wait after the first failure, in seconds; it doubles with each further one.
-    public var firstDelay = 1.0
+    package var firstDelay = 1.0
 
     /// The longest wait after a failure, in seconds.
-    public var longestDelay = 60.0
+    package var longestDelay = 60.0
 
     /// The shortest time between two attempts that succeed, in seconds, whatever the lifetime.
-    public var shortestInterval = 1.0
+    package var shortestInterval = 1.0
 
     /// The longest that credentials can be valid, in seconds: 12 hours, and what two clocks may be apart. Those that say
     /// otherwise are not believed.
-    public static let longestLifetime = 12.0 * 3600 + 300
+    package static let longestLifetime = 12.0 * 3600 + 300
 
     /// The schedule that every command keeps.
-    public init() {}
+    package init() {}
 
     /// When credentials are due to be replaced: 25 minutes before their end, or at their half-life when that is later.
     ///
     /// - Parameter credentials: The credentials.
     /// - Returns: The moment.
-    public func refreshDate(of credentials: Credentials) -> Date {
+    package func refreshDate(of credentials: Credentials) -> Date {
         let halfLife = credentials.issued.addingTimeInterval(credentials.lifetime / 2)
         let margin = credentials.expiration.addingTimeInterval(-backgroundMargin)
         return max(margin, halfLife, credentials.issued.addingTimeInterval(shortestInterval))
@@ -44,7 +44,7 @@ public struct RefreshSchedule: Hashable, Sendable {
     ///   - credentials: The credentials.
     ///   - date: The time.
     /// - Returns: Whether they can be used.
-    public func isValid(_ credentials: Credentials, at date: Date) -> Bool {
+    package func isValid(_ credentials: Credentials, at date: Date) -> Bool {
         let left = credentials.expiration.timeIntervalSince(date)
         return left > 0 && left <= Self.longestLifetime
     }
@@ -55,7 +55,7 @@ public struct RefreshSchedule: Hashable, Sendable {
     ///   - credentials: The credentials.
     ///   - date: The time.
     /// - Returns: Whether they last long enough.
-    public func isFresh(_ credentials: Credentials, at date: Date) -> Bool {
+    package func isFresh(_ credentials: Credentials, at date: Date) -> Bool {
         let left = credentials.expiration.timeIntervalSince(date)
         return isValid(credentials, at: date) && left >= min(cacheMargin, credentials.lifetime / 2)
     }
@@ -67,7 +67,7 @@ public struct RefreshSchedule: Hashable, Sendable {
     ///   - failures: How many attempts in a row have failed, at least 1.
     ///   - random: A number from 0 up to but not including 1.
     /// - Returns: Seconds.
-    public func delay(after failures: Int, random: Double) -> Double {
+    package func delay(after failures: Int, random: Double) -> Double {
         var limit = firstDelay
         for _ in 1..<max(1, min(failures, 64)) where limit < longestDelay { limit *= 2 }
         return min(limit, longestDelay) * (0.5 + random / 2)

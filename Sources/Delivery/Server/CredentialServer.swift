@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-public import FoundationEssentials
-public import HTTPService
+package import FoundationEssentials
+package import HTTPService
 internal import Synchronization
 import SystemSupport
 
@@ -20,23 +20,23 @@ import SystemSupport
 /// Everything is answered from memory. A web page that a browser on this machine shows cannot ask: a name in `Host` that is
 /// not this machine's is refused (DNS rebinding), and so is what came through a proxy (`X-Forwarded-For`). The metadata
 /// service, which knows no secret, is for this machine only; the container endpoint wants its token from everyone.
-public final class CredentialServer: HTTPHandler {
+package final class CredentialServer: HTTPHandler {
     /// What a server is made of besides its keepers.
-    public struct Options: Sendable {
+    package struct Options: Sendable {
         /// Host names beside addresses and `localhost` that requests may be for.
-        public var hosts: Set<String> = []
+        package var hosts: Set<String> = []
         /// Whether the metadata service is offered. It knows no secret: every user of this machine can have the first
         /// role's credentials from it.
-        public var servesMetadata = false
+        package var servesMetadata = false
         /// The longest that a request waits for credentials that are being obtained, in seconds.
-        public var patience = 10.0
+        package var patience = 10.0
 
         /// The defaults.
-        public init() {}
+        package init() {}
     }
 
-    let keepers: [CredentialKeeper]
-    private let names: [String: CredentialKeeper]
+    let keepers: [CredentialRefresher]
+    private let names: [String: CredentialRefresher]
     private let options: Options
     private let authorization: @Sendable () -> String?
     private let now: @Sendable () -> Date
@@ -54,8 +54,8 @@ public final class CredentialServer: HTTPHandler {
     ///     known, and then nobody gets anything there. It is asked at each request and must not block.
     ///   - now: The time.
     ///   - randomBytes: Draws so many random bytes.
-    public init(
-        keepers: [CredentialKeeper],
+    package init(
+        keepers: [CredentialRefresher],
         options: Options = Options(),
         authorization: @escaping @Sendable () -> String?,
         now: @escaping @Sendable () -> Date,
@@ -70,7 +70,7 @@ public final class CredentialServer: HTTPHandler {
     }
 
     /// Lets requests go that have waited too long, to be called about once a second.
-    public func releaseWaiters() {
+    package func releaseWaiters() {
         for keeper in keepers { keeper.releaseWaiters(after: options.patience) }
     }
 
@@ -78,9 +78,9 @@ public final class CredentialServer: HTTPHandler {
     ///
     /// - Parameter request: The request.
     /// - Returns: The answer.
-    public func answer(_ request: HTTPRequest) -> HTTPAnswer {
+    package func answer(_ request: HTTPRequest) -> HTTPAnswer {
         requests.wrappingAdd(1, ordering: .relaxed)
-        guard HostRule(names: options.hosts).admits(request.host) else {
+        guard HostHeaderPolicy(names: options.hosts).admits(request.host) else {
             return refuse(
                 .forbidden,
                 "the Host header names another host: an address in numbers or localhost is wanted"
@@ -207,7 +207,7 @@ public final class CredentialServer: HTTPHandler {
 
     /// Answers with credentials: at once, when there are any; else when the attempt that is under way is over.
     private func whenThere(
-        _ keeper: CredentialKeeper,
+        _ keeper: CredentialRefresher,
         _ headers: HTTPHeaders,
         _ answer: @escaping @Sendable (CredentialDocument) -> HTTPResponse
     ) -> HTTPAnswer {

@@ -44,6 +44,6 @@ struct MetadataToken: Sendable {
     }
 
     private func code(_ content: [UInt8]) -> [UInt8] {
-        Array(MessageAuthentication.code(content, key: key).prefix(Self.seal))
+        Array(HMACSHA256.code(content, key: key).prefix(Self.seal))
     }
 }

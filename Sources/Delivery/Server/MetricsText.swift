@@ -7,7 +7,7 @@ struct MetricsText {
     /// The whole text.
     let text: String
 
-    init(_ keepers: [(name: String, status: CredentialKeeper.Status)], requests: Int, at date: Date) {
+    init(_ keepers: [(name: String, status: CredentialRefresher.Status)], requests: Int, at date: Date) {
         var lines: [String] = []
         func add(_ name: String, _ kind: String, _ help: String, _ values: [(name: String, value: String)]) {
             guard !values.isEmpty else { return }

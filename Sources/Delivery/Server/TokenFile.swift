@@ -7,9 +7,9 @@ import SystemSupport
 ///
 /// Whoever may read the file may have the credentials, so it has to be the user's own. A new token may be put into it at
 /// any time.
-public final class TokenFile: Sendable {
+package final class TokenFile: Sendable {
     /// The path.
-    public let path: String
+    package let path: String
 
     private struct State {
         var token: String
@@ -24,7 +24,7 @@ public final class TokenFile: Sendable {
     ///   - path: The file. Its folder is made with mode 0700 when it is missing.
     ///   - randomBytes: Draws so many random bytes.
     /// - Throws: ``DeliveryError`` naming the file and the rule.
-    public init(path: String, randomBytes: (Int) -> [UInt8]) throws(DeliveryError) {
+    package init(path: String, randomBytes: (Int) -> [UInt8]) throws(DeliveryError) {
         self.path = path
         if FileStatus(at: path) == nil { try Self.make(path, randomBytes) }
         let (token, stamp) = try Self.read(path)
@@ -32,13 +32,13 @@ public final class TokenFile: Sendable {
     }
 
     /// The token.
-    public var token: String { state.withLock { $0.token } }
+    package var token: String { state.withLock { $0.token } }
 
     /// Reads the file again when it has changed. While it cannot be read, or others could, the token stays as it is.
     ///
     /// - Returns: Whether there is a new token.
     /// - Throws: ``DeliveryError`` naming the file and the rule.
-    public func update() throws(DeliveryError) -> Bool {
+    package func update() throws(DeliveryError) -> Bool {
         if let stamp = FileStamp(at: path), stamp == state.withLock({ $0.seen }) { return false }
         let (token, stamp) = try Self.read(path)
         return state.withLock { state in
@@ -67,7 +67,7 @@ public final class TokenFile: Sendable {
             throw DeliveryError(
                 .storage,
                 "the token file \(error.message)",
-                remedy: error.remedy ?? "name another with --token-file"
+                hint: error.hint ?? "name another with --token-file"
             )
         }
     }
@@ -86,14 +86,14 @@ public final class TokenFile: Sendable {
             throw DeliveryError(
                 .malformed,
                 "the token file \(path) ends with a line end, which the AWS SDK for Python takes for a part of the token",
-                remedy: "write it with printf instead of echo, or remove the file: a new one is made"
+                hint: "write it with printf instead of echo, or remove the file: a new one is made"
             )
         }
         guard line.count >= 16, line.allSatisfy({ (0x20...0x7e).contains($0) }) else {
             throw DeliveryError(
                 .malformed,
                 "the token file \(path) does not hold one token of 16 or more printable characters",
-                remedy: "remove the file: a new one is made"
+                hint: "remove the file: a new one is made"
             )
         }
         return (String(decoding: line, as: UTF8.self), contents.stamp)

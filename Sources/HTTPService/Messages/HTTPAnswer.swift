@@ -4,7 +4,7 @@ internal import NIOCore
 internal import Synchronization
 
 /// When and where a handler answers: now, after work that must leave the event loop, or later.
-public struct HTTPAnswer: Sendable {
+package struct HTTPAnswer: Sendable {
     enum Kind: Sendable {
         case now(HTTPResponse)
         case work(@Sendable () -> HTTPResponse)
@@ -14,7 +14,7 @@ public struct HTTPAnswer: Sendable {
     let kind: Kind
 
     /// The answer, when it is given at once.
-    public var immediateResponse: HTTPResponse? {
+    package var immediateResponse: HTTPResponse? {
         guard case .now(let response) = kind else { return nil }
         return response
     }
@@ -23,7 +23,7 @@ public struct HTTPAnswer: Sendable {
     ///
     /// - Parameter response: The answer.
     /// - Returns: What a handler returns.
-    public static func now(_ response: HTTPResponse) -> HTTPAnswer { HTTPAnswer(kind: .now(response)) }
+    package static func now(_ response: HTTPResponse) -> HTTPAnswer { HTTPAnswer(kind: .now(response)) }
 
     /// Answers after work on one of the server's worker threads: for what computes long or may block.
     ///
@@ -31,7 +31,7 @@ public struct HTTPAnswer: Sendable {
     ///
     /// - Parameter work: Makes the answer.
     /// - Returns: What a handler returns.
-    public static func work(_ work: @escaping @Sendable () -> HTTPResponse) -> HTTPAnswer {
+    package static func work(_ work: @escaping @Sendable () -> HTTPResponse) -> HTTPAnswer {
         HTTPAnswer(kind: .work(work))
     }
 
@@ -39,13 +39,13 @@ public struct HTTPAnswer: Sendable {
     ///
     /// - Parameter start: Is given the responder, on the connection's event loop, where it must not block.
     /// - Returns: What a handler returns.
-    public static func later(_ start: @escaping @Sendable (HTTPResponder) -> Void) -> HTTPAnswer {
+    package static func later(_ start: @escaping @Sendable (HTTPResponder) -> Void) -> HTTPAnswer {
         HTTPAnswer(kind: .later(start))
     }
 }
 
 /// Whoever answers requests.
-public protocol HTTPHandler: Sendable {
+package protocol HTTPHandler: Sendable {
     /// Answers a request, or says how it will be answered.
     ///
     /// It is called on the connection's event loop and must not block it.
@@ -58,7 +58,7 @@ public protocol HTTPHandler: Sendable {
 /// The one right to answer a request later.
 ///
 /// When it is given up without an answer, the client gets a 500.
-public final class HTTPResponder: Sendable {
+package final class HTTPResponder: Sendable {
     private let hasAnswered = Atomic(false)
     private let eventLoop: any EventLoop
     private let connection: NIOLoopBound<ConnectionHandler>
@@ -73,7 +73,7 @@ public final class HTTPResponder: Sendable {
     /// Answers. Only the first answer counts.
     ///
     /// - Parameter response: The answer. It is dropped when the client has gone.
-    public func answer(_ response: HTTPResponse) { send(response) }
+    package func answer(_ response: HTTPResponse) { send(response) }
 
     /// The connection's word that the client has gone: whatever is answered now goes nowhere.
     func connectionClosed() { hasAnswered.store(true, ordering: .relaxed) }

@@ -3,23 +3,23 @@
 internal import NIOCore
 
 /// A host and its port, as they stand in `Host`, in an absolute target, and in a URL's origin (RFC 3986 §3.2).
-public struct HTTPAuthority: Hashable, Sendable, CustomStringConvertible {
+package struct HTTPAuthority: Hashable, Sendable, CustomStringConvertible {
     /// The name in lower case, or the address in the one way that the system writes it, without brackets.
-    public let host: String
+    package let host: String
 
     /// The port; `nil` if none was given.
-    public let port: Int?
+    package let port: Int?
 
     /// Whether the host is an address in numbers, which DNS cannot lead to another machine.
-    public let isAddress: Bool
+    package let isAddress: Bool
 
     /// Whether only this machine can be meant: `localhost`, a name below it (RFC 6761 §6.3), 127.0.0.0/8 or ::1.
-    public let isLoopback: Bool
+    package let isLoopback: Bool
 
     /// Reads a host with or without a port: `localhost:8080`, `[::1]`, `192.0.2.1:443`.
     ///
     /// - Parameter text: The text. `nil` if it is anything else, such as one with a user name, or a port that is none.
-    public init?(_ text: String) {
+    package init?(_ text: String) {
         let bytes = Array(text.utf8)
         let isBracketed = bytes.first == UInt8(ascii: "[")
         let end = bytes.firstIndex(of: UInt8(ascii: isBracketed ? "]" : ":")) ?? bytes.endIndex
@@ -45,7 +45,7 @@ public struct HTTPAuthority: Hashable, Sendable, CustomStringConvertible {
     /// - Parameters:
     ///   - host: An address in numbers without brackets, or a name. `nil` for what is neither.
     ///   - port: The port.
-    public init?(host: String, port: Int?) {
+    package init?(host: String, port: Int?) {
         self.port = port
         if let address = try? SocketAddress(ipAddress: host, port: 0), let text = address.clientAddress {
             self.host = text
@@ -66,7 +66,7 @@ public struct HTTPAuthority: Hashable, Sendable, CustomStringConvertible {
     }
 
     /// As it stands in a URL.
-    public var description: String {
+    package var description: String {
         (host.utf8.contains(UInt8(ascii: ":")) ? "[\(host)]" : host) + (port.map { ":\($0)" } ?? "")
     }
 }

@@ -6,7 +6,7 @@ internal import Synchronization
 /// Writes a body bit by bit. It may be used from anywhere.
 ///
 /// A client that reads too slowly is dropped rather than waited for: see ``HTTPLimits/streamBacklogBytes``.
-public final class HTTPBodyWriter: Sendable {
+package final class HTTPBodyWriter: Sendable {
     private struct State {
         var isOpen = true
         var backlog = 0
@@ -25,14 +25,14 @@ public final class HTTPBodyWriter: Sendable {
     }
 
     /// Whether the client is still there, as far as is known.
-    public var isOpen: Bool { state.withLock { $0.isOpen } }
+    package var isOpen: Bool { state.withLock { $0.isOpen } }
 
     /// Sends bytes.
     ///
     /// - Parameter bytes: The next part of the body.
     /// - Returns: Whether they were taken: `false` once the client has gone, was dropped, or the body was finished.
     @discardableResult
-    public func write(_ bytes: [UInt8]) -> Bool {
+    package func write(_ bytes: [UInt8]) -> Bool {
         enum Outcome { case taken, refused, tooSlow }
         let outcome: Outcome = state.withLock { state in
             guard state.isOpen else { return .refused }
@@ -58,7 +58,7 @@ public final class HTTPBodyWriter: Sendable {
     }
 
     /// Ends the body.
-    public func finish() {
+    package func finish() {
         guard close() else { return }
         let connection = connection
         eventLoop.execute { connection.value.finishStream() }
@@ -67,7 +67,7 @@ public final class HTTPBodyWriter: Sendable {
     /// Says what to do when the client goes or the server shuts down before the body was finished.
     ///
     /// - Parameter action: Is called once, at once when it has happened already, and must not block.
-    public func whenClosed(_ action: @escaping @Sendable () -> Void) {
+    package func whenClosed(_ action: @escaping @Sendable () -> Void) {
         let isOpen = state.withLock { state in
             if state.isOpen { state.whenClosed = action }
             return state.isOpen

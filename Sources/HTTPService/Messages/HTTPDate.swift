@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-public import struct FoundationEssentials.Date
+package import struct FoundationEssentials.Date
 
 /// The one form of a moment that HTTP writes (RFC 9110 §5.6.7): `Sun, 06 Nov 1994 08:49:37 GMT`.
-public enum HTTPDate {
+package enum HTTPDate {
     private static let days = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"]
     private static let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 
@@ -11,7 +11,7 @@ public enum HTTPDate {
     ///
     /// - Parameter date: The moment; parts of a second are dropped, years outside 0 to 9999 become the nearest of them.
     /// - Returns: 29 characters.
-    public static func text(_ date: Date) -> String {
+    package static func text(_ date: Date) -> String {
         let seconds = Int(min(max(date.timeIntervalSince1970.rounded(.down), -62_167_219_200), 253_402_300_799))
         let day = (seconds / 86_400) - (seconds % 86_400 < 0 ? 1 : 0)
         let time = seconds - day * 86_400

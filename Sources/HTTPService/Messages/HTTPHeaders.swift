@@ -4,7 +4,7 @@
 ///
 /// They are kept as the bytes that stood on the wire; a name or a value becomes a string when it is asked for. Whoever
 /// verifies a signature over headers finds here what was signed, and whoever does not look pays nothing.
-public struct HTTPHeaders: Sendable {
+package struct HTTPHeaders: Sendable {
     /// Where a field stands in the bytes.
     struct Position: Sendable {
         var nameStart: Int32
@@ -14,15 +14,15 @@ public struct HTTPHeaders: Sendable {
     }
 
     /// One header field.
-    public struct Field: Hashable, Sendable {
+    package struct Field: Hashable, Sendable {
         /// The name with the capitals it was written in. Names are ASCII.
-        public let name: String
+        package let name: String
 
         /// The value without the blanks around it. Bytes that are not UTF-8 appear as U+FFFD; see ``valueBytes``.
-        public var value: String { String(decoding: valueBytes, as: UTF8.self) }
+        package var value: String { String(decoding: valueBytes, as: UTF8.self) }
 
         /// The bytes of the value, without the blanks around it.
-        public let valueBytes: [UInt8]
+        package let valueBytes: [UInt8]
     }
 
     /// Holds the fields, and on the request's side also what stood around them.
@@ -30,7 +30,7 @@ public struct HTTPHeaders: Sendable {
     private var positions: [Position]
 
     /// No headers.
-    public init() {
+    package init() {
         bytes = []
         positions = []
     }
@@ -49,7 +49,7 @@ public struct HTTPHeaders: Sendable {
     /// - Parameters:
     ///   - name: A token (RFC 9110 §5.1).
     ///   - value: The value.
-    public mutating func append(_ name: String, _ value: String) {
+    package mutating func append(_ name: String, _ value: String) {
         let nameStart = bytes.count
         for byte in name.utf8 { bytes.append(Self.isControl(byte) ? 0x20 : byte) }
         let nameEnd = bytes.count
@@ -74,7 +74,7 @@ public struct HTTPHeaders: Sendable {
     ///
     /// - Parameter name: The name, in any case.
     /// - Returns: The value of the first such field; nothing when there is none.
-    public subscript(name: String) -> String? {
+    package subscript(name: String) -> String? {
         guard let position = positions.first(where: { isNamed(name, $0) }) else { return nil }
         return text(position.valueStart, position.valueEnd)
     }
@@ -83,7 +83,7 @@ public struct HTTPHeaders: Sendable {
     ///
     /// - Parameter name: The name, in any case.
     /// - Returns: The values; none when there is no such field. Lists within a value are not taken apart.
-    public func values(_ name: String) -> [String] {
+    package func values(_ name: String) -> [String] {
         positions.compactMap { isNamed(name, $0) ? text($0.valueStart, $0.valueEnd) : nil }
     }
 
@@ -91,7 +91,7 @@ public struct HTTPHeaders: Sendable {
     ///
     /// - Parameter name: The name, in any case.
     /// - Returns: The values without the blanks around them.
-    public func valueBytes(_ name: String) -> [[UInt8]] {
+    package func valueBytes(_ name: String) -> [[UInt8]] {
         positions.compactMap { isNamed(name, $0) ? Array(bytes[Int($0.valueStart)..<Int($0.valueEnd)]) : nil }
     }
 
@@ -99,13 +99,13 @@ public struct HTTPHeaders: Sendable {
     ///
     /// - Parameter name: The name, in any case.
     /// - Returns: The number of fields.
-    public func count(_ name: String) -> Int { positions.count { isNamed(name, $0) } }
+    package func count(_ name: String) -> Int { positions.count { isNamed(name, $0) } }
 
     /// Whether there is a field of a name.
     ///
     /// - Parameter name: The name, in any case.
     /// - Returns: Whether there is one or more.
-    public func contains(_ name: String) -> Bool { positions.contains { isNamed(name, $0) } }
+    package func contains(_ name: String) -> Bool { positions.contains { isNamed(name, $0) } }
 
     /// Whether a field holds a word in a list separated by commas, such as `close` in `Connection`.
     ///
@@ -113,7 +113,7 @@ public struct HTTPHeaders: Sendable {
     ///   - token: The word, in any case.
     ///   - name: The field's name, in any case.
     /// - Returns: Whether the word stands in any field of the name.
-    public func contains(token: String, in name: String) -> Bool {
+    package func contains(token: String, in name: String) -> Bool {
         guard contains(name) else { return false }
         return values(name).contains { value in
             value.split(separator: ",").contains { part in
@@ -148,15 +148,15 @@ public struct HTTPHeaders: Sendable {
 
 extension HTTPHeaders: RandomAccessCollection {
     /// The index of the first field.
-    public var startIndex: Int { 0 }
+    package var startIndex: Int { 0 }
 
     /// One past the index of the last field.
-    public var endIndex: Int { positions.count }
+    package var endIndex: Int { positions.count }
 
     /// A field by its place.
     ///
     /// - Parameter index: Counted from zero.
-    public subscript(index: Int) -> Field {
+    package subscript(index: Int) -> Field {
         let position = positions[index]
         return Field(
             name: text(position.nameStart, position.nameEnd),
@@ -169,7 +169,7 @@ extension HTTPHeaders: ExpressibleByDictionaryLiteral {
     /// Makes headers in the order written; see ``append(_:_:)``.
     ///
     /// - Parameter elements: Names and values. A name may stand more than once.
-    public init(dictionaryLiteral elements: (String, String)...) {
+    package init(dictionaryLiteral elements: (String, String)...) {
         self.init()
         for (name, value) in elements { append(name, value) }
     }

@@ -1,35 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// A request whose head and body have arrived in full.
-public struct HTTPRequest: Sendable {
+package struct HTTPRequest: Sendable {
     /// What is to be done.
-    public let method: HTTPMethod
+    package let method: HTTPMethod
 
     /// The request target, byte for byte as it was received: printable ASCII, nothing decoded (RFC 9112 §3.2).
-    public let target: String
+    package let target: String
 
     /// The headers, byte for byte as they were received.
-    public let headers: HTTPHeaders
+    package let headers: HTTPHeaders
 
     /// The body without its transfer coding; empty when there was none.
-    public let body: [UInt8]
+    package let body: [UInt8]
 
     /// Where the request came from, as `address:port`; `unix` for a unix socket, whose clients have no address.
-    public let remoteAddress: String
+    package let remoteAddress: String
 
     /// The address and port of this machine that the client connected to; `nil` for a unix socket, and for a request that came
     /// over none.
-    public let localAddress: HTTPAuthority?
+    package let localAddress: HTTPAuthority?
 
     /// Whether it came from this machine: over a unix socket, or from 127.0.0.0/8 or ::1. A proxy on this machine is
     /// local too, whoever stands behind it.
-    public let isLocal: Bool
+    package let isLocal: Bool
 
     /// Whether it came over TLS.
-    public let isSecure: Bool
+    package let isSecure: Bool
 
     /// When the head was complete.
-    public let arrival: ContinuousClock.Instant
+    package let arrival: ContinuousClock.Instant
 
     /// Makes a request, as tests of handlers need it.
     ///
@@ -43,7 +43,7 @@ public struct HTTPRequest: Sendable {
     ///   - isLocal: Whether it comes from this machine.
     ///   - isSecure: Whether it comes over TLS.
     ///   - arrival: When the head was complete.
-    public init(
+    package init(
         method: HTTPMethod,
         target: String,
         headers: HTTPHeaders = HTTPHeaders(),
@@ -66,20 +66,20 @@ public struct HTTPRequest: Sendable {
     }
 
     /// The path as received, still encoded, without the query. `/` for an absolute target that has none.
-    public var path: Substring {
+    package var path: Substring {
         let start = target.utf8.first == 0x2f ? target.startIndex : authorityEnd
         let end = target.utf8[start...].firstIndex(of: 0x3f) ?? target.endIndex
         return start == end && authority != nil ? "/" : target[start..<end]
     }
 
     /// The query as received, still encoded, without its `?`; nothing when the target has no `?`.
-    public var query: Substring? {
+    package var query: Substring? {
         guard let mark = target.utf8.firstIndex(of: 0x3f) else { return nil }
         return target[target.utf8.index(after: mark)...]
     }
 
     /// The host that the request is for: of an absolute target, else of the `Host` header (RFC 9112 §3.2.2).
-    public var host: String? { authority.map(String.init) ?? headers["Host"] }
+    package var host: String? { authority.map(String.init) ?? headers["Host"] }
 
     private var authority: Substring? {
         guard target.utf8.first != 0x2f, let start = authorityStart else { return nil }

@@ -3,20 +3,20 @@
 /// The answer to a request.
 ///
 /// The server adds `Date`, `Content-Length` or `Transfer-Encoding`, and `Connection` where they are needed.
-public struct HTTPResponse: Sendable {
+package struct HTTPResponse: Sendable {
     enum Body: Sendable {
         case bytes([UInt8])
         case stream(@Sendable (HTTPBodyWriter) -> Void)
     }
 
     /// The outcome.
-    public var status: HTTPStatus
+    package var status: HTTPStatus
 
     /// The headers, apart from those that the server adds.
-    public var headers: HTTPHeaders
+    package var headers: HTTPHeaders
 
     /// Whether the connection ends with this answer, whatever the client wants. The server says so in `Connection`.
-    public var closesConnection = false
+    package var closesConnection = false
 
     let body: Body
 
@@ -26,7 +26,7 @@ public struct HTTPResponse: Sendable {
     ///   - status: The outcome. With 204 and 304 no body is sent.
     ///   - headers: The headers. A `Date` among them takes the place of the server's.
     ///   - body: The body. An answer to HEAD has its length and not its bytes.
-    public init(status: HTTPStatus, headers: HTTPHeaders = HTTPHeaders(), body: [UInt8] = []) {
+    package init(status: HTTPStatus, headers: HTTPHeaders = HTTPHeaders(), body: [UInt8] = []) {
         self.status = status
         self.headers = headers
         self.body = .bytes(body)
@@ -39,7 +39,7 @@ public struct HTTPResponse: Sendable {
     ///   - headers: The headers.
     ///   - stream: Is given the writer once the head was sent, on the connection's event loop, where it must not block.
     ///     The writer may be kept and used from anywhere. It is not called for HEAD.
-    public init(
+    package init(
         status: HTTPStatus,
         headers: HTTPHeaders = HTTPHeaders(),
         stream: @escaping @Sendable (HTTPBodyWriter) -> Void
@@ -54,12 +54,12 @@ public struct HTTPResponse: Sendable {
     /// - Parameters:
     ///   - status: The outcome.
     ///   - text: The body, in UTF-8.
-    public init(status: HTTPStatus, text: String) {
+    package init(status: HTTPStatus, text: String) {
         self.init(status: status, headers: ["Content-Type": "text/plain; charset=utf-8"], body: Array(text.utf8))
     }
 
     /// The body, when it is known as a whole.
-    public var bodyBytes: [UInt8]? {
+    package var bodyBytes: [UInt8]? {
         guard case .bytes(let bytes) = body else { return nil }
         return bytes
     }

@@ -14,20 +14,20 @@ import SystemSupport
 ///     .now(HTTPResponse(status: .ok, text: parameters["name"]))
 /// }
 /// ```
-public struct HTTPRouter: HTTPHandler {
+package struct HTTPRouter: HTTPHandler {
     /// The parts of a path that its template leaves open.
-    public struct Parameters: Sendable {
+    package struct Parameters: Sendable {
         var values: [(name: String, value: String)] = []
 
         /// The value of a part, percent-decoded.
         ///
         /// - Parameter name: What stands between the braces of the template.
         /// - Returns: The value; empty for a name that the template does not have.
-        public subscript(name: String) -> String { values.first { $0.name == name }?.value ?? "" }
+        package subscript(name: String) -> String { values.first { $0.name == name }?.value ?? "" }
     }
 
     /// Answers a request whose path matched.
-    public typealias Action = @Sendable (HTTPRequest, Parameters) -> HTTPAnswer
+    package typealias Action = @Sendable (HTTPRequest, Parameters) -> HTTPAnswer
 
     private struct Template {
         enum Segment: Hashable { case literal(String), parameter(String) }
@@ -39,17 +39,17 @@ public struct HTTPRouter: HTTPHandler {
     private var templates: [Template] = []
 
     /// Answers when no template matches. By default a 404 in plain text.
-    public var notFound: @Sendable (HTTPRequest) -> HTTPAnswer = { _ in
+    package var notFound: @Sendable (HTTPRequest) -> HTTPAnswer = { _ in
         .now(HTTPResponse(status: .notFound, text: "there is nothing at this path\n"))
     }
 
     /// Answers when a template matches and has no action for the method. `Allow` is added to the headers.
-    public var methodNotAllowed: @Sendable (HTTPRequest) -> HTTPResponse = { _ in
+    package var methodNotAllowed: @Sendable (HTTPRequest) -> HTTPResponse = { _ in
         HTTPResponse(status: .methodNotAllowed, text: "this path does not take this method\n")
     }
 
     /// Makes a router without routes.
-    public init() {}
+    package init() {}
 
     /// Adds a route.
     ///
@@ -58,7 +58,7 @@ public struct HTTPRouter: HTTPHandler {
     ///   - path: The path, with `{name}` for segments that are open.
     ///   - action: Answers the request.
     /// - Throws: ``HTTPServiceError`` when the template is malformed or the route exists.
-    public mutating func on(
+    package mutating func on(
         _ method: HTTPMethod,
         _ path: String,
         _ action: @escaping Action
@@ -80,7 +80,7 @@ public struct HTTPRouter: HTTPHandler {
     ///
     /// - Parameter request: The request.
     /// - Returns: The route's answer, or one that says that there is none.
-    public func answer(_ request: HTTPRequest) -> HTTPAnswer {
+    package func answer(_ request: HTTPRequest) -> HTTPAnswer {
         if let actions = fixed[String(request.path)] {
             return answer(request, by: actions, Parameters())
         }

@@ -75,7 +75,7 @@ struct BoundListener: Sendable {
                 .bind(to: address)
                 .get()
         } catch {
-            throw Self.unavailable(listener, error, remedy: "choose another port; port 0 lets the system choose")
+            throw Self.unavailable(listener, error, hint: "choose another port; port 0 lets the system choose")
         }
         var actual = listener
         actual.port = channel.localAddress?.port ?? listener.port
@@ -102,16 +102,16 @@ struct BoundListener: Sendable {
             return channel
         } catch {
             file?.remove()
-            throw unavailable(listener, error, remedy: nil)
+            throw unavailable(listener, error, hint: nil)
         }
     }
 
     private static func unavailable(
         _ listener: HTTPListener,
         _ error: any Error,
-        remedy: String?
+        hint: String?
     ) -> HTTPServiceError {
         let reason = (error as? IOError).map { systemErrorText($0.errnoCode) } ?? "\(error)"
-        return HTTPServiceError(.addressUnavailable, "cannot listen on \(listener.name): \(reason)", remedy: remedy)
+        return HTTPServiceError(.addressUnavailable, "cannot listen on \(listener.name): \(reason)", hint: hint)
     }
 }

@@ -4,38 +4,38 @@
 ///
 /// A connection has at most one request in work. Further requests on it stay in the kernel's buffer, so pipelining
 /// needs no limit of its own.
-public struct HTTPLimits: Sendable {
+package struct HTTPLimits: Sendable {
     /// The longest request line, in bytes with its line end. Beyond: 414.
-    public var requestLineBytes = 8_192
+    package var requestLineBytes = 8_192
 
     /// The most bytes of a head, request line and line ends included; also of trailers. Beyond: 431.
-    public var headBytes = 32_768
+    package var headBytes = 32_768
 
     /// The most header fields; also the most trailers. Beyond: 431.
-    public var headerCount = 100
+    package var headerCount = 100
 
     /// The longest body, in bytes without its transfer coding. Beyond: 413.
-    public var bodyBytes = 1_048_576
+    package var bodyBytes = 1_048_576
 
     /// How long a connection may take from being opened, or from the first byte of a further request, until the head is
     /// complete; a TLS handshake included. Beyond: 408.
-    public var headTime: Duration = .seconds(10)
+    package var headTime: Duration = .seconds(10)
 
     /// How long a body may take from the end of the head. Beyond: 408.
-    public var bodyTime: Duration = .seconds(30)
+    package var bodyTime: Duration = .seconds(30)
 
     /// How long a connection is kept open without a request.
-    public var idleTime: Duration = .seconds(60)
+    package var idleTime: Duration = .seconds(60)
 
     /// How long a client may leave an answer unread once the buffers between are full.
-    public var writeTime: Duration = .seconds(30)
+    package var writeTime: Duration = .seconds(30)
 
     /// The most connections at once. One more is answered with 503, or closed where it would need a TLS handshake.
-    public var connections = 1_024
+    package var connections = 1_024
 
     /// The most bytes of a streamed body that may wait for a slow client before its connection is closed.
-    public var streamBacklogBytes = 1_048_576
+    package var streamBacklogBytes = 1_048_576
 
     /// The default limits.
-    public init() {}
+    package init() {}
 }

@@ -2,28 +2,29 @@
 
 internal import NIOCore
 internal import NIOSSL
+import SystemSupport
 
 /// Where a server listens, and how it is spoken to there: at an address and port, at a unix socket's file, or on a socket
 /// that another program opened for this one.
-public struct HTTPListener: Sendable {
+package struct HTTPListener: Sendable {
     /// An IPv4 or IPv6 address in numbers; empty for a unix socket.
-    public internal(set) var address: String
+    package internal(set) var address: String
 
     /// The port; 0 lets the system choose one. Always 0 for a unix socket.
-    public internal(set) var port: Int
+    package internal(set) var port: Int
 
     /// The file of a unix socket, or `@` and a name for one without a file; nothing for an address and port.
-    public let path: String?
+    package let path: String?
 
     /// The number of the socket that was inherited; nothing when the server opens its own.
-    public let descriptor: CInt?
+    package let descriptor: CInt?
 
     /// How many hops an answer may take (IP_TTL, IPV6_UNICAST_HOPS), 1 to 255; nothing for the system's default. With 1
     /// no answer passes a router or a container's bridge. It means nothing for a unix socket.
-    public var timeToLive: Int?
+    package var timeToLive: Int?
 
     /// The certificate and key for TLS; nothing for plain HTTP.
-    public var identity: TLSIdentity?
+    package var identity: TLSIdentity?
 
     /// Makes a listener at an address and port.
     ///
@@ -32,7 +33,7 @@ public struct HTTPListener: Sendable {
     ///   - port: The port; 0 lets the system choose one.
     ///   - identity: The certificate and key for TLS.
     ///   - timeToLive: How many hops an answer may take, 1 to 255; nothing for the system's default.
-    public init(
+    package init(
         address: String = "127.0.0.1",
         port: Int = 0,
         identity: TLSIdentity? = nil,
@@ -57,7 +58,7 @@ public struct HTTPListener: Sendable {
     ///   - path: Where the file will be, in at most 107 bytes (unix(7)). Its folder must be there and allow reading,
     ///     because the server locks it while it looks whether the file is in use.
     ///   - identity: The certificate and key for TLS.
-    public init(path: String, identity: TLSIdentity? = nil) {
+    package init(path: String, identity: TLSIdentity? = nil) {
         address = ""
         port = 0
         self.path = path
@@ -75,9 +76,9 @@ public struct HTTPListener: Sendable {
     ///   - descriptor: The number of the socket.
     ///   - identity: The certificate and key for TLS.
     ///   - timeToLive: How many hops an answer may take, 1 to 255; nothing for what the socket came with.
-    /// - Throws: ``HTTPServiceError`` with ``HTTPServiceError/Code/invalidAddress`` when it is no stream socket of TCP or
+    /// - Throws: ``HTTPServiceError`` with ``HTTPServiceErrorCode/invalidAddress`` when it is no stream socket of TCP or
     ///   unix that listens.
-    public init(
+    package init(
         inheriting descriptor: CInt,
         identity: TLSIdentity? = nil,
         timeToLive: Int? = nil
@@ -98,20 +99,20 @@ public struct HTTPListener: Sendable {
     }
 
     /// Whether only this machine can reach the address.
-    public var isLoopback: Bool {
+    package var isLoopback: Bool {
         if path != nil { return true }
         return (try? SocketAddress(ipAddress: address, port: 0))?.isLoopback ?? false
     }
 
     /// The beginning of URLs that lead here: `https://[::1]:8443`; for a unix socket `unix:` and its path.
-    public var origin: String {
+    package var origin: String {
         if let path { return "unix:\(path)" }
         let host = address.contains(":") ? "[\(address)]" : address
         return "\(identity == nil ? "http" : "https")://\(host):\(port)"
     }
 
     /// Where clients on this machine find it: nobody connects to the address that means all of them.
-    public var reachableOrigin: String {
+    package var reachableOrigin: String {
         var local = self
         if address == "0.0.0.0" { local.address = "127.0.0.1" }
         if address == "::" { local.address = "::1" }
@@ -131,7 +132,7 @@ public struct HTTPListener: Sendable {
             throw HTTPServiceError(
                 .invalidAddress,
                 "\"\(address)\" is not an IP address",
-                remedy: "write it in numbers, for example 127.0.0.1 or ::1"
+                hint: "write it in numbers, for example 127.0.0.1 or ::1"
             )
         }
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-public import struct FoundationEssentials.Date
-public import Logging
+package import struct FoundationEssentials.Date
+package import Logging
 internal import NIOCore
 internal import NIOPosix
 internal import NIOSSL
@@ -11,33 +11,33 @@ internal import Synchronization
 ///
 /// It serves loopback clients and is meant to be hard to upset rather than rich. HTTP/2, compression, ranges and
 /// upgrades are not part of it.
-public final class HTTPServer: Sendable {
+package final class HTTPServer: Sendable {
     /// What a server is made of besides its handler.
-    public struct Configuration: Sendable {
+    package struct Configuration: Sendable {
         /// What a client is granted.
-        public var limits = HTTPLimits()
+        package var limits = HTTPLimits()
 
         /// How many threads serve connections. More than the cores gain nothing.
-        public var eventLoops = min(System.coreCount, 4)
+        package var eventLoops = min(System.coreCount, 4)
 
         /// How many threads do the work of ``HTTPAnswer/work(_:)``.
-        public var workers = min(System.coreCount, 4)
+        package var workers = min(System.coreCount, 4)
 
         /// Is told of connections that fail and of requests that are refused before they reach the handler, at debug
         /// level.
-        public var logger = Logger(label: "http", factory: { _ in SwiftLogNoOpLogHandler() })
+        package var logger = Logger(label: "http", factory: { _ in SwiftLogNoOpLogHandler() })
 
         /// The current time, for the `Date` header.
-        public var now: @Sendable () -> Date
+        package var now: @Sendable () -> Date
 
         /// Makes the default configuration.
         ///
         /// - Parameter now: The current time.
-        public init(now: @escaping @Sendable () -> Date) { self.now = now }
+        package init(now: @escaping @Sendable () -> Date) { self.now = now }
     }
 
     /// Where the server listens, with the ports that the system chose.
-    public var listeners: [HTTPListener] { bound.map(\.listener) }
+    package var listeners: [HTTPListener] { bound.map(\.listener) }
 
     private let shared: ServerContext
     private let group: MultiThreadedEventLoopGroup
@@ -58,7 +58,7 @@ public final class HTTPServer: Sendable {
     ///   - handler: Answers the requests.
     /// - Returns: The server, which takes requests until ``shutDown(within:)``.
     /// - Throws: ``HTTPServiceError`` when one of the addresses cannot be listened on; then none is.
-    public static func start(
+    package static func start(
         _ listeners: [HTTPListener],
         configuration: Configuration,
         handler: some HTTPHandler
@@ -92,7 +92,7 @@ public final class HTTPServer: Sendable {
         let tls = listener.identity?.context
         guard shared.connections.admit(channel) else {
             if tls == nil {
-                try channel.pipeline.syncOperations.addHandler(FullHouseHandler())
+                try channel.pipeline.syncOperations.addHandler(ConnectionLimitHandler())
             } else {
                 channel.close(promise: nil)
             }
@@ -104,12 +104,12 @@ public final class HTTPServer: Sendable {
     }
 
     /// How many connections are open.
-    public var connectionCount: Int { shared.connections.count }
+    package var connectionCount: Int { shared.connections.count }
 
     /// Stops listening at once, closes idle connections and streams, lets requests in work be answered, then ends.
     ///
     /// - Parameter grace: How long requests in work may take; what is open then is closed.
-    public func shutDown(within grace: Duration) async {
+    package func shutDown(within grace: Duration) async {
         guard !hasShutDown.exchange(true, ordering: .sequentiallyConsistent) else { return }
         for listener in bound { await listener.close() }
         let open = shared.connections.close()

@@ -57,7 +57,7 @@ enum ListeningSocket {
         HTTPServiceError(
             .invalidAddress,
             "the file descriptor \(descriptor) \(why)",
-            remedy:
+            hint:
                 "hand over a TCP or unix stream socket that listens already (in systemd: ListenStream= and Accept=no)"
         )
     }

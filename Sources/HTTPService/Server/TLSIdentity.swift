@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import NIOSSL
+import SystemSupport
 
 /// What a server shows its clients under TLS: a certificate, the intermediates behind it, and the key.
 ///
 /// TLS 1.2 and 1.3 are spoken. No description of a value shows the key.
-public struct TLSIdentity: Sendable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+package struct TLSIdentity: Sendable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
     let context: NIOSSLContext
 
     /// Reads certificate and key.
@@ -14,8 +15,8 @@ public struct TLSIdentity: Sendable, CustomStringConvertible, CustomDebugStringC
     ///   - certificateChain: PEM with the server's certificate first and the intermediates behind it, or one certificate
     ///     in DER.
     ///   - privateKey: The key of the first certificate, not encrypted, in PEM or DER.
-    /// - Throws: ``HTTPServiceError`` with ``HTTPServiceError/Code/invalidIdentity``.
-    public init(certificateChain: [UInt8], privateKey: [UInt8]) throws(HTTPServiceError) {
+    /// - Throws: ``HTTPServiceError`` with ``HTTPServiceErrorCode/invalidIdentity``.
+    package init(certificateChain: [UInt8], privateKey: [UInt8]) throws(HTTPServiceError) {
         do {
             let certificates =
                 try certificateChain.first == 0x30
@@ -33,17 +34,17 @@ public struct TLSIdentity: Sendable, CustomStringConvertible, CustomDebugStringC
             throw HTTPServiceError(
                 .invalidIdentity,
                 "the TLS certificate or its key cannot be used: \(error)",
-                remedy: "give PEM with the server's certificate first, and its key without a passphrase"
+                hint: "give PEM with the server's certificate first, and its key without a passphrase"
             )
         }
     }
 
     /// Always `TLSIdentity`.
-    public var description: String { "TLSIdentity" }
+    package var description: String { "TLSIdentity" }
 
     /// Always `TLSIdentity`.
-    public var debugDescription: String { description }
+    package var debugDescription: String { description }
 
     /// A mirror without children.
-    public var customMirror: Mirror { Mirror(self, children: []) }
+    package var customMirror: Mirror { Mirror(self, children: []) }
 }

@@ -85,7 +85,7 @@ struct UnixSocketFile: Sendable {
     ) throws(HTTPServiceError) {
         guard let kind = directory.status(of: name)?.kind else { return }
         guard kind == .socket else {
-            throw unavailable(path, "a file that is not a socket is there", remedy: "choose another path")
+            throw unavailable(path, "a file that is not a socket is there", hint: "choose another path")
         }
         let flags = CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue) | CInt(SOCK_NONBLOCK.rawValue)
         let probe = socket(AF_UNIX, flags, 0)
@@ -94,7 +94,7 @@ struct UnixSocketFile: Sendable {
         // Only this answer says that nobody is there; a server with a full queue has another.
         let answer = unsafe call(connect, probe, address)
         guard answer != 0, errno == ECONNREFUSED else {
-            throw unavailable(path, "another program listens there", remedy: "end that program, or choose another path")
+            throw unavailable(path, "another program listens there", hint: "end that program, or choose another path")
         }
         guard directory.unlink(name) || !directory.contains(name) else {
             throw unavailable(path, "an old socket is there, and cannot be removed")
@@ -123,7 +123,7 @@ struct UnixSocketFile: Sendable {
             throw HTTPServiceError(
                 .invalidAddress,
                 "the path of the unix socket has \(octets.count) bytes; the system takes \(longestPath): \(path)",
-                remedy: "choose a shorter path"
+                hint: "choose a shorter path"
             )
         }
         var address = sockaddr_un()
@@ -145,11 +145,11 @@ struct UnixSocketFile: Sendable {
         }
     }
 
-    private static func unavailable(_ path: String, _ why: String, remedy: String? = nil) -> HTTPServiceError {
+    private static func unavailable(_ path: String, _ why: String, hint: String? = nil) -> HTTPServiceError {
         HTTPServiceError(
             .addressUnavailable,
             "cannot listen on unix:\(path): \(why)",
-            remedy: remedy ?? "choose another path, in a folder that is there and yours"
+            hint: hint ?? "choose another path, in a folder that is there and yours"
         )
     }
 }

@@ -8,19 +8,19 @@ import SystemSupport
 ///
 /// Every operation has a connection of its own, so that a value can be kept for as long as one likes and used from any
 /// thread. Calls block until the agent has answered.
-public struct SSHAgent: Sendable {
+package struct SSHAgent: Sendable {
     /// The path of the socket.
-    public let socket: String
+    package let socket: String
 
     /// How long an answer may take.
-    public let timeout: Duration
+    package let timeout: Duration
 
     /// Names an agent. It is not spoken to yet.
     ///
     /// - Parameters:
     ///   - socket: The path of its socket, as in the variable SSH_AUTH_SOCK; an empty one means that there is no agent.
     ///   - timeout: How long an answer may take, in which the user may have to touch a device or to confirm.
-    public init(socket: String, timeout: Duration = .seconds(60)) {
+    package init(socket: String, timeout: Duration = .seconds(60)) {
         self.socket = socket
         self.timeout = timeout
     }
@@ -28,9 +28,9 @@ public struct SSHAgent: Sendable {
     /// Lists the keys that the agent holds, in its order, those that cannot be used here too.
     ///
     /// - Returns: The keys; none also when the agent is locked.
-    /// - Throws: ``HardwareKeyError``: ``HardwareKeyError/Code/absent`` when there is no agent,
-    ///   ``HardwareKeyError/Code/failed`` when it does not answer as an agent does.
-    public func keys() throws(HardwareKeyError) -> [SSHAgentIdentity] {
+    /// - Throws: ``HardwareKeyError``: ``HardwareKeyErrorCode/absent`` when there is no agent,
+    ///   ``HardwareKeyErrorCode/failed`` when it does not answer as an agent does.
+    package func keys() throws(HardwareKeyError) -> [SSHAgentIdentity] {
         var answer = try ask([Message.requestIdentities])
         guard answer.byte() == Message.identitiesAnswer, let count = answer.number() else {
             throw HardwareKeyError(.failed, "the SSH agent did not list its keys")
@@ -50,15 +50,15 @@ public struct SSHAgent: Sendable {
     /// - Parameter fingerprint: The whole of it, as ``SSHAgentIdentity/fingerprint`` and `ssh-add -l` have it: `SHA256:`
     ///   and 43 characters, in which upper and lower case differ. Padding with `=` may follow.
     /// - Returns: The key.
-    /// - Throws: ``HardwareKeyError``: ``HardwareKeyError/Code/invalidAddress`` when this is no fingerprint of SHA-256,
-    ///   ``HardwareKeyError/Code/notFound`` with the keys that are there, ``HardwareKeyError/Code/unsupported`` when the
+    /// - Throws: ``HardwareKeyError``: ``HardwareKeyErrorCode/invalidAddress`` when this is no fingerprint of SHA-256,
+    ///   ``HardwareKeyErrorCode/notFound`` with the keys that are there, ``HardwareKeyErrorCode/unsupported`` when the
     ///   key is there and cannot be used here, and what ``keys()`` throws.
-    public func key(fingerprint: String) throws(HardwareKeyError) -> SSHAgentKey {
+    package func key(fingerprint: String) throws(HardwareKeyError) -> SSHAgentKey {
         guard fingerprint.hasPrefix("SHA256:") else {
             throw HardwareKeyError(
                 .invalidAddress,
                 "\(printable(fingerprint, limit: 100)) is not the fingerprint of a key: it does not begin with SHA256:",
-                remedy: "`ssh-add -l` prints those of the agent's keys"
+                hint: "`ssh-add -l` prints those of the agent's keys"
             )
         }
         var wanted = Substring(fingerprint)
@@ -71,7 +71,7 @@ public struct SSHAgent: Sendable {
             throw HardwareKeyError(
                 .unsupported,
                 "the key \(identity) in the SSH agent cannot be used: \(identity.obstacle ?? "its kind is unknown")",
-                remedy: "use an ECDSA or RSA key: ssh-keygen -t ecdsa makes one, ssh-add gives it to the agent"
+                hint: "use an ECDSA or RSA key: ssh-keygen -t ecdsa makes one, ssh-add gives it to the agent"
             )
         }
         return try SSHAgentKey(in: self, identity: identity, publicKey: publicKey)
@@ -97,7 +97,7 @@ public struct SSHAgent: Sendable {
             return HardwareKeyError(
                 .notFound,
                 "the SSH agent has no key \(wanted): it holds none, or it is locked",
-                remedy: "`ssh-add KEY` gives it a key, `ssh-add -X` unlocks it"
+                hint: "`ssh-add KEY` gives it a key, `ssh-add -X` unlocks it"
             )
         }
         let shown = identities.prefix(20).map(\.description).joined(separator: ", ")
@@ -105,7 +105,7 @@ public struct SSHAgent: Sendable {
         return HardwareKeyError(
             .notFound,
             "the SSH agent has no key \(wanted); it holds \(shown)\(more)",
-            remedy: "name one of those by its whole fingerprint, or add the key with `ssh-add KEY`"
+            hint: "name one of those by its whole fingerprint, or add the key with `ssh-add KEY`"
         )
     }
 }

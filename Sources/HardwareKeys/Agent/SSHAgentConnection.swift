@@ -28,10 +28,10 @@ struct SSHAgentConnection: ~Copyable {
     ///   - path: The agent's socket.
     ///   - timeout: How long the whole exchange may take.
     /// - Returns: The connection.
-    /// - Throws: ``HardwareKeyError`` with ``HardwareKeyError/Code/absent`` when nobody listens there.
+    /// - Throws: ``HardwareKeyError`` with ``HardwareKeyErrorCode/absent`` when nobody listens there.
     static func open(_ path: String, timeout: Duration) throws(HardwareKeyError) -> SSHAgentConnection {
         guard !path.isEmpty else {
-            throw HardwareKeyError(.absent, "there is no SSH agent: SSH_AUTH_SOCK is not set", remedy: wayToAnAgent)
+            throw HardwareKeyError(.absent, "there is no SSH agent: SSH_AUTH_SOCK is not set", hint: wayToAnAgent)
         }
         let octets = Array(path.utf8)
         guard octets.count <= longestPath, !octets.contains(0) else {
@@ -61,7 +61,7 @@ struct SSHAgentConnection: ~Copyable {
             throw HardwareKeyError(
                 .absent,
                 "no SSH agent answers at \(printable(path)): \(systemErrorText(errno))",
-                remedy: wayToAnAgent
+                hint: wayToAnAgent
             )
         }
         return connection
@@ -76,7 +76,7 @@ struct SSHAgentConnection: ~Copyable {
     ///
     /// - Parameter question: A message, beginning with the octet of its kind.
     /// - Returns: The answer, of the same form and never empty.
-    /// - Throws: ``HardwareKeyError`` with ``HardwareKeyError/Code/failed`` when there is none, or it is none.
+    /// - Throws: ``HardwareKeyError`` with ``HardwareKeyErrorCode/failed`` when there is none, or it is none.
     consuming func answer(to question: [UInt8]) throws(HardwareKeyError) -> [UInt8] {
         try send(sshString(question))
         var reader = SSHWireReader(try receive(4))
@@ -133,7 +133,7 @@ struct SSHAgentConnection: ~Copyable {
         HardwareKeyError(
             .failed,
             "the SSH agent did not answer within \(timeout)",
-            remedy: "it may be waiting for a touch of the device or for a confirmation on its own screen"
+            hint: "it may be waiting for a touch of the device or for a confirmation on its own screen"
         )
     }
 

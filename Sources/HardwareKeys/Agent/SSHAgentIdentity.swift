@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 
-public import Certificates
+package import Certificates
 import SystemSupport
 
 /// A key that an SSH agent says it holds.
-public struct SSHAgentIdentity: Hashable, Sendable {
+package struct SSHAgentIdentity: Hashable, Sendable {
     /// `SHA256:` and the SHA-256 of the public key in base64 without padding, as `ssh-add -l` prints it.
-    public let fingerprint: String
+    package let fingerprint: String
 
     /// What the agent calls the key: often the file it came from, or who made it. Control characters are blanks.
-    public let comment: String
+    package let comment: String
 
     /// SSH's name of its kind: `ecdsa-sha2-nistp256`, `ssh-rsa`, `ssh-ed25519`, …
-    public let keyType: String
+    package let keyType: String
 
     /// The public key, when the key can be used here.
-    public let publicKey: PublicKey?
+    package let publicKey: PublicKey?
 
     /// Why the key cannot be used here, when it cannot.
-    public let obstacle: String?
+    package let obstacle: String?
 
     /// The public key as the agent wants to be asked for it.
     let blob: [UInt8]
@@ -38,7 +38,7 @@ public struct SSHAgentIdentity: Hashable, Sendable {
 
 extension SSHAgentIdentity: CustomStringConvertible {
     /// Fingerprint, comment and kind on one line.
-    public var description: String {
+    package var description: String {
         let kind = publicKey?.algorithm.description ?? keyType
         return comment.isEmpty ? "\(fingerprint) (\(kind))" : "\(fingerprint) \(comment) (\(kind))"
     }

@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 
-public import Certificates
+package import Certificates
+import SystemSupport
 
 /// A private key that an SSH agent holds: RSA, or ECDSA on P-256, P-384 or P-521.
 ///
 /// The agent chooses the hash function. RSA keys sign with SHA-256 or SHA-512 (RFC 8332), EC keys with the one that goes
 /// with their curve and no other (RFC 5656 §6.2.1): SHA-256 for P-256, SHA-384 for P-384, SHA-512 for P-521. Roles Anywhere
 /// is spoken to with SHA-256, for which a P-384 key in an agent is of no use; for a CA's key it is.
-public struct SSHAgentKey: SigningKey {
+package struct SSHAgentKey: SigningKey {
     /// What the agent says of the key.
-    public let identity: SSHAgentIdentity
+    package let identity: SSHAgentIdentity
 
     /// The public half.
-    public let publicKey: PublicKey
+    package let publicKey: PublicKey
 
     private let agent: SSHAgent
     private let verifier: SignatureVerifier
@@ -36,10 +37,10 @@ public struct SSHAgentKey: SigningKey {
     ///   - message: The bytes to sign, fewer than 256 KiB.
     ///   - digest: The hash function, one that the agent would choose.
     /// - Returns: The signature in the form of X.509.
-    /// - Throws: ``HardwareKeyError``: ``HardwareKeyError/Code/unsupported`` for another hash function or a message that is
-    ///   too long, ``HardwareKeyError/Code/absent`` when the agent is gone, ``HardwareKeyError/Code/failed`` when it
+    /// - Throws: ``HardwareKeyError``: ``HardwareKeyErrorCode/unsupported`` for another hash function or a message that is
+    ///   too long, ``HardwareKeyErrorCode/absent`` when the agent is gone, ``HardwareKeyErrorCode/failed`` when it
     ///   refuses, does not answer in time, or what it answers is not this key's signature.
-    public func signature(for message: [UInt8], digest: Digest) throws(HardwareKeyError) -> [UInt8] {
+    package func signature(for message: [UInt8], digest: Digest) throws(HardwareKeyError) -> [UInt8] {
         let scheme = try SSHSignatureScheme(of: publicKey.algorithm, digest: digest)
         let question =
             [SSHAgent.Message.signRequest] + sshString(identity.blob) + sshString(message) + sshNumber(scheme.flags)
@@ -47,7 +48,7 @@ public struct SSHAgentKey: SigningKey {
             throw HardwareKeyError(
                 .unsupported,
                 "an SSH agent signs no more than \(SSHAgentConnection.longestMessage) bytes, and there are \(message.count)",
-                remedy: "keep the key that signs this in a file or a token"
+                hint: "keep the key that signs this in a file or a token"
             )
         }
         var answer = try agent.ask(question)
@@ -72,13 +73,13 @@ public struct SSHAgentKey: SigningKey {
             return HardwareKeyError(
                 .failed,
                 "the SSH agent refused to sign and no longer lists the key \(identity): it is locked, or the key is gone",
-                remedy: "`ssh-add -X` unlocks an agent, `ssh-add KEY` gives it a key"
+                hint: "`ssh-add -X` unlocks an agent, `ssh-add KEY` gives it a key"
             )
         }
         return HardwareKeyError(
             .failed,
             "the SSH agent refused to sign with the key \(identity): the use was not confirmed, or its device failed",
-            remedy: "a key added with `ssh-add -c` has to be confirmed each time it is used"
+            hint: "a key added with `ssh-add -c` has to be confirmed each time it is used"
         )
     }
 }

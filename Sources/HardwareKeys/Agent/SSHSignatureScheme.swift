@@ -21,7 +21,7 @@ struct SSHSignatureScheme {
     /// - Parameters:
     ///   - algorithm: The key's.
     ///   - digest: The hash function.
-    /// - Throws: ``HardwareKeyError`` with ``HardwareKeyError/Code/unsupported`` when an agent does not sign so.
+    /// - Throws: ``HardwareKeyError`` with ``HardwareKeyErrorCode/unsupported`` when an agent does not sign so.
     init(of algorithm: KeyAlgorithm, digest: Digest) throws(HardwareKeyError) {
         switch (algorithm, digest) {
         case (.rsa(let bits), .sha256): self.init(flags: 2, "rsa-sha2-256", size: (bits + 7) / 8, isRSA: true)
@@ -40,7 +40,7 @@ struct SSHSignatureScheme {
             throw HardwareKeyError(
                 .unsupported,
                 "in an SSH agent, a key of the kind \(algorithm) signs with \(possible) only, not with \(digest.name)",
-                remedy: "use a P-256 or RSA key where SHA-256 is asked for, as by Roles Anywhere"
+                hint: "use a P-256 or RSA key where SHA-256 is asked for, as by Roles Anywhere"
             )
         }
     }
@@ -66,7 +66,7 @@ struct SSHSignatureScheme {
             throw HardwareKeyError(
                 .failed,
                 "the SSH agent was asked for a signature by \(name) and made one by \(printable(found, limit: 64))",
-                remedy: found == "ssh-rsa" ? "this agent knows SHA-1 only: use another, or an ECDSA key" : nil
+                hint: found == "ssh-rsa" ? "this agent knows SHA-1 only: use another, or an ECDSA key" : nil
             )
         }
         guard !isRSA else {

@@ -2,6 +2,7 @@
 
 import Certificates
 import CPKCS11
+import SystemSupport
 
 /// A return value of a Cryptoki function that is not CKR_OK.
 struct CryptokiError: Error, CustomStringConvertible {
@@ -35,7 +36,7 @@ struct CryptokiError: Error, CustomStringConvertible {
     func explained(_ what: String) -> HardwareKeyError {
         switch value {
         case CKR_DEVICE_REMOVED, CKR_TOKEN_NOT_PRESENT, CKR_TOKEN_NOT_RECOGNIZED, CKR_SLOT_ID_INVALID:
-            HardwareKeyError(.absent, "\(what): \(self)", remedy: "is the token plugged in?")
+            HardwareKeyError(.absent, "\(what): \(self)", hint: "is the token plugged in?")
         case CKR_MECHANISM_INVALID, CKR_KEY_TYPE_INCONSISTENT, CKR_KEY_FUNCTION_NOT_PERMITTED, CKR_KEY_SIZE_RANGE,
             CKR_FUNCTION_NOT_SUPPORTED, CKR_CURVE_NOT_SUPPORTED, CKR_TOKEN_WRITE_PROTECTED, CKR_DATA_LEN_RANGE,
             CKR_MECHANISM_PARAM_INVALID, CKR_DOMAIN_PARAMS_INVALID:

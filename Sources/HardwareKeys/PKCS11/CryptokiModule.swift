@@ -86,7 +86,7 @@ extension CryptokiModule {
     ///
     /// - Parameter file: A path, or a name that the system's loader finds.
     /// - Returns: The module.
-    /// - Throws: ``HardwareKeyError`` with ``HardwareKeyError/Code/missingLibrary``.
+    /// - Throws: ``HardwareKeyError`` with ``HardwareKeyErrorCode/missingLibrary``.
     static func opened(_ file: String) throws -> CryptokiModule {
         try opened.withLock { opened in
             if let module = opened[file] { return module }
@@ -134,7 +134,7 @@ extension CryptokiModule {
         HardwareKeyError(
             .missingLibrary,
             "the PKCS#11 module \(printable(file)) \(why)",
-            remedy: file == ModuleLocation.proxy
+            hint: file == ModuleLocation.proxy
                 ? "install it (apt-get install libp11-kit0), or name the token's own module: module-path=/…"
                 : "name the token's module by its path: module-path=/usr/lib/…"
         )

@@ -27,7 +27,7 @@ enum ModuleLocation {
     ///   - module: The caller's choice.
     ///   - folders: Where names are looked for.
     /// - Returns: A path, or a name for the system's loader.
-    /// - Throws: ``HardwareKeyError`` with ``HardwareKeyError/Code/missingLibrary`` when there is no module of that name.
+    /// - Throws: ``HardwareKeyError`` with ``HardwareKeyErrorCode/missingLibrary`` when there is no module of that name.
     static func file(
         for address: PKCS11URI,
         module: String?,
@@ -44,7 +44,7 @@ enum ModuleLocation {
         throw HardwareKeyError(
             .missingLibrary,
             "there is no PKCS#11 module \(printable(name)) in the folders where modules are, or it is not root's alone",
-            remedy: "name it by its path: --pkcs11-lib /…/\(printable(name)).so"
+            hint: "name it by its path: --pkcs11-lib /…/\(printable(name)).so"
         )
     }
 

@@ -84,7 +84,7 @@ final class PINKeeper: Sendable {
             throw HardwareKeyError(
                 .pinNeeded,
                 "the token \(token.name) wants its PIN" + (user == CKU_USER ? "" : " for each signature"),
-                remedy: user == CKU_USER
+                hint: user == CKU_USER
                     ? "name where it is: --passphrase-file FILE, or pin-source=/path behind the question mark of the address"
                     : "name where it is: --passphrase-file FILE; or let the PIN of the login be used again: --reuse-pin"
             )
@@ -99,7 +99,7 @@ final class PINKeeper: Sendable {
                 throw HardwareKeyError(
                     .wrongPIN,
                     "the token \(token.name) has refused this PIN before; it was not tried again",
-                    remedy: "give the right PIN"
+                    hint: "give the right PIN"
                 )
             }
             _ = try checkedFlags(of: token)
@@ -137,14 +137,14 @@ final class PINKeeper: Sendable {
                 throw HardwareKeyError(
                     .wrongPIN,
                     "the token \(token.name) refused the PIN (\(error.name)); it is not tried again",
-                    remedy: Self.remedy(flags)
+                    hint: Self.hint(flags)
                 )
             case CKR_PIN_LOCKED: throw Self.locked(token)
             case CKR_PIN_EXPIRED, CKR_USER_PIN_NOT_INITIALIZED:
                 throw HardwareKeyError(
                     .failed,
                     "the token \(token.name) has no PIN that could be used (\(error.name))",
-                    remedy: "set its PIN with the token's own tool"
+                    hint: "set its PIN with the token's own tool"
                 )
             default: throw error
             }
@@ -159,7 +159,7 @@ final class PINKeeper: Sendable {
             throw HardwareKeyError(
                 .locked,
                 "one more wrong PIN would lock the token \(token.name), so none was tried",
-                remedy: "verify the PIN with another tool first, which sets the count back: pkcs11-tool --login --test"
+                hint: "verify the PIN with another tool first, which sets the count back: pkcs11-tool --login --test"
             )
         }
         return flags
@@ -169,11 +169,11 @@ final class PINKeeper: Sendable {
         HardwareKeyError(
             .locked,
             "the PIN of the token \(token.name) is locked",
-            remedy: "unlock it with the token's own tool, by its security officer's PIN or PUK"
+            hint: "unlock it with the token's own tool, by its security officer's PIN or PUK"
         )
     }
 
-    private static func remedy(_ flags: CK_FLAGS) -> String {
+    private static func hint(_ flags: CK_FLAGS) -> String {
         if flags & CKF_USER_PIN_LOCKED != 0 { return "the token is locked now: unlock it with its own tool" }
         if flags & CKF_USER_PIN_FINAL_TRY != 0 {
             return "one attempt is left before it locks: verify the PIN with another tool first"

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// What a PIN is wanted for, told to whoever can give it.
-public struct PINRequest: Hashable, Sendable {
+package struct PINRequest: Hashable, Sendable {
     /// What a PIN opens.
-    public enum Purpose: Hashable, Sendable {
+    package enum Purpose: Hashable, Sendable {
         /// The token, for as long as the process uses it.
         case login
         /// One signature, with a key that wants the PIN for each.
@@ -11,11 +11,11 @@ public struct PINRequest: Hashable, Sendable {
     }
 
     /// The label of the token, made fit for a terminal.
-    public let tokenLabel: String
+    package let tokenLabel: String
 
     /// What the PIN opens.
-    public let purpose: Purpose
+    package let purpose: Purpose
 
     /// Whether the token says that a wrong PIN was given lately, so that few attempts are left.
-    public let hasFewAttempts: Bool
+    package let hasFewAttempts: Bool
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-public import Certificates
+package import Certificates
 import CPKCS11
 import Synchronization
+import SystemSupport
 
 /// A private key in a PKCS#11 token, which signs without ever leaving it.
 ///
@@ -11,18 +12,18 @@ import Synchronization
 /// that was accepted before. Signatures are made one at a time, and each is checked before it is handed out.
 ///
 /// Calls block, for as long as the token takes or a person at its keypad.
-public final class PKCS11Key: SigningKey {
+package final class PKCS11Key: SigningKey {
     /// The public half, proven to be this key's.
-    public let publicKey: PublicKey
+    package let publicKey: PublicKey
 
     /// The key's label in the token (CKA_LABEL); may be empty.
-    public let label: String
+    package let label: String
 
     /// The key's identifier in the token (CKA_ID); may be empty.
-    public let identifier: [UInt8]
+    package let identifier: [UInt8]
 
     /// The label of the token, made fit for a terminal.
-    public let tokenLabel: String
+    package let tokenLabel: String
 
     private let verifier: SignatureVerifier
     private let signer: Mutex<TokenSigner?>
@@ -56,7 +57,7 @@ public final class PKCS11Key: SigningKey {
     ///   - digest: The hash function.
     /// - Returns: The signature, which has been checked.
     /// - Throws: ``HardwareKeyError``, or what the source of PINs throws.
-    public func signature(for message: [UInt8], digest: Digest) throws -> [UInt8] {
+    package func signature(for message: [UInt8], digest: Digest) throws -> [UInt8] {
         do {
             return try signer.withLock { signer in
                 if let open = signer {

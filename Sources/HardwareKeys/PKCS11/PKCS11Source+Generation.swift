@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-public import Certificates
+package import Certificates
 import CPKCS11
 import SystemSupport
 
@@ -12,16 +12,16 @@ extension PKCS11Source {
     ///     octets of the SHA-256 of the public key.
     ///   - type: RSA, or EC.
     /// - Returns: The key, proven by a signature.
-    /// - Throws: ``HardwareKeyError``: ``HardwareKeyError/Code/invalidAddress`` without `object`,
-    ///   ``HardwareKeyError/Code/unsupported`` for another type or a token that cannot make it,
-    ///   ``HardwareKeyError/Code/ambiguous`` when the token has something of that name already, or several tokens are
+    /// - Throws: ``HardwareKeyError``: ``HardwareKeyErrorCode/invalidAddress`` without `object`,
+    ///   ``HardwareKeyErrorCode/unsupported`` for another type or a token that cannot make it,
+    ///   ``HardwareKeyErrorCode/ambiguous`` when the token has something of that name already, or several tokens are
     ///   meant; or what the source of PINs throws.
-    public func generateKey(at address: PKCS11URI, type: KeyType) throws -> PKCS11Key {
+    package func generateKey(at address: PKCS11URI, type: KeyType) throws -> PKCS11Key {
         guard let label = address.object, !label.isEmpty else {
             throw HardwareKeyError(
                 .invalidAddress,
                 "the address of a key to make does not name it",
-                remedy: "write pkcs11:token=…;object=NAME"
+                hint: "write pkcs11:token=…;object=NAME"
             )
         }
         guard address.type ?? .privateKey == .privateKey else {
@@ -34,7 +34,7 @@ extension PKCS11Source {
                 throw HardwareKeyError(
                     .ambiguous,
                     "several tokens could hold the key: \(listed(tokens.map(\.name)))",
-                    remedy: "name one: pkcs11:token=…"
+                    hint: "name one: pkcs11:token=…"
                 )
             }
             let session = try Session(tokens[0], isWritable: true)
@@ -71,7 +71,7 @@ extension PKCS11Source {
                 throw HardwareKeyError(
                     .ambiguous,
                     "the token \(token.name) has a key \(what) already",
-                    remedy: "choose another name, or remove the old key with the token's own tool"
+                    hint: "choose another name, or remove the old key with the token's own tool"
                 )
             }
         }
@@ -130,7 +130,7 @@ extension PKCS11Source {
             throw HardwareKeyError(
                 .unsupported,
                 "tokens do not make \(type.rawValue) keys",
-                remedy: "choose one of ec-p256, ec-p384, rsa-2048, rsa-3072, rsa-4096"
+                hint: "choose one of ec-p256, ec-p384, rsa-2048, rsa-3072, rsa-4096"
             )
         }
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-public import Certificates
+package import Certificates
 import CPKCS11
 import SystemSupport
 
@@ -18,19 +18,19 @@ extension PKCS11Source {
     ///   - address: The address.
     ///   - certificates: The key must be that of one of them. Without any, the token must hold the public half.
     /// - Returns: The key.
-    /// - Throws: ``HardwareKeyError``: ``HardwareKeyError/Code/absent`` without a token,
-    ///   ``HardwareKeyError/Code/notFound`` and ``HardwareKeyError/Code/ambiguous`` with the keys that are there,
-    ///   ``HardwareKeyError/Code/mismatch`` when the key is none of the certificates',
-    ///   ``HardwareKeyError/Code/pinNeeded``, ``HardwareKeyError/Code/wrongPIN`` and ``HardwareKeyError/Code/locked``. Or
+    /// - Throws: ``HardwareKeyError``: ``HardwareKeyErrorCode/absent`` without a token,
+    ///   ``HardwareKeyErrorCode/notFound`` and ``HardwareKeyErrorCode/ambiguous`` with the keys that are there,
+    ///   ``HardwareKeyErrorCode/mismatch`` when the key is none of the certificates',
+    ///   ``HardwareKeyErrorCode/pinNeeded``, ``HardwareKeyErrorCode/wrongPIN`` and ``HardwareKeyErrorCode/locked``. Or
     ///   what the source of PINs throws.
-    public func key(at address: PKCS11URI, certificates: [Certificate] = []) throws -> PKCS11Key {
+    package func key(at address: PKCS11URI, certificates: [Certificate] = []) throws -> PKCS11Key {
         switch address.type {
         case nil, .privateKey, .certificate: break
         default:
             throw HardwareKeyError(
                 .invalidAddress,
                 "\(printable(address.pathText, limit: 200)) asks for another thing than a private key",
-                remedy: "write type=private, or leave the type out"
+                hint: "write type=private, or leave the type out"
             )
         }
         return try withModule(of: address, "the key cannot be used") { module in
@@ -57,7 +57,7 @@ extension PKCS11Source {
                 throw HardwareKeyError(
                     .absent,
                     "the token \(printable(identity.label, limit: 40)) is not there any more",
-                    remedy: "is it plugged in?"
+                    hint: "is it plugged in?"
                 )
             }
             let session = try Session(token)
@@ -122,7 +122,7 @@ extension PKCS11Source {
             .notFound,
             "there is no private key that is \(printable(address.pathText, limit: 200)) in the token \(token.name), "
                 + (all.isEmpty ? "and no other" : "only " + listed(all.map(\.name))),
-            remedy: all.isEmpty ? nil : "name one by object=… or id=…"
+            hint: all.isEmpty ? nil : "name one by object=… or id=…"
         )
     }
 
@@ -153,7 +153,7 @@ extension PKCS11Source {
                 .ambiguous,
                 "several private keys in the token \(signer.token.name) are meant: "
                     + listed(signers.map(\.key.name)),
-                remedy: "name one by its id=…, and by object=… too"
+                hint: "name one by its id=…, and by object=… too"
             )
         }
         guard wanted.isEmpty else {
@@ -167,7 +167,7 @@ extension PKCS11Source {
             throw HardwareKeyError(
                 .unsupported,
                 "the token \(signer.token.name) does not show the public half of the key \(signer.key.name)",
-                remedy: "give the key's certificate too, or put its public key into the token under the same id"
+                hint: "give the key's certificate too, or put its public key into the token under the same id"
             )
         }
         guard let publicKey = try signer.proven(among: shown) else {
@@ -182,7 +182,7 @@ extension PKCS11Source {
         HardwareKeyError(
             .mismatch,
             message,
-            remedy: "certificate and key must belong together: name both by the same id"
+            hint: "certificate and key must belong together: name both by the same id"
         )
     }
 }
@@ -218,7 +218,7 @@ extension PKCS11Source {
             throw HardwareKeyError(
                 .ambiguous,
                 "\(printable(address.pathText, limit: 200)) may be in several tokens: \(listed(possible.map(\.name)))",
-                remedy: "name one: pkcs11:token=…"
+                hint: "name one: pkcs11:token=…"
             )
         }
         return token

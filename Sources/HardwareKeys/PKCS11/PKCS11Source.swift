@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-public import Certificates
+package import Certificates
 import CPKCS11
-public import SystemSupport
+package import SystemSupport
 
 /// Certificates and keys in PKCS#11 tokens: smart cards, USB tokens, HSMs, and software that poses as them.
 ///
@@ -11,7 +11,7 @@ public import SystemSupport
 /// A PIN is offered to a token once. One that was refused is not tried again by this process, wherever it comes from, and
 /// none is tried when the next wrong one would lock the token. One that was accepted is kept, so that nobody is asked
 /// twice. PINs come from the address (`pin-value`, then `pin-source`), else from a closure.
-public struct PKCS11Source: Sendable {
+package struct PKCS11Source: Sendable {
     let pins: PINKeeper
     let open: @Sendable (PKCS11URI) throws -> CryptokiModule
 
@@ -24,7 +24,7 @@ public struct PKCS11Source: Sendable {
     ///   - reusesPIN: Whether a key that wants the PIN for each signature is given the one of the login. Otherwise the
     ///     closure is asked for each.
     ///   - pin: Gives the PIN of a token, or nothing when there is none to give. It may block, as to ask a person.
-    public init(
+    package init(
         module: String? = nil,
         reusesPIN: Bool = false,
         pin: @escaping @Sendable (PINRequest) throws -> SecretBytes? = { _ in nil }
@@ -51,14 +51,14 @@ public struct PKCS11Source: Sendable {
     ///
     /// - Parameter address: The address; its type is `cert` or left open.
     /// - Returns: At least one certificate, in the order of the tokens.
-    /// - Throws: ``HardwareKeyError``: ``HardwareKeyError/Code/absent`` without a token,
-    ///   ``HardwareKeyError/Code/notFound`` without a certificate, naming those that are there.
-    public func certificates(at address: PKCS11URI) throws -> [Certificate] {
+    /// - Throws: ``HardwareKeyError``: ``HardwareKeyErrorCode/absent`` without a token,
+    ///   ``HardwareKeyErrorCode/notFound`` without a certificate, naming those that are there.
+    package func certificates(at address: PKCS11URI) throws -> [Certificate] {
         guard address.type ?? .certificate == .certificate else {
             throw HardwareKeyError(
                 .invalidAddress,
                 "\(printable(address.pathText, limit: 200)) asks for another thing than a certificate",
-                remedy: "write type=cert, or leave the type out"
+                hint: "write type=cert, or leave the type out"
             )
         }
         return try withModule(of: address, "certificates cannot be read") { module in
@@ -72,7 +72,7 @@ public struct PKCS11Source: Sendable {
                     .notFound,
                     "there is no certificate that is \(printable(address.pathText, limit: 200)), "
                         + (all.isEmpty ? "and no other" : "only " + listed(all.map(\.name))),
-                    remedy: "name one by object=… or id=…; one that the token keeps private needs its PIN"
+                    hint: "name one by object=… or id=…; one that the token keeps private needs its PIN"
                 )
             }
             let certificates = objects.compactMap { try? Certificate(derEncoded: $0.value) }
@@ -90,8 +90,8 @@ public struct PKCS11Source: Sendable {
     ///
     /// - Parameter address: The address; what it says of objects is not looked at.
     /// - Returns: The certificates in the order of the tokens; those that are malformed are left out.
-    /// - Throws: ``HardwareKeyError``: ``HardwareKeyError/Code/absent`` without a token.
-    public func allCertificates(at address: PKCS11URI) throws -> [Certificate] {
+    /// - Throws: ``HardwareKeyError``: ``HardwareKeyErrorCode/absent`` without a token.
+    package func allCertificates(at address: PKCS11URI) throws -> [Certificate] {
         try withModule(of: address, "certificates cannot be read") { module in
             let objects = try certificateObjects(at: address, in: module) { _ in true }
             return unique(objects.compactMap { try? Certificate(derEncoded: $0.value) })

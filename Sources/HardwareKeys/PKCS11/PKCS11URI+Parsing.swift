@@ -10,9 +10,9 @@ extension PKCS11URI {
     /// nothing could match it (RFC 7512 §2.5).
     ///
     /// - Parameter text: The address. It may hold the PIN, so it is the caller's to forget.
-    /// - Throws: ``HardwareKeyError`` with ``HardwareKeyError/Code/invalidAddress``, naming the attribute that is wrong;
-    ///   with ``HardwareKeyError/Code/unsupported`` for a `pin-source` that is a command.
-    public init(_ text: String) throws(HardwareKeyError) {
+    /// - Throws: ``HardwareKeyError`` with ``HardwareKeyErrorCode/invalidAddress``, naming the attribute that is wrong;
+    ///   with ``HardwareKeyErrorCode/unsupported`` for a `pin-source` that is a command.
+    package init(_ text: String) throws(HardwareKeyError) {
         self.init()
         guard Self.isAddress(text) else {
             throw Self.invalid("an address of a token begins with pkcs11:")
@@ -42,7 +42,7 @@ extension PKCS11URI {
     ///
     /// - Parameter text: Any text.
     /// - Returns: Whether it begins with `pkcs11:`, in whatever case.
-    public static func isAddress(_ text: String) -> Bool { text.prefix(7).lowercased() == scheme }
+    package static func isAddress(_ text: String) -> Bool { text.prefix(7).lowercased() == scheme }
 
     private static let scheme = "pkcs11:"
 
@@ -75,7 +75,7 @@ extension PKCS11URI {
         default:
             throw Self.invalid(
                 "the attribute \(redacted(printable(name, limit: 40))) of a pkcs11: address is not known, so nothing can match it",
-                remedy: "known are token, manufacturer, serial, model, object, type, id, slot-… and library-…"
+                hint: "known are token, manufacturer, serial, model, object, type, id, slot-… and library-…"
             )
         }
     }
@@ -89,7 +89,7 @@ extension PKCS11URI {
             guard !value.isEmpty, !value.utf8.contains(UInt8(ascii: "/")) else {
                 throw Self.invalid(
                     "the module-name of a pkcs11: address is not a name",
-                    remedy: "give a file by module-path"
+                    hint: "give a file by module-path"
                 )
             }
             moduleName = value
@@ -108,7 +108,7 @@ extension PKCS11URI {
             throw HardwareKeyError(
                 .unsupported,
                 "the pin-source of a pkcs11: address is a command, and commands are not run",
-                remedy: "name a file that holds the PIN: pin-source=file:/run/pin"
+                hint: "name a file that holds the PIN: pin-source=file:/run/pin"
             )
         }
         var path = value[...]
@@ -162,7 +162,7 @@ extension PKCS11URI {
             // What has no name may be a piece of a PIN.
             throw invalid(
                 "an attribute of a pkcs11: address has no = in it",
-                remedy: "attributes are NAME=VALUE with ; between them, and & behind the question mark"
+                hint: "attributes are NAME=VALUE with ; between them, and & behind the question mark"
             )
         }
         let name = attribute[..<equals]
@@ -195,7 +195,7 @@ extension PKCS11URI {
                 guard PercentEncoding.isUnreserved(octet) || allowed.utf8.contains(octet) else {
                     throw invalid(
                         "the \(name) of a pkcs11: address has a character that must be encoded",
-                        remedy: "write it as % and two hexadecimal digits: a blank as %20, a / as %2F, a ; as %3B"
+                        hint: "write it as % and two hexadecimal digits: a blank as %20, a / as %2F, a ; as %3B"
                     )
                 }
                 octets.append(octet)
@@ -215,7 +215,7 @@ extension PKCS11URI {
     private static func misplaced(_ name: String) -> HardwareKeyError {
         invalid(
             "the \(name) of a pkcs11: address stands before the question mark",
-            remedy: "write it behind one: pkcs11:token=…?\(name)=…"
+            hint: "write it behind one: pkcs11:token=…?\(name)=…"
         )
     }
 
@@ -223,7 +223,7 @@ extension PKCS11URI {
         invalid("the \(name) of a pkcs11: address is given twice")
     }
 
-    private static func invalid(_ message: String, remedy: String? = nil) -> HardwareKeyError {
-        HardwareKeyError(.invalidAddress, message, remedy: remedy)
+    private static func invalid(_ message: String, hint: String? = nil) -> HardwareKeyError {
+        HardwareKeyError(.invalidAddress, message, hint: hint)
     }
 }

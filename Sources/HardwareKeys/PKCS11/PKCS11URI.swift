@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Certificates
-public import SystemSupport
+package import SystemSupport
 
 /// The address of tokens and of objects in them (RFC 7512): `pkcs11:token=ca;object=root?pin-source=/run/pin`.
 ///
@@ -9,9 +9,9 @@ public import SystemSupport
 /// there matches only what is equal to it. The part after it says how to get there.
 ///
 /// Two addresses are equal when their attributes are, in whatever order they were written.
-public struct PKCS11URI: Sendable {
+package struct PKCS11URI: Sendable {
     /// The kind of object that an address asks for.
-    public enum ObjectType: String, Sendable, CaseIterable {
+    package enum ObjectType: String, Sendable, CaseIterable {
         /// A public key.
         case publicKey = "public"
         /// A private key.
@@ -25,51 +25,51 @@ public struct PKCS11URI: Sendable {
     }
 
     /// The version of a library, as `library-version` has it.
-    public struct LibraryVersion: Hashable, Sendable {
+    package struct LibraryVersion: Hashable, Sendable {
         /// What stands before the dot.
-        public var major: UInt8
+        package var major: UInt8
         /// What stands after it; zero when there is no dot.
-        public var minor: UInt8
+        package var minor: UInt8
     }
 
     /// The label of the token.
-    public var token: String?
+    package var token: String?
     /// Who made the token.
-    public var manufacturer: String?
+    package var manufacturer: String?
     /// The serial number of the token.
-    public var serial: String?
+    package var serial: String?
     /// The model of the token.
-    public var model: String?
+    package var model: String?
 
     /// Who made the library.
-    public var libraryManufacturer: String?
+    package var libraryManufacturer: String?
     /// The library's description of itself.
-    public var libraryDescription: String?
+    package var libraryDescription: String?
     /// The version of the library.
-    public var libraryVersion: LibraryVersion?
+    package var libraryVersion: LibraryVersion?
 
     /// The number of the slot; zero is a slot like any other.
-    public var slotIdentifier: UInt?
+    package var slotIdentifier: UInt?
     /// Who made the slot.
-    public var slotManufacturer: String?
+    package var slotManufacturer: String?
     /// The slot's description.
-    public var slotDescription: String?
+    package var slotDescription: String?
 
     /// The label of the object (CKA_LABEL).
-    public var object: String?
+    package var object: String?
     /// The kind of object.
-    public var type: ObjectType?
+    package var type: ObjectType?
     /// The identifier of the object (CKA_ID).
-    public var identifier: [UInt8]?
+    package var identifier: [UInt8]?
 
     /// The file that holds the PIN, which is all of its first line.
-    public var pinSource: String?
+    package var pinSource: String?
     /// The PIN. No description shows it.
-    public var pinValue: SecretBytes?
+    package var pinValue: SecretBytes?
     /// The name of the module, without folder, `lib` and ending.
-    public var moduleName: String?
+    package var moduleName: String?
     /// The file that is the module.
-    public var modulePath: String?
+    package var modulePath: String?
 
     /// An address without attributes, which matches everything.
     init() {}
@@ -77,7 +77,7 @@ public struct PKCS11URI: Sendable {
 
 extension PKCS11URI: Equatable {
     /// Whether two addresses have the same attributes.
-    public static func == (left: PKCS11URI, right: PKCS11URI) -> Bool {
+    package static func == (left: PKCS11URI, right: PKCS11URI) -> Bool {
         left.attributes(withModule: true).elementsEqual(right.attributes(withModule: true), by: ==)
             && areEqual(left.pinValue, right.pinValue)
     }
@@ -85,10 +85,10 @@ extension PKCS11URI: Equatable {
 
 extension PKCS11URI: CustomStringConvertible, CustomDebugStringConvertible {
     /// The address in RFC 7512's form, without the PIN.
-    public var description: String { text(withModule: true) }
+    package var description: String { text(withModule: true) }
 
     /// The same as the description.
-    public var debugDescription: String { description }
+    package var debugDescription: String { description }
 
     /// The part before the question mark: what is meant, not how to get there. It is what a file of a CA may say.
     package var pathText: String { text(withModule: false) }

@@ -10,13 +10,13 @@ enum SecretFile {
     ///
     /// - Parameter path: The file, which nobody but its owner may be able to read; a pipe will do.
     /// - Returns: The line without its end, which is a line feed, a carriage return, or both.
-    /// - Throws: ``HardwareKeyError`` with ``HardwareKeyError/Code/pinNeeded``.
+    /// - Throws: ``HardwareKeyError`` with ``HardwareKeyErrorCode/pinNeeded``.
     static func firstLine(of path: String) throws(HardwareKeyError) -> SecretBytes {
         let line: SecretBytes
         do {
             line = try FileContents(of: path, .ownerOnly).bytes.firstLine
         } catch {
-            throw HardwareKeyError(.pinNeeded, "the pin-source \(error.message)", remedy: error.remedy)
+            throw HardwareKeyError(.pinNeeded, "the pin-source \(error.message)", hint: error.hint)
         }
         guard line.count > 0 else {
             throw HardwareKeyError(.pinNeeded, "the pin-source \(printable(path, limit: 200)) has an empty first line")

@@ -75,7 +75,7 @@ struct Token: Sendable {
     ///   - address: The address; what it says of objects is not looked at.
     ///   - module: The module.
     /// - Returns: At least one token.
-    /// - Throws: ``HardwareKeyError`` with ``HardwareKeyError/Code/absent``, naming the tokens that are there.
+    /// - Throws: ``HardwareKeyError`` with ``HardwareKeyErrorCode/absent``, naming the tokens that are there.
     static func matching(_ address: PKCS11URI, in module: CryptokiModule) throws -> [Token] {
         let all = try all(in: module)
         var matching: [Token] = []
@@ -87,7 +87,7 @@ struct Token: Sendable {
             .absent,
             "there is no token that is \(printable(address.pathText, limit: 200)), "
                 + (all.isEmpty ? "and no other" : "only " + listed(all.map(\.name))),
-            remedy: all.isEmpty
+            hint: all.isEmpty
                 ? "is it plugged in, and does \(module.name) know it?"
                 : "name one of them: pkcs11:token=…"
         )

@@ -2,6 +2,7 @@
 
 import Certificates
 import CPKCS11
+import SystemSupport
 
 /// A key in an open session, ready to sign.
 struct TokenSigner: Sendable {
@@ -35,7 +36,7 @@ struct TokenSigner: Sendable {
             throw HardwareKeyError(
                 .unsupported,
                 "the key \(key.name) in the token \(token.name) is of a kind that is not supported",
-                remedy: "use an RSA or EC key"
+                hint: "use an RSA or EC key"
             )
         }
     }

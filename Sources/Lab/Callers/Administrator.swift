@@ -3,11 +3,11 @@
 import struct FoundationEssentials.Data
 
 /// Who may do everything in the lab: a key pair that is known to everybody, unless another is chosen.
-public struct Administrator: Hashable, Sendable, CustomStringConvertible, CustomDebugStringConvertible,
+package struct Administrator: Hashable, Sendable, CustomStringConvertible, CustomDebugStringConvertible,
     CustomReflectable
 {
     /// The pair of AWS's own documentation, which every scanner of secrets knows to be none.
-    public static let documented = Administrator(
+    package static let documented = Administrator(
         accessKeyIdentifier: "AKIAIOSFODNN7EXAMPLE",
         secretAccessKey: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
     )
@@ -16,7 +16,7 @@ public struct Administrator: Hashable, Sendable, CustomStringConvertible, Custom
     ///
     /// - Parameter randomBytes: Makes so many random bytes, cryptographically secure outside of tests.
     /// - Returns: The pair, in the form of AWS's own.
-    public static func random(_ randomBytes: (Int) -> [UInt8]) -> Administrator {
+    package static func random(_ randomBytes: (Int) -> [UInt8]) -> Administrator {
         Administrator(
             accessKeyIdentifier: "AKIA" + Base32.characters(randomBytes(16)),
             secretAccessKey: Data(randomBytes(30)).base64EncodedString()
@@ -24,27 +24,27 @@ public struct Administrator: Hashable, Sendable, CustomStringConvertible, Custom
     }
 
     /// The access key, 16 to 128 letters, digits and underscores.
-    public let accessKeyIdentifier: String
+    package let accessKeyIdentifier: String
 
     /// The secret.
-    public let secretAccessKey: String
+    package let secretAccessKey: String
 
     /// Makes a pair.
     ///
     /// - Parameters:
     ///   - accessKeyIdentifier: The access key.
     ///   - secretAccessKey: The secret.
-    public init(accessKeyIdentifier: String, secretAccessKey: String) {
+    package init(accessKeyIdentifier: String, secretAccessKey: String) {
         self.accessKeyIdentifier = accessKeyIdentifier
         self.secretAccessKey = secretAccessKey
     }
 
     /// The access key alone.
-    public var description: String { "Administrator(\(accessKeyIdentifier))" }
+    package var description: String { "Administrator(\(accessKeyIdentifier))" }
 
     /// The access key alone.
-    public var debugDescription: String { description }
+    package var debugDescription: String { description }
 
     /// The access key alone.
-    public var customMirror: Mirror { Mirror(self, children: ["accessKeyIdentifier": accessKeyIdentifier]) }
+    package var customMirror: Mirror { Mirror(self, children: ["accessKeyIdentifier": accessKeyIdentifier]) }
 }

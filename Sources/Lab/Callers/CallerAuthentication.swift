@@ -46,7 +46,7 @@ struct CallerAuthentication: Sendable {
                 throw dialect.refusal(
                     .incomplete,
                     "the algorithm is \"\(header.algorithm.prefix(40))\"",
-                    remedy: "sign with AWS4-HMAC-SHA256"
+                    hint: "sign with AWS4-HMAC-SHA256"
                 )
             }
             return (header, header.identifier)
@@ -65,10 +65,10 @@ struct CallerAuthentication: Sendable {
             authorization,
             moment,
             form: .encodedAgain,
-            signer: (name: "access key's", remedy: "check the secret access key"),
+            signer: (name: "access key's", hint: "check the secret access key"),
             &trace
         ) { message in
-            areEqual(MessageAuthentication.code(message, key: key), authorization.signature)
+            areEqual(HMACSHA256.code(message, key: key), authorization.signature)
         }
         return caller
     }
@@ -89,7 +89,7 @@ struct CallerAuthentication: Sendable {
                     accessKey.hasPrefix("ASIA")
                         ? "the access key \(accessKey.prefix(24)) is a session's and came without its token"
                         : "nobody has the access key \(accessKey.prefix(24))",
-                    remedy: accessKey.hasPrefix("ASIA")
+                    hint: accessKey.hasPrefix("ASIA")
                         ? "set AWS_SESSION_TOKEN too" : "the lab's is \(administrator.accessKeyIdentifier)"
                 )
             }
@@ -106,7 +106,7 @@ struct CallerAuthentication: Sendable {
             throw dialect.refusal(
                 .unknownCredentials,
                 "the session token was not given out by this lab, was altered, or belongs to another access key",
-                remedy: store.isPersistent
+                hint: store.isPersistent
                     ? "get new credentials: pki creds"
                     : "get new credentials: pki creds (a lab without --state forgets its sessions when it ends)"
             )
@@ -116,7 +116,7 @@ struct CallerAuthentication: Sendable {
             throw dialect.refusal(
                 .expiredCredentials,
                 "the session ended at \(timestamp(expiration))",
-                remedy: "get new credentials: pki creds"
+                hint: "get new credentials: pki creds"
             )
         }
         let caller = Caller.session(claims, in: environment)
@@ -125,6 +125,6 @@ struct CallerAuthentication: Sendable {
 
     private static func signingKey(_ secret: String, _ authorization: AuthorizationHeader) -> [UInt8] {
         [authorization.date, authorization.region, authorization.service, authorization.terminator]
-            .reduce(Array("AWS4\(secret)".utf8)) { MessageAuthentication.code($1.utf8, key: $0) }
+            .reduce(Array("AWS4\(secret)".utf8)) { HMACSHA256.code($1.utf8, key: $0) }
     }
 }

@@ -51,7 +51,7 @@ struct Permissions {
                     message:
                         "User: \(caller.arn) is not authorized to perform: \(action) on resource: \(resource) \(reason)",
                     detail: "\(caller.arn) may not \(action) on \(resource): \(reason)",
-                    remedy: "use the lab's administrator, or give the role a policy that allows it"
+                    hint: "use the lab's administrator, or give the role a policy that allows it"
                 )
             }
             words.append(

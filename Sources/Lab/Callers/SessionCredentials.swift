@@ -29,7 +29,7 @@ struct SessionCredentials: Sendable, CustomStringConvertible, CustomDebugStringC
     init(_ claims: SessionClaims, key: [UInt8], in environment: LabEnvironment) {
         let nonce = environment.randomBytes(Self.nonceLength)
         let sealed = nonce + claims.encoded
-        let code = MessageAuthentication.code(sealed, key: key)
+        let code = HMACSHA256.code(sealed, key: key)
         accessKeyIdentifier = Self.accessKeyIdentifier(nonce)
         secretAccessKey = Self.secretAccessKey(sealed, key)
         sessionToken = Self.tokenPrefix + Data(sealed + code).base64EncodedString()
@@ -57,7 +57,7 @@ struct SessionCredentials: Sendable, CustomStringConvertible, CustomDebugStringC
         let bytes = Array(data)
         guard bytes.count > nonceLength + 32 else { return nil }
         let sealed = Array(bytes.dropLast(32))
-        guard areEqual(Array(bytes.suffix(32)), MessageAuthentication.code(sealed, key: key)),
+        guard areEqual(Array(bytes.suffix(32)), HMACSHA256.code(sealed, key: key)),
             Self.accessKeyIdentifier(Array(sealed.prefix(nonceLength))) == accessKeyIdentifier,
             let claims = SessionClaims(encoded: Array(sealed.dropFirst(nonceLength)))
         else { return nil }
@@ -67,7 +67,7 @@ struct SessionCredentials: Sendable, CustomStringConvertible, CustomDebugStringC
     private static func accessKeyIdentifier(_ nonce: [UInt8]) -> String { "ASIA" + Base32.characters(nonce) }
 
     private static func secretAccessKey(_ sealed: [UInt8], _ key: [UInt8]) -> String {
-        let secret = MessageAuthentication.code(Array("secret access key".utf8) + sealed, key: key)
+        let secret = HMACSHA256.code(Array("secret access key".utf8) + sealed, key: key)
         return Data(secret.prefix(30)).base64EncodedString()
     }
 

@@ -74,7 +74,7 @@ extension ControlPlane {
         guard account.profiles.count < Account.profileLimit else {
             throw ServiceRefusal.validation(
                 "the account has \(Account.profileLimit) profiles, the most that it may have",
-                remedy: "delete one"
+                hint: "delete one"
             )
         }
         account.profiles[profile.identifier] = profile

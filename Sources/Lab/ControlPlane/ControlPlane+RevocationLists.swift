@@ -45,7 +45,7 @@ extension ControlPlane {
         guard arn.resource.hasPrefix("\(TrustAnchor.kind)/") else {
             throw ServiceRefusal.notFound(
                 "trustAnchorArn is the ARN of an alias, and this operation takes none: \(text)",
-                remedy: "give the trustAnchorArn itself: aws rolesanywhere list-trust-anchors"
+                hint: "give the trustAnchorArn itself: aws rolesanywhere list-trust-anchors"
             )
         }
         guard let anchor = account.find(TrustAnchor.self, arn) else {
@@ -64,7 +64,7 @@ extension ControlPlane {
         guard account.revocationLists(of: anchor).count < RevocationList.countLimit else {
             throw ServiceRefusal.validation(
                 "the trust anchor \(anchor.name) has \(RevocationList.countLimit) CRLs, the most that it may have",
-                remedy: "put the new list in the place of an old one: aws rolesanywhere update-crl"
+                hint: "put the new list in the place of an old one: aws rolesanywhere update-crl"
             )
         }
         var list = try RevocationList(

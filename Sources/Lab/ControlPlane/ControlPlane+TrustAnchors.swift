@@ -4,6 +4,7 @@ import HTTPService
 
 import Certificates
 import FoundationEssentials
+import SystemSupport
 
 extension TrustAnchor: ControlledResource {
     static let member = "trustAnchor"
@@ -89,7 +90,7 @@ extension ControlPlane {
         guard account.trustAnchors.count < Account.trustAnchorLimit else {
             throw ServiceRefusal.validation(
                 "the account has \(Account.trustAnchorLimit) trust anchors, the most that it may have",
-                remedy: "delete one"
+                hint: "delete one"
             )
         }
         account.trustAnchors[anchor.identifier] = anchor
@@ -103,7 +104,7 @@ extension ControlPlane {
         guard type == .bundle else {
             throw ServiceRefusal.validation(
                 "the lab takes no trust anchor from \(type.rawValue)",
-                remedy: "use CERTIFICATE_BUNDLE, with what pki print-bundle prints"
+                hint: "use CERTIFICATE_BUNDLE, with what pki print-bundle prints"
             )
         }
         guard let data = try source.object("sourceData") else {
@@ -113,7 +114,7 @@ extension ControlPlane {
         do {
             return try CertificateBundle(reading: text)
         } catch {
-            throw ServiceRefusal.validation(error.message, remedy: error.remedy)
+            throw ServiceRefusal.validation(error.message, hint: error.hint)
         }
     }
 

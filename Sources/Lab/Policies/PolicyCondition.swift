@@ -58,28 +58,28 @@ extension PolicyCondition {
             return PolicyMismatch(
                 text: actual.isEmpty
                     ? "\(wish), the request has no such key" : "\(wish), the request has \(Self.quoted(actual))",
-                remedy: actual.isEmpty ? absenceRemedy(context) : nil
+                hint: actual.isEmpty ? absenceHint(context) : nil
             )
         }
         guard !actual.isEmpty else {
-            return PolicyMismatch(text: "\(wish), the request has no such key", remedy: absenceRemedy(context))
+            return PolicyMismatch(text: "\(wish), the request has no such key", hint: absenceHint(context))
         }
         return PolicyMismatch(
             text: "\(wish), the request has \(Self.quoted(actual))",
-            remedy: comparison.comparison == .arn && texts.contains { $0.split(separator: ":").count < 3 }
+            hint: comparison.comparison == .arn && texts.contains { $0.split(separator: ":").count < 3 }
                 ? "write the six parts of an ARN, for example arn:aws:rolesanywhere:*:*:trust-anchor/*"
-                : caseRemedy(actual)
+                : caseHint(actual)
         )
     }
 
-    private func absenceRemedy(_ context: PolicyContext) -> String {
+    private func absenceHint(_ context: PolicyContext) -> String {
         let near = context.keys(near: key)
         guard !near.isEmpty else { return "leave the condition out, or have the request carry \(key)" }
         let shown = near.prefix(10).joined(separator: ", ")
         return "the request has \(shown)\(near.count > 10 ? " and \(near.count - 10) more" : "")"
     }
 
-    private func caseRemedy(_ actual: [String]) -> String? {
+    private func caseHint(_ actual: [String]) -> String? {
         guard case .string(ignoresCase: false) = comparison.comparison, !comparison.isNegated else { return nil }
         if actual.contains(where: { value in texts.contains { $0.lowercased() == value.lowercased() } }) {
             return "they differ in case only: write the value as the request has it, or use StringEqualsIgnoreCase"

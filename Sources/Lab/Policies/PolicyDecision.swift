@@ -22,7 +22,7 @@ struct PolicyDecision: Sendable {
         let text: String
 
         /// What would mend it.
-        let remedy: String?
+        let hint: String?
     }
 
     let outcome: Outcome
@@ -70,7 +70,7 @@ struct PolicyDecision: Sendable {
                     statement: statement.label,
                     applies: true,
                     text: "\(statement.label) \(statement.effect == .allow ? "allows" : "denies") \(request.action)",
-                    remedy: nil
+                    hint: nil
                 )
             }
             let reason = statement.explanation(of: mismatch, request)
@@ -78,7 +78,7 @@ struct PolicyDecision: Sendable {
                 statement: statement.label,
                 applies: false,
                 text: "\(statement.label) does not apply: \(reason.text)",
-                remedy: reason.remedy
+                hint: reason.hint
             )
         }
     }

@@ -2,7 +2,7 @@
 
 /// Why IAM would not store a policy.
 ///
-/// The client gets the message, which is the service's own and says little. Detail and remedy are for the lab's user.
+/// The client gets the message, which is the service's own and says little. Detail and hint are for the lab's user.
 struct PolicyError: Error, Equatable, CustomStringConvertible {
     /// What the service answers with `MalformedPolicyDocument`.
     let message: String
@@ -11,35 +11,35 @@ struct PolicyError: Error, Equatable, CustomStringConvertible {
     let detail: String
 
     /// What would mend it.
-    let remedy: String?
+    let hint: String?
 
     var description: String { "\(message) (\(detail))" }
 
     /// The text is not JSON.
-    static func notJSON(_ detail: String, remedy: String? = nil) -> PolicyError {
-        PolicyError(message: "This policy contains invalid Json", detail: detail, remedy: remedy)
+    static func notJSON(_ detail: String, hint: String? = nil) -> PolicyError {
+        PolicyError(message: "This policy contains invalid Json", detail: detail, hint: hint)
     }
 
     /// The JSON is not a policy.
-    static func syntax(_ detail: String, remedy: String? = nil) -> PolicyError {
-        PolicyError(message: "Syntax errors in policy.", detail: detail, remedy: remedy)
+    static func syntax(_ detail: String, hint: String? = nil) -> PolicyError {
+        PolicyError(message: "Syntax errors in policy.", detail: detail, hint: hint)
     }
 
     /// An element is needed.
-    static func missing(_ field: String, at place: String, remedy: String? = nil) -> PolicyError {
+    static func missing(_ field: String, at place: String, hint: String? = nil) -> PolicyError {
         PolicyError(
             message: "Missing required field \(field)",
             detail: "\(place) has no \(field)",
-            remedy: remedy
+            hint: hint
         )
     }
 
     /// An element does not belong into this kind of policy.
-    static func prohibited(_ field: String, at place: String, remedy: String) -> PolicyError {
+    static func prohibited(_ field: String, at place: String, hint: String) -> PolicyError {
         PolicyError(
             message: "Has prohibited field \(field)",
             detail: "\(place) has the element \(field)",
-            remedy: remedy
+            hint: hint
         )
     }
 
@@ -48,12 +48,12 @@ struct PolicyError: Error, Equatable, CustomStringConvertible {
         _ kind: String,
         _ name: String,
         _ detail: String,
-        remedy: String? = nil
+        hint: String? = nil
     ) -> PolicyError {
         PolicyError(
             message: "Invalid principal in policy: \"\(kind)\":\"\(name)\"",
             detail: detail,
-            remedy: remedy
+            hint: hint
         )
     }
 }

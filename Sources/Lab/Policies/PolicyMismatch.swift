@@ -6,5 +6,5 @@ struct PolicyMismatch: Sendable, Hashable {
     var text: String
 
     /// What would mend it.
-    var remedy: String?
+    var hint: String?
 }

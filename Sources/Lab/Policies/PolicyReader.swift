@@ -36,7 +36,7 @@ struct PolicyReader {
         do {
             json = try JSONReader.value(of: Array(text.utf8))
         } catch {
-            throw .notJSON(error.message, remedy: error.remedy)
+            throw .notJSON(error.message, hint: error.hint)
         }
         return try reader.document(json)
     }
@@ -47,7 +47,7 @@ struct PolicyReader {
             guard case .string(let text) = version, ["2012-10-17", "2008-10-17"].contains(text) else {
                 throw .syntax(
                     "Version is \(version.scalarText.map { "\"\($0)\"" } ?? version.kind)",
-                    remedy: "write \"Version\": \"2012-10-17\"; it is the language's version, not the policy's date"
+                    hint: "write \"Version\": \"2012-10-17\"; it is the language's version, not the policy's date"
                 )
             }
             hasVariables = text == "2012-10-17"
@@ -60,7 +60,7 @@ struct PolicyReader {
         for (index, element) in statement.elements.enumerated() {
             statements.append(try self.statement(element, index))
         }
-        guard !statements.isEmpty else { throw .syntax("Statement is empty", remedy: "write one statement or more") }
+        guard !statements.isEmpty else { throw .syntax("Statement is empty", hint: "write one statement or more") }
         return statements
     }
 
@@ -75,7 +75,7 @@ struct PolicyReader {
             guard known.contains(member.name) else {
                 throw .syntax(
                     "\(place) has the unknown element \"\(member.name)\"",
-                    remedy: Spelling.nearest(to: member.name, in: known).map { "write \($0)" }
+                    hint: Spelling.nearest(to: member.name, in: known).map { "write \($0)" }
                         ?? "the elements are \(known.joined(separator: ", "))"
                 )
             }
@@ -89,7 +89,7 @@ struct PolicyReader {
         let members = try Self.members(json, place, Self.statementElements)
         let identifier = try identifier(members["Sid"], place)
         for name in ["Principal", "Action", "Resource"] where members[name] != nil && members["Not\(name)"] != nil {
-            throw .syntax("\(place) has both \(name) and Not\(name)", remedy: "keep one of them")
+            throw .syntax("\(place) has both \(name) and Not\(name)", hint: "keep one of them")
         }
         let effect = try Self.effect(members["Effect"], place)
         return PolicyStatement(
@@ -115,7 +115,7 @@ struct PolicyReader {
                 message: "Statement IDs (SID) must be alpha-numeric."
                     + " Check that your input satisfies the regular expression [0-9A-Za-z]*",
                 detail: "\(place).Sid is \"\(text)\"",
-                remedy: "use letters and digits only"
+                hint: "use letters and digits only"
             )
         }
         guard !text.isEmpty else { return nil }
@@ -123,18 +123,18 @@ struct PolicyReader {
             throw PolicyError(
                 message: "Statement IDs (SID) in a single policy must be unique.",
                 detail: "\(place).Sid is \"\(text)\", which an earlier statement has",
-                remedy: "give each statement a Sid of its own, or none"
+                hint: "give each statement a Sid of its own, or none"
             )
         }
         return text
     }
 
     private static func effect(_ json: JSONValue?, _ place: String) throws(PolicyError) -> PolicyStatement.Effect {
-        guard let json else { throw .missing("Effect", at: place, remedy: "write \"Effect\": \"Allow\" or \"Deny\"") }
+        guard let json else { throw .missing("Effect", at: place, hint: "write \"Effect\": \"Allow\" or \"Deny\"") }
         guard case .string(let text) = json, let effect = PolicyStatement.Effect(rawValue: text) else {
             throw .syntax(
                 "\(place).Effect is \(json.scalarText.map { "\"\($0)\"" } ?? json.kind)",
-                remedy: "write \"Allow\" or \"Deny\", with a capital"
+                hint: "write \"Allow\" or \"Deny\", with a capital"
             )
         }
         return effect
@@ -152,21 +152,21 @@ struct PolicyReader {
             throw .missing(
                 "Principal",
                 at: place,
-                remedy: "write \"Principal\": {\"Service\": \"rolesanywhere.amazonaws.com\"}"
+                hint: "write \"Principal\": {\"Service\": \"rolesanywhere.amazonaws.com\"}"
             )
         }
         guard kind == .trust else {
             throw PolicyError(
                 message: "Policy document should not specify a principal.",
                 detail: "\(place) has the element \(name)",
-                remedy: "leave it out: the principal is whoever the policy is attached to"
+                hint: "leave it out: the principal is whoever the policy is attached to"
             )
         }
         if isNegated, effect == .allow {
             throw .prohibited(
                 "NotPrincipal",
                 at: place,
-                remedy: "NotPrincipal works with \"Effect\": \"Deny\" only; name the principals instead"
+                hint: "NotPrincipal works with \"Effect\": \"Deny\" only; name the principals instead"
             )
         }
         return PolicyStatement.Choice(elements: [try Self.principal(json, "\(place).\(name)")], isNegated: isNegated)
@@ -178,7 +178,7 @@ struct PolicyReader {
             throw PolicyError(
                 message: "Invalid principal in policy.",
                 detail: "\(place) is \(json.scalarText.map { "\"\($0)\"" } ?? json.kind)",
-                remedy: "write an object, for example {\"Service\": \"rolesanywhere.amazonaws.com\"}"
+                hint: "write an object, for example {\"Service\": \"rolesanywhere.amazonaws.com\"}"
             )
         }
         var element = PrincipalElement()
@@ -191,7 +191,7 @@ struct PolicyReader {
             throw PolicyError(
                 message: "Invalid principal in policy.",
                 detail: "\(place) names nobody",
-                remedy: "write for example {\"Service\": \"rolesanywhere.amazonaws.com\"}"
+                hint: "write for example {\"Service\": \"rolesanywhere.amazonaws.com\"}"
             )
         }
         return element
@@ -217,11 +217,11 @@ struct PolicyReader {
         let texts =
             try members[name].map { json throws(PolicyError) in try Self.strings(json, "\(place).\(name)") } ?? []
         guard !texts.isEmpty else {
-            if kind == .trust { throw .missing("Action", at: place, remedy: "write \"Action\": \"sts:AssumeRole\"") }
+            if kind == .trust { throw .missing("Action", at: place, hint: "write \"Action\": \"sts:AssumeRole\"") }
             throw PolicyError(
                 message: "Policy statement must contain actions.",
                 detail: "\(place) has no \(name)",
-                remedy: "write for example \"Action\": \"s3:GetObject\""
+                hint: "write for example \"Action\": \"s3:GetObject\""
             )
         }
         for text in texts { try check(action: text, "\(place).\(name)") }
@@ -234,7 +234,7 @@ struct PolicyReader {
             throw PolicyError(
                 message: "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.",
                 detail: "\(place) is \"\(text)\"",
-                remedy: kind == .trust ? "write for example \"sts:AssumeRole\"" : "write SERVICE:ACTION"
+                hint: kind == .trust ? "write for example \"sts:AssumeRole\"" : "write SERVICE:ACTION"
             )
         }
         guard kind == .trust else { return }
@@ -244,7 +244,7 @@ struct PolicyReader {
             throw PolicyError(
                 message: "AssumeRole policy may only specify STS AssumeRole actions.",
                 detail: "\(place) is \"\(text)\"",
-                remedy: Spelling.nearest(to: text, in: Self.trustActions).map { "write \"\($0)\"" }
+                hint: Spelling.nearest(to: text, in: Self.trustActions).map { "write \"\($0)\"" }
                     ?? "the actions for IAM Roles Anywhere are sts:AssumeRole, sts:TagSession and sts:SetSourceIdentity"
             )
         }
@@ -258,7 +258,7 @@ struct PolicyReader {
         let name = isNegated ? "NotResource" : "Resource"
         guard kind == .identity else {
             guard members[name] == nil else {
-                throw .prohibited(name, at: place, remedy: "leave it out: a trust policy's resource is its own role")
+                throw .prohibited(name, at: place, hint: "leave it out: a trust policy's resource is its own role")
             }
             return nil
         }
@@ -268,7 +268,7 @@ struct PolicyReader {
             throw PolicyError(
                 message: "Policy statement must contain resources.",
                 detail: "\(place) has no \(name)",
-                remedy: "write for example \"Resource\": \"*\""
+                hint: "write for example \"Resource\": \"*\""
             )
         }
         var templates: [PolicyTemplate] = []
@@ -280,7 +280,7 @@ struct PolicyReader {
                 throw PolicyError(
                     message: "Resource \(text) must be in ARN format or \"*\".",
                     detail: "\(place).\(name) is \"\(text)\"",
-                    remedy: "write for example \"arn:aws:s3:::NAME/*\""
+                    hint: "write for example \"arn:aws:s3:::NAME/*\""
                 )
             }
             let style = PolicyTemplate.Style(hasWildcards: true, hasVariables: hasVariables)
@@ -293,7 +293,7 @@ struct PolicyReader {
     private static func badVariable(_ place: String, _ text: String) -> PolicyError {
         .syntax(
             "\(place) is \"\(text)\", with a variable that is malformed",
-            remedy: "write ${KEY} or ${KEY, 'DEFAULT'}"
+            hint: "write ${KEY} or ${KEY, 'DEFAULT'}"
         )
     }
 
@@ -304,14 +304,14 @@ struct PolicyReader {
             guard let comparison = ConditionOperator(member.name) else {
                 throw .syntax(
                     "unknown condition operator \"\(member.name)\" in \(place)",
-                    remedy: ConditionOperator.suggestion(for: member.name).map { "write \($0)" }
+                    hint: ConditionOperator.suggestion(for: member.name).map { "write \($0)" }
                         ?? "write for example \"StringEquals\": {\"aws:PrincipalTag/x509Subject/CN\": \"NAME\"}"
                 )
             }
             guard case .object(let keys) = member.value else {
                 throw .syntax(
                     "\(place).\(member.name) is \(member.value.kind), not an object",
-                    remedy: "write {\"KEY\": \"VALUE\"}"
+                    hint: "write {\"KEY\": \"VALUE\"}"
                 )
             }
             for key in keys {
@@ -330,7 +330,7 @@ struct PolicyReader {
             throw PolicyError(
                 message: "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.",
                 detail: "\(place) has a key without a service before a colon",
-                remedy: "write for example aws:PrincipalTag/x509Subject/CN"
+                hint: "write for example aws:PrincipalTag/x509Subject/CN"
             )
         }
         var values: [ConditionValue] = []

@@ -88,6 +88,6 @@ struct PolicyStatement: Sendable {
             isNegated
             ? "Not\(element) leaves out \(shown)\(more), the request has \"\(actual)\""
             : "\(element) wants \(list), the request has \"\(actual)\""
-        return PolicyMismatch(text: text, remedy: isNegated ? nil : "add \"\(actual)\" to the \(element)")
+        return PolicyMismatch(text: text, hint: isNegated ? nil : "add \"\(actual)\" to the \(element)")
     }
 }

@@ -43,7 +43,7 @@ struct PrincipalElement: Sendable, Hashable {
                 kind,
                 name,
                 "\(place) names a \(kind), which no trust policy knows",
-                remedy: "use Service, AWS or Federated"
+                hint: "use Service, AWS or Federated"
             )
         }
         texts.append(name)
@@ -57,7 +57,7 @@ struct PrincipalElement: Sendable, Hashable {
                 "SERVICE",
                 name,
                 "\(place).Service is \"\(name)\", which is no service",
-                remedy: "write \"Service\": \"\(right)\""
+                hint: "write \"Service\": \"\(right)\""
             )
         }
         let ends = [".amazonaws.com", ".amazonaws.com.cn", ".amazon.com", ".aws.internal", ".api.aws"]
@@ -70,7 +70,7 @@ struct PrincipalElement: Sendable, Hashable {
                 "SERVICE",
                 name,
                 "\(place).Service is \"\(name)\", which is no service",
-                remedy: "write the service's principal, for example \"\(right)\""
+                hint: "write the service's principal, for example \"\(right)\""
             )
         }
         return name
@@ -88,7 +88,7 @@ struct PrincipalElement: Sendable, Hashable {
                 "AWS",
                 name,
                 "\(place).AWS is \"\(name)\", which is neither an account nor an ARN of IAM or STS",
-                remedy: hasWildcard
+                hint: hasWildcard
                     ? "name the account, and narrow it with the condition ArnLike aws:PrincipalArn"
                     : "write twelve digits, or for example arn:aws:iam::111122223333:role/NAME"
             )
@@ -103,7 +103,7 @@ struct PrincipalElement: Sendable, Hashable {
                 "AWS",
                 name,
                 "\(place).AWS is \"\(name)\", which is no user, role or session",
-                remedy: "write for example arn:aws:iam::111122223333:role/NAME"
+                hint: "write for example arn:aws:iam::111122223333:role/NAME"
                     + " or arn:aws:sts::111122223333:assumed-role/NAME/SESSION"
             )
         }

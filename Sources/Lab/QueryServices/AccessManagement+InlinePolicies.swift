@@ -18,7 +18,7 @@ extension AccessManagement {
                     guard total <= inlineLimit else {
                         throw ServiceRefusal.limitExceeded(
                             "Maximum policy size of \(inlineLimit) bytes exceeded for role \(role.name)",
-                            remedy: "together they would have \(total) characters without blanks"
+                            hint: "together they would have \(total) characters without blanks"
                         )
                     }
                 }

@@ -94,7 +94,7 @@ extension AccessManagement {
         guard let name = ManagedPolicyName(arn) else {
             throw ServiceRefusal.noSuchEntity(
                 "Policy \(arn) does not exist or is not attachable.",
-                remedy:
+                hint:
                     "the lab has AWS's managed policies only; give the role an inline policy: aws iam put-role-policy"
             )
         }
@@ -121,7 +121,7 @@ extension AccessManagement {
         guard version == "v1", let policy = Permissions.document(arn) else {
             throw ServiceRefusal.noSuchEntity(
                 "policy \(arn) version \(version.prefix(64)) does not exist or is not attachable.",
-                remedy: "the lab knows what only few of AWS's policies say"
+                hint: "the lab knows what only few of AWS's policies say"
             )
         }
         return (

@@ -105,7 +105,7 @@ extension AccessManagement {
                     code: conflict,
                     message: "Cannot delete entity, must detach all policies first.",
                     detail: "\(role.name) has \(role.attachedPolicyARNs.joined(separator: ", "))",
-                    remedy: "aws iam detach-role-policy"
+                    hint: "aws iam detach-role-policy"
                 )
             }
             guard role.inlinePolicies.isEmpty else {
@@ -113,7 +113,7 @@ extension AccessManagement {
                     code: conflict,
                     message: "Cannot delete entity, must delete policies first.",
                     detail: "\(role.name) has \(role.inlinePolicies.keys.sorted().joined(separator: ", "))",
-                    remedy: "aws iam delete-role-policy"
+                    hint: "aws iam delete-role-policy"
                 )
             }
             account.roles[role.name] = nil
@@ -128,7 +128,7 @@ extension AccessManagement {
         guard size(policy) <= 2_048 else {
             throw ServiceRefusal.limitExceeded(
                 "Cannot exceed quota for ACLSizePerRole: 2048",
-                remedy: "the policy has \(size(policy)) characters without blanks: shorten it"
+                hint: "the policy has \(size(policy)) characters without blanks: shorten it"
             )
         }
         for text in policy.statements.flatMap({ $0.principal?.elements.flatMap(\.texts) ?? [] }) {
@@ -140,7 +140,7 @@ extension AccessManagement {
                 : arn.resource == "root" || arn.resource == "user/lab-admin"
             guard isKnown else {
                 throw ServiceRefusal.malformedPolicy(
-                    .invalidPrincipal("AWS", text, "there is no \(text) in this account", remedy: "make it first")
+                    .invalidPrincipal("AWS", text, "there is no \(text) in this account", hint: "make it first")
                 )
             }
         }

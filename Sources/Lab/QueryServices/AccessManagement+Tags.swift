@@ -17,7 +17,7 @@ extension AccessManagement {
                     guard role.tags.count <= tagLimit else {
                         throw ServiceRefusal.limitExceeded(
                             "The number of tags has reached the maximum limit.",
-                            remedy: "the role would have \(role.tags.count) tags, and may have \(tagLimit)"
+                            hint: "the role would have \(role.tags.count) tags, and may have \(tagLimit)"
                         )
                     }
                 }

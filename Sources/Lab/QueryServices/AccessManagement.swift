@@ -64,7 +64,7 @@ extension QueryService.Call {
         guard let role = account.roles[name] else {
             throw .noSuchEntity(
                 "the role with name \(name) cannot be found.",
-                remedy: account.roles.values.first { $0.name.lowercased() == name.lowercased() }.map {
+                hint: account.roles.values.first { $0.name.lowercased() == name.lowercased() }.map {
                     "it is \($0.name)"
                 }
             )

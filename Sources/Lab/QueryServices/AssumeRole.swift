@@ -42,7 +42,7 @@ struct AssumeRole {
         policyARNs = try Self.policyARNs(form)
         policy = try form["Policy"] == nil ? nil : call.policy("Policy", kind: .identity).text
         guard let arn = AmazonResourceName(text), arn.service == "iam", arn.resource.hasPrefix("role/") else {
-            throw ServiceRefusal.invalidInput("\(text.prefix(200)) is invalid", remedy: "name a role by its ARN")
+            throw ServiceRefusal.invalidInput("\(text.prefix(200)) is invalid", hint: "name a role by its ARN")
         }
         self.arn = arn
         try checkTransitiveKeys()
@@ -52,7 +52,7 @@ struct AssumeRole {
                 code: .init("PackedPolicyTooLarge", .badRequest),
                 message:
                     "Packed size of session policies consumes \(length * 100 / Self.policyLimit)% of allotted space.",
-                remedy: "session policies may have \(Self.policyLimit) characters together"
+                hint: "session policies may have \(Self.policyLimit) characters together"
             )
         }
     }
@@ -63,7 +63,7 @@ struct AssumeRole {
             guard ManagedPolicyName(arn) != nil else {
                 throw ServiceRefusal.invalidInput(
                     "\(arn.prefix(200)) is no policy of AWS's own",
-                    remedy: "the lab has AWS's managed policies only; send the policy itself as Policy"
+                    hint: "the lab has AWS's managed policies only; send the policy itself as Policy"
                 )
             }
             arns.append(arn)
@@ -88,7 +88,7 @@ struct AssumeRole {
                 message: "One of the specified transitive tag keys can't be set because it conflicts with a transitive "
                     + "tag key from the calling session.",
                 detail: "the calling session hands on the tag \(tag.key)",
-                remedy: "leave it out"
+                hint: "leave it out"
             )
         }
         for key in transitiveKeys where !requestedTags.contains(where: { $0.key == key }) {
@@ -118,7 +118,7 @@ struct AssumeRole {
         let role = try trace.run(.role) {
             guard let role = call.store.snapshot.role(arn) else {
                 // STS does not tell who is absent.
-                throw denied("sts:AssumeRole", nil, "there is no role \(arn)", remedy: "see aws iam list-roles")
+                throw denied("sts:AssumeRole", nil, "there is no role \(arn)", hint: "see aws iam list-roles")
             }
             return (role, role.name)
         }
@@ -162,7 +162,7 @@ struct AssumeRole {
                 "sts:SetSourceIdentity",
                 "because the source identity of the calling session cannot be changed",
                 "the calling session's source identity is \(known), the request's \(sourceIdentity)",
-                remedy: "leave SourceIdentity out: it is handed on"
+                hint: "leave SourceIdentity out: it is handed on"
             )
         }
         var matches: [(action: String, match: PolicyPrincipalMatch?)] = []
@@ -182,7 +182,7 @@ struct AssumeRole {
                     decision.isExplicitDenial ? "with an explicit deny in a resource-based policy" : nil,
                     "the trust policy of \(role.name) does not allow \(action): "
                         + findings.map(\.text).joined(separator: "; "),
-                    remedy: findings.compactMap(\.remedy).first
+                    hint: findings.compactMap(\.hint).first
                         ?? "let it trust \(call.caller.session?.roleARN ?? call.caller.arn) with \(action)"
                 )
             }
@@ -194,13 +194,13 @@ struct AssumeRole {
         )
     }
 
-    private func denied(_ action: String, _ reason: String?, _ detail: String, remedy: String?) -> ServiceRefusal {
+    private func denied(_ action: String, _ reason: String?, _ detail: String, hint: String?) -> ServiceRefusal {
         ServiceRefusal(
             code: .init("AccessDenied", .forbidden),
             message: "User: \(call.caller.arn) is not authorized to perform: \(action) on resource: \(arn)"
                 + (reason.map { " \($0)" } ?? ""),
             detail: detail,
-            remedy: remedy
+            hint: hint
         )
     }
 
@@ -221,13 +221,13 @@ struct AssumeRole {
         guard call.caller.session == nil || seconds <= Self.chainedLimit else {
             throw ServiceRefusal.invalidInput(
                 "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining",
-                remedy: "ask for 3600 s at most"
+                hint: "ask for 3600 s at most"
             )
         }
         guard seconds <= role.maximumSessionDuration else {
             throw ServiceRefusal.invalidInput(
                 "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
-                remedy: "ask for \(role.maximumSessionDuration) s at most, or raise the role's MaxSessionDuration"
+                hint: "ask for \(role.maximumSessionDuration) s at most, or raise the role's MaxSessionDuration"
             )
         }
         return (seconds, "\(seconds) s")

@@ -68,7 +68,7 @@ struct QueryService: Sendable {
                 code: .init("InvalidAction", .badRequest),
                 message: "The action \(action.name) is not valid for this endpoint.",
                 detail: "the lab's \(action.service) has no \(action.name)",
-                remedy: "it has: \(operations.keys.sorted().joined(separator: ", "))"
+                hint: "it has: \(operations.keys.sorted().joined(separator: ", "))"
             )
         }
         let caller = try authentication.caller(

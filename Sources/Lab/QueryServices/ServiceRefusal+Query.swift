@@ -4,8 +4,8 @@ import HTTPService
 
 extension ServiceRefusal {
     /// A parameter of the query protocol is missing or outside its limits.
-    static func invalidInput(_ detail: String, remedy: String? = nil) -> ServiceRefusal {
-        query("ValidationError", detail, remedy: remedy)
+    static func invalidInput(_ detail: String, hint: String? = nil) -> ServiceRefusal {
+        query("ValidationError", detail, hint: hint)
     }
 
     /// A parameter breaks a constraint of the service's model.
@@ -26,23 +26,23 @@ extension ServiceRefusal {
     }
 
     /// Something that IAM should know does not exist.
-    static func noSuchEntity(_ detail: String, remedy: String? = nil) -> ServiceRefusal {
+    static func noSuchEntity(_ detail: String, hint: String? = nil) -> ServiceRefusal {
         ServiceRefusal(
             code: .init("NoSuchEntity", .notFound),
             message: detail.asSentence,
             detail: detail,
-            remedy: remedy
+            hint: hint
         )
     }
 
     /// The account's quota is used up.
-    static func limitExceeded(_ message: String, remedy: String? = nil) -> ServiceRefusal {
-        ServiceRefusal(code: .init("LimitExceeded", .conflict), message: message, remedy: remedy)
+    static func limitExceeded(_ message: String, hint: String? = nil) -> ServiceRefusal {
+        ServiceRefusal(code: .init("LimitExceeded", .conflict), message: message, hint: hint)
     }
 
     /// A parameter is well formed and not acceptable all the same.
-    static func unacceptable(_ message: String, remedy: String? = nil) -> ServiceRefusal {
-        ServiceRefusal(code: .init("InvalidInput", .badRequest), message: message, remedy: remedy)
+    static func unacceptable(_ message: String, hint: String? = nil) -> ServiceRefusal {
+        ServiceRefusal(code: .init("InvalidInput", .badRequest), message: message, hint: hint)
     }
 
     /// A policy that IAM would not store.
@@ -51,11 +51,11 @@ extension ServiceRefusal {
             code: .init("MalformedPolicyDocument", .badRequest),
             message: error.message,
             detail: error.detail,
-            remedy: error.remedy
+            hint: error.hint
         )
     }
 
-    private static func query(_ code: String, _ detail: String, remedy: String?) -> ServiceRefusal {
-        ServiceRefusal(code: .init(code, .badRequest), message: detail.asSentence, detail: detail, remedy: remedy)
+    private static func query(_ code: String, _ detail: String, hint: String?) -> ServiceRefusal {
+        ServiceRefusal(code: .init(code, .badRequest), message: detail.asSentence, detail: detail, hint: hint)
     }
 }

@@ -39,10 +39,10 @@ extension AnywhereResource {
 }
 
 /// A key and a value that someone put on a resource.
-public struct Tag: Codable, Hashable, Sendable {
+package struct Tag: Codable, Hashable, Sendable {
     /// At most 128 characters.
-    public var key: String
+    package var key: String
 
     /// At most 256 characters.
-    public var value: String
+    package var value: String
 }

@@ -1,44 +1,44 @@
 // SPDX-License-Identifier: Apache-2.0
 
-public import struct FoundationEssentials.Date
+package import struct FoundationEssentials.Date
 
 /// Which roles can be taken, and what a session with them is limited to.
-public struct Profile: Codable, Hashable, Sendable {
+package struct Profile: Codable, Hashable, Sendable {
     /// The UUID in the ARN.
-    public let identifier: String
+    package let identifier: String
 
     /// The name, `[ a-zA-Z0-9-_]{1,255}`.
-    public var name: String
+    package var name: String
 
     /// The ARN.
-    public let arn: AmazonResourceName
+    package let arn: AmazonResourceName
 
     /// The roles that can be taken, at most 250.
-    public var roleARNs: [String]
+    package var roleARNs: [String]
 
     /// Managed policies that sessions are limited to, at most 50.
-    public var managedPolicyARNs: [String] = []
+    package var managedPolicyARNs: [String] = []
 
     /// A policy that sessions are limited to, at most 100,000 characters.
-    public var sessionPolicy: String?
+    package var sessionPolicy: String?
 
     /// The longest session in seconds, 900 to 43200.
-    public var durationSeconds = 3_600
+    package var durationSeconds = 3_600
 
     /// Whether a request may name its session.
-    public var acceptsRoleSessionName = false
+    package var acceptsRoleSessionName = false
 
     /// Kept and shown. AWS: "unused, saved for future use".
-    public var requiresInstanceProperties = false
+    package var requiresInstanceProperties = false
 
     /// Whether sessions can be created through it.
-    public var isEnabled = true
+    package var isEnabled = true
 
     /// When it was made.
-    public let createdAt: Date
+    package let createdAt: Date
 
     /// When it was last changed.
-    public var updatedAt: Date
+    package var updatedAt: Date
 
     var createdBy: String?
     var attributeMappings = AttributeMapping.defaults
@@ -52,7 +52,7 @@ public struct Profile: Codable, Hashable, Sendable {
     ///   - name: The name.
     ///   - roleARNs: The roles that can be taken.
     ///   - environment: The region and the account.
-    public init(identifier: String, name: String, roleARNs: [String], in environment: LabEnvironment) {
+    package init(identifier: String, name: String, roleARNs: [String], in environment: LabEnvironment) {
         self.identifier = identifier
         self.name = name
         self.roleARNs = roleARNs

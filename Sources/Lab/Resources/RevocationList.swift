@@ -2,6 +2,7 @@
 
 import Certificates
 import FoundationEssentials
+import SystemSupport
 
 /// A certificate revocation list that was imported for a trust anchor: a snapshot, which nobody renews.
 struct RevocationList: Hashable, Sendable {
@@ -67,7 +68,7 @@ struct RevocationList: Hashable, Sendable {
                     "criticalExtensions",
                     "has critical extensions that are not understood: "
                         + list.unhandledCriticalExtensions.joined(separator: ", "),
-                    remedy: "import a complete list that speaks of every certificate of its issuer"
+                    hint: "import a complete list that speaks of every certificate of its issuer"
                 )
             )
         }
@@ -85,14 +86,14 @@ struct RevocationList: Hashable, Sendable {
         guard (1...lengthLimit).contains(data.count) else {
             throw .validation(
                 "crlData has \(data.count) bytes, not 1 to \(lengthLimit)",
-                remedy: "leave out what has expired, or let another CA issue"
+                hint: "leave out what has expired, or let another CA issue"
             )
         }
         let text = String(decoding: data, as: UTF8.self)
         guard text.split(separator: "-----BEGIN X509 CRL-----", omittingEmptySubsequences: false).count <= 2 else {
             throw .validation(
                 "crlData has several certificate revocation lists",
-                remedy: "import each by itself: a trust anchor may have \(countLimit)"
+                hint: "import each by itself: a trust anchor may have \(countLimit)"
             )
         }
         let list: CertificateRevocationList
@@ -101,15 +102,15 @@ struct RevocationList: Hashable, Sendable {
         } catch {
             throw .validation(
                 "crlData is not a certificate revocation list in PEM: \(error.message)",
-                remedy: "write it as PEM: openssl crl -inform DER -in FILE"
+                hint: "write it as PEM: openssl crl -inform DER -in FILE"
             )
         }
-        if let rule = rulesBroken(by: list).first { throw .validation("the CRL \(rule.finding)", remedy: rule.remedy) }
+        if let rule = rulesBroken(by: list).first { throw .validation("the CRL \(rule.finding)", hint: rule.hint) }
         let issuers = trustAnchor.certificates.filter { $0.subject == list.issuer }
         guard !issuers.isEmpty else {
             throw .validation(
                 "the CRL's issuer \(list.issuer) is not a CA of the trust anchor \(trustAnchor.name)",
-                remedy: "import it for the trust anchor of its issuer"
+                hint: "import it for the trust anchor of its issuer"
             )
         }
         guard let issuer = issuers.first(where: { list.isSigned(by: $0) }) else {
@@ -118,7 +119,7 @@ struct RevocationList: Hashable, Sendable {
         guard issuer.keyUsage?.contains(.crlSign) ?? true else {
             throw .validation(
                 "the keyUsage of \(issuer.subject) lacks cRLSign",
-                remedy: "make a CA that may sign CRLs: pki init-ca"
+                hint: "make a CA that may sign CRLs: pki init-ca"
             )
         }
         return list

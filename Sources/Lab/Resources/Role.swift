@@ -1,32 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
 
-public import struct FoundationEssentials.Date
+import SystemSupport
+
+package import struct FoundationEssentials.Date
 
 /// An IAM role that sessions are created with.
-public struct Role: Codable, Hashable, Sendable {
+package struct Role: Codable, Hashable, Sendable {
     /// The identifier that stands in the session's, `AROA…`.
-    public let identifier: String
+    package let identifier: String
 
     /// The name, without the path.
-    public let name: String
+    package let name: String
 
     /// The path in front of the name, beginning and ending with `/`.
-    public let path: String
+    package let path: String
 
     /// The ARN.
-    public let arn: AmazonResourceName
+    package let arn: AmazonResourceName
 
     /// Who may take the role.
     var trustPolicy: PolicyDocument
 
     /// The longest session in seconds, 3600 to 43200.
-    public var maximumSessionDuration = 3_600
+    package var maximumSessionDuration = 3_600
 
     /// When it was made.
-    public let createdAt: Date
+    package let createdAt: Date
 
     /// What it is for, at most 1,000 characters.
-    public var explanation: String?
+    package var explanation: String?
 
     /// Policies of its own by their names.
     var inlinePolicies: [String: PolicyDocument] = [:]
@@ -45,7 +47,7 @@ public struct Role: Codable, Hashable, Sendable {
     ///   - trustPolicy: Who may take the role, as JSON; nothing trusts IAM Roles Anywhere in this account.
     ///   - environment: The account.
     /// - Throws: ``LabError`` when the policy is malformed.
-    public init(
+    package init(
         name: String,
         path: String = "/",
         trustPolicy: String? = nil,
@@ -62,7 +64,7 @@ public struct Role: Codable, Hashable, Sendable {
             throw LabError(
                 .invalidResource,
                 "the trust policy of the role \(name) is malformed: \(error.detail)",
-                remedy: error.remedy
+                hint: error.hint
             )
         }
     }

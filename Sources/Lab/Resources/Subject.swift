@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-public import Certificates
-public import FoundationEssentials
+package import Certificates
+package import FoundationEssentials
 
 /// Who has asked for a session: a certificate's subject, known by its name.
-public struct Subject: Hashable, Sendable {
+package struct Subject: Hashable, Sendable {
     /// A certificate that was used.
     struct Credential: Codable, Hashable, Sendable {
         var certificate: [UInt8]
@@ -30,19 +30,19 @@ public struct Subject: Hashable, Sendable {
     static let historyLimit = 10
 
     /// The UUID in the ARN.
-    public let identifier: String
+    package let identifier: String
 
     /// The ARN.
-    public let arn: AmazonResourceName
+    package let arn: AmazonResourceName
 
     /// The subject's name.
-    public let name: DistinguishedName
+    package let name: DistinguishedName
 
     /// When a certificate with this name was first used.
-    public let createdAt: Date
+    package let createdAt: Date
 
     /// When one was last used.
-    public var lastSeen: Date
+    package var lastSeen: Date
 
     var credentials: [Credential] = []
     var instances: [Instance] = []
@@ -57,10 +57,10 @@ public struct Subject: Hashable, Sendable {
     }
 
     /// The serial number of the certificate that was last used, in hexadecimal.
-    public var serialNumber: String { credentials.first?.serialNumber ?? "" }
+    package var serialNumber: String { credentials.first?.serialNumber ?? "" }
 
     /// Takes down that a certificate was used.
-    mutating func record(_ sighting: Sighting) {
+    mutating func record(_ sighting: CertificateUse) {
         lastSeen = sighting.date
         let certificate = sighting.certificate
         let serialNumber = certificate.serialNumber.hexadecimal
@@ -98,7 +98,7 @@ extension Subject: Codable {
     }
 
     /// Reads what was kept.
-    public init(from decoder: any Decoder) throws {
+    package init(from decoder: any Decoder) throws {
         let values = try decoder.container(keyedBy: CodingKeys.self)
         identifier = try values.decode(String.self, forKey: .identifier)
         arn = try values.decode(AmazonResourceName.self, forKey: .arn)
@@ -111,7 +111,7 @@ extension Subject: Codable {
     }
 
     /// Keeps the subject. Names are kept by their bytes, which no text gives back.
-    public func encode(to encoder: any Encoder) throws {
+    package func encode(to encoder: any Encoder) throws {
         var values = encoder.container(keyedBy: CodingKeys.self)
         try values.encode(identifier, forKey: .identifier)
         try values.encode(arn, forKey: .arn)

@@ -1,33 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 
-public import Certificates
-public import struct FoundationEssentials.Date
+package import Certificates
+package import struct FoundationEssentials.Date
 
 /// What the account trusts: the CA certificates to which a client's certificate must lead.
-public struct TrustAnchor: Codable, Hashable, Sendable {
+package struct TrustAnchor: Codable, Hashable, Sendable {
     /// The UUID in the ARN.
-    public let identifier: String
+    package let identifier: String
 
     /// The name, `[ a-zA-Z0-9-_]{1,255}`.
-    public var name: String
+    package var name: String
 
     /// The ARN.
-    public let arn: AmazonResourceName
+    package let arn: AmazonResourceName
 
     /// The CA certificates.
-    public var bundle: CertificateBundle
+    package var bundle: CertificateBundle
 
     /// Whether sessions can be created through it.
-    public var isEnabled = true
+    package var isEnabled = true
 
     /// When it was made.
-    public let createdAt: Date
+    package let createdAt: Date
 
     /// When it was last changed.
-    public var updatedAt: Date
+    package var updatedAt: Date
 
     /// Whether the service is to look for revoked certificates where they say. The lab keeps the wish and fetches nothing.
-    public var checksDistributionPoints: Bool?
+    package var checksDistributionPoints: Bool?
 
     var notifications: [NotificationSetting] = []
     var aliasName: String?
@@ -40,7 +40,7 @@ public struct TrustAnchor: Codable, Hashable, Sendable {
     ///   - name: The name.
     ///   - bundle: The CA certificates.
     ///   - environment: The region and the account.
-    public init(identifier: String? = nil, name: String, bundle: CertificateBundle, in environment: LabEnvironment) {
+    package init(identifier: String? = nil, name: String, bundle: CertificateBundle, in environment: LabEnvironment) {
         let identifier =
             identifier
             ?? UniversalIdentifier.derived(
@@ -59,7 +59,7 @@ public struct TrustAnchor: Codable, Hashable, Sendable {
     }
 
     /// The CA certificates.
-    public var certificates: [Certificate] { bundle.certificates }
+    package var certificates: [Certificate] { bundle.certificates }
 }
 
 extension TrustAnchor: AnywhereResource {

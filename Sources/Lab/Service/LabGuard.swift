@@ -21,18 +21,18 @@ struct LabGuard: Sendable {
             let host = String((request.host ?? "").prefix(200))
             return Self.refusal(
                 "the lab is not served under the name \"\(host)\"",
-                remedy: "use the address that the lab printed, or start it with --allow-host NAME"
+                hint: "use the address that the lab printed, or start it with --allow-host NAME"
             )
         }
         let own = Self.origin(authority, request)
         for origin in request.headers.values("Origin") where Self.normalized(origin) != own {
-            return Self.refusal("the request comes from another site: \"\(origin.prefix(200))\"", remedy: nil)
+            return Self.refusal("the request comes from another site: \"\(origin.prefix(200))\"", hint: nil)
         }
         return nil
     }
 
-    private static func refusal(_ detail: String, remedy: String?) -> ServiceRefusal {
-        ServiceRefusal.denied(detail.asSentence, detail, remedy: remedy)
+    private static func refusal(_ detail: String, hint: String?) -> ServiceRefusal {
+        ServiceRefusal.denied(detail.asSentence, detail, hint: hint)
     }
 
     private func admits(_ authority: HTTPAuthority, _ request: HTTPRequest) -> Bool {

@@ -3,6 +3,7 @@
 import Certificates
 import FoundationEssentials
 import HTTPService
+import SystemSupport
 
 /// The lab's own window: the page at `/`, what it shows, and the traces for `pki lab log`.
 ///
@@ -64,8 +65,8 @@ struct LabPage: Sendable {
         )
     }
 
-    private static func refusal(_ status: HTTPStatus, _ message: String, remedy: String?) -> HTTPResponse {
-        json(status, ["message": .string(message), "remedy": JSONValue(remedy)])
+    private static func refusal(_ status: HTTPStatus, _ message: String, hint: String?) -> HTTPResponse {
+        json(status, ["message": .string(message), "hint": JSONValue(hint)])
     }
 
     /// The traces with a number above `after`.
@@ -122,11 +123,11 @@ struct LabPage: Sendable {
             return Self.refusal(
                 .forbidden,
                 "the page makes trust anchors for this machine alone, and the request comes from another",
-                remedy: "sign the request: aws rolesanywhere create-trust-anchor"
+                hint: "sign the request: aws rolesanywhere create-trust-anchor"
             )
         }
         guard request.headers["Content-Type"]?.hasPrefix("application/json") == true else {
-            return Self.refusal(.badRequest, "the content type is not application/json", remedy: nil)
+            return Self.refusal(.badRequest, "the content type is not application/json", hint: nil)
         }
         do {
             let members = try InputMembers(reading: request.body)
@@ -141,12 +142,12 @@ struct LabPage: Sendable {
             }
             return Self.json(.created, anchor.detail(in: environment))
         } catch let refusal as ServiceRefusal {
-            return Self.refusal(refusal.code.status, refusal.detail, remedy: refusal.remedy)
+            return Self.refusal(refusal.code.status, refusal.detail, hint: refusal.hint)
         } catch let error as LabError {
             let status: HTTPStatus = error.code == .stateUnavailable ? .internalServerError : .badRequest
-            return Self.refusal(status, error.message, remedy: error.remedy)
+            return Self.refusal(status, error.message, hint: error.hint)
         } catch {
-            return Self.refusal(.internalServerError, "\(error)", remedy: nil)
+            return Self.refusal(.internalServerError, "\(error)", hint: nil)
         }
     }
 }

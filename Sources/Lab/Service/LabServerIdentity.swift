@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
-public import Certificates
+package import Certificates
 import FoundationEssentials
-public import HTTPService
+package import HTTPService
 import SystemSupport
 
 /// The certificate that the lab shows under TLS, and the CA that vouches for it. Both live as long as the lab.
-public struct LabServerIdentity: Sendable {
+package struct LabServerIdentity: Sendable {
     /// The CA's certificate in PEM, which clients are told to trust.
-    public let certificateAuthority: String
+    package let certificateAuthority: String
 
     /// The server's certificate and key.
-    public let identity: TLSIdentity
+    package let identity: TLSIdentity
 
     /// Issues a server certificate for this machine by a CA that is made for it and then forgotten.
     ///
@@ -21,7 +21,7 @@ public struct LabServerIdentity: Sendable {
     ///   - names: Names to certify in the place of the template's; none keeps those.
     ///   - environment: Time and chance.
     /// - Throws: ``LabError`` when a template cannot be used.
-    public init(
+    package init(
         authorityTemplate: CertificateTemplate,
         serverTemplate: CertificateTemplate,
         names: [GeneralName] = [],

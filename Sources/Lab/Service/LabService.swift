@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import FoundationEssentials
-public import HTTPService
+package import HTTPService
 
 /// IAM Roles Anywhere, IAM and STS on this machine: verifies what it receives as AWS does, and says why it refuses.
 ///
@@ -10,38 +10,38 @@ public import HTTPService
 /// try lab.plant(try LabSeed(certificates: bundle, in: environment))
 /// let server = try await HTTPServer.start([HTTPListener()], configuration: lab.configuration, handler: lab)
 /// ```
-public final class LabService: HTTPHandler {
+package final class LabService: HTTPHandler {
     /// What a lab can be besides the default.
-    public struct Options: Sendable {
+    package struct Options: Sendable {
         /// Who may do everything.
-        public var administrator = Administrator.documented
+        package var administrator = Administrator.documented
 
         /// Where to remember; nothing forgets at the end.
-        public var stateFile: StateFile?
+        package var stateFile: StateFile?
 
         /// What the lab is called besides `localhost` and the address it listens on: names, each with a port or, for any
         /// port, without. Requests under other names are refused: a page in a browser may be behind them.
-        public var hosts: Set<String> = []
+        package var hosts: Set<String> = []
 
         /// What to do otherwise than AWS.
-        public var faults = LabFaults()
+        package var faults = LabFaults()
 
         /// How many traces are kept.
-        public var traceCount = 200
+        package var traceCount = 200
 
         /// The version of the program, for the page.
-        public var version = ""
+        package var version = ""
 
         /// The default.
-        public init() {}
+        package init() {}
     }
 
     /// Where the lab stands in AWS, the time, and chance.
-    public let environment: LabEnvironment
+    package let environment: LabEnvironment
 
     let store: ResourceStore
     let log: TraceLog
-    private let desk: RequestDesk
+    private let desk: RequestDispatcher
     private let router: HTTPRouter
     private let door: LabGuard
 
@@ -53,14 +53,14 @@ public final class LabService: HTTPHandler {
     ///   - observer: Is told of every request to AWS's services that was answered, on the thread that answers it; it must
     ///     not block.
     /// - Throws: ``LabError`` when the state file cannot be used.
-    public init(
+    package init(
         environment: LabEnvironment,
         options: Options = Options(),
         observer: @escaping @Sendable (LabEvent) -> Void = { _ in }
     ) throws {
         let log = TraceLog(capacity: options.traceCount)
         let store = try ResourceStore(environment: environment, file: options.stateFile) { log.noteChange() }
-        let desk = RequestDesk(
+        let desk = RequestDispatcher(
             environment: environment,
             log: log,
             faults: options.faults,
@@ -88,7 +88,7 @@ public final class LabService: HTTPHandler {
 
     private static func addServices(
         to router: inout HTTPRouter,
-        _ desk: RequestDesk,
+        _ desk: RequestDispatcher,
         _ authentication: CallerAuthentication,
         _ faults: LabFaults
     ) throws {
@@ -129,7 +129,7 @@ public final class LabService: HTTPHandler {
     ///
     /// - Parameter request: The request.
     /// - Returns: The answer.
-    public func answer(_ request: HTTPRequest) -> HTTPAnswer {
+    package func answer(_ request: HTTPRequest) -> HTTPAnswer {
         // Before any route: there is none that a page of somebody else's may use.
         if let refusal = door.refusal(of: request) { return .now(desk.refused(request, refusal)) }
         return router.answer(request)
@@ -139,7 +139,7 @@ public final class LabService: HTTPHandler {
     ///
     /// - Parameter seed: Trust anchors, profiles and roles.
     /// - Throws: ``LabError`` when the state file cannot be written.
-    public func plant(_ seed: LabSeed) throws {
+    package func plant(_ seed: LabSeed) throws {
         try store.update { account in
             func isNew(_ identifier: String) -> Bool {
                 guard account.planted[identifier] == nil else { return false }
@@ -159,11 +159,11 @@ public final class LabService: HTTPHandler {
     }
 
     /// How the last requests were decided, oldest first.
-    public var traces: [Trace] { log.traces }
+    package var traces: [Trace] { log.traces }
 
     /// What a server for the lab needs: room for certificates in headers (a chain of five ML-DSA-87 certificates is
     /// 60 KB) and for CRLs in bodies, and the lab's clock.
-    public var configuration: HTTPServer.Configuration {
+    package var configuration: HTTPServer.Configuration {
         var configuration = HTTPServer.Configuration(now: environment.now)
         configuration.limits.headBytes = 131_072
         configuration.limits.requestLineBytes = 16_384

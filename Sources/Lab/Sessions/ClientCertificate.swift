@@ -35,7 +35,7 @@ struct ClientCertificate: Sendable {
         guard let certificate = Self.certificate(header) else {
             throw .validation(
                 "X-Amz-X509 is not the base64 of one certificate in DER",
-                remedy: "send the leaf alone, without line ends or PEM boundaries"
+                hint: "send the leaf alone, without line ends or PEM boundaries"
             )
         }
         leaf = certificate
@@ -88,42 +88,42 @@ struct ClientCertificate: Sendable {
     /// - Returns: What was found, for the trace.
     /// - Throws: ``ServiceRefusal`` naming the rule.
     func check(at date: Date) throws(ServiceRefusal) -> String {
-        let remedy = "issue another with: pki issue-client"
+        let hint = "issue another with: pki issue-client"
         guard leaf.version == 3 else {
-            throw .untrusted("the certificate is of version \(leaf.version), not 3", remedy: remedy)
+            throw .untrusted("the certificate is of version \(leaf.version), not 3", hint: hint)
         }
         guard !leaf.isCA else {
             throw .untrusted(
                 "the certificate is a CA's (basicConstraints CA:TRUE)",
-                remedy: "sign with a client certificate"
+                hint: "sign with a client certificate"
             )
         }
         guard leaf.keyUsage?.contains(.digitalSignature) == true else {
             throw .untrusted(
                 "the certificate's keyUsage \(leaf.keyUsage == nil ? "is absent" : "lacks digitalSignature")",
-                remedy: remedy
+                hint: hint
             )
         }
         guard !leaf.signatureAlgorithm.isWeak else {
             throw .untrusted(
                 "the certificate is signed with \(leaf.signatureAlgorithm.name)",
-                remedy: "have it signed with SHA-256 or stronger"
+                hint: "have it signed with SHA-256 or stronger"
             )
         }
         guard !leaf.subject.isEmpty else {
             throw .untrusted(
                 "the certificate's subject is empty",
-                remedy: "issue another with a subject, for example CN=web-1"
+                hint: "issue another with a subject, for example CN=web-1"
             )
         }
         guard date >= leaf.notBefore else {
             throw .untrusted(
                 "the certificate is not valid before \(timestamp(leaf.notBefore))",
-                remedy: "check the clock"
+                hint: "check the clock"
             )
         }
         guard date <= leaf.notAfter else {
-            throw .untrusted("the certificate expired at \(timestamp(leaf.notAfter))", remedy: remedy)
+            throw .untrusted("the certificate expired at \(timestamp(leaf.notAfter))", hint: hint)
         }
         return "\(leaf.publicKey.algorithm), digitalSignature, valid until \(timestamp(leaf.notAfter))"
     }

@@ -56,7 +56,7 @@ extension CreateSession {
             authorization,
             moment,
             form: .standard,
-            signer: (name: "certificate's key's", remedy: "check that key and certificate belong together"),
+            signer: (name: "certificate's key's", hint: "check that key and certificate belong together"),
             &trace
         ) { client.verifier?.isValid(signature: authorization.signature, for: $0, digest: .sha256) ?? false }
         return AuthenticRequest(client: client, chain: chain, query: query)
@@ -68,7 +68,7 @@ extension CreateSession {
         guard ["application/json", "application/x-amz-json-1.0"].contains(type) else {
             throw ServiceRefusal.validation(
                 "the content type is \"\(value.prefix(60))\"",
-                remedy: "send Content-Type: application/json"
+                hint: "send Content-Type: application/json"
             )
         }
         return type
@@ -98,7 +98,7 @@ extension CreateSession {
             throw Self.dialect.refusal(
                 .invalid,
                 "the algorithm is \"\(authorization.algorithm.prefix(40))\" and the key \(leaf.publicKey.algorithm)",
-                remedy: "sign with \(expected): it follows the key, not the certificate's own signature"
+                hint: "sign with \(expected): it follows the key, not the certificate's own signature"
             )
         }
         return expected
@@ -113,7 +113,7 @@ extension CreateSession {
                 isHexadecimal
                     ? "the credential's serial number is in hexadecimal"
                     : "the credential's serial number is not the certificate's",
-                remedy: "write it in decimal: \(expected)"
+                hint: "write it in decimal: \(expected)"
             )
         }
         return expected

@@ -3,6 +3,7 @@
 import Certificates
 import FoundationEssentials
 import HTTPService
+import SystemSupport
 
 /// The operation CreateSession: decides from the bytes received, and says why.
 struct CreateSession: Sendable {
@@ -80,7 +81,7 @@ struct CreateSession: Sendable {
             return ServiceAnswer.json(.created, output, requestIdentifier: trace.requestIdentifier)
         } catch let refusal as ServiceRefusal {
             // The subject is known to be who it says: that it was refused is worth remembering.
-            let sighting = Sighting(
+            let sighting = CertificateUse(
                 certificate: authentic.client.leaf,
                 date: now,
                 instanceProperties: parameters.instanceProperties
@@ -127,7 +128,7 @@ struct CreateSession: Sendable {
             guard let role = account.role(parameters.role) else {
                 throw ServiceRefusal.notFound(
                     "there is no role \(parameters.role)",
-                    remedy: Self.choice(account.roles.values.map(\.arn.description))
+                    hint: Self.choice(account.roles.values.map(\.arn.description))
                 )
             }
             return (role, role.name)
@@ -143,13 +144,13 @@ struct CreateSession: Sendable {
         guard let resource else {
             throw ServiceRefusal.notFound(
                 "there is no \(Resource.noun) \(arn)",
-                remedy: choice(account.all(Resource.self).map(\.arn.description))
+                hint: choice(account.all(Resource.self).map(\.arn.description))
             )
         }
         guard resource.isEnabled else {
             throw ServiceRefusal.notFound(
                 "the \(Resource.noun) \(resource.name) is disabled",
-                remedy:
+                hint:
                     "enable it: aws rolesanywhere enable-\(Resource.kind) --\(Resource.kind)-id \(resource.identifier)"
             )
         }
@@ -173,7 +174,7 @@ struct CreateSession: Sendable {
         } catch let error as CertificateError {
             throw ServiceRefusal.untrusted(
                 error.message,
-                remedy: "send the intermediates, or use the trust anchor of the certificate's CA"
+                hint: "send the intermediates, or use the trust anchor of the certificate's CA"
             )
         }
     }
@@ -203,7 +204,7 @@ struct CreateSession: Sendable {
                     "the certificate \(certificate.subject) is revoked",
                     detail: "the CRL \(list.name) says that \(certificate.subject), serial number "
                         + "\(certificate.serialNumber), was revoked at \(timestamp(entry.revocationDate))\(reason)",
-                    remedy: "issue another with: pki issue-client"
+                    hint: "issue another with: pki issue-client"
                 )
             }
             let isStale = list.list.nextUpdate.map { $0 < now } ?? false
@@ -251,7 +252,7 @@ struct CreateSession: Sendable {
                 throw ServiceRefusal.denied(
                     "Unable to assume role for arn: \(role.arn)",
                     "the session would last \(seconds) s, the role's MaxSessionDuration is \(role.maximumSessionDuration) s",
-                    remedy: "ask for a shorter session, or raise the role's MaxSessionDuration"
+                    hint: "ask for a shorter session, or raise the role's MaxSessionDuration"
                 )
             }
             return "\(seconds) s"
@@ -283,7 +284,7 @@ struct CreateSession: Sendable {
                 throw ServiceRefusal.denied(
                     "Unable to assume role for arn: \(role.arn)",
                     "the role \(role.name) is not one of the profile \(profile.name)",
-                    remedy: "add its ARN to the profile's roleArns"
+                    hint: "add its ARN to the profile's roleArns"
                 )
             }
             return "\(role.name) in \(profile.name)"
@@ -293,7 +294,7 @@ struct CreateSession: Sendable {
                 throw ServiceRefusal.denied(
                     "Not authorized to set roleSessionName.",
                     "the profile \(profile.name) does not let a request name its session",
-                    remedy: "leave roleSessionName out, or set acceptRoleSessionName on the profile"
+                    hint: "leave roleSessionName out, or set acceptRoleSessionName on the profile"
                 )
             }
             return parameters.roleSessionName == nil ? "not asked for" : "allowed"
@@ -320,7 +321,7 @@ struct CreateSession: Sendable {
             tags: claims.tags
         )
         let subject = try store.record(
-            Sighting(
+            CertificateUse(
                 certificate: client.leaf,
                 date: now,
                 instanceProperties: parameters.instanceProperties,

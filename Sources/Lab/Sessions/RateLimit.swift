@@ -43,7 +43,7 @@ final class RateLimit: Sendable {
                 code: .throttling,
                 message: "Rate exceeded",
                 detail: "more than \(Int(perSecond)) requests in a second",
-                remedy: "try again after a pause that grows and varies, or keep credentials instead of asking again"
+                hint: "try again after a pause that grows and varies, or keep credentials instead of asking again"
             )
         }
         return "at most \(Int(perSecond)) in a second"

@@ -34,7 +34,7 @@ struct SessionParameters {
         let inQuery = query.filter { $0.name == name }.map(\.value)
         let inBody = try body.string(name, 0...Int.max)
         guard let text = inQuery.first ?? inBody else {
-            throw .validation("\(name) is missing", remedy: "send it in the query or in the body")
+            throw .validation("\(name) is missing", hint: "send it in the query or in the body")
         }
         guard inQuery.count <= 1, inBody == nil || inBody == text else {
             throw .validation("\(name) has two values")

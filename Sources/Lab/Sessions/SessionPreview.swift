@@ -97,7 +97,7 @@ package enum RevocationListRules {
                 BrokenRule(
                     "length",
                     "has \(length) bytes in PEM, and AWS takes at most \(lengthLimit)",
-                    remedy: "leave out what has expired, or let another CA issue"
+                    hint: "leave out what has expired, or let another CA issue"
                 )
             )
         }

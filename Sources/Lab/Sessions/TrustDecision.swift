@@ -51,7 +51,7 @@ struct TrustDecision {
                     "Unable to assume role for arn: \(role.arn)",
                     "the trust policy of \(role.name) does not allow \(action): "
                         + decision.explanation.map(\.text).joined(separator: "; "),
-                    remedy: remedy(decision, tags, client)
+                    hint: hint(decision, tags, client)
                 )
             }
             let statement = decision.statement ?? ""
@@ -60,10 +60,10 @@ struct TrustDecision {
         return statements.joined(separator: ", ") + " of \(role.name)"
     }
 
-    private func remedy(_ decision: PolicyDecision, _ tags: SessionTags, _ client: ClientCertificate) -> String {
-        if let remedy = decision.explanation.compactMap(\.remedy).first {
-            guard !tags.dropped.isEmpty else { return remedy }
-            return remedy + "; the service drops values with other characters: \(tags.dropped.joined(separator: ", "))"
+    private func hint(_ decision: PolicyDecision, _ tags: SessionTags, _ client: ClientCertificate) -> String {
+        if let hint = decision.explanation.compactMap(\.hint).first {
+            guard !tags.dropped.isEmpty else { return hint }
+            return hint + "; the service drops values with other characters: \(tags.dropped.joined(separator: ", "))"
         }
         var command = ["pki", "print-trust-policy", "--trust-anchor-arn", anchor.arn.description]
         // The client wrote the name. One that cannot be typed, or that would be a pattern for others, is left out: the command

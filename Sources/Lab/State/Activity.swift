@@ -29,7 +29,7 @@ struct Activity {
 
     mutating func put(_ subject: Subject) { byName[subject.name] = subject }
 
-    mutating func record(_ sighting: Sighting) -> Subject {
+    mutating func record(_ sighting: CertificateUse) -> Subject {
         let name = sighting.certificate.subject
         var subject = byName[name] ?? newSubject(name, at: sighting.date)
         subject.record(sighting)
@@ -62,7 +62,7 @@ struct Activity {
 }
 
 /// A certificate that was used, successfully or not.
-struct Sighting {
+struct CertificateUse {
     var certificate: Certificate
     var date: Date
     var instanceProperties: [String: String]

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-public import Certificates
+package import Certificates
 import FoundationEssentials
+import SystemSupport
 
 extension LabSeed {
     /// Reads a declaration of trust anchors, roles and profiles, as `templates/lab.json` is one.
@@ -18,7 +19,7 @@ extension LabSeed {
     ///   - environment: The region and the account.
     ///   - certificates: Reads the certificates at a path, or the CA's when there is none.
     /// - Throws: ``LabError`` naming the place and the rule, or what reading certificates throws.
-    public init(
+    package init(
         reading bytes: [UInt8],
         name: String,
         in environment: LabEnvironment,
@@ -43,10 +44,10 @@ extension LabSeed {
             throw LabError(
                 .invalidResource,
                 "the seed \(name) is refused: \(refusal.detail)",
-                remedy: refusal.remedy ?? "see templates/lab.json"
+                hint: refusal.hint ?? "see templates/lab.json"
             )
         } catch let error as LabError {
-            throw LabError(error.code, "the seed \(name) is refused: \(error.message)", remedy: error.remedy)
+            throw LabError(error.code, "the seed \(name) is refused: \(error.message)", hint: error.hint)
         }
     }
 
@@ -105,7 +106,7 @@ extension LabSeed {
             throw LabError(
                 .invalidResource,
                 "the role \(name) has the policy \(arn), which is none of AWS's own",
-                remedy: "give it one later: aws iam put-role-policy"
+                hint: "give it one later: aws iam put-role-policy"
             )
         }
         role.tags = try members.tags() ?? []

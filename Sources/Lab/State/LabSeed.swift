@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 
-public import Certificates
+package import Certificates
 import FoundationEssentials
 
 /// What the lab has from the start: trust anchors, roles and profiles.
 ///
 /// Their ARNs follow from the CA certificates, the names, the region and the account: a script can keep them.
-public struct LabSeed: Sendable {
+package struct LabSeed: Sendable {
     /// The CA certificates that are trusted.
-    public var trustAnchors: [TrustAnchor]
+    package var trustAnchors: [TrustAnchor]
 
     /// The roles that can be taken.
-    public var roles: [Role]
+    package var roles: [Role]
 
     /// The profiles that have the roles.
-    public var profiles: [Profile]
+    package var profiles: [Profile]
 
     /// Makes one trust anchor, one role and one profile.
     ///
@@ -22,7 +22,7 @@ public struct LabSeed: Sendable {
     ///   - certificates: The CA certificates, one or two.
     ///   - environment: The region and the account.
     /// - Throws: ``LabError`` naming the rule of IAM Roles Anywhere that a certificate breaks.
-    public init(certificates: [Certificate], in environment: LabEnvironment) throws(LabError) {
+    package init(certificates: [Certificate], in environment: LabEnvironment) throws(LabError) {
         let anchor = TrustAnchor(
             name: "lab-trust-anchor",
             bundle: try CertificateBundle(certificates),

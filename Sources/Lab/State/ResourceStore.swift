@@ -95,7 +95,7 @@ final class ResourceStore: Sendable {
     /// - Parameter sighting: Who was seen, when, with what.
     /// - Returns: The subject, which is the same one whenever the name is.
     /// - Throws: ``LabError`` when the state file cannot be written.
-    func record(_ sighting: Sighting) throws -> Subject {
+    func record(_ sighting: CertificateUse) throws -> Subject {
         try activity.withLock { activity in
             let subject = activity.record(sighting)
             try file?.keep(subject, sighting.session)

@@ -10,7 +10,7 @@ import SystemSupport
 ///
 /// What someone set up outlives a loss of power; who was here outlives the end of the process at any moment, and costs a
 /// session no wait for the disk.
-public final class StateFile: Sendable {
+package final class StateFile: Sendable {
     /// What a file holds.
     struct Contents {
         var account = Account()
@@ -31,7 +31,7 @@ public final class StateFile: Sendable {
     ///
     /// - Parameter path: Where the file is.
     /// - Throws: ``LabError`` naming the file and what is wrong.
-    public init(path: String) throws(LabError) {
+    package init(path: String) throws(LabError) {
         self.path = path
         do {
             try Self.checkFiles(path)
@@ -46,7 +46,7 @@ public final class StateFile: Sendable {
             throw LabError(
                 .stateUnavailable,
                 "the state file \(path) cannot be opened: \(error)",
-                remedy: (error as? any ExplainedError)?.remedy
+                hint: (error as? any ExplainedError)?.hint
             )
         }
     }
@@ -68,7 +68,7 @@ public final class StateFile: Sendable {
                     .stateUnavailable,
                     "others can change the state file \(shown): its owner is user \(status.owner), its mode "
                         + status.modeText,
-                    remedy: "name another file with --state"
+                    hint: "name another file with --state"
                 )
             }
             guard status.size <= sizeLimit else {
@@ -83,7 +83,7 @@ public final class StateFile: Sendable {
             throw LabError(
                 .stateUnavailable,
                 "the state file \(path) was written by a newer pki (schema \(version), this one knows \(schemaVersion))",
-                remedy: "use that pki, or name another file with --state"
+                hint: "use that pki, or name another file with --state"
             )
         }
         guard version < schemaVersion else { return }
@@ -191,7 +191,7 @@ public final class StateFile: Sendable {
                 throw LabError(
                     .stateUnavailable,
                     "\(path) is the state of the \(name) \(kept), not of \(value)",
-                    remedy:
+                    hint:
                         "start the lab with \(Quoting.command(["--\(name)", kept])), or name another file with --state"
                 )
             }
@@ -237,7 +237,7 @@ public final class StateFile: Sendable {
         return LabError(
             .stateUnavailable,
             "\(path) holds something that this pki cannot read: \(error)",
-            remedy: "name another file with --state"
+            hint: "name another file with --state"
         )
     }
 
@@ -245,7 +245,7 @@ public final class StateFile: Sendable {
         LabError(
             .stateUnavailable,
             "the state file \(path) cannot be used: \(error.message)",
-            remedy: error.isBusy ? "another pki lab may be using it: end that one, or name another file" : nil
+            hint: error.isBusy ? "another pki lab may be using it: end that one, or name another file" : nil
         )
     }
 }

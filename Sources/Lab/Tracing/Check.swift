@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// What is looked at before a request is granted. The first check that fails decides the answer.
-public enum Check: String, CaseIterable, Sendable {
+package enum Check: String, CaseIterable, Sendable {
     /// No fault was asked for that takes the place of the answer.
     case fault = "fault injection"
     /// Fewer requests came in this second than the lab was told to allow.
@@ -66,7 +66,7 @@ public enum Check: String, CaseIterable, Sendable {
     case outcome
 
     /// What CreateSession looks at, in this order, before it creates a session.
-    public static let ofCreateSession: [Check] = [
+    package static let ofCreateSession: [Check] = [
         .contentType, .form, .authorization, .signedHeaders, .date, .scope, .certificate, .chain, .algorithm,
         .serialNumber, .signature, .parameters, .duration, .sessionName, .trustAnchor, .profile, .role,
         .certificateRules, .path, .revocation, .roleInProfile, .namingAllowed, .sessionTags, .trustPolicy,

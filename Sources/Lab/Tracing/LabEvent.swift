@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 
-public import HTTPService
+package import HTTPService
 import SystemSupport
 
 /// A request that the lab answered.
-public struct LabEvent: Sendable {
+package struct LabEvent: Sendable {
     /// The method.
-    public let method: HTTPMethod
+    package let method: HTTPMethod
 
     /// The path as received, at most 200 characters of it.
-    public let path: String
+    package let path: String
 
     /// The status of the answer.
-    public let status: HTTPStatus
+    package let status: HTTPStatus
 
     /// How the answer came about, for operations that are traced.
-    public let trace: Trace?
+    package let trace: Trace?
 
     /// Why it was not answered at all.
     private let refusal: ServiceRefusal?
@@ -30,8 +30,8 @@ public struct LabEvent: Sendable {
 
     /// One line for a person: who got what, or the check that failed and what would mend it. Control and format characters,
     /// which a certificate or a request may hold and which could steer a terminal, become blanks.
-    public var summary: String {
-        let reason = refusal.map { $0.detail + ($0.remedy.map { " (\($0))" } ?? "") } ?? "not served by the lab"
+    package var summary: String {
+        let reason = refusal.map { $0.detail + ($0.hint.map { " (\($0))" } ?? "") } ?? "not served by the lab"
         return printable(trace?.summary ?? "\(status.code) \(method) \(path): \(reason)", limit: 4096)
     }
 }
@@ -41,8 +41,8 @@ extension Trace {
     var summary: String {
         let who = subject ?? caller ?? "unknown"
         if let failure {
-            let remedy = failure.remedy.map { " (\($0))" } ?? ""
-            return "\(status) \(operation) from \(who): \(failure.check.rawValue): \(failure.detail)\(remedy)"
+            let hint = failure.hint.map { " (\($0))" } ?? ""
+            return "\(status) \(operation) from \(who): \(failure.check.rawValue): \(failure.detail)\(hint)"
         }
         return "\(status) \(operation) from \(who): \(assumedRole ?? entries.last?.detail ?? "done")"
     }

@@ -1,68 +1,68 @@
 // SPDX-License-Identifier: Apache-2.0
 
-public import struct FoundationEssentials.Date
+package import struct FoundationEssentials.Date
 
 /// How the lab came to an answer: every check in order, up to the first that failed.
-public struct Trace: Sendable {
+package struct Trace: Sendable {
     /// One check.
-    public struct Entry: Sendable {
+    package struct Entry: Sendable {
         /// What was looked at.
-        public let check: Check
+        package let check: Check
 
         /// Whether it was as it should be.
-        public let passed: Bool
+        package let passed: Bool
 
         /// What was found.
-        public let detail: String
+        package let detail: String
 
         /// What would mend it.
-        public let remedy: String?
+        package let hint: String?
     }
 
     /// Rises by one with every trace of a lab.
-    public internal(set) var number = 0
+    package internal(set) var number = 0
 
     /// What the client was told as `x-amzn-RequestId`.
-    public let requestIdentifier: String
+    package let requestIdentifier: String
 
     /// When the request was looked at.
-    public let date: Date
+    package let date: Date
 
     /// Where it came from.
-    public let remoteAddress: String
+    package let remoteAddress: String
 
     /// The service: `rolesanywhere`, `iam`, `sts`.
-    public let service: String
+    package let service: String
 
     /// The operation: `CreateSession`, `GetCallerIdentity`, …
-    public let operation: String
+    package let operation: String
 
     /// The checks.
-    public internal(set) var entries: [Entry] = []
+    package internal(set) var entries: [Entry] = []
 
     /// The status of the answer.
-    public internal(set) var status = 500
+    package internal(set) var status = 500
 
     /// The code of a refusal.
-    public internal(set) var code: String?
+    package internal(set) var code: String?
 
     /// What the client was told of a refusal.
-    public internal(set) var message: String?
+    package internal(set) var message: String?
 
     /// The subject of the certificate, once it was read.
-    public internal(set) var subject: String?
+    package internal(set) var subject: String?
 
     /// The ARN of whose access key signed the request.
-    public internal(set) var caller: String?
+    package internal(set) var caller: String?
 
     /// The ARN of the session, when one was created.
-    public internal(set) var assumedRole: String?
+    package internal(set) var assumedRole: String?
 
     /// For a signature that is not valid: what the lab made of the request, and what the client did.
-    public internal(set) var canonicalRequest: CanonicalComparison?
+    package internal(set) var canonicalRequest: CanonicalComparison?
 
     /// The check that failed.
-    public var failure: Entry? { entries.last.flatMap { $0.passed ? nil : $0 } }
+    package var failure: Entry? { entries.last.flatMap { $0.passed ? nil : $0 } }
 
     init(requestIdentifier: String, date: Date, remoteAddress: String, service: String, operation: String) {
         self.requestIdentifier = requestIdentifier
@@ -74,13 +74,13 @@ public struct Trace: Sendable {
 
     /// Records a check that passed.
     mutating func pass(_ check: Check, _ detail: String) {
-        entries.append(Entry(check: check, passed: true, detail: detail, remedy: nil))
+        entries.append(Entry(check: check, passed: true, detail: detail, hint: nil))
     }
 
     /// Records the check that failed, unless the last one did.
     mutating func fail(_ check: Check, _ refusal: ServiceRefusal) {
         guard failure == nil else { return }
-        entries.append(Entry(check: check, passed: false, detail: refusal.detail, remedy: refusal.remedy))
+        entries.append(Entry(check: check, passed: false, detail: refusal.detail, hint: refusal.hint))
     }
 
     /// Runs a check that throws a ``ServiceRefusal`` when it fails, and records it.
@@ -128,7 +128,7 @@ extension Trace {
                     [
                         "check": .string("\(entry.check)"), "title": .string(entry.check.rawValue),
                         "passed": .boolean(entry.passed), "detail": .string(entry.detail),
-                        "remedy": JSONValue(entry.remedy),
+                        "hint": JSONValue(entry.hint),
                     ]
                 }
             ),

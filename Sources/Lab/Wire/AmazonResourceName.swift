@@ -1,29 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// An Amazon Resource Name: `arn:PARTITION:SERVICE:REGION:ACCOUNT:RESOURCE`.
-public struct AmazonResourceName: Hashable, Sendable, CustomStringConvertible {
+package struct AmazonResourceName: Hashable, Sendable, CustomStringConvertible {
     /// The whole name.
-    public let description: String
+    package let description: String
 
     /// `aws`, `aws-cn`, …
-    public let partition: String
+    package let partition: String
 
     /// `rolesanywhere`, `iam`, …
-    public let service: String
+    package let service: String
 
     /// Empty for services without regions.
-    public let region: String
+    package let region: String
 
     /// Twelve digits.
-    public let account: String
+    package let account: String
 
     /// What follows the fifth colon: `trust-anchor/…`, `role/…`.
-    public let resource: String
+    package let resource: String
 
     /// Reads a name. There is none when the text is not one.
     ///
     /// - Parameter text: The name.
-    public init?(_ text: String) {
+    package init?(_ text: String) {
         let parts = text.utf8.split(separator: 0x3a, maxSplits: 5, omittingEmptySubsequences: false)
             .map { String(Substring($0)) }
         guard parts.count == 6, text.utf8.count <= 1_011, parts[0] == "arn", parts[1].hasPrefix("aws"),
@@ -84,7 +84,7 @@ public struct AmazonResourceName: Hashable, Sendable, CustomStringConvertible {
 
 extension AmazonResourceName: Codable {
     /// Reads a name.
-    public init(from decoder: any Decoder) throws {
+    package init(from decoder: any Decoder) throws {
         let container = try decoder.singleValueContainer()
         guard let name = Self(try container.decode(String.self)) else {
             throw DecodingError.dataCorruptedError(in: container, debugDescription: "not an ARN")
@@ -93,7 +93,7 @@ extension AmazonResourceName: Codable {
     }
 
     /// Writes the name.
-    public func encode(to encoder: any Encoder) throws {
+    package func encode(to encoder: any Encoder) throws {
         var container = encoder.singleValueContainer()
         try container.encode(description)
     }

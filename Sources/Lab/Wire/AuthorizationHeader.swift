@@ -67,7 +67,7 @@ struct AuthorizationHeader: Equatable {
         dialect.refusal(
             fault,
             detail,
-            remedy: dialect == .certificate
+            hint: dialect == .certificate
                 ? "sign the request as IAM Roles Anywhere wants it" : "sign the request with AWS Signature Version 4"
         )
     }

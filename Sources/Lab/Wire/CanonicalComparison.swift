@@ -6,15 +6,15 @@ import HTTPService
 ///
 /// A signature says nothing about what was signed. But what clients do wrong is known: each fault is tried, and when the
 /// signature fits what it gives, the client made that fault.
-public struct CanonicalComparison: Sendable, Hashable {
+package struct CanonicalComparison: Sendable, Hashable {
     /// What the lab made of what it received.
-    public let lab: String
+    package let lab: String
 
     /// What the client signed; nothing when none of the known faults explains the signature.
-    public let client: String?
+    package let client: String?
 
     /// What the client did.
-    public let difference: String?
+    package let difference: String?
 
     private static let suspects: [(form: CanonicalRequest.Form, words: String)] = [
         (.init(path: .asReceived), "the client did not encode the path once more"),

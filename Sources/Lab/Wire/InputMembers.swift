@@ -20,7 +20,7 @@ struct InputMembers {
         do {
             body = try JSONReader.value(of: bytes)
         } catch {
-            throw .validation("the body is not JSON: \(error.message)", remedy: error.remedy)
+            throw .validation("the body is not JSON: \(error.message)", hint: error.hint)
         }
         try self.init(member: body, of: "")
     }
@@ -217,7 +217,7 @@ struct InputMembers {
         do {
             _ = try PolicyDocument(text, kind: .identity)
         } catch {
-            throw .validation("\(path(name)) is malformed: \(error.detail)", remedy: error.remedy)
+            throw .validation("\(path(name)) is malformed: \(error.detail)", hint: error.hint)
         }
         return text
     }
@@ -232,7 +232,7 @@ struct InputMembers {
         for member in body.members ?? [] where !names.contains(member.name) {
             throw .validation(
                 "\(path(member.name)) is not known",
-                remedy: "known are: \(names.sorted().joined(separator: ", "))"
+                hint: "known are: \(names.sorted().joined(separator: ", "))"
             )
         }
     }

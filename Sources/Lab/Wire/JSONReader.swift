@@ -6,7 +6,7 @@ struct JSONError: Error, Equatable {
     let message: String
 
     /// What would mend it.
-    let remedy: String?
+    let hint: String?
 }
 
 /// Reads JSON (RFC 8259) as strictly as IAM does: an object may not name a member twice, nothing follows the value.
@@ -38,13 +38,13 @@ struct JSONReader {
 
     private var next: UInt8? { position < bytes.count ? bytes[position] : nil }
 
-    private func fault(_ what: String, at position: Int? = nil, remedy: String? = nil) -> JSONError {
+    private func fault(_ what: String, at position: Int? = nil, hint: String? = nil) -> JSONError {
         let before = bytes[..<min(position ?? self.position, bytes.count)]
         let line = before.count { $0 == 0x0a } + 1
         // Columns count characters: a continuation octet of UTF-8 begins none.
         let lineStart = before.lastIndex(of: 0x0a).map { $0 + 1 } ?? 0
         let column = before[lineStart...].count { $0 & 0xc0 != 0x80 } + 1
-        return JSONError(message: "line \(line), column \(column): \(what)", remedy: remedy)
+        return JSONError(message: "line \(line), column \(column): \(what)", hint: hint)
     }
 
     private mutating func skipBlanks() {
@@ -66,7 +66,7 @@ struct JSONReader {
         case UInt8(ascii: "f"): return try word("false", .boolean(false))
         case UInt8(ascii: "n"): return try word("null", .null)
         case .some(0x30...0x39), UInt8(ascii: "-"): return try number()
-        case UInt8(ascii: "'"): throw fault("a string begins with an apostrophe", remedy: "use double quotes")
+        case UInt8(ascii: "'"): throw fault("a string begins with an apostrophe", hint: "use double quotes")
         case nil: throw fault("the text ends where a value should be")
         default: throw fault("there is no value here")
         }
@@ -98,7 +98,7 @@ struct JSONReader {
             }
             let name = try string()
             guard names.insert(name).inserted else {
-                throw fault("the name \"\(name)\" stands twice in one object", at: start, remedy: "join both values")
+                throw fault("the name \"\(name)\" stands twice in one object", at: start, hint: "join both values")
             }
             skipBlanks()
             guard take(":") else { throw fault("a colon should follow the name \"\(name)\"") }
@@ -187,7 +187,7 @@ struct JSONReader {
             }
             guard let scalar = Unicode.Scalar(code) else { throw fault("half of a surrogate pair", at: start) }
             text += UTF8.encode(scalar).map(Array.init) ?? []
-        default: throw fault("there is no such escape", at: start, remedy: "write a backslash as two")
+        default: throw fault("there is no such escape", at: start, hint: "write a backslash as two")
         }
     }
 

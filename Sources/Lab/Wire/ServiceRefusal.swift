@@ -4,7 +4,7 @@ import HTTPService
 
 /// A request that the service does not grant: what the client is told, and what the lab's user is told.
 ///
-/// The client gets the service's words, which say little. The detail and the remedy go into the trace.
+/// The client gets the service's words, which say little. The detail and the hint go into the trace.
 struct ServiceRefusal: Error, Equatable {
     /// The code by which a client tells refusals apart, and the status that goes with it.
     struct Code: Hashable, Sendable {
@@ -27,38 +27,38 @@ struct ServiceRefusal: Error, Equatable {
     var code: Code
     var message: String
     var detail: String
-    var remedy: String?
+    var hint: String?
 
-    init(code: Code, message: String, detail: String? = nil, remedy: String? = nil) {
+    init(code: Code, message: String, detail: String? = nil, hint: String? = nil) {
         self.code = code
         self.message = message
         self.detail = detail ?? message
-        self.remedy = remedy
+        self.hint = hint
     }
 
     /// Something is malformed or outside its limits.
-    static func validation(_ detail: String, remedy: String? = nil) -> ServiceRefusal {
-        ServiceRefusal(code: .validation, message: detail.asSentence, detail: detail, remedy: remedy)
+    static func validation(_ detail: String, hint: String? = nil) -> ServiceRefusal {
+        ServiceRefusal(code: .validation, message: detail.asSentence, detail: detail, hint: hint)
     }
 
     /// The anchor, profile or role is absent or disabled.
-    static func notFound(_ detail: String, remedy: String? = nil) -> ServiceRefusal {
-        ServiceRefusal(code: .notFound, message: detail.asSentence, detail: detail, remedy: remedy)
+    static func notFound(_ detail: String, hint: String? = nil) -> ServiceRefusal {
+        ServiceRefusal(code: .notFound, message: detail.asSentence, detail: detail, hint: hint)
     }
 
     /// The certificate is not one that the trust anchor vouches for.
-    static func untrusted(_ words: String, detail: String? = nil, remedy: String? = nil) -> ServiceRefusal {
+    static func untrusted(_ words: String, detail: String? = nil, hint: String? = nil) -> ServiceRefusal {
         ServiceRefusal(
             code: .accessDenied,
             message: "Untrusted signing certificate. \(words.asSentence)",
             detail: detail ?? words,
-            remedy: remedy
+            hint: hint
         )
     }
 
     /// The session is not allowed.
-    static func denied(_ message: String, _ detail: String, remedy: String? = nil) -> ServiceRefusal {
-        ServiceRefusal(code: .accessDenied, message: message, detail: detail, remedy: remedy)
+    static func denied(_ message: String, _ detail: String, hint: String? = nil) -> ServiceRefusal {
+        ServiceRefusal(code: .accessDenied, message: message, detail: detail, hint: hint)
     }
 }
 

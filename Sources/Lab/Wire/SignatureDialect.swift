@@ -30,11 +30,11 @@ enum SignatureDialect: Sendable {
     /// - Parameters:
     ///   - fault: What is wrong.
     ///   - detail: What is wrong, for the lab's user.
-    ///   - remedy: The way out.
+    ///   - hint: The way out.
     /// - Returns: The refusal in the service's words.
-    func refusal(_ fault: Fault, _ detail: String, remedy: String? = nil) -> ServiceRefusal {
+    func refusal(_ fault: Fault, _ detail: String, hint: String? = nil) -> ServiceRefusal {
         let (code, message) = words(fault, detail)
-        return ServiceRefusal(code: code, message: message, detail: detail, remedy: remedy)
+        return ServiceRefusal(code: code, message: message, detail: detail, hint: hint)
     }
 
     private func words(_ fault: Fault, _ detail: String) -> (ServiceRefusal.Code, String) {

@@ -35,14 +35,14 @@ struct SignatureRules: Sendable {
             throw dialect.refusal(
                 .invalid,
                 "the header \(name) is not signed",
-                remedy: "sign \(required.joined(separator: ";"))"
+                hint: "sign \(required.joined(separator: ";"))"
             )
         }
         for name in names where Self.forbiddenHeaders.contains(name) {
             throw dialect.refusal(
                 .invalid,
                 "the header \(name) is signed",
-                remedy: "leave it out: it may change on the way"
+                hint: "leave it out: it may change on the way"
             )
         }
         for name in names where !headers.contains(name) {
@@ -60,7 +60,7 @@ struct SignatureRules: Sendable {
             throw dialect.refusal(
                 .invalid,
                 "the request was signed \(Int(abs(difference))) s \(difference < 0 ? "ago" : "ahead of the service's time")",
-                remedy: "set the clock: at most \(Int(Self.tolerance)) s are granted"
+                hint: "set the clock: at most \(Int(Self.tolerance)) s are granted"
             )
         }
         return (moment, moment.text)
@@ -74,7 +74,7 @@ struct SignatureRules: Sendable {
             throw dialect.refusal(
                 .invalid,
                 "the scope's region is \"\(authorization.region)\", this is \(regions.first ?? "")",
-                remedy: "sign for the region of the endpoint, or start the lab with "
+                hint: "sign for the region of the endpoint, or start the lab with "
                     + Quoting.shell("--region=\(authorization.region)")
             )
         }
@@ -82,7 +82,7 @@ struct SignatureRules: Sendable {
             throw dialect.refusal(
                 .invalid,
                 "the scope ends in \(authorization.service)/\(authorization.terminator)",
-                remedy: "it should end in \(services.joined(separator: " or "))/aws4_request"
+                hint: "it should end in \(services.joined(separator: " or "))/aws4_request"
             )
         }
         return "\(authorization.date)/\(authorization.region)"
@@ -107,7 +107,7 @@ struct SignatureRules: Sendable {
         _ authorization: AuthorizationHeader,
         _ moment: RequestMoment,
         form: CanonicalRequest.Form,
-        signer: (name: String, remedy: String),
+        signer: (name: String, hint: String),
         _ trace: inout Trace,
         isSigned: ([UInt8]) -> Bool
     ) throws {
@@ -131,8 +131,8 @@ struct SignatureRules: Sendable {
                 throw dialect.refusal(
                     .invalid,
                     difference ?? "the signature is not the \(signer.name) over this request",
-                    remedy: difference == nil
-                        ? "\(signer.remedy), and compare the canonical request"
+                    hint: difference == nil
+                        ? "\(signer.hint), and compare the canonical request"
                         : "sign the canonical request as the lab makes it"
                 )
             }

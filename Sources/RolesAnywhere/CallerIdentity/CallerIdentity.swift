@@ -56,7 +56,7 @@ extension CallerIdentity {
         RolesAnywhereError(
             .malformedAnswer,
             "the service's answer \(what)",
-            remedy: "check that the endpoint is that of STS and that no proxy answers in its place"
+            hint: "check that the endpoint is that of STS and that no proxy answers in its place"
         )
     }
 }

@@ -21,14 +21,14 @@ public final class CallerIdentityClient: Sendable {
     ///   - region: The region that signatures name.
     ///   - transport: What carries the requests.
     ///   - retryPolicy: How often to ask again.
-    ///   - surroundings: Clock, sleep and chance.
+    ///   - dependencies: Clock, sleep and chance.
     ///   - observer: Told each step, on the calling thread.
     public init(
         endpoint: Endpoint,
         region: String,
         transport: any HTTPTransport,
         retryPolicy: RetryPolicy = RetryPolicy(),
-        surroundings: SessionClient.Surroundings,
+        dependencies: SessionClient.Dependencies,
         observer: @escaping @Sendable (SessionEvent) -> Void = { _ in }
     ) {
         self.endpoint = endpoint
@@ -37,7 +37,7 @@ public final class CallerIdentityClient: Sendable {
             with: .securityTokenService,
             transport: transport,
             retryPolicy: retryPolicy,
-            surroundings: surroundings,
+            dependencies: dependencies,
             observer: observer
         )
     }
@@ -50,7 +50,7 @@ public final class CallerIdentityClient: Sendable {
     ///
     /// - Parameter credentials: The credentials.
     /// - Returns: The caller.
-    /// - Throws: ``RolesAnywhereError``, or what the surroundings' sleep throws.
+    /// - Throws: ``RolesAnywhereError``, or what the dependencies' sleep throws.
     public func callerIdentity(of credentials: SessionCredentials) throws -> CallerIdentity {
         try exchange.send(while: { $0 <= credentials.expiration }) {
             try signedRequest(with: credentials)

@@ -97,7 +97,7 @@ extension AmazonResourceName {
             throw RolesAnywhereError(
                 .invalidArgument,
                 "\"\(self)\" is not the ARN of a \(kind.noun)",
-                remedy: "it looks like \(kind.example)"
+                hint: "it looks like \(kind.example)"
             )
         }
     }

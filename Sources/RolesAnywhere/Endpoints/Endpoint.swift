@@ -54,7 +54,7 @@ public struct Endpoint: Hashable, Sendable, CustomStringConvertible {
             throw RolesAnywhereError(
                 .invalidArgument,
                 "\"\(printable(region))\" is not the name of a region",
-                remedy: "it looks like us-east-1"
+                hint: "it looks like us-east-1"
             )
         }
         let partition = Partition(of: region)
@@ -71,7 +71,7 @@ public struct Endpoint: Hashable, Sendable, CustomStringConvertible {
                 throw RolesAnywhereError(
                     .invalidArgument,
                     "the region \(region) has no FIPS endpoint",
-                    remedy: "those that have one: \(Self.fipsRegions.joined(separator: ", "))"
+                    hint: "those that have one: \(Self.fipsRegions.joined(separator: ", "))"
                 )
             }
             host = "\(service.fipsName(in: partition)).\(region).amazonaws.com"
@@ -90,7 +90,7 @@ public struct Endpoint: Hashable, Sendable, CustomStringConvertible {
             throw RolesAnywhereError(
                 .invalidArgument,
                 "the endpoint \(url) is not encrypted",
-                remedy: "write https://; http:// is for loopback addresses only"
+                hint: "write https://; http:// is for loopback addresses only"
             )
         }
         self.url = url

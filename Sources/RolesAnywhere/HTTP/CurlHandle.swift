@@ -132,7 +132,7 @@ import CCurl
             throw RolesAnywhereError(
                 .missingLibrary,
                 "this libcurl does not know an option that is needed (error \(status.rawValue))",
-                remedy: "libcurl 7.85 or newer built with OpenSSL is needed"
+                hint: "libcurl 7.85 or newer built with OpenSSL is needed"
             )
         }
     }

@@ -67,7 +67,7 @@ import Glibc
         RolesAnywhereError(
             .missingLibrary,
             "the library \(fileName) \(why), and without it there is no network",
-            remedy: "install it: apt-get install libcurl4"
+            hint: "install it: apt-get install libcurl4"
         )
     }
 }

@@ -26,7 +26,7 @@ extension CurlTransport {
             return RolesAnywhereError(
                 .unreachable,
                 "the name of \(host) has no address",
-                remedy: "check the region or --endpoint, and that this machine's name server answers",
+                hint: "check the region or --endpoint, and that this machine's name server answers",
                 isTransient: true
             )
         case CURLE_COULDNT_RESOLVE_PROXY: return unusableProxy(host: host)
@@ -34,14 +34,14 @@ extension CurlTransport {
             return RolesAnywhereError(
                 .unreachable,
                 "no connection to \(host): \(detail)",
-                remedy: "check --endpoint, firewalls, and HTTPS_PROXY where a proxy is the only way out",
+                hint: "check --endpoint, firewalls, and HTTPS_PROXY where a proxy is the only way out",
                 isTransient: true
             )
         case CURLE_OPERATION_TIMEDOUT:
             return RolesAnywhereError(
                 .unreachable,
                 "\(host) took too long: \(detail)",
-                remedy: "the limits are \(connectTimeout) to connect and \(timeout) for the whole attempt",
+                hint: "the limits are \(connectTimeout) to connect and \(timeout) for the whole attempt",
                 isTransient: true
             )
         case CURLE_PEER_FAILED_VERIFICATION: return untrusted(detail, host: host)
@@ -49,14 +49,14 @@ extension CurlTransport {
             return RolesAnywhereError(
                 .unreadableFile,
                 "the CA certificates to check \(host) against cannot be used: \(detail)",
-                remedy: "--ca-bundle, AWS_CA_BUNDLE or SSL_CERT_FILE must name a PEM file with at least one certificate"
+                hint: "--ca-bundle, AWS_CA_BUNDLE or SSL_CERT_FILE must name a PEM file with at least one certificate"
             )
         case CURLE_SSL_CONNECT_ERROR:
             let isCut = detail.contains("SYSCALL") || detail.contains("reset")
             return RolesAnywhereError(
                 .unreachable,
                 "no TLS connection to \(host): \(detail)",
-                remedy: isCut ? nil : "TLS 1.2 or newer is needed; is it HTTPS that listens there?",
+                hint: isCut ? nil : "TLS 1.2 or newer is needed; is it HTTPS that listens there?",
                 isTransient: isCut
             )
         case CURLE_GOT_NOTHING, CURLE_SEND_ERROR, CURLE_RECV_ERROR, CURLE_PARTIAL_FILE:
@@ -80,7 +80,7 @@ extension CurlTransport {
         RolesAnywhereError(
             .unreachable,
             "the proxy on the way to \(host) has no address, or its URL is malformed",
-            remedy: "check HTTPS_PROXY; NO_PROXY exempts hosts from it"
+            hint: "check HTTPS_PROXY; NO_PROXY exempts hosts from it"
         )
     }
 
@@ -88,7 +88,7 @@ extension CurlTransport {
         RolesAnywhereError(
             .unreachable,
             "the proxy on the way to \(host) refused with status \(status)",
-            remedy: status == 407
+            hint: status == 407
                 ? "it wants a user name and password: HTTPS_PROXY=http://USER:PASSWORD@PROXY:PORT"
                 : "ask whoever runs it to let this host through, or exempt it with NO_PROXY",
             isTransient: status >= 500
@@ -102,7 +102,7 @@ extension CurlTransport {
             isName
                 ? "the certificate of \(host) is for another name: \(detail)"
                 : "the certificate of \(host) is not trusted: \(detail)",
-            remedy: isName
+            hint: isName
                 ? "reach the server by a name that stands in its certificate"
                 : "if its CA is your own, or a proxy inspects TLS here, name the CA's certificate with --ca-bundle"
         )

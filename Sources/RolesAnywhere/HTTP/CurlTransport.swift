@@ -74,7 +74,7 @@ public struct CurlTransport: HTTPTransport {
             throw RolesAnywhereError(
                 .invalidArgument,
                 "\(request.url.authority) is not a loopback address, so nothing is sent to it in clear",
-                remedy: "use https://"
+                hint: "use https://"
             )
         }
         for field in request.headers.fields {

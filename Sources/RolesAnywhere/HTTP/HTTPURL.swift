@@ -169,7 +169,7 @@ public struct HTTPURL: Hashable, Sendable, CustomStringConvertible {
         RolesAnywhereError(
             .invalidArgument,
             "\"\(printable(text))\" is not a URL that can be used: \(printable(why))",
-            remedy: "it looks like https://host.example:8443/path"
+            hint: "it looks like https://host.example:8443/path"
         )
     }
 }

@@ -39,7 +39,7 @@ public struct ServerTrust: Hashable, Sendable {
             _ = try Directory(path, for: .output)
             return ServerTrust(source: .paths(file: nil, folder: path))
         } catch {
-            throw RolesAnywhereError(.unreadableFile, "the CA certificates \(error.message)", remedy: error.remedy)
+            throw RolesAnywhereError(.unreadableFile, "the CA certificates \(error.message)", hint: error.hint)
         }
     }
 

@@ -118,7 +118,7 @@ public struct CertificateSelector: Hashable, Sendable {
                     ? "there is no certificate in \"\(printable(place))\""
                     : "none of the certificates in \"\(printable(place))\" is what the selector asks for: "
                         + listed(certificates),
-                remedy: "choose one of those that are there"
+                hint: "choose one of those that are there"
             )
         }
         guard matching.count == 1 || takesLatest else {
@@ -126,7 +126,7 @@ public struct CertificateSelector: Hashable, Sendable {
                 .unusableIdentity,
                 "\(matching.count) certificates in \"\(printable(place))\" are what the selector asks for: "
                     + listed(matching),
-                remedy: "add x509Serial to it, or --use-latest-expiring-certificate"
+                hint: "add x509Serial to it, or --use-latest-expiring-certificate"
             )
         }
         return latest
@@ -182,7 +182,7 @@ public struct CertificateSelector: Hashable, Sendable {
         RolesAnywhereError(
             .invalidArgument,
             "the certificate selector cannot be read: \(why)",
-            remedy: "write for example Key=x509Subject,Value=CN=web-1"
+            hint: "write for example Key=x509Subject,Value=CN=web-1"
         )
     }
 }

@@ -25,19 +25,19 @@ package enum ClientCertificateRules {
                 BrokenRule(
                     "version",
                     "is of X.509 version \(certificate.version), not 3",
-                    remedy: "issue one of version 3, as everything that writes extensions does"
+                    hint: "issue one of version 3, as everything that writes extensions does"
                 )
             )
         }
         if certificate.subject.isEmpty {
-            broken.append(BrokenRule("subject", "has an empty subject", remedy: "issue one with a common name"))
+            broken.append(BrokenRule("subject", "has an empty subject", hint: "issue one with a common name"))
         }
         if certificate.isCA {
             broken.append(
                 BrokenRule(
                     "basicConstraints",
                     "is a CA's (CA:TRUE)",
-                    remedy: "issue a client certificate from it"
+                    hint: "issue a client certificate from it"
                 )
             )
         }
@@ -47,7 +47,7 @@ package enum ClientCertificateRules {
                 BrokenRule(
                     "keyUsage",
                     "\(has), not digitalSignature",
-                    remedy: "issue one with keyUsage = critical, digitalSignature"
+                    hint: "issue one with keyUsage = critical, digitalSignature"
                 )
             )
         }
@@ -67,7 +67,7 @@ package enum ClientCertificateRules {
                 BrokenRule(
                     "signatureAlgorithm",
                     "is signed with \(certificate.signatureAlgorithm.name), which is weaker than SHA-256",
-                    remedy: "have it issued again with SHA-256 or stronger"
+                    hint: "have it issued again with SHA-256 or stronger"
                 )
             )
         }
@@ -76,7 +76,7 @@ package enum ClientCertificateRules {
                 BrokenRule(
                     "validity",
                     "is not valid before \(CivilTime(certificate.notBefore).extended)",
-                    remedy: "it is \(CivilTime(date).extended) by this machine's clock; is that right?"
+                    hint: "it is \(CivilTime(date).extended) by this machine's clock; is that right?"
                 )
             )
         }
@@ -85,7 +85,7 @@ package enum ClientCertificateRules {
                 BrokenRule(
                     "validity",
                     "has expired: it was valid until \(CivilTime(certificate.notAfter).extended)",
-                    remedy: "have it renewed"
+                    hint: "have it renewed"
                 )
             )
         }
@@ -126,7 +126,7 @@ package enum ClientCertificateRules {
         return BrokenRule(
             "keyAlgorithm",
             "is for a key of the kind \(key), of which Roles Anywhere knows no signatures",
-            remedy: "use a certificate with an RSA, EC or ML-DSA key"
+            hint: "use a certificate with an RSA, EC or ML-DSA key"
         )
     }
 }

@@ -19,19 +19,19 @@ extension Identity {
             throw refusal(of: certificate, "is not for this private key")
         }
         if let rule = ClientCertificateRules.broken(by: certificate, at: date).first {
-            throw refusal(of: certificate, rule.finding, remedy: rule.remedy)
+            throw refusal(of: certificate, rule.finding, hint: rule.hint)
         }
         for intermediate in intermediates {
             guard let rule = ClientCertificateRules.brokenByAny(intermediate, at: date).first else { continue }
-            throw refusal(of: intermediate, rule.finding, remedy: rule.remedy)
+            throw refusal(of: intermediate, rule.finding, hint: rule.hint)
         }
     }
 
-    private func refusal(of certificate: Certificate, _ rule: String, remedy: String? = nil) -> RolesAnywhereError {
+    private func refusal(of certificate: Certificate, _ rule: String, hint: String? = nil) -> RolesAnywhereError {
         let kind = certificate == self.certificate ? "certificate" : "intermediate certificate"
         let subject =
             certificate.subject.isEmpty ? "" : " \"\(printable(certificate.subject.description, limit: 200))\""
         let place = source.map { " in \"\(printable($0))\"" } ?? ""
-        return RolesAnywhereError(.unusableIdentity, "the \(kind)\(subject)\(place) \(rule)", remedy: remedy)
+        return RolesAnywhereError(.unusableIdentity, "the \(kind)\(subject)\(place) \(rule)", hint: hint)
     }
 }

@@ -58,7 +58,7 @@ public struct Identity: Sendable {
                 .unusableIdentity,
                 "the chain has \(intermediates.count) intermediate certificates, and the service takes no more than "
                     + "\(Self.maximumOfIntermediates)",
-                remedy: "make a CA nearer to the certificate the trust anchor, or leave out cross-signed alternatives"
+                hint: "make a CA nearer to the certificate the trust anchor, or leave out cross-signed alternatives"
             )
         }
     }
@@ -99,7 +99,7 @@ public struct Identity: Sendable {
             "the chain has a gap: \"\(printable(certificate.issuer.description, limit: 100))\", which issued "
                 + "\"\(printable(certificate.subject.description, limit: 100))\", is not among the certificates, while "
                 + "\"\(printable(other.subject.description, limit: 100))\" is",
-            remedy: "add the certificate of the issuer, or leave out those that have nothing to do with it"
+            hint: "add the certificate of the issuer, or leave out those that have nothing to do with it"
         )
     }
 
@@ -113,7 +113,7 @@ public struct Identity: Sendable {
         return RolesAnywhereError(
             .unusableIdentity,
             "the private key (\(keyKind)) is not \(whose)",
-            remedy: "name the key that the certificate was issued for"
+            hint: "name the key that the certificate was issued for"
         )
     }
 }

@@ -109,7 +109,7 @@ struct IdentitySnapshot {
             throw RolesAnywhereError(
                 error.code,
                 "\"\(printable(Self.name(of: source.certificate)))\" and \"\(printable(keyName))\": \(error.message)",
-                remedy: error.remedy
+                hint: error.hint
             )
         }
     }
@@ -144,7 +144,7 @@ struct IdentitySnapshot {
             throw RolesAnywhereError(
                 .unusableIdentity,
                 "\"\(printable(keyName))\": there is no private key in it",
-                remedy: "name the key's file with --private-key; a key in PEM begins with -----BEGIN PRIVATE KEY-----"
+                hint: "name the key's file with --private-key; a key in PEM begins with -----BEGIN PRIVATE KEY-----"
             )
         }
         if first.form == .tss2, let openTPMKey = source.openTPMKey { return try openTPMKey(text.bytes, text.name) }
@@ -178,7 +178,7 @@ struct IdentitySnapshot {
         RolesAnywhereError(
             .unusableIdentity,
             "there is no certificate in \"\(printable(name))\"",
-            remedy: "a certificate begins with -----BEGIN CERTIFICATE-----, or is one in DER"
+            hint: "a certificate begins with -----BEGIN CERTIFICATE-----, or is one in DER"
         )
     }
 }
@@ -207,18 +207,18 @@ private final class LazyPassphrase {
 
 extension RolesAnywhereError {
     /// A hint about a key's file that others can use, or know, with the option by which it is used all the same.
-    private static func orInsecure(_ remedy: String) -> String { "\(remedy); or pass --insecure-permissions" }
+    private static func orInsecure(_ hint: String) -> String { "\(hint); or pass --insecure-permissions" }
 
     /// A file of an identity that cannot be read, or must not be.
     package init(_ error: FileError) {
         self.init(
             error.isUnprotected || error.code == .foreign ? .unprotectedFile : .unreadableFile,
             error.isUnprotected ? "the private key in \(error.message)" : error.message,
-            remedy: error.remedy.map { error.code == .unprotected || error.code == .foreign ? Self.orInsecure($0) : $0 }
+            hint: error.hint.map { error.code == .unprotected || error.code == .foreign ? Self.orInsecure($0) : $0 }
         )
     }
 
     init(_ error: CertificateError, in name: String) {
-        self.init(.unusableIdentity, "\"\(printable(name))\": \(error.message)", remedy: error.remedy)
+        self.init(.unusableIdentity, "\"\(printable(name))\": \(error.message)", hint: error.hint)
     }
 }

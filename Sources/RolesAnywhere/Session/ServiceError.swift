@@ -116,7 +116,7 @@ extension RolesAnywhereError {
         self.init(
             code,
             "\(verb)\(times): \(service)",
-            remedy: Self.likelyCause(of: service, from: origin, clockDifference: clockDifference),
+            hint: Self.likelyCause(of: service, from: origin, clockDifference: clockDifference),
             service: service,
             isTransient: service.isTransient
         )

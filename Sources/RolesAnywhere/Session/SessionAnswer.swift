@@ -76,7 +76,7 @@ extension SessionCredentials {
         let rule = left <= 0 ? "it is over" : "no session lasts longer than 12 hours"
         throw malformed(
             "has the expiration \(CivilTime(expiration).extended), and by \(CivilTime(now).extended) \(rule)",
-            remedy: "check this machine's clock, and that --endpoint leads to IAM Roles Anywhere"
+            hint: "check this machine's clock, and that --endpoint leads to IAM Roles Anywhere"
         )
     }
 
@@ -121,9 +121,9 @@ extension SessionCredentials {
 
     private static func malformed(
         _ what: String,
-        remedy: String = "check that --endpoint leads to IAM Roles Anywhere and that no proxy answers in its place"
+        hint: String = "check that --endpoint leads to IAM Roles Anywhere and that no proxy answers in its place"
     ) -> RolesAnywhereError {
-        RolesAnywhereError(.malformedAnswer, "the service's answer \(what)", remedy: remedy)
+        RolesAnywhereError(.malformedAnswer, "the service's answer \(what)", hint: hint)
     }
 
     /// Where in the answer decoding failed. The decoder's own words are not repeated: they may quote the answer.

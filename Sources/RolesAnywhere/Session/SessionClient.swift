@@ -10,7 +10,7 @@ import SystemSupport
 /// machine's clock is off.
 public final class SessionClient: Sendable {
     /// What a client takes from the world around it. A test drives each.
-    public struct Surroundings: Sendable {
+    public struct Dependencies: Sendable {
         /// The time by this machine's clock.
         public var now: @Sendable () -> Date
         /// Waits; what it throws ends the call.
@@ -18,7 +18,7 @@ public final class SessionClient: Sendable {
         /// Draws a number from 0 up to but not including 1.
         public var random: @Sendable () -> Double
 
-        /// Makes surroundings.
+        /// Makes dependencies.
         ///
         /// - Parameters:
         ///   - now: The time by this machine's clock.
@@ -50,14 +50,14 @@ public final class SessionClient: Sendable {
     ///   - region: The region that signatures name: the trust anchor's.
     ///   - transport: What carries the requests.
     ///   - retryPolicy: How often to ask again.
-    ///   - surroundings: Clock, sleep and chance.
+    ///   - dependencies: Clock, sleep and chance.
     ///   - observer: Told each step, on the calling thread.
     public init(
         endpoint: Endpoint,
         region: String,
         transport: any HTTPTransport,
         retryPolicy: RetryPolicy = RetryPolicy(),
-        surroundings: Surroundings,
+        dependencies: Dependencies,
         observer: @escaping @Sendable (SessionEvent) -> Void = { _ in }
     ) {
         self.endpoint = endpoint
@@ -66,7 +66,7 @@ public final class SessionClient: Sendable {
             with: .rolesAnywhere,
             transport: transport,
             retryPolicy: retryPolicy,
-            surroundings: surroundings,
+            dependencies: dependencies,
             observer: observer
         )
     }
@@ -86,13 +86,13 @@ public final class SessionClient: Sendable {
     ///   - request: What to ask for.
     ///   - identity: Who asks.
     /// - Returns: The credentials.
-    /// - Throws: ``RolesAnywhereError``, what the key throws when it cannot sign, or what the surroundings' sleep throws.
+    /// - Throws: ``RolesAnywhereError``, what the key throws when it cannot sign, or what the dependencies' sleep throws.
     public func createSession(_ request: SessionRequest, as identity: Identity) throws -> SessionCredentials {
         guard region == request.region else {
             throw RolesAnywhereError(
                 .invalidArgument,
                 "the region \(printable(region)) is not that of the trust anchor, \(request.region)",
-                remedy: "leave out --region, or name the trust anchor of that region"
+                hint: "leave out --region, or name the trust anchor of that region"
             )
         }
         try identity.check(at: exchange.correctedNow)

@@ -54,7 +54,7 @@ public struct SessionRequest: Hashable, Sendable {
             throw RolesAnywhereError(
                 .invalidArgument,
                 "the trust anchor is in \(trustAnchor.region) but the profile is in \(profile.region)",
-                remedy: "both must be in one region"
+                hint: "both must be in one region"
             )
         }
         guard trustAnchor.partition == profile.partition, profile.partition == role.partition else {
@@ -62,14 +62,14 @@ public struct SessionRequest: Hashable, Sendable {
                 .invalidArgument,
                 "the ARNs are of different partitions: trust anchor \(trustAnchor.partition), profile "
                     + "\(profile.partition), role \(role.partition)",
-                remedy: "all three are of one account, and so of one partition"
+                hint: "all three are of one account, and so of one partition"
             )
         }
         guard Self.durations.contains(durationSeconds) else {
             throw RolesAnywhereError(
                 .invalidArgument,
                 "a session cannot last \(durationSeconds) seconds",
-                remedy: "the service takes \(Self.durations.lowerBound) to \(Self.durations.upperBound)"
+                hint: "the service takes \(Self.durations.lowerBound) to \(Self.durations.upperBound)"
             )
         }
         if let roleSessionName { try Self.check(roleSessionName: roleSessionName) }
@@ -111,7 +111,7 @@ public struct SessionRequest: Hashable, Sendable {
             throw RolesAnywhereError(
                 .invalidArgument,
                 "\"\(printable(name))\" cannot be a session's name",
-                remedy: "a name has 2 to 64 letters, digits and characters of _ + = , . @ -"
+                hint: "a name has 2 to 64 letters, digits and characters of _ + = , . @ -"
             )
         }
     }
@@ -125,7 +125,7 @@ public struct SessionRequest: Hashable, Sendable {
                 throw RolesAnywhereError(
                     .invalidArgument,
                     "the instance property \"\(printable(name, limit: 200))\" breaks a limit",
-                    remedy: "a name and a value have 1 to 200 characters"
+                    hint: "a name and a value have 1 to 200 characters"
                 )
             }
         }

@@ -10,7 +10,7 @@ final class SignedExchange: Sendable {
     private let service: Endpoint.Service
     private let transport: any HTTPTransport
     private let retryPolicy: RetryPolicy
-    private let surroundings: SessionClient.Surroundings
+    private let dependencies: SessionClient.Dependencies
     private let observer: @Sendable (SessionEvent) -> Void
     private let clockOffset = Mutex(0.0)
 
@@ -27,19 +27,19 @@ final class SignedExchange: Sendable {
     ///   - service: Who is asked, which says what its refusals mean.
     ///   - transport: What carries the requests.
     ///   - retryPolicy: How often to ask again.
-    ///   - surroundings: Clock, sleep and chance.
+    ///   - dependencies: Clock, sleep and chance.
     ///   - observer: Told each step, on the calling thread.
     init(
         with service: Endpoint.Service,
         transport: any HTTPTransport,
         retryPolicy: RetryPolicy,
-        surroundings: SessionClient.Surroundings,
+        dependencies: SessionClient.Dependencies,
         observer: @escaping @Sendable (SessionEvent) -> Void
     ) {
         self.service = service
         self.transport = transport
         self.retryPolicy = retryPolicy
-        self.surroundings = surroundings
+        self.dependencies = dependencies
         self.observer = observer
     }
 
@@ -48,7 +48,7 @@ final class SignedExchange: Sendable {
     var clockCorrection: Double { clockOffset.withLock { $0 } }
 
     /// The time by the server's clock, as far as that is known.
-    var correctedNow: Date { surroundings.now().addingTimeInterval(clockCorrection) }
+    var correctedNow: Date { dependencies.now().addingTimeInterval(clockCorrection) }
 
     /// Asks until there is an answer.
     ///
@@ -60,7 +60,7 @@ final class SignedExchange: Sendable {
     ///   - sign: Makes the request, dated by ``correctedNow``; called for each attempt.
     ///   - read: Reads an answer that is a success.
     /// - Returns: What was read.
-    /// - Throws: ``RolesAnywhereError``, or what the closures or the surroundings' sleep throw.
+    /// - Throws: ``RolesAnywhereError``, or what the closures or the dependencies' sleep throw.
     func send<Answer>(
         while isValid: (Date) -> Bool,
         _ sign: () throws -> SignedRequest,
@@ -98,15 +98,15 @@ final class SignedExchange: Sendable {
             }
             failures += 1
             guard failure.isTransient, failures < retryPolicy.attempts else { throw failure }
-            let delay = retryPolicy.delay(after: failures, requested: requestedDelay, random: surroundings.random())
+            let delay = retryPolicy.delay(after: failures, requested: requestedDelay, random: dependencies.random())
             observer(.waiting(delay, after: failure))
-            try surroundings.sleep(delay)
+            try dependencies.sleep(delay)
         }
     }
 
     /// Adopts the server's clock.
     private func correctClock(by serverTime: Date) {
-        let offset = serverTime.timeIntervalSince(surroundings.now())
+        let offset = serverTime.timeIntervalSince(dependencies.now())
         clockOffset.withLock { $0 = offset }
         observer(.clockCorrected(seconds: offset))
     }
@@ -117,7 +117,7 @@ final class SignedExchange: Sendable {
         _ isValid: (Date) -> Bool,
         _ response: HTTPResponse
     ) throws(RolesAnywhereError) {
-        let now = surroundings.now()
+        let now = dependencies.now()
         let isNear = abs(serverTime.timeIntervalSince(now)) <= Self.believedClockDifference
         guard !isNear || !isValid(serverTime) else { return }
         let answer = ServiceError(response)
@@ -126,7 +126,7 @@ final class SignedExchange: Sendable {
             .denied,
             "the service refused: \(answer); its clock says \(CivilTime(serverTime).extended) and this machine's "
                 + "\(CivilTime(now).extended): \(rule)",
-            remedy: "if this machine's clock is the wrong one, set it (timedatectl); if not, what answers is not AWS",
+            hint: "if this machine's clock is the wrong one, set it (timedatectl); if not, what answers is not AWS",
             service: answer
         )
     }

@@ -40,9 +40,9 @@ struct CredentialsSigner {
         ) { text in
             let key = signature.scope.split(separator: "/")
                 .reduce(Array("AWS4\(credentials.secretAccessKey)".utf8)) {
-                    MessageAuthentication.code($1.utf8, key: $0)
+                    HMACSHA256.code($1.utf8, key: $0)
                 }
-            return MessageAuthentication.code(text.utf8, key: key)
+            return HMACSHA256.code(text.utf8, key: key)
         }
     }
 }

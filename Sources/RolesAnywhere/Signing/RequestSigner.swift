@@ -57,7 +57,7 @@ public struct RequestSigner: Sendable {
             throw RolesAnywhereError(
                 .unusableIdentity,
                 "IAM Roles Anywhere knows no signatures by a key of the kind \(name)",
-                remedy: "use a certificate with an RSA, EC or ML-DSA key"
+                hint: "use a certificate with an RSA, EC or ML-DSA key"
             )
         }
     }

@@ -1,17 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// An error that can say what is wrong and what to do about it.
-///
-/// Every module's error type conforms, so that whoever talks to the user needs one piece of code to do it.
+/// An error that says what is wrong and how to fix it.
 public protocol ExplainedError: Error, CustomStringConvertible {
-    /// What is wrong: the thing, the rule it breaks. Lower case, no full stop, no secret.
+    /// What is wrong: the thing and the rule it breaks. Lower case, no full stop, no secret.
     var message: String { get }
 
-    /// The way out, when there is one to name.
-    var remedy: String? { get }
+    /// How to fix it, if there is one way to name; a command where possible.
+    var hint: String? { get }
 }
 
 extension ExplainedError {
-    /// The message; the remedy is for whoever can show it on a line of its own.
+    /// The message without the hint.
     public var description: String { message }
+}
+
+/// The error type of each module: a code to decide by, a message to read and a hint.
+public struct CodedError<Code: Hashable & Sendable>: ExplainedError, Equatable {
+    /// The kind of failure.
+    public let code: Code
+
+    public let message: String
+    public let hint: String?
+
+    /// Creates an error.
+    ///
+    /// - Parameters:
+    ///   - code: The kind of failure.
+    ///   - message: What is wrong, in lower case and without a full stop.
+    ///   - hint: How to fix it.
+    public init(_ code: Code, _ message: String, hint: String? = nil) {
+        self.code = code
+        self.message = message
+        self.hint = hint
+    }
 }

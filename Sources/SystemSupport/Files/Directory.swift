@@ -46,7 +46,7 @@ package final class Directory: Sendable {
             throw FileError(
                 .kind,
                 "\"\(printable(path))\" is \(kind?.noun ?? "no directory"), where a directory is wanted",
-                remedy: kind == .link ? "name the directory itself: realpath \(Quoting.shell(path))" : nil
+                hint: kind == .link ? "name the directory itself: realpath \(Quoting.shell(path))" : nil
             )
         }
         guard use == .writing || use == .repairing else { return }
@@ -68,14 +68,14 @@ package final class Directory: Sendable {
             throw FileError(
                 .foreign,
                 "\(shown) belongs to user \(status.owner), and this is user \(geteuid())",
-                remedy: "run the command as its owner, or make it yours: chown \(geteuid()) \(Quoting.shell(path))"
+                hint: "run the command as its owner, or make it yours: chown \(geteuid()) \(Quoting.shell(path))"
             )
         }
         guard status.mode & 0o022 == 0 || ignoresMode else {
             throw FileError(
                 .foreign,
                 "others can write to \(shown): its mode is \(status.modeText)",
-                remedy: "check that it was not changed, then: chmod go-w \(Quoting.shell(path))"
+                hint: "check that it was not changed, then: chmod go-w \(Quoting.shell(path))"
             )
         }
     }
@@ -336,7 +336,7 @@ package final class Directory: Sendable {
             throw FileError(
                 .kind,
                 "\"\(printable(path))\" is \(status.kind.noun), where a file is wanted",
-                remedy: "find out who made it, and move it away: mv \(Quoting.shell(path)) ELSEWHERE"
+                hint: "find out who made it, and move it away: mv \(Quoting.shell(path)) ELSEWHERE"
             )
         }
         try Self.check(status, path, ignoresMode: ignoresMode)

@@ -148,14 +148,14 @@ package struct FileContents: Sendable {
                 .unprotected,
                 "\"\(printable(name))\" can be used by others than its owner: its mode is \(status.modeText), "
                     + "where 0600 or less is wanted for a secret",
-                remedy: "run chmod 600 on it; a secret that others could read is better replaced"
+                hint: "run chmod 600 on it; a secret that others could read is better replaced"
             )
         }
         if status.owner != geteuid(), status.owner != 0 {
             throw FileError(
                 .foreign,
                 "\"\(printable(name))\" belongs to user \(status.owner), who knows what is in it; this is user \(geteuid())",
-                remedy: "make a copy of your own: install -m 600 \(Quoting.shell(name)) NEW"
+                hint: "make a copy of your own: install -m 600 \(Quoting.shell(name)) NEW"
             )
         }
     }

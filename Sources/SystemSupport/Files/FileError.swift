@@ -26,7 +26,7 @@ package struct FileError: ExplainedError, Equatable {
     package let message: String
 
     /// The way out, when there is one to name.
-    package let remedy: String?
+    package let hint: String?
 
     /// The system's number for the failure; 0 when it is none of the system's.
     package let number: CInt
@@ -37,10 +37,10 @@ package struct FileError: ExplainedError, Equatable {
     /// Whether there is no such file.
     package var isMissing: Bool { code == .missing }
 
-    package init(_ code: Code, _ message: String, remedy: String? = nil, number: CInt = 0) {
+    package init(_ code: Code, _ message: String, hint: String? = nil, number: CInt = 0) {
         self.code = code
         self.message = message
-        self.remedy = remedy
+        self.hint = hint
         self.number = number
     }
 
@@ -66,7 +66,7 @@ package struct FileError: ExplainedError, Equatable {
         self.init(
             code,
             "a text of \(path.utf8.count) bytes that looks like a key stands where the path of a file is wanted",
-            remedy: "put it into a file, or name the variable that holds it: env:NAME",
+            hint: "put it into a file, or name the variable that holds it: env:NAME",
             number: number
         )
     }

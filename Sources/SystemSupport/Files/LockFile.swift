@@ -45,7 +45,7 @@ extension Directory {
                 throw FileError(
                     .foreign,
                     "\"\(printable(path))\" cannot be locked: it is no file that this user alone can use",
-                    remedy: "remove it: rm \(Quoting.shell(path))"
+                    hint: "remove it: rm \(Quoting.shell(path))"
                 )
             }
             // The umask may have taken its owner's rights away, who would be locked out the next time.

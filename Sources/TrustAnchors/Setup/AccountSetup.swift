@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import SystemSupport
+public import SystemSupport
 
 /// Everything on AWS's side that a CA's clients need: the trust anchor, a role with its trust policy, and a profile.
 public struct AccountSetup: Sendable {
@@ -78,14 +78,14 @@ public struct AccountSetup: Sendable {
             throw TrustAnchorError(
                 .name,
                 "AWS takes no role of the name \"\(roleName)\"",
-                remedy: "use 1 to 64 letters, digits and _+=,.@-"
+                hint: "use 1 to 64 letters, digits and _+=,.@-"
             )
         }
         guard (1...10).contains(managedPolicies.count) else {
             throw TrustAnchorError(
                 .name,
                 "there are \(managedPolicies.count) managed policies, and a role takes 1 to 10",
-                remedy: "name some with --managed-policy"
+                hint: "name some with --managed-policy"
             )
         }
         var arns: [String] = []
@@ -129,7 +129,7 @@ public struct AccountSetup: Sendable {
             throw TrustAnchorError(
                 .name,
                 "\"\(policy)\" is neither the ARN of a managed policy nor the name of one of AWS's",
-                remedy: "it looks like arn:aws:iam::aws:policy/ReadOnlyAccess"
+                hint: "it looks like arn:aws:iam::aws:policy/ReadOnlyAccess"
             )
         }
         return arn
@@ -150,7 +150,7 @@ public struct AccountSetup: Sendable {
             throw TrustAnchorError(
                 .template,
                 "Terraform's provider for AWS (5.100) has no setting that lets requests name their sessions",
-                remedy: "leave it out, and afterwards: aws rolesanywhere update-profile --accept-role-session-name"
+                hint: "leave it out, and afterwards: aws rolesanywhere update-profile --accept-role-session-name"
             )
         }
         return try (template ?? .builtIn(format)).text(values(format))

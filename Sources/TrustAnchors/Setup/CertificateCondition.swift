@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 public import Certificates
+public import SystemSupport
 
 /// What a certificate must say so that its bearer may take a role.
 ///
@@ -71,7 +72,7 @@ public struct CertificateCondition: Hashable, Sendable {
         throw TrustAnchorError(
             .condition,
             "\(certificate.subject) has no common name, no DNS name and no URI by which a policy could know it",
-            remedy: "issue another: pki issue-client --name NAME"
+            hint: "issue another: pki issue-client --name NAME"
         )
     }
 
@@ -80,7 +81,7 @@ public struct CertificateCondition: Hashable, Sendable {
             throw TrustAnchorError(
                 .condition,
                 "AWS makes no session tag of \"\(value)\": \"*\" and \"?\" are not allowed in one",
-                remedy: "choose a condition on another part of the certificate"
+                hint: "choose a condition on another part of the certificate"
             )
         }
         try self.init(field, [value])
@@ -95,7 +96,7 @@ public struct CertificateCondition: Hashable, Sendable {
             throw TrustAnchorError(
                 .condition,
                 "\"\(value)\" for \(field.rawValue) is no condition: it says nothing about who may take the role",
-                remedy: "name at least a part of the name, or say --any-certificate if that is meant"
+                hint: "name at least a part of the name, or say --any-certificate if that is meant"
             )
         }
         guard value.unicodeScalars.allSatisfy({ isTaggable($0) || $0 == "*" || $0 == "?" }) else {
@@ -103,7 +104,7 @@ public struct CertificateCondition: Hashable, Sendable {
                 .condition,
                 "AWS drops \"\(value)\" without a word when it makes session tags: only letters, digits, blanks and "
                     + "_.:/=+-@ are kept, so no certificate could fulfil the condition",
-                remedy:
+                hint:
                     "use * or ? in the place of the other characters only if the certificate does not have them either"
             )
         }

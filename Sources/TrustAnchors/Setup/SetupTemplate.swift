@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+public import SystemSupport
+
 /// A text with places for what differs from one set-up to another, each written `{{name}}`.
 ///
 /// A place at the end of a line passes the line's indentation on to every further line of what goes there.
@@ -52,7 +54,7 @@ public struct SetupTemplate: Hashable, Sendable {
                 throw TrustAnchorError(
                     .template,
                     "\(name): there is nothing for the place {{\(place)}}",
-                    remedy: "known places are: \(values.keys.sorted().joined(separator: ", "))"
+                    hint: "known places are: \(values.keys.sorted().joined(separator: ", "))"
                 )
             }
             let before = rest[..<start.lowerBound]

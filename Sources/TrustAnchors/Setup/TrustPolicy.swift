@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+public import SystemSupport
+
 /// The trust policy of a role that IAM Roles Anywhere may take.
 ///
 /// It always names where the request must come from: without, any certificate of any trust anchor in the account could take
@@ -50,7 +52,7 @@ public struct TrustPolicy: Hashable, Sendable {
             throw TrustAnchorError(
                 .condition,
                 "without a condition on the certificate, every certificate of the CA may take the role",
-                remedy: "name who may, for example --subject-cn web-1, or say --any-certificate if that is meant"
+                hint: "name who may, for example --subject-cn web-1, or say --any-certificate if that is meant"
             )
         }
         for (index, condition) in conditions.enumerated()
@@ -65,7 +67,7 @@ public struct TrustPolicy: Hashable, Sendable {
             throw TrustAnchorError(
                 .name,
                 "\"\(arn)\" is the ARN of an alias, which a policy never matches",
-                remedy: "use the trustAnchorArn that this prints: aws rolesanywhere list-trust-anchors"
+                hint: "use the trustAnchorArn that this prints: aws rolesanywhere list-trust-anchors"
             )
         }
         let isAnchor =
@@ -79,7 +81,7 @@ public struct TrustPolicy: Hashable, Sendable {
             throw TrustAnchorError(
                 .name,
                 "\"\(arn)\" is not the ARN of a trust anchor",
-                remedy: "it looks like arn:aws:rolesanywhere:REGION:ACCOUNT:trust-anchor/ID; "
+                hint: "it looks like arn:aws:rolesanywhere:REGION:ACCOUNT:trust-anchor/ID; "
                     + "find it with: aws rolesanywhere list-trust-anchors"
             )
         }

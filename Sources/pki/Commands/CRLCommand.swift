@@ -38,7 +38,7 @@ struct CRLCommand: ParsableCommand {
     )
 
     @Option(name: .long, help: ArgumentHelp("The CA's folder.", valueName: "folder"))
-    var directory = AuthorityFolder.standard
+    var directory = CADirectoryArgument.standard
 
     @Option(name: .long, help: ArgumentHelp("The CA whose list it is. (default: root)", valueName: "name"))
     var issuer: String?
@@ -104,11 +104,11 @@ struct CRLCommand: ParsableCommand {
         if text.utf8.count > RevocationListImport.maximumLength {
             let message =
                 "\(made.path) has \(text.utf8.count) bytes with \(count) entries, and AWS takes \(RevocationListImport.maximumLength)"
-            let remedy =
+            let hint =
                 "spread clients over several intermediate CAs, each with its list, and shorten their lives: pki issue-intermediate"
-            guard format != .awsCLI else { throw InputError(message: message, remedy: remedy) }
+            guard format != .awsCLI else { throw InputError(message: message, hint: hint) }
             Console.standard.warning(message)
-            Console.standard.hint(remedy)
+            Console.standard.hint(hint)
         }
         Console.standard.note(
             "list \(made.list.number?.decimal ?? "") of \(authority.name): \(count) revoked, next by "

@@ -30,7 +30,7 @@ struct ChangePassphraseCommand: ParsableCommand {
     var name = "root"
 
     @Option(name: .long, help: ArgumentHelp("The CA's folder.", valueName: "folder"))
-    var directory = AuthorityFolder.standard
+    var directory = CADirectoryArgument.standard
 
     @Option(
         name: .long,
@@ -80,7 +80,7 @@ struct ChangePassphraseCommand: ParsableCommand {
         guard let first = try Terminal.askSecret("new passphrase of \(name)") else {
             throw UsageError(
                 message: "there is no new passphrase",
-                remedy: "give one with --key-passphrase-file, or --no-passphrase to store the key open"
+                hint: "give one with --key-passphrase-file, or --no-passphrase to store the key open"
             )
         }
         let second = try Terminal.askSecret("the same once more")

@@ -66,7 +66,7 @@ struct ConfigureCommand: ParsableCommand {
         guard given.identity.passphraseFd == nil else {
             throw UsageError(
                 message: "a profile cannot hold --passphrase-fd: a descriptor is open in one process only",
-                remedy: "use --passphrase-file or --passphrase-env"
+                hint: "use --passphrase-file or --passphrase-env"
             )
         }
         try Self.checkPlaces(given.identity)
@@ -89,7 +89,7 @@ struct ConfigureCommand: ParsableCommand {
             if let other = file.value(of: "credential_process", in: section), !force, !Self.isOurs(other) {
                 throw InputError(
                     message: "the profile \(name) in \(files.config.path) has another credential_process: \(other)",
-                    remedy: "choose another --profile, or replace it with --force"
+                    hint: "choose another --profile, or replace it with --force"
                 )
             }
             try file.set(changes + [("credential_process", command)], in: section)
@@ -128,17 +128,17 @@ struct ConfigureCommand: ParsableCommand {
         for (option, text) in places {
             guard let text, !text.isEmpty else { continue }
             // A passphrase is in a file, whatever its name begins with.
-            let place = option == "--passphrase-file" ? .file(text) : try MaterialPlace(text)
+            let place = option == "--passphrase-file" ? .file(text) : try KeyLocation(text)
             if place.isLasting { continue }
             throw UsageError(
                 message: "a profile cannot hold \(option) \(printable(text)): it means something in one process only",
-                remedy: "name a file, env:NAME, a token, a TPM or an agent"
+                hint: "name a file, env:NAME, a token, a TPM or an agent"
             )
         }
         guard identity.pkcs8Password == nil, identity.device.tpmKeyPassword == nil else {
             throw UsageError(
                 message: "a profile does not hold passwords",
-                remedy: "write it into a file that only you can read, and name that with --passphrase-file"
+                hint: "write it into a file that only you can read, and name that with --passphrase-file"
             )
         }
     }
@@ -161,7 +161,7 @@ struct ConfigureCommand: ParsableCommand {
         guard !name.isEmpty, isUsable, name.utf8.first != 0x20, name.utf8.last != 0x20 else {
             throw UsageError(
                 message: "\"\(printable(name, limit: 100))\" cannot be a profile's name",
-                remedy: "leave out line ends and other control characters, blanks at its ends, and [ ] ' \" \\ # ;"
+                hint: "leave out line ends and other control characters, blanks at its ends, and [ ] ' \" \\ # ;"
             )
         }
     }

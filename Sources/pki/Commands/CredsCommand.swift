@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-public import ArgumentParser
-public import Delivery
+import ArgumentParser
+package import Delivery
 import FoundationEssentials
 import RolesAnywhere
 

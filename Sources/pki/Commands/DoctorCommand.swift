@@ -64,7 +64,7 @@ struct DoctorCommand: AsyncParsableCommand {
     func run() async throws {
         var diagnosis = Diagnosis()
         if directory != nil || !isAboutAccess {
-            diagnosis = try FolderDiagnosis.run(directory ?? AuthorityFolder.standard, repairs: repair)
+            diagnosis = try FolderDiagnosis.run(directory ?? CADirectoryArgument.standard, repairs: repair)
         }
         if isAboutAccess { diagnosis.checks += accessChecks.run() }
         try Console.standard.print(diagnosis, as: format)

@@ -71,7 +71,7 @@ struct ExecCommand: AsyncParsableCommand {
         let descriptors = ChildProcess.openDescriptors
         let access = try Access(access.settings, profile: profile.profile)
         let quiet = console.quiet
-        let group = try KeeperGroup(
+        let group = try RefresherGroup(
             profiles: profile.profile.map { [$0] } ?? [],
             settings: self.access.settings,
             console: quiet

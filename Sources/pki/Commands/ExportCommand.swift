@@ -53,7 +53,7 @@ struct ExportCommand: ParsableCommand {
     var name: String
 
     @Option(name: .long, help: ArgumentHelp("The CA's folder.", valueName: "folder"))
-    var directory = AuthorityFolder.standard
+    var directory = CADirectoryArgument.standard
 
     @Option(
         name: .long,
@@ -119,7 +119,7 @@ struct ExportCommand: ParsableCommand {
         let passphrase = Passphrase(source)
         try passphrase.check()
         for path in [output, exportPassphrase.generatePassphrase ?? "-"] where path != "-" {
-            try OutputFile.check(path, replaces: force)
+            try AtomicFile.check(path, replaces: force)
         }
         let identity = try StoredIdentity(name: name, in: directory)
         let manifest = format.isArchive ? nil : try manifest()
@@ -127,7 +127,7 @@ struct ExportCommand: ParsableCommand {
         func key() throws -> PrivateKey {
             try identity.key { try passphrase.read("passphrase of the key of \(name)") }
         }
-        var passphraseFile: OutputFile?
+        var passphraseFile: AtomicFile?
         let contents: SecretBytes
         if let manifest {
             contents = try manifest.text(of: identity, key: key())
@@ -144,12 +144,12 @@ struct ExportCommand: ParsableCommand {
         for notice in identity.notices(at: .now) + manifestNotices(identity) { Console.standard.warning(notice) }
         if output == "-" {
             try Console.standard.write(contents)
-            try OutputFile.write([passphraseFile].compactMap(\.self), replaces: force)
+            try AtomicFile.write([passphraseFile].compactMap(\.self), replaces: force)
             return
         }
         // The passphrase first: a file that nothing opens is of no use, and an unused passphrase does no harm.
-        let file = OutputFile(path: output, contents: contents)
-        try OutputFile.write([passphraseFile, file].compactMap(\.self), replaces: force)
+        let file = AtomicFile(path: output, contents: contents)
+        try AtomicFile.write([passphraseFile, file].compactMap(\.self), replaces: force)
         try Console.standard.print(
             ExportReport(file: output, passphrase: passphraseFile?.path, next: next),
             as: .text
@@ -189,7 +189,7 @@ struct ExportCommand: ParsableCommand {
         }
         throw InputError(
             message: "Java would not open the file: the passphrase is not ASCII",
-            remedy: "choose another, or have one made: --generate-passphrase FILE"
+            hint: "choose another, or have one made: --generate-passphrase FILE"
         )
     }
 

@@ -57,10 +57,10 @@ struct ImportCommand: ParsableCommand {
     var format = ReportFormat.text
 
     func run() throws {
-        let authority = try ForeignAuthority(reading: source, certificatesIn: certificates, now: .now)
+        let authority = try ImportedCA(reading: source, certificatesIn: certificates, now: .now)
         let report = ImportReport(authority)
         guard !dryRun else { return try Console.standard.print(report, as: format) }
-        let target = directory ?? (authority.kind == .pki ? source : AuthorityFolder.standard)
+        let target = directory ?? (authority.kind == .pki ? source : CADirectoryArgument.standard)
         let isSame = authority.kind == .pki && Self.isSameFolder(source, target)
         let outcome =
             try isSame

@@ -88,7 +88,7 @@ struct ImportReport: Report {
     /// Describes what was read.
     ///
     /// - Parameter authority: The folder of a CA.
-    init(_ authority: ForeignAuthority) {
+    init(_ authority: ImportedCA) {
         kind = authority.kind.rawValue
         directory = authority.directory
         issuers = authority.issuers.map { issuer in

@@ -27,7 +27,7 @@ struct InitCACommand: ParsableCommand {
     )
 
     @Option(name: .long, help: ArgumentHelp("The CA's folder, made when it is not there.", valueName: "folder"))
-    var directory = AuthorityFolder.standard
+    var directory = CADirectoryArgument.standard
 
     @Option(
         name: .long,
@@ -124,7 +124,7 @@ struct InitCACommand: ParsableCommand {
         try Console.standard.print(
             IssueReport(
                 issued,
-                next: "pki issue-client\(AuthorityFolder.option(directory))"
+                next: "pki issue-client\(CADirectoryArgument.option(directory))"
             ),
             as: format
         )

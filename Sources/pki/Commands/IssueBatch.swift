@@ -27,7 +27,7 @@ struct IssueBatch {
         let hosts = try HostList(of: path, now: .now).hosts
         let requests = try hosts.map(request)
         for request in requests { try NameAcceptanceOptions.show(request) }
-        if let archive { try OutputFile.check(archive, replaces: replacesArchive) }
+        if let archive { try AtomicFile.check(archive, replaces: replacesArchive) }
         let authority = try open()
         var bar: ProgressBar?
         var reported = 0
@@ -81,7 +81,7 @@ struct IssueBatch {
             guard let profile = Profile(rawValue: profile) else {
                 throw InputError(
                     message: "\(path):\(host.line): there is no profile \(printable(profile))",
-                    remedy: "the profiles are \(Profile.allCases.map(\.rawValue).joined(separator: ", "))"
+                    hint: "the profiles are \(Profile.allCases.map(\.rawValue).joined(separator: ", "))"
                 )
             }
             request.template = try profile.template

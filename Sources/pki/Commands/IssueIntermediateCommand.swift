@@ -29,7 +29,7 @@ struct IssueIntermediateCommand: ParsableCommand {
     )
 
     @Option(name: .long, help: ArgumentHelp("The CA's folder.", valueName: "folder"))
-    var directory = AuthorityFolder.standard
+    var directory = CADirectoryArgument.standard
 
     @Option(
         name: .long,
@@ -140,7 +140,7 @@ struct IssueIntermediateCommand: ParsableCommand {
         let issued = try authority.issue(request, now: .now, using: &generator)
         for notice in issued.notices { Console.standard.warning(notice) }
         names.explain()
-        let place = AuthorityFolder.option(directory)
+        let place = CADirectoryArgument.option(directory)
         try Console.standard.print(
             IssueReport(
                 issued,

@@ -4,9 +4,9 @@ import ArgumentParser
 import Authority
 import Certificates
 import FoundationEssentials
-public import HTTPService
+import HTTPService
 import Lab
-public import SystemSupport
+import SystemSupport
 import TrustAnchors
 import UnixSignals
 
@@ -39,7 +39,7 @@ struct LabCommand: AsyncParsableCommand {
     )
 
     @Option(name: .long, help: ArgumentHelp("The CA's folder.", valueName: "folder"))
-    var directory = AuthorityFolder.standard
+    var directory = CADirectoryArgument.standard
 
     @Option(
         name: .long,
@@ -222,7 +222,7 @@ struct LabCommand: AsyncParsableCommand {
         guard secret.utf8.count >= 8 else {
             throw InputError(
                 message: "\(printable(adminSecretFile)) holds no secret of eight characters or more",
-                remedy: "write the secret access key into it, on one line"
+                hint: "write the secret access key into it, on one line"
             )
         }
         return Administrator(accessKeyIdentifier: adminAccessKey, secretAccessKey: secret)
@@ -270,6 +270,3 @@ struct LabCommand: AsyncParsableCommand {
         )
     }
 }
-
-// Both already say what is wrong and what to do about it.
-extension HTTPServiceError: ExplainedError {}

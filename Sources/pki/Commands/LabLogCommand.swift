@@ -93,7 +93,7 @@ struct LabLogCommand: ParsableCommand {
         else {
             throw InputError(
                 message: "what answers at \(address) with status \(response.status) is no lab of this version",
-                remedy: "name the lab's address with --endpoint: it stands in what pki lab printed"
+                hint: "name the lab's address with --endpoint: it stands in what pki lab printed"
             )
         }
         return page

@@ -17,7 +17,7 @@ struct LabTrace: Codable {
         var title: String
         var passed: Bool
         var detail: String
-        var remedy: String?
+        var hint: String?
     }
 
     struct CanonicalRequest: Codable {
@@ -59,7 +59,7 @@ struct LabTrace: Codable {
         var lines = ["#\(number) \(date) \(status) \(operation) from \(subject ?? caller ?? remoteAddress)"]
         for check in checks {
             lines.append("  \(check.passed ? "ok    " : "FAILED")  \(check.title): \(check.detail)")
-            if let remedy = check.remedy { lines.append("          to mend it: \(remedy)") }
+            if let hint = check.hint { lines.append("          to mend it: \(hint)") }
         }
         if let code { lines.append("  answered \(code): \(message ?? "")") }
         if let assumedRole { lines.append("  session \(assumedRole)") }

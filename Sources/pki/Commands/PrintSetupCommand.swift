@@ -2,7 +2,7 @@
 
 public import ArgumentParser
 import FoundationEssentials
-public import TrustAnchors
+package import TrustAnchors
 
 /// `pki print-setup`
 struct PrintSetupCommand: ParsableCommand {
@@ -26,7 +26,7 @@ struct PrintSetupCommand: ParsableCommand {
     var format: AccountSetup.Format
 
     @Option(name: .long, help: ArgumentHelp("The CA's folder.", valueName: "folder"))
-    var directory = AuthorityFolder.standard
+    var directory = CADirectoryArgument.standard
 
     @Option(
         name: .long,

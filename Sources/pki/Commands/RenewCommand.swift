@@ -34,7 +34,7 @@ struct RenewCommand: AsyncParsableCommand {
     var all = false
 
     @Option(name: .long, help: ArgumentHelp("The CA's folder.", valueName: "folder"))
-    var directory = AuthorityFolder.standard
+    var directory = CADirectoryArgument.standard
 
     @Option(
         name: .long,
@@ -143,7 +143,7 @@ struct RenewCommand: AsyncParsableCommand {
         guard let name = try inventory.issuerName(of: entry) else {
             throw InputError(
                 message: "the CA that issued \(entry.name) is not in \(directory)",
-                remedy: "name another with --issuer, or import its folder: pki import --help"
+                hint: "name another with --issuer, or import its folder: pki import --help"
             )
         }
         return name == CertificateAuthority.previousRootName ? CertificateAuthority.rootName : name
@@ -160,7 +160,7 @@ struct RenewCommand: AsyncParsableCommand {
         guard status == 0 else {
             throw InputError(
                 message: "\(name) was renewed, and the command after it ended with status \(status): \(hook)",
-                remedy: "run it by hand; the certificate is \(issued.certificatePath)"
+                hint: "run it by hand; the certificate is \(issued.certificatePath)"
             )
         }
     }

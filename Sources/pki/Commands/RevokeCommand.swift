@@ -2,19 +2,19 @@
 
 public import ArgumentParser
 import Authority
-public import Certificates
+package import Certificates
 import FoundationEssentials
 
 extension RevocationReason: ExpressibleByArgument {
     /// Reads the name of RFC 5280, or the same with hyphens.
-    public init?(argument: String) {
+    package init?(argument: String) {
         let plain = argument.lowercased().filter { $0 != "-" && $0 != "_" }
         guard let reason = Self.allCases.first(where: { $0.name.lowercased() == plain }) else { return nil }
         self = reason
     }
 
     /// What a user can choose: a hold has its own option, and what is taken back is not revoked.
-    public static var allValueStrings: [String] {
+    package static var allValueStrings: [String] {
         allCases.filter { $0 != .removeFromCRL }.map(\.name)
     }
 }
@@ -46,7 +46,7 @@ struct RevokeCommand: ParsableCommand {
     var references: [String]
 
     @Option(name: .long, help: ArgumentHelp("The CA's folder.", valueName: "folder"))
-    var directory = AuthorityFolder.standard
+    var directory = CADirectoryArgument.standard
 
     @Option(name: .long, help: ArgumentHelp("Why, as RFC 5280 calls it. (default: unspecified)", valueName: "reason"))
     var reason: RevocationReason?
@@ -97,7 +97,7 @@ struct RevokeCommand: ParsableCommand {
                 )
             }
         }
-        let place = AuthorityFolder.option(directory)
+        let place = CADirectoryArgument.option(directory)
         if !release { try warn(ofOthers: touched, in: inventory, reason: reason, place: place) }
         var issuers: Set<String> = []
         for entry in touched {

@@ -29,7 +29,7 @@ struct RotateCACommand: ParsableCommand {
     )
 
     @Option(name: .long, help: ArgumentHelp("The CA's folder.", valueName: "folder"))
-    var directory = AuthorityFolder.standard
+    var directory = CADirectoryArgument.standard
 
     @Flag(name: .long, help: "End the rotation: the previous root goes to the archive.")
     var finish = false
@@ -78,7 +78,7 @@ struct RotateCACommand: ParsableCommand {
     var caKey: AuthorityKeyOptions
 
     func run() throws {
-        let place = AuthorityFolder.option(directory)
+        let place = CADirectoryArgument.option(directory)
         if finish {
             let inventory = try Inventory(in: directory, by: Operator.name, now: .now)
             let archived = try inventory.finishRotation(force: force, now: .now)

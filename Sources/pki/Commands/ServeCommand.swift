@@ -136,11 +136,11 @@ struct ServeCommand: AsyncParsableCommand {
         if isOpen, tokenFile == nil {
             throw UsageError(
                 message: "listening on an address that others can reach wants a token that they do not have",
-                remedy: "name its file with --token-file, or listen on loopback only"
+                hint: "name its file with --token-file, or listen on loopback only"
             )
         }
         let token = try TokenFile(path: tokenPath(environment), randomBytes: randomBytes)
-        let group = try KeeperGroup(profiles: profile, settings: access.settings, console: console)
+        let group = try RefresherGroup(profiles: profile, settings: access.settings, console: console)
         var options = CredentialServer.Options()
         options.hosts = Set(allowHost.map { $0.lowercased() })
         options.servesMetadata = servesMetadata
@@ -213,7 +213,7 @@ struct ServeCommand: AsyncParsableCommand {
     /// What a program's environment has to be, for a POSIX shell. SDKs know no unix sockets.
     private func exports(
         _ listeners: [HTTPListener],
-        _ keepers: [CredentialKeeper],
+        _ keepers: [CredentialRefresher],
         _ token: TokenFile
     ) -> String {
         guard let origin = listeners.first(where: { $0.path == nil })?.reachableOrigin, let keeper = keepers.first

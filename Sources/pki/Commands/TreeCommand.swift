@@ -22,7 +22,7 @@ struct TreeCommand: ParsableCommand {
     )
 
     @Option(name: .long, help: ArgumentHelp("The CA's folder.", valueName: "folder"))
-    var directory = AuthorityFolder.standard
+    var directory = CADirectoryArgument.standard
 
     @Flag(name: .customLong("cas"), help: "CAs alone, with the number of certificates below each.")
     var onlyAuthorities = false

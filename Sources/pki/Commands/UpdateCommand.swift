@@ -54,7 +54,7 @@ struct UpdateCommand: AsyncParsableCommand {
     func run() async throws {
         let console = Console.standard
         let file = AWSFiles(ProcessInfo.processInfo.environment).credentials
-        let group = try KeeperGroup(
+        let group = try RefresherGroup(
             profiles: profile,
             settings: access.settings,
             console: console,
@@ -76,7 +76,7 @@ struct UpdateCommand: AsyncParsableCommand {
     }
 
     /// Each profile gets its turn, whatever became of those before it.
-    private static func refreshOnce(_ group: KeeperGroup) throws {
+    private static func refreshOnce(_ group: RefresherGroup) throws {
         var failure: (any Error)?
         for keeper in group.keepers {
             do {

@@ -47,7 +47,7 @@ struct VerifyCommand: ParsableCommand {
     var bundle: [String] = []
 
     @Option(name: .long, help: ArgumentHelp("The CA's folder, whose root is trusted.", valueName: "folder"))
-    var directory = AuthorityFolder.standard
+    var directory = CADirectoryArgument.standard
 
     @Option(
         name: .long,
@@ -151,7 +151,7 @@ struct VerifyCommand: ParsableCommand {
         } catch let error as AuthorityError where error.code == .missing {
             throw InputError(
                 message: error.message,
-                remedy: "name the trusted certificates with --bundle, or the CA's folder with --directory"
+                hint: "name the trusted certificates with --bundle, or the CA's folder with --directory"
             )
         }
     }

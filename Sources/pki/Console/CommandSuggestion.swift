@@ -25,7 +25,7 @@ struct CommandSuggestion {
         let meant = candidates(for: word)
         throw UsageError(
             message: "there is no command \"\(printable(word))\"",
-            remedy: meant.isEmpty
+            hint: meant.isEmpty
                 ? "all commands: pki --help"
                 : "is it pki \(meant.joined(separator: ", or pki "))? All commands: pki --help"
         )

@@ -105,17 +105,17 @@ struct Console: Sendable {
     /// Says what may be wrong.
     func warning(_ text: String) { say("warning: \(text)") }
 
-    /// Names the way out.
+    /// Prints how to fix what went wrong.
     func hint(_ text: String) { say("hint: \(text)") }
 
-    /// Says what went wrong, and the way out when there is one.
+    /// Prints what went wrong, and the hint if there is one.
     func report(_ error: any Error) {
         guard let explained = error as? any ExplainedError else {
             say("error: \(error)")
             return
         }
         say("error: \(explained.message)")
-        if let remedy = explained.remedy { hint(remedy) }
+        if let text = explained.hint { hint(text) }
     }
 
     /// Ends the process in the way that an error asks for.
@@ -178,5 +178,5 @@ struct OutputError: ExplainedError {
     /// The system's words.
     var reason: String
     var message: String { "standard output cannot be written: \(reason)" }
-    var remedy: String? { nil }
+    var hint: String? { nil }
 }

@@ -104,7 +104,7 @@ final class AccessChecks {
         guard Set(accounts.map(\.1)).count == 1 else {
             return .failed(
                 "the ARNs are of different accounts: " + accounts.map { "\($0.0) \($0.1)" }.joined(separator: ", "),
-                remedy: "all three are of one account; a role of another one can be assumed from theirs"
+                hint: "all three are of one account; a role of another one can be assumed from theirs"
             )
         }
         return .ok("account \(request.role.accountID), \(request.region), \(request.role.resource)")
@@ -122,7 +122,7 @@ final class AccessChecks {
         guard let first = certificates.first else {
             throw InputError(
                 message: "there is no certificate in \(Self.name(of: source.certificate))",
-                remedy: "a certificate begins with -----BEGIN CERTIFICATE-----, or is one in DER"
+                hint: "a certificate begins with -----BEGIN CERTIFICATE-----, or is one in DER"
             )
         }
         let more = certificates.count > 1 ? ", and \(certificates.count - 1) more" : ""
@@ -149,7 +149,7 @@ final class AccessChecks {
                 return try Container(reading: bytes, passphrase: secret).certificates
             }
         } catch let error as CertificateError {
-            throw InputError(message: "\(name): \(error.message)", remedy: error.remedy)
+            throw InputError(message: "\(name): \(error.message)", hint: error.hint)
         }
     }
 
@@ -229,7 +229,7 @@ final class AccessChecks {
         guard rules.isEmpty else {
             return .failed(
                 rules.map { "\($0.0) \($0.1.finding)" }.joined(separator: "; "),
-                remedy: rules.lazy.compactMap(\.1.remedy).first
+                hint: rules.lazy.compactMap(\.1.hint).first
             )
         }
         isAcceptable = broken.isEmpty
@@ -237,7 +237,7 @@ final class AccessChecks {
         guard doubts.isEmpty else {
             return .warning(
                 "the certificate " + doubts.joined(separator: "; "),
-                remedy: "ask for a session: --session"
+                hint: "ask for a session: --session"
             )
         }
         return .ok("the certificate keeps every rule of IAM Roles Anywhere")
@@ -250,14 +250,14 @@ final class AccessChecks {
             guard now >= above.notBefore else {
                 return .failed(
                     "\(name) is not valid before \(CivilTime(above.notBefore).extended)",
-                    remedy: "it is \(CivilTime(now).extended) by this machine's clock; is that right?"
+                    hint: "it is \(CivilTime(now).extended) by this machine's clock; is that right?"
                 )
             }
             guard now <= above.notAfter else {
                 let ago = Validity.span(now.timeIntervalSince(above.notAfter))
                 return .failed(
                     "\(name) expired \(ago) ago, at \(CivilTime(above.notAfter).extended)",
-                    remedy: nil
+                    hint: nil
                 )
             }
         }
@@ -267,7 +267,7 @@ final class AccessChecks {
         let text = "\(Validity.span(left)) left, until \(CivilTime(last.notAfter).extended)\(name)"
         let lifetime = last.notAfter.timeIntervalSince(last.notBefore)
         guard left >= min(30 * 86_400, lifetime / 3) else {
-            return .warning(text, remedy: "renew it now: pki renew, or whatever issues certificates here")
+            return .warning(text, hint: "renew it now: pki renew, or whatever issues certificates here")
         }
         return .ok(text)
     }
@@ -284,7 +284,7 @@ final class AccessChecks {
         guard certificate.isValid(at: now) else {
             // A path is valid at one moment, which this certificate may not have with its CA: signatures say enough.
             let top = anchors.first { anchor in ([certificate] + intermediates).contains { anchor.hasIssued($0) } }
-            guard let top else { return .failed("the chain does not lead to the CA in \(directory)", remedy: nil) }
+            guard let top else { return .failed("the chain does not lead to the CA in \(directory)", hint: nil) }
             return .ok("the chain leads to \(top.subject)")
         }
         do {
@@ -294,7 +294,7 @@ final class AccessChecks {
         } catch {
             return .failed(
                 "the chain does not lead to the CA in \(directory): \(error.message)",
-                remedy: nil
+                hint: nil
             )
         }
     }
@@ -334,7 +334,7 @@ final class AccessChecks {
         guard identity.certificate.publicKey.isValid(signature: signature, for: text, digest: .sha256) else {
             return .failed(
                 "a signature of the key is not good by the certificate's public key",
-                remedy: "the token, TPM or agent that holds the key does not sign as it should"
+                hint: "the token, TPM or agent that holds the key does not sign as it should"
             )
         }
         let algorithm = ClientCertificateRules.signingAlgorithm(for: identity.key.publicKey.algorithm) ?? ""

@@ -24,7 +24,7 @@ struct Check: Encodable, Sendable {
     /// What was found.
     var found: String
     /// The way out.
-    var remedy: String?
+    var hint: String?
 }
 
 /// What `doctor` answers.
@@ -43,8 +43,8 @@ struct Diagnosis: Report {
         for check in checks {
             let verdict = check.verdict.rawValue.padding(to: 8)
             lines.append("\(verdict)  \(check.name.padding(to: width))  \(printable(check.found))")
-            if check.verdict != .ok, let remedy = check.remedy {
-                lines.append(String(repeating: " ", count: 12 + width) + "→ \(printable(remedy))")
+            if check.verdict != .ok, let hint = check.hint {
+                lines.append(String(repeating: " ", count: 12 + width) + "→ \(printable(hint))")
             }
         }
         return lines.joined(separator: "\n")

@@ -11,19 +11,19 @@ struct CheckList {
     struct Outcome: Sendable {
         let verdict: Check.Verdict
         let found: String
-        let remedy: String?
+        let hint: String?
 
         /// All is well.
-        static func ok(_ found: String) -> Outcome { Outcome(verdict: .ok, found: found, remedy: nil) }
+        static func ok(_ found: String) -> Outcome { Outcome(verdict: .ok, found: found, hint: nil) }
 
         /// Something should be known.
-        static func warning(_ found: String, remedy: String?) -> Outcome {
-            Outcome(verdict: .warning, found: found, remedy: remedy)
+        static func warning(_ found: String, hint: String?) -> Outcome {
+            Outcome(verdict: .warning, found: found, hint: hint)
         }
 
         /// Something does not work.
-        static func failed(_ found: String, remedy: String?) -> Outcome {
-            Outcome(verdict: .failed, found: found, remedy: remedy)
+        static func failed(_ found: String, hint: String?) -> Outcome {
+            Outcome(verdict: .failed, found: found, hint: hint)
         }
     }
 
@@ -56,17 +56,17 @@ struct CheckList {
             do {
                 outcome = try check.run()
             } catch let skipped as Skipped {
-                outcome = Outcome(verdict: .skipped, found: skipped.reason, remedy: nil)
+                outcome = Outcome(verdict: .skipped, found: skipped.reason, hint: nil)
             } catch let error as any ExplainedError {
-                outcome = .failed(error.message, remedy: error.remedy)
+                outcome = .failed(error.message, hint: error.hint)
             } catch {
-                outcome = .failed("\(error)", remedy: nil)
+                outcome = .failed("\(error)", hint: nil)
             }
             return Check(
                 name: check.name,
                 verdict: outcome.verdict,
                 found: outcome.found,
-                remedy: outcome.remedy ?? (outcome.verdict == .failed ? check.wayOut : nil)
+                hint: outcome.hint ?? (outcome.verdict == .failed ? check.wayOut : nil)
             )
         }
     }

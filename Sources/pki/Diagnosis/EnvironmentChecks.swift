@@ -36,7 +36,7 @@ struct EnvironmentChecks {
             }
         }
         guard findings.isEmpty else {
-            return .warning(findings.joined(separator: "; "), remedy: "unset what is not meant to be so")
+            return .warning(findings.joined(separator: "; "), hint: "unset what is not meant to be so")
         }
         let names = [
             "AWS_PROFILE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_CA_BUNDLE", "SSL_CERT_FILE",
@@ -54,11 +54,11 @@ struct EnvironmentChecks {
         guard let settings = try files.settings(of: name) else {
             return .failed(
                 "there is no profile \(name) in \(files.config.path)",
-                remedy: "write it with \(configure) …"
+                hint: "write it with \(configure) …"
             )
         }
         let values = Dictionary(settings, uniquingKeysWith: { $1 })
-        var findings: [(words: String, remedy: String)] = []
+        var findings: [(words: String, hint: String)] = []
         // What the SDKs look at before credential_process (botocore's order of providers).
         if values["role_arn"] != nil {
             findings.append(
@@ -92,7 +92,7 @@ struct EnvironmentChecks {
         guard findings.isEmpty else {
             return .warning(
                 "\(name): \(findings.map(\.words).joined(separator: "; "))",
-                remedy: findings.map(\.remedy).joined(separator: "; ")
+                hint: findings.map(\.hint).joined(separator: "; ")
             )
         }
         return .ok("\(name) in \(files.config.path) asks pki")

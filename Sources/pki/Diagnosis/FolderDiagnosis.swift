@@ -45,7 +45,7 @@ struct FolderDiagnosis {
                         name: name,
                         verdict: verdict(of: finding),
                         found: finding.message,
-                        remedy: finding.remedy
+                        hint: finding.hint
                     )
                 )
             }

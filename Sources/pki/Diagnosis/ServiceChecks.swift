@@ -68,7 +68,7 @@ final class ServiceChecks {
         let host = url.host.filter { $0 != "[" && $0 != "]" }
         let found = Self.addresses(of: host)
         guard !found.isEmpty else {
-            return .failed("the name \(host) has no address", remedy: nil)
+            return .failed("the name \(host) has no address", hint: nil)
         }
         return .ok("\(host) is \(found.prefix(4).joined(separator: ", "))")
     }
@@ -123,13 +123,13 @@ final class ServiceChecks {
         if url.scheme == .https, !isVerified {
             return .warning(
                 "\(text); who it is was not checked",
-                remedy: "leave --no-verify-ssl out, and name the server's CA with --ca-bundle"
+                hint: "leave --no-verify-ssl out, and name the server's CA with --ca-bundle"
             )
         }
         guard !(300..<400).contains(response.status) else {
             return .failed(
                 "\(text) with a redirect (HTTP \(response.status)), which AWS does not send",
-                remedy: "a proxy or a captive portal may stand between; check --endpoint"
+                hint: "a proxy or a captive portal may stand between; check --endpoint"
             )
         }
         return .ok(text)
@@ -147,11 +147,11 @@ final class ServiceChecks {
         let text =
             abs(difference) < 2
             ? "agrees with the service's" : "\(amount) \(difference > 0 ? "ahead of" : "behind") the service's"
-        let remedy = "set the clock, and let it be kept: timedatectl set-ntp true"
+        let hint = "set the clock, and let it be kept: timedatectl set-ntp true"
         if abs(difference) > Self.toleratedDifference {
-            return .failed("\(text); AWS takes signatures for 5 minutes", remedy: remedy)
+            return .failed("\(text); AWS takes signatures for 5 minutes", hint: hint)
         }
-        return abs(difference) > Self.noticedDifference ? .warning(text, remedy: remedy) : .ok(text)
+        return abs(difference) > Self.noticedDifference ? .warning(text, hint: hint) : .ok(text)
     }
 
     private func checkSession() throws -> CheckList.Outcome {

@@ -17,7 +17,7 @@ struct AnywhereFacts: Encodable, Sendable {
     struct Rule: Encodable, Sendable {
         var rule: String
         var finding: String
-        var remedy: String?
+        var hint: String?
     }
 
     /// A value that becomes no tag.
@@ -68,7 +68,7 @@ struct AnywhereFacts: Encodable, Sendable {
     private init(_ role: Role, _ broken: [BrokenRule]) {
         self.role = role
         acceptable = broken.isEmpty
-        rulesBroken = broken.map { Rule(rule: $0.name, finding: $0.finding, remedy: $0.remedy) }
+        rulesBroken = broken.map { Rule(rule: $0.name, finding: $0.finding, hint: $0.hint) }
         doubts = []
     }
 
@@ -84,7 +84,7 @@ struct AnywhereFacts: Encodable, Sendable {
         fields.add("verdict", acceptable ? "can be \(purpose)" : "REFUSED as \(purpose)")
         for rule in rulesBroken {
             fields.add("rule broken", rule.finding)
-            if let remedy = rule.remedy { fields.add("", "to mend it: \(remedy)") }
+            if let hint = rule.hint { fields.add("", "to mend it: \(hint)") }
         }
         fields.add("doubt", doubts)
         fields.add("signs with", signingAlgorithm)

@@ -18,13 +18,13 @@ struct AnywhereRules {
         init(
             _ name: String,
             _ summary: String,
-            remedy: String,
+            hint: String,
             source: String = "IAM Roles Anywhere User Guide, Trust model",
             severity: ValidationRule.Severity = .error,
             scope: ValidationRule.Scope = .certificate,
             sameAs: Set<String> = []
         ) {
-            rule = ValidationRule(name, severity, source, summary, remedy: remedy, scopes: [scope])
+            rule = ValidationRule(name, severity, source, summary, hint: hint, scopes: [scope])
             self.sameAs = sameAs
         }
     }
@@ -38,44 +38,44 @@ struct AnywhereRules {
         "keyAlgorithm": Line(
             "aws-client-key",
             "A client's key is for RSA, an elliptic curve or ML-DSA.",
-            remedy: "use a certificate with an RSA, EC or ML-DSA key",
+            hint: "use a certificate with an RSA, EC or ML-DSA key",
             source: "IAM Roles Anywhere User Guide, Signing process",
             sameAs: ["key-algorithm"]
         ),
         "version": Line(
             "aws-client-version",
             "A client's certificate is of version 3.",
-            remedy: "issue one of version 3",
+            hint: "issue one of version 3",
             sameAs: ["version"]
         ),
         "subject": Line(
             "aws-client-subject",
             "A client's certificate has a subject.",
-            remedy: "issue one with a common name",
+            hint: "issue one with a common name",
             sameAs: ["subject-unnamed", "subject-empty"]
         ),
         "basicConstraints": Line(
             "aws-client-ca",
             "A client's certificate is not a CA's.",
-            remedy: "issue a client certificate from it",
+            hint: "issue a client certificate from it",
             sameAs: ["leaf-basic-constraints"]
         ),
         "keyUsage": Line(
             "aws-client-key-usage",
             "The key usage of a client has digitalSignature.",
-            remedy: "issue one with keyUsage = critical, digitalSignature",
+            hint: "issue one with keyUsage = critical, digitalSignature",
             sameAs: unreadable.union(["key-usage-empty"])
         ),
         "signatureAlgorithm": Line(
             "aws-client-signature",
             "A client's certificate is signed with SHA-256 or stronger.",
-            remedy: "have it issued again with SHA-256 or stronger",
+            hint: "have it issued again with SHA-256 or stronger",
             sameAs: ["signature-weak"]
         ),
         "validity": Line(
             "aws-client-validity",
             "A client's certificate is valid now.",
-            remedy: "have it renewed",
+            hint: "have it renewed",
             sameAs: ["validity-order", "validity-expired", "validity-not-yet"]
         ),
     ]
@@ -84,31 +84,31 @@ struct AnywhereRules {
         "version": Line(
             "aws-anchor-version",
             "A trust anchor's certificate is of version 3.",
-            remedy: "make a CA of version 3: pki init-ca",
+            hint: "make a CA of version 3: pki init-ca",
             sameAs: ["version"]
         ),
         "basicConstraints": Line(
             "aws-anchor-ca",
             "A trust anchor's certificate is a CA's.",
-            remedy: "a trust anchor is made from the CA's certificate, not from the client's",
+            hint: "a trust anchor is made from the CA's certificate, not from the client's",
             sameAs: unreadable.union(["ca-basic-constraints"])
         ),
         "keyUsage": Line(
             "aws-anchor-key-usage",
             "The key usage of a trust anchor has keyCertSign.",
-            remedy: "make a CA with keyUsage = critical, keyCertSign, cRLSign: pki init-ca",
+            hint: "make a CA with keyUsage = critical, keyCertSign, cRLSign: pki init-ca",
             sameAs: unreadable.union(["ca-key-usage", "ca-cert-sign", "key-usage-empty", "ca-basic-constraints"])
         ),
         "signatureAlgorithm": Line(
             "aws-anchor-signature",
             "A trust anchor's certificate is signed with SHA-256 or stronger.",
-            remedy: "make a CA with SHA-256 or stronger: pki init-ca",
+            hint: "make a CA with SHA-256 or stronger: pki init-ca",
             sameAs: ["signature-weak"]
         ),
         "validity": Line(
             "aws-anchor-validity",
             "A trust anchor's certificate is valid now.",
-            remedy: "make a new CA, and put both into the trust anchor while clients change over",
+            hint: "make a new CA, and put both into the trust anchor while clients change over",
             sameAs: ["validity-order", "validity-expired", "validity-not-yet"]
         ),
     ]
@@ -117,28 +117,28 @@ struct AnywhereRules {
         "length": Line(
             "aws-crl-length",
             "A list that is imported has at most \(RevocationListRules.lengthLimit) bytes of PEM.",
-            remedy: "leave out what has expired, or let another CA issue",
+            hint: "leave out what has expired, or let another CA issue",
             source: "IAM Roles Anywhere User Guide, Quotas",
             scope: .revocationList
         ),
         "version": Line(
             "aws-crl-version",
             "A list that is imported is of version 2.",
-            remedy: "issue one of version 2",
+            hint: "issue one of version 2",
             scope: .revocationList,
             sameAs: ["crl-version"]
         ),
         "criticalExtensions": Line(
             "aws-crl-extensions",
             "A list that is imported is complete, with no critical extension that is not known.",
-            remedy: "import a complete list that speaks of every certificate of its issuer",
+            hint: "import a complete list that speaks of every certificate of its issuer",
             scope: .revocationList,
             sameAs: ["extension-unknown-critical", "crl-issuing-distribution-point", "crl-delta"]
         ),
         "signatureAlgorithm": Line(
             "aws-crl-signature",
             "A list that is imported is signed with SHA-256 or stronger.",
-            remedy: "issue it again with SHA-256 or stronger",
+            hint: "issue it again with SHA-256 or stronger",
             scope: .revocationList,
             sameAs: ["signature-weak"]
         ),
@@ -147,7 +147,7 @@ struct AnywhereRules {
     private static let doubt = Line(
         "aws-client-doubt",
         "A client's certificate has nothing that AWS leaves open: keys of RSA 2048 to 4096, P-256 and P-384 are known to do.",
-        remedy: "use a key of EC P-256 or RSA 2048, certified by a CA",
+        hint: "use a key of EC P-256 or RSA 2048, certified by a CA",
         severity: .notice,
         sameAs: ["key-rsa-short", "key-curve", "key-curve-explicit"]
     )
@@ -155,7 +155,7 @@ struct AnywhereRules {
     private static let chain = Line(
         "aws-chain-length",
         "At most 5 certificates stand between a client's and the trust anchor.",
-        remedy: "have the client's certificate issued nearer to the trust anchor",
+        hint: "have the client's certificate issued nearer to the trust anchor",
         source: "IAM Roles Anywhere API, CreateSession",
         scope: .path
     )
@@ -163,7 +163,7 @@ struct AnywhereRules {
     private static let bundle = Line(
         "aws-anchor-count",
         "A trust anchor has at most \(TrustAnchorBundle.maximumCertificateCount) certificates.",
-        remedy: "put in root CAs only; more roots need more trust anchors",
+        hint: "put in root CAs only; more roots need more trust anchors",
         source: "IAM Roles Anywhere User Guide, Quotas",
         scope: .path
     )
@@ -171,14 +171,14 @@ struct AnywhereRules {
     private static let listIssuer = Line(
         "aws-crl-issuer",
         "A list that is imported is issued by a CA of the trust anchor.",
-        remedy: "make a trust anchor of the list's issuer, or revoke with the root's own list",
+        hint: "make a trust anchor of the list's issuer, or revoke with the root's own list",
         scope: .path
     )
 
     private static let listCount = Line(
         "aws-crl-count",
         "A trust anchor has at most 2 lists.",
-        remedy: "give one list for each CA of the trust anchor",
+        hint: "give one list for each CA of the trust anchor",
         source: "IAM Roles Anywhere User Guide, Quotas",
         scope: .path
     )
@@ -199,15 +199,15 @@ struct AnywhereRules {
     /// - Parameter general: What the general rules found.
     private init(beside general: [ValidationFinding]) { known = Set(general.map(\.rule.name)) }
 
-    private mutating func add(_ line: Line, _ finding: String, remedy: String? = nil) {
+    private mutating func add(_ line: Line, _ finding: String, hint: String? = nil) {
         guard known.isDisjoint(with: line.sameAs) else { return }
-        findings.append(ValidationFinding(line.rule, finding, remedy: remedy))
+        findings.append(ValidationFinding(line.rule, finding, hint: hint))
     }
 
     private mutating func add(_ broken: [BrokenRule], _ lines: [String: Line]) {
         for rule in broken {
-            let line = lines[rule.name] ?? Line("aws-\(rule.name)", rule.finding, remedy: rule.remedy ?? "")
-            add(line, rule.finding, remedy: rule.remedy)
+            let line = lines[rule.name] ?? Line("aws-\(rule.name)", rule.finding, hint: rule.hint ?? "")
+            add(line, rule.finding, hint: rule.hint)
         }
     }
 

@@ -8,14 +8,14 @@ struct FindingFacts: Encodable, Sendable {
     var severity: String
     var source: String
     var finding: String
-    var remedy: String
+    var hint: String
 
     init(_ finding: ValidationFinding) {
         rule = finding.rule.name
         severity = finding.rule.severity.rawValue
         source = finding.rule.source
         self.finding = finding.finding
-        remedy = finding.remedy
+        hint = finding.hint
     }
 }
 
@@ -23,7 +23,7 @@ extension FieldList {
     /// Adds a broken rule: what is wrong, what mends it, and where it is written.
     mutating func add(_ finding: FindingFacts) {
         add(finding.severity, finding.finding)
-        add("", "to mend it: \(finding.remedy)")
+        add("", "to mend it: \(finding.hint)")
         add("", "[\(finding.rule)] \(finding.source)")
     }
 }

@@ -7,13 +7,13 @@ extension InspectedFile {
     /// Reads a source.
     ///
     /// - Parameters:
-    ///   - source: Where it is, as ``MaterialPlace`` reads it: a file, `-`, `env:NAME`, `fd:N`, certificates in a token, or a
+    ///   - source: Where it is, as ``KeyLocation`` reads it: a file, `-`, `env:NAME`, `fd:N`, certificates in a token, or a
     ///     key in a TPM or an agent.
     ///   - passphrase: Opens encrypted keys and containers.
     ///   - opener: Finds what is in devices.
     /// - Throws: An `ExplainedError` naming the source.
     init(reading source: String, passphrase: SecretBytes?, opener: KeyOpener) throws {
-        let place = try MaterialPlace(source)
+        let place = try KeyLocation(source)
         switch place {
         case .pkcs11:
             let certificates = try opener.allCertificates(at: place)
@@ -32,7 +32,7 @@ extension InspectedFile {
             do {
                 try self.init(contents, name: source, passphrase: passphrase)
             } catch {
-                throw InputError(message: "\(printable(source)): \(error.message)", remedy: error.remedy)
+                throw InputError(message: "\(printable(source)): \(error.message)", hint: error.hint)
             }
         }
     }

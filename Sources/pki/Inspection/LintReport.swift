@@ -127,7 +127,7 @@ struct RuleListReport: Report {
         var severity: String
         var source: String
         var summary: String
-        var remedy: String
+        var hint: String
         var appliesTo: [String]
     }
 
@@ -141,7 +141,7 @@ struct RuleListReport: Report {
                 severity: $0.severity.rawValue,
                 source: $0.source,
                 summary: $0.summary,
-                remedy: $0.remedy,
+                hint: $0.hint,
                 appliesTo: $0.scopes.map(\.rawValue)
             )
         }

@@ -64,14 +64,14 @@ struct AWSFiles {
             throw InputError(
                 message:
                     "\(printable(config.path)) belongs to user \(status.owner), and its profile names keys and libraries",
-                remedy: "make it yours: chown \(FileStatus.ownUser) \(path)"
+                hint: "make it yours: chown \(FileStatus.ownUser) \(path)"
             )
         }
         guard status.mode & 0o002 == 0 else {
             throw InputError(
                 message: "all users can write to \(printable(config.path)), and its profile names keys and libraries: "
                     + "its mode is \(status.modeText)",
-                remedy: "check that it was not changed, then: chmod o-w \(path)"
+                hint: "check that it was not changed, then: chmod o-w \(path)"
             )
         }
     }

@@ -89,7 +89,7 @@ struct Access: Sendable {
                 message: settings == nil
                     ? "there is no profile \(profile) in \(files.config.path)"
                     : "the profile \(profile) in \(files.config.path) has no settings of pki",
-                remedy:
+                hint:
                     "write it with pki configure \(Quoting.option("--profile", profile)) …, or give --certificate and the ARNs here"
             )
         }
@@ -113,7 +113,7 @@ struct Access: Sendable {
             } catch let error as InputError {
                 throw InputError(
                     message: "the profile \(profile) in \(files.config.path): \(error.message)",
-                    remedy: "set it with pki configure \(Quoting.option("--profile", profile)) \(setting.option) …"
+                    hint: "set it with pki configure \(Quoting.option("--profile", profile)) \(setting.option) …"
                 )
             }
         }
@@ -176,7 +176,7 @@ struct Access: Sendable {
             return outcome.credentials
         } catch let error as DeliveryError {
             console.warning("no cache is used: \(error.message)")
-            if let remedy = error.remedy { console.hint(remedy) }
+            if let hint = error.hint { console.hint(hint) }
             return try credentials(console)
         }
     }

@@ -28,7 +28,7 @@ enum AuthorityCertificates {
         } catch let error as AuthorityError where error.code == .missing {
             throw InputError(
                 message: error.message,
-                remedy: "make a CA with: pki init-ca \(Quoting.option("--directory", directory)), "
+                hint: "make a CA with: pki init-ca \(Quoting.option("--directory", directory)), "
                     + "or name certificates with \(option)"
             )
         }

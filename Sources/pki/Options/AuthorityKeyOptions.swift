@@ -78,7 +78,7 @@ struct AuthorityKeyOptions: ParsableArguments {
             keyAddress: caKey,
             passphrase: { try passphrase.read("passphrase of the CA key") },
             openKey: { address, certificate in
-                try opener.key(at: MaterialPlace(address), for: [certificate])
+                try opener.key(at: KeyLocation(address), for: [certificate])
             }
         )
         if issuer == nil, authority.name != CertificateAuthority.rootName {

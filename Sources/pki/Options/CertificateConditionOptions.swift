@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import Certificates
+import SystemSupport
 import TrustAnchors
 
 /// What a certificate must say so that its bearer may take the role.
@@ -73,7 +74,7 @@ struct CertificateConditionOptions: ParsableArguments {
             throw InputError(
                 message:
                     "the certificates are known by different parts of them, which one condition cannot join with \"or\"",
-                remedy: "print a policy for each, or issue certificates that all have a CN"
+                hint: "print a policy for each, or issue certificates that all have a CN"
             )
         }
         return try values.filter { !$0.values.isEmpty }.map { try CertificateCondition($0.field, $0.values) }
@@ -82,17 +83,17 @@ struct CertificateConditionOptions: ParsableArguments {
     private static func leaf(_ path: String) throws -> Certificate {
         do {
             guard let leaf = try Certificate.certificates(in: InputFile.read(path)).first else {
-                throw InputError(message: "\(path) holds no certificate", remedy: "name a client's certificate in PEM")
+                throw InputError(message: "\(path) holds no certificate", hint: "name a client's certificate in PEM")
             }
             guard !leaf.isCA else {
                 throw InputError(
                     message: "\(path): \(leaf.subject) is a CA, not a client",
-                    remedy: "for all clients of a CA, name the trust anchor alone and say --any-certificate"
+                    hint: "for all clients of a CA, name the trust anchor alone and say --any-certificate"
                 )
             }
             return leaf
         } catch let error as CertificateError {
-            throw InputError(message: "\(path): \(error.message)", remedy: error.remedy)
+            throw InputError(message: "\(path): \(error.message)", hint: error.hint)
         }
     }
 }

@@ -53,10 +53,10 @@ struct CertificateFile {
     ///   - passphrase: Opens PKCS#12.
     /// - Throws: ``InputError`` naming the file, when it cannot be read.
     init(reading source: String, passphrase: SecretBytes? = nil) throws {
-        guard let contents = try MaterialPlace(source).read()?.bytes else {
+        guard let contents = try KeyLocation(source).read()?.bytes else {
             throw UsageError(
                 message: "\(printable(source)) is not a file",
-                remedy: "name a file, - for standard input, env:NAME or fd:N"
+                hint: "name a file, - for standard input, env:NAME or fd:N"
             )
         }
         try self.init(contents, named: source, passphrase: passphrase)
@@ -68,7 +68,7 @@ struct CertificateFile {
         do {
             container = try Container(reading: contents, passphrase: passphrase)
         } catch {
-            throw InputError(message: "\(printable(source)): \(error.message)", remedy: error.remedy)
+            throw InputError(message: "\(printable(source)): \(error.message)", hint: error.hint)
         }
         name = source
         objects = container.objects.compactMap { object in

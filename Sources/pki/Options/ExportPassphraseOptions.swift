@@ -36,7 +36,7 @@ struct ExportPassphraseOptions: ParsableArguments {
     /// - Returns: The passphrase, and the file to write it to when it is new.
     /// - Throws: ``UsageError`` unless exactly one option was given; ``InputError`` or `FileError` naming the place that
     ///   cannot be read.
-    func passphrase() throws -> (secret: SecretBytes, file: OutputFile?) {
+    func passphrase() throws -> (secret: SecretBytes, file: AtomicFile?) {
         let source = try PassphraseSource.choose(
             file: exportPassphraseFile,
             environment: exportPassphraseEnv,
@@ -47,7 +47,7 @@ struct ExportPassphraseOptions: ParsableArguments {
             guard let source else {
                 throw UsageError(
                     message: "there is no passphrase for the new file",
-                    remedy: "--generate-passphrase FILE makes one; --export-passphrase-file, -env and -fd take one"
+                    hint: "--generate-passphrase FILE makes one; --export-passphrase-file, -env and -fd take one"
                 )
             }
             return (try source.read(), nil)
@@ -64,6 +64,6 @@ struct ExportPassphraseOptions: ParsableArguments {
                 return bytes.count + 1
             }
         }
-        return (secret, OutputFile(path: path, contents: line))
+        return (secret, AtomicFile(path: path, contents: line))
     }
 }

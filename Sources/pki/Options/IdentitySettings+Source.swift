@@ -16,14 +16,14 @@ extension IdentitySettings {
         var source: IdentitySource
         let cacheName: @Sendable () throws -> String
         if let store = try CertificateStore(self, opener: opener, passphrase: passphrase) {
-            let key = try privateKey.map { try opener.key(at: MaterialPlace($0), beside: .file("")) }
+            let key = try privateKey.map { try opener.key(at: KeyLocation($0), beside: .file("")) }
             source = IdentitySource(certificate: store.certificates, key: key ?? store.key)
             let words = [certificateStore, certSelector, "\(useLatestExpiringCertificate)"]
             cacheName = { words.map { $0 ?? "" }.joined(separator: "\n") }
         } else {
-            let place = try MaterialPlace(certificate ?? "")
+            let place = try KeyLocation(certificate ?? "")
             let certificates = try opener.certificates(at: place)
-            let key = try privateKey.map { try MaterialPlace($0) }
+            let key = try privateKey.map { try KeyLocation($0) }
             source = IdentitySource(certificate: certificates, key: try opener.key(at: key, beside: place))
             cacheName = {
                 switch certificates {
@@ -34,7 +34,7 @@ extension IdentitySettings {
                 }
             }
         }
-        source.intermediates = try intermediates.map { try opener.certificates(at: MaterialPlace($0)) }
+        source.intermediates = try intermediates.map { try opener.certificates(at: KeyLocation($0)) }
         source.allowsInsecurePermissions = insecurePermissions
         source.openTPMKey = { try opener.tpmKey(in: $0, name: $1) }
         return (source, cacheName)

@@ -65,7 +65,7 @@ struct IdentitySettings: Sendable {
         if certSelector != nil, certificateStore == nil {
             throw UsageError(
                 message: "--cert-selector needs --certificate-store FOLDER or --certificate-store pkcs11:…",
-                remedy:
+                hint:
                     "the certificate stores of Windows and macOS are not here; a folder of PEM files or a token takes "
                     + "their place"
             )
@@ -73,20 +73,20 @@ struct IdentitySettings: Sendable {
         if useLatestExpiringCertificate, certificateStore == nil {
             throw UsageError(message: "--use-latest-expiring-certificate needs --certificate-store")
         }
-        if case .agent = try certificate.map(MaterialPlace.init) {
+        if case .agent = try certificate.map(KeyLocation.init) {
             throw UsageError(
                 message: "an SSH agent holds keys and no certificates",
-                remedy: "name it with --private-key"
+                hint: "name it with --private-key"
             )
         }
-        if case .tpm = try certificate.map(MaterialPlace.init) {
+        if case .tpm = try certificate.map(KeyLocation.init) {
             throw UsageError(
                 message: "a TPM's handle is a key and no certificate",
-                remedy: "name it with --private-key"
+                hint: "name it with --private-key"
             )
         }
         for (option, value) in [("--intermediates", intermediates)] {
-            switch try value.map(MaterialPlace.init) {
+            switch try value.map(KeyLocation.init) {
             case .agent, .tpm: throw UsageError(message: "\(option) takes certificates, and \(value ?? "") is a key")
             default: break
             }

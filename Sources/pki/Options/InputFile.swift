@@ -7,19 +7,19 @@ import SystemSupport
 /// Something that a command was to read could not be read.
 struct InputError: ExplainedError {
     var message: String
-    var remedy: String?
+    var hint: String?
 }
 
 /// The command line asks for something that does not go together.
 struct UsageError: ExplainedError {
     var message: String
-    var remedy: String?
+    var hint: String?
 
     /// Something is needed and was given neither by option nor by profile.
     static func missing(_ option: String) -> UsageError {
         UsageError(
             message: "\(option) is missing",
-            remedy: "give it, or --profile NAME for one that pki configure wrote; --help shows an example"
+            hint: "give it, or --profile NAME for one that pki configure wrote; --help shows an example"
         )
     }
 }

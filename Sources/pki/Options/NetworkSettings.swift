@@ -62,7 +62,7 @@ struct NetworkSettings: Sendable {
             region: region,
             transport: try given ?? transport(console: console),
             retryPolicy: RetryPolicy(attempts: attempts ?? 4),
-            surroundings: Self.surroundings,
+            dependencies: Self.dependencies,
             observer: observer(console)
         )
     }
@@ -82,13 +82,13 @@ struct NetworkSettings: Sendable {
             region: region,
             transport: try transport(console: console),
             retryPolicy: RetryPolicy(attempts: attempts ?? 4),
-            surroundings: Self.surroundings,
+            dependencies: Self.dependencies,
             observer: observer(console)
         )
     }
 
-    private static var surroundings: SessionClient.Surroundings {
-        SessionClient.Surroundings(
+    private static var dependencies: SessionClient.Dependencies {
+        SessionClient.Dependencies(
             now: { Date.now },
             sleep: { Self.sleep($0) },
             random: { Double.random(in: 0..<1) }

@@ -42,7 +42,7 @@ struct NewAuthorityKeyOptions: ParsableArguments {
     /// - Throws: ``UsageError`` when the place is a file, or is no place.
     func externalKey(_ device: DeviceSettings, passphrase: Passphrase) throws -> ExternalKey? {
         guard let key else { return nil }
-        let place = try MaterialPlace(key)
+        let place = try KeyLocation(key)
         let opener = KeyOpener(device, passphrase: passphrase)
         switch place {
         case .pkcs11:
@@ -54,7 +54,7 @@ struct NewAuthorityKeyOptions: ParsableArguments {
         case .file, .standardInput, .environment, .descriptor:
             throw UsageError(
                 message: "--key is for a key that stays where it is: pkcs11:…, handle:0x81… or ssh-agent:SHA256:…",
-                remedy: "leave it out, and a key is made in the CA's folder"
+                hint: "leave it out, and a key is made in the CA's folder"
             )
         }
         return ExternalKey(address: "\(place)") { try opener.key(at: place) }

@@ -66,7 +66,7 @@ enum PassphraseSource {
         if let other {
             throw UsageError(
                 message: "\(other.option) and \(option) name the same open file, which can be read only once",
-                remedy: "give each passphrase a file, a variable or a descriptor of its own"
+                hint: "give each passphrase a file, a variable or a descriptor of its own"
             )
         }
     }
@@ -108,7 +108,7 @@ enum EnvironmentVariable {
         guard let value = unsafe getenv(name) else {
             throw InputError(
                 message: "the environment variable \(name) is not set",
-                remedy: "export it before the command"
+                hint: "export it before the command"
             )
         }
         return unsafe SecretBytes(UnsafeRawBufferPointer(start: value, count: strlen(value)))

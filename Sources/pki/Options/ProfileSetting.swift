@@ -4,7 +4,7 @@
 struct ProfileSetting {
     /// The kind of value, and where it is among the options.
     private enum Place {
-        /// A path, or one of the other places of ``MaterialPlace``.
+        /// A path, or one of the other places of ``KeyLocation``.
         case path(WritableKeyPath<AccessSettings, String?>)
         case text(WritableKeyPath<AccessSettings, String?>)
         case integer(WritableKeyPath<AccessSettings, Int?>)
@@ -69,7 +69,7 @@ struct ProfileSetting {
         switch place {
         case .path(let path):
             settings[keyPath: path].map { text in
-                guard !text.isEmpty, case .file = try? MaterialPlace(text) else { return text }
+                guard !text.isEmpty, case .file = try? KeyLocation(text) else { return text }
                 return text.hasPrefix("/") ? text : absolutePath(text, in: folder)
             }
         case .text(let path): settings[keyPath: path]

@@ -26,7 +26,7 @@ struct SessionSettings: Sendable {
         if let region, region != request.region {
             throw UsageError(
                 message: "--region is \(region), but the trust anchor is in \(request.region)",
-                remedy: "leave --region out"
+                hint: "leave --region out"
             )
         }
         return request

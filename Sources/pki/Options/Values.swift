@@ -2,8 +2,9 @@
 
 public import ArgumentParser
 import Authority
-public import Certificates
+package import Certificates
 import FoundationEssentials
+import SystemSupport
 
 // How the values of options are read. What is wrong with one is said by the parser, beside the option's name.
 
@@ -97,6 +98,6 @@ private func explaining<Value>(_ body: () throws(CertificateError) -> Value) thr
     do {
         return try body()
     } catch {
-        throw ValidationError([error.message, error.remedy].compactMap(\.self).joined(separator: "; "))
+        throw ValidationError([error.message, error.hint].compactMap(\.self).joined(separator: "; "))
     }
 }

@@ -7,7 +7,7 @@ import SystemSupport
 
 /// Certificates to choose from, and their keys: a folder of files, or a token.
 struct CertificateStore: Sendable {
-    private let place: MaterialPlace
+    private let place: KeyLocation
     private let selector: CertificateSelector
     private let takesLatest: Bool
     private let allowsInsecurePermissions: Bool
@@ -23,7 +23,7 @@ struct CertificateStore: Sendable {
     /// - Throws: ``UsageError`` when the place is no store, or what is wrong with the selector.
     init?(_ settings: IdentitySettings, opener: KeyOpener, passphrase: Passphrase) throws {
         guard let text = settings.certificateStore else { return nil }
-        place = try MaterialPlace(text)
+        place = try KeyLocation(text)
         switch place {
         case .file, .pkcs11: break
         default:
@@ -49,7 +49,7 @@ struct CertificateStore: Sendable {
         } catch is DecodingError {
             throw InputError(
                 message: "\(path) is not a selector in JSON",
-                remedy: "write for example [{\"Key\": \"x509Subject\", \"Value\": \"CN=web-1\"}]"
+                hint: "write for example [{\"Key\": \"x509Subject\", \"Value\": \"CN=web-1\"}]"
             )
         }
     }
@@ -99,7 +99,7 @@ struct CertificateStore: Sendable {
         } catch {
             throw InputError(
                 message: "the certificate store \(folder) cannot be read as a folder",
-                remedy: "--certificate-store takes a folder of PEM files; one file is for --certificate"
+                hint: "--certificate-store takes a folder of PEM files; one file is for --certificate"
             )
         }
         return names.compactMap { name in
@@ -138,7 +138,7 @@ struct CertificateStore: Sendable {
                 + "\"\(printable(certificate.subject.description, limit: 100))\""
                 + (encrypted.isEmpty
                     ? "" : "; \(encrypted.count) are encrypted, and none opens with the passphrase given"),
-            remedy: "put the key's file beside the certificate's"
+            hint: "put the key's file beside the certificate's"
         )
     }
 

@@ -9,13 +9,13 @@ import SystemSupport
 /// A command that could not be run.
 struct CommandError: ExplainedError {
     var message: String
-    var remedy: String?
+    var hint: String?
     /// What shells answer: 127 when there is no such command, 126 when it cannot be run.
     var status: Int32
 
     init(_ command: String, _ reason: Int32) {
         message = "the command \(printable(command)) cannot be run: \(systemErrorText(reason))"
-        remedy = reason == ENOENT ? "is it spelled right, and on the PATH?" : nil
+        hint = reason == ENOENT ? "is it spelled right, and on the PATH?" : nil
         status = reason == ENOENT ? 127 : 126
     }
 }

@@ -9,7 +9,7 @@ import UnixSignals
 
 /// The work of `pki serve` beside answering: keeping credentials fresh, looking at files, and telling systemd.
 struct CredentialService: Sendable {
-    var group: KeeperGroup
+    var group: RefresherGroup
     var handler: CredentialServer
     var token: TokenFile
     var manager: ServiceManager
@@ -24,7 +24,7 @@ struct CredentialService: Sendable {
     func run(until signals: UnixSignalsSequence) async {
         await withTaskGroup { tasks in
             tasks.addTask { await group.run() }
-            tasks.addTask { await keepHouse() }
+            tasks.addTask { await runMaintenance() }
             if let interval = manager.watchdogInterval { tasks.addTask { await reportAlive(every: interval) } }
             for await signal in signals {
                 guard signal == .sighup else { break }
@@ -35,7 +35,7 @@ struct CredentialService: Sendable {
     }
 
     /// Once a second: lets waiting requests go, looks at the files that are not the keepers' own, says when all is ready.
-    private func keepHouse() async {
+    private func runMaintenance() async {
         let files = AWSFiles(ProcessInfo.processInfo.environment)
         var config = FileStamp(at: files.config.path)
         var isReady = false
@@ -86,7 +86,7 @@ struct CredentialService: Sendable {
         manager.notify(.ready, .status(summary(group.keepers.map(\.status))))
     }
 
-    private func summary(_ statuses: [CredentialKeeper.Status]) -> String {
+    private func summary(_ statuses: [CredentialRefresher.Status]) -> String {
         let count = statuses.count { $0.credentials != nil }
         return "\(count) of \(statuses.count) profiles have credentials"
     }

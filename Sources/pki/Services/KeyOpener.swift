@@ -33,7 +33,7 @@ struct KeyOpener: Sendable {
     /// - Parameter place: The place.
     /// - Returns: The source. What can be read only once has been read.
     /// - Throws: `FileError`, ``InputError`` or `HardwareKeyError`.
-    func certificates(at place: MaterialPlace) throws -> IdentitySource.Certificates {
+    func certificates(at place: KeyLocation) throws -> IdentitySource.Certificates {
         switch place {
         case .file(let path):
             SecretOrigins.add(path: path)
@@ -62,7 +62,7 @@ struct KeyOpener: Sendable {
     /// - Parameter place: The place.
     /// - Returns: The certificates in their order; there may be none.
     /// - Throws: An `ExplainedError` naming the place and what is wrong.
-    func allCertificates(at place: MaterialPlace) throws -> [Certificate] {
+    func allCertificates(at place: KeyLocation) throws -> [Certificate] {
         if case .pkcs11(let text) = place { return try tokens.certificates(at: PKCS11URI(text)) }
         guard let (bytes, name) = try place.read() else {
             throw UsageError(message: "certificates cannot be read from \(place)")
@@ -77,7 +77,7 @@ struct KeyOpener: Sendable {
                 return try Container(reading: bytes, passphrase: secret).certificates
             }
         } catch let error as CertificateError {
-            throw InputError(message: "\(name): \(error.message)", remedy: error.remedy)
+            throw InputError(message: "\(name): \(error.message)", hint: error.hint)
         }
     }
 
@@ -88,7 +88,7 @@ struct KeyOpener: Sendable {
     ///   - certificate: The certificate's place.
     /// - Returns: The source.
     /// - Throws: `FileError`, ``InputError`` or `HardwareKeyError`.
-    func key(at place: MaterialPlace?, beside certificate: MaterialPlace) throws -> IdentitySource.Key {
+    func key(at place: KeyLocation?, beside certificate: KeyLocation) throws -> IdentitySource.Key {
         switch place ?? certificate {
         case .file(let path):
             // It may not be read at all, when there are credentials in the cache, and is no child's all the same.
@@ -118,7 +118,7 @@ struct KeyOpener: Sendable {
     /// - Returns: The key.
     /// - Throws: An `ExplainedError` naming the place and what is wrong.
     func key(
-        at place: MaterialPlace,
+        at place: KeyLocation,
         for certificates: [Certificate] = [],
         allowsInsecurePermissions: Bool = false
     ) throws -> any SigningKey {
@@ -136,7 +136,7 @@ struct KeyOpener: Sendable {
 
     private func key(in bytes: SecretBytes, name: String) throws -> any SigningKey {
         func explained(_ error: CertificateError) -> InputError {
-            InputError(message: "\(name): \(error.message)", remedy: error.remedy)
+            InputError(message: "\(name): \(error.message)", hint: error.hint)
         }
         do {
             let container = try? Container(reading: bytes)
@@ -193,7 +193,7 @@ struct KeyOpener: Sendable {
                 throw HardwareKeyError(
                     .absent,
                     "there is no SSH agent: SSH_AUTH_SOCK is not set",
-                    remedy: "start one and give it the key: eval \"$(ssh-agent)\"; ssh-add KEY"
+                    hint: "start one and give it the key: eval \"$(ssh-agent)\"; ssh-add KEY"
                 )
             }
             return SSHAgent(socket: socket)
@@ -201,7 +201,7 @@ struct KeyOpener: Sendable {
     }
 }
 
-extension MaterialPlace: CustomStringConvertible {
+extension KeyLocation: CustomStringConvertible {
     /// The place without what may be secret.
     var description: String {
         switch self {

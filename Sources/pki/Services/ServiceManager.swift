@@ -106,7 +106,7 @@ struct ServiceManager: Sendable {
     func sockets(from first: CInt = ServiceManager.firstDescriptor) throws(InputError) -> [Socket] {
         guard environment["LISTEN_PID"] == String(processID), let text = environment["LISTEN_FDS"] else { return [] }
         guard let count = Self.digits(text).flatMap({ CInt($0) }), count <= Self.socketLimit else {
-            throw InputError(message: "LISTEN_FDS is \"\(text)\", which is not a number of sockets", remedy: nil)
+            throw InputError(message: "LISTEN_FDS is \"\(text)\", which is not a number of sockets", hint: nil)
         }
         let names = environment["LISTEN_FDNAMES"].map {
             $0.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
@@ -114,7 +114,7 @@ struct ServiceManager: Sendable {
         if let names, count > 0, names.count != Int(count) {
             throw InputError(
                 message: "LISTEN_FDNAMES has \(names.count) names, and LISTEN_FDS is \(count)",
-                remedy: nil
+                hint: nil
             )
         }
         var sockets: [Socket] = []
@@ -124,7 +124,7 @@ struct ServiceManager: Sendable {
             guard flags >= 0, fcntl(descriptor, F_SETFD, flags | FD_CLOEXEC) >= 0 else {
                 throw InputError(
                     message: "LISTEN_FDS is \(count), but the file descriptor \(descriptor) is not open",
-                    remedy: nil
+                    hint: nil
                 )
             }
             sockets.append(Socket(descriptor: descriptor, name: names?[Int(index)] ?? "unknown"))

@@ -36,13 +36,13 @@ struct ReadCertificateDataCommand: ParsableCommand {
             return try console.write(Self.list(store.matching()))
         }
         guard let text = settings.certificate else { throw UsageError.missing("--certificate") }
-        let place = try MaterialPlace(text)
+        let place = try KeyLocation(text)
         let certificates = try opener.allCertificates(at: place)
         if case .pkcs11 = place { return try console.write(Self.list(certificates, address: "\(place)")) }
         guard let certificate = certificates.first else {
             throw InputError(
                 message: "there is no certificate in \(place)",
-                remedy: "a certificate in PEM begins with -----BEGIN CERTIFICATE-----"
+                hint: "a certificate in PEM begins with -----BEGIN CERTIFICATE-----"
             )
         }
         try console.write(Self.data(of: certificate))

@@ -81,8 +81,8 @@ extension IdentitySettings {
         }
         let opener = KeyOpener(device, passphrase: passphrase)
         var certificates: [Certificate] = []
-        if let certificate { certificates = try opener.allCertificates(at: MaterialPlace(certificate)) }
-        let place = try MaterialPlace(privateKey)
+        if let certificate { certificates = try opener.allCertificates(at: KeyLocation(certificate)) }
+        let place = try KeyLocation(privateKey)
         do {
             return try opener.key(at: place, for: certificates, allowsInsecurePermissions: insecurePermissions)
         } catch let error as FileError {

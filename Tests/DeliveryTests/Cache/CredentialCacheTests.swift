@@ -6,6 +6,7 @@ import Synchronization
 import Testing
 
 @testable import Delivery
+import SystemSupport
 
 @Suite final class CredentialCacheTests {
     private let clock = DrivenClock()
@@ -195,7 +196,7 @@ import Testing
         let entry = try #require(CacheEntry(CacheEntry(parts: parts, credentials: credentials).bytes))
         #expect(entry.credentials == credentials)
         #expect(entry.parts == parts)
-        let failure = SharedFailure(DeliveryError(.storage, text, remedy: text), status: 3, at: clock.now)
+        let failure = SharedFailure(DeliveryError(.storage, text, hint: text), status: 3, at: clock.now)
         #expect(SharedFailure(failure.text)?.status == 3)
     }
 

@@ -3,6 +3,7 @@
 import Testing
 
 @testable import Delivery
+import SystemSupport
 
 @Suite struct SharedConfigurationTests {
     static let cases = ConfigurationCase.settings + ConfigurationCase.sections

@@ -165,7 +165,7 @@ import Testing
             try SharedFile(path: "\(place.path)/folder/config").update(isPrivate: true, setRegion)
         }
         #expect(error?.message.contains("\(place.path)/folder/config") == true)
-        #expect(error?.remedy != nil)
+        #expect(error?.hint != nil)
         #expect(place.read("folder/config") == Self.old)
     }
 
@@ -173,10 +173,10 @@ import Testing
     func `what cannot be replaced is explained`(_ reason: CInt) throws {
         let error = SharedFile.failure(FileError("/somewhere/else/config", cannotBe: "written", reason))
         #expect(error.message.hasPrefix("\"/somewhere/else/config\" cannot be written: "))
-        #expect((error.remedy == nil) == (reason == ENOSPC))
+        #expect((error.hint == nil) == (reason == ENOSPC))
         #expect(
-            error.remedy?.contains("mount its folder")
-                == ([EBUSY, EXDEV].contains(reason) ? true : error.remedy.map { _ in false })
+            error.hint?.contains("mount its folder")
+                == ([EBUSY, EXDEV].contains(reason) ? true : error.hint.map { _ in false })
         )
     }
 

@@ -44,8 +44,8 @@ final class DrivenClock: Sendable {
         action?(now)
     }
 
-    func surroundings(random: Double = 0.5) -> CredentialKeeper.Surroundings {
-        CredentialKeeper.Surroundings(now: { self.now }, sleep: { try self.sleep($0) }, random: { random })
+    func dependencies(random: Double = 0.5) -> CredentialRefresher.Dependencies {
+        CredentialRefresher.Dependencies(now: { self.now }, sleep: { try self.sleep($0) }, random: { random })
     }
 }
 

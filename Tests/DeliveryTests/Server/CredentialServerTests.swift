@@ -11,7 +11,7 @@ import Testing
     private let clock = DrivenClock()
     private let service: ScriptedService
     private let backup: ScriptedService
-    private let keepers: [CredentialKeeper]
+    private let keepers: [CredentialRefresher]
     private let server: CredentialServer
     private static let token = "a-token-of-the-container-endpoint"
     private static let rolePath = "/latest/meta-data/iam/security-credentials/"
@@ -21,7 +21,7 @@ import Testing
         service = ScriptedService(clock)
         backup = ScriptedService(clock)
         keepers = [("web", service), ("backup 2", backup)].map { name, service in
-            CredentialKeeper(name: name, source: service.source, surroundings: clock.surroundings())
+            CredentialRefresher(name: name, source: service.source, dependencies: clock.dependencies())
         }
         var options = CredentialServer.Options()
         options.hosts = ["pki.internal"]

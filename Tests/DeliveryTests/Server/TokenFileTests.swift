@@ -5,6 +5,7 @@ import Glibc
 import Testing
 
 @testable import Delivery
+import SystemSupport
 
 @Suite final class TokenFileTests {
     private let folder: String

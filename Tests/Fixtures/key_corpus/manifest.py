@@ -134,7 +134,7 @@ def unknown(label: str) -> Expected:
 
 
 def refusal(code: str, says: str) -> Expected:
-    """A refusal of one kind, whose message or remedy holds some words."""
+    """A refusal of one kind, whose message or hint holds some words."""
     return {"code": code, "says": says}
 
 

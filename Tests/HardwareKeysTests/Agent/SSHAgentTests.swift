@@ -3,13 +3,14 @@
 import Certificates
 import FoundationEssentials
 import HardwareKeys
+import SystemSupport
 import Testing
 
 /// Against OpenSSH's agent, judged by OpenSSL's program.
 @Suite struct SSHAgentTests {
     static let message = Array("message".utf8)
 
-    static func code(_ expected: HardwareKeyError.Code) -> @Sendable (any Error) -> Bool {
+    static func code(_ expected: HardwareKeyErrorCode) -> @Sendable (any Error) -> Bool {
         { ($0 as? HardwareKeyError)?.code == expected }
     }
 
@@ -69,7 +70,7 @@ import Testing
         } catch {
             #expect(error.code == .unsupported)
             #expect(error.message.contains("EC P-384 signs with SHA-384 only, not with SHA-256"))
-            #expect(error.remedy?.contains("P-256 or RSA") == true)
+            #expect(error.hint?.contains("P-256 or RSA") == true)
         }
     }
 
@@ -188,7 +189,7 @@ import Testing
                 Issue.record("\(socket) answered")
             } catch {
                 #expect(error.code == .absent)
-                #expect(error.remedy?.contains("eval \"$(ssh-agent)\"; ssh-add KEY") == true)
+                #expect(error.hint?.contains("eval \"$(ssh-agent)\"; ssh-add KEY") == true)
             }
         }
         let long = "/tmp/" + String(repeating: "x", count: 200)

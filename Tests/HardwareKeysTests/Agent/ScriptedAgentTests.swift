@@ -138,7 +138,7 @@ import Testing
         let answer = sample.signed("ssh-rsa", [UInt8](repeating: 1, count: 256))
         let (scripted, key) = try sample.inAgent { answer }
         let error = Self.failure { () throws(HardwareKeyError) in _ = try key.signature(for: [], digest: .sha512) }
-        #expect(error?.message.contains("rsa-sha2-512") == true && error?.remedy?.contains("SHA-1") == true)
+        #expect(error?.message.contains("rsa-sha2-512") == true && error?.hint?.contains("SHA-1") == true)
         let long = sample.signed("rsa-sha2-256", [UInt8](repeating: 1, count: 257))
         let (other, otherKey) = try sample.inAgent { long }
         let longer = Self.failure { () throws(HardwareKeyError) in _ = try otherKey.signature(for: [], digest: .sha256)
@@ -155,7 +155,7 @@ import Testing
         }
         #expect(error?.code == .failed)
         #expect(error?.message.contains("did not answer within") == true)
-        #expect(error?.remedy?.contains("touch") == true)
+        #expect(error?.hint?.contains("touch") == true)
     }
 
     @Test func `connections are closed, also those that failed`() throws {

@@ -164,7 +164,7 @@ extension TokenTests {
             let error = try tests.failure { try source.key(at: TokenFolder.address("token=nowhere")) }
             #expect(error.code == .absent)
             #expect(error.message.contains("nowhere") && error.message.contains("main"))
-            #expect(!"\(error.message) \(error.remedy ?? "")".contains(TokenFolder.pin))
+            #expect(!"\(error.message) \(error.hint ?? "")".contains(TokenFolder.pin))
         }
     }
 
@@ -200,7 +200,7 @@ extension TokenTests {
             }
             #expect(error.code == .missingLibrary)
             #expect(error.message.contains(file))
-            #expect(error.remedy != nil)
+            #expect(error.hint != nil)
         }
 
         @Test(.enabled(if: geteuid() == 0)) func `B3: a name finds only what is root's alone`() throws {

@@ -48,7 +48,7 @@ extension TokenTests {
             let first = try tests.failure { try wrong.key(at: address("token=refusing;object=key")) }
             #expect(first.code == .wrongPIN)
             #expect(first.message.contains("refusing") && first.message.contains("CKR_PIN_INCORRECT"))
-            #expect(first.remedy?.contains("few attempts") == true)
+            #expect(first.hint?.contains("few attempts") == true)
             #expect(Interposed.logins.value == before + 1)
 
             // Neither asked for again, nor from elsewhere.
@@ -61,7 +61,7 @@ extension TokenTests {
             #expect(Interposed.logins.value == before + 1)
             #expect(requests.all.count == 2)
             #expect(requests.all.map(\.hasFewAttempts) == [false, true])
-            for text in [first.message, first.remedy ?? ""] { #expect(!text.contains("000000")) }
+            for text in [first.message, first.hint ?? ""] { #expect(!text.contains("000000")) }
 
             let key = try source().key(at: address("token=refusing;object=key"))
             #expect(Interposed.logins.value == before + 2)
@@ -84,7 +84,7 @@ extension TokenTests {
             Interposed.flags.store(flag, ordering: .sequentiallyConsistent)
             let error = try tests.failure { try source().key(at: address("token=first;object=locked")) }
             #expect(error.code == .locked)
-            #expect(error.remedy != nil)
+            #expect(error.hint != nil)
             #expect(Interposed.logins.value == before)
         }
 

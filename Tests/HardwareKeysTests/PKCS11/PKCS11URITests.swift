@@ -148,6 +148,6 @@ import Testing
     @Test(arguments: ["pkcs11:?pin-value=s3cr3t%", "pkcs11:?pin-value=s3cr3t&pin-value=s3cr3t", "pkcs11:?s3cr3t"])
     func `an error does not repeat the PIN`(text: String) throws {
         let error = try #require(throws: HardwareKeyError.self) { try PKCS11URI(text) }
-        #expect(!"\(error.message) \(error.remedy ?? "")".contains("s3cr3t"))
+        #expect(!"\(error.message) \(error.hint ?? "")".contains("s3cr3t"))
     }
 }

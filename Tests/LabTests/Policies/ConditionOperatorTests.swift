@@ -156,6 +156,6 @@ struct OperatorCase: Sendable, CustomTestStringConvertible {
         }
         #expect(error?.message == "Syntax errors in policy.")
         #expect(error?.detail == "unknown condition operator \"\(name)\" in Statement[0].Condition")
-        if let meant { #expect(error?.remedy == "write \(meant)") }
+        if let meant { #expect(error?.hint == "write \(meant)") }
     }
 }

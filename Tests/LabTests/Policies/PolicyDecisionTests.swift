@@ -68,13 +68,13 @@ import Testing
         ("{\"NumericLessThan\": {\"sts:RoleSessionName\": 3}}", "wants less than \"3\"", nil),
         ("{\"ArnLike\": {\"aws:SourceArn\": \"*\"}}", "wants something like \"*\"", "six parts"),
     ])
-    func `a condition's explanation can be acted on`(_ condition: String, _ text: String, _ remedy: String?) throws {
+    func `a condition's explanation can be acted on`(_ condition: String, _ text: String, _ hint: String?) throws {
         let decision = try PolicySamples.conditional(condition).decision(for: PolicySamples.request("s3:Get"))
         let finding = try #require(decision.explanation.first)
         #expect(!finding.applies)
         #expect(finding.text.hasPrefix("Statement[0] does not apply: "))
         #expect(finding.text.contains(text), "\(finding.text)")
-        if let remedy { #expect(finding.remedy?.contains(remedy) == true, "\(finding.remedy ?? "")") }
+        if let hint { #expect(finding.hint?.contains(hint) == true, "\(finding.hint ?? "")") }
     }
 
     @Test(arguments: [
@@ -86,7 +86,7 @@ import Testing
         #expect(decision.isAllowed == (text == nil))
         if let text {
             #expect(decision.explanation.last?.text.contains(text) == true)
-            #expect(decision.explanation.last?.remedy == "add \"\(action)\" to the Action")
+            #expect(decision.explanation.last?.hint == "add \"\(action)\" to the Action")
         }
     }
 

@@ -118,9 +118,9 @@ import Testing
         (trust("{\(head),\(service),\"Effect\":\"deny\"}"), "join both values"),
         (trust("{\"Effect\":\"ALLOW\",\(service),\"Action\":\"sts:AssumeRole\"}"), "with a capital"),
     ])
-    func `a usual mistake is answered with the way out`(_ text: String, _ remedy: String) {
+    func `a usual mistake is answered with the way out`(_ text: String, _ hint: String) {
         let error = #expect(throws: PolicyError.self) { try PolicyDocument(text, kind: .trust) }
-        #expect(error?.remedy?.contains(remedy) == true, "\(error?.remedy ?? "")")
+        #expect(error?.hint?.contains(hint) == true, "\(error?.hint ?? "")")
     }
 
     @Test(arguments: [

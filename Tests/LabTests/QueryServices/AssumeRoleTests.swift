@@ -38,7 +38,7 @@ import Testing
         #expect(failure.check == .trustPolicy)
         #expect(failure.detail.contains("Statement \"Trust\" does not apply"))
         #expect(failure.detail.contains("111122223333"))
-        #expect(failure.remedy != nil)
+        #expect(failure.hint != nil)
     }
 
     @Test func `a role trusted through the account needs a policy of its own`() throws {

@@ -140,8 +140,8 @@ struct QueryDesk {
         let header = try AuthorizationHeader(unsigned.headers, in: .query)
         let canonical = CanonicalRequest(unsigned, query: [], signedHeaders: header.signedHeaders, form: .encodedAgain)
         let key = [String(date.prefix(8)), "us-east-1", name, "aws4_request"]
-            .reduce(Array("AWS4\(keys.secret)".utf8)) { MessageAuthentication.code(Array($1.utf8), key: $0) }
-        let code = MessageAuthentication.code(canonical.stringToSign(header, date: date), key: key)
+            .reduce(Array("AWS4\(keys.secret)".utf8)) { HMACSHA256.code(Array($1.utf8), key: $0) }
+        let code = HMACSHA256.code(canonical.stringToSign(header, date: date), key: key)
         return request(hexadecimal(code))
     }
 }

@@ -7,6 +7,7 @@ import SQLite
 import Testing
 
 @testable import Lab
+import SystemSupport
 
 @Suite struct StateFileTests {
     /// A folder that goes with the test.
@@ -72,7 +73,7 @@ import Testing
             account.roles[role.name] = role
         }
         let subject = try first?.record(
-            Sighting(certificate: leaf, date: fixtureMoment, instanceProperties: ["host": "a"], session: session)
+            CertificateUse(certificate: leaf, date: fixtureMoment, instanceProperties: ["host": "a"], session: session)
         )
         first = nil
         let second = try store(folder)
@@ -158,7 +159,7 @@ import Testing
         other.region = "eu-central-1"
         let error = #expect(throws: LabError.self) { try store(folder, other) }
         #expect(error?.code == .stateUnavailable)
-        #expect(error?.remedy?.contains("--region us-east-1") == true)
+        #expect(error?.hint?.contains("--region us-east-1") == true)
         #expect(error?.message.contains(folder.file) == true)
     }
 

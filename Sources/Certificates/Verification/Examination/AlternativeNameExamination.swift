@@ -2,7 +2,7 @@
 
 import SystemSupport
 
-extension CertificateExamination {
+extension CertificateChecks {
     /// Examines the alternative names.
     mutating func examineAlternativeNames() {
         let found = extensions[CertificateExtension.subjectAlternativeName]

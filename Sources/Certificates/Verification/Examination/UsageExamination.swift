@@ -2,7 +2,7 @@
 
 import SystemSupport
 
-extension CertificateExamination {
+extension CertificateChecks {
     /// Examines the basic constraints.
     mutating func examineConstraints() {
         let found = extensions[CertificateExtension.basicConstraints]
@@ -88,7 +88,7 @@ extension CertificateExamination {
             list.add(
                 UsageRule.extendedInconsistent,
                 "has the extended key usage \(name.text), and its key usage (\(usage)) has none of \(needed)",
-                remedy: "add \(needed) to the key usage, as far as the key can do it"
+                hint: "add \(needed) to the key usage, as far as the key can do it"
             )
         }
     }

@@ -3,7 +3,7 @@
 import SystemSupport
 
 /// The CA's folder on a command line.
-enum AuthorityFolder {
+enum CADirectoryArgument {
     /// The folder when none is named.
     static let standard = "credential-process-data"
 

@@ -7,7 +7,7 @@ import Testing
 
 @testable import Delivery
 
-@Suite struct CredentialKeeperTests {
+@Suite struct CredentialRefresherTests {
     private let clock = DrivenClock()
     private let service: ScriptedService
     private let start: Date
@@ -19,18 +19,18 @@ import Testing
 
     private func keeper(
         random: Double = 0.5,
-        observer: @escaping @Sendable (CredentialKeeper.Event) -> Void = { _ in }
-    ) -> CredentialKeeper {
-        CredentialKeeper(
+        observer: @escaping @Sendable (CredentialRefresher.Event) -> Void = { _ in }
+    ) -> CredentialRefresher {
+        CredentialRefresher(
             name: "web",
             source: service.source,
-            surroundings: clock.surroundings(random: random),
+            dependencies: clock.dependencies(random: random),
             observer: observer
         )
     }
 
     /// Runs a keeper for some time of the driven clock.
-    private func run(_ keeper: CredentialKeeper, for seconds: Double) async {
+    private func run(_ keeper: CredentialRefresher, for seconds: Double) async {
         clock.stop(after: seconds)
         await #expect(throws: DrivenClock.TimeOver.self) { try await keeper.run() }
     }
@@ -53,7 +53,7 @@ import Testing
 
     @Test func `no sleep is longer than a few seconds`() async {
         await run(keeper(), for: 4000)
-        #expect(clock.sleeps.allSatisfy { $0 > 0 && $0 <= CredentialKeeper.longestSleep })
+        #expect(clock.sleeps.allSatisfy { $0 > 0 && $0 <= CredentialRefresher.longestSleep })
     }
 
     @Test func `failures are tried again with growing waits, and the credentials stay until they expire`() async throws
@@ -212,14 +212,14 @@ import Testing
     @Test func `a cancelled keeper does not wait for a service that hangs`() async {
         let hanging = DispatchSemaphore(value: 0)
         let (begun, beginning) = AsyncStream<Void>.makeStream()
-        let keeper = CredentialKeeper(
+        let keeper = CredentialRefresher(
             name: "web",
             source: CredentialSource(obtain: {
                 beginning.yield()
                 hanging.wait()
                 return .example()
             }),
-            surroundings: CredentialKeeper.Surroundings(
+            dependencies: CredentialRefresher.Dependencies(
                 now: { [clock] in clock.now },
                 sleep: { _ in try Task.checkCancellation() },
                 random: { 0.5 }

@@ -3,7 +3,7 @@
 internal import NIOCore
 
 /// Tells a client that there are too many others, and closes the connection.
-final class FullHouseHandler: ChannelInboundHandler {
+final class ConnectionLimitHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 

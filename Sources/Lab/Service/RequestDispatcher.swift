@@ -3,10 +3,11 @@
 import FoundationEssentials
 import HTTPService
 import Synchronization
+import SystemSupport
 
 /// Takes the requests to AWS's services one by one: injects the faults that were asked for, has them decided, writes the
 /// trace, and tells whoever listens.
-final class RequestDesk: Sendable {
+final class RequestDispatcher: Sendable {
     private let environment: LabEnvironment
     private let log: TraceLog
     private let faults: LabFaults
@@ -92,7 +93,7 @@ final class RequestDesk: Sendable {
             let refusal = ServiceRefusal(
                 code: .init(form == .json ? "InternalServerException" : "ServiceFailure", .internalServerError),
                 message: "The lab failed: \(words)",
-                remedy: (error as? LabError)?.remedy
+                hint: (error as? LabError)?.hint
             )
             trace.fail(.outcome, refusal)
             trace.code = refusal.code.name
@@ -124,7 +125,7 @@ final class RequestDesk: Sendable {
             code: .init(code, status),
             message: "The lab was told to fail",
             detail: "the lab was told to answer \(faults.failureStatus) to \(faults.failureCount) requests",
-            remedy: "start it without --fail-next"
+            hint: "start it without --fail-next"
         )
     }
 
@@ -138,7 +139,7 @@ final class RequestDesk: Sendable {
         } else {
             response = ServiceAnswer.json(
                 refusal.code.status,
-                ["message": .string(refusal.message), "remedy": JSONValue(refusal.remedy)],
+                ["message": .string(refusal.message), "hint": JSONValue(refusal.hint)],
                 requestIdentifier: identifier
             )
             response.headers.append("X-Amzn-ErrorType", refusal.code.name)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// HMAC-SHA256 (RFC 2104), with which SigV4 signs by a secret.
-package enum MessageAuthentication {
+package enum HMACSHA256 {
     private static let blockSize = 64
 
     /// Makes the code of a message.

@@ -4,7 +4,7 @@ import Certificates
 import SystemSupport
 
 /// What is random about one certificate besides its key, drawn before threads share the work.
-struct IssueChance: Sendable {
+struct IssuanceRandomness: Sendable {
     let serialNumber: SerialNumber
     /// The passphrase of a PKCS#12 file, when one is to be made.
     let passphrase: SecretBytes?

@@ -5,13 +5,13 @@ import struct FoundationEssentials.Date
 import SystemSupport
 
 /// Writes what a folder tells into an inventory.
-struct Acceptance {
-    let foreign: ForeignAuthority
+struct ImportWriter {
+    let foreign: ImportedCA
     let now: Date
     let who: String
     private(set) var skipped: [String] = []
 
-    init(_ foreign: ForeignAuthority, now: Date, who: String) {
+    init(_ foreign: ImportedCA, now: Date, who: String) {
         self.foreign = foreign
         self.now = now
         self.who = who

@@ -4,7 +4,7 @@ import struct FoundationEssentials.Date
 import SystemSupport
 
 /// The making of a report on a path.
-struct PathReportMaking {
+struct PathReportBuilder {
     let verifier: CertificateVerifier
     let helpers: [Certificate]
     let purpose: VerificationPurpose?
@@ -64,7 +64,7 @@ struct PathReportMaking {
     }
 
     /// The rule that libcrypto says is broken. That one is no CA it says of every fault of a CA.
-    private static func rule(_ complaint: PathComplaint, about certificate: Certificate) -> any RuleGroup {
+    private static func rule(_ complaint: VerificationError, about certificate: Certificate) -> any RuleGroup {
         guard let usage = complaint.rule as? UsageRule, usage == .notCA || usage == .caCertSign else {
             return complaint.rule
         }
@@ -73,7 +73,7 @@ struct PathReportMaking {
     }
 
     /// Adds what libcrypto says, unless it was found already.
-    private mutating func add(_ complaint: PathComplaint) {
+    private mutating func add(_ complaint: VerificationError) {
         let index = min(complaint.depth, report.steps.count - 1)
         guard report.steps.indices.contains(index) else { return }
         let step = report.steps[index]
@@ -81,7 +81,7 @@ struct PathReportMaking {
         let rule = said.rule
         guard !step.findings.contains(where: { $0.rule == rule }) else { return }
         let certificate = step.certificate
-        var remedy: String?
+        var hint: String?
         let words: String
         switch said {
         case PathRule.expired:
@@ -97,10 +97,10 @@ struct PathReportMaking {
         case PathRule.permitted, PathRule.excluded:
             let isPermission = said as? PathRule == .permitted
             words = "has a name that a CA above \(isPermission ? "does not permit" : "excludes")"
-            remedy = constraints(above: index).map { "\(rule.remedy) (\($0))" }
+            hint = constraints(above: index).map { "\(rule.hint) (\($0))" }
         default: words = "is refused by libcrypto: \(complaint.reason)"
         }
-        report.steps[index].findings.append(ValidationFinding(rule, words, remedy: remedy))
+        report.steps[index].findings.append(ValidationFinding(rule, words, hint: hint))
     }
 
     /// The names that the CAs above a certificate may certify, in words.
@@ -123,7 +123,7 @@ struct PathReportMaking {
     }
 
     /// Says why a path does not go on.
-    private mutating func explainEnd(at index: Int, _ complaint: PathComplaint) {
+    private mutating func explainEnd(at index: Int, _ complaint: VerificationError) {
         // libcrypto says it twice: that there is no issuer, and that the signature cannot be verified without.
         let end = report.steps.count - 1
         let certificate = report.steps[end].certificate
@@ -138,7 +138,7 @@ struct PathReportMaking {
                 ValidationFinding(
                     PathRule.incomplete.rule,
                     "is issued by \(shown), whose certificate is neither in the bundle nor among the intermediates",
-                    remedy: "name it with --intermediates, or with --bundle when it is a root that you trust"
+                    hint: "name it with --intermediates, or with --bundle when it is a root that you trust"
                 )
             )
             return

@@ -2,7 +2,7 @@
 
 import SystemSupport
 
-extension PathReportMaking {
+extension PathReportBuilder {
     /// Judges the lists, and looks the certificates up in them.
     mutating func look(into lists: [CertificateRevocationList]) {
         guard !lists.isEmpty else { return }
@@ -12,8 +12,8 @@ extension PathReportMaking {
 
     private mutating func add(_ list: CertificateRevocationList) {
         var findings = RevocationListLinter.findings(in: list)
-        func add(_ rule: PathRule, _ words: String, remedy: String? = nil) {
-            findings.append(ValidationFinding(rule.rule, words, remedy: remedy))
+        func add(_ rule: PathRule, _ words: String, hint: String? = nil) {
+            findings.append(ValidationFinding(rule.rule, words, hint: hint))
         }
         let path = report.steps.map(\.certificate)
         let named = path.filter { $0.subject.isEqual(to: list.issuer) }

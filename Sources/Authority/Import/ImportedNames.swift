@@ -4,7 +4,7 @@ import Certificates
 import FoundationEssentials
 
 /// What the certificates of a folder are to be called.
-struct ForeignNaming {
+struct ImportedNames {
     /// A name, and whether the certificate has it still.
     struct Name {
         var name: String
@@ -24,7 +24,7 @@ struct ForeignNaming {
     init(
         _ family: CertificateFamily,
         accepted: [Int],
-        kind: ForeignAuthority.Kind,
+        kind: ImportedCA.Kind,
         _ revocations: [Int: InventoryEntry.Revocation]
     ) {
         let members = family.members
@@ -64,7 +64,7 @@ struct ForeignNaming {
         }
     }
 
-    private static func name(of member: CertificateFamily.Member, _ kind: ForeignAuthority.Kind) -> String {
+    private static func name(of member: CertificateFamily.Member, _ kind: ImportedCA.Kind) -> String {
         let certificate = member.certificate
         let stem = member.name.stem
         if kind == .pki, member.file.hasSuffix("-cert.pem") || member.name.stamp != nil { return stem }

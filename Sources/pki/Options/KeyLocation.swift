@@ -5,7 +5,7 @@ import Glibc
 import SystemSupport
 
 /// Where a certificate or a key is, as it is written on the command line.
-enum MaterialPlace: Hashable, Sendable {
+enum KeyLocation: Hashable, Sendable {
     /// A file; one whose name begins like another place is written `./env:x`.
     case file(String)
     /// `-`: standard input.

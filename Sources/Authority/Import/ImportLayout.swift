@@ -3,8 +3,8 @@
 import Certificates
 
 /// Where the software that made a folder puts things.
-struct ForeignLayout {
-    let kind: ForeignAuthority.Kind
+struct ImportLayout {
+    let kind: ImportedCA.Kind
 
     /// The folder that is meant, below the one that was named; empty for that one itself.
     let folder: String
@@ -61,7 +61,7 @@ struct ForeignLayout {
         self.init(kind: .plain, folder: "", authorities: [])
     }
 
-    private init(kind: ForeignAuthority.Kind, folder: String, authorities: [String]) {
+    private init(kind: ImportedCA.Kind, folder: String, authorities: [String]) {
         (self.kind, self.folder, self.authorities) = (kind, folder, authorities)
     }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import Dispatch
-public import FoundationEssentials
+package import FoundationEssentials
 internal import Synchronization
 import SystemSupport
 
@@ -10,23 +10,23 @@ import SystemSupport
 /// ``run()`` replaces them in the background. One request is under way at a time, however many ask. A failure leaves the
 /// credentials that are there in place until they expire, and is tried again, with growing waits, for as long as it takes.
 /// All times are compared by the wall clock, in steps of a few seconds, so that a machine which slept notices.
-public final class CredentialKeeper: Sendable {
+package final class CredentialRefresher: Sendable {
     /// What a keeper takes from the world around it. A test drives each.
-    public struct Surroundings: Sendable {
+    package struct Dependencies: Sendable {
         /// The time.
-        public var now: @Sendable () -> Date
-        /// Waits. What it throws ends ``CredentialKeeper/run()``.
-        public var sleep: @Sendable (Duration) async throws -> Void
+        package var now: @Sendable () -> Date
+        /// Waits. What it throws ends ``CredentialRefresher/run()``.
+        package var sleep: @Sendable (Duration) async throws -> Void
         /// Draws a number from 0 up to but not including 1.
-        public var random: @Sendable () -> Double
+        package var random: @Sendable () -> Double
 
-        /// Makes surroundings.
+        /// Makes dependencies.
         ///
         /// - Parameters:
         ///   - now: The time.
         ///   - sleep: Waits; what it throws ends the keeper's work.
         ///   - random: Draws a number from 0 up to but not including 1.
-        public init(
+        package init(
             now: @escaping @Sendable () -> Date,
             sleep: @escaping @Sendable (Duration) async throws -> Void,
             random: @escaping @Sendable () -> Double
@@ -38,7 +38,7 @@ public final class CredentialKeeper: Sendable {
     }
 
     /// What happened to a keeper.
-    public enum Event: Sendable {
+    package enum Event: Sendable {
         /// There are new credentials.
         case refreshed(Credentials)
         /// There are none. The next attempt is so many seconds away.
@@ -48,25 +48,25 @@ public final class CredentialKeeper: Sendable {
     }
 
     /// How it stands with a keeper at one moment.
-    public struct Status: Sendable {
+    package struct Status: Sendable {
         /// Credentials that have not expired.
-        public var credentials: Credentials?
+        package var credentials: Credentials?
         /// How many seconds they are good for yet, by the keeper's own clock; 0 when there are none.
-        public var secondsLeft: Double
+        package var secondsLeft: Double
         /// Why the last attempt failed; nothing when it succeeded or there was none yet.
-        public var failure: String?
+        package var failure: String?
         /// Whether an attempt is under way, or none was made yet.
-        public var isPending: Bool
+        package var isPending: Bool
         /// How many attempts succeeded.
-        public var refreshes: Int
+        package var refreshes: Int
         /// How many attempts failed.
-        public var failures: Int
+        package var failures: Int
         /// When the certificate behind the credentials ends; nothing when that is not known.
-        public var certificateExpiration: Date?
+        package var certificateExpiration: Date?
     }
 
     /// What the keeper's credentials are called: the profile.
-    public let name: String
+    package let name: String
 
     private struct State {
         var source: CredentialSource
@@ -88,7 +88,7 @@ public final class CredentialKeeper: Sendable {
 
     private let state: Mutex<State>
     private let schedule: RefreshSchedule
-    private let surroundings: Surroundings
+    private let dependencies: Dependencies
     private let observer: @Sendable (Event) -> Void
 
     /// The longest sleep at once: how late a suspended machine, a changed clock or a changed file may be noticed.
@@ -100,25 +100,25 @@ public final class CredentialKeeper: Sendable {
     ///   - name: What the credentials are called.
     ///   - source: Where they come from.
     ///   - schedule: When they are replaced.
-    ///   - surroundings: Clock, sleep and chance.
+    ///   - dependencies: Clock, sleep and chance.
     ///   - observer: Told what happens, on any thread.
-    public init(
+    package init(
         name: String,
         source: CredentialSource,
         schedule: RefreshSchedule = RefreshSchedule(),
-        surroundings: Surroundings,
+        dependencies: Dependencies,
         observer: @escaping @Sendable (Event) -> Void = { _ in }
     ) {
         self.name = name
         self.schedule = schedule
-        self.surroundings = surroundings
+        self.dependencies = dependencies
         self.observer = observer
         state = Mutex(State(source: source))
     }
 
     /// How it stands.
-    public var status: Status {
-        let now = surroundings.now()
+    package var status: Status {
+        let now = dependencies.now()
         let (status, source) = state.withLock { state in
             let credentials = state.document.flatMap { $0.credentials.expiration > now ? $0.credentials : nil }
             let status = Status(
@@ -137,18 +137,18 @@ public final class CredentialKeeper: Sendable {
     }
 
     /// The credentials, unless they have expired.
-    public var credentials: Credentials? { document?.credentials }
+    package var credentials: Credentials? { document?.credentials }
 
     /// The credentials as they are served, unless they have expired.
     var document: CredentialDocument? {
-        let now = surroundings.now()
+        let now = dependencies.now()
         return state.withLock { state in state.document.flatMap { $0.credentials.expiration > now ? $0 : nil } }
     }
 
     /// Takes another source and asks it for credentials as soon as possible. Those that are there stay until it gave some.
     ///
     /// - Parameter source: Where credentials come from now on.
-    public func replace(source: CredentialSource) {
+    package func replace(source: CredentialSource) {
         state.withLock { state in
             state.source = source
             state.nextAttempt = nil
@@ -158,8 +158,8 @@ public final class CredentialKeeper: Sendable {
     /// Calls an action when the attempt that is under way, or the first one, is over; at once when there is none.
     ///
     /// - Parameter action: Is called once, from anywhere, and must not block.
-    public func whenSettled(_ action: @escaping @Sendable () -> Void) {
-        let now = surroundings.now()
+    package func whenSettled(_ action: @escaping @Sendable () -> Void) {
+        let now = dependencies.now()
         let isWaiting = state.withLock { state in
             guard state.isRefreshing || state.lastAttempt == nil else { return false }
             state.waiters.append(Waiter(since: now, action: action))
@@ -171,8 +171,8 @@ public final class CredentialKeeper: Sendable {
     /// Lets those go that have waited too long for an attempt to end.
     ///
     /// - Parameter seconds: How long is too long.
-    public func releaseWaiters(after seconds: Double) {
-        let now = surroundings.now()
+    package func releaseWaiters(after seconds: Double) {
+        let now = dependencies.now()
         let actions = state.withLock { state in
             let isPatient = { (waiter: Waiter) in abs(now.timeIntervalSince(waiter.since)) < seconds }
             defer { state.waiters.removeAll { !isPatient($0) } }
@@ -181,22 +181,22 @@ public final class CredentialKeeper: Sendable {
         for action in actions { action() }
     }
 
-    /// Replaces the credentials whenever they are due, until the surroundings' sleep throws, as it does when the task is
+    /// Replaces the credentials whenever they are due, until the dependencies' sleep throws, as it does when the task is
     /// cancelled.
     ///
     /// - Throws: What the sleep throws.
-    public func run() async throws {
+    package func run() async throws {
         while true {
             if sourceHasChanged() { observer(.sourceChanged) }
             if isDue { await refreshOnThread() }
-            try await surroundings.sleep(.seconds(timeToNextStep))
+            try await dependencies.sleep(.seconds(timeToNextStep))
         }
     }
 
     /// Replaces the credentials now, unless that is under way already. It blocks.
     ///
     /// - Throws: What the source throws.
-    public func refresh() throws {
+    package func refresh() throws {
         let source: CredentialSource? = state.withLock { state in
             guard !state.isRefreshing else { return nil }
             state.isRefreshing = true
@@ -205,7 +205,7 @@ public final class CredentialKeeper: Sendable {
         }
         guard let source else { return }
         let outcome = Result { try source.obtain() }
-        let now = surroundings.now()
+        let now = dependencies.now()
         let delay = settle(outcome, at: now)
         switch outcome {
         case .success(let credentials): observer(.refreshed(credentials))
@@ -219,7 +219,7 @@ public final class CredentialKeeper: Sendable {
     ///
     /// - Returns: How many seconds the next attempt is away.
     private func settle(_ outcome: Result<Credentials, any Error>, at now: Date) -> Double {
-        let random = surroundings.random()
+        let random = dependencies.random()
         let (delay, waiters) = state.withLock { state in
             state.isRefreshing = false
             state.lastAttempt = now
@@ -248,7 +248,7 @@ public final class CredentialKeeper: Sendable {
 
     /// Whether an attempt is due. A clock that was put back makes one due, too: nobody knows what was planned by it.
     private var isDue: Bool {
-        let now = surroundings.now()
+        let now = dependencies.now()
         return state.withLock { state in
             guard !state.isRefreshing else { return false }
             guard let next = state.nextAttempt, let last = state.lastAttempt else { return true }
@@ -257,7 +257,7 @@ public final class CredentialKeeper: Sendable {
     }
 
     private var timeToNextStep: Double {
-        let now = surroundings.now()
+        let now = dependencies.now()
         let next = state.withLock { $0.nextAttempt } ?? now
         return min(max(next.timeIntervalSince(now), 0.01), Self.longestSleep)
     }

@@ -4,7 +4,7 @@ import Certificates
 import SystemSupport
 
 /// The private keys in a folder, and whose they are.
-struct ForeignKeyring {
+struct KeyMatcher {
     /// A key that gives no public half, and is known by its file's name alone.
     private struct Closed {
         var file: String

@@ -5,7 +5,7 @@ public import SystemSupport
 /// A file for its owner alone, anywhere, that is written whole or not at all.
 ///
 /// Only a regular file of this user is ever replaced: no link, pipe or device, and no other user's file.
-public struct OutputFile: Sendable {
+public struct AtomicFile: Sendable {
     /// The path.
     public let path: String
 
@@ -27,7 +27,7 @@ public struct OutputFile: Sendable {
     /// - Parameters:
     ///   - path: The path.
     ///   - replaces: Whether a file that is there may be replaced.
-    /// - Throws: ``AuthorityError`` with ``AuthorityError/Code/exists`` or ``AuthorityError/Code/storage``, naming the path.
+    /// - Throws: ``AuthorityError`` with ``AuthorityErrorCode/exists`` or ``AuthorityErrorCode/storage``, naming the path.
     public static func check(_ path: String, replaces: Bool) throws(AuthorityError) {
         try explained { () throws(FileError) in
             let (directory, name) = try place(of: path)
@@ -43,7 +43,7 @@ public struct OutputFile: Sendable {
     ///   - files: The files.
     ///   - replaces: Whether files that are there are replaced. They are as they were when one cannot be written.
     /// - Throws: ``AuthorityError`` naming the file and what the system says; no new file is left then.
-    public static func write(_ files: [OutputFile], replaces: Bool) throws(AuthorityError) {
+    public static func write(_ files: [AtomicFile], replaces: Bool) throws(AuthorityError) {
         try write(files, replaces: replaces, isNameless: true)
     }
 
@@ -67,7 +67,7 @@ public struct OutputFile: Sendable {
     }
 
     /// Writes files, on request as where no file can be without a name.
-    static func write(_ files: [OutputFile], replaces: Bool, isNameless: Bool) throws(AuthorityError) {
+    static func write(_ files: [AtomicFile], replaces: Bool, isNameless: Bool) throws(AuthorityError) {
         try explained { () throws(FileError) in
             var pending: [Pending] = []
             for file in files {
@@ -106,7 +106,7 @@ public struct OutputFile: Sendable {
             throw AuthorityError(
                 isTaken || error.code == .kind ? .exists : .storage,
                 error.message,
-                remedy: error.remedy ?? (isTaken ? "--force replaces it" : nil)
+                hint: error.hint ?? (isTaken ? "--force replaces it" : nil)
             )
         }
     }
@@ -119,8 +119,8 @@ public struct OutputFile: Sendable {
         /// The name that a replaced file has until all files have theirs.
         private var old: String?
 
-        init(_ file: OutputFile, replaces: Bool, isNameless: Bool) throws(FileError) {
-            (directory, name) = try OutputFile.place(of: file.path)
+        init(_ file: AtomicFile, replaces: Bool, isNameless: Bool) throws(FileError) {
+            (directory, name) = try AtomicFile.place(of: file.path)
             let isThere = directory.contains(name)
             self.file = try NewFile(
                 name,

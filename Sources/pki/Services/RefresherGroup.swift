@@ -6,11 +6,11 @@ import FoundationEssentials
 import SystemSupport
 
 /// The keepers of several profiles' credentials, which run side by side.
-struct KeeperGroup: Sendable {
+struct RefresherGroup: Sendable {
     /// A profile that is kept.
     private struct Member: Sendable {
         var name: String
-        var keeper: CredentialKeeper
+        var keeper: CredentialRefresher
         var clock: ServiceClock
     }
 
@@ -24,7 +24,7 @@ struct KeeperGroup: Sendable {
     private let console: Console
 
     /// The keepers, in the order of the profiles.
-    var keepers: [CredentialKeeper] { members.map(\.keeper) }
+    var keepers: [CredentialRefresher] { members.map(\.keeper) }
 
     /// Makes keepers and reads their identities. Nothing is asked for yet.
     ///
@@ -55,10 +55,10 @@ struct KeeperGroup: Sendable {
             let access = try Access(settings, profile: name)
             let clock = ServiceClock()
             let source = try AccessSource(access, clock: clock, console: console).source
-            let keeper = CredentialKeeper(
+            let keeper = CredentialRefresher(
                 name: access.name,
                 source: wrapping(access.name, source),
-                surroundings: CredentialKeeper.Surroundings(
+                dependencies: CredentialRefresher.Dependencies(
                     now: { clock.now },
                     sleep: { try await Task.sleep(for: $0) },
                     random: { Double.random(in: 0..<1) }
@@ -94,7 +94,7 @@ struct KeeperGroup: Sendable {
         }
     }
 
-    private static func say(_ event: CredentialKeeper.Event, of name: String, _ console: Console) {
+    private static func say(_ event: CredentialRefresher.Event, of name: String, _ console: Console) {
         switch event {
         case .refreshed(let credentials):
             console.note("\(name): credentials until \(CivilTime(credentials.expiration).extended)")
@@ -109,6 +109,6 @@ struct KeeperGroup: Sendable {
 
     private static func text(_ error: any Error) -> String {
         guard let explained = error as? any ExplainedError else { return "\(error)" }
-        return [explained.message, explained.remedy].compactMap(\.self).joined(separator: "; ")
+        return [explained.message, explained.hint].compactMap(\.self).joined(separator: "; ")
     }
 }

@@ -7,7 +7,7 @@ public import struct FoundationEssentials.Date
 ///
 /// Nothing is written, nothing is believed that can be proved: who issued a certificate says its signature, whose a key is
 /// says its public half. What cannot be used, or contradicts itself, stands in ``findings``.
-public struct ForeignAuthority: Sendable {
+public struct ImportedCA: Sendable {
     /// The software by which a folder is laid out.
     public enum Kind: String, Hashable, Sendable, CaseIterable {
         /// easy-rsa 3: `ca.crt`, `issued`, `private`, `index.txt`.
@@ -36,10 +36,10 @@ public struct ForeignAuthority: Sendable {
 
     /// The certificates of CAs: the root first, then what it stands above. The first is no root when there is none in the
     /// folder.
-    public let issuers: [ForeignIssuer]
+    public let issuers: [ImportedIssuer]
 
     /// The CA whose folder it is.
-    public var root: ForeignIssuer { issuers[0] }
+    public var root: ImportedIssuer { issuers[0] }
 
     /// Every certificate that one of the issuers signed, theirs among them, in the order of their files' paths.
     public let certificates: [ForeignCertificate]
@@ -52,7 +52,7 @@ public struct ForeignAuthority: Sendable {
 }
 
 /// The certificate of a CA in a folder that was read.
-public struct ForeignIssuer: Sendable {
+public struct ImportedIssuer: Sendable {
     /// The name: `root` for the first, else as ``ForeignCertificate/name``.
     public let name: String
 

@@ -5,7 +5,7 @@ import FoundationEssentials
 import SystemSupport
 
 /// What indexes and revocation lists say of the certificates of a folder's CAs.
-struct ForeignRegister {
+struct IndexReader {
     /// A CA, known by its key: all certificates of it, renewed or crossed, are one issuer.
     private struct Issuer {
         let certificate: Certificate

@@ -129,7 +129,7 @@ struct ForeignAuthorityTests {
                 }
                 try folder.write(text, to: name)
             }
-            #expect(throws: AuthorityError.self) { try ForeignAuthority(reading: folder.path, now: now) }
+            #expect(throws: AuthorityError.self) { try ImportedCA(reading: folder.path, now: now) }
         }
     }
 
@@ -151,7 +151,7 @@ struct ForeignAuthorityTests {
         request.name = "mail"
         request.passphrase = SecretBytes("geheim".utf8)
         let third = try authority.issue(request, now: now, using: &generator)
-        let found = try ForeignAuthority(reading: path, now: now)
+        let found = try ImportedCA(reading: path, now: now)
         #expect(found.kind == .pki)
         #expect(found.root.certificate == authority.certificate)
         #expect(found.root.key == ForeignKey(file: "root-key.pem", proof: .publicKey, isEncrypted: false, address: nil))
@@ -164,7 +164,7 @@ struct ForeignAuthorityTests {
         #expect(entries[third.certificate]?.key?.proof == .name)
         #expect(found.findings.map(\.rule) == [.keyByName])
         let end = authority.certificate.notAfter.addingTimeInterval(1)
-        let later = try ForeignAuthority(reading: path, now: end)
+        let later = try ImportedCA(reading: path, now: end)
         #expect(later.certificates.allSatisfy { $0.status == .expired })
     }
 
@@ -182,7 +182,7 @@ struct ForeignAuthorityTests {
             )
             try folder.write(place.read("ca/root-cert.pem"), to: "\(number).pem")
         }
-        let found = try ForeignAuthority(reading: folder.path, now: now)
+        let found = try ImportedCA(reading: folder.path, now: now)
         #expect(found.issuers.count == 40)
         #expect(found.certificates.count == 40)
     }

@@ -6,21 +6,21 @@ import Testing
 
 @Suite struct MaterialPlaceTests {
     @Test(arguments: [
-        ("web-1.pem", MaterialPlace.file("web-1.pem")), ("./env:x", .file("./env:x")), ("-", .standardInput),
+        ("web-1.pem", KeyLocation.file("web-1.pem")), ("./env:x", .file("./env:x")), ("-", .standardInput),
         ("env:KEY", .environment("KEY")), ("fd:3", .descriptor(3)), ("pkcs11:token=a", .pkcs11("pkcs11:token=a")),
         ("handle:0x81000001", .tpm("handle:0x81000001")), ("ssh-agent:SHA256:x", .agent(fingerprint: "SHA256:x")),
     ])
-    func `a place is told by how it begins`(text: String, place: MaterialPlace) throws {
-        #expect(try MaterialPlace(text) == place)
+    func `a place is told by how it begins`(text: String, place: KeyLocation) throws {
+        #expect(try KeyLocation(text) == place)
     }
 
     @Test(arguments: ["env:", "fd:", "fd:x", "fd:-1"])
     func `what begins like a place and is none is refused`(text: String) {
-        #expect(throws: UsageError.self) { try MaterialPlace(text) }
+        #expect(throws: UsageError.self) { try KeyLocation(text) }
     }
 
     @Test func `a PIN in an address is not shown`() throws {
-        let place = try MaterialPlace("pkcs11:token=a?pin-value=4711")
+        let place = try KeyLocation("pkcs11:token=a?pin-value=4711")
         #expect(!"\(place)".contains("4711"))
     }
 

@@ -4,7 +4,7 @@
 ///
 /// A page in a browser can be made to ask this machine under a name of the page's own (DNS rebinding), never under an
 /// address. So addresses in numbers and `localhost` are taken, and of other names those that were allowed.
-struct HostRule {
+struct HostHeaderPolicy {
     let names: Set<String>
 
     /// Whether a request is for a host that may be asked.

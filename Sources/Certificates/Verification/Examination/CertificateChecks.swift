@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// The examination of one certificate.
-struct CertificateExamination {
+struct CertificateChecks {
     let certificate: Certificate
     let role: CertificateRole
     var list = FindingList()

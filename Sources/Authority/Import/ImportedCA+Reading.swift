@@ -6,7 +6,7 @@ import Glibc
 import Synchronization
 import SystemSupport
 
-extension ForeignAuthority {
+extension ImportedCA {
     /// Reads the folder of a CA.
     ///
     /// Whose layout it has is told by its files. Of a folder that has no layout, the CA is the one that issued most of what
@@ -29,7 +29,7 @@ extension ForeignAuthority {
 
     private init(_ found: FolderScan, certificatesIn more: [String] = [], now: Date) throws {
         var scan = found
-        let layout = ForeignLayout(scan.files.map(\.path)) { [scan] in Self.text(of: $0, in: scan) }
+        let layout = ImportLayout(scan.files.map(\.path)) { [scan] in Self.text(of: $0, in: scan) }
         if !layout.folder.isEmpty { scan = try FolderScan(FolderScan.join(scan.directory, layout.folder)) }
         for path in layout.configuration?.elsewhere(than: scan) ?? [] { scan.add(elsewhere: path, isDeep: false) }
         for path in more {
@@ -47,18 +47,18 @@ extension ForeignAuthority {
         let accepted = family.descendants(of: roots)
         var notes = Self.strangers(in: family, accepted: accepted)
         let indexes = Self.indexes(in: scan, layout, findings: &notes)
-        let register = ForeignRegister(family, accepted: accepted, files: files, indexes: indexes, now: now)
+        let register = IndexReader(family, accepted: accepted, files: files, indexes: indexes, now: now)
         let members = accepted.map { family.members[$0] }
-        let keys = ForeignKeyring(files).keys(
+        let keys = KeyMatcher(files).keys(
             of: members,
             known: Set(family.members.map(\.certificate.publicKey)),
             findings: &notes
         )
-        let names = ForeignNaming(family, accepted: accepted, kind: layout.kind, register.revocations).names
+        let names = ImportedNames(family, accepted: accepted, kind: layout.kind, register.revocations).names
 
         kind = layout.kind
         self.scan = scan
-        var issuers: [ForeignIssuer] = []
+        var issuers: [ImportedIssuer] = []
         for (position, index) in accepted.enumerated()
         where CertificateFamily.isAuthority(members[position].certificate) {
             let numbers = NumberFiles(
@@ -68,7 +68,7 @@ extension ForeignAuthority {
                 of: members[position],
                 isRoot: position == 0
             )
-            let issuer = ForeignIssuer(
+            let issuer = ImportedIssuer(
                 name: names[index]?.name ?? "",
                 certificate: members[position].certificate,
                 certificateFile: members[position].file,
@@ -107,7 +107,7 @@ extension ForeignAuthority {
     private static func entry(
         _ member: CertificateFamily.Member,
         issuer: PublicKey?,
-        _ name: ForeignNaming.Name?,
+        _ name: ImportedNames.Name?,
         _ key: ForeignKey?,
         _ chains: [String: String],
         _ revocation: InventoryEntry.Revocation?,
@@ -160,7 +160,7 @@ extension ForeignAuthority {
 
     private static func indexes(
         in scan: FolderScan,
-        _ layout: ForeignLayout,
+        _ layout: ImportLayout,
         findings: inout [ForeignFinding]
     ) -> [CertificateIndex] {
         let configured = layout.configuration?.candidates(for: .database) ?? []
@@ -200,7 +200,7 @@ extension ForeignAuthority {
     private static func roots(
         of family: CertificateFamily,
         in files: [ForeignFile],
-        _ layout: ForeignLayout,
+        _ layout: ImportLayout,
         directory: String
     ) throws(AuthorityError) -> [Int] {
         let members = family.members
@@ -222,7 +222,7 @@ extension ForeignAuthority {
             throw AuthorityError(
                 .missing,
                 "there is no CA's certificate in \(directory)",
-                remedy: "name the folder in which the CA keeps its own certificate, and others after it"
+                hint: "name the folder in which the CA keeps its own certificate, and others after it"
             )
         }
         let root = members[first].certificate

@@ -3,7 +3,7 @@
 import SystemSupport
 
 /// The examination of one list of revoked certificates.
-struct RevocationListExamination {
+struct RevocationListChecks {
     let revocations: CertificateRevocationList
     var list = FindingList()
 
