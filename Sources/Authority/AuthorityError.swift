@@ -2,7 +2,7 @@
 
 public import SystemSupport
 
-/// Why the CA in a folder could not be made, opened or used.
+/// Why the CA in a directory could not be made, opened or used.
 public typealias AuthorityError = CodedError<AuthorityErrorCode>
 
 /// The kinds of ``AuthorityError``.
@@ -19,6 +19,6 @@ public enum AuthorityErrorCode: Sendable {
     case policy
     /// The CA's own files do not fit together, or the CA has expired.
     case broken
-    /// The folder could not be read or written.
+    /// The directory could not be read or written.
     case storage
 }

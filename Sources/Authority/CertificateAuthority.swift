@@ -4,36 +4,36 @@ public import Certificates
 public import struct FoundationEssentials.Date
 public import SystemSupport
 
-/// A CA of a folder, with its key: the root, or an intermediate CA.
+/// A CA of a directory, with its key: the root, or an intermediate CA.
 ///
 /// The root is `root-cert.pem` and `root-key.pem`, and beside them stands what was issued. A key may live elsewhere, in a
 /// token or an agent: then `root-key.uri` says where, and whoever opens the CA brings it. The root's key may be absent
 /// altogether while an intermediate CA issues.
 ///
 /// Whatever is reported is on the disk, key before certificate, and in the ``Inventory``. Nothing is ever overwritten. Any
-/// number of processes may use one folder at once.
+/// number of processes may use one directory at once.
 public struct CertificateAuthority: Sendable {
     /// The CA's certificate.
     public let certificate: Certificate
 
-    /// The CA's name in the folder: `root`, or an intermediate's.
+    /// The CA's name in the directory: `root`, or an intermediate's.
     public let name: String
 
     /// The CA certificates that go with what is issued: this CA's own unless it is a root, and those above it but the root.
     public let chain: [Certificate]
 
-    /// What the folder holds.
+    /// What the directory holds.
     public let inventory: Inventory
 
     let key: any SigningKey
 
-    /// Where every path ends: the folder's root, or the highest CA that the folder knows.
+    /// Where every path ends: the directory's root, or the highest CA that the directory knows.
     let anchors: [Certificate]
 
-    var folder: Folder { inventory.folder }
+    var directory: CADirectory { inventory.directory }
 
     /// The path of the CA's certificate, for messages.
-    var certificatePath: String { folder.path(of: AuthorityFiles.certificate(of: name)) }
+    var certificatePath: String { directory.path(of: AuthorityFiles.certificate(of: name)) }
 
     /// The root's name.
     public static let rootName = "root"
@@ -47,17 +47,17 @@ public struct CertificateAuthority: Sendable {
     /// Names that only the CA itself gives.
     static let reservedNames: Set<String> = [rootName, previousRootName, crossName]
 
-    /// Opens a CA of a folder.
+    /// Opens a CA of a directory.
     ///
     /// - Parameters:
-    ///   - directory: The folder.
+    ///   - directory: The directory.
     ///   - issuer: The CA's name. Without one it is the root, or, while the root's key is absent, the one intermediate CA
     ///     whose key is there.
     ///   - who: Who is at work, for the audit.
     ///   - now: The moment at which the CA must be valid.
-    ///   - keyAddress: Where the key is, when that is neither the folder nor what the folder says.
+    ///   - keyAddress: Where the key is, when that is neither the directory nor what the directory says.
     ///   - passphrase: Called when the CA key's file is encrypted.
-    ///   - openKey: Opens a key that is not in the folder: is given its address and the CA's certificate.
+    ///   - openKey: Opens a key that is not in the directory: is given its address and the CA's certificate.
     /// - Throws: ``AuthorityError`` when a file is missing, the key can be read by others or is not the certificate's, or
     ///   the CA is not valid; `CertificateError` when a file is malformed or the passphrase wrong; what the closures throw.
     public init(
@@ -71,34 +71,34 @@ public struct CertificateAuthority: Sendable {
     ) throws {
         if let issuer { try EntryName.check(issuer) }
         let inventory = try Inventory(in: directory, by: who, now: now)
-        let folder = inventory.folder
+        let directory = inventory.directory
         let name = try issuer ?? Self.defaultIssuer(in: inventory, hasKeyElsewhere: keyAddress != nil, now: now)
         let certificate: Certificate
         do {
-            certificate = try Self.certificate(of: name, in: folder)
+            certificate = try Self.certificate(of: name, in: directory)
         } catch let error as AuthorityError where error.code == .missing {
             guard try inventory.withDatabase({ try !$0.current(name).isEmpty }) else { throw error }
             throw AuthorityError(
                 .missing,
                 error.message,
-                hint: "the inventory knows it: pki doctor --repair --directory \(Quoting.shell(directory))"
+                hint: "the inventory knows it: pki doctor --repair --directory \(Quoting.shell(directory.path))"
             )
         }
-        let certificatePath = folder.path(of: AuthorityFiles.certificate(of: name))
+        let certificatePath = directory.path(of: AuthorityFiles.certificate(of: name))
         let key: any SigningKey
-        let address = try keyAddress ?? Self.keyAddress(of: name, in: folder)
+        let address = try keyAddress ?? Self.keyAddress(of: name, in: directory)
         if let address {
             key = try openKey(address, certificate)
         } else {
-            key = try Self.readKey(of: name, in: folder, passphrase: passphrase)
+            key = try Self.readKey(of: name, in: directory, passphrase: passphrase)
         }
         guard key.publicKey == certificate.publicKey else {
-            let place = address ?? folder.path(of: AuthorityFiles.key(of: name))
+            let place = address ?? directory.path(of: AuthorityFiles.key(of: name))
             throw AuthorityError(
                 .broken,
                 "the CA key \(place) is not the key of the CA certificate \(certificatePath)",
                 hint:
-                    "put back the pair that was made together; what pki replaced is in \(folder.path(of: "archive"))"
+                    "put back the pair that was made together; what pki replaced is in \(directory.path(of: "archive"))"
             )
         }
         guard certificate.isCA, certificate.keyUsage?.contains(.keyCertSign) ?? true else {
@@ -106,17 +106,17 @@ public struct CertificateAuthority: Sendable {
                 .broken,
                 "\(certificatePath) is not a CA's certificate: it lacks basicConstraints CA:TRUE or keyUsage keyCertSign",
                 hint: name == Self.rootName
-                    ? "make a CA with: pki init-ca --directory \(Quoting.shell(directory))"
-                    : "see which CAs there are: pki tree --directory \(Quoting.shell(directory))"
+                    ? "make a CA with: pki init-ca --directory \(Quoting.shell(directory.path))"
+                    : "see which CAs there are: pki tree --directory \(Quoting.shell(directory.path))"
             )
         }
-        try Self.checkValidity(of: certificate, name: name, in: folder, now: now)
-        let chain = try Self.chain(above: certificate, of: name, in: folder, now: now)
+        try Self.checkValidity(of: certificate, name: name, in: directory, now: now)
+        let chain = try Self.chain(above: certificate, of: name, in: directory, now: now)
         self.init(
             certificate: certificate,
             name: name,
             chain: chain,
-            anchors: Self.anchors(of: certificate, chain: chain, in: folder, now: now),
+            anchors: Self.anchors(of: certificate, chain: chain, in: directory, now: now),
             key: key,
             inventory: inventory
         )
@@ -138,11 +138,11 @@ public struct CertificateAuthority: Sendable {
         self.inventory = inventory
     }
 
-    /// Refuses a key that is not in the folder, for callers that know of no other place.
+    /// Refuses a key that is not in the directory, for callers that know of no other place.
     ///
     /// - Throws: ``AuthorityError``, always.
     public static func refuseKeyElsewhere(_ address: String, _ certificate: Certificate) throws -> any SigningKey {
-        throw AuthorityError(.missing, "the CA key is not in the folder but at \(address)")
+        throw AuthorityError(.missing, "the CA key is not in the directory but at \(address)")
     }
 }
 
@@ -151,17 +151,17 @@ public struct CertificateAuthority: Sendable {
 extension CertificateAuthority {
     /// The root; or the one intermediate CA whose key is there while the root's is not.
     private static func defaultIssuer(in inventory: Inventory, hasKeyElsewhere: Bool, now: Date) throws -> String {
-        let folder = inventory.folder
-        if hasKeyElsewhere || hasKey(rootName, in: folder) { return rootName }
+        let directory = inventory.directory
+        if hasKeyElsewhere || hasKey(rootName, in: directory) { return rootName }
         var query = InventoryQuery(at: now)
         query.isCA = true
         let able = try inventory.entries(query).filter {
-            !$0.isSelfSigned && $0.status(at: now) == .valid && hasKey($0.name, in: folder)
+            !$0.isSelfSigned && $0.status(at: now) == .valid && hasKey($0.name, in: directory)
         }
         if able.count > 1 {
             throw AuthorityError(
                 .invalidRequest,
-                "the root's key is not in \(folder.path), and there are several other CAs: "
+                "the root's key is not in \(directory.path), and there are several other CAs: "
                     + able.map(\.name).sorted().joined(separator: ", "),
                 hint: "name one with --issuer"
             )
@@ -169,45 +169,45 @@ extension CertificateAuthority {
         return able.first?.name ?? rootName
     }
 
-    private static func hasKey(_ name: String, in folder: Folder) -> Bool {
-        folder.contains(AuthorityFiles.key(of: name)) || folder.contains(AuthorityFiles.keyAddress(of: name))
+    private static func hasKey(_ name: String, in directory: CADirectory) -> Bool {
+        directory.contains(AuthorityFiles.key(of: name)) || directory.contains(AuthorityFiles.keyAddress(of: name))
     }
 
-    /// The certificate of a CA in the folder.
-    static func certificate(of name: String, in folder: Folder) throws -> Certificate {
+    /// The certificate of a CA in the directory.
+    static func certificate(of name: String, in directory: CADirectory) throws -> Certificate {
         do {
-            return try folder.certificates(in: AuthorityFiles.certificate(of: name))[0]
+            return try directory.certificates(in: AuthorityFiles.certificate(of: name))[0]
         } catch let error as AuthorityError where error.code == .missing {
             if name == rootName {
                 throw AuthorityError(
                     .missing,
-                    "there is no CA in \(folder.path): \(error.message)",
-                    hint: "make one with: pki init-ca --directory \(Quoting.shell(folder.path))"
+                    "there is no CA in \(directory.path): \(error.message)",
+                    hint: "make one with: pki init-ca --directory \(Quoting.shell(directory.path))"
                 )
             }
             throw AuthorityError(
                 .missing,
-                "there is no CA \(name) in \(folder.path): \(error.message)",
-                hint: "see which CAs there are: pki tree --directory \(Quoting.shell(folder.path))"
+                "there is no CA \(name) in \(directory.path): \(error.message)",
+                hint: "see which CAs there are: pki tree --directory \(Quoting.shell(directory.path))"
             )
         }
     }
 
-    /// What the folder says about where a key is; nothing when the key is in the folder.
-    private static func keyAddress(of name: String, in folder: Folder) throws -> String? {
+    /// What the directory says about where a key is; nothing when the key is in the directory.
+    private static func keyAddress(of name: String, in directory: CADirectory) throws -> String? {
         let file = AuthorityFiles.keyAddress(of: name)
-        guard folder.contains(file), !folder.contains(AuthorityFiles.key(of: name)) else { return nil }
-        let text = try unsafe folder.read(file, isPrivate: true).withUnsafeBytes {
+        guard directory.contains(file), !directory.contains(AuthorityFiles.key(of: name)) else { return nil }
+        let text = try unsafe directory.read(file, isPrivate: true).withUnsafeBytes {
             unsafe String(decoding: $0, as: UTF8.self)
         }
         guard let line = text.split(whereSeparator: \.isNewline).first(where: { !$0.hasPrefix("#") }) else {
-            throw AuthorityError(.broken, "\(folder.path(of: file)) does not say where the CA key is")
+            throw AuthorityError(.broken, "\(directory.path(of: file)) does not say where the CA key is")
         }
         // What it says instead may be a key, and is not repeated.
         guard AuthorityFiles.isLastingAddress(String(line)) else {
             throw AuthorityError(
                 .broken,
-                "the first line of \(folder.path(of: file)) is not the address of a key: pkcs11:, handle: or ssh-agent:, "
+                "the first line of \(directory.path(of: file)) is not the address of a key: pkcs11:, handle: or ssh-agent:, "
                     + "and nothing behind a question mark",
                 hint: "say where the key is on the command line: --ca-key, with the library in --pkcs11-lib"
             )
@@ -215,16 +215,16 @@ extension CertificateAuthority {
         return String(line)
     }
 
-    /// The key of a name, from its file in the folder.
+    /// The key of a name, from its file in the directory.
     static func readKey(
         of name: String,
-        in folder: Folder,
+        in directory: CADirectory,
         passphrase: () throws -> SecretBytes?
     ) throws -> PrivateKey {
-        let path = folder.path(of: AuthorityFiles.key(of: name))
+        let path = directory.path(of: AuthorityFiles.key(of: name))
         let file: SecretBytes
         do {
-            file = try folder.read(AuthorityFiles.key(of: name), isPrivate: true)
+            file = try directory.read(AuthorityFiles.key(of: name), isPrivate: true)
         } catch {
             guard error.code == .missing else { throw error }
             throw AuthorityError(
@@ -246,17 +246,17 @@ extension CertificateAuthority {
     private static func checkValidity(
         of certificate: Certificate,
         name: String,
-        in folder: Folder,
+        in directory: CADirectory,
         now: Date
     ) throws(AuthorityError) {
-        let path = folder.path(of: AuthorityFiles.certificate(of: name))
+        let path = directory.path(of: AuthorityFiles.certificate(of: name))
         guard now <= certificate.notAfter else {
             throw AuthorityError(
                 .broken,
                 "the CA \(path) expired at \(timestamp(certificate.notAfter))",
                 hint: name == rootName
-                    ? "make a new one with: pki init-ca --force --directory \(Quoting.shell(folder.path))"
-                    : "renew it with: pki renew \(name) --directory \(Quoting.shell(folder.path))"
+                    ? "make a new one with: pki init-ca --force --directory \(Quoting.shell(directory.path))"
+                    : "renew it with: pki renew \(name) --directory \(Quoting.shell(directory.path))"
             )
         }
         guard now >= certificate.notBefore else {
@@ -273,28 +273,28 @@ extension CertificateAuthority {
     private static func chain(
         above certificate: Certificate,
         of name: String,
-        in folder: Folder,
+        in directory: CADirectory,
         now: Date
     ) throws -> [Certificate] {
         if certificate.isSelfIssued {
-            guard name == rootName, folder.contains(AuthorityFiles.certificate(of: crossName)) else { return [] }
-            let cross = try self.certificate(of: crossName, in: folder)
+            guard name == rootName, directory.contains(AuthorityFiles.certificate(of: crossName)) else { return [] }
+            let cross = try self.certificate(of: crossName, in: directory)
             return cross.publicKey == certificate.publicKey && cross.isValid(at: now) ? [cross] : []
         }
         let file = AuthorityFiles.chain(of: name)
-        guard folder.contains(file) else { return [certificate] }
-        return (try [certificate] + folder.certificates(in: file)).upToPathLength
+        guard directory.contains(file) else { return [certificate] }
+        return (try [certificate] + directory.certificates(in: file)).upToPathLength
     }
 
-    /// The folder's roots, when the CA's path ends at one of them; otherwise the highest CA that is known.
+    /// The directory's roots, when the CA's path ends at one of them; otherwise the highest CA that is known.
     private static func anchors(
         of certificate: Certificate,
         chain: [Certificate],
-        in folder: Folder,
+        in directory: CADirectory,
         now: Date
     ) -> [Certificate] {
         if certificate.isSelfIssued { return [certificate] }
-        let roots = [rootName, previousRootName].compactMap { try? self.certificate(of: $0, in: folder) }
+        let roots = [rootName, previousRootName].compactMap { try? self.certificate(of: $0, in: directory) }
         let verifier = CertificateVerifier(anchors: roots.filter { $0.isValid(at: now) })
         let leads = (try? verifier.path(for: certificate, intermediates: chain, at: now)) != nil
         return leads ? verifier.anchors : [chain.last ?? certificate]

@@ -9,7 +9,7 @@ package typealias DeliveryError = CodedError<DeliveryErrorCode>
 package enum DeliveryErrorCode: Sendable {
     /// The system would not let a file be read, locked or written.
     case storage
-    /// A file or folder is a link or a device, belongs to someone else, or others may change it: nothing is read from it
+    /// A file or directory is a link or a device, belongs to someone else, or others may change it: nothing is read from it
     /// or put there.
     case unsafePlace
     /// A file does not hold what it should.

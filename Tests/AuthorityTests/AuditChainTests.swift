@@ -9,9 +9,9 @@ import Testing
 @testable import Authority
 
 @Suite final class AuditChainTests {
-    private let place: TemporaryFolder
+    private let place: TemporaryDirectory
 
-    init() throws { place = try TemporaryFolder() }
+    init() throws { place = try TemporaryDirectory() }
 
     private let now = Date(timeIntervalSince1970: 1_800_000_000)
 

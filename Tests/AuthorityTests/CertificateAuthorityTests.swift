@@ -10,11 +10,11 @@ import Testing
 
 @Suite struct CertificateAuthorityTests {
     static let now = Date(timeIntervalSince1970: 1_780_000_000)
-    let folder = try? TemporaryFolder()
+    let directory = try? TemporaryDirectory()
 
-    private func place() throws -> (TemporaryFolder, String) {
-        let folder = try #require(folder)
-        return (folder, "\(folder.path)/ca")
+    private func place() throws -> (TemporaryDirectory, String) {
+        let directory = try #require(directory)
+        return (directory, "\(directory.path)/ca")
     }
 
     private func create(
@@ -45,7 +45,7 @@ import Testing
     }
 
     @Test func `a CA and a client are made as the templates say`() throws {
-        let (folder, _) = try place()
+        let (directory, _) = try place()
         let root = try create()
         let client = try issue()
         #expect(root.certificate.subject.description == "CN=TEST ROOT")
@@ -58,10 +58,10 @@ import Testing
         #expect(client.certificate.keyUsage == [.digitalSignature, .nonRepudiation])
         #expect(client.certificate.notBefore == Self.now.addingTimeInterval(-300))
         #expect(client.certificate.notAfter == Self.now.addingTimeInterval(365 * 86400))
-        #expect(folder.names(in: "ca") == ["client-cert.pem", "client-key.pem", "root-cert.pem", "root-key.pem"])
-        #expect(folder.mode(of: "ca") == 0o700)
-        #expect(folder.mode(of: "ca/root-key.pem") == 0o600 && folder.mode(of: "ca/client-key.pem") == 0o600)
-        #expect(folder.mode(of: "ca/root-cert.pem") == 0o644)
+        #expect(directory.names(in: "ca") == ["client-cert.pem", "client-key.pem", "root-cert.pem", "root-key.pem"])
+        #expect(directory.mode(of: "ca") == 0o700)
+        #expect(directory.mode(of: "ca/root-key.pem") == 0o600 && directory.mode(of: "ca/client-key.pem") == 0o600)
+        #expect(directory.mode(of: "ca/root-cert.pem") == 0o644)
     }
 
     @Test func `an RSA client may encipher keys and data, as the old script's could`() throws {
@@ -73,39 +73,39 @@ import Testing
     }
 
     @Test func `a second run refuses and changes nothing`() throws {
-        let (folder, _) = try place()
+        let (directory, _) = try place()
         _ = try create()
         _ = try issue()
-        let before = try folder.names(in: "ca").map { try folder.read("ca/\($0)") }
+        let before = try directory.names(in: "ca").map { try directory.read("ca/\($0)") }
         let second = try #require(refusal { try create() })
         #expect((second as? AuthorityError)?.code == .exists)
         #expect(second.message.contains("root-key.pem") && second.hint?.contains("--force") == true)
         #expect((refusal { try issue() } as? AuthorityError)?.code == .exists)
-        #expect(try folder.names(in: "ca").map { try folder.read("ca/\($0)") } == before)
+        #expect(try directory.names(in: "ca").map { try directory.read("ca/\($0)") } == before)
     }
 
     @Test func `with force the old files go to the archive, every time`() throws {
-        let (folder, _) = try place()
+        let (directory, _) = try place()
         _ = try create()
-        let old = try folder.read("ca/root-key.pem")
+        let old = try directory.read("ca/root-key.pem")
         for _ in 0..<3 {
             let made = try create { $0.archivesExisting = true }
             #expect(made.archivedPaths.count == 2)
         }
-        #expect(folder.names(in: "ca/archive").count == 6)
-        #expect(try folder.names(in: "ca/archive").contains { try folder.read("ca/archive/\($0)") == old })
-        #expect(folder.mode(of: "ca/archive") == 0o700)
+        #expect(directory.names(in: "ca/archive").count == 6)
+        #expect(try directory.names(in: "ca/archive").contains { try directory.read("ca/archive/\($0)") == old })
+        #expect(directory.mode(of: "ca/archive") == 0o700)
     }
 
     @Test func `a key whose certificate was never written goes to the archive by itself`() throws {
-        let (folder, _) = try place()
+        let (directory, _) = try place()
         _ = try create()
-        try folder.write("orphan", to: "ca/client-key.pem")
-        try folder.write("left over", to: "ca/.pki-new.1.0")
+        try directory.write("orphan", to: "ca/client-key.pem")
+        try directory.write("left over", to: "ca/.pki-new.1.0")
         let made = try issue()
         #expect(made.archivedPaths.count == 1)
-        #expect(try folder.read("ca/archive/\(folder.names(in: "ca/archive")[0])") == "orphan")
-        #expect(!folder.names(in: "ca").contains(".pki-new.1.0"))
+        #expect(try directory.read("ca/archive/\(directory.names(in: "ca/archive")[0])") == "orphan")
+        #expect(!directory.names(in: "ca").contains(".pki-new.1.0"))
     }
 
     @Test(arguments: [
@@ -123,10 +123,10 @@ import Testing
         "", "root", "a/b", "../x", ".hidden", "-x", "a b", "ü", "a\0b", String(repeating: "a", count: 65),
     ])
     func `a name that could mean something else to a file system is refused`(name: String) throws {
-        let (folder, _) = try place()
+        let (directory, _) = try place()
         _ = try create()
         #expect((refusal { try issue(name) } as? AuthorityError)?.code == .invalidRequest)
-        #expect(folder.names(in: "ca") == ["root-cert.pem", "root-key.pem"])
+        #expect(directory.names(in: "ca") == ["root-cert.pem", "root-key.pem"])
     }
 
     @Test func `a client that would outlive its CA is refused when asked for and shortened by default`() throws {
@@ -147,7 +147,7 @@ import Testing
     }
 
     @Test func `an expired CA, one of the future, a foreign key and an open key file are refused by name`() throws {
-        let (folder, path) = try place()
+        let (directory, path) = try place()
         _ = try create { $0.lifetime = .days(1) }
         let cases: [(Date, String)] = [
             (Self.now.addingTimeInterval(86401), "expired"), (Self.now.addingTimeInterval(-301), "not valid before"),
@@ -157,7 +157,7 @@ import Testing
             #expect((error as? AuthorityError)?.code == .broken)
             #expect(error.message.contains(word) && error.message.contains("root-cert.pem"))
         }
-        let key = try folder.read("ca/root-key.pem")
+        let key = try directory.read("ca/root-key.pem")
         unsafe chmod("\(path)/root-key.pem", 0o644)
         let open = try #require(refusal { try issue() } as? AuthorityError)
         #expect(
@@ -166,13 +166,13 @@ import Testing
         )
         unsafe chmod("\(path)/root-key.pem", 0o600)
         _ = try create { $0.archivesExisting = true }
-        try folder.write(key, to: "ca/root-key.pem")
+        try directory.write(key, to: "ca/root-key.pem")
         let foreign = try #require(refusal { try issue() } as? AuthorityError)
         #expect(foreign.code == .broken && foreign.message.contains("is not the key of"))
-        #expect(folder.names(in: "ca") == ["archive", "root-cert.pem", "root-key.pem"])
+        #expect(directory.names(in: "ca") == ["archive", "root-cert.pem", "root-key.pem"])
     }
 
-    @Test func `a folder without a CA says how to make one`() throws {
+    @Test func `a directory without a CA says how to make one`() throws {
         let error = try #require(refusal { try issue() } as? AuthorityError)
         #expect(error.code == .missing && error.hint?.contains("pki init-ca") == true)
     }
@@ -236,10 +236,10 @@ import Testing
     }
 
     @Test func `a root template that makes no CA is refused, and nothing is written`() throws {
-        let (folder, _) = try place()
+        let (directory, _) = try place()
         let template = try BuiltInTemplates.client()
         #expect((refusal { try create { $0.template = template } } as? AuthorityError)?.code == .policy)
-        #expect(folder.names().isEmpty)
+        #expect(directory.names().isEmpty)
     }
 
     @Test func `a CA that may certify some names only refuses others`() throws {
@@ -265,6 +265,6 @@ import Testing
             return try await group.reduce(into: Set()) { $0.insert($1) }
         }
         #expect(serials.count == 16)
-        #expect(try #require(folder).names(in: "ca").count == 34)
+        #expect(try #require(directory).names(in: "ca").count == 34)
     }
 }

@@ -12,22 +12,22 @@ import Testing
     private static let now = Date(timeIntervalSince1970: 1_780_000_000)
 
     /// A CA with one client.
-    private func authority() throws -> TemporaryFolder {
-        let folder = try TemporaryFolder()
+    private func authority() throws -> TemporaryDirectory {
+        let directory = try TemporaryDirectory()
         var generator = SystemRandomNumberGenerator()
         _ = try CertificateAuthority.create(
-            in: folder.path,
+            in: directory.path,
             RootRequest(template: BuiltInTemplates.root()),
             now: Self.now,
             using: &generator
         )
-        let authority = try CertificateAuthority(openingIn: folder.path, now: Self.now)
+        let authority = try CertificateAuthority(openingIn: directory.path, now: Self.now)
         _ = try authority.issue(
             ClientRequest(template: BuiltInTemplates.client(), name: "web-1"),
             now: Self.now,
             using: &generator
         )
-        return folder
+        return directory
     }
 
     private func code<Result>(_ body: () throws -> Result) -> AuthorityErrorCode? {
@@ -40,26 +40,26 @@ import Testing
     }
 
     @Test func `an identity is read with its way up to the root`() throws {
-        let folder = try authority()
-        let client = try StoredIdentity(name: "web-1", in: folder.path)
-        let root = try StoredIdentity(name: "root", in: folder.path)
+        let directory = try authority()
+        let client = try StoredIdentity(name: "web-1", in: directory.path)
+        let root = try StoredIdentity(name: "root", in: directory.path)
         #expect(client.intermediates.isEmpty && client.root == root.certificate && !client.isAuthority)
         #expect(root.root == root.certificate && root.isAuthority)
         #expect(try client.key().publicKey == client.certificate.publicKey)
         #expect(client.notices(at: Self.now).isEmpty)
         #expect(client.notices(at: client.certificate.notAfter.addingTimeInterval(1)).count == 1)
         #expect(client.notices(at: client.certificate.notBefore.addingTimeInterval(-1)).count == 1)
-        #expect(code { try StoredIdentity(name: "web-2", in: folder.path) } == .missing)
+        #expect(code { try StoredIdentity(name: "web-2", in: directory.path) } == .missing)
         for name in ["", ".", "../x", "a/b", "a\0b"] {
-            #expect(code { try StoredIdentity(name: name, in: folder.path) } == .invalidRequest)
+            #expect(code { try StoredIdentity(name: name, in: directory.path) } == .invalidRequest)
         }
     }
 
     @Test func `a manifest for an issuer wants a CA, before its key`() throws {
-        let folder = try authority()
+        let directory = try authority()
         let manifest = try KubernetesManifest(purpose: .clusterIssuer, name: KubernetesName("x"))
-        #expect(code { try manifest.check(StoredIdentity(name: "web-1", in: folder.path)) } == .policy)
-        let root = try StoredIdentity(name: "root", in: folder.path)
+        #expect(code { try manifest.check(StoredIdentity(name: "web-1", in: directory.path)) } == .policy)
+        let root = try StoredIdentity(name: "root", in: directory.path)
         let lines = try text(manifest.text(of: root, key: root.key())).split(separator: "\n")
         #expect(lines.contains("kind: ClusterIssuer") && lines.contains("  namespace: \"cert-manager\""))
     }
@@ -96,38 +96,38 @@ import Testing
 
     @Test(arguments: [true, false])
     func `files are written together or not at all, also where none can be without a name`(isNameless: Bool) throws {
-        let folder = try TemporaryFolder()
+        let directory = try TemporaryDirectory()
         func write(_ contents: KeyValuePairs<String, String>, replaces: Bool) throws {
-            let files = contents.map { AtomicFile(path: "\(folder.path)/\($0)", contents: SecretBytes($1.utf8)) }
+            let files = contents.map { AtomicFile(path: "\(directory.path)/\($0)", contents: SecretBytes($1.utf8)) }
             try AtomicFile.write(files, replaces: replaces, isNameless: isNameless)
         }
         try write(["a": "one", "b": "two"], replaces: false)
-        #expect(try folder.read("a") == "one" && folder.read("b") == "two")
-        #expect(folder.mode(of: "a") == 0o600)
+        #expect(try directory.read("a") == "one" && directory.read("b") == "two")
+        #expect(directory.mode(of: "a") == 0o600)
         #expect(code { try write(["c": "x", "b": "x"], replaces: false) } == .exists)
         #expect(code { try write(["c": "x", "d/e": "x"], replaces: true) } == .storage)
-        #expect(code { try AtomicFile.check(folder.path, replaces: true) } == .exists)
-        #expect(folder.names() == ["a", "b"])
+        #expect(code { try AtomicFile.check(directory.path, replaces: true) } == .exists)
+        #expect(directory.names() == ["a", "b"])
         try write(["a": "three", "c": "four"], replaces: true)
-        #expect(try folder.read("a") == "three" && folder.read("c") == "four")
-        #expect(folder.names() == ["a", "b", "c"])
-        #expect(folder.mode(of: "c") == 0o600)
+        #expect(try directory.read("a") == "three" && directory.read("c") == "four")
+        #expect(directory.names() == ["a", "b", "c"])
+        #expect(directory.mode(of: "c") == 0o600)
     }
 
     @Test func `of two files of one path none is written`() throws {
-        let folder = try TemporaryFolder()
-        let file = AtomicFile(path: "\(folder.path)/a", contents: SecretBytes("x".utf8))
+        let directory = try TemporaryDirectory()
+        let file = AtomicFile(path: "\(directory.path)/a", contents: SecretBytes("x".utf8))
         #expect(code { try AtomicFile.write([file, file], replaces: false) } == .exists)
-        #expect(folder.names().isEmpty)
+        #expect(directory.names().isEmpty)
     }
 
     @Test func `only a regular file is ever replaced, and all files come or none`() throws {
-        let folder = try TemporaryFolder()
-        let path = folder.path
-        try folder.write("mine", to: "target")
+        let directory = try TemporaryDirectory()
+        let path = directory.path
+        try directory.write("mine", to: "target")
         unsafe symlink("target", "\(path)/link")
         unsafe mkfifo("\(path)/pipe", 0o600)
-        try folder.write("old", to: "a")
+        try directory.write("old", to: "a")
         func file(_ name: String) -> AtomicFile {
             AtomicFile(path: "\(path)/\(name)", contents: SecretBytes("new".utf8))
         }
@@ -135,11 +135,11 @@ import Testing
             #expect(code { try AtomicFile.check("\(path)/\(name)", replaces: true) } == .exists)
             #expect(code { try AtomicFile.write([file("a"), file(name)], replaces: true) } == .exists)
         }
-        #expect(try folder.read("a") == "old" && folder.read("target") == "mine")
+        #expect(try directory.read("a") == "old" && directory.read("target") == "mine")
         #expect(code { try AtomicFile.check("/dev/null", replaces: true) } == .exists)
         #expect(code { try AtomicFile.check("\(path)/", replaces: true) } == .exists)
         try AtomicFile.write([file("a"), file("b")], replaces: true)
-        #expect(try folder.read("a") == "new" && folder.read("b") == "new")
-        #expect(folder.allNames() == ["a", "b", "link", "pipe", "target"])
+        #expect(try directory.read("a") == "new" && directory.read("b") == "new")
+        #expect(directory.allNames() == ["a", "b", "link", "pipe", "target"])
     }
 }

@@ -213,10 +213,10 @@ import SystemSupport
     }
 
     @Test func `a file is named as it was given, and made fit for a terminal`() throws {
-        let folder = try TemporaryFolder()
-        try folder.write("name\nweb-1\n", to: "hosts")
-        #expect(try HostList(of: "\(folder.path)/hosts", now: Self.now).hosts.count == 1)
-        #expect { try HostList(of: "\(folder.path)/none", now: Self.now) } throws: { error in
+        let directory = try TemporaryDirectory()
+        try directory.write("name\nweb-1\n", to: "hosts")
+        #expect(try HostList(of: "\(directory.path)/hosts", now: Self.now).hosts.count == 1)
+        #expect { try HostList(of: "\(directory.path)/none", now: Self.now) } throws: { error in
             (error as? AuthorityError)?.code == .missing
         }
         #expect {

@@ -9,10 +9,10 @@ import Testing
 @testable import Authority
 
 struct ForeignAuthorityTests {
-    private let folder: TemporaryFolder
+    private let directory: TemporaryDirectory
     private let now = Date(timeIntervalSince1970: 1_780_000_000)
 
-    init() throws { folder = try TemporaryFolder() }
+    init() throws { directory = try TemporaryDirectory() }
 
     @Test(
         arguments: [
@@ -88,7 +88,7 @@ struct ForeignAuthorityTests {
             new_certs_dir = ${dir
             """
         let found = try #require(OpenSSLConfiguration(text))
-        #expect(found.folder == "/srv/ca")
+        #expect(found.directory == "/srv/ca")
         #expect(found.candidates(for: .certificate) == ["ca.pem", "/srv/ca/ca.pem"])
         #expect(found.paths[.privateKey] == "/srv/ca//srv/ca")
         #expect(found.candidates(for: .database) == ["deep/index.txt"])
@@ -127,15 +127,15 @@ struct ForeignAuthorityTests {
                 if round % 2 == 0 {
                     text = "[ca]\ndefault_ca = ca\ncertificate = $dir\n-----BEGIN CERTIFICATE-----\n" + text
                 }
-                try folder.write(text, to: name)
+                try directory.write(text, to: name)
             }
-            #expect(throws: AuthorityError.self) { try ImportedCA(reading: folder.path, now: now) }
+            #expect(throws: AuthorityError.self) { try ImportedCA(reading: directory.path, now: now) }
         }
     }
 
     @Test func `what this software made is read whole`() throws {
         var generator = SystemRandomNumberGenerator()
-        let path = folder.path + "/ca"
+        let path = directory.path + "/ca"
         _ = try CertificateAuthority.create(
             in: path,
             RootRequest(template: BuiltInTemplates.root()),
@@ -173,16 +173,16 @@ struct ForeignAuthorityTests {
         var request = RootRequest(template: try BuiltInTemplates.root())
         request.subject = try DistinguishedName("CN=same")
         for number in 0..<40 {
-            let place = try TemporaryFolder()
+            let place = try TemporaryDirectory()
             _ = try CertificateAuthority.create(
                 in: place.path + "/ca",
                 request,
                 now: now,
                 using: &generator
             )
-            try folder.write(place.read("ca/root-cert.pem"), to: "\(number).pem")
+            try directory.write(place.read("ca/root-cert.pem"), to: "\(number).pem")
         }
-        let found = try ImportedCA(reading: folder.path, now: now)
+        let found = try ImportedCA(reading: directory.path, now: now)
         #expect(found.issuers.count == 40)
         #expect(found.certificates.count == 40)
     }

@@ -46,9 +46,9 @@ import Testing
     }
 
     /// Runs a program that must succeed, with its output in a file.
-    private func run(_ command: [String], in folder: TemporaryFolder) throws -> String {
+    private func run(_ command: [String], in directory: TemporaryDirectory) throws -> String {
         let shell = "cd \"$0\" && exec \"$@\" >output 2>&1"
-        var arguments = unsafe Self.copies(["/bin/sh", "-c", shell, folder.path] + command)
+        var arguments = unsafe Self.copies(["/bin/sh", "-c", shell, directory.path] + command)
         defer { unsafe Self.free(arguments) }
         var environment = unsafe Self.copies(["PATH=/usr/bin:/bin", "LC_ALL=C.UTF-8", "TZ=UTC"])
         defer { unsafe Self.free(environment) }
@@ -57,7 +57,7 @@ import Testing
         try #require(reason == 0)
         var status: CInt = -1
         while unsafe waitpid(process, &status, 0) < 0, errno == EINTR {}
-        let output = try folder.read("output")
+        let output = try directory.read("output")
         try #require(status == 0, "\(output)")
         return output
     }
@@ -78,24 +78,24 @@ import Testing
     }
 
     @Test func `GNU tar unpacks what was written`() throws {
-        let folder = try TemporaryFolder()
-        try write(Self.files, to: "\(folder.path)/archive.tar")
-        let listing = try run(["tar", "--utc", "--full-time", "-tvf", "archive.tar", "web-1-key.pem"], in: folder)
+        let directory = try TemporaryDirectory()
+        try write(Self.files, to: "\(directory.path)/archive.tar")
+        let listing = try run(["tar", "--utc", "--full-time", "-tvf", "archive.tar", "web-1-key.pem"], in: directory)
         #expect(listing == "-rw------- root/root         6 2023-11-14 22:13:20 web-1-key.pem\n")
-        let made = unsafe mkdir("\(folder.path)/unpacked", 0o700)
+        let made = unsafe mkdir("\(directory.path)/unpacked", 0o700)
         try #require(made == 0)
-        let output = try run(["tar", "-xpf", "archive.tar", "--no-same-owner", "-C", "unpacked"], in: folder)
+        let output = try run(["tar", "-xpf", "archive.tar", "--no-same-owner", "-C", "unpacked"], in: directory)
         #expect(output.isEmpty)
         for file in Self.files {
-            #expect(folder.mode(of: "unpacked/\(file.name)") == mode_t(file.mode))
-            #expect(try bytes(of: "\(folder.path)/unpacked/\(file.name)") == file.contents)
+            #expect(directory.mode(of: "unpacked/\(file.name)") == mode_t(file.mode))
+            #expect(try bytes(of: "\(directory.path)/unpacked/\(file.name)") == file.contents)
         }
     }
 
     @Test func `Python's tarfile reads the same names, modes, owners, times and contents`() throws {
-        let folder = try TemporaryFolder()
-        try write(Self.files, to: "\(folder.path)/archive.tar")
-        try folder.write(
+        let directory = try TemporaryDirectory()
+        try write(Self.files, to: "\(directory.path)/archive.tar")
+        try directory.write(
             """
             import hashlib, tarfile
             archive = tarfile.open("archive.tar", "r:", errorlevel=2)
@@ -107,7 +107,7 @@ import Testing
             """,
             to: "read.py"
         )
-        let output = try run(["python3", "-I", "read.py"], in: folder)
+        let output = try run(["python3", "-I", "read.py"], in: directory)
         let lines = Self.files.map { file in
             let name = file.name.unicodeScalars.map { scalar in
                 switch scalar.value {
@@ -123,20 +123,20 @@ import Testing
     }
 
     @Test func `an archive is a whole number of records, and equal files make equal archives`() throws {
-        let folder = try TemporaryFolder()
-        for name in ["a", "b"] { try write(Self.files, to: "\(folder.path)/\(name)") }
-        let first = try bytes(of: "\(folder.path)/a")
+        let directory = try TemporaryDirectory()
+        for name in ["a", "b"] { try write(Self.files, to: "\(directory.path)/\(name)") }
+        let first = try bytes(of: "\(directory.path)/a")
         #expect(first.count % 10_240 == 0)
-        #expect(try bytes(of: "\(folder.path)/b") == first)
-        try write([], to: "\(folder.path)/empty.tar")
-        #expect(try run(["tar", "-tf", "empty.tar"], in: folder).isEmpty)
+        #expect(try bytes(of: "\(directory.path)/b") == first)
+        try write([], to: "\(directory.path)/empty.tar")
+        #expect(try run(["tar", "-tf", "empty.tar"], in: directory).isEmpty)
     }
 
     @Test(arguments: ["", "/etc/passwd", "../key.pem", "a/../b", "a//b", "a/", "./a", "a\0b"])
     func `a name that leads elsewhere is refused`(name: String) throws {
-        let folder = try TemporaryFolder()
+        let directory = try TemporaryDirectory()
         #expect {
-            try write([File(name: name, contents: [], mode: 0o600)], to: "\(folder.path)/archive.tar")
+            try write([File(name: name, contents: [], mode: 0o600)], to: "\(directory.path)/archive.tar")
         } throws: { error in
             (error as? AuthorityError)?.code == .invalidRequest
         }

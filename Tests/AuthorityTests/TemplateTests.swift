@@ -6,22 +6,22 @@ import FoundationEssentials
 import Testing
 
 @Suite struct TemplateTests {
-    /// The folder `templates/` of the repository.
-    static let folder = #filePath.split(separator: "/").dropLast(3).reduce("") { "\($0)/\($1)" } + "/templates"
+    /// The directory `templates/` of the repository.
+    static let directory = #filePath.split(separator: "/").dropLast(3).reduce("") { "\($0)/\($1)" } + "/templates"
 
-    @Test func `what is compiled in is what stands in the folder`() throws {
+    @Test func `what is compiled in is what stands in the directory`() throws {
         let files = ["root.conf": try BuiltInTemplates.root(), "client.conf": try BuiltInTemplates.client()]
         for (name, template) in files {
-            let text = try Data(contentsOf: URL(filePath: "\(Self.folder)/\(name)"))
+            let text = try Data(contentsOf: URL(filePath: "\(Self.directory)/\(name)"))
             #expect(try CertificateTemplate(reading: Array(text), name: "templates/\(name)") == template)
         }
     }
 
-    @Test func `every template in the folder parses`() throws {
-        let names = try FileManager.default.contentsOfDirectory(atPath: Self.folder).filter { $0.hasSuffix(".conf") }
+    @Test func `every template in the directory parses`() throws {
+        let names = try FileManager.default.contentsOfDirectory(atPath: Self.directory).filter { $0.hasSuffix(".conf") }
         #expect(names.count >= 2)
         for name in names {
-            let text = try Data(contentsOf: URL(filePath: "\(Self.folder)/\(name)"))
+            let text = try Data(contentsOf: URL(filePath: "\(Self.directory)/\(name)"))
             let template = try CertificateTemplate(reading: Array(text), name: name)
             #expect(!template.subject.isEmpty, "\(name)")
             let key = try PrivateKey(generating: .ecP256)

@@ -17,11 +17,11 @@ struct Corpus: Decodable {
     static let isNewer = (try? PrivateKey(generating: .mlDSA44)) != nil
 
     /// Where they are.
-    static let folder = #filePath.split(separator: "/").dropLast().reduce("") { "\($0)/\($1)" } + "/Corpus/"
+    static let directory = #filePath.split(separator: "/").dropLast().reduce("") { "\($0)/\($1)" } + "/Corpus/"
 
     /// Reads the list of files.
     static func load() throws -> Corpus {
-        try JSONDecoder().decode(Corpus.self, from: Data(contentsOf: URL(filePath: folder + "manifest.json")))
+        try JSONDecoder().decode(Corpus.self, from: Data(contentsOf: URL(filePath: directory + "manifest.json")))
     }
 
     /// A file, and how it must be read.
@@ -46,7 +46,7 @@ struct Corpus: Decodable {
         var isRefused: Bool { refused != nil && !(needs != nil && Corpus.isNewer) }
         var secret: SecretBytes? { passphrase.map { SecretBytes($0.utf8) } }
 
-        func contents() throws -> [UInt8] { Array(try Data(contentsOf: URL(filePath: Corpus.folder + file))) }
+        func contents() throws -> [UInt8] { Array(try Data(contentsOf: URL(filePath: Corpus.directory + file))) }
     }
 
     /// An object in a file.

@@ -30,10 +30,10 @@ import Testing
 /// Makes a key, writes it, reads it plain and encrypted, signs, drops everything, and looks.
 private func searchAfterUse(of type: KeyType) throws {
     guard FreedMemory.wipeFromNowOn() else { fail("libcrypto has been used before") }
-    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("pki-memory-\(getpid())").path
-    unsafe mkdir(folder, 0o700)
-    defer { try? FileManager.default.removeItem(atPath: folder) }
-    let needles = try use(type, in: folder)
+    let directory = FileManager.default.temporaryDirectory.appendingPathComponent("pki-memory-\(getpid())").path
+    unsafe mkdir(directory, 0o700)
+    defer { try? FileManager.default.removeItem(atPath: directory) }
+    let needles = try use(type, in: directory)
     guard needles.count > 4 else { fail("nothing was looked for") }
     for needle in needles {
         let count = try OwnMemory.occurrences(ofMasked: needle)
@@ -41,7 +41,7 @@ private func searchAfterUse(of type: KeyType) throws {
     }
 }
 
-private func use(_ type: KeyType, in folder: String) throws -> [MaskedBytes] {
+private func use(_ type: KeyType, in directory: String) throws -> [MaskedBytes] {
     var needles: [MaskedBytes] = []
     func look(for name: String, in secret: SecretBytes, _ range: Range<Int>) {
         unsafe secret.withUnsafeBytes { bytes in
@@ -69,11 +69,11 @@ private func use(_ type: KeyType, in folder: String) throws -> [MaskedBytes] {
             look(for: "the exponent", in: encoded, 340..<372)
             look(for: "a prime", in: encoded, 580..<612)
         }
-        try write(text, to: "\(folder)/plain.pem")
-        try write(try key.pemEncoded(passphrase: passphrase), to: "\(folder)/encrypted.pem")
+        try write(text, to: "\(directory)/plain.pem")
+        try write(try key.pemEncoded(passphrase: passphrase), to: "\(directory)/encrypted.pem")
     }
     for name in ["plain", "encrypted"] {
-        let file = try read("\(folder)/\(name).pem")
+        let file = try read("\(directory)/\(name).pem")
         let key = try PrivateKey(reading: file, passphrase: passphrase)
         _ = try key.signature(for: Array("message".utf8), digest: .sha256)
     }

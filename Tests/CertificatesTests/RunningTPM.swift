@@ -6,7 +6,7 @@ import Glibc
 @testable import Certificates
 import SystemSupport
 
-/// A TPM in software (swtpm) with a state of its own, in a private folder. It ends with the value.
+/// A TPM in software (swtpm) with a state of its own, in a private directory. It ends with the value.
 ///
 /// It has one client at a time: the tools can be used before the first key is made and after the last is gone.
 final class RunningTPM: Sendable {
@@ -110,7 +110,7 @@ final class RunningTPM: Sendable {
 
     func write(_ bytes: [UInt8], to name: String) throws { try Data(bytes).write(to: URL(filePath: "\(path)/\(name)")) }
 
-    /// Runs a program in the folder, with the TPM, to its end.
+    /// Runs a program in the directory, with the TPM, to its end.
     @discardableResult func run(_ command: String...) throws -> String { try run(command) }
 
     @discardableResult private func run(_ command: [String]) throws -> String {

@@ -166,7 +166,7 @@ import Testing
 
 extension Corpus {
     fileprivate static func bytes(_ name: String) throws -> [UInt8] {
-        try unsafe FileContents(of: folder + name).bytes.withUnsafeBytes { unsafe Array($0) }
+        try unsafe FileContents(of: directory + name).bytes.withUnsafeBytes { unsafe Array($0) }
     }
 
     fileprivate static func text(_ name: String) throws -> String { String(decoding: try bytes(name), as: UTF8.self) }

@@ -49,10 +49,10 @@ import SystemSupport
     // MARK: Unix sockets
 
     @Test func `a unix socket is its user's alone, serves like any other and goes with the server`() async throws {
-        let folder = try SocketFolder()
-        let path = folder.file("s")
+        let directory = try SocketDirectory()
+        let path = directory.file("s")
         let server = try await start(HTTPListener(path: path))
-        #expect(SocketFolder.mode(path) == S_IFSOCK | 0o600)
+        #expect(SocketDirectory.mode(path) == S_IFSOCK | 0o600)
         #expect(server.listeners[0].origin == "unix:\(path)")
         #expect(server.listeners[0].isLoopback)
         #expect(server.listeners[0].port == 0)
@@ -62,15 +62,15 @@ import SystemSupport
             ]
         )
         await server.shutDown(within: .zero)
-        #expect(SocketFolder.mode(path) == nil)
+        #expect(SocketDirectory.mode(path) == nil)
     }
 
     @Test func `limits hold on a unix socket`() async throws {
-        let folder = try SocketFolder()
+        let directory = try SocketDirectory()
         var limits = HTTPLimits.patient
         limits.bodyBytes = 10
         limits.connections = 1
-        let server = try await start(HTTPListener(path: folder.file("s")), limits: limits)
+        let server = try await start(HTTPListener(path: directory.file("s")), limits: limits)
         let first = try await RawClient.connect(to: server)
         try await first.send(get)
         try await first.waitForAnswer()
@@ -81,38 +81,38 @@ import SystemSupport
     }
 
     @Test func `whoever asks over a unix socket is local`() async throws {
-        let folder = try SocketFolder()
-        let caller = try await caller(HTTPListener(path: folder.file("s")))
+        let directory = try SocketDirectory()
+        let caller = try await caller(HTTPListener(path: directory.file("s")))
         #expect(caller.address == "unix")
         #expect(caller.isLocal)
     }
 
     @Test func `a socket that a server left behind is replaced`() async throws {
-        let folder = try SocketFolder()
-        let path = folder.file("s")
+        let directory = try SocketDirectory()
+        let path = directory.file("s")
         close(try RawSocket.make(SocketAddress(unixDomainSocketPath: path)))
-        #expect(SocketFolder.mode(path) != nil)
+        #expect(SocketDirectory.mode(path) != nil)
         let server = try await start(HTTPListener(path: path))
-        #expect(SocketFolder.mode(path) == S_IFSOCK | 0o600)
+        #expect(SocketDirectory.mode(path) == S_IFSOCK | 0o600)
         #expect(try await statuses(server, last) == [200])
         await server.shutDown(within: .zero)
     }
 
     @Test func `a socket that is in use is left alone`() async throws {
-        let folder = try SocketFolder()
-        let server = try await start(HTTPListener(path: folder.file("s")))
+        let directory = try SocketDirectory()
+        let server = try await start(HTTPListener(path: directory.file("s")))
         let error = await #expect(throws: HTTPServiceError.self) {
-            try await start(HTTPListener(path: folder.file("s")))
+            try await start(HTTPListener(path: directory.file("s")))
         }
         #expect(error?.code == .addressUnavailable)
-        #expect(error?.message == "cannot listen on unix:\(folder.file("s")): another program listens there")
+        #expect(error?.message == "cannot listen on unix:\(directory.file("s")): another program listens there")
         #expect(try await statuses(server, last) == [200])
         await server.shutDown(within: .zero)
     }
 
     @Test func `of many servers that find an old socket at once, one gets its place`() async throws {
-        let folder = try SocketFolder()
-        let path = folder.file("s")
+        let directory = try SocketDirectory()
+        let path = directory.file("s")
         close(try RawSocket.make(SocketAddress(unixDomainSocketPath: path)))
         let servers = await withTaskGroup(of: HTTPServer?.self) { group in
             for _ in 0..<8 { group.addTask { try? await start(HTTPListener(path: path)) } }
@@ -125,40 +125,40 @@ import SystemSupport
         }
     }
 
-    @Test(arguments: ["file", "folder", "link"])
+    @Test(arguments: ["file", "directory", "link"])
     func `what is not a socket is left alone`(_ kind: String) async throws {
-        let folder = try SocketFolder()
-        let path = folder.file("s")
+        let directory = try SocketDirectory()
+        let path = directory.file("s")
         switch kind {
         case "file": try Data("precious".utf8).write(to: URL(filePath: path))
-        case "folder": try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
+        case "directory": try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
         default:
-            close(try RawSocket.make(SocketAddress(unixDomainSocketPath: folder.file("other"))))
-            try FileManager.default.createSymbolicLink(atPath: path, withDestinationPath: folder.file("other"))
+            close(try RawSocket.make(SocketAddress(unixDomainSocketPath: directory.file("other"))))
+            try FileManager.default.createSymbolicLink(atPath: path, withDestinationPath: directory.file("other"))
         }
-        let before = SocketFolder.mode(path)
+        let before = SocketDirectory.mode(path)
         let error = await #expect(throws: HTTPServiceError.self) { try await start(HTTPListener(path: path)) }
         #expect(error?.code == .addressUnavailable)
         #expect(error?.message.hasSuffix(": a file that is not a socket is there") == true)
-        #expect(SocketFolder.mode(path) == before)
+        #expect(SocketDirectory.mode(path) == before)
     }
 
     @Test func `a file that took the socket's place stays`() async throws {
-        let folder = try SocketFolder()
-        let path = folder.file("s")
+        let directory = try SocketDirectory()
+        let path = directory.file("s")
         let server = try await start(HTTPListener(path: path))
         try FileManager.default.removeItem(atPath: path)
         let other = try RawSocket.make(SocketAddress(unixDomainSocketPath: path))
         await server.shutDown(within: .zero)
-        #expect(SocketFolder.mode(path) != nil)
+        #expect(SocketDirectory.mode(path) != nil)
         close(other)
     }
 
     @Test func `a path has at most 107 bytes`() async throws {
-        let folder = try SocketFolder()
-        let longest = folder.file(String(repeating: "s", count: 107 - folder.path.utf8.count - 1))
+        let directory = try SocketDirectory()
+        let longest = directory.file(String(repeating: "s", count: 107 - directory.path.utf8.count - 1))
         let server = try await start(HTTPListener(path: longest))
-        #expect(SocketFolder.mode(longest) == S_IFSOCK | 0o600)
+        #expect(SocketDirectory.mode(longest) == S_IFSOCK | 0o600)
         #expect(server.listeners[0].path == longest)
         await server.shutDown(within: .zero)
         for path in [longest + "s", "", "/tmp/\0"] {
@@ -167,21 +167,21 @@ import SystemSupport
         }
     }
 
-    @Test func `a folder that is not there is named`() async throws {
-        let folder = try SocketFolder()
+    @Test func `a directory that is not there is named`() async throws {
+        let directory = try SocketDirectory()
         let error = await #expect(throws: HTTPServiceError.self) {
-            try await start(HTTPListener(path: folder.file("none/s")))
+            try await start(HTTPListener(path: directory.file("none/s")))
         }
-        #expect(error?.message == "cannot listen on unix:\(folder.file("none/s")): no such file or directory")
+        #expect(error?.message == "cannot listen on unix:\(directory.file("none/s")): no such file or directory")
         #expect(error?.hint != nil)
     }
 
     @Test func `a start that fails leaves no socket behind`() async throws {
-        let folder = try SocketFolder()
+        let directory = try SocketDirectory()
         await #expect(throws: HTTPServiceError.self) {
-            try await start(HTTPListener(path: folder.file("s")), HTTPListener(address: "nowhere"))
+            try await start(HTTPListener(path: directory.file("s")), HTTPListener(address: "nowhere"))
         }
-        #expect(SocketFolder.mode(folder.file("s")) == nil)
+        #expect(SocketDirectory.mode(directory.file("s")) == nil)
     }
 
     // MARK: Inherited sockets
@@ -210,14 +210,14 @@ import SystemSupport
     }
 
     @Test func `an inherited unix socket is served, and its file stays`() async throws {
-        let folder = try SocketFolder()
-        let descriptor = try RawSocket.make(SocketAddress(unixDomainSocketPath: folder.file("s")))
+        let directory = try SocketDirectory()
+        let descriptor = try RawSocket.make(SocketAddress(unixDomainSocketPath: directory.file("s")))
         let listener = try HTTPListener(inheriting: descriptor)
-        #expect(listener.origin == "unix:\(folder.file("s"))")
+        #expect(listener.origin == "unix:\(directory.file("s"))")
         #expect(listener.isLoopback)
         let caller = try await caller(listener)
         #expect(caller.isLocal)
-        #expect(SocketFolder.mode(folder.file("s")) != nil)
+        #expect(SocketDirectory.mode(directory.file("s")) != nil)
     }
 
     @Test func `an inherited socket without a file has a name`() throws {

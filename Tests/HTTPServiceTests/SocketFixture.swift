@@ -6,8 +6,8 @@ import NIOCore
 
 @testable import HTTPService
 
-/// A private folder that goes away with the value; its path is short enough for unix sockets.
-final class SocketFolder {
+/// A private directory that goes away with the value; its path is short enough for unix sockets.
+final class SocketDirectory {
     let path = "/tmp/pki-http-\(UInt64.random(in: .min ... .max))"
 
     init() throws {

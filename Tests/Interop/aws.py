@@ -243,7 +243,7 @@ def crl(issuer: Identity, *revoked: int) -> bytes:
 
 
 def creds(pki: Pki, lab: Lab, folder: Path, name: str = "client", *options: str, status: int | None = DONE) -> Result:
-    """`pki creds` with a client certificate of the folder."""
+    """`pki creds` with a client certificate of the directory."""
     return pki.run(
         "creds",
         "--certificate", folder / f"{name}-cert.pem",

@@ -219,7 +219,7 @@ class Page:
 
 @contextmanager
 def running_browser(program: str) -> Iterator[Pipes]:
-    """Starts the browser with a folder of its own; whatever happens in the block, all of it is gone afterwards."""
+    """Starts the browser with a directory of its own; whatever happens in the block, all of it is gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="pki-browser-", ignore_cleanup_errors=True) as home:
         ends = [end for _ in range(2) for end in os.pipe()]
         # Away from 3 and 4, where the browser wants them.

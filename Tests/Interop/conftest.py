@@ -32,13 +32,13 @@ def built() -> Path:
 
 @pytest.fixture
 def pki(built: Path, tmp_path: Path) -> Pki:
-    """The binary, with the test's own folder as its home and working folder."""
+    """The binary, with the test's own directory as its home and working directory."""
     return Pki(home=tmp_path, path=built)
 
 
 @pytest.fixture
 def ca(pki: Pki, tmp_path: Path) -> Path:
-    """A folder with a CA and one client certificate, `client`."""
+    """A directory with a CA and one client certificate, `client`."""
     folder = tmp_path / "ca"
     pki.run("init-ca", "--directory", folder)
     pki.run("issue-client", "--directory", folder)

@@ -45,7 +45,7 @@ class PublicHalf:
 
 @contextmanager
 def short_folder() -> Iterator[Path]:
-    """A folder whose path leaves room for the name of a socket, which may have 107 bytes."""
+    """A directory whose path leaves room for the name of a socket, which may have 107 bytes."""
     folder = Path(tempfile.mkdtemp(prefix="pki-", dir="/tmp"))
     try:
         yield folder

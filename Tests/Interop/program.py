@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs the pki binary the way a stranger's shell would: in a scrubbed environment, with a home folder of its own."""
+"""Runs the pki binary the way a stranger's shell would: in a scrubbed environment, with a home directory of its own."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def clean_environment(home: Path) -> dict[str, str]:
 
 
 def is_bookkeeping(path: Path) -> bool:
-    """Whether a path in a CA's folder is the inventory, or the folder where files are written before they get names."""
+    """Whether a path in a CA's directory is the inventory, or the directory where files are written before they get names."""
     return path.name.startswith("inventory.sqlite") or path.name == ".new"
 
 
@@ -73,7 +73,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Pki:
-    """The binary, the folder it runs in, and the environment it sees."""
+    """The binary, the directory it runs in, and the environment it sees."""
 
     home: Path
     path: Path = field(default_factory=binary)

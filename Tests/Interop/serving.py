@@ -179,7 +179,7 @@ def serving(
 
 
 def configure(pki: Pki, lab: Lab, ca: Path, profile: str = "web", *options: str | Path, name: str = "client") -> None:
-    """Writes a profile with a client certificate of the folder."""
+    """Writes a profile with a client certificate of the directory."""
     given = {str(one) for one in options if str(one).startswith("--")}
     arguments: list[str | Path] = [*options]
     known = {

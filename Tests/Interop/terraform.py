@@ -21,7 +21,7 @@ MIRRORS = (
 
 
 def mirror() -> Path:
-    """A folder with the AWS provider, or the reason to skip."""
+    """A directory with the AWS provider, or the reason to skip."""
     for folder in (*MIRRORS, *sorted(Path("/opt").glob("*"))):
         if any((folder / "registry.terraform.io/hashicorp/aws").glob("*/linux_amd64/terraform-provider-aws*")):
             return folder
@@ -30,7 +30,7 @@ def mirror() -> Path:
 
 @dataclass(frozen=True)
 class Terraform:
-    """A configuration in a folder of its own."""
+    """A configuration in a directory of its own."""
 
     folder: Path
     environment: Mapping[str, str]

@@ -148,7 +148,7 @@ class TestLooking:
 
 class TestOfflineRoot:
     def test_the_intermediate_issues(self, pki: Pki, ca: Path, tmp_path: Path) -> None:
-        """The root's key is gone, the folder of the online machine is three files, and a client gets credentials."""
+        """The root's key is gone, the directory of the online machine is three files, and a client gets credentials."""
         pki.run("issue-intermediate", "--directory", ca, "--name", "issuing")
         online = tmp_path / "online"
         online.mkdir(0o700)
@@ -268,7 +268,7 @@ class TestTheWorstNight:
         pki.run("crl", "--directory", ca)
         for path in ca.glob("inventory.sqlite*"):
             path.unlink()
-        assert listed(pki, ca)["client"]["status"] == "revoked", "the list in the folder tells of it"
+        assert listed(pki, ca)["client"]["status"] == "revoked", "the list in the directory tells of it"
         assert pki.run("list", "--directory", ca, "--all", "--format", "json").json
         pki.run("crl", "--directory", ca)
         number = x509.load_pem_x509_crl((ca / "root-crl.pem").read_bytes())

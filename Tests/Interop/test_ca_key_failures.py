@@ -44,7 +44,7 @@ def load(path: Path) -> x509.Certificate:
 
 
 def assert_is_ca(pki: Pki, folder: Path, key_type: str, *options: str | Path, secrets: tuple[str, ...] = ()) -> str:
-    """The folder has a CA without its key, which issues a client; returns what says where the key is."""
+    """The directory has a CA without its key, which issues a client; returns what says where the key is."""
     address = folder / "root-key.uri"
     assert stat.S_IMODE(address.stat().st_mode) == 0o600
     assert not (folder / "root-key.pem").exists()
@@ -116,7 +116,7 @@ class TestTokens:
         assert logins(log) == 1 and "10203040" not in said
 
     def test_a_pin_in_the_address_is_not_kept(self, pki: Pki, tmp_path: Path, token: Token) -> None:
-        """Who reads the folder has the CA's address, and not its PIN."""
+        """Who reads the directory has the CA's address, and not its PIN."""
         environment = pki.with_environment(**token.environment)
         address = f"{token.address('pin-value', pin=False)}&pin-value={token.pin}"
         result = environment.run("init-ca", "--directory", tmp_path / "ca", "--key", address, "--generate-key")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A CA whose key is in a token, an agent or a TPM: the folder says where, and clients are signed there."""
+"""A CA whose key is in a token, an agent or a TPM: the directory says where, and clients are signed there."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def names(folder: Path) -> set[str]:
 
 
 def assert_is_ca(pki: Pki, folder: Path, *options: str | Path) -> None:
-    """The folder has no key, and clients are issued all the same."""
+    """The directory has no key, and clients are issued all the same."""
     assert {"root-cert.pem", "root-key.uri"} <= names(folder) and "root-key.pem" not in names(folder)
     assert (folder / "root-key.uri").stat().st_mode & 0o777 == 0o600
     pki.run("issue-client", "--directory", folder, "--name", "web-1", *options)
@@ -76,7 +76,7 @@ def test_a_key_that_is_there(pki: Pki, tmp_path: Path, token: Token) -> None:
 
 
 def test_a_year_with_keys_in_a_token(pki: Pki, tmp_path: Path, token: Token) -> None:
-    """Root and intermediate stay in the token; renewing either leaves the folder able to issue."""
+    """Root and intermediate stay in the token; renewing either leaves the directory able to issue."""
     pki = pki.with_environment(**token.environment)
     for label, identifier in (("year-root", "a1"), ("year-issuing", "a2")):
         token.store_key(generate_key("ec-p256"), label, identifier)

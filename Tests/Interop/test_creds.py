@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`pki creds` before the verifier of this folder, which knows the protocol and nothing of pki."""
+"""`pki creds` before the verifier of this directory, which knows the protocol and nothing of pki."""
 
 from __future__ import annotations
 

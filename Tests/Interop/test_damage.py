@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What goes wrong on a machine: a clear refusal, the documented status, and a folder that is as it was before."""
+"""What goes wrong on a machine: a clear refusal, the documented status, and a directory that is as it was before."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Tree = dict[str, tuple[int, bytes | None]]
 
 
 def tree(folder: Path) -> Tree:
-    """Every path below a folder with its mode and content, but for the inventory and the place of drafts."""
+    """Every path below a directory with its mode and content, but for the inventory and the place of drafts."""
     return {
         str(path.relative_to(folder)): (path.lstat().st_mode, path.read_bytes() if path.is_file() else None)
         for path in sorted(folder.rglob("*"))
@@ -32,7 +32,7 @@ def tree(folder: Path) -> Tree:
 
 
 def files(folder: Path) -> list[str]:
-    """The names of the files below a folder, hidden ones too, but for the inventory."""
+    """The names of the files below a directory, hidden ones too, but for the inventory."""
     return sorted(
         str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() and not is_bookkeeping(path)
     )
@@ -103,7 +103,7 @@ class TestTwice:
 
 
 class TestAuthority:
-    """A CA folder that is not fit to issue from."""
+    """A CA directory that is not fit to issue from."""
 
     def put(self, folder: Path, identity: Identity) -> Path:
         folder.mkdir(mode=0o700)
@@ -144,7 +144,7 @@ class TestAuthority:
         assert "root-cert.pem" in stderr and rule in stderr
 
     @pytest.mark.parametrize("name", ["root-cert.pem", "root-key.pem"])
-    @pytest.mark.parametrize("damage", ["gone", "empty", "cut", "noise", "a folder", "huge"])
+    @pytest.mark.parametrize("damage", ["gone", "empty", "cut", "noise", "a directory", "huge"])
     def test_damaged_files(self, pki: Pki, ca: Path, name: str, damage: str) -> None:
         path = ca / name
         content = path.read_bytes()
@@ -156,7 +156,7 @@ class TestAuthority:
                 path.write_bytes(content[: len(content) // 2])
             case "noise":
                 path.write_bytes(os.urandom(500))
-            case "a folder":
+            case "a directory":
                 path.mkdir(0o700)
             case "huge":
                 with path.open("wb") as file:
@@ -291,7 +291,7 @@ class TestOutput:
 
 @pytest.fixture
 def open_folder(built: Path) -> Iterator[Path]:
-    """A temporary folder that every user can enter, with a copy of the binary in it."""
+    """A temporary directory that every user can enter, with a copy of the binary in it."""
     folder = Path(tempfile.mkdtemp(prefix="pki-interop-"))
     try:
         folder.chmod(0o755)
@@ -314,7 +314,7 @@ def unprivileged(open_folder: Path) -> Pki:
     os.chown(home, 65534, 65534)
     pki = pki.with_prefix("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
     if pki.run("--version", status=None).status != DONE:
-        pytest.skip("another user cannot run the binary: its libraries are in a private folder")
+        pytest.skip("another user cannot run the binary: its libraries are in a private directory")
     return pki
 
 
@@ -344,9 +344,9 @@ class TestPermissions:
         assert not (folder / "client-key.pem").exists()
 
     def test_a_file_in_the_folders_place(self, pki: Pki, tmp_path: Path) -> None:
-        (tmp_path / "ca").write_text("not a folder")
+        (tmp_path / "ca").write_text("not a directory")
         assert str(tmp_path / "ca") in pki.refuse("init-ca", "--directory", tmp_path / "ca")
-        assert (tmp_path / "ca").read_text() == "not a folder"
+        assert (tmp_path / "ca").read_text() == "not a directory"
 
     def test_a_key_that_others_can_read_does_not_sign_requests(self, pki: Pki, ca: Path) -> None:
         (ca / "client-key.pem").chmod(0o644)

@@ -258,7 +258,7 @@ class TestSafety:
 
     def test_another_users_folder_is_not_used(self, home: Home) -> None:
         if os.geteuid() != 0:
-            pytest.skip("only root can give a folder away")
+            pytest.skip("only root can give a directory away")
         home.pki.run("creds", *home.options(), "--cache")
         os.chown(home.cache, 12345, 12345)
         assert "pki: warning: no cache is used" in home.pki.run("creds", *home.options(), "--cache").stderr

@@ -480,7 +480,7 @@ class TestAddresses:
     @pytest.mark.parametrize(("listen", "host"), [("0", "127.0.0.1"), ("0.0.0.0:0", "127.0.0.1"), ("[::]:0", "[::1]")])
     def test_the_environment_that_is_printed(self, web: Pki, tmp_path: Path, listen: str, host: str) -> None:
         """SDKs take loopback addresses alone, and nobody connects to the one that stands for all."""
-        token = tmp_path / "it's a folder" / "to ken"
+        token = tmp_path / "it's a directory" / "to ken"
         with serving(web, "--print-env", "--token-file", token, listen=(listen,)) as served:
             served.urls = [f"http://{host}:{served.port}"]
             printed = list(lines_until(served.process, 1))

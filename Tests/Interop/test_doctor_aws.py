@@ -18,7 +18,7 @@ NETWORK = ["name", "endpoint", "clock", "session"]
 
 
 def examine(pki: Pki, *arguments: str | Path, status: int = DONE) -> dict[str, dict[str, Any]]:
-    """The checks of the road to AWS by their names; those of a CA's folder, which have others, stand before them."""
+    """The checks of the road to AWS by their names; those of a CA's directory, which have others, stand before them."""
     report = pki.run("doctor", "--format", "json", *arguments, status=status).json
     names = [check["name"] for check in report["checks"]]
     road = report["checks"][names.index("settings") :]
@@ -168,7 +168,7 @@ def test_what_the_service_says_is_told_with_what_mends_it(pki: Pki, ca: Path, la
     check = the_only_failure(checks, "session")
     assert "AccessDeniedException" in check["found"]
     assert "not under this trust anchor" in check["hint"]
-    # With the folder named it is known before anybody is asked.
+    # With the directory named it is known before anybody is asked.
     checks = examine(pki, *lab.arguments, *identity_options(other), "--directory", ca, status=CHECK_FAILED)
     the_only_failure(checks, "authority")
 

@@ -119,7 +119,7 @@ class TestBoundaries:
             ("pki/Fault.swift", "import Foundation", "pki may not import Foundation"),
             ("pki/Fault.swift", "  @_exported public import Foundation // all", "pki may not import Foundation"),
             ("Authority/Fault.swift", "import struct Foundation.URL", "Authority may not import Foundation"),
-            ("Newcomer/Fault.swift", "let one = 1", "no line for this folder"),
+            ("Newcomer/Fault.swift", "let one = 1", "no line for this directory"),
             ("Certificates/OpenSSL/Fault.swift", "use(Handle(3).pointer)", "bind the handle to a name"),
             ("Lab/Fault.swift", 'func f() { print("x") }', "only Sources/pki/Console prints"),
             ("pki/Fault.swift", 'func f() { print("x") }', "only Sources/pki/Console prints"),
@@ -311,7 +311,7 @@ import Testing
 
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A package that builds in seconds. All tests share its folder, so that each change builds little."""
+    """A package that builds in seconds. All tests share its directory, so that each change builds little."""
     root = tmp_path_factory.mktemp("tiny")
     write(root / "Package.swift", PACKAGE)
     shutil.copytree(REPOSITORY / "Sources/COpenSSL", root / "Sources/COpenSSL")

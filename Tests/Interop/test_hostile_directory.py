@@ -347,7 +347,7 @@ for define in (define_paths, define_numbers, define_schema, define_kinds, define
 
 
 def snapshot(folder: Path) -> dict[str, tuple[object, ...]]:
-    """Everything below a folder: kind, mode, owner, time of the last change, and the contents of files."""
+    """Everything below a directory: kind, mode, owner, time of the last change, and the contents of files."""
     found: dict[str, tuple[object, ...]] = {}
     for base, folders, files in os.walk(os.fsencode(folder)):
         for name in [b"."] + folders + files:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `pki import` reads in the folders of easy-rsa, openssl ca, mkcert and step, each made by the real program."""
+"""What `pki import` reads in the directories of easy-rsa, openssl ca, mkcert and step, each made by the real program."""
 
 from __future__ import annotations
 

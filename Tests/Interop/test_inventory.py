@@ -111,7 +111,7 @@ def test_forty_processes_of_twenty_five(pki: Pki, ca: Path) -> None:
 
 
 class Killed:
-    """Runs commands against a folder and kills them at random moments."""
+    """Runs commands against a directory and kills them at random moments."""
 
     def __init__(self, pki: Pki, folder: Path, seed: int) -> None:
         self.pki = pki
@@ -188,7 +188,7 @@ def assert_nothing_is_lost(pki: Pki, folder: Path) -> None:
         failed = [check for check in found.json["checks"] if check["verdict"] == "failed"]
         assert not failed, failed
     assert not list((folder / ".new").iterdir())
-    # Every certificate in the folder is known, and every one that is known and in its place is there, with its key.
+    # Every certificate in the directory is known, and every one that is known and in its place is there, with its key.
     known = {
         str(path): bytes(serial)  # type: ignore[call-overload]
         for path, serial in rows(folder, "SELECT certificate_path, serial FROM certificates")

@@ -244,7 +244,7 @@ class TestFiles:
 
 @pytest.fixture
 def road(pki: Pki, tmp_path: Path) -> tuple[Path, Identity]:
-    """A CA's folder, and the CA."""
+    """A CA's directory, and the CA."""
     pki.run("init-ca", "--directory", tmp_path / "ca")
     return tmp_path / "ca", Identity.load(tmp_path / "ca/root-cert.pem", tmp_path / "ca/root-key.pem")
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every kind of key from every place it may live in: `pki creds` is accepted by the lab and by the verifier of this folder."""
+"""Every kind of key from every place it may live in: `pki creds` is accepted by the lab and by the verifier of this directory."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def descriptors(maker: Maker) -> Place:
 
 
 def selected(maker: Maker) -> Place:
-    """Out of a folder with certificates of others."""
+    """Out of a directory with certificates of others."""
     folder = maker.folder / "store"
     folder.mkdir()
     issue(None, "someone else").write(folder, "other")
@@ -168,7 +168,7 @@ CLASSICAL_FORMS = EVERY_FORM | {
 
 @pytest.fixture(scope="module")
 def road(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A CA's folder for all of the matrix."""
+    """A CA's directory for all of the matrix."""
     home = tmp_path_factory.mktemp("matrix")
     Pki(home=home, path=built).run("init-ca", "--directory", home / "ca")
     return home / "ca"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`pki lab` before clients that know nothing of pki: AWS's own Python session, and a signer of this folder."""
+"""`pki lab` before clients that know nothing of pki: AWS's own Python session, and a signer of this directory."""
 
 from __future__ import annotations
 

@@ -191,7 +191,7 @@ def test_rotation_with_the_old_key_elsewhere(pki: Pki, tmp_path: Path) -> None:
 
 
 def chain_names(chain: Path, folder: Path) -> list[str]:
-    """Which of the folder's certificates stand in a chain file."""
+    """Which of the directory's certificates stand in a chain file."""
     known = {path.read_text(): path.name.removesuffix("-cert.pem") for path in folder.glob("*-cert.pem")}
     end = "-----END CERTIFICATE-----\n"
     return [known[block + end] for block in chain.read_text().split(end) if block]

@@ -8,8 +8,8 @@ import Testing
 
 @testable import RolesAnywhere
 
-/// A folder for one test, which goes with it.
-private final class Folder {
+/// A directory for one test, which goes with it.
+private final class CADirectory {
     let path: String
 
     init() throws {
@@ -30,21 +30,21 @@ private final class Folder {
 }
 
 struct IdentitySourceTests {
-    private let folder: Folder
+    private let directory: CADirectory
 
-    init() throws { folder = try Folder() }
+    init() throws { directory = try CADirectory() }
 
     private func files(mode: mode_t = 0o600) throws -> IdentitySource {
         IdentitySource(
-            certificate: try folder.write("cert.pem", Fixtures.ecCertificate, mode: 0o644),
-            privateKey: try folder.write("key.pem", Fixtures.ecKey, mode: mode)
+            certificate: try directory.write("cert.pem", Fixtures.ecCertificate, mode: 0o644),
+            privateKey: try directory.write("key.pem", Fixtures.ecKey, mode: mode)
         )
     }
 
     @Test func `certificate and key are read from two files or from one`() throws {
         let two = try files().read()
         #expect(two.certificate.subject.description == "CN=ec.example")
-        let both = try folder.write("both.pem", Fixtures.ecKey + "\n" + Fixtures.ecCertificate)
+        let both = try directory.write("both.pem", Fixtures.ecKey + "\n" + Fixtures.ecCertificate)
         #expect(try IdentitySource(certificate: both).read().certificate == two.certificate)
         #expect(try IdentitySource(certificate: both, privateKey: both).read().certificate == two.certificate)
     }
@@ -54,9 +54,9 @@ struct IdentitySourceTests {
         let key = try PrivateKey(generating: .ecP256)
         let text = try unsafe key.pemEncoded().withUnsafeBytes { unsafe String(decoding: $0, as: UTF8.self) }
         let files = IdentitySource(
-            certificate: try folder.write("cert.pem", intermediate.client(key: key).pemEncoded),
-            privateKey: try folder.write("key.pem", text),
-            intermediates: try folder.write("chain.pem", intermediate.certificate.pemEncoded)
+            certificate: try directory.write("cert.pem", intermediate.client(key: key).pemEncoded),
+            privateKey: try directory.write("key.pem", text),
+            intermediates: try directory.write("chain.pem", intermediate.certificate.pemEncoded)
         )
         #expect(try files.read().intermediates == [intermediate.certificate])
     }
@@ -75,8 +75,8 @@ struct IdentitySourceTests {
 
     @Test(.enabled(if: geteuid() == 0)) func `W15: a key that somebody else wrote, or links to, is refused`() throws {
         var files = try files()
-        let key = "\(folder.path)/key.pem"
-        let link = "\(folder.path)/link.pem"
+        let key = "\(directory.path)/key.pem"
+        let link = "\(directory.path)/link.pem"
         #expect(unsafe symlink(key, link) == 0)
         files.key = .file(link)
         _ = try files.read()
@@ -99,7 +99,7 @@ struct IdentitySourceTests {
     }
 
     @Test func `a certificate that others can read is refused only when the key stands in it`() throws {
-        let both = try folder.write("both.pem", Fixtures.ecKey + "\n" + Fixtures.ecCertificate, mode: 0o644)
+        let both = try directory.write("both.pem", Fixtures.ecKey + "\n" + Fixtures.ecCertificate, mode: 0o644)
         let error = try #require(throws: RolesAnywhereError.self) { try IdentitySource(certificate: both).read() }
         #expect(error.code == .unprotectedFile)
     }
@@ -121,7 +121,7 @@ struct IdentitySourceTests {
     ])
     func `a file that is not what it should be is named`(name: String, sample: Sample, words: String) throws {
         let files = try files()
-        _ = try folder.write(name, sample.text)
+        _ = try directory.write(name, sample.text)
         let error = try #require(throws: RolesAnywhereError.self) { try files.read() }
         #expect(error.code == .unusableIdentity)
         #expect(error.message.contains(words))
@@ -130,24 +130,26 @@ struct IdentitySourceTests {
 
     @Test func `a file that cannot be read is named with the reason`() throws {
         var files = try files()
-        files.certificate = .file("\(folder.path)/absent.pem")
+        files.certificate = .file("\(directory.path)/absent.pem")
         let absent = try #require(throws: RolesAnywhereError.self) { try files.read() }
         #expect(absent.code == .unreadableFile)
         #expect(absent.message.contains("absent.pem\" cannot be read: no such file"))
-        files.certificate = .file(folder.path)
-        let isFolder = try #require(throws: RolesAnywhereError.self) { try files.read() }
-        #expect(isFolder.message.contains("it is a directory"))
-        files.certificate = .file(try folder.write("large.pem", String(repeating: "x", count: FileContents.limit + 1)))
+        files.certificate = .file(directory.path)
+        let isDirectory = try #require(throws: RolesAnywhereError.self) { try files.read() }
+        #expect(isDirectory.message.contains("it is a directory"))
+        files.certificate = .file(
+            try directory.write("large.pem", String(repeating: "x", count: FileContents.limit + 1))
+        )
         let large = try #require(throws: RolesAnywhereError.self) { try files.read() }
         #expect(large.message.contains("larger than 4 MiB"))
     }
 
     @Test func `a snapshot knows when its file was replaced or written to`() throws {
-        let path = try folder.write("file", "one")
+        let path = try directory.write("file", "one")
         let contents = try FileContents(of: path)
         #expect(contents.isCurrent)
-        _ = try folder.write("next", "two")
-        let status = unsafe rename("\(folder.path)/next", path)
+        _ = try directory.write("next", "two")
+        let status = unsafe rename("\(directory.path)/next", path)
         #expect(status == 0)
         #expect(!contents.isCurrent)
         let next = try FileContents(of: path)
@@ -155,26 +157,26 @@ struct IdentitySourceTests {
         #expect(!next.isCurrent)
     }
 
-    @Test func `trust comes from a file, a folder, the environment or the system`() throws {
-        let file = try folder.write("ca.pem", Fixtures.root)
-        #expect(try ServerTrust.certificates(at: file).source == .paths(file: file, folder: nil))
-        #expect(try ServerTrust.certificates(at: folder.path).source == .paths(file: nil, folder: folder.path))
-        #expect(throws: RolesAnywhereError.self) { try ServerTrust.certificates(at: "\(folder.path)/absent") }
+    @Test func `trust comes from a file, a directory, the environment or the system`() throws {
+        let file = try directory.write("ca.pem", Fixtures.root)
+        #expect(try ServerTrust.certificates(at: file).source == .paths(file: file, directory: nil))
+        #expect(try ServerTrust.certificates(at: directory.path).source == .paths(file: nil, directory: directory.path))
+        #expect(throws: RolesAnywhereError.self) { try ServerTrust.certificates(at: "\(directory.path)/absent") }
 
         let both = ["AWS_CA_BUNDLE": file, "SSL_CERT_FILE": "/absent"]
-        #expect(try ServerTrust.environment(both).source == .paths(file: file, folder: nil))
+        #expect(try ServerTrust.environment(both).source == .paths(file: file, directory: nil))
         let openssl = ["AWS_CA_BUNDLE": "", "SSL_CERT_FILE": file, "SSL_CERT_DIR": "/a:/b"]
-        #expect(try ServerTrust.environment(openssl).source == .paths(file: file, folder: "/a:/b"))
+        #expect(try ServerTrust.environment(openssl).source == .paths(file: file, directory: "/a:/b"))
         #expect(throws: RolesAnywhereError.self) { try ServerTrust.environment(["SSL_CERT_FILE": "/absent"]) }
         #expect(try ServerTrust.environment([:]) == .system)
     }
 
-    @Test func `the system's folder is used when it holds certificates under their hashes`() throws {
-        _ = try folder.write("5ad8a5d6.pem", "")
-        _ = try folder.write("not-a-hash.0", "")
-        #expect(ServerTrust.system(folder: folder.path).source == .library)
-        _ = try folder.write("5ad8a5d6.0", "")
-        #expect(ServerTrust.system(folder: folder.path).source == .paths(file: nil, folder: folder.path))
-        #expect(ServerTrust.system(folder: "/absent").source == .library)
+    @Test func `the system's directory is used when it holds certificates under their hashes`() throws {
+        _ = try directory.write("5ad8a5d6.pem", "")
+        _ = try directory.write("not-a-hash.0", "")
+        #expect(ServerTrust.system(directory: directory.path).source == .library)
+        _ = try directory.write("5ad8a5d6.0", "")
+        #expect(ServerTrust.system(directory: directory.path).source == .paths(file: nil, directory: directory.path))
+        #expect(ServerTrust.system(directory: "/absent").source == .library)
     }
 }

@@ -9,16 +9,16 @@ import Testing
 @testable import RolesAnywhere
 
 @Suite final class RotatingIdentityTests {
-    private let folder: String
+    private let directory: String
     private let authority: TestAuthority
 
     init() throws {
         var template = Array("\(FileManager.default.temporaryDirectory.path)/rotation-XXXXXX".utf8CString)
-        folder = unsafe String(cString: try #require(mkdtemp(&template)))
+        directory = unsafe String(cString: try #require(mkdtemp(&template)))
         authority = try TestAuthority()
     }
 
-    deinit { try? FileManager.default.removeItem(atPath: folder) }
+    deinit { try? FileManager.default.removeItem(atPath: directory) }
 
     private struct Pair {
         var certificate: Certificate
@@ -34,11 +34,11 @@ import Testing
     }
 
     private var files: IdentitySource {
-        IdentitySource(certificate: "\(folder)/cert.pem", privateKey: "\(folder)/key.pem")
+        IdentitySource(certificate: "\(directory)/cert.pem", privateKey: "\(directory)/key.pem")
     }
 
     private func write(_ name: String, _ text: String) throws {
-        let path = "\(folder)/\(name)"
+        let path = "\(directory)/\(name)"
         // In place: the file is the same one, with other contents and a later time.
         let file = unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
         try #require(file >= 0)
@@ -97,7 +97,7 @@ import Testing
         try write("cert.pem", text)
         guard case .kept = identity.update() else { throw SocketFailure() }
         #expect(identity.identity.certificate == first.certificate)
-        unsafe unlink("\(folder)/cert.pem")
+        unsafe unlink("\(directory)/cert.pem")
         guard case .kept = identity.update() else { throw SocketFailure() }
         try write("cert.pem", first.certificateText)
         // The same as before: nothing new.
@@ -105,14 +105,14 @@ import Testing
         #expect(!identity.hasChanged)
     }
 
-    @Test func `a folder of links that is swapped brings the new identity`() throws {
+    @Test func `a directory of links that is swapped brings the new identity`() throws {
         let (first, second) = (try pair(.ecP256), try pair(.ecP256))
         for (name, pair) in [("one", first), ("two", second)] {
-            try FileManager.default.createDirectory(atPath: "\(folder)/\(name)", withIntermediateDirectories: false)
+            try FileManager.default.createDirectory(atPath: "\(directory)/\(name)", withIntermediateDirectories: false)
             try write("\(name)/cert.pem", pair.certificateText)
             try write("\(name)/key.pem", pair.keyText)
         }
-        let link = "\(folder)/current"
+        let link = "\(directory)/current"
         try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: "one")
         let files = IdentitySource(certificate: "\(link)/cert.pem", privateKey: "\(link)/key.pem")
         let identity = try RotatingIdentity(files) { nil }

@@ -7,8 +7,8 @@ import Testing
 @testable import SQLite
 
 @Suite struct DatabaseTests {
-    /// A folder that goes with the test.
-    private final class Folder {
+    /// A directory that goes with the test.
+    private final class CADirectory {
         let path: String
 
         init() throws {
@@ -42,16 +42,16 @@ import Testing
 
     @Test(arguments: [SQLiteValue.null, 7, -1, "", "Straße \u{0} 'x'; --", .blob([]), .blob([0, 255, 10])])
     func `a value comes back as it went in`(_ value: SQLiteValue) throws {
-        let folder = try Folder()
-        let database = try Database(path: folder.file)
+        let directory = try CADirectory()
+        let database = try Database(path: directory.file)
         try database.execute("CREATE TABLE t (v)")
         try database.execute("INSERT INTO t VALUES (?)", value)
         #expect(try database.query("SELECT v FROM t") == [[value]])
     }
 
     @Test func `a transaction that throws leaves nothing`() throws {
-        let folder = try Folder()
-        let database = try Database(path: folder.file)
+        let directory = try CADirectory()
+        let database = try Database(path: directory.file)
         try database.execute("CREATE TABLE t (v)")
         #expect(throws: Failure.self) {
             try database.transaction {
@@ -64,38 +64,38 @@ import Testing
     }
 
     @Test func `what was committed is there for the next connection`() throws {
-        let folder = try Folder()
-        let first = try Database(path: folder.file)
+        let directory = try CADirectory()
+        let first = try Database(path: directory.file)
         try first.execute("CREATE TABLE t (v)")
         try first.transaction { try first.execute("INSERT INTO t VALUES (?)", "kept") }
         try first.setUserVersion(3)
-        let second = try Database(path: folder.file)
+        let second = try Database(path: directory.file)
         #expect(try second.query("SELECT v FROM t") == [["kept"]])
         #expect(try second.userVersion() == 3)
     }
 
     @Test func `what is written ahead does not grow from connection to connection`() throws {
-        let folder = try Folder()
-        try Database(path: folder.file).execute("CREATE TABLE t (v)")
+        let directory = try CADirectory()
+        try Database(path: directory.file).execute("CREATE TABLE t (v)")
         var largest = 0
         for number in 0..<300 {
             // One commit each: a second one would begin the log anew.
-            let database = try Database("d", in: folder.directory, checkpointsAtEnd: false)
+            let database = try Database("d", in: directory.directory, checkpointsAtEnd: false)
             try database.execute("INSERT INTO t VALUES (?)", .integer(Int64(number)))
             database.checkpointIfLong()
-            largest = max(largest, FileStatus(at: "\(folder.file)-wal")?.size ?? 0)
+            largest = max(largest, FileStatus(at: "\(directory.file)-wal")?.size ?? 0)
         }
         #expect(largest > 100 * 4096, "most connections leave it to the next")
         #expect(largest < 140 * 4120)
-        let database = try Database(path: folder.file)
+        let database = try Database(path: directory.file)
         #expect(try database.query("SELECT count(*), sum(v) FROM t") == [[300, .integer(300 * 299 / 2)]])
         #expect(try database.query("PRAGMA integrity_check") == [["ok"]])
     }
 
     @Test func `two writers wait for each other, and one that waits too long is told`() throws {
-        let folder = try Folder()
-        let first = try Database(path: folder.file)
-        let second = try Database(path: folder.file, busyTimeout: 1)
+        let directory = try CADirectory()
+        let first = try Database(path: directory.file)
+        let second = try Database(path: directory.file, busyTimeout: 1)
         try first.execute("CREATE TABLE t (v)")
         try first.transaction {
             let error = #expect(throws: SQLiteError.self) { try second.execute("INSERT INTO t VALUES (1)") }
@@ -105,109 +105,113 @@ import Testing
     }
 
     @Test func `the file is private to its owner`() throws {
-        let folder = try Folder()
+        let directory = try CADirectory()
         let mask = umask(0)
         defer { umask(mask) }
-        _ = try Database(path: folder.file)
+        _ = try Database(path: directory.file)
         var status = stat()
-        #expect(unsafe stat(folder.file, &status) == 0)
+        #expect(unsafe stat(directory.file, &status) == 0)
         #expect(status.st_mode & 0o777 == 0o600)
     }
 
     @Test func `a file of another kind is refused`() throws {
-        let folder = try Folder()
-        let descriptor = unsafe open(folder.file, O_WRONLY | O_CREAT, 0o600)
+        let directory = try CADirectory()
+        let descriptor = unsafe open(directory.file, O_WRONLY | O_CREAT, 0o600)
         let text = Array(String(repeating: "no database\n", count: 100).utf8)
         #expect(unsafe write(descriptor, text, text.count) == text.count)
         close(descriptor)
-        let error = #expect(throws: SQLiteError.self) { try Database(path: folder.file) }
+        let error = #expect(throws: SQLiteError.self) { try Database(path: directory.file) }
         #expect(error?.isDamaged == true)
-        let absent = #expect(throws: FileError.self) { try Database(path: "\(folder.path)/none/d") }
+        let absent = #expect(throws: FileError.self) { try Database(path: "\(directory.path)/none/d") }
         #expect(absent?.isMissing == true)
     }
 
     @Test func `a database of another program is refused, and stays as it is`() throws {
-        let folder = try Folder()
-        try Database(path: folder.file, applicationIdentifier: 1).execute("CREATE TABLE t (v)")
+        let directory = try CADirectory()
+        try Database(path: directory.file, applicationIdentifier: 1).execute("CREATE TABLE t (v)")
         for other in [Int32(0), 2] {
             let error = #expect(throws: SQLiteError.self) {
-                try Database(path: folder.file, applicationIdentifier: other)
+                try Database(path: directory.file, applicationIdentifier: other)
             }
             #expect(error?.message == "it is the database of another program")
         }
-        let own = try Database(path: folder.file, applicationIdentifier: 1)
+        let own = try Database(path: directory.file, applicationIdentifier: 1)
         #expect(try own.query("SELECT name FROM sqlite_master") == [["t"]])
     }
 
     @Test func `a malformed statement is refused in SQLite's words`() throws {
-        let folder = try Folder()
-        let error = #expect(throws: SQLiteError.self) { try Database(path: folder.file).execute("SELEKT") }
+        let directory = try CADirectory()
+        let error = #expect(throws: SQLiteError.self) { try Database(path: directory.file).execute("SELEKT") }
         #expect(error?.message.contains("SELEKT") == true)
     }
 
     @Test func `who reads sees the log of a writer that is still open, and changes no byte`() throws {
-        let folder = try Folder()
-        let writer = try Database("d", in: folder.directory, applicationIdentifier: 7, checkpointsAtEnd: false)
+        let directory = try CADirectory()
+        let writer = try Database("d", in: directory.directory, applicationIdentifier: 7, checkpointsAtEnd: false)
         try writer.execute("CREATE TABLE t (v)")
         try writer.transaction { try writer.execute("INSERT INTO t VALUES (1)") }
-        let before = try folder.contents()
+        let before = try directory.contents()
         do {
-            let reader = try Database(reading: "d", in: Directory(folder.path, for: .reading), applicationIdentifier: 7)
+            let reader = try Database(
+                reading: "d",
+                in: Directory(directory.path, for: .reading),
+                applicationIdentifier: 7
+            )
             #expect(try reader.query("SELECT v FROM t") == [[1]])
             #expect(throws: SQLiteError.self) { try reader.execute("INSERT INTO t VALUES (2)") }
             // What is committed meanwhile is for the next reader.
             try writer.transaction { try writer.execute("INSERT INTO t VALUES (3)") }
             #expect(try reader.query("SELECT v FROM t") == [[1]])
         }
-        let log = try folder.contents()["d"]
+        let log = try directory.contents()["d"]
         #expect(log == before["d"])
-        let next = try Database(reading: "d", in: Directory(folder.path, for: .reading), applicationIdentifier: 7)
+        let next = try Database(reading: "d", in: Directory(directory.path, for: .reading), applicationIdentifier: 7)
         #expect(try next.query("SELECT count(*) FROM t") == [[2]])
     }
 
     @Test func `a log is not moved into the file while somebody reads`() throws {
-        let folder = try Folder()
-        let writer = try Database("d", in: folder.directory, checkpointsAtEnd: false)
+        let directory = try CADirectory()
+        let writer = try Database("d", in: directory.directory, checkpointsAtEnd: false)
         try writer.execute("CREATE TABLE t (v)")
         for number in 0..<200 { try writer.execute("INSERT INTO t VALUES (?)", .integer(Int64(number))) }
-        let reader = try Database(reading: "d", in: Directory(folder.path, for: .reading))
+        let reader = try Database(reading: "d", in: Directory(directory.path, for: .reading))
         let count = try reader.query("SELECT count(*) FROM t")
         writer.checkpointIfLong()
         try writer.execute("DELETE FROM t")
         #expect(try reader.query("SELECT count(*) FROM t") == count && count == [[200]])
-        #expect((FileStatus(at: "\(folder.file)-wal")?.size ?? 0) > 128 * 4096)
+        #expect((FileStatus(at: "\(directory.file)-wal")?.size ?? 0) > 128 * 4096)
     }
 
     @Test func `B1: a journal is refused by who writes and left alone by who reads`() throws {
-        let folder = try Folder()
-        try Database(path: folder.file).execute("CREATE TABLE t (v)")
-        try folder.directory.create("d-journal", SecretBytes(Array(repeating: 0xd9, count: 600)), mode: 0o600)
-        #expect(throws: FileError.self) { try Database(path: folder.file) }
-        let before = try folder.contents()
-        let reader = try Database(reading: "d", in: Directory(folder.path, for: .reading))
+        let directory = try CADirectory()
+        try Database(path: directory.file).execute("CREATE TABLE t (v)")
+        try directory.directory.create("d-journal", SecretBytes(Array(repeating: 0xd9, count: 600)), mode: 0o600)
+        #expect(throws: FileError.self) { try Database(path: directory.file) }
+        let before = try directory.contents()
+        let reader = try Database(reading: "d", in: Directory(directory.path, for: .reading))
         #expect(try reader.query("SELECT count(*) FROM t") == [[0]])
-        #expect(try folder.contents() == before)
+        #expect(try directory.contents() == before)
     }
 
     @Test(arguments: ["d", "d-wal", "d-shm"]) func `B1: a link in place of a file is refused`(name: String) throws {
-        let folder = try Folder()
-        try #require(unsafe symlink("/tmp/pki-must-not-be-there-\(getpid())", "\(folder.path)/\(name)") == 0)
-        let error = #expect(throws: FileError.self) { try Database(path: folder.file) }
+        let directory = try CADirectory()
+        try #require(unsafe symlink("/tmp/pki-must-not-be-there-\(getpid())", "\(directory.path)/\(name)") == 0)
+        let error = #expect(throws: FileError.self) { try Database(path: directory.file) }
         #expect(error?.code == .kind)
         #expect(FileStatus(at: "/tmp/pki-must-not-be-there-\(getpid())", followsLinks: false) == nil)
     }
 
     @Test(arguments: ["d", "d-wal", "d-shm"]) func `B1: a file that others can write to is refused`(name: String) throws
     {
-        let folder = try Folder()
-        try folder.directory.create(name, SecretBytes([]), mode: 0o666)
-        let error = #expect(throws: FileError.self) { try Database(path: folder.file) }
+        let directory = try CADirectory()
+        try directory.directory.create(name, SecretBytes([]), mode: 0o666)
+        let error = #expect(throws: FileError.self) { try Database(path: directory.file) }
         #expect(error?.code == .foreign && error?.hint?.contains("chmod") == true)
     }
 
     @Test func `W11: a statement that does not come to an end is ended`() throws {
-        let folder = try Folder()
-        let database = try Database(path: folder.file)
+        let directory = try CADirectory()
+        let database = try Database(path: directory.file)
         let endless = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c"
         let error = #expect(throws: SQLiteError.self) { try database.query(endless) }
         #expect(error?.isDamaged == true)

@@ -6,44 +6,44 @@ import Testing
 @testable import SystemSupport
 
 @Suite final class FilePathTests {
-    private let folder: String
+    private let directory: String
 
     init() throws {
         var template = Array("/tmp/pki-path-test.XXXXXX".utf8CString)
-        folder = try unsafe String(cString: #require(mkdtemp(&template)))
+        directory = try unsafe String(cString: #require(mkdtemp(&template)))
     }
 
     deinit {
-        let names = (try? Directory(folder, for: .reading).names()) ?? []
-        for name in names { unsafe unlink("\(folder)/\(name)") }
-        unsafe rmdir(folder)
+        let names = (try? Directory(directory, for: .reading).names()) ?? []
+        for name in names { unsafe unlink("\(directory)/\(name)") }
+        unsafe rmdir(directory)
     }
 
-    private func link(_ name: String, to target: String) { unsafe symlink(target, "\(folder)/\(name)") }
+    private func link(_ name: String, to target: String) { unsafe symlink(target, "\(directory)/\(name)") }
 
     @Test func `links are followed to their end, which need not exist`() throws {
         link("a", to: "b")
-        link("b", to: "\(folder)/c")
+        link("b", to: "\(directory)/c")
         link("c", to: "./none")
-        #expect(try FilePath.followingLinks("\(folder)/a") == "\(folder)/./none")
-        #expect(try FilePath.followingLinks("\(folder)/none") == "\(folder)/none")
+        #expect(try FilePath.followingLinks("\(directory)/a") == "\(directory)/./none")
+        #expect(try FilePath.followingLinks("\(directory)/none") == "\(directory)/none")
         #expect(try FilePath.followingLinks("none") == "none")
         link("x", to: "y")
         link("y", to: "x")
-        let error = #expect(throws: FileError.self) { try FilePath.followingLinks("\(folder)/x") }
+        let error = #expect(throws: FileError.self) { try FilePath.followingLinks("\(directory)/x") }
         #expect(error?.code == .kind)
     }
 
     @Test(.enabled(if: geteuid() == 0)) func `W15: somebody else's link is not followed to a secret`() throws {
-        let directory = try Directory(folder, for: .writing)
-        try directory.create("key", SecretBytes("SECRET".utf8), mode: 0o600)
+        let opened = try Directory(directory, for: .writing)
+        try opened.create("key", SecretBytes("SECRET".utf8), mode: 0o600)
         link("link", to: "key")
-        #expect(try FileContents(of: "\(folder)/link", .ownerOnly).bytes.count == 6)
-        unsafe lchown("\(folder)/link", 4321, 4321)
-        let error = #expect(throws: FileError.self) { try FileContents(of: "\(folder)/link", .ownerOnly) }
+        #expect(try FileContents(of: "\(directory)/link", .ownerOnly).bytes.count == 6)
+        unsafe lchown("\(directory)/link", 4321, 4321)
+        let error = #expect(throws: FileError.self) { try FileContents(of: "\(directory)/link", .ownerOnly) }
         #expect(error?.code == .foreign)
-        #expect(try FileContents(of: "\(folder)/link").bytes.count == 6)
-        #expect(try FilePath.followingLinks("\(folder)/link", trustsAnybody: true) == "\(folder)/key")
+        #expect(try FileContents(of: "\(directory)/link").bytes.count == 6)
+        #expect(try FilePath.followingLinks("\(directory)/link", trustsAnybody: true) == "\(directory)/key")
     }
 
     @Test(arguments: [
@@ -63,7 +63,7 @@ import Testing
 
     @Test(arguments: [
         "Makefile", "/etc/none.pem", "MyCompany/keys/web-1-key.pem",
-        "M/a/very/long/path/of/names/of/many/a/folder/of/x-key.pem",
+        "M/a/very/long/path/of/names/of/many/a/directory/of/x-key.pem",
     ])
     func `a path is`(path: String) throws {
         let error = try #require(throws: FileError.self) { try FileContents(of: "\(path)\u{1}") }
@@ -71,7 +71,7 @@ import Testing
     }
 
     @Test func `a lock keeps its note, and is made anew when it was removed`() throws {
-        let directory = try Directory(folder, for: .writing)
+        let opened = try Directory(directory, for: .writing)
         do {
             let lock = try directory.lock("lock")
             lock.note = "a longer one"
@@ -80,9 +80,9 @@ import Testing
             directory.removeUnlocked("lock")
             #expect(directory.status(of: "lock")?.mode == 0o600)
         }
-        unsafe chmod("\(folder)/lock", 0o400)
+        unsafe chmod("\(directory)/lock", 0o400)
         directory.removeUnlocked("lock", if: { false })
-        if geteuid() != 0 { unsafe chmod("\(folder)/lock", 0o600) }
+        if geteuid() != 0 { unsafe chmod("\(directory)/lock", 0o600) }
         #expect(try directory.lock("lock").note == "short")
         #expect(directory.status(of: "lock")?.mode == 0o600)
         directory.removeUnlocked("lock")

@@ -159,14 +159,14 @@ private struct Policy: Decodable {
         #expect(text.hasSuffix("\n"))
     }
 
-    @Test func `the built-in templates are those of the folder`() throws {
-        let folder = #filePath.split(separator: "/").dropLast(3).reduce("") { "\($0)/\($1)" } + "/templates/setup/"
+    @Test func `the built-in templates are those of the directory`() throws {
+        let directory = #filePath.split(separator: "/").dropLast(3).reduce("") { "\($0)/\($1)" } + "/templates/setup/"
         let names = [
             AccountSetup.Format.cloudFormation: "cloudformation.yaml", .terraform: "terraform.tf",
             .awsCLI: "aws-cli.sh",
         ]
         for (format, name) in names {
-            let contents = Array(try Data(contentsOf: URL(filePath: folder + name)))
+            let contents = Array(try Data(contentsOf: URL(filePath: directory + name)))
             #expect(try SetupTemplate(reading: contents, name: "templates/setup/\(name)") == .builtIn(format))
         }
     }

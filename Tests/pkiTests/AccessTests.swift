@@ -9,14 +9,14 @@ import Testing
 @testable import pki
 
 @Suite final class AccessTests {
-    private let folder: String
+    private let directory: String
     private let environment: [String: String]
 
     init() throws {
         var template = Array("/tmp/pki-access-test.XXXXXX".utf8CString)
         let made = try unsafe #require(mkdtemp(&template))
-        folder = unsafe String(cString: made)
-        environment = ["HOME": folder]
+        directory = unsafe String(cString: made)
+        environment = ["HOME": directory]
         let text = """
             [profile web]
             region = eu-west-1
@@ -37,11 +37,11 @@ import Testing
             pki_certificate = /c.pem
             pki_attempts = many
             """
-        try FileManager.default.createDirectory(atPath: "\(folder)/.aws", withIntermediateDirectories: false)
-        try Data(text.utf8).write(to: URL(filePath: "\(folder)/.aws/config"))
+        try FileManager.default.createDirectory(atPath: "\(directory)/.aws", withIntermediateDirectories: false)
+        try Data(text.utf8).write(to: URL(filePath: "\(directory)/.aws/config"))
     }
 
-    deinit { try? FileManager.default.removeItem(atPath: folder) }
+    deinit { try? FileManager.default.removeItem(atPath: directory) }
 
     @Test func `a profile says everything`() throws {
         let access = try Access(AccessSettings(), profile: "web", environment: environment)
@@ -81,7 +81,7 @@ import Testing
         let error = #expect(throws: UsageError.self) {
             try Access(AccessSettings(), profile: "nobody", environment: self.environment)
         }
-        #expect(error?.message == "there is no profile nobody in \(folder)/.aws/config")
+        #expect(error?.message == "there is no profile nobody in \(directory)/.aws/config")
         #expect(error?.hint?.contains("pki configure --profile nobody") == true)
     }
 
@@ -104,8 +104,8 @@ import Testing
     @Test(arguments: [
         ("a", "/x", "/x/a"), ("/a/./b//c", "/x", "/a/b/c"), ("../a", "/x/y", "/x/y/../a"), ("./a", "/", "/a"),
     ])
-    func `a path becomes one from the root`(path: String, folder: String, expected: String) {
-        #expect(absolutePath(path, in: folder) == expected)
+    func `a path becomes one from the root`(path: String, directory: String, expected: String) {
+        #expect(absolutePath(path, in: directory) == expected)
     }
 
     @Test func `every setting has its option's name, and comes back as it was written`() throws {
@@ -118,7 +118,7 @@ import Testing
         var read = AccessSettings()
         var names: Set<String> = []
         for setting in ProfileSetting.all {
-            guard let text = setting.text(in: options.settings, folder: "/d") else { continue }
+            guard let text = setting.text(in: options.settings, directory: "/d") else { continue }
             names.insert(setting.name)
             try setting.fill(text, into: &read)
         }

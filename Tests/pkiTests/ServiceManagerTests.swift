@@ -6,21 +6,21 @@ import Testing
 
 @testable import pki
 
-/// The other end of NOTIFY_SOCKET: a datagram socket, in a private folder or without a file.
+/// The other end of NOTIFY_SOCKET: a datagram socket, in a private directory or without a file.
 private final class Listener {
     struct Failure: Error { let number: CInt }
 
     /// What NOTIFY_SOCKET has to be.
     let name: String
-    private let folder: String
+    private let directory: String
     private let descriptor: CInt
 
     init(isAbstract: Bool) throws {
         let random = UInt64.random(in: .min ... .max)
-        folder = "/tmp/pki-notify-\(random)"
-        name = isAbstract ? "@pki-notify-\(random)" : "\(folder)/notify"
+        directory = "/tmp/pki-notify-\(random)"
+        name = isAbstract ? "@pki-notify-\(random)" : "\(directory)/notify"
         try FileManager.default.createDirectory(
-            atPath: folder,
+            atPath: directory,
             withIntermediateDirectories: false,
             attributes: [.posixPermissions: 0o700]
         )
@@ -38,7 +38,7 @@ private final class Listener {
 
     deinit {
         close(descriptor)
-        try? FileManager.default.removeItem(atPath: folder)
+        try? FileManager.default.removeItem(atPath: directory)
     }
 
     /// The next message; nothing when there is none.

@@ -2,7 +2,7 @@
 
 public import Certificates
 
-/// The templates of the folder `templates/`, compiled in.
+/// The templates of the directory `templates/`, compiled in.
 public enum BuiltInTemplates {
     /// `root.conf`: a root CA.
     ///

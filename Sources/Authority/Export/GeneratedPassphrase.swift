@@ -3,7 +3,7 @@
 import Certificates
 public import SystemSupport
 
-/// Passphrases for what leaves the CA's folder.
+/// Passphrases for what leaves the CA's directory.
 public enum GeneratedPassphrase {
     /// Letters and digits that are not taken for one another: without l, o, 0 and 1.
     private static let characters = Array("abcdefghijkmnpqrstuvwxyz23456789".utf8)

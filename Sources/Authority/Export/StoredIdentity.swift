@@ -4,7 +4,7 @@ public import Certificates
 public import struct FoundationEssentials.Date
 public import SystemSupport
 
-/// What the folder of a CA holds under one name: a certificate, the way up to the root, and perhaps the key.
+/// What the directory of a CA holds under one name: a certificate, the way up to the root, and perhaps the key.
 ///
 /// No key is read before ``key(passphrase:)`` is called.
 public struct StoredIdentity: Sendable {
@@ -23,39 +23,39 @@ public struct StoredIdentity: Sendable {
     /// Every root that is to be trusted: the CA's, and while it is being replaced the previous one.
     public let trustedRoots: [Certificate]
 
-    private let folder: Folder
+    private let directory: CADirectory
 
     /// Reads certificates.
     ///
     /// - Parameters:
     ///   - name: The name that the files begin with.
-    ///   - directory: The folder of the CA.
+    ///   - directory: The directory of the CA.
     /// - Throws: ``AuthorityError`` when a file is missing or cannot be read, or when the certificate does not lead to the
     ///   root; `CertificateError` when a file is malformed.
     public init(name: String, in directory: String) throws {
-        // It is a part of file names, and must lead to no other folder.
+        // It is a part of file names, and must lead to no other directory.
         try EntryName.check(name)
-        let folder = try Folder(path: directory, for: .reading)
+        let directory = try CADirectory(path: directory, for: .reading)
         func certificate(of name: String) throws -> Certificate {
-            try folder.certificates(in: AuthorityFiles.certificate(of: name))[0]
+            try directory.certificates(in: AuthorityFiles.certificate(of: name))[0]
         }
         var roots = [try certificate(of: CertificateAuthority.rootName)]
         let previous = CertificateAuthority.previousRootName
-        if folder.contains(AuthorityFiles.certificate(of: previous)) { roots.append(try certificate(of: previous)) }
+        if directory.contains(AuthorityFiles.certificate(of: previous)) { roots.append(try certificate(of: previous)) }
         do {
             self.certificate = try certificate(of: name)
         } catch let error as AuthorityError where error.code == .missing {
             throw AuthorityError(.missing, error.message, hint: "pki issue-client --name \(printable(name)) makes it")
         }
         self.name = name
-        self.folder = folder
+        self.directory = directory
         trustedRoots = roots
         let chain = AuthorityFiles.chain(of: name)
-        let others = try folder.contains(chain) ? folder.certificates(in: chain) : []
+        let others = try directory.contains(chain) ? directory.certificates(in: chain) : []
         guard let path = Self.path(from: self.certificate, through: others, to: roots) else {
             throw AuthorityError(
                 .broken,
-                "\(folder.path(of: name))-cert.pem does not lead to the root in \(folder.path(of: "root-cert.pem"))",
+                "\(directory.path(of: name))-cert.pem does not lead to the root in \(directory.path(of: "root-cert.pem"))",
                 hint: "the CA was made anew, or \(printable(name))-chain.pem is missing; issue it anew"
             )
         }
@@ -68,13 +68,13 @@ public struct StoredIdentity: Sendable {
     /// - Returns: The paths and the contents, as they are.
     /// - Throws: ``AuthorityError`` naming the file.
     public static func trustedRoots(in directory: String) throws -> [(path: String, contents: [UInt8])] {
-        let folder = try Folder(path: directory, for: .reading)
+        let directory = try CADirectory(path: directory, for: .reading)
         let names = [CertificateAuthority.rootName, CertificateAuthority.previousRootName].map(
             AuthorityFiles.certificate
         )
-        return try names.filter { $0 == names[0] || folder.contains($0) }.map { name in
-            let file = try folder.read(name, isPrivate: false)
-            return (folder.path(of: name), unsafe file.withUnsafeBytes { unsafe Array($0) })
+        return try names.filter { $0 == names[0] || directory.contains($0) }.map { name in
+            let file = try directory.read(name, isPrivate: false)
+            return (directory.path(of: name), unsafe file.withUnsafeBytes { unsafe Array($0) })
         }
     }
 
@@ -106,7 +106,7 @@ public struct StoredIdentity: Sendable {
     /// - Parameter now: The moment.
     /// - Returns: Sentences without a full stop; usually none.
     public func notices(at now: Date) -> [String] {
-        let path = "\(folder.path(of: name))-cert.pem"
+        let path = "\(directory.path(of: name))-cert.pem"
         if now > certificate.notAfter { return ["\(path) expired at \(timestamp(certificate.notAfter))"] }
         if now < certificate.notBefore { return ["\(path) is not valid before \(timestamp(certificate.notBefore))"] }
         return []
@@ -116,13 +116,13 @@ public struct StoredIdentity: Sendable {
     ///
     /// - Parameter passphrase: Called when the key's file is encrypted.
     /// - Returns: The key, which is the certificate's.
-    /// - Throws: ``AuthorityError`` when the key is not in the folder, others can read it or it is another certificate's;
+    /// - Throws: ``AuthorityError`` when the key is not in the directory, others can read it or it is another certificate's;
     ///   `CertificateError` when it cannot be opened; what the closure throws.
     public func key(passphrase: () throws -> SecretBytes? = { nil }) throws -> PrivateKey {
         let file = "\(name)-key.pem"
-        let path = folder.path(of: file)
-        guard folder.contains(file) else { throw keyElsewhere(path) }
-        let bytes = try folder.read(file, isPrivate: true)
+        let path = directory.path(of: file)
+        guard directory.contains(file) else { throw keyElsewhere(path) }
+        let bytes = try directory.read(file, isPrivate: true)
         let key: PrivateKey
         do {
             key = try naming(path) { () throws(CertificateError) in try PrivateKey(reading: bytes) }
@@ -135,9 +135,9 @@ public struct StoredIdentity: Sendable {
         guard key.publicKey == certificate.publicKey else {
             throw AuthorityError(
                 .broken,
-                "\(path) is not the key of \(folder.path(of: name))-cert.pem",
+                "\(path) is not the key of \(directory.path(of: name))-cert.pem",
                 hint:
-                    "put back the pair that was made together; what pki replaced is in \(folder.path(of: "archive"))"
+                    "put back the pair that was made together; what pki replaced is in \(directory.path(of: "archive"))"
             )
         }
         return key
@@ -145,10 +145,10 @@ public struct StoredIdentity: Sendable {
 
     private func keyElsewhere(_ path: String) -> AuthorityError {
         let address = "\(name)-key.uri"
-        if folder.contains(address) {
+        if directory.contains(address) {
             return AuthorityError(
                 .missing,
-                "the key of \(name) cannot be exported: \(folder.path(of: address)) says that it is in a device, "
+                "the key of \(name) cannot be exported: \(directory.path(of: address)) says that it is in a device, "
                     + "which it never leaves",
                 hint: isAuthority
                     ? "export an intermediate CA whose key is a file: pki issue-intermediate --help"

@@ -48,7 +48,7 @@ extension CertificateAuthority {
             return false
         }
         for request in waiting where !request.archivesExisting {
-            try folder.checkDoesNotExist(AuthorityFiles.certificate(of: request.name))
+            try directory.checkDoesNotExist(AuthorityFiles.certificate(of: request.name))
         }
         var names = CommonNames()
         var done = outcome.skipped.count
@@ -67,7 +67,7 @@ extension CertificateAuthority {
                         outcome.skipped.append(one.name)
                         continue
                     }
-                    _ = try one.commit(to: &change, in: folder, &names)
+                    _ = try one.commit(to: &change, in: directory, &names)
                     outcome.issued.append(one.name)
                     for notice in one.notices where !outcome.notices.contains(notice) { outcome.notices.append(notice) }
                 }

@@ -3,7 +3,7 @@
 import Certificates
 import FoundationEssentials
 
-/// The files of many hosts in one archive, a folder a host, to be carried to them.
+/// The files of many hosts in one archive, a directory a host, to be carried to them.
 public enum FleetArchive {
     /// Writes the archive: mode 0600, whole or not at all.
     ///
@@ -19,19 +19,19 @@ public enum FleetArchive {
         to path: String,
         replaces: Bool
     ) throws {
-        let folder = inventory.folder
+        let directory = inventory.directory
         try AtomicFile.write(path, replaces: replaces) { descriptor in
             var writer = TarWriter(descriptor: descriptor, path: path)
             let rootName = AuthorityFiles.certificate(of: CertificateAuthority.rootName)
-            let root = try? folder.read(rootName, isPrivate: false)
+            let root = try? directory.read(rootName, isPrivate: false)
             for name in names {
                 guard let entry = try inventory.withDatabase({ try $0.current(name).first }) else { continue }
                 for (file, mode) in [
                     (entry.certificateFile, 0o644), (entry.keyFile, 0o600), (entry.chainFile, 0o644),
                     (AuthorityFiles.bundle(of: name), 0o600), (AuthorityFiles.bundlePassphrase(of: name), 0o600),
                 ] as [(String?, UInt16)] {
-                    guard let file, !AuthorityFiles.isAddress(file), folder.contains(file) else { continue }
-                    let contents = try folder.read(file, isPrivate: mode == 0o600)
+                    guard let file, !AuthorityFiles.isAddress(file), directory.contains(file) else { continue }
+                    let contents = try directory.read(file, isPrivate: mode == 0o600)
                     try writer.add("\(name)/\(file)", contents, mode: mode, modified: entry.issuedAt)
                 }
                 if let root { try writer.add("\(name)/\(rootName)", root, mode: 0o644, modified: entry.issuedAt) }

@@ -33,7 +33,7 @@ public struct TarWriter: ~Copyable {
     ///   - contents: What is in it.
     ///   - mode: Its permissions, such as 0600 for a key.
     ///   - modified: When it was last changed, to the second.
-    /// - Throws: ``AuthorityError`` when the name could lead out of the folder that the archive is unpacked into, or the
+    /// - Throws: ``AuthorityError`` when the name could lead out of the directory that the archive is unpacked into, or the
     ///   archive cannot be written.
     public mutating func add(
         _ name: String,

@@ -24,7 +24,7 @@ struct CertificateIndex: Sendable {
         var writtenSubject: [UInt8]
     }
 
-    /// The path, below the folder that is read.
+    /// The path, below the directory that is read.
     let path: String
 
     /// The lines that make sense.

@@ -4,7 +4,7 @@ import Certificates
 import Glibc
 import SystemSupport
 
-/// What one file of a folder holds.
+/// What one file of a directory holds.
 struct ForeignFile: Sendable {
     /// A private key, of which only the public half is kept.
     struct Key: Sendable {
@@ -16,7 +16,7 @@ struct ForeignFile: Sendable {
         var address: String?
     }
 
-    let file: FolderScan.File
+    let file: DirectoryScan.File
     var certificates: [Certificate] = []
     var lists: [CertificateRevocationList] = []
     var keys: [Key] = []
@@ -36,7 +36,7 @@ struct ForeignFile: Sendable {
     private static let promising: Set<String> = ["pem", "crt", "cer", "cert", "der", "key", "crl"]
 
     /// Whether to look into a file.
-    static func isOfInterest(_ file: FolderScan.File) -> Bool { !passedOver.contains(fileExtension(file.name)) }
+    static func isOfInterest(_ file: DirectoryScan.File) -> Bool { !passedOver.contains(fileExtension(file.name)) }
 
     /// What stands behind the last point of a file's name, in lower case.
     static func fileExtension(_ name: Substring) -> String {
@@ -48,7 +48,7 @@ struct ForeignFile: Sendable {
     /// - Parameters:
     ///   - file: The file.
     ///   - scan: Where it was found.
-    init(reading file: FolderScan.File, in scan: FolderScan) {
+    init(reading file: DirectoryScan.File, in scan: DirectoryScan) {
         self.file = file
         let suffix = Self.fileExtension(file.name)
         let isPromising = Self.promising.contains(suffix)

@@ -7,7 +7,7 @@ struct ForeignName {
     /// What the certificate is called: the file's name without what only says of what kind the file is.
     let stem: String
 
-    /// Whether the name says that the file was put away, or that it is in a folder for such files.
+    /// Whether the name says that the file was put away, or that it is in a directory for such files.
     let isArchived: Bool
 
     /// When it was put away, as a part of the name: the same for the files of one certificate.
@@ -18,7 +18,7 @@ struct ForeignName {
 
     /// Reads the path of a file.
     ///
-    /// - Parameter path: The path, below the folder that is read.
+    /// - Parameter path: The path, below the directory that is read.
     init(_ path: some StringProtocol) {
         let parts = path.split(separator: "/")
         var name = String(parts.last ?? "")
@@ -86,7 +86,7 @@ struct ForeignName {
     private static let kindSuffixes = ["-cert", "_cert", ".cert", "-crt", ".crt", "-key", "_key", ".key"]
     private static let archives: Set<String> = ["archive", "revoked", "renewed", "expired"]
 
-    /// Takes off what ``Folder/archivedName(of:stamp:taken:)`` puts on: `-20260101T000000Z`, and perhaps `-2`.
+    /// Takes off what ``CADirectory/archivedName(of:stamp:taken:)`` puts on: `-20260101T000000Z`, and perhaps `-2`.
     private static func splitStamp(_ name: inout String) -> String? {
         func isStamp(_ text: Substring) -> Bool {
             let octets = Array(text.utf8)

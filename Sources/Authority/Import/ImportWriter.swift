@@ -4,7 +4,7 @@ import Certificates
 import struct FoundationEssentials.Date
 import SystemSupport
 
-/// Writes what a folder tells into an inventory.
+/// Writes what a directory tells into an inventory.
 struct ImportWriter {
     let foreign: ImportedCA
     let now: Date

@@ -7,30 +7,30 @@ import Synchronization
 import SystemSupport
 
 extension ImportedCA {
-    /// Reads the folder of a CA.
+    /// Reads the directory of a CA.
     ///
-    /// Whose layout it has is told by its files. Of a folder that has no layout, the CA is the one that issued most of what
+    /// Whose layout it has is told by its files. Of a directory that has no layout, the CA is the one that issued most of what
     /// is in it. Regular files of up to 4 MiB are read, on as many threads as there are processors; encrypted keys are not
     /// opened.
     ///
     /// - Parameters:
-    ///   - directory: The folder.
-    ///   - more: Files, or folders with all below them, in which certificates and keys of the CA are as well.
+    ///   - directory: The directory.
+    ///   - more: Files, or directories with all below them, in which certificates and keys of the CA are as well.
     ///   - now: The moment at which certificates are valid or not.
-    /// - Throws: ``AuthorityError`` when the folder cannot be opened or has no CA's certificate.
+    /// - Throws: ``AuthorityError`` when the directory cannot be opened or has no CA's certificate.
     public init(reading directory: String, certificatesIn more: [String] = [], now: Date) throws {
-        try self.init(FolderScan(directory), certificatesIn: more, now: now)
+        try self.init(DirectoryScan(directory), certificatesIn: more, now: now)
     }
 
     /// Reads a CA directory of this program that is open.
     init(reading own: Directory, now: Date) throws {
-        try self.init(FolderScan(own.path, own: own), now: now)
+        try self.init(DirectoryScan(own.path, own: own), now: now)
     }
 
-    private init(_ found: FolderScan, certificatesIn more: [String] = [], now: Date) throws {
+    private init(_ found: DirectoryScan, certificatesIn more: [String] = [], now: Date) throws {
         var scan = found
         let layout = ImportLayout(scan.files.map(\.path)) { [scan] in Self.text(of: $0, in: scan) }
-        if !layout.folder.isEmpty { scan = try FolderScan(FolderScan.join(scan.directory, layout.folder)) }
+        if !layout.directory.isEmpty { scan = try DirectoryScan(DirectoryScan.join(scan.directory, layout.directory)) }
         for path in layout.configuration?.elsewhere(than: scan) ?? [] { scan.add(elsewhere: path, isDeep: false) }
         for path in more {
             do {
@@ -137,7 +137,7 @@ extension ImportedCA {
     // MARK: - Files
 
     /// Looks into the files, and stops where it would take too long.
-    private static func read(_ scan: FolderScan, jobs: Int, findings: inout [ForeignFinding]) -> [ForeignFile] {
+    private static func read(_ scan: DirectoryScan, jobs: Int, findings: inout [ForeignFinding]) -> [ForeignFile] {
         var budget = 4 << 30
         let files = scan.files.filter { file in
             guard ForeignFile.isOfInterest(file), budget > 0 else { return false }
@@ -153,13 +153,13 @@ extension ImportedCA {
         return found.withLock { $0.compactMap(\.self) }
     }
 
-    private static func text(of file: String, in scan: FolderScan) -> String? {
+    private static func text(of file: String, in scan: DirectoryScan) -> String? {
         guard let contents = try? scan.contents(of: file, limit: 1 << 20) else { return nil }
         return unsafe contents.withUnsafeBytes { unsafe String(decoding: $0, as: UTF8.self) }
     }
 
     private static func indexes(
-        in scan: FolderScan,
+        in scan: DirectoryScan,
         _ layout: ImportLayout,
         findings: inout [ForeignFinding]
     ) -> [CertificateIndex] {
@@ -190,11 +190,11 @@ extension ImportedCA {
     }
 
     private static func chainKey(_ path: String, _ name: ForeignName) -> String {
-        let folder = path[..<(path.lastIndex(of: "/") ?? path.startIndex)]
-        return "\(folder)/\(name.stem)/\(name.stamp ?? "")"
+        let directory = path[..<(path.lastIndex(of: "/") ?? path.startIndex)]
+        return "\(directory)/\(name.stem)/\(name.stamp ?? "")"
     }
 
-    // MARK: - Whose folder it is
+    // MARK: - Whose directory it is
 
     /// The certificates at the top: the CA's own, and those that were so before or will be.
     private static func roots(
@@ -222,7 +222,7 @@ extension ImportedCA {
             throw AuthorityError(
                 .missing,
                 "there is no CA's certificate in \(directory)",
-                hint: "name the folder in which the CA keeps its own certificate, and others after it"
+                hint: "name the directory in which the CA keeps its own certificate, and others after it"
             )
         }
         let root = members[first].certificate

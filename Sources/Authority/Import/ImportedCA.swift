@@ -3,12 +3,12 @@
 public import Certificates
 public import struct FoundationEssentials.Date
 
-/// A CA that other software made, as its folder tells of it: certificates, keys, index, lists.
+/// A CA that other software made, as its directory tells of it: certificates, keys, index, lists.
 ///
 /// Nothing is written, nothing is believed that can be proved: who issued a certificate says its signature, whose a key is
 /// says its public half. What cannot be used, or contradicts itself, stands in ``findings``.
 public struct ImportedCA: Sendable {
-    /// The software by which a folder is laid out.
+    /// The software by which a directory is laid out.
     public enum Kind: String, Hashable, Sendable, CaseIterable {
         /// easy-rsa 3: `ca.crt`, `issued`, `private`, `index.txt`.
         case easyRSA = "easy-rsa"
@@ -27,18 +27,18 @@ public struct ImportedCA: Sendable {
     /// The software.
     public let kind: Kind
 
-    /// The folder that was read: the one that was named, or with easy-rsa and `openssl ca` perhaps one in it. Every path
-    /// is below this folder unless it begins with a slash.
+    /// The directory that was read: the one that was named, or with easy-rsa and `openssl ca` perhaps one in it. Every path
+    /// is below this directory unless it begins with a slash.
     public var directory: String { scan.directory }
 
     /// How its files are found and read.
-    let scan: FolderScan
+    let scan: DirectoryScan
 
     /// The certificates of CAs: the root first, then what it stands above. The first is no root when there is none in the
-    /// folder.
+    /// directory.
     public let issuers: [ImportedIssuer]
 
-    /// The CA whose folder it is.
+    /// The CA whose directory it is.
     public var root: ImportedIssuer { issuers[0] }
 
     /// Every certificate that one of the issuers signed, theirs among them, in the order of their files' paths.
@@ -51,7 +51,7 @@ public struct ImportedCA: Sendable {
     public let findings: [ForeignFinding]
 }
 
-/// The certificate of a CA in a folder that was read.
+/// The certificate of a CA in a directory that was read.
 public struct ImportedIssuer: Sendable {
     /// The name: `root` for the first, else as ``ForeignCertificate/name``.
     public let name: String
@@ -62,7 +62,7 @@ public struct ImportedIssuer: Sendable {
     /// The path of its file.
     public let certificateFile: String
 
-    /// The key; nothing when it is not in the folder.
+    /// The key; nothing when it is not in the directory.
     public let key: ForeignKey?
 
     /// The serial number that the CA wanted to use next; nothing when it draws them by lot, or nothing says.
@@ -75,7 +75,7 @@ public struct ImportedIssuer: Sendable {
     public let revocationListFile: String?
 }
 
-/// A private key in a folder that was read.
+/// A private key in a directory that was read.
 public struct ForeignKey: Hashable, Sendable {
     /// How it is known whose it is.
     public enum Proof: String, Hashable, Sendable {
@@ -98,7 +98,7 @@ public struct ForeignKey: Hashable, Sendable {
     public let address: String?
 }
 
-/// A certificate in a folder that was read.
+/// A certificate in a directory that was read.
 public struct ForeignCertificate: Sendable {
     /// A name for it that files can have: by its file's name, or its common name where the file is named after the serial
     /// number. Renewed certificates share one.
@@ -157,11 +157,11 @@ public struct LostCertificate: Sendable {
     public let line: Int?
 }
 
-/// Something in a folder that the user should know.
+/// Something in a directory that the user should know.
 public struct ForeignFinding: Hashable, Sendable {
     /// What kind of thing it is.
     public enum Rule: String, Hashable, Sendable, CaseIterable {
-        /// A file or folder cannot be read, or is not what it should be.
+        /// A file or directory cannot be read, or is not what it should be.
         case unreadable
         /// A file that should hold a certificate, a key or a list holds none that can be understood.
         case malformed
@@ -177,7 +177,7 @@ public struct ForeignFinding: Hashable, Sendable {
         case indexMismatch
         /// A certificate does not stand in its CA's index.
         case notInIndex
-        /// A key is not in the folder.
+        /// A key is not in the directory.
         case missingKey
         /// A key cannot be opened, and is taken for that of a certificate by its name.
         case keyByName

@@ -3,7 +3,7 @@
 import Certificates
 import FoundationEssentials
 
-/// What the certificates of a folder are to be called.
+/// What the certificates of a directory are to be called.
 struct ImportedNames {
     /// A name, and whether the certificate has it still.
     struct Name {
@@ -19,7 +19,7 @@ struct ImportedNames {
     /// - Parameters:
     ///   - family: The certificates.
     ///   - accepted: Those to be named, the root first.
-    ///   - kind: The layout of the folder.
+    ///   - kind: The layout of the directory.
     ///   - revocations: Who was revoked.
     init(
         _ family: CertificateFamily,

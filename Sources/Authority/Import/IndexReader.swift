@@ -4,7 +4,7 @@ import Certificates
 import FoundationEssentials
 import SystemSupport
 
-/// What indexes and revocation lists say of the certificates of a folder's CAs.
+/// What indexes and revocation lists say of the certificates of a directory's CAs.
 struct IndexReader {
     /// A CA, known by its key: all certificates of it, renewed or crossed, are one issuer.
     private struct Issuer {
@@ -128,9 +128,9 @@ struct IndexReader {
             findings.append(ForeignFinding(.foreign, message, file: index.path))
             return
         }
-        let folder = index.path.split(separator: "/").dropLast()
+        let directory = index.path.split(separator: "/").dropLast()
         let ranks = issuers.indices.map { position in
-            let common = zip(issuers[position].file.split(separator: "/"), folder).prefix { $0 == $1 }.count
+            let common = zip(issuers[position].file.split(separator: "/"), directory).prefix { $0 == $1 }.count
             return [-hits[position], -common, position]
         }
         let best = issuers.indices.min { ranks[$0].lexicographicallyPrecedes(ranks[$1]) }

@@ -19,21 +19,21 @@ public struct ImportOutcome: Sendable {
 }
 
 extension Inventory {
-    /// Reads a CA's folder of this program into its inventory again: what the inventory knows stays as it is, and what it
+    /// Reads a CA's directory of this program into its inventory again: what the inventory knows stays as it is, and what it
     /// does not know is added. A damaged inventory goes to the archive, and a new one is made.
     ///
     /// - Parameters:
-    ///   - directory: The folder.
+    ///   - directory: The directory.
     ///   - who: Who is at work, for the audit.
     ///   - now: The moment.
     /// - Returns: What was done.
     /// - Throws: ``AuthorityError``.
     public static func rebuild(in directory: String, by who: String, now: Date) throws -> ImportOutcome {
-        let folder = try Folder(path: directory, for: .writing)
+        let directory = try CADirectory(path: directory, for: .writing)
         var archived: String?
-        if folder.contains(fileName), try isDamaged(folder) { archived = try setAside(in: folder, now: now) }
-        let before = folder.contains(fileName)
-        let inventory = try Inventory(folder: folder, by: who, now: now)
+        if directory.contains(fileName), try isDamaged(directory) { archived = try setAside(in: directory, now: now) }
+        let before = directory.contains(fileName)
+        let inventory = try Inventory(directory: directory, by: who, now: now)
         var outcome = ImportOutcome()
         outcome.archivedInventory = archived
         if !before {
@@ -47,13 +47,13 @@ extension Inventory {
             return outcome
         }
         return try inventory.change(now: now) { change in
-            try Adoption(folder: folder, who: who, now: now).run(into: change.records)
+            try Adoption(directory: directory, who: who, now: now).run(into: change.records)
         }
     }
 
-    private static func isDamaged(_ folder: Folder) throws -> Bool {
+    private static func isDamaged(_ directory: CADirectory) throws -> Bool {
         do {
-            let database = try InventoryDatabase(in: folder)
+            let database = try InventoryDatabase(in: directory)
             guard try !database.isNew else { return false }
             return try !database.damages().isEmpty
         } catch let error as AuthorityError {
@@ -65,24 +65,24 @@ extension Inventory {
     }
 
     /// Moves a damaged inventory into the archive, with the files that SQLite has beside it.
-    private static func setAside(in folder: Folder, now: Date) throws -> String {
-        try folder.withLock {
+    private static func setAside(in directory: CADirectory, now: Date) throws -> String {
+        try directory.withLock {
             let stamp = CivilTime(now).basic
-            let name = try folder.archivedName(of: fileName, stamp: stamp, taken: [])
-            try folder.moveAside(fileName, to: name)
-            for suffix in ["-wal", "-shm"] where folder.contains(fileName + suffix) {
-                try folder.moveAside(fileName + suffix, to: name + suffix)
+            let name = try directory.archivedName(of: fileName, stamp: stamp, taken: [])
+            try directory.moveAside(fileName, to: name)
+            for suffix in ["-wal", "-shm"] where directory.contains(fileName + suffix) {
+                try directory.moveAside(fileName + suffix, to: name + suffix)
             }
-            return folder.path(of: name)
+            return directory.path(of: name)
         }
     }
 
-    /// Makes a CA's folder out of what other software kept: its CA certificates and keys, what it issued, and what it revoked.
-    /// The other folder stays as it is.
+    /// Makes a CA's directory out of what other software kept: its CA certificates and keys, what it issued, and what it revoked.
+    /// The other directory stays as it is.
     ///
     /// - Parameters:
     ///   - foreign: What was read.
-    ///   - directory: The new folder, which must not have a CA.
+    ///   - directory: The new directory, which must not have a CA.
     ///   - who: Who is at work, for the audit.
     ///   - now: The moment.
     /// - Returns: What was done.
@@ -93,16 +93,16 @@ extension Inventory {
         by who: String,
         now: Date
     ) throws -> ImportOutcome {
-        let folder = try Folder(path: directory, for: .writing, creates: true)
+        let directory = try CADirectory(path: directory, for: .writing, creates: true)
         let rootName = CertificateAuthority.rootName
-        guard !folder.contains(AuthorityFiles.certificate(of: rootName)) else {
+        guard !directory.contains(AuthorityFiles.certificate(of: rootName)) else {
             throw AuthorityError(
                 .exists,
-                "\(directory) has a CA already, and a folder has one root",
-                hint: "import into another folder: pki import \(foreign.directory) --directory NEW"
+                "\(directory.path) has a CA already, and a directory has one root",
+                hint: "import into another directory: pki import \(foreign.directory) --directory NEW"
             )
         }
-        let inventory = try Inventory(folder: folder, by: who, now: now)
+        let inventory = try Inventory(directory: directory, by: who, now: now)
         return try inventory.change(now: now, jobs: 16) { change in
             var outcome = ImportOutcome()
             var acceptance = ImportWriter(foreign, now: now, who: who)
@@ -146,7 +146,7 @@ extension Inventory {
     }
 }
 
-/// Names in the new folder for what stood in another.
+/// Names in the new directory for what stood in another.
 private struct TakenNames {
     private let root: Certificate
     private var used: Set<String> = []
@@ -164,9 +164,9 @@ private struct TakenNames {
             let suffix = serial.suffix(40)
             return ImportWriter.Files(
                 name: name,
-                certificate: "\(Folder.archiveFolder)/\(name)-cert-\(suffix).pem",
+                certificate: "\(CADirectory.archiveDirectory)/\(name)-cert-\(suffix).pem",
                 key: found.key == nil || found.key?.address != nil
-                    ? nil : "\(Folder.archiveFolder)/\(name)-key-\(suffix).pem"
+                    ? nil : "\(CADirectory.archiveDirectory)/\(name)-key-\(suffix).pem"
             )
         }
         var key = found.key == nil ? nil : AuthorityFiles.key(of: name)

@@ -3,7 +3,7 @@
 import Certificates
 import SystemSupport
 
-/// The private keys in a folder, and whose they are.
+/// The private keys in a directory, and whose they are.
 struct KeyMatcher {
     /// A key that gives no public half, and is known by its file's name alone.
     private struct Closed {
@@ -104,7 +104,7 @@ struct KeyMatcher {
         return ranked.min { $0.rank.lexicographicallyPrecedes($1.rank) }?.file ?? files[0]
     }
 
-    /// How many folders two paths begin with together.
+    /// How many directories two paths begin with together.
     private static func closeness(_ one: String, _ other: String) -> Int {
         zip(one.split(separator: "/"), other.split(separator: "/")).prefix { $0 == $1 }.count
     }

@@ -14,23 +14,23 @@ struct NumberFiles {
     /// Reads the files of one CA.
     ///
     /// - Parameters:
-    ///   - scan: The files in the folder.
-    ///   - layout: The folder's layout.
+    ///   - scan: The files in the directory.
+    ///   - layout: The directory's layout.
     ///   - indexes: The CA's indexes, beside which its numbers are.
     ///   - authority: The CA's certificate.
     ///   - isRoot: Whether the configuration file speaks of this CA.
     init(
-        _ scan: FolderScan,
+        _ scan: DirectoryScan,
         _ layout: ImportLayout,
         beside indexes: [String],
         of authority: CertificateFamily.Member,
         isRoot: Bool
     ) {
         guard layout.kind == .openSSL || layout.kind == .easyRSA || layout.kind == .plain else { return }
-        let folders = indexes.map { String($0[..<($0.lastIndex(of: "/").map($0.index(after:)) ?? $0.startIndex)]) }
+        let directories = indexes.map { String($0[..<($0.lastIndex(of: "/").map($0.index(after:)) ?? $0.startIndex)]) }
         func number(_ setting: OpenSSLConfiguration.Setting, _ name: String) -> SerialNumber? {
             let configured = isRoot ? layout.configuration?.candidates(for: setting) ?? [] : []
-            for path in configured + folders.map({ $0 + name }) {
+            for path in configured + directories.map({ $0 + name }) {
                 if let number = Self.number(in: path, of: scan) { return number }
             }
             return nil
@@ -42,7 +42,7 @@ struct NumberFiles {
         serialNumber = Self.number(in: "\(authority.file[..<dot]).srl", of: scan)?.successor
     }
 
-    private static func number(in file: String, of scan: FolderScan) -> SerialNumber? {
+    private static func number(in file: String, of scan: DirectoryScan) -> SerialNumber? {
         guard let contents = try? scan.contents(of: file, limit: 4096) else { return nil }
         return unsafe contents.withUnsafeBytes {
             unsafe SerialNumber(hexadecimal: String(decoding: $0, as: UTF8.self))
@@ -51,11 +51,11 @@ struct NumberFiles {
 }
 
 extension OpenSSLConfiguration {
-    /// What it names that is not below the folder that is read.
+    /// What it names that is not below the directory that is read.
     ///
-    /// - Parameter scan: The files in the folder.
+    /// - Parameter scan: The files in the directory.
     /// - Returns: Paths from the root.
-    func elsewhere(than scan: FolderScan) -> [String] {
+    func elsewhere(than scan: DirectoryScan) -> [String] {
         let settings: [Setting] = [.certificate, .privateKey, .database, .newCertificates, .revocationList]
         return settings.compactMap { setting in
             let candidates = candidates(for: setting)

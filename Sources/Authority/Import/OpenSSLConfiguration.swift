@@ -15,8 +15,8 @@ struct OpenSSLConfiguration {
         case revocationList = "crl"
     }
 
-    /// The folder that the others are in, as it is written; nothing when there is none.
-    let folder: String?
+    /// The directory that the others are in, as it is written; nothing when there is none.
+    let directory: String?
 
     /// The paths as they are written, with variables replaced.
     let paths: [Setting: String]
@@ -52,7 +52,7 @@ struct OpenSSLConfiguration {
         }
         let main = sections["ca"]?["default_ca"] ?? sections["default"]?["default_ca"]
         guard let main, let values = sections[main] else { return nil }
-        folder = values["dir"]
+        directory = values["dir"]
         var paths: [Setting: String] = [:]
         for setting in Setting.allCases {
             if let path = values[setting.rawValue], !path.isEmpty { paths[setting] = path }
@@ -63,16 +63,16 @@ struct OpenSSLConfiguration {
 
     /// The places where a file may be that the configuration names, the likeliest first.
     ///
-    /// A folder may have been copied since, or be named from where `openssl` was run: what stands below `dir` is looked for
-    /// in the folder that is read before anything else.
+    /// A directory may have been copied since, or be named from where `openssl` was run: what stands below `dir` is looked for
+    /// in the directory that is read before anything else.
     ///
     /// - Parameter setting: Which file.
-    /// - Returns: Paths below the folder that is read, or from the root.
+    /// - Returns: Paths below the directory that is read, or from the root.
     func candidates(for setting: Setting) -> [String] {
         guard let path = paths[setting] else { return [] }
         var candidates: [String] = []
-        if let folder, path.hasPrefix(folder) {
-            candidates.append(String(path.dropFirst(folder.count).drop { $0 == "/" }))
+        if let directory, path.hasPrefix(directory) {
+            candidates.append(String(path.dropFirst(directory.count).drop { $0 == "/" }))
         }
         var plain = path
         while plain.hasPrefix("./") { plain.removeFirst(2) }

@@ -4,14 +4,14 @@ import Certificates
 import SystemSupport
 import struct FoundationEssentials.Date
 
-/// Reads the files of a folder into its inventory: of one that was made before there were inventories, that was put
+/// Reads the files of a directory into its inventory: of one that was made before there were inventories, that was put
 /// together file by file, or whose inventory is gone.
 struct Adoption {
-    var folder: Folder
+    var directory: CADirectory
     var who: String
     var now: Date
 
-    /// Adds every certificate in the folder that a CA of it issued and that the inventory does not know.
+    /// Adds every certificate in the directory that a CA of it issued and that the inventory does not know.
     ///
     /// - Parameter database: The inventory, in a transaction.
     /// - Returns: What was added.
@@ -19,10 +19,10 @@ struct Adoption {
     @discardableResult
     func run(into database: InventoryDatabase) throws -> ImportOutcome {
         var outcome = ImportOutcome()
-        guard folder.contains(AuthorityFiles.certificate(of: CertificateAuthority.rootName)) else { return outcome }
+        guard directory.contains(AuthorityFiles.certificate(of: CertificateAuthority.rootName)) else { return outcome }
         let foreign: ImportedCA
         do {
-            foreign = try ImportedCA(reading: folder.directory, now: now)
+            foreign = try ImportedCA(reading: directory.directory, now: now)
         } catch let error as AuthorityError {
             // Whoever needs the root says better what is wrong with it.
             guard error.code != .storage else { throw error }

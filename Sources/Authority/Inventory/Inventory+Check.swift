@@ -11,8 +11,8 @@ extension Inventory {
     /// - Parameter now: The current time.
     /// - Returns: What was found; nothing when all is as it should be.
     /// - Throws: ``AuthorityError`` when the inventory cannot be read at all.
-    public func check(now: Date) throws -> [FolderFinding] {
-        try withDatabase { try FolderCheck(folder: folder, records: $0, now: now).findings() }
+    public func check(now: Date) throws -> [CADirectoryFinding] {
+        try withDatabase { try CADirectoryCheck(directory: directory, records: $0, now: now).findings() }
     }
 
     /// Mends what can be mended without asking: permissions, certificates and chains that are gone or are not the right ones.
@@ -25,19 +25,19 @@ extension Inventory {
     /// - Returns: What was done, each a sentence without a full stop.
     /// - Throws: ``AuthorityError``.
     public static func repair(in directory: String, by who: String, now: Date) throws -> [String] {
-        let folder = try open(directory, for: .repairing)
+        let directory = try open(directory, for: .repairing)
         // First: nothing is used that others could still change.
-        let narrowed = try FolderCheck.openFiles(in: folder).map { name, mode in
-            try folder.setMode(of: name, mode)
-            return "\(name == "." ? folder.path : folder.path(of: name)) has mode \(String(mode, radix: 8)) now"
+        let narrowed = try CADirectoryCheck.openFiles(in: directory).map { name, mode in
+            try directory.setMode(of: name, mode)
+            return "\(name == "." ? directory.path : directory.path(of: name)) has mode \(String(mode, radix: 8)) now"
         }
-        return try narrowed + Inventory(folder: folder, by: who, now: now, repairs: true).repair(now: now)
+        return try narrowed + Inventory(directory: directory, by: who, now: now, repairs: true).repair(now: now)
     }
 
     private func repair(now: Date) throws -> [String] {
         try change(now: now) { change in
             var done: [String] = []
-            let check = FolderCheck(folder: folder, records: change.records, now: now)
+            let check = CADirectoryCheck(directory: directory, records: change.records, now: now)
             for (name, text) in try InventorySchema.missingTriggers(in: change.records.database) {
                 try change.records.database.execute(text)
                 try change.audit(.restore, detail: "trigger \(name)")
@@ -46,7 +46,7 @@ extension Inventory {
             var wrong: [InventoryEntry] = []
             try change.records.visit(where: "place < 2 ORDER BY id") { entry in
                 // What is no file is not replaced; the check says so.
-                if let kind = folder.status(of: entry.certificateFile)?.kind, kind != .regular { return }
+                if let kind = directory.status(of: entry.certificateFile)?.kind, kind != .regular { return }
                 switch try check.state(ofFileOf: entry) {
                 case .right, .unknown: break
                 case .missing, .wrong: wrong.append(entry)
@@ -64,16 +64,16 @@ extension Inventory {
                 )
                 try change.audit(.restore, entry.name, entry.serialNumber, detail: entry.certificateFile)
                 done.append(
-                    "\(folder.path(of: entry.certificateFile)) is the certificate \(entry.serialNumber) again"
-                        + (archived.map { "; what was there is \(folder.path(of: $0))" } ?? "")
+                    "\(directory.path(of: entry.certificateFile)) is the certificate \(entry.serialNumber) again"
+                        + (archived.map { "; what was there is \(directory.path(of: $0))" } ?? "")
                 )
             }
             let chained = try change.records.entries(where: "place = 0 AND chain_path IS NOT NULL")
-            let broken = chained.filter { !folder.contains($0.chainFile ?? "") }
+            let broken = chained.filter { !directory.contains($0.chainFile ?? "") }
             if !broken.isEmpty {
                 var files = ChainFiles()
                 try files.refresh(below: Array(Set(broken.map(\.issuerKey))), in: &change)
-                done += broken.map { "\(folder.path(of: $0.chainFile ?? "")) is there again" }
+                done += broken.map { "\(directory.path(of: $0.chainFile ?? "")) is there again" }
             }
             return done
         }

@@ -5,7 +5,7 @@ public import struct FoundationEssentials.Date
 public import SystemSupport
 
 extension Inventory {
-    /// Encrypts a key of the folder anew, or stores it open.
+    /// Encrypts a key of the directory anew, or stores it open.
     ///
     /// The file takes the old one's place in one step. What the disk keeps of the old one is out of reach: a key whose old
     /// passphrase is known to others wants a successor, not another passphrase.
@@ -25,23 +25,26 @@ extension Inventory {
     ) throws -> String {
         try EntryName.check(name)
         let file = AuthorityFiles.key(of: name)
-        guard folder.contains(file) else {
+        guard directory.contains(file) else {
             throw AuthorityError(
                 .missing,
-                "\(folder.path(of: file)) is not there",
-                hint: "see what there is: pki list --directory \(Quoting.shell(folder.path))"
+                "\(directory.path(of: file)) is not there",
+                hint: "see what there is: pki list --directory \(Quoting.shell(directory.path))"
             )
         }
-        let before = try folder.read(file, isPrivate: true)
-        let key = try CertificateAuthority.readKey(of: name, in: folder, passphrase: old)
+        let before = try directory.read(file, isPrivate: true)
+        let key = try CertificateAuthority.readKey(of: name, in: directory, passphrase: old)
         return try change(now: now) { change in
             // Another process may have put another key here meanwhile.
-            guard try folder.read(file, isPrivate: true).isEqual(to: before) else {
-                throw AuthorityError(.exists, "\(folder.path(of: file)) was replaced in the meantime, and is as it was")
+            guard try directory.read(file, isPrivate: true).isEqual(to: before) else {
+                throw AuthorityError(
+                    .exists,
+                    "\(directory.path(of: file)) was replaced in the meantime, and is as it was"
+                )
             }
             change.replace(with: .init(name: file, contents: try key.pemEncoded(passphrase: new), mode: 0o600))
             try change.audit(.passphrase, name, nil, detail: new == nil ? "removed" : "changed")
-            return folder.path(of: file)
+            return directory.path(of: file)
         }
     }
 }

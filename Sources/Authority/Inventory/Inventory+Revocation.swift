@@ -113,7 +113,7 @@ extension Inventory {
             .filter { $0.id != entry.id && $0.revocation == nil && $0.place != .lost && now <= $0.notAfter }
     }
 
-    /// The name of the CA that issued a certificate and stands in the folder still, so that its lists can name it.
+    /// The name of the CA that issued a certificate and stands in the directory still, so that its lists can name it.
     ///
     /// - Parameter entry: The certificate.
     /// - Returns: The name; nothing when the CA was replaced by one with another key, or was never here.

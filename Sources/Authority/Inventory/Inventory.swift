@@ -6,19 +6,19 @@ import SQLite
 import Synchronization
 import SystemSupport
 
-/// What a CA's folder holds and has held: every certificate, its life, and who did what to it.
+/// What a CA's directory holds and has held: every certificate, its life, and who did what to it.
 ///
 /// It stands in `inventory.sqlite`. The key of no CA is needed to read it or to revoke. Any number of processes may use
-/// one folder at once: those that write take turns, and those that read never wait.
+/// one directory at once: those that write take turns, and those that read never wait.
 ///
 /// A change counts when the database says so. Files are written as drafts before, and get their names after; whoever
 /// comes next finishes what a process that was killed had left, so that a certificate that was reported is always in the
 /// inventory and on the disk, key before certificate.
 public final class Inventory: Sendable {
-    /// The folder as the user named it.
-    public var directory: String { folder.path }
+    /// The directory as the user named it.
+    public var directoryPath: String { directory.path }
 
-    let folder: Folder
+    let directory: CADirectory
     let who: String
     // SAFETY: used with `turn` held.
     private nonisolated(unsafe) let database: InventoryDatabase
@@ -36,7 +36,7 @@ public final class Inventory: Sendable {
     ///   - now: The current time, for the audit.
     /// - Throws: ``AuthorityError`` naming the file and the rule.
     public convenience init(in directory: String, by who: String, now: Date) throws {
-        try self.init(folder: Self.open(directory, for: .writing), by: who, now: now)
+        try self.init(directory: Self.open(directory, for: .writing), by: who, now: now)
     }
 
     /// Opens the inventory of a CA directory to read it. Nothing is written: an inventory of a
@@ -47,62 +47,62 @@ public final class Inventory: Sendable {
     ///   - now: The current time.
     /// - Throws: ``AuthorityError`` naming the file and the rule.
     public convenience init(reading directory: String, now: Date) throws {
-        let folder = try Self.open(directory, for: .reading)
-        try self.init(folder: folder, reading: Self.database(toRead: folder, now: now))
+        let directory = try Self.open(directory, for: .reading)
+        try self.init(directory: directory, reading: Self.database(toRead: directory, now: now))
     }
 
-    private static func database(toRead folder: Folder, now: Date) throws -> InventoryDatabase {
-        let path = folder.path(of: fileName)
-        if folder.contains(fileName) {
-            let database = try InventoryDatabase(reading: folder)
+    private static func database(toRead directory: CADirectory, now: Date) throws -> InventoryDatabase {
+        let path = directory.path(of: fileName)
+        if directory.contains(fileName) {
+            let database = try InventoryDatabase(reading: directory)
             // A process that was killed while it made the tables has left a file without.
             if try explained(path, { try !database.isNew }) { return database }
         }
         return try explained(path) {
             let database = InventoryDatabase(try Database())
             _ = try InventorySchema.migrate(database.database)
-            try Adoption(folder: folder, who: "", now: now).run(into: database)
+            try Adoption(directory: directory, who: "", now: now).run(into: database)
             return database
         }
     }
 
     /// Opens a CA directory.
-    static func open(_ directory: String, for use: Directory.Use) throws -> Folder {
-        let folder: Folder
+    static func open(_ path: String, for use: Directory.Use) throws -> CADirectory {
+        let directory: CADirectory
         do {
-            folder = try Folder(path: directory, for: use)
+            directory = try CADirectory(path: path, for: use)
         } catch {
             guard error.code == .missing else { throw error }
             throw AuthorityError(
                 .missing,
-                "there is no CA in \(printable(directory)): \(error.message)",
-                hint: "make one with: pki init-ca --directory \(Quoting.shell(directory))"
+                "there is no CA in \(printable(path)): \(error.message)",
+                hint: "make one with: pki init-ca --directory \(Quoting.shell(path))"
             )
         }
-        guard folder.contains(Self.fileName) || folder.contains(AuthorityFiles.certificate(of: "root")) else {
+        guard directory.contains(Self.fileName) || directory.contains(AuthorityFiles.certificate(of: "root")) else {
             throw AuthorityError(
                 .missing,
-                "there is no CA in \(printable(directory)): it has neither \(Self.fileName) nor root-cert.pem",
-                hint: "make one with: pki init-ca --directory \(Quoting.shell(directory))"
+                "there is no CA in \(printable(path)): it has neither \(Self.fileName) nor root-cert.pem",
+                hint: "make one with: pki init-ca --directory \(Quoting.shell(path))"
             )
         }
-        return folder
+        return directory
     }
 
     /// Opens the inventory of an open directory, to change it.
-    init(folder: Folder, by who: String, now: Date, repairs: Bool = false) throws {
-        self.folder = folder
+    init(directory: CADirectory, by who: String, now: Date, repairs: Bool = false) throws {
+        self.directory = directory
         self.who = who
         isReadOnly = false
-        let isNew = !folder.contains(Self.fileName)
-        unsafe database = try InventoryDatabase(in: folder, repairs: repairs)
+        let isNew = !directory.contains(Self.fileName)
+        unsafe database = try InventoryDatabase(in: directory, repairs: repairs)
         // A process that was killed while it made the tables has left a file without.
         let isBehind = try isNew || withDatabase { try $0.isBehind }
         if isBehind { try change(now: now) { _ in } }
     }
 
-    private init(folder: Folder, reading database: InventoryDatabase) throws {
-        self.folder = folder
+    private init(directory: CADirectory, reading database: InventoryDatabase) throws {
+        self.directory = directory
         who = ""
         isReadOnly = true
         unsafe self.database = database
@@ -138,7 +138,7 @@ public final class Inventory: Sendable {
     /// - Returns: The entry.
     /// - Throws: ``AuthorityError`` when there is none, or a serial number is that of several.
     public func entry(_ reference: String) throws -> InventoryEntry {
-        try withDatabase { try Self.entry(reference, in: $0, path: directory) }
+        try withDatabase { try Self.entry(reference, in: $0, path: directoryPath) }
     }
 
     static func entry(_ reference: String, in database: InventoryDatabase, path: String) throws -> InventoryEntry {
@@ -198,27 +198,27 @@ public final class Inventory: Sendable {
         try withDatabase { try $0.visitAudit(body) }
     }
 
-    /// The path of a file in the folder.
+    /// The path of a file in the directory.
     ///
     /// - Parameter file: What an entry says.
     /// - Returns: The path; the address of a key elsewhere as it is.
-    public func path(of file: String) -> String { AuthorityFiles.isAddress(file) ? file : folder.path(of: file) }
+    public func path(of file: String) -> String { AuthorityFiles.isAddress(file) ? file : directory.path(of: file) }
 
-    /// Whether the key under a name stands in the folder, encrypted.
+    /// Whether the key under a name stands in the directory, encrypted.
     ///
     /// - Parameter name: The name.
     /// - Returns: `false` also when the key is elsewhere.
     /// - Throws: ``AuthorityError`` when the file cannot be read or others can read it.
     public func hasEncryptedKey(_ name: String) throws -> Bool {
         let file = AuthorityFiles.key(of: name)
-        guard folder.contains(file) else { return false }
-        let contents = try folder.read(file, isPrivate: true)
+        guard directory.contains(file) else { return false }
+        let contents = try directory.read(file, isPrivate: true)
         return (try? Container(reading: contents))?.privateKeys.first?.encryption != nil
     }
 
     // MARK: - Writing
 
-    /// Changes the inventory and the folder together, or neither.
+    /// Changes the inventory and the directory together, or neither.
     ///
     /// - Parameters:
     ///   - now: The moment, for the audit and for names in the archive.
@@ -231,8 +231,8 @@ public final class Inventory: Sendable {
         jobs: Int = 1,
         _ body: (inout InventoryChange) throws -> Result
     ) throws -> Result {
-        guard !isReadOnly else { throw AuthorityError(.storage, "the CA in \(directory) was opened to be read") }
-        return try folder.withLock {
+        guard !isReadOnly else { throw AuthorityError(.storage, "the CA in \(directoryPath) was opened to be read") }
+        return try directory.withLock {
             try withDatabase { database in
                 // Others may have written since.
                 database.lastAudit = nil
@@ -243,20 +243,20 @@ public final class Inventory: Sendable {
                 do {
                     result = try database.database.transaction(.power) {
                         if try InventorySchema.migrate(database.database) {
-                            folder.sweepEarlierDrafts()
-                            try Adoption(folder: folder, who: who, now: now).run(into: database)
+                            directory.sweepEarlierDrafts()
+                            try Adoption(directory: directory, who: who, now: now).run(into: database)
                         }
-                        var change = InventoryChange(records: database, folder: folder, now: now, who: who)
+                        var change = InventoryChange(records: database, directory: directory, now: now, who: who)
                         let result = try body(&change)
                         moves = try change.write(jobs: jobs, generation: generation)
                         try database.replaceMoves(moves)
                         return result
                     }
                 } catch {
-                    folder.sweepDrafts()
+                    directory.sweepDrafts()
                     throw error
                 }
-                try folder.settle(moves)
+                try directory.settle(moves)
                 database.database.checkpointIfLong()
                 return result
             }
@@ -269,13 +269,13 @@ public final class Inventory: Sendable {
     @discardableResult
     private func finishLastChange(_ database: InventoryDatabase) throws -> Int {
         let moves = try database.moves()
-        try folder.settle(moves)
-        folder.sweepDrafts()
+        try directory.settle(moves)
+        directory.sweepDrafts()
         return moves.compactMap(\.generation).max() ?? 0
     }
 
     func withDatabase<Result>(_ body: (InventoryDatabase) throws -> Result) throws -> Result {
-        try explained(folder.path(of: Self.fileName)) {
+        try explained(directory.path(of: Self.fileName)) {
             try turn.withLock { _ in try unsafe body(database) }
         }
     }

@@ -4,7 +4,7 @@ import Certificates
 import struct FoundationEssentials.Date
 import SystemSupport
 
-/// What one change does to the inventory and to the folder: all of it, or nothing.
+/// What one change does to the inventory and to the directory: all of it, or nothing.
 ///
 /// Files are only named here; ``write(jobs:generation:)`` brings them to the disk as drafts before the inventory commits.
 struct InventoryChange {
@@ -15,8 +15,8 @@ struct InventoryChange {
     /// Who is at work.
     let who: String
 
-    private let folder: Folder
-    private var files: [Folder.PlannedFile] = []
+    private let directory: CADirectory
+    private var files: [CADirectory.PlannedFile] = []
     private var archived: [(name: String, archivedName: String)] = []
     /// Names that new files will have.
     private var added: Set<String> = []
@@ -25,21 +25,23 @@ struct InventoryChange {
     private var taken: Set<String> = []
     private var checkedIssuers: Set<[UInt8]> = []
 
-    init(records: InventoryDatabase, folder: Folder, now: Date, who: String) {
+    init(records: InventoryDatabase, directory: CADirectory, now: Date, who: String) {
         self.records = records
-        self.folder = folder
+        self.directory = directory
         self.now = now
         self.who = who
     }
 
     /// Whether a file is there, and stays.
-    func contains(_ name: String) -> Bool { !leaving.contains(name) && (added.contains(name) || folder.contains(name)) }
+    func contains(_ name: String) -> Bool {
+        !leaving.contains(name) && (added.contains(name) || directory.contains(name))
+    }
 
     /// Adds a file.
     ///
     /// - Parameter file: The file; its name must be free, or its holder on its way to the archive.
     /// - Throws: ``AuthorityError`` with ``AuthorityErrorCode/exists``.
-    mutating func add(_ file: Folder.PlannedFile) throws(AuthorityError) {
+    mutating func add(_ file: CADirectory.PlannedFile) throws(AuthorityError) {
         try checkDoesNotExist(file.name)
         files.append(file)
         added.insert(file.name)
@@ -47,7 +49,7 @@ struct InventoryChange {
 
     /// Refuses a name that is taken.
     func checkDoesNotExist(_ name: String) throws(AuthorityError) {
-        if contains(name) { throw folder.takenName(name) }
+        if contains(name) { throw directory.takenName(name) }
     }
 
     /// Moves a file into the archive.
@@ -56,9 +58,9 @@ struct InventoryChange {
     /// - Returns: Its name in the archive.
     /// - Throws: ``AuthorityError``.
     mutating func archive(_ name: String) throws(AuthorityError) -> String? {
-        guard folder.contains(name), !leaving.contains(name) else { return nil }
-        try folder.refuseIrregular(name)
-        let archivedName = try folder.archivedName(of: name, stamp: CivilTime(now).basic, taken: taken)
+        guard directory.contains(name), !leaving.contains(name) else { return nil }
+        try directory.refuseIrregular(name)
+        let archivedName = try directory.archivedName(of: name, stamp: CivilTime(now).basic, taken: taken)
         move(name, to: archivedName)
         return archivedName
     }
@@ -73,7 +75,7 @@ struct InventoryChange {
     /// Puts a file in the place of whatever has its name, in one step.
     ///
     /// - Parameter file: The file to put there, whatever is there.
-    mutating func replace(with file: Folder.PlannedFile) {
+    mutating func replace(with file: CADirectory.PlannedFile) {
         files.append(file)
         added.insert(file.name)
         leaving.insert(file.name)
@@ -117,7 +119,7 @@ struct InventoryChange {
     /// - Throws: ``AuthorityError``; no draft stays then.
     func write(jobs: Int, generation: Int) throws(AuthorityError) -> [FileMove] {
         // Found out before anything is on record: what cannot take a place now never will.
-        for file in files where leaving.contains(file.name) { try folder.refuseIrregular(file.name) }
+        for file in files where leaving.contains(file.name) { try directory.refuseIrregular(file.name) }
         var moves: [FileMove] = []
         var links: [(name: String, draft: String)] = []
         for (number, file) in archived.enumerated() {
@@ -127,7 +129,7 @@ struct InventoryChange {
                 FileMove(name: file.archivedName, kind: .place(draft: draft, replaces: false), stage: .archive)
             )
         }
-        var drafts: [(draft: String, file: Folder.PlannedFile)] = []
+        var drafts: [(draft: String, file: CADirectory.PlannedFile)] = []
         for (number, file) in files.enumerated() {
             let draft = FileMove.draft(archived.count + number, generation: generation)
             drafts.append((draft, file))
@@ -142,7 +144,7 @@ struct InventoryChange {
         for file in archived where !added.contains(file.name) {
             moves.append(FileMove(name: file.name, kind: .remove(copy: file.archivedName), stage: .removals))
         }
-        try folder.writeDrafts(drafts, links: links, jobs: jobs)
+        try directory.writeDrafts(drafts, links: links, jobs: jobs)
         return moves.sorted { $0.stage.rawValue < $1.stage.rawValue }
     }
 }

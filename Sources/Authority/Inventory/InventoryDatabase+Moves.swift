@@ -28,7 +28,7 @@ extension InventoryDatabase {
         return moves
     }
 
-    /// Writes down what is to be done in the folder, in place of what was done before.
+    /// Writes down what is to be done in the directory, in place of what was done before.
     func replaceMoves(_ moves: [FileMove]) throws {
         try database.execute("DELETE FROM file_moves")
         for (position, move) in moves.enumerated() {

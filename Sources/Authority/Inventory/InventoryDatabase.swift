@@ -18,15 +18,15 @@ final class InventoryDatabase {
     /// Opens the database for writing, and makes the file when there is none.
     ///
     /// - Parameters:
-    ///   - folder: Where it is.
+    ///   - directory: Where it is.
     ///   - repairs: Whether triggers may be missing.
     /// - Throws: ``AuthorityError`` naming the file.
-    convenience init(in folder: Folder, repairs: Bool = false) throws {
-        let path = folder.path(of: Inventory.fileName)
+    convenience init(in directory: CADirectory, repairs: Bool = false) throws {
+        let path = directory.path(of: Inventory.fileName)
         let database = try explained(path) {
             try Database(
                 Inventory.fileName,
-                in: folder.directory,
+                in: directory.directory,
                 applicationIdentifier: InventorySchema.applicationIdentifier,
                 busyTimeout: 60_000,
                 checkpointsAtEnd: false
@@ -38,14 +38,14 @@ final class InventoryDatabase {
 
     /// Opens the database as it is, to read it.
     ///
-    /// - Parameter folder: Where it is.
+    /// - Parameter directory: Where it is.
     /// - Throws: ``AuthorityError`` naming the file.
-    convenience init(reading folder: Folder) throws {
-        let path = folder.path(of: Inventory.fileName)
+    convenience init(reading directory: CADirectory) throws {
+        let path = directory.path(of: Inventory.fileName)
         let (database, version) = try explained(path) {
             let database = try Database(
                 reading: Inventory.fileName,
-                in: folder.directory,
+                in: directory.directory,
                 applicationIdentifier: InventorySchema.applicationIdentifier
             )
             try InventorySchema.check(database, path: path, isLenient: true)

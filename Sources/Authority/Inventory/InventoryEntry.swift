@@ -44,7 +44,7 @@ public struct InventoryEntry: Hashable, Sendable, Identifiable {
         case current
         /// Another certificate has the name now.
         case replaced
-        /// Nowhere in the folder.
+        /// Nowhere in the directory.
         case lost
     }
 
@@ -70,13 +70,13 @@ public struct InventoryEntry: Hashable, Sendable, Identifiable {
     /// Who had it issued.
     public let issuedBy: String
 
-    /// The certificate's file, below the folder.
+    /// The certificate's file, below the directory.
     public let certificateFile: String
 
-    /// The key's file below the folder, or the address of a key elsewhere; nothing when the key is somebody else's.
+    /// The key's file below the directory, or the address of a key elsewhere; nothing when the key is somebody else's.
     public let keyFile: String?
 
-    /// The file of the CA certificates above it, below the folder, when there are any but the root.
+    /// The file of the CA certificates above it, below the directory, when there are any but the root.
     public let chainFile: String?
 
     /// SHA-256 of the issuer's public key.

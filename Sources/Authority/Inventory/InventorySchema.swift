@@ -23,7 +23,7 @@ enum InventorySchema {
             content BLOB NOT NULL
         )
         """,
-        // Moments are seconds since 1970. Names are those of files, without "-cert.pem"; paths are below the folder.
+        // Moments are seconds since 1970. Names are those of files, without "-cert.pem"; paths are below the directory.
         // place: 0 in its place, 1 replaced by another, 2 lost. revocation_reason: as in RFC 5280, 0 to 10.
         """
         CREATE TABLE certificates (
@@ -94,7 +94,7 @@ enum InventorySchema {
         CREATE TRIGGER audit_is_never_deleted BEFORE DELETE ON audit
         BEGIN SELECT RAISE(ABORT, 'the audit table only grows'); END
         """,
-        // What the last change still has to do to the folder, or has done: see FileMove.
+        // What the last change still has to do to the directory, or has done: see FileMove.
         """
         CREATE TABLE file_moves (
             position INTEGER PRIMARY KEY,

@@ -20,7 +20,7 @@ public struct InventorySummary: Sendable {
     public let status: InventoryEntry.Status
     /// Whole days that are left, fewer than none after the end.
     public let daysLeft: Int
-    /// The name of the CA that issued it: `itself` for a root, `unknown` when the folder does not have it.
+    /// The name of the CA that issued it: `itself` for a root, `unknown` when the directory does not have it.
     public let issuer: String
 }
 

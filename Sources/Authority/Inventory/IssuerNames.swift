@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The names of a folder's CAs, by their keys.
+/// The names of a directory's CAs, by their keys.
 public struct IssuerNames: Sendable {
     private let names: [[UInt8]: String]
 
@@ -12,7 +12,7 @@ public struct IssuerNames: Sendable {
     /// The name of the CA that issued a certificate.
     ///
     /// - Parameter entry: The certificate.
-    /// - Returns: The name; nothing when the folder does not know the CA.
+    /// - Returns: The name; nothing when the directory does not know the CA.
     public func name(of entry: InventoryEntry) -> String? { names[entry.issuerKey] }
 }
 

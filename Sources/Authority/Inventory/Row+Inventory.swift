@@ -96,7 +96,7 @@ struct RowReader {
 
     /// A name that files begin with.
     func name(_ text: String, _ column: String) throws(DamagedValue) -> String {
-        guard AuthorityFiles.isPath(text), !text.hasPrefix("\(Folder.archiveFolder)/") else {
+        guard AuthorityFiles.isPath(text), !text.hasPrefix("\(CADirectory.archiveDirectory)/") else {
             throw damaged(column, "a name that files can have")
         }
         return text

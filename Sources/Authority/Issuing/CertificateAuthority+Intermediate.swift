@@ -21,9 +21,9 @@ extension CertificateAuthority {
         try EntryName.checkNew(request.name)
         try checkIsNotRevoked()
         if !request.archivesExisting {
-            try folder.checkDoesNotExist(AuthorityFiles.certificate(of: request.name))
+            try directory.checkDoesNotExist(AuthorityFiles.certificate(of: request.name))
             if request.key.bringsKey {
-                try folder.checkDoesNotExist(
+                try directory.checkDoesNotExist(
                     AuthorityFiles.key(of: request.name),
                     AuthorityFiles.keyAddress(of: request.name)
                 )
@@ -85,7 +85,7 @@ extension CertificateAuthority {
         )
         return try inventory.change(now: now) { change in
             var names = CommonNames()
-            return try prepared.commit(to: &change, in: folder, &names)
+            return try prepared.commit(to: &change, in: directory, &names)
         }
     }
 

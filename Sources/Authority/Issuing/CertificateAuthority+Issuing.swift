@@ -20,11 +20,11 @@ extension CertificateAuthority {
     ) throws -> IssuedCertificate {
         try ClientPolicy.check(request)
         try checkIsNotRevoked()
-        if !request.archivesExisting { try folder.checkDoesNotExist(AuthorityFiles.certificate(of: request.name)) }
+        if !request.archivesExisting { try directory.checkDoesNotExist(AuthorityFiles.certificate(of: request.name)) }
         let prepared = try prepare(request, IssuanceRandomness(for: request, using: &generator), now: now)
         return try inventory.change(now: now) { change in
             var names = CommonNames()
-            return try prepared.commit(to: &change, in: folder, &names)
+            return try prepared.commit(to: &change, in: directory, &names)
         }
     }
 
@@ -33,7 +33,7 @@ extension CertificateAuthority {
         try inventory.withDatabase { try $0.refuseRevokedAuthority(withKey: certificate.publicKey.digest) }
     }
 
-    /// Makes a key and a certificate without touching the folder.
+    /// Makes a key and a certificate without touching the directory.
     func prepare(
         _ request: ClientRequest,
         _ chance: IssuanceRandomness,
@@ -64,7 +64,7 @@ extension CertificateAuthority {
             allowsInsecureNames: request.allowsInsecureNames,
             verifiesPath: verifiesPath
         ) { made in try ClientPolicy.check(made, from: request.template) }
-        var bundle: [Folder.PlannedFile] = []
+        var bundle: [CADirectory.PlannedFile] = []
         if let encryption = request.bundle, let key, let passphrase = chance.passphrase {
             var archive = try PKCS12Archive(
                 key: key,

@@ -103,7 +103,7 @@ extension CertificateAuthority {
                 throw AuthorityError(.exists, "\(entry.name) was renewed by another process in the meantime")
             }
             var names = CommonNames()
-            let issued = try prepared.commit(to: &change, in: folder, &names)
+            let issued = try prepared.commit(to: &change, in: directory, &names)
             if old.isCA {
                 var files = ChainFiles()
                 try files.refresh(below: [entry.subjectKey], in: &change)
@@ -117,7 +117,7 @@ extension CertificateAuthority {
             throw AuthorityError(
                 .invalidRequest,
                 "certificate \(entry.serialNumber) does not stand under the name \(entry.name) any more",
-                hint: "renew what does: pki renew \(entry.name) --directory \(Quoting.shell(folder.path))"
+                hint: "renew what does: pki renew \(entry.name) --directory \(Quoting.shell(directory.path))"
             )
         }
         if let revocation = entry.revocation {
@@ -132,10 +132,10 @@ extension CertificateAuthority {
         guard request.makesNewKey else { return }
         if entry.isCA { try checkIsUnused(entry, now: now) }
         let keyName = AuthorityFiles.key(of: entry.name)
-        guard folder.contains(keyName) else {
+        guard directory.contains(keyName) else {
             throw AuthorityError(
                 .policy,
-                "the key of \(entry.name) is not in \(folder.path), so that pki cannot make its successor",
+                "the key of \(entry.name) is not in \(directory.path), so that pki cannot make its successor",
                 hint: entry.keyFile == nil
                     ? "make a new request beside the new key, and: pki issue-client --name \(entry.name) --csr FILE --force"
                     : "leave --rekey out, or make the new key where the old one is"
@@ -145,7 +145,7 @@ extension CertificateAuthority {
         guard try !inventory.hasEncryptedKey(entry.name) else {
             throw AuthorityError(
                 .policy,
-                "the key \(folder.path(of: keyName)) is encrypted, and its successor would not be",
+                "the key \(directory.path(of: keyName)) is encrypted, and its successor would not be",
                 hint: "give a passphrase for the new key: --key-passphrase-file FILE"
             )
         }

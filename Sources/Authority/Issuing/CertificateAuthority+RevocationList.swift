@@ -67,7 +67,7 @@ extension CertificateAuthority {
                 entries: count
             )
             try change.audit(.revocationList, name, nil, detail: "number \(number), \(count) revoked")
-            return IssuedRevocationList(list: list, path: folder.path(of: file), notices: notices)
+            return IssuedRevocationList(list: list, path: directory.path(of: file), notices: notices)
         }
     }
 }

@@ -8,7 +8,7 @@ extension CertificateAuthority {
     /// Makes a root CA.
     ///
     /// - Parameters:
-    ///   - directory: The folder, which is made with mode 0700 when it is not there.
+    ///   - directory: The directory, which is made with mode 0700 when it is not there.
     ///   - request: What the CA is to be.
     ///   - who: Who is at work, for the audit.
     ///   - now: The moment of issue.
@@ -22,24 +22,24 @@ extension CertificateAuthority {
         now: Date,
         using generator: inout some RandomNumberGenerator
     ) throws -> IssuedCertificate {
-        if !request.archivesExisting, let folder = try? Folder(path: directory, for: .reading) {
-            try folder.checkDoesNotExist(
+        if !request.archivesExisting, let directory = try? CADirectory(path: directory, for: .reading) {
+            try directory.checkDoesNotExist(
                 AuthorityFiles.key(of: rootName),
                 AuthorityFiles.keyAddress(of: rootName),
                 AuthorityFiles.certificate(of: rootName)
             )
         }
         let root = try prepareRoot(request, now: now, using: &generator)
-        // Nothing was touched so far: a refusal leaves no empty folder behind.
-        let folder = try Folder(path: directory, for: .writing, creates: true)
-        let inventory = try Inventory(folder: folder, by: who, now: now)
+        // Nothing was touched so far: a refusal leaves no empty directory behind.
+        let directory = try CADirectory(path: directory, for: .writing, creates: true)
+        let inventory = try Inventory(directory: directory, by: who, now: now)
         return try inventory.change(now: now) { change in
             var names = CommonNames()
-            return try root.commit(to: &change, in: folder, &names)
+            return try root.commit(to: &change, in: directory, &names)
         }
     }
 
-    /// Makes a root's key and certificate without touching the folder.
+    /// Makes a root's key and certificate without touching the directory.
     ///
     /// - Parameters:
     ///   - request: What the CA is to be.

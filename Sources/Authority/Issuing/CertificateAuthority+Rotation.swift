@@ -38,11 +38,11 @@ extension CertificateAuthority {
             throw AuthorityError(.invalidRequest, "\(name) is not a root, and only roots are rotated")
         }
         let previousName = Self.previousRootName
-        guard !folder.contains(AuthorityFiles.certificate(of: previousName)) else {
+        guard !directory.contains(AuthorityFiles.certificate(of: previousName)) else {
             throw AuthorityError(
                 .exists,
-                "a rotation is under way: \(folder.path(of: AuthorityFiles.certificate(of: previousName))) is there, and AWS takes two roots at the most",
-                hint: "finish it first: pki rotate-ca --finish --directory \(Quoting.shell(folder.path))"
+                "a rotation is under way: \(directory.path(of: AuthorityFiles.certificate(of: previousName))) is there, and AWS takes two roots at the most",
+                hint: "finish it first: pki rotate-ca --finish --directory \(Quoting.shell(directory.path))"
             )
         }
         try checkProtection(of: request)
@@ -87,19 +87,19 @@ extension CertificateAuthority {
                 )
             }
             var names = CommonNames()
-            let madeRoot = try root.commit(to: &change, in: folder, &names)
-            guard let cross = try cross?.commit(to: &change, in: folder, &names) else {
+            let madeRoot = try root.commit(to: &change, in: directory, &names)
+            guard let cross = try cross?.commit(to: &change, in: directory, &names) else {
                 throw AuthorityError(.invalidRequest, "the new root was not certified by the old one")
             }
             return RootRotation(
                 root: madeRoot,
                 cross: cross,
-                previousPath: folder.path(of: AuthorityFiles.certificate(of: previousName))
+                previousPath: directory.path(of: AuthorityFiles.certificate(of: previousName))
             )
         }
     }
 
-    /// A key that nobody could read is not followed by one that lies open in the folder, unless that is asked for.
+    /// A key that nobody could read is not followed by one that lies open in the directory, unless that is asked for.
     private func checkProtection(of request: RootRequest) throws {
         guard request.externalKey == nil, request.passphrase == nil else { return }
         guard key is PrivateKey else {
@@ -180,8 +180,8 @@ extension Inventory {
             guard let previous = try change.records.current(previousName).first else {
                 throw AuthorityError(
                     .missing,
-                    "no rotation is under way in \(folder.path)",
-                    hint: "begin one with: pki rotate-ca --directory \(Quoting.shell(folder.path))"
+                    "no rotation is under way in \(directory.path)",
+                    hint: "begin one with: pki rotate-ca --directory \(Quoting.shell(directory.path))"
                 )
             }
             let used = try change.records.issued(byKey: previous.subjectKey)
@@ -207,7 +207,7 @@ extension Inventory {
                 ] {
                     guard let moved = try change.archive(file) else { continue }
                     files[file] = moved
-                    archived.append(folder.path(of: moved))
+                    archived.append(directory.path(of: moved))
                 }
                 for entry in try change.records.current(name) {
                     try change.records.setPlace(

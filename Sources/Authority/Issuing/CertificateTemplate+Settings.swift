@@ -30,7 +30,7 @@ extension CertificateTemplate {
         }
     }
 
-    /// The profile's name: `profile` in `[ pki ]`, or else the name of the file without folders and `.conf`.
+    /// The profile's name: `profile` in `[ pki ]`, or else the name of the file without directories and `.conf`.
     var profile: String {
         if let name = settings["profile"] { return name }
         let file = name.split(separator: "/").last.map(String.init) ?? name

@@ -3,7 +3,7 @@
 public import Certificates
 import SystemSupport
 
-/// A key outside of the CA's folder.
+/// A key outside of the CA's directory.
 public struct ExternalKey: Sendable {
     /// The address under which it is found again, which holds no secret.
     public var address: String

@@ -7,7 +7,7 @@ public import SystemSupport
 public struct IntermediateRequest: Sendable {
     /// Whose key is certified.
     public enum Subject: Sendable {
-        /// A new one, whose file stands in the folder.
+        /// A new one, whose file stands in the directory.
         case newKey(KeyType?)
         /// One that stays in a token or an agent.
         case externalKey(ExternalKey, KeyType?)

@@ -8,9 +8,9 @@ import SystemSupport
 struct PreparedCertificate: Sendable {
     /// Where the certificate's key is.
     enum Key: Sendable {
-        /// Made with the certificate: its file comes into the folder.
-        case made(Folder.PlannedFile)
-        /// New under this name, and in a token or an agent: the folder keeps the address of a CA's key.
+        /// Made with the certificate: its file comes into the directory.
+        case made(CADirectory.PlannedFile)
+        /// New under this name, and in a token or an agent: the directory keeps the address of a CA's key.
         case elsewhere(String)
         /// Wherever the key of the certificate that goes is.
         case kept
@@ -50,7 +50,7 @@ struct PreparedCertificate: Sendable {
     /// What becomes of the key under the name.
     var key: Key
     /// A PKCS#12 file with all of it, and the file of its passphrase.
-    var bundle: [Folder.PlannedFile] = []
+    var bundle: [CADirectory.PlannedFile] = []
     /// The CA certificates that go with it.
     var chain: [Certificate]
     /// Whether files of the same names go to the archive.
@@ -65,13 +65,13 @@ struct PreparedCertificate: Sendable {
     ///
     /// - Parameters:
     ///   - change: The change.
-    ///   - folder: The folder, for messages.
+    ///   - directory: The directory, for messages.
     ///   - names: Who has which common name, as far as it has been read.
     /// - Returns: What will be on the disk when the change is done.
     /// - Throws: ``AuthorityError`` when a name is taken.
     func commit(
         to change: inout InventoryChange,
-        in folder: Folder,
+        in directory: CADirectory,
         _ names: inout CommonNames
     ) throws -> IssuedCertificate {
         let certificateName = AuthorityFiles.certificate(of: name)
@@ -81,7 +81,7 @@ struct PreparedCertificate: Sendable {
         var archived: [String] = []
         func archive(_ file: String) throws -> String? {
             let moved = try change.archive(file)
-            if let moved { archived.append(folder.path(of: moved)) }
+            if let moved { archived.append(directory.path(of: moved)) }
             return moved
         }
 
@@ -101,7 +101,7 @@ struct PreparedCertificate: Sendable {
                 switch key {
                 case .made, .elsewhere: true
                 case .kept: false
-                case .foreign: hasDifferentKey(certificateName, in: folder)
+                case .foreign: hasDifferentKey(certificateName, in: directory)
                 }
             let formerKey = keyLeaves ? try archive(keyName) : nil
             if keyLeaves { _ = try archive(addressName) }
@@ -180,10 +180,10 @@ struct PreparedCertificate: Sendable {
         try change.audit(action, name, certificate.serialNumber, detail: detail)
         return IssuedCertificate(
             certificate: certificate,
-            certificatePath: folder.path(of: certificateName),
-            keyPath: keyRecord.flatMap { AuthorityFiles.isAddress($0) ? nil : folder.path(of: $0) },
+            certificatePath: directory.path(of: certificateName),
+            keyPath: keyRecord.flatMap { AuthorityFiles.isAddress($0) ? nil : directory.path(of: $0) },
             keyAddress: keyRecord.flatMap { AuthorityFiles.isAddress($0) ? $0 : nil },
-            chainPath: chain.isEmpty ? nil : folder.path(of: chainName),
+            chainPath: chain.isEmpty ? nil : directory.path(of: chainName),
             archivedPaths: archived,
             notices: notices
         )
@@ -191,8 +191,8 @@ struct PreparedCertificate: Sendable {
 
     /// Whether the key under the name is that of the certificate that goes. A key beside a certificate request may be the
     /// requester's own, which is not ours to move.
-    private func hasDifferentKey(_ certificateName: String, in folder: Folder) -> Bool {
-        guard let former = try? folder.certificates(in: certificateName).first else { return false }
+    private func hasDifferentKey(_ certificateName: String, in directory: CADirectory) -> Bool {
+        guard let former = try? directory.certificates(in: certificateName).first else { return false }
         return former.publicKey != certificate.publicKey
     }
 }

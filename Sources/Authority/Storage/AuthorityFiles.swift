@@ -3,7 +3,7 @@
 import Certificates
 import SystemSupport
 
-/// The names of files in a CA's folder.
+/// The names of files in a CA's directory.
 enum AuthorityFiles {
     /// The certificate of a name.
     static func certificate(of name: String) -> String { "\(name)-cert.pem" }
@@ -34,9 +34,9 @@ enum AuthorityFiles {
         return isComponent(path.starts(with: inArchive) ? path.dropFirst(inArchive.count) : path[...])
     }
 
-    private static let inArchive = Array("\(Folder.archiveFolder)/".utf8)
+    private static let inArchive = Array("\(CADirectory.archiveDirectory)/".utf8)
     private static let inventory = Array(Inventory.fileName.utf8)
-    private static let archive = Array(Folder.archiveFolder.utf8)
+    private static let archive = Array(CADirectory.archiveDirectory.utf8)
 
     /// Whether a path is that of a key, or of a file with one in it, by its name: no certificate is ever written there.
     static func isKeyPath(_ path: String) -> Bool {
@@ -84,7 +84,7 @@ enum AuthorityFiles {
     static func lastingAddress(_ text: String) -> String { String(text.prefix { $0 != "?" }) }
 }
 
-extension Folder.PlannedFile {
+extension CADirectory.PlannedFile {
     /// The file that says where the key of a CA is.
     static func keyAddress(_ address: String, of name: String) -> Self {
         let text = "# Where the key of this CA is.\n\(AuthorityFiles.lastingAddress(address))\n"

@@ -15,7 +15,7 @@ struct FileMove: Hashable, Sendable {
         case archive, keys, certificates, removals
     }
 
-    /// The name in the folder.
+    /// The name in the directory.
     var name: String
 
     /// What is done with it.
@@ -30,13 +30,15 @@ struct FileMove: Hashable, Sendable {
     /// - Parameters:
     ///   - number: The draft's number in its change.
     ///   - generation: The change's number, which differs from that of the change before.
-    /// - Returns: The name, below the folder.
-    static func draft(_ number: Int, generation: Int) -> String { "\(Folder.draftFolder)/\(generation)-\(number)" }
+    /// - Returns: The name, below the directory.
+    static func draft(_ number: Int, generation: Int) -> String {
+        "\(CADirectory.draftDirectory)/\(generation)-\(number)"
+    }
 
     /// The number of the change, as the draft's name tells it.
     var generation: Int? {
         guard case .place(let draft, _) = kind else { return nil }
-        return draft.dropFirst(Folder.draftFolder.count + 1).split(separator: "-").first.flatMap { Int($0) }
+        return draft.dropFirst(CADirectory.draftDirectory.count + 1).split(separator: "-").first.flatMap { Int($0) }
     }
 
     /// Whether a name in the directory of the drafts is one that ``draft(_:generation:)`` makes: two numbers of at most 15
@@ -49,6 +51,7 @@ struct FileMove: Hashable, Sendable {
 
     /// Whether a text is the path of a draft below the CA directory.
     static func isDraft(_ path: String) -> Bool {
-        path.hasPrefix("\(Folder.draftFolder)/") && isDraftName(path.dropFirst(Folder.draftFolder.count + 1))
+        path.hasPrefix("\(CADirectory.draftDirectory)/")
+            && isDraftName(path.dropFirst(CADirectory.draftDirectory.count + 1))
     }
 }

@@ -44,23 +44,23 @@ import SystemSupport
     /// - Parameters:
     ///   - tcti: Where the TPM is, in the form `NAME:SETTINGS` of tpm2-tss: `device:/dev/tpmrm0`, `swtpm:path=/run/tpm`.
     ///     Nothing means the first that tpm2-tss finds.
-    ///   - modules: The folder of libcrypto's modules, when it is not the usual one.
+    ///   - modules: The directory of libcrypto's modules, when it is not the usual one.
     /// - Throws: ``CertificateError``: ``CertificateErrorCode/unsupported`` without the provider,
     ///   ``CertificateErrorCode/absent`` without a TPM.
     init(tcti: String?, modules: String? = nil) throws(CertificateError) {
         let usual = unsafe text(of: getenv("OPENSSL_MODULES")) ?? text(of: OPENSSL_info(OPENSSL_INFO_MODULES_DIR))
-        let folder = modules ?? usual ?? ""
-        guard FileStatus(at: "\(folder)/tpm2.so") != nil else {
+        let directory = modules ?? usual ?? ""
+        guard FileStatus(at: "\(directory)/tpm2.so") != nil else {
             throw CertificateError(
                 .unsupported,
-                "keys in a TPM need OpenSSL's provider tpm2, and there is no \(printable(folder))/tpm2.so",
+                "keys in a TPM need OpenSSL's provider tpm2, and there is no \(printable(directory))/tpm2.so",
                 hint: "apt-get install tpm2-openssl"
             )
         }
         do {
             library = try unsafe Owned(OSSL_LIB_CTX_new(), from: "OSSL_LIB_CTX_new")
             try unsafe check(
-                OSSL_PROVIDER_set_default_search_path(library.pointer, folder),
+                OSSL_PROVIDER_set_default_search_path(library.pointer, directory),
                 "OSSL_PROVIDER_set_default_search_path"
             )
             let loaded = unsafe OSSL_PROVIDER_load(library.pointer, "default")

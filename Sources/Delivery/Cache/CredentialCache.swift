@@ -7,7 +7,7 @@ import SystemSupport
 /// Credentials on the disk, for programs that ask anew each time they start, as those do that use `credential_process`.
 ///
 /// One process obtains credentials while all others that want the same wait for them, and the wait ends with its holder.
-/// A file is used only when it is the user's own and nobody else's to read or write, in folders of which the same is true.
+/// A file is used only when it is the user's own and nobody else's to read or write, in directories of which the same is true.
 package struct CredentialCache: Sendable {
     /// What credentials are obtained with: for equal keys they are the same.
     package struct Key: Hashable, Sendable, ExpressibleByDictionaryLiteral {
@@ -65,16 +65,16 @@ package struct CredentialCache: Sendable {
         package var isFresh: Bool
     }
 
-    /// The folder.
+    /// The directory.
     package let path: String
 
     private let schedule: RefreshSchedule
     private let now: @Sendable () -> Date
 
-    /// Names a cache. Its folder is made with the first credentials.
+    /// Names a cache. Its directory is made with the first credentials.
     ///
     /// - Parameters:
-    ///   - path: The folder. It and the one above it have to be the user's own.
+    ///   - path: The directory. It and the one above it have to be the user's own.
     ///   - schedule: How long credentials have to last to be handed out.
     ///   - now: The time.
     package init(path: String, schedule: RefreshSchedule = RefreshSchedule(), now: @escaping @Sendable () -> Date) {
@@ -87,8 +87,8 @@ package struct CredentialCache: Sendable {
     ///
     /// - Parameters:
     ///   - environment: The variables.
-    ///   - home: The user's home folder.
-    /// - Returns: The folder's path.
+    ///   - home: The user's home directory.
+    /// - Returns: The directory's path.
     package static func standardPath(environment: [String: String], home: String) -> String {
         // The specification has relative paths ignored.
         let base = environment["XDG_CACHE_HOME"].flatMap { $0.hasPrefix("/") ? $0 : nil } ?? "\(home)/.cache"
@@ -101,8 +101,8 @@ package struct CredentialCache: Sendable {
     /// - Returns: The credentials; nothing when there are none that last long enough.
     /// - Throws: ``DeliveryError`` when the cache cannot be used.
     package func cached(for key: Key) throws(DeliveryError) -> Credentials? {
-        guard let folder = try folder(creates: false) else { return nil }
-        return fresh(key, in: folder)
+        guard let directory = try directory(creates: false) else { return nil }
+        return fresh(key, in: directory)
     }
 
     /// Hands out credentials, and obtains them first when there are none that last long enough.
@@ -121,15 +121,17 @@ package struct CredentialCache: Sendable {
     ) throws -> Outcome {
         let began = now()
         let name = key.fileName
-        // Without a folder there is nothing in it.
-        if let folder = try folder(creates: false), let found = fresh(key, in: folder) { return .cached(found) }
-        guard let folder = try folder(creates: true) else {
-            throw DeliveryError(.storage, "the folder \(path) vanished while it was made")
+        // Without a directory there is nothing in it.
+        if let directory = try directory(creates: false), let found = fresh(key, in: directory) {
+            return .cached(found)
+        }
+        guard let directory = try directory(creates: true) else {
+            throw DeliveryError(.storage, "the directory \(path) vanished while it was made")
         }
         let lock: LockFile
-        do { lock = try folder.lock("\(name).lock") } catch { throw DeliveryError(error, "the cache's") }
-        if let found = fresh(key, in: folder) { return .cached(found) }
-        let older = read(key, in: folder)
+        do { lock = try directory.lock("\(name).lock") } catch { throw DeliveryError(error, "the cache's") }
+        if let found = fresh(key, in: directory) { return .cached(found) }
+        let older = read(key, in: directory)
         if let failure = SharedFailure(lock.note), failure.date >= began {
             guard let older else { throw failure }
             return .stale(older, failure)
@@ -137,8 +139,8 @@ package struct CredentialCache: Sendable {
         do {
             let credentials = try obtain()
             // Credentials that could not be kept are credentials all the same.
-            write(CacheEntry(parts: key.parts, credentials: credentials), "\(name).credentials", in: folder)
-            forgetExpired(in: folder)
+            write(CacheEntry(parts: key.parts, credentials: credentials), "\(name).credentials", in: directory)
+            forgetExpired(in: directory)
             return .refreshed(credentials)
         } catch {
             lock.note = SharedFailure(error, status: status(error), at: now()).text
@@ -150,14 +152,14 @@ package struct CredentialCache: Sendable {
     /// What is in the cache, in the order of expiration.
     ///
     /// - Returns: The entries; files that are none are left out.
-    /// - Throws: ``DeliveryError`` when the folder cannot be used.
+    /// - Throws: ``DeliveryError`` when the directory cannot be used.
     package func entries() throws(DeliveryError) -> [Entry] {
-        guard let folder = try folder(creates: false) else { return [] }
+        guard let directory = try directory(creates: false) else { return [] }
         let date = now()
-        return try names(in: folder).compactMap { name in
-            guard name.hasSuffix(".credentials"), let entry = entry(name, in: folder) else { return nil }
+        return try names(in: directory).compactMap { name in
+            guard name.hasSuffix(".credentials"), let entry = entry(name, in: directory) else { return nil }
             return Entry(
-                path: folder.path(of: name),
+                path: directory.path(of: name),
                 parts: entry.parts,
                 credentials: entry.credentials,
                 isFresh: schedule.isFresh(entry.credentials, at: date)
@@ -169,44 +171,44 @@ package struct CredentialCache: Sendable {
     ///
     /// - Parameter onlyExpired: Whether to leave those that are still valid.
     /// - Returns: How many were removed. The files are gone; whoever holds a copy of valid credentials can still use them.
-    /// - Throws: ``DeliveryError`` when the folder cannot be used.
+    /// - Throws: ``DeliveryError`` when the directory cannot be used.
     package func clear(onlyExpired: Bool) throws(DeliveryError) -> Int {
-        guard let folder = try folder(creates: false) else { return 0 }
+        guard let directory = try directory(creates: false) else { return 0 }
         let date = now()
         var count = 0
-        for name in try names(in: folder) {
+        for name in try names(in: directory) {
             if name.hasSuffix(".credentials") {
-                if onlyExpired, let entry = entry(name, in: folder), schedule.isValid(entry.credentials, at: date) {
+                if onlyExpired, let entry = entry(name, in: directory), schedule.isValid(entry.credentials, at: date) {
                     continue
                 }
-                if folder.unlink(name) { count += 1 }
+                if directory.unlink(name) { count += 1 }
             } else if !onlyExpired || name.hasPrefix(NewFile.temporaryPrefix) {
-                folder.removeUnlocked(name)
+                directory.removeUnlocked(name)
             }
         }
         return count
     }
 
-    /// The folder, opened without following a link, and found to be the user's own, as the one above it.
+    /// The directory, opened without following a link, and found to be the user's own, as the one above it.
     ///
     /// - Parameter creates: Whether to make both, with mode 0700, when they are not there.
-    /// - Returns: The folder; nothing when it is not there and is not to be made.
-    /// - Throws: ``DeliveryError`` naming the folder and the rule.
-    private func folder(creates: Bool) throws(DeliveryError) -> Directory? {
+    /// - Returns: The directory; nothing when it is not there and is not to be made.
+    /// - Throws: ``DeliveryError`` naming the directory and the rule.
+    private func directory(creates: Bool) throws(DeliveryError) -> Directory? {
         guard path.hasPrefix("/") else {
-            throw DeliveryError(.invalidArgument, "the cache folder \"\(printable(path))\" is not an absolute path")
+            throw DeliveryError(.invalidArgument, "the cache directory \"\(printable(path))\" is not an absolute path")
         }
         let above = FilePath.parent(of: path)
         let base = FilePath.parent(of: above)
         do {
             if creates { try Directory.make(base) }
-            var folder = try Directory(base, for: .output)
+            var directory = try Directory(base, for: .output)
             for name in [FilePath.name(of: above), FilePath.name(of: path)] {
-                guard let next = try folder.directory(name, for: .writing, creates: creates) else { return nil }
+                guard let next = try directory.directory(name, for: .writing, creates: creates) else { return nil }
                 if next.status?.mode != 0o700 { try next.setMode(of: ".", 0o700) }
-                folder = next
+                directory = next
             }
-            return folder
+            return directory
         } catch {
             if error.isMissing, !creates { return nil }
             throw DeliveryError(
@@ -221,47 +223,48 @@ package struct CredentialCache: Sendable {
         }
     }
 
-    private func names(in folder: Directory) throws(DeliveryError) -> [String] {
-        do { return try folder.names() } catch { throw DeliveryError(error) }
+    private func names(in directory: Directory) throws(DeliveryError) -> [String] {
+        do { return try directory.names() } catch { throw DeliveryError(error) }
     }
 
     /// Removes what nobody can use any more: a certificate that is renewed every day would leave an entry a day.
-    private func forgetExpired(in folder: Directory) {
+    private func forgetExpired(in directory: Directory) {
         let date = now()
-        for file in (try? folder.names()) ?? [] where file.hasSuffix(".lock") {
+        for file in (try? directory.names()) ?? [] where file.hasSuffix(".lock") {
             let name = file.dropLast(".lock".count) + ".credentials"
             // Under its lock, so that nobody has just put new ones there.
-            folder.removeUnlocked(file) {
-                guard let entry = entry(String(name), in: folder), !schedule.isValid(entry.credentials, at: date) else {
+            directory.removeUnlocked(file) {
+                guard let entry = entry(String(name), in: directory), !schedule.isValid(entry.credentials, at: date)
+                else {
                     return false
                 }
-                return folder.unlink(String(name))
+                return directory.unlink(String(name))
             }
         }
     }
 
     /// An entry; nothing when it is not there, is not the user's own, or others may read it.
-    private func entry(_ name: String, in folder: Directory) -> CacheEntry? {
+    private func entry(_ name: String, in directory: Directory) -> CacheEntry? {
         // One has two or three thousand bytes.
-        (try? folder.read(name, .ownerOnly, limit: 1 << 18)).flatMap { CacheEntry($0.bytes.array) }
+        (try? directory.read(name, .ownerOnly, limit: 1 << 18)).flatMap { CacheEntry($0.bytes.array) }
     }
 
-    private func write(_ entry: CacheEntry, _ name: String, in folder: Directory) {
+    private func write(_ entry: CacheEntry, _ name: String, in directory: Directory) {
         // A link, through which nothing is written, would be in the way for ever.
-        if folder.status(of: name)?.kind == .link { folder.unlink(name) }
-        try? NewFile.write(name, in: folder, SecretBytes(entry.bytes), replacing: .always)
+        if directory.status(of: name)?.kind == .link { directory.unlink(name) }
+        try? NewFile.write(name, in: directory, SecretBytes(entry.bytes), replacing: .always)
     }
 
     /// Credentials for a key that have not expired, and do not say that they last longer than any can.
-    private func read(_ key: Key, in folder: Directory) -> Credentials? {
-        guard let entry = entry("\(key.fileName).credentials", in: folder), entry.parts == key.parts,
+    private func read(_ key: Key, in directory: Directory) -> Credentials? {
+        guard let entry = entry("\(key.fileName).credentials", in: directory), entry.parts == key.parts,
             schedule.isValid(entry.credentials, at: now())
         else { return nil }
         return entry.credentials
     }
 
-    private func fresh(_ key: Key, in folder: Directory) -> Credentials? {
-        guard let credentials = read(key, in: folder) else { return nil }
+    private func fresh(_ key: Key, in directory: Directory) -> Credentials? {
+        guard let credentials = read(key, in: directory) else { return nil }
         let date = now()
         // Credentials from the future are from a clock that was wrong; what it says of their end is not to be trusted.
         guard credentials.issued.timeIntervalSince(date) < 300 else { return nil }

@@ -10,7 +10,7 @@ import SystemSupport
 /// hard link to the file, which keeps the old contents.
 ///
 /// The lock keeps out the threads of this process too. A closure that changes a file must therefore not change another file
-/// of the same folder: it would wait for itself.
+/// of the same directory: it would wait for itself.
 package struct SharedFile: Sendable {
     /// The path as it was given.
     package let path: String
@@ -55,7 +55,7 @@ package struct SharedFile: Sendable {
 
     /// Changes the file: reads it under the lock, and replaces it when the closure changed the contents.
     ///
-    /// The folder is made with mode 0700 when it is missing; others above it too. The new contents are on the disk, name
+    /// The directory is made with mode 0700 when it is missing; others above it too. The new contents are on the disk, name
     /// included, when this returns. When nothing changes, nothing is written.
     ///
     /// The AWS CLI writes without a lock. When the file is no longer what was read, the new contents are thrown away, and
@@ -69,20 +69,22 @@ package struct SharedFile: Sendable {
     ///   it was.
     package func update(isPrivate: Bool, _ change: (inout SharedConfiguration) throws -> Void) throws {
         do {
-            // Who held the lock may have moved the link or the folder meanwhile.
+            // Who held the lock may have moved the link or the directory meanwhile.
             for _ in 1...Self.maximumAttempts {
                 let target = try FilePath.followingLinks(path)
                 guard FilePath.isComponent(FilePath.name(of: target)) else {
                     throw DeliveryError(.unsafePlace, "\"\(printable(path))\" is not the path of a file")
                 }
-                let folder = try folder(of: target)
-                let isDone = try folder.withLock {
-                    guard let own = folder.status?.stamp, let there = FileStamp(at: folder.path),
+                let directory = try directory(of: target)
+                let isDone = try directory.withLock {
+                    guard let own = directory.status?.stamp, let there = FileStamp(at: directory.path),
                         own.isSameFile(as: there), try FilePath.followingLinks(path) == target
                     else { return false }
                     // What a process that was killed left behind: files that never got their names.
-                    for name in try folder.names() where name.hasPrefix(NewFile.temporaryPrefix) { folder.unlink(name) }
-                    try update(FilePath.name(of: target), in: folder, isPrivate: isPrivate, change)
+                    for name in try directory.names() where name.hasPrefix(NewFile.temporaryPrefix) {
+                        directory.unlink(name)
+                    }
+                    try update(FilePath.name(of: target), in: directory, isPrivate: isPrivate, change)
                     return true
                 }
                 if isDone { return }
@@ -93,9 +95,9 @@ package struct SharedFile: Sendable {
         throw DeliveryError(.storage, "\(path) leads somewhere else each time it is looked at")
     }
 
-    /// The folder of a file, which is made when it is missing. Each call opens it again, and the lock is one of the open
+    /// The directory of a file, which is made when it is missing. Each call opens it again, and the lock is one of the open
     /// descriptor: it keeps threads apart as well as processes.
-    private func folder(of target: String) throws(FileError) -> Directory {
+    private func directory(of target: String) throws(FileError) -> Directory {
         let path = FilePath.parent(of: target)
         do {
             return try Directory(path, for: .output)
@@ -106,16 +108,16 @@ package struct SharedFile: Sendable {
         }
     }
 
-    /// Changes the file in its folder, which is locked.
+    /// Changes the file in its directory, which is locked.
     private func update(
         _ name: String,
-        in folder: Directory,
+        in directory: Directory,
         isPrivate: Bool,
         _ change: (inout SharedConfiguration) throws -> Void
     ) throws {
         for _ in 1...Self.maximumAttempts {
-            let old = folder.status(of: name)
-            let read = try old.map { _ throws(FileError) in try folder.read(name, limit: Self.maximumSize) }
+            let old = directory.status(of: name)
+            let read = try old.map { _ throws(FileError) in try directory.read(name, limit: Self.maximumSize) }
             guard read?.stamp == old?.stamp else { continue }
             let contents = read?.bytes.array ?? []
             var configuration = SharedConfiguration(contents)
@@ -126,7 +128,7 @@ package struct SharedFile: Sendable {
                 throw DeliveryError(.storage, "\(path) cannot be written: it would be larger than 16 MiB")
             }
             do {
-                if try replace(name, in: folder, old, by: configuration.bytes, mode: mode) { return }
+                if try replace(name, in: directory, old, by: configuration.bytes, mode: mode) { return }
             } catch {
                 throw Self.failure(error)
             }
@@ -139,17 +141,17 @@ package struct SharedFile: Sendable {
     /// - Returns: Whether that was done. It is not when another file is there now than the old one.
     private func replace(
         _ name: String,
-        in folder: Directory,
+        in directory: Directory,
         _ old: FileStatus?,
         by contents: [UInt8],
         mode: UInt32
     ) throws(FileError) -> Bool {
-        let file = try NewFile(name, in: folder, replacing: .always)
+        let file = try NewFile(name, in: directory, replacing: .always)
         try file.write(SecretBytes(contents))
         let hasGroup = if let old { try file.setOwner(old.owner, group: old.group) } else { true }
         // A group that is not the one that had permissions gets none.
         try file.finish(mode: hasGroup ? mode : mode & ~0o070)
-        guard folder.status(of: name)?.stamp == old?.stamp else { return false }
+        guard directory.status(of: name)?.stamp == old?.stamp else { return false }
         try file.place()
         return true
     }
@@ -160,9 +162,9 @@ package struct SharedFile: Sendable {
         let hint: String? =
             switch error.number {
             case EBUSY, EXDEV:
-                "a file that is mounted by itself cannot be replaced: mount its folder, so that a new file can take its place"
+                "a file that is mounted by itself cannot be replaced: mount its directory, so that a new file can take its place"
             case EACCES, EPERM, EROFS:
-                "let this user write to the folder: the file is replaced as a whole, so that no program reads half of it"
+                "let this user write to the directory: the file is replaced as a whole, so that no program reads half of it"
             default: nil
             }
         if let hint { explained = DeliveryError(explained.code, explained.message, hint: hint) }

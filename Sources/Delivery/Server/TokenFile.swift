@@ -21,7 +21,7 @@ package final class TokenFile: Sendable {
     /// Reads a token, or makes a file with a random one when there is none.
     ///
     /// - Parameters:
-    ///   - path: The file. Its folder is made with mode 0700 when it is missing.
+    ///   - path: The file. Its directory is made with mode 0700 when it is missing.
     ///   - randomBytes: Draws so many random bytes.
     /// - Throws: ``DeliveryError`` naming the file and the rule.
     package init(path: String, randomBytes: (Int) -> [UInt8]) throws(DeliveryError) {
@@ -53,11 +53,11 @@ package final class TokenFile: Sendable {
         let token = randomBytes(32).map { alphabet[Int($0 & 63)] }
         do {
             let target = try FilePath.followingLinks(path)
-            let folder = FilePath.parent(of: target)
-            try Directory.make(folder)
+            let directory = FilePath.parent(of: target)
+            try Directory.make(directory)
             try NewFile.write(
                 FilePath.name(of: target),
-                in: Directory(folder, for: .output),
+                in: Directory(directory, for: .output),
                 SecretBytes(token),
                 replacing: .never
             )

@@ -52,10 +52,10 @@ package struct HTTPListener: Sendable {
     /// The server makes the file with a mode of 0600 whatever the umask, so that only this user (and root) can connect:
     /// the mode is the socket's own before it has a name, and nobody can connect before it is set. A file that a
     /// server left behind is replaced; a socket that is in use, and what is not a socket, is not. Who may put something
-    /// in the file's place is a matter of its folder, which should be the user's own. The file goes away with the server.
+    /// in the file's place is a matter of its directory, which should be the user's own. The file goes away with the server.
     ///
     /// - Parameters:
-    ///   - path: Where the file will be, in at most 107 bytes (unix(7)). Its folder must be there and allow reading,
+    ///   - path: Where the file will be, in at most 107 bytes (unix(7)). Its directory must be there and allow reading,
     ///     because the server locks it while it looks whether the file is in use.
     ///   - identity: The certificate and key for TLS.
     package init(path: String, identity: TLSIdentity? = nil) {

@@ -149,7 +149,7 @@ struct UnixSocketFile: Sendable {
         HTTPServiceError(
             .addressUnavailable,
             "cannot listen on unix:\(path): \(why)",
-            hint: hint ?? "choose another path, in a folder that is there and yours"
+            hint: hint ?? "choose another path, in a directory that is there and yours"
         )
     }
 }

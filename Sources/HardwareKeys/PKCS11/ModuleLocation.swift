@@ -11,9 +11,9 @@ enum ModuleLocation {
     static let proxy = "libp11-kit.so.0"
     #endif
 
-    /// Where distributions put modules. A folder or a module that is not root's, or that others can write to, does not count:
+    /// Where distributions put modules. A directory or a module that is not root's, or that others can write to, does not count:
     /// a name stands for what the system has.
-    static let folders = [
+    static let directories = [
         "/usr/lib/\(architecture)-linux-gnu/pkcs11", "/usr/lib64/pkcs11", "/usr/lib/pkcs11", "/usr/local/lib/pkcs11",
         "/usr/lib/softhsm", "/usr/lib64/softhsm", "/usr/lib/\(architecture)-linux-gnu/softhsm",
         "/usr/lib/\(architecture)-linux-gnu", "/usr/lib64", "/usr/lib", "/usr/local/lib",
@@ -25,25 +25,25 @@ enum ModuleLocation {
     /// - Parameters:
     ///   - address: The address.
     ///   - module: The caller's choice.
-    ///   - folders: Where names are looked for.
+    ///   - directories: Where names are looked for.
     /// - Returns: A path, or a name for the system's loader.
     /// - Throws: ``HardwareKeyError`` with ``HardwareKeyErrorCode/missingLibrary`` when there is no module of that name.
     static func file(
         for address: PKCS11URI,
         module: String?,
-        folders: [String] = folders
+        directories: [String] = directories
     ) throws(HardwareKeyError) -> String {
         if let path = address.modulePath ?? module { return path }
         guard let name = address.moduleName else { return proxy }
-        for folder in folders {
-            for file in ["\(folder)/\(name).so", "\(folder)/lib\(name).so", "\(folder)/\(name)"]
-            where isSystems(folder, .directory) && isSystems(file, .regular) {
+        for directory in directories {
+            for file in ["\(directory)/\(name).so", "\(directory)/lib\(name).so", "\(directory)/\(name)"]
+            where isSystems(directory, .directory) && isSystems(file, .regular) {
                 return file
             }
         }
         throw HardwareKeyError(
             .missingLibrary,
-            "there is no PKCS#11 module \(printable(name)) in the folders where modules are, or it is not root's alone",
+            "there is no PKCS#11 module \(printable(name)) in the directories where modules are, or it is not root's alone",
             hint: "name it by its path: --pkcs11-lib /…/\(printable(name)).so"
         )
     }

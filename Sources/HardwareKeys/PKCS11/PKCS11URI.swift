@@ -66,7 +66,7 @@ package struct PKCS11URI: Sendable {
     package var pinSource: String?
     /// The PIN. No description shows it.
     package var pinValue: SecretBytes?
-    /// The name of the module, without folder, `lib` and ending.
+    /// The name of the module, without directory, `lib` and ending.
     package var moduleName: String?
     /// The file that is the module.
     package var modulePath: String?

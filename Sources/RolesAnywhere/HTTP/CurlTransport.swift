@@ -107,9 +107,9 @@ public struct CurlTransport: HTTPTransport {
         try handle.set(CURLOPT_SSLVERSION, Int(CURL_SSLVERSION_TLSv1_2))
         switch trust.source {
         case .library: break
-        case .paths(let file, let folder):
+        case .paths(let file, let directory):
             try handle.set(CURLOPT_CAINFO, file)
-            try handle.set(CURLOPT_CAPATH, folder)
+            try handle.set(CURLOPT_CAPATH, directory)
         case .unverified:
             try handle.set(CURLOPT_SSL_VERIFYPEER, 0)
             try handle.set(CURLOPT_SSL_VERIFYHOST, 0)

@@ -8,8 +8,8 @@ public struct ServerTrust: Hashable, Sendable {
     enum Source: Hashable, Sendable {
         /// Wherever libcurl was built to look.
         case library
-        /// A PEM file, a folder (or several, with colons between) of certificates under their hashed names, or both.
-        case paths(file: String?, folder: String?)
+        /// A PEM file, a directory (or several, with colons between) of certificates under their hashed names, or both.
+        case paths(file: String?, directory: String?)
         /// Nowhere: everyone is believed.
         case unverified
     }
@@ -20,24 +20,24 @@ public struct ServerTrust: Hashable, Sendable {
     ///
     /// Where `/etc/ssl/certs` holds certificates under their hashed names, as Debian keeps them, they are looked up one
     /// by one: reading the whole bundle file costs some 20 milliseconds for each request.
-    public static var system: ServerTrust { system(folder: "/etc/ssl/certs") }
+    public static var system: ServerTrust { system(directory: "/etc/ssl/certs") }
 
     /// Everyone is believed. Whoever sits between here and the service can then read the credentials.
     public static let unverified = ServerTrust(source: .unverified)
 
     /// Certificates of one's own, instead of the system's.
     ///
-    /// - Parameter path: A PEM file, or a folder with certificates under their hashed names (`openssl rehash`).
+    /// - Parameter path: A PEM file, or a directory with certificates under their hashed names (`openssl rehash`).
     /// - Returns: Trust in those certificates alone.
     /// - Throws: ``RolesAnywhereError`` when nothing is there or it cannot be read.
     public static func certificates(at path: String) throws(RolesAnywhereError) -> ServerTrust {
         do {
             guard FileStatus(at: path)?.kind == .directory else {
                 try FilePath.requireReadable(path)
-                return ServerTrust(source: .paths(file: path, folder: nil))
+                return ServerTrust(source: .paths(file: path, directory: nil))
             }
             _ = try Directory(path, for: .output)
-            return ServerTrust(source: .paths(file: nil, folder: path))
+            return ServerTrust(source: .paths(file: nil, directory: path))
         } catch {
             throw RolesAnywhereError(.unreadableFile, "the CA certificates \(error.message)", hint: error.hint)
         }
@@ -52,19 +52,19 @@ public struct ServerTrust: Hashable, Sendable {
     public static func environment(_ environment: [String: String]) throws(RolesAnywhereError) -> ServerTrust {
         func value(_ name: String) -> String? { environment[name].flatMap { $0.isEmpty ? nil : $0 } }
         if let bundle = value("AWS_CA_BUNDLE") { return try certificates(at: bundle) }
-        let (file, folder) = (value("SSL_CERT_FILE"), value("SSL_CERT_DIR"))
+        let (file, directory) = (value("SSL_CERT_FILE"), value("SSL_CERT_DIR"))
         if let file { _ = try certificates(at: file) }
-        return file == nil && folder == nil ? system : ServerTrust(source: .paths(file: file, folder: folder))
+        return file == nil && directory == nil ? system : ServerTrust(source: .paths(file: file, directory: directory))
     }
 
-    /// The system's certificates, from a folder when it holds any under a hashed name (`5ad8a5d6.0`).
-    static func system(folder path: String) -> ServerTrust {
+    /// The system's certificates, from a directory when it holds any under a hashed name (`5ad8a5d6.0`).
+    static func system(directory path: String) -> ServerTrust {
         let names = (try? Directory(path, for: .output).names()) ?? []
         let isHashed = names.contains { name in
             let name = Array(name.utf8)
             return name.count >= 10 && name[..<8].allSatisfy { UInt8(hexadecimalDigit: $0) != nil }
                 && name[8] == UInt8(ascii: ".") && (0x30...0x39).contains(name[9])
         }
-        return ServerTrust(source: isHashed ? .paths(file: nil, folder: path) : .library)
+        return ServerTrust(source: isHashed ? .paths(file: nil, directory: path) : .library)
     }
 }

@@ -17,7 +17,7 @@ public struct IdentitySource: Sendable {
         /// Whatever a closure finds.
         ///
         /// - `name`: What it is called in messages.
-        /// - `watching`: Files and folders which, when they change, make it worth looking again.
+        /// - `watching`: Files and directories which, when they change, make it worth looking again.
         /// - `read`: Finds the certificates.
         case found(name: String, watching: [String], read: @Sendable () throws -> [Certificate])
     }

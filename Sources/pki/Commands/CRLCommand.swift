@@ -23,7 +23,7 @@ struct CRLCommand: ParsableCommand {
         commandName: "crl",
         abstract: "Make a CA's next certificate revocation list.",
         discussion: """
-            The list holds what the CA revoked and what is not over yet, has the next number, and stands in the folder as \
+            The list holds what the CA revoked and what is not over yet, has the next number, and stands in the directory as \
             ISSUER-crl.pem; it is printed as well. AWS keeps a copy: import it again after each revocation and before it \
             ends, and it never looks elsewhere.
 
@@ -37,7 +37,7 @@ struct CRLCommand: ParsableCommand {
             """
     )
 
-    @Option(name: .long, help: ArgumentHelp("The CA's folder.", valueName: "folder"))
+    @Option(name: .long, help: ArgumentHelp("The CA's directory.", valueName: "directory"))
     var directory = CADirectoryArgument.standard
 
     @Option(name: .long, help: ArgumentHelp("The CA whose list it is. (default: root)", valueName: "name"))

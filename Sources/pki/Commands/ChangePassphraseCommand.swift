@@ -10,7 +10,7 @@ import SystemSupport
 struct ChangePassphraseCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "change-passphrase",
-        abstract: "Encrypt a key of the CA's folder under another passphrase.",
+        abstract: "Encrypt a key of the CA's directory under another passphrase.",
         discussion: """
             The key stays the same, and so do its certificates. Without options the passphrases are asked for on the \
             terminal.
@@ -29,7 +29,7 @@ struct ChangePassphraseCommand: ParsableCommand {
     @Argument(help: ArgumentHelp("The name under which the key stands.", valueName: "name"))
     var name = "root"
 
-    @Option(name: .long, help: ArgumentHelp("The CA's folder.", valueName: "folder"))
+    @Option(name: .long, help: ArgumentHelp("The CA's directory.", valueName: "directory"))
     var directory = CADirectoryArgument.standard
 
     @Option(

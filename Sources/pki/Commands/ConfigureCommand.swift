@@ -62,7 +62,7 @@ struct ConfigureCommand: ParsableCommand {
         try Self.check(name)
         let files = AWSFiles(environment)
         let given = access.settings
-        let folder = FileManager.default.currentDirectoryPath
+        let directory = FileManager.default.currentDirectoryPath
         guard given.identity.passphraseFd == nil else {
             throw UsageError(
                 message: "a profile cannot hold --passphrase-fd: a descriptor is open in one process only",
@@ -80,7 +80,7 @@ struct ConfigureCommand: ParsableCommand {
         let changes: [(name: String, value: String?)] = ProfileSetting.all.compactMap { setting in
             removed.contains(setting.option)
                 ? (setting.name, nil)
-                : setting.text(in: given, folder: folder).map { (setting.name, $0.isEmpty ? nil : $0) }
+                : setting.text(in: given, directory: directory).map { (setting.name, $0.isEmpty ? nil : $0) }
         }
         let command = Self.credentialProcess(profile: name)
         var report: ProfileReport?

@@ -7,7 +7,7 @@ import FoundationEssentials
 struct DoctorCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "doctor",
-        abstract: "Look for what is wrong with the CA's folder, and with the road to AWS.",
+        abstract: "Look for what is wrong with the CA's directory, and with the road to AWS.",
         discussion: """
             Alone it looks at the CA's directory and changes nothing. With --repair it finishes what a killed process has \
             left, corrects permissions and writes missing certificates and chains again; what is in the way goes to \
@@ -32,7 +32,7 @@ struct DoctorCommand: AsyncParsableCommand {
 
     @Option(
         name: .long,
-        help: ArgumentHelp("The CA's folder. (default: credential-process-data)", valueName: "folder")
+        help: ArgumentHelp("The CA's directory. (default: credential-process-data)", valueName: "directory")
     )
     var directory: String?
 
@@ -54,7 +54,7 @@ struct DoctorCommand: AsyncParsableCommand {
     func validate() throws {
         guard !session || !offline else { throw ValidationError("--session needs the network, and --offline has none") }
         guard !repair || directory != nil || !isAboutAccess else {
-            throw ValidationError("--repair mends the CA's folder: name it with --directory")
+            throw ValidationError("--repair mends the CA's directory: name it with --directory")
         }
     }
 
@@ -64,7 +64,7 @@ struct DoctorCommand: AsyncParsableCommand {
     func run() async throws {
         var diagnosis = Diagnosis()
         if directory != nil || !isAboutAccess {
-            diagnosis = try FolderDiagnosis.run(directory ?? CADirectoryArgument.standard, repairs: repair)
+            diagnosis = try CADirectoryDiagnosis.run(directory ?? CADirectoryArgument.standard, repairs: repair)
         }
         if isAboutAccess { diagnosis.checks += accessChecks.run() }
         try Console.standard.print(diagnosis, as: format)

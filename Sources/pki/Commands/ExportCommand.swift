@@ -28,7 +28,7 @@ struct ExportCommand: ParsableCommand {
         commandName: "export",
         abstract: "Write a key and its certificates in the form that other programs take.",
         discussion: """
-            NAME is what the files in the CA's folder begin with: root for the CA itself. The new file is readable by you \
+            NAME is what the files in the CA's directory begin with: root for the CA itself. The new file is readable by you \
             alone, and never takes the place of another without --force.
 
             pkcs12 is for Windows, macOS, browsers, and for Java as a keystore. java-truststore has only the root, for \
@@ -52,7 +52,7 @@ struct ExportCommand: ParsableCommand {
     @Argument(help: "Whose files to export: web-1, or root.")
     var name: String
 
-    @Option(name: .long, help: ArgumentHelp("The CA's folder.", valueName: "folder"))
+    @Option(name: .long, help: ArgumentHelp("The CA's directory.", valueName: "directory"))
     var directory = CADirectoryArgument.standard
 
     @Option(

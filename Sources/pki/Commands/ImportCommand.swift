@@ -11,12 +11,12 @@ struct ImportCommand: ParsableCommand {
         commandName: "import",
         abstract: "Take over a CA of easy-rsa, openssl ca, mkcert or step.",
         discussion: """
-            Reads the folder of a CA that other software made, or a folder of pki whose inventory is gone: certificates, \
-            keys, index, revocation lists. Whose layout the folder has is told by its files. Who issued a certificate is \
+            Reads the directory of a CA that other software made, or a directory of pki whose inventory is gone: certificates, \
+            keys, index, revocation lists. Whose layout the directory has is told by its files. Who issued a certificate is \
             told by its signature, and whose a key is by its public half; what does not fit together is said. Encrypted keys \
-            are not opened, and stay encrypted. The folder of the other CA is not changed.
+            are not opened, and stay encrypted. The directory of the other CA is not changed.
 
-            A folder of pki itself is read into its inventory again: what is missing there is added, and a damaged inventory \
+            A directory of pki itself is read into its inventory again: what is missing there is added, and a damaged inventory \
             goes to the archive.
 
             For example:
@@ -31,21 +31,21 @@ struct ImportCommand: ParsableCommand {
             """
     )
 
-    @Argument(help: ArgumentHelp("The folder of the CA.", valueName: "folder"))
+    @Argument(help: ArgumentHelp("The directory of the CA.", valueName: "directory"))
     var source: String
 
     @Option(
         name: .long,
         parsing: .upToNextOption,
-        help: ArgumentHelp("Files or folders elsewhere with certificates and keys of the CA.", valueName: "place")
+        help: ArgumentHelp("Files or directories elsewhere with certificates and keys of the CA.", valueName: "place")
     )
     var certificates: [String] = []
 
     @Option(
         name: .long,
         help: ArgumentHelp(
-            "The new CA's folder. (default: credential-process-data; a folder of pki itself stays where it is)",
-            valueName: "folder"
+            "The new CA's directory. (default: credential-process-data; a directory of pki itself stays where it is)",
+            valueName: "directory"
         )
     )
     var directory: String?
@@ -61,7 +61,7 @@ struct ImportCommand: ParsableCommand {
         let report = ImportReport(authority)
         guard !dryRun else { return try Console.standard.print(report, as: format) }
         let target = directory ?? (authority.kind == .pki ? source : CADirectoryArgument.standard)
-        let isSame = authority.kind == .pki && Self.isSameFolder(source, target)
+        let isSame = authority.kind == .pki && Self.isSameDirectory(source, target)
         let outcome =
             try isSame
             ? Inventory.rebuild(in: target, by: Operator.name, now: .now)
@@ -79,8 +79,8 @@ struct ImportCommand: ParsableCommand {
         )
     }
 
-    /// Whether two paths lead to one folder.
-    private static func isSameFolder(_ path: String, _ other: String) -> Bool {
+    /// Whether two paths lead to one directory.
+    private static func isSameDirectory(_ path: String, _ other: String) -> Bool {
         guard let first = FileStamp(at: path), let second = FileStamp(at: other) else { return false }
         return first.isSameFile(as: second)
     }

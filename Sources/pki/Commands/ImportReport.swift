@@ -87,7 +87,7 @@ struct ImportReport: Report {
 
     /// Describes what was read.
     ///
-    /// - Parameter authority: The folder of a CA.
+    /// - Parameter authority: The directory of a CA.
     init(_ authority: ImportedCA) {
         kind = authority.kind.rawValue
         directory = authority.directory

@@ -21,12 +21,12 @@ struct InitCACommand: ParsableCommand {
               pki init-ca --permit dns:example.com --passphrase-file ~/.ca-passphrase
               pki init-ca --key "pkcs11:token=CA;object=root" --generate-key
 
-            With --key the CA's key stays in a token, a TPM or an agent: the folder then has root-key.uri, which says where \
+            With --key the CA's key stays in a token, a TPM or an agent: the directory then has root-key.uri, which says where \
             it is, and pki issue-client signs there.
             """
     )
 
-    @Option(name: .long, help: ArgumentHelp("The CA's folder, made when it is not there.", valueName: "folder"))
+    @Option(name: .long, help: ArgumentHelp("The CA's directory, made when it is not there.", valueName: "directory"))
     var directory = CADirectoryArgument.standard
 
     @Option(
@@ -87,7 +87,7 @@ struct InitCACommand: ParsableCommand {
     @Option(name: .long, help: ArgumentHelp("… or of this open file descriptor.", valueName: "n"))
     var passphraseFd: Int32?
 
-    @Flag(name: .long, help: "Move a CA that is there to the folder's archive, and make a new one.")
+    @Flag(name: .long, help: "Move a CA that is there to the directory's archive, and make a new one.")
     var force = false
 
     @Option(name: .long, help: ArgumentHelp("The form of the answer: text or json.", valueName: "form"))

@@ -67,7 +67,7 @@ struct IssueBatch {
         return BatchReport(
             issued: outcome.issued,
             skipped: outcome.skipped,
-            directory: authority.inventory.directory,
+            directory: authority.inventory.directoryPath,
             archive: archive,
             seconds: Double(seconds.components.seconds) + Double(seconds.components.attoseconds) / 1e18
         )
@@ -106,7 +106,7 @@ struct BatchReport: Report {
     var issued: [String]
     /// The names that were there before.
     var skipped: [String]
-    /// The CA's folder.
+    /// The CA's directory.
     var directory: String
     /// The archive of all hosts' files.
     var archive: String?

@@ -11,7 +11,7 @@ struct IssueClientCommand: ParsableCommand {
         commandName: "issue-client",
         abstract: "Issue a client certificate, with a new key or for a certificate request.",
         discussion: """
-            The files are NAME-cert.pem and NAME-key.pem in the CA's folder. Nothing is overwritten. Of a certificate \
+            The files are NAME-cert.pem and NAME-key.pem in the CA's directory. Nothing is overwritten. Of a certificate \
             request only the key is taken: the names are those given here, unless --accept-subject and --accept-names take \
             the request's. One that asks to be a CA, or for usages that the profile does not give, is refused.
 
@@ -31,7 +31,7 @@ struct IssueClientCommand: ParsableCommand {
             """
     )
 
-    @Option(name: .long, help: ArgumentHelp("The CA's folder.", valueName: "folder"))
+    @Option(name: .long, help: ArgumentHelp("The CA's directory.", valueName: "directory"))
     var directory = CADirectoryArgument.standard
 
     @Option(
@@ -120,7 +120,7 @@ struct IssueClientCommand: ParsableCommand {
 
     @Flag(
         name: .long,
-        help: "Move files of the same names to the folder's archive first; share another's common name."
+        help: "Move files of the same names to the directory's archive first; share another's common name."
     )
     var force = false
 

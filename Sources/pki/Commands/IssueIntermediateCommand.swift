@@ -12,7 +12,7 @@ struct IssueIntermediateCommand: ParsableCommand {
         commandName: "issue-intermediate",
         abstract: "Issue an intermediate CA, so that the root's key can rest.",
         discussion: """
-            The files are NAME-cert.pem, NAME-key.pem and, below another intermediate, NAME-chain.pem in the CA's folder. \
+            The files are NAME-cert.pem, NAME-key.pem and, below another intermediate, NAME-chain.pem in the CA's directory. \
             The intermediate then issues with --issuer NAME; its clients get NAME-chain.pem, which goes to AWS with them. \
             The trust anchor in AWS stays the root.
 
@@ -28,7 +28,7 @@ struct IssueIntermediateCommand: ParsableCommand {
             """
     )
 
-    @Option(name: .long, help: ArgumentHelp("The CA's folder.", valueName: "folder"))
+    @Option(name: .long, help: ArgumentHelp("The CA's directory.", valueName: "directory"))
     var directory = CADirectoryArgument.standard
 
     @Option(
@@ -96,7 +96,7 @@ struct IssueIntermediateCommand: ParsableCommand {
 
     @Flag(
         name: .long,
-        help: "Move files of the same names to the folder's archive first; share another's common name."
+        help: "Move files of the same names to the directory's archive first; share another's common name."
     )
     var force = false
 

@@ -17,7 +17,7 @@ struct LabCommand: AsyncParsableCommand {
         abstract: "Run IAM Roles Anywhere, IAM and STS on this machine, to try the whole road without an AWS account.",
         discussion: """
             Verifies requests as AWS does and says on standard error why one is refused; the page at its address shows the \
-            same as it happens, and pki lab log prints it with every check. The CA in the folder becomes a trust anchor, \
+            same as it happens, and pki lab log prints it with every check. The CA in the directory becomes a trust anchor, \
             with a profile and a role beside it; their ARNs stay the same as long as the CA does. Once the lab listens, it \
             prints what a shell has to export: pki, the AWS CLI, the SDKs and Terraform then find the lab in the place of \
             AWS. Ctrl-C or SIGTERM ends it; with --state it goes on the next time where it was.
@@ -38,12 +38,12 @@ struct LabCommand: AsyncParsableCommand {
         subcommands: [LabLogCommand.self]
     )
 
-    @Option(name: .long, help: ArgumentHelp("The CA's folder.", valueName: "folder"))
+    @Option(name: .long, help: ArgumentHelp("The CA's directory.", valueName: "directory"))
     var directory = CADirectoryArgument.standard
 
     @Option(
         name: .long,
-        help: ArgumentHelp("CA certificates for the trust anchor, instead of the folder's.", valueName: "file")
+        help: ArgumentHelp("CA certificates for the trust anchor, instead of the directory's.", valueName: "file")
     )
     var trustAnchor: String?
 
@@ -231,10 +231,10 @@ struct LabCommand: AsyncParsableCommand {
     /// What the lab begins with: what the seed file says, or one of each for the CA.
     private func planned(in environment: LabEnvironment) throws -> LabSeed {
         guard let seed else { return try LabSeed(certificates: try certificates(), in: environment) }
-        let folder = FilePath.parent(of: seed)
+        let directory = FilePath.parent(of: seed)
         return try LabSeed(reading: try InputFile.read(seed), name: seed, in: environment) { path in
             guard let path else { return try certificates() }
-            return try certificates(at: path.utf8.first == 0x2f || folder == "." ? path : "\(folder)/\(path)")
+            return try certificates(at: path.utf8.first == 0x2f || directory == "." ? path : "\(directory)/\(path)")
         }
     }
 

@@ -36,7 +36,7 @@ struct ListCommand: ParsableCommand {
             """
     )
 
-    @Option(name: .long, help: ArgumentHelp("The CA's folder.", valueName: "folder"))
+    @Option(name: .long, help: ArgumentHelp("The CA's directory.", valueName: "directory"))
     var directory = CADirectoryArgument.standard
 
     @Option(

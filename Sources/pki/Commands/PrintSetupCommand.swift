@@ -25,13 +25,13 @@ struct PrintSetupCommand: ParsableCommand {
     @Option(name: .long, help: ArgumentHelp("cloudformation, terraform or aws-cli.", valueName: "form"))
     var format: AccountSetup.Format
 
-    @Option(name: .long, help: ArgumentHelp("The CA's folder.", valueName: "folder"))
+    @Option(name: .long, help: ArgumentHelp("The CA's directory.", valueName: "directory"))
     var directory = CADirectoryArgument.standard
 
     @Option(
         name: .long,
         help: ArgumentHelp(
-            "CA certificates instead of the folder's: one, or two while one replaces the other.",
+            "CA certificates instead of the directory's: one, or two while one replaces the other.",
             valueName: "file"
         )
     )

@@ -11,7 +11,7 @@ struct RenewCommand: AsyncParsableCommand {
         commandName: "renew",
         abstract: "Issue a certificate again before it ends: same names, same profile, new life.",
         discussion: """
-            The old files go to the folder's archive, and the place is never empty: what reads the files meanwhile gets the \
+            The old files go to the directory's archive, and the place is never empty: what reads the files meanwhile gets the \
             old certificate or the new one. pki serve and pki update take up a renewed pair by themselves.
 
             For example:
@@ -33,7 +33,7 @@ struct RenewCommand: AsyncParsableCommand {
     @Flag(name: .long, help: "Every certificate that stands under its name, but for roots.")
     var all = false
 
-    @Option(name: .long, help: ArgumentHelp("The CA's folder.", valueName: "folder"))
+    @Option(name: .long, help: ArgumentHelp("The CA's directory.", valueName: "directory"))
     var directory = CADirectoryArgument.standard
 
     @Option(
@@ -143,7 +143,7 @@ struct RenewCommand: AsyncParsableCommand {
         guard let name = try inventory.issuerName(of: entry) else {
             throw InputError(
                 message: "the CA that issued \(entry.name) is not in \(directory)",
-                hint: "name another with --issuer, or import its folder: pki import --help"
+                hint: "name another with --issuer, or import its directory: pki import --help"
             )
         }
         return name == CertificateAuthority.previousRootName ? CertificateAuthority.rootName : name

@@ -45,7 +45,7 @@ struct RevokeCommand: ParsableCommand {
     @Argument(help: ArgumentHelp("Names, serial numbers or SHA-256 fingerprints.", valueName: "name"))
     var references: [String]
 
-    @Option(name: .long, help: ArgumentHelp("The CA's folder.", valueName: "folder"))
+    @Option(name: .long, help: ArgumentHelp("The CA's directory.", valueName: "directory"))
     var directory = CADirectoryArgument.standard
 
     @Option(name: .long, help: ArgumentHelp("Why, as RFC 5280 calls it. (default: unspecified)", valueName: "reason"))

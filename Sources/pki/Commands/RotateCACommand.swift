@@ -28,7 +28,7 @@ struct RotateCACommand: ParsableCommand {
             """
     )
 
-    @Option(name: .long, help: ArgumentHelp("The CA's folder.", valueName: "folder"))
+    @Option(name: .long, help: ArgumentHelp("The CA's directory.", valueName: "directory"))
     var directory = CADirectoryArgument.standard
 
     @Flag(name: .long, help: "End the rotation: the previous root goes to the archive.")

@@ -200,8 +200,8 @@ struct ServeCommand: AsyncParsableCommand {
     }
 
     private func tokenPath(_ environment: [String: String]) -> String {
-        let folder = FileManager.default.currentDirectoryPath
-        if let tokenFile { return absolutePath(tokenFile, in: folder) }
+        let directory = FileManager.default.currentDirectoryPath
+        if let tokenFile { return absolutePath(tokenFile, in: directory) }
         if let runtime = environment["XDG_RUNTIME_DIR"], runtime.hasPrefix("/") { return "\(runtime)/pki/token" }
         if let cache = environment["XDG_CACHE_HOME"], cache.hasPrefix("/") { return "\(cache)/pki/token" }
         return "\(AWSFiles.home(environment))/.cache/pki/token"

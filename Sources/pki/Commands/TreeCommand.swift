@@ -9,7 +9,7 @@ import FoundationEssentials
 struct TreeCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "tree",
-        abstract: "Draw the CAs of the folder, and what each of them has issued.",
+        abstract: "Draw the CAs of the directory, and what each of them has issued.",
         discussion: """
             No CA key is needed.
 
@@ -21,7 +21,7 @@ struct TreeCommand: ParsableCommand {
             """
     )
 
-    @Option(name: .long, help: ArgumentHelp("The CA's folder.", valueName: "folder"))
+    @Option(name: .long, help: ArgumentHelp("The CA's directory.", valueName: "directory"))
     var directory = CADirectoryArgument.standard
 
     @Flag(name: .customLong("cas"), help: "CAs alone, with the number of certificates below each.")

@@ -42,11 +42,11 @@ struct VerifyCommand: ParsableCommand {
     @Option(
         name: .long,
         parsing: .upToNextOption,
-        help: ArgumentHelp("Trusted certificates. (default: those of the CA's folder)", valueName: "file")
+        help: ArgumentHelp("Trusted certificates. (default: those of the CA's directory)", valueName: "file")
     )
     var bundle: [String] = []
 
-    @Option(name: .long, help: ArgumentHelp("The CA's folder, whose root is trusted.", valueName: "folder"))
+    @Option(name: .long, help: ArgumentHelp("The CA's directory, whose root is trusted.", valueName: "directory"))
     var directory = CADirectoryArgument.standard
 
     @Option(
@@ -140,7 +140,7 @@ struct VerifyCommand: ParsableCommand {
         if !report.isValid { throw ExitCode(ExitStatus.notNeeded) }
     }
 
-    /// The trusted certificates: those that were named, or else the root of the CA's folder, and the one before it while it
+    /// The trusted certificates: those that were named, or else the root of the CA's directory, and the one before it while it
     /// is replaced.
     private func trusted() throws -> [Certificate] {
         if !bundle.isEmpty { return try bundle.flatMap { try Self.certificates($0) } }
@@ -151,7 +151,7 @@ struct VerifyCommand: ParsableCommand {
         } catch let error as AuthorityError where error.code == .missing {
             throw InputError(
                 message: error.message,
-                hint: "name the trusted certificates with --bundle, or the CA's folder with --directory"
+                hint: "name the trusted certificates with --bundle, or the CA's directory with --directory"
             )
         }
     }

@@ -14,8 +14,8 @@ enum ProgramPath {
             let path = absolutePath(called, in: FileManager.default.currentDirectoryPath)
             if unsafe access(path, X_OK) == 0 { return path }
         } else if !called.isEmpty {
-            for folder in (environment["PATH"] ?? "").split(separator: ":") where folder.hasPrefix("/") {
-                let path = absolutePath(called, in: String(folder))
+            for directory in (environment["PATH"] ?? "").split(separator: ":") where directory.hasPrefix("/") {
+                let path = absolutePath(called, in: String(directory))
                 if unsafe access(path, X_OK) == 0 { return path }
             }
         }

@@ -37,7 +37,7 @@ final class AccessChecks {
     /// - Parameters:
     ///   - settings: What the command line gave.
     ///   - profile: The profile that was named.
-    ///   - directory: The CA's folder, when one was named.
+    ///   - directory: The CA's directory, when one was named.
     ///   - environment: The variables.
     ///   - now: The moment at which certificates must be valid.
     ///   - console: Where warnings go.

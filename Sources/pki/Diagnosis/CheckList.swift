@@ -5,7 +5,7 @@ import SystemSupport
 
 /// Checks that are made one after the other, whatever comes of those before.
 ///
-/// Each is a closure: those of a CA's folder and those of the road to AWS know nothing of one another.
+/// Each is a closure: those of a CA's directory and those of the road to AWS know nothing of one another.
 struct CheckList {
     /// What a check found.
     struct Outcome: Sendable {

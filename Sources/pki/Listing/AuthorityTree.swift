@@ -26,7 +26,7 @@ struct AuthorityTree: Report {
         }
     }
 
-    /// What hangs on nothing in the folder: roots, and what an unknown CA issued.
+    /// What hangs on nothing in the directory: roots, and what an unknown CA issued.
     var roots: [Node]
 
     private enum CodingKeys: CodingKey { case roots }

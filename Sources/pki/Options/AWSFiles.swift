@@ -26,8 +26,8 @@ struct AWSFiles {
     /// The user's home: `HOME`, else what the system knows, as under systemd, where `HOME` may be missing.
     static func home(_ environment: [String: String]) -> String {
         if let home = environment["HOME"], home.hasPrefix("/") { return home == "/" ? "" : home }
-        if let entry = unsafe getpwuid(geteuid()), let folder = unsafe entry.pointee.pw_dir {
-            return unsafe String(cString: folder)
+        if let entry = unsafe getpwuid(geteuid()), let directory = unsafe entry.pointee.pw_dir {
+            return unsafe String(cString: directory)
         }
         return ""
     }

@@ -6,14 +6,14 @@ import FoundationEssentials
 import SystemSupport
 import TrustAnchors
 
-/// The CA certificates that a command speaks of: those that were named, or else the root in the CA's folder, and the previous
+/// The CA certificates that a command speaks of: those that were named, or else the root in the CA's directory, and the previous
 /// one while a rotation is under way.
 enum AuthorityCertificates {
     /// Reads the files.
     ///
     /// - Parameters:
-    ///   - paths: What the user named; none takes the folder's.
-    ///   - directory: The CA's folder.
+    ///   - paths: What the user named; none takes the directory's.
+    ///   - directory: The CA's directory.
     ///   - option: The option that names files, for the way out.
     /// - Returns: The files, unchecked.
     /// - Throws: ``InputError`` naming the file.

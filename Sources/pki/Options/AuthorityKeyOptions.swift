@@ -12,7 +12,7 @@ struct AuthorityKeyOptions: ParsableArguments {
         help: ArgumentHelp(
             """
             Where the CA key is: a file, a pkcs11: URI, handle:0x81… for a TPM, ssh-agent:SHA256:…, -, env:NAME or fd:N. \
-            (default: the folder's ISSUER-key.pem, else what its ISSUER-key.uri says)
+            (default: the directory's ISSUER-key.pem, else what its ISSUER-key.uri says)
             """,
             valueName: "place"
         )
@@ -56,7 +56,7 @@ struct AuthorityKeyOptions: ParsableArguments {
     /// Opens a CA.
     ///
     /// - Parameters:
-    ///   - directory: The CA's folder.
+    ///   - directory: The CA's directory.
     ///   - issuer: The CA's name; without one, the root or the only CA whose key is there.
     ///   - passphrase: What opens the key.
     ///   - now: The moment.

@@ -41,7 +41,7 @@ struct IdentityOptions: ParsableArguments {
     @Option(
         name: .long,
         help: ArgumentHelp(
-            "Choose the certificate out of this folder of PEM files, or this token (pkcs11:…), by --cert-selector.",
+            "Choose the certificate out of this directory of PEM files, or this token (pkcs11:…), by --cert-selector.",
             valueName: "place"
         )
     )

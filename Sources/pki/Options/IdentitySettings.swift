@@ -66,7 +66,7 @@ struct IdentitySettings: Sendable {
             throw UsageError(
                 message: "--cert-selector needs --certificate-store FOLDER or --certificate-store pkcs11:…",
                 hint:
-                    "the certificate stores of Windows and macOS are not here; a folder of PEM files or a token takes "
+                    "the certificate stores of Windows and macOS are not here; a directory of PEM files or a token takes "
                     + "their place"
             )
         }

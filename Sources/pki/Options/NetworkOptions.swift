@@ -26,7 +26,7 @@ struct NetworkOptions: ParsableArguments {
         name: .long,
         help: ArgumentHelp(
             """
-            CA certificates to check the server against: a PEM file or a hashed folder. (default: AWS_CA_BUNDLE, else \
+            CA certificates to check the server against: a PEM file or a hashed directory. (default: AWS_CA_BUNDLE, else \
             SSL_CERT_FILE and SSL_CERT_DIR, else the system's)
             """,
             valueName: "path"

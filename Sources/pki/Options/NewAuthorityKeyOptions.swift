@@ -4,7 +4,7 @@ import ArgumentParser
 import Authority
 import Certificates
 
-/// The key of a CA in the making: a new one in the folder, or one that stays in a token, a TPM or an agent.
+/// The key of a CA in the making: a new one in the directory, or one that stays in a token, a TPM or an agent.
 struct NewAuthorityKeyOptions: ParsableArguments {
     @Option(
         name: .long,
@@ -38,7 +38,7 @@ struct NewAuthorityKeyOptions: ParsableArguments {
     /// - Parameters:
     ///   - device: How tokens and TPMs are spoken to.
     ///   - passphrase: The PIN or password there.
-    /// - Returns: The key, not opened yet; nothing when one is to be made in the folder.
+    /// - Returns: The key, not opened yet; nothing when one is to be made in the directory.
     /// - Throws: ``UsageError`` when the place is a file, or is no place.
     func externalKey(_ device: DeviceSettings, passphrase: Passphrase) throws -> ExternalKey? {
         guard let key else { return nil }
@@ -54,7 +54,7 @@ struct NewAuthorityKeyOptions: ParsableArguments {
         case .file, .standardInput, .environment, .descriptor:
             throw UsageError(
                 message: "--key is for a key that stays where it is: pkcs11:…, handle:0x81… or ssh-agent:SHA256:…",
-                hint: "leave it out, and a key is made in the CA's folder"
+                hint: "leave it out, and a key is made in the CA's directory"
             )
         }
         return ExternalKey(address: "\(place)") { try opener.key(at: place) }

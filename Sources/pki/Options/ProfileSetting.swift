@@ -62,15 +62,15 @@ struct ProfileSetting {
     ///
     /// - Parameters:
     ///   - settings: What the command line gave.
-    ///   - folder: What relative paths are relative to.
+    ///   - directory: What relative paths are relative to.
     /// - Returns: The text; nothing when the option was not given, and an empty one when it was given to be taken out of
     ///   the profile.
-    func text(in settings: AccessSettings, folder: String) -> String? {
+    func text(in settings: AccessSettings, directory: String) -> String? {
         switch place {
         case .path(let path):
             settings[keyPath: path].map { text in
                 guard !text.isEmpty, case .file = try? KeyLocation(text) else { return text }
-                return text.hasPrefix("/") ? text : absolutePath(text, in: folder)
+                return text.hasPrefix("/") ? text : absolutePath(text, in: directory)
             }
         case .text(let path): settings[keyPath: path]
         case .integer(let path): settings[keyPath: path].map(String.init)
@@ -113,10 +113,10 @@ struct ProfileSetting {
 ///
 /// - Parameters:
 ///   - path: A path.
-///   - folder: What it is relative to, if it is.
-/// - Returns: The path with the folder before it, without `.` and doubled slashes. `..` stays: behind a link it means what
+///   - directory: What it is relative to, if it is.
+/// - Returns: The path with the directory before it, without `.` and doubled slashes. `..` stays: behind a link it means what
 ///   only the system knows.
-func absolutePath(_ path: String, in folder: String) -> String {
-    let whole = path.hasPrefix("/") ? path : "\(folder)/\(path)"
+func absolutePath(_ path: String, in directory: String) -> String {
+    let whole = path.hasPrefix("/") ? path : "\(directory)/\(path)"
     return "/" + whole.split(separator: "/").filter { $0 != "." }.joined(separator: "/")
 }

@@ -5,7 +5,7 @@ import FoundationEssentials
 import RolesAnywhere
 import SystemSupport
 
-/// Certificates to choose from, and their keys: a folder of files, or a token.
+/// Certificates to choose from, and their keys: a directory of files, or a token.
 struct CertificateStore: Sendable {
     private let place: KeyLocation
     private let selector: CertificateSelector
@@ -27,7 +27,7 @@ struct CertificateStore: Sendable {
         switch place {
         case .file, .pkcs11: break
         default:
-            throw UsageError(message: "--certificate-store takes a folder or a pkcs11: URI, not \(place)")
+            throw UsageError(message: "--certificate-store takes a directory or a pkcs11: URI, not \(place)")
         }
         selector = try settings.certSelector.map(Self.selector) ?? CertificateSelector()
         takesLatest = settings.useLatestExpiringCertificate
@@ -90,20 +90,21 @@ struct CertificateStore: Sendable {
         var container: Container
     }
 
-    /// The files of the folder that can be read; others are none of the store's.
+    /// The files of the directory that can be read; others are none of the store's.
     private func files() throws -> [File] {
-        guard case .file(let folder) = place else { return [] }
+        guard case .file(let directory) = place else { return [] }
         let names: [String]
         do {
-            names = try FileManager.default.contentsOfDirectory(atPath: folder).filter { !$0.hasPrefix(".") }.sorted()
+            names = try FileManager.default.contentsOfDirectory(atPath: directory).filter { !$0.hasPrefix(".") }
+                .sorted()
         } catch {
             throw InputError(
-                message: "the certificate store \(folder) cannot be read as a folder",
-                hint: "--certificate-store takes a folder of PEM files; one file is for --certificate"
+                message: "the certificate store \(directory) cannot be read as a directory",
+                hint: "--certificate-store takes a directory of PEM files; one file is for --certificate"
             )
         }
         return names.compactMap { name in
-            let path = "\(folder)/\(name)"
+            let path = "\(directory)/\(name)"
             // A pipe in the directory is passed over without waiting.
             guard let contents = try? FileContents(regular: path, followsLinks: true),
                 let container = try? Container(reading: contents.bytes)

@@ -10,20 +10,20 @@ import SystemSupport
 
 @Suite final class CredentialCacheTests {
     private let clock = DrivenClock()
-    private let folder: String
+    private let directory: String
     private let service: ScriptedService
     private let key: CredentialCache.Key = ["role": "arn:aws:iam::123456789012:role/App", "duration": "3600"]
 
     init() throws {
         var template = Array("/tmp/pki-cache-test.XXXXXX".utf8CString)
         let path = try unsafe #require(mkdtemp(&template))
-        folder = unsafe String(cString: path)
+        directory = unsafe String(cString: path)
         service = ScriptedService(clock)
     }
 
-    deinit { try? FileManager.default.removeItem(atPath: folder) }
+    deinit { try? FileManager.default.removeItem(atPath: directory) }
 
-    private var path: String { "\(folder)/pki/credentials" }
+    private var path: String { "\(directory)/pki/credentials" }
     private var cache: CredentialCache { CredentialCache(path: path, now: { [clock] in clock.now }) }
 
     private func get(_ key: CredentialCache.Key? = nil) throws -> CredentialCache.Outcome {
@@ -95,12 +95,12 @@ import SystemSupport
         #expect(throws: ScriptedService.Failure.self) { try get() }
     }
 
-    @Test func `folders and files are the user's alone, whatever the umask`() throws {
+    @Test func `directories and files are the user's alone, whatever the umask`() throws {
         let before = umask(0)
         defer { umask(before) }
         _ = try get()
         #expect(mode(path) == 0o700)
-        #expect(mode("\(folder)/pki") == 0o700)
+        #expect(mode("\(directory)/pki") == 0o700)
         for file in try files("") { #expect(mode(file) == 0o600) }
     }
 
@@ -128,21 +128,22 @@ import SystemSupport
         unsafe chmod(file, 0o644)
         guard case .refreshed = try get() else { throw ScriptedService.Failure() }
         #expect(mode(file) == 0o600)
-        try FileManager.default.moveItem(atPath: file, toPath: "\(folder)/elsewhere")
-        let before = try Data(contentsOf: URL(filePath: "\(folder)/elsewhere"))
-        try FileManager.default.createSymbolicLink(atPath: file, withDestinationPath: "\(folder)/elsewhere")
+        try FileManager.default.moveItem(atPath: file, toPath: "\(directory)/elsewhere")
+        let before = try Data(contentsOf: URL(filePath: "\(directory)/elsewhere"))
+        try FileManager.default.createSymbolicLink(atPath: file, withDestinationPath: "\(directory)/elsewhere")
         guard case .refreshed = try get() else { throw ScriptedService.Failure() }
         #expect(mode(file) == 0o600)
-        #expect(try Data(contentsOf: URL(filePath: "\(folder)/elsewhere")) == before)
+        #expect(try Data(contentsOf: URL(filePath: "\(directory)/elsewhere")) == before)
     }
 
-    @Test func `a folder that is a link, or that others may write to, is not used, and nothing is asked for`() throws {
+    @Test func `a directory that is a link, or that others may write to, is not used, and nothing is asked for`() throws
+    {
         _ = try get()
         unsafe chmod(path, 0o770)
         var error = #expect(throws: DeliveryError.self) { try get() }
         #expect(error?.code == .unsafePlace)
-        try FileManager.default.moveItem(atPath: path, toPath: "\(folder)/elsewhere")
-        try FileManager.default.createSymbolicLink(atPath: path, withDestinationPath: "\(folder)/elsewhere")
+        try FileManager.default.moveItem(atPath: path, toPath: "\(directory)/elsewhere")
+        try FileManager.default.createSymbolicLink(atPath: path, withDestinationPath: "\(directory)/elsewhere")
         error = #expect(throws: DeliveryError.self) { try get() }
         #expect(error?.code == .unsafePlace)
         #expect(service.calls.count == 1)
@@ -255,7 +256,7 @@ import SystemSupport
     @Test func `a cache that was never used is empty`() throws {
         #expect(try cache.entries().isEmpty)
         #expect(try cache.clear(onlyExpired: false) == 0)
-        #expect(!FileManager.default.fileExists(atPath: "\(folder)/pki"))
+        #expect(!FileManager.default.fileExists(atPath: "\(directory)/pki"))
     }
 
     @Test func `a relative XDG_CACHE_HOME does not count`() {

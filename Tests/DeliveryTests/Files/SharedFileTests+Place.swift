@@ -4,7 +4,7 @@ import Glibc
 import Synchronization
 
 extension SharedFileTests {
-    /// A private folder that goes with the value.
+    /// A private directory that goes with the value.
     final class Place: Sendable {
         struct CannotPrepare: Error {}
 
@@ -18,8 +18,8 @@ extension SharedFileTests {
 
         deinit { Self.remove(path) }
 
-        /// The names in the folder, sorted, without `.` and `..`.
-        func names(in folder: String = "") -> [String] { Self.names(in: "\(path)/\(folder)") }
+        /// The names in the directory, sorted, without `.` and `..`.
+        func names(in directory: String = "") -> [String] { Self.names(in: "\(path)/\(directory)") }
 
         func mode(of name: String) -> mode_t { status(of: name).st_mode & 0o7777 }
 
@@ -32,7 +32,7 @@ extension SharedFileTests {
             return unsafe lstat("\(path)/\(name)", &status) == 0 ? status : stat()
         }
 
-        func makeFolder(_ name: String) throws {
+        func makeDirectory(_ name: String) throws {
             guard unsafe mkdir("\(path)/\(name)", 0o700) == 0 else { throw CannotPrepare() }
         }
 
@@ -120,7 +120,7 @@ extension SharedFileTests {
         }
 
         private static func remove(_ path: String) {
-            // Not into a link, which may lead to a folder that is not ours.
+            // Not into a link, which may lead to a directory that is not ours.
             if unsafe unlink(path) == 0 { return }
             for name in names(in: path) { remove("\(path)/\(name)") }
             unsafe rmdir(path)

@@ -26,7 +26,7 @@ import Testing
     }
 
     @Test(arguments: [0o000, 0o022, 0o777] as [mode_t])
-    func `a missing file is made in missing folders, whatever the umask says`(_ mask: mode_t) throws {
+    func `a missing file is made in missing directories, whatever the umask says`(_ mask: mode_t) throws {
         let place = try Place()
         try place.withUmask(mask) {
             try SharedFile(path: "\(place.path)/a/b/config").update(isPrivate: false, setRegion)
@@ -82,7 +82,7 @@ import Testing
     @Test(arguments: ["other/config", "./other//config", "/", "middle", "other/dangling", "missing/config"])
     func `a link stays one, and its target is replaced`(_ target: String) throws {
         let place = try Place()
-        try place.makeFolder("other")
+        try place.makeDirectory("other")
         try place.write(Self.old, to: "other/config")
         try place.link("middle", to: "other/link")
         try place.link("other/link", to: "config")
@@ -99,13 +99,13 @@ import Testing
         if target.contains("missing") { #expect(place.mode(of: "missing") == 0o700) }
     }
 
-    @Test func `links in a circle, a folder and a pipe are refused`() throws {
+    @Test func `links in a circle, a directory and a pipe are refused`() throws {
         let place = try Place()
         try place.link("a", to: "b")
         try place.link("b", to: "a")
-        try place.makeFolder("folder")
+        try place.makeDirectory("directory")
         #expect(unsafe mkfifo("\(place.path)/pipe", 0o600) == 0)
-        for name in ["a", "folder", "folder/", "pipe", "folder/..", ""] {
+        for name in ["a", "directory", "directory/", "pipe", "directory/..", ""] {
             let error = #expect(throws: DeliveryError.self) {
                 try SharedFile(path: "\(place.path)/\(name)").update(isPrivate: true, setRegion)
             }
@@ -113,8 +113,8 @@ import Testing
             #expect(error?.message.contains(place.path) == true)
             #expect(throws: DeliveryError.self) { try SharedFile(path: "\(place.path)/\(name)").read() }
         }
-        #expect(place.names() == ["a", "b", "folder", "pipe"])
-        #expect(place.names(in: "folder").isEmpty)
+        #expect(place.names() == ["a", "b", "directory", "pipe"])
+        #expect(place.names(in: "directory").isEmpty)
         #expect(throws: DeliveryError.self) { try SharedFile(path: "").update(isPrivate: true, setRegion) }
     }
 
@@ -155,18 +155,18 @@ import Testing
         }
     }
 
-    @Test(.enabled(if: geteuid() != 0)) func `a folder that may not be written is named with the file`() throws {
+    @Test(.enabled(if: geteuid() != 0)) func `a directory that may not be written is named with the file`() throws {
         let place = try Place()
-        try place.makeFolder("folder")
-        try place.write(Self.old, to: "folder/config")
-        #expect(unsafe chmod("\(place.path)/folder", 0o500) == 0)
-        defer { unsafe chmod("\(place.path)/folder", 0o700) }
+        try place.makeDirectory("directory")
+        try place.write(Self.old, to: "directory/config")
+        #expect(unsafe chmod("\(place.path)/directory", 0o500) == 0)
+        defer { unsafe chmod("\(place.path)/directory", 0o700) }
         let error = #expect(throws: DeliveryError.self) {
-            try SharedFile(path: "\(place.path)/folder/config").update(isPrivate: true, setRegion)
+            try SharedFile(path: "\(place.path)/directory/config").update(isPrivate: true, setRegion)
         }
-        #expect(error?.message.contains("\(place.path)/folder/config") == true)
+        #expect(error?.message.contains("\(place.path)/directory/config") == true)
         #expect(error?.hint != nil)
-        #expect(place.read("folder/config") == Self.old)
+        #expect(place.read("directory/config") == Self.old)
     }
 
     @Test(arguments: [EBUSY, EXDEV, EACCES, EPERM, EROFS, ENOSPC])
@@ -175,7 +175,7 @@ import Testing
         #expect(error.message.hasPrefix("\"/somewhere/else/config\" cannot be written: "))
         #expect((error.hint == nil) == (reason == ENOSPC))
         #expect(
-            error.hint?.contains("mount its folder")
+            error.hint?.contains("mount its directory")
                 == ([EBUSY, EXDEV].contains(reason) ? true : error.hint.map { _ in false })
         )
     }
@@ -193,7 +193,7 @@ import Testing
         #expect(try file.read() == Array(Self.old.utf8))
     }
 
-    @Test func `the folder is locked while the file is changed, and free again afterwards`() throws {
+    @Test func `the directory is locked while the file is changed, and free again afterwards`() throws {
         let place = try Place()
         let other = unsafe open(place.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         defer { close(other) }

@@ -8,19 +8,19 @@ import Testing
 import SystemSupport
 
 @Suite final class TokenFileTests {
-    private let folder: String
-    private var path: String { "\(folder)/below/token" }
+    private let directory: String
+    private var path: String { "\(directory)/below/token" }
 
     init() throws {
         var template = Array("/tmp/pki-token-test.XXXXXX".utf8CString)
         let made = try unsafe #require(mkdtemp(&template))
-        folder = unsafe String(cString: made)
+        directory = unsafe String(cString: made)
     }
 
-    deinit { try? FileManager.default.removeItem(atPath: folder) }
+    deinit { try? FileManager.default.removeItem(atPath: directory) }
 
     private func write(_ text: String, mode: mode_t = 0o600) throws {
-        try? FileManager.default.createDirectory(atPath: "\(folder)/below", withIntermediateDirectories: true)
+        try? FileManager.default.createDirectory(atPath: "\(directory)/below", withIntermediateDirectories: true)
         try Data(text.utf8).write(to: URL(filePath: path), options: .atomic)
         unsafe chmod(path, mode)
     }
@@ -37,11 +37,11 @@ import SystemSupport
         var status = stat()
         #expect(unsafe lstat(path, &status) == 0)
         #expect(status.st_mode & 0o777 == 0o600)
-        #expect(unsafe lstat("\(folder)/below", &status) == 0)
+        #expect(unsafe lstat("\(directory)/below", &status) == 0)
         #expect(status.st_mode & 0o777 == 0o700)
         let again = try TokenFile(path: path, randomBytes: { _ in [] })
         #expect(again.token == token)
-        #expect(try FileManager.default.contentsOfDirectory(atPath: "\(folder)/below") == ["token"])
+        #expect(try FileManager.default.contentsOfDirectory(atPath: "\(directory)/below") == ["token"])
     }
 
     @Test(arguments: [0o640, 0o604, 0o660, 0o644] as [mode_t])
@@ -65,9 +65,9 @@ import SystemSupport
         throws
     {
         try write("0123456789abcdef")
-        let (link, dangling) = ("\(folder)/link", "\(folder)/dangling")
+        let (link, dangling) = ("\(directory)/link", "\(directory)/dangling")
         #expect(unsafe symlink(path, link) == 0)
-        #expect(unsafe symlink("\(folder)/new", dangling) == 0)
+        #expect(unsafe symlink("\(directory)/new", dangling) == 0)
         #expect(try TokenFile(path: link, randomBytes: { _ in [] }).token == "0123456789abcdef")
         for link in [link, dangling] {
             #expect(unsafe lchown(link, 65_534, 65_534) == 0)
@@ -76,7 +76,7 @@ import SystemSupport
             }
             #expect(error?.message.contains("65534") == true)
         }
-        #expect(!FileManager.default.fileExists(atPath: "\(folder)/new"))
+        #expect(!FileManager.default.fileExists(atPath: "\(directory)/new"))
     }
 
     @Test func `W15: what is no regular file is refused without being read`() throws {

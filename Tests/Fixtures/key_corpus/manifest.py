@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The folder of files, what is expected of each, and the commands that make them."""
+"""The directory of files, what is expected of each, and the commands that make them."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def refusal(code: str, says: str) -> Expected:
 
 @dataclass
 class Corpus:
-    """The files, in a folder with the list of them."""
+    """The files, in a directory with the list of them."""
 
     folder: Path
     work: Path
@@ -186,7 +186,7 @@ class Corpus:
         self.entries.append(entry)
 
     def scratch(self, name: str, content: bytes | None = None) -> Path:
-        """A path in the working folder, with a content if one is given."""
+        """A path in the working directory, with a content if one is given."""
         path = self.work / name
         if content is not None:
             path.write_bytes(content)

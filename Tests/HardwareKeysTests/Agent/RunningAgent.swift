@@ -5,12 +5,12 @@ import Glibc
 
 @testable import HardwareKeys
 
-/// OpenSSH's own agent, in a folder of its own. It ends with the value.
+/// OpenSSH's own agent, in a directory of its own. It ends with the value.
 final class RunningAgent: Sendable {
-    let folder: AgentFolder
+    let directory: AgentDirectory
     private let identifier: pid_t
 
-    var socket: String { folder.file("s") }
+    var socket: String { directory.file("s") }
     var agent: SSHAgent { SSHAgent(socket: socket) }
     private var environment: [String: String] { ["SSH_AUTH_SOCK": socket] }
 
@@ -19,18 +19,18 @@ final class RunningAgent: Sendable {
     /// - Parameter answer: The script that it asks before a key is used that has to be confirmed.
     /// - Throws: What kept it from starting.
     init(asking answer: String = "exit 1") throws {
-        folder = try AgentFolder()
-        try Self.writeScript(answer, to: folder.file("ask"), in: folder)
-        identifier = try folder.start(
-            ["timeout", "600", "ssh-agent", "-D", "-a", folder.file("s")],
-            ["SSH_ASKPASS": folder.file("ask"), "SSH_ASKPASS_REQUIRE": "force"],
+        directory = try AgentDirectory()
+        try Self.writeScript(answer, to: directory.file("ask"), in: directory)
+        identifier = try directory.start(
+            ["timeout", "600", "ssh-agent", "-D", "-a", directory.file("s")],
+            ["SSH_ASKPASS": directory.file("ask"), "SSH_ASKPASS_REQUIRE": "force"],
             output: "agent"
         )
         for _ in 0..<1000 {
             if (try? agent.keys()) != nil { return }
             usleep(10_000)
         }
-        throw AgentFolder.Failure(description: "ssh-agent did not start: \(try folder.read("agent"))")
+        throw AgentDirectory.Failure(description: "ssh-agent did not start: \(try directory.read("agent"))")
     }
 
     deinit {
@@ -43,30 +43,30 @@ final class RunningAgent: Sendable {
     ///
     /// - Returns: Its fingerprint, by ssh-keygen.
     func add(_ kind: String, bits: Int? = nil, comment: String, options: [String] = []) throws -> String {
-        let file = folder.file("key-\(comment)")
+        let file = directory.file("key-\(comment)")
         let length = bits.map { ["-b", String($0)] } ?? []
         try run(["ssh-keygen", "-q", "-t", kind] + length + ["-N", "", "-C", comment, "-f", file])
         try run(["ssh-add", "-q"] + options + [file])
-        return String(try folder.run(["ssh-keygen", "-l", "-f", file]).split(separator: " ")[1])
+        return String(try directory.run(["ssh-keygen", "-l", "-f", file]).split(separator: " ")[1])
     }
 
     /// Locks or unlocks the agent.
     func lock(_ isLocked: Bool) throws {
-        try Self.writeScript("echo secret", to: folder.file("say"), in: folder)
-        let variables = ["SSH_ASKPASS": folder.file("say"), "SSH_ASKPASS_REQUIRE": "force"]
+        try Self.writeScript("echo secret", to: directory.file("say"), in: directory)
+        let variables = ["SSH_ASKPASS": directory.file("say"), "SSH_ASKPASS_REQUIRE": "force"]
         try run(["ssh-add", isLocked ? "-x" : "-X"], variables)
     }
 
     /// Has another process write a script: a file that this one has open for writing is for a moment open in whatever another
     /// test starts, and cannot be run.
-    private static func writeScript(_ line: String, to file: String, in folder: AgentFolder) throws {
+    private static func writeScript(_ line: String, to file: String, in directory: AgentDirectory) throws {
         let command = "printf '#!/bin/sh\\n%s\\n' \"$1\" > \"$0\" && chmod 700 \"$0\""
-        try folder.run(["sh", "-c", command, file, line])
+        try directory.run(["sh", "-c", command, file, line])
     }
 
     func removeAll() throws { try run(["ssh-add", "-q", "-D"]) }
 
     private func run(_ command: [String], _ more: [String: String] = [:]) throws {
-        try folder.run(command, environment.merging(more) { $1 })
+        try directory.run(command, environment.merging(more) { $1 })
     }
 }

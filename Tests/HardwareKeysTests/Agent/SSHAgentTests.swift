@@ -35,12 +35,12 @@ import Testing
         #expect(key.identity.comment == "mine")
         #expect(key.publicKey.algorithm.description == name)
 
-        let exported = try running.folder.run([
-            "ssh-keygen", "-e", "-m", "PKCS8", "-f", running.folder.file("key-mine.pub"),
+        let exported = try running.directory.run([
+            "ssh-keygen", "-e", "-m", "PKCS8", "-f", running.directory.file("key-mine.pub"),
         ])
         #expect(try PEMDocument.documents(in: exported.utf8).map(\.bytes) == [key.publicKey.derEncoded])
-        try running.folder.write(Array(exported.utf8), to: "public")
-        try running.folder.write(Self.message, to: "message")
+        try running.directory.write(Array(exported.utf8), to: "public")
+        try running.directory.write(Self.message, to: "message")
 
         for digest in Digest.allCases {
             guard digests.contains(digest) else {
@@ -51,11 +51,11 @@ import Testing
             for _ in 0..<(kind == "rsa" ? 3 : 40) {
                 let signature = try key.signature(for: Self.message, digest: digest)
                 #expect(key.publicKey.isValid(signature: signature, for: Self.message, digest: digest))
-                try running.folder.write(signature, to: "signature")
+                try running.directory.write(signature, to: "signature")
             }
-            let judgement = try running.folder.run([
-                "openssl", "dgst", "-\(digest.rawValue)", "-verify", running.folder.file("public"),
-                "-signature", running.folder.file("signature"), running.folder.file("message"),
+            let judgement = try running.directory.run([
+                "openssl", "dgst", "-\(digest.rawValue)", "-verify", running.directory.file("public"),
+                "-signature", running.directory.file("signature"), running.directory.file("message"),
             ])
             #expect(judgement == "Verified OK\n")
         }
@@ -95,10 +95,12 @@ import Testing
         #expect(try running.agent.keys().isEmpty)
         let usable = try running.add("ecdsa", comment: "usable")
         let edwards = try running.add("ed25519", comment: "edwards")
-        let signer = running.folder.file("key-usable")
-        try running.folder.run(["ssh-keygen", "-q", "-s", signer, "-I", "me", running.folder.file("key-edwards.pub")])
-        try running.folder.run(
-            ["ssh-add", "-q", running.folder.file("key-edwards")],
+        let signer = running.directory.file("key-usable")
+        try running.directory.run([
+            "ssh-keygen", "-q", "-s", signer, "-I", "me", running.directory.file("key-edwards.pub"),
+        ])
+        try running.directory.run(
+            ["ssh-add", "-q", running.directory.file("key-edwards")],
             ["SSH_AUTH_SOCK": running.socket]
         )
 
@@ -181,9 +183,9 @@ import Testing
     }
 
     @Test func `without an agent the way to one is named`() throws {
-        let folder = try AgentFolder()
-        try folder.write([], to: "file")
-        for socket in ["", folder.file("nothing"), folder.file("file")] {
+        let directory = try AgentDirectory()
+        try directory.write([], to: "file")
+        for socket in ["", directory.file("nothing"), directory.file("file")] {
             do {
                 _ = try SSHAgent(socket: socket).keys()
                 Issue.record("\(socket) answered")

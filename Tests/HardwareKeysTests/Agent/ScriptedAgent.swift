@@ -5,10 +5,10 @@ import Glibc
 
 /// An agent that answers what a test tells it to.
 final class ScriptedAgent: Sendable {
-    let folder: AgentFolder
+    let directory: AgentDirectory
     private let listener: CInt
 
-    var socket: String { folder.file("s") }
+    var socket: String { directory.file("s") }
 
     /// Starts to listen.
     ///
@@ -16,12 +16,12 @@ final class ScriptedAgent: Sendable {
     ///   connection open and says nothing.
     /// - Throws: Why there is no socket.
     init(_ answer: @escaping @Sendable ([UInt8]) -> [UInt8]?) throws {
-        folder = try AgentFolder()
+        directory = try AgentDirectory()
         let listener = Glibc.socket(AF_UNIX, CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0)
         self.listener = listener
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
-        let path = Array(folder.file("s").utf8)
+        let path = Array(directory.file("s").utf8)
         unsafe withUnsafeMutableBytes(of: &address.sun_path) { unsafe $0.copyBytes(from: path) }
         let status = unsafe withUnsafePointer(to: address) { address in
             unsafe address.withMemoryRebound(to: sockaddr.self, capacity: 1) {
@@ -29,7 +29,7 @@ final class ScriptedAgent: Sendable {
             }
         }
         guard status == 0, listen(listener, 8) == 0 else {
-            throw AgentFolder.Failure(description: "no socket: \(errno)")
+            throw AgentDirectory.Failure(description: "no socket: \(errno)")
         }
         DispatchQueue(label: "scripted agent").async { Self.serve(listener, answer) }
     }

@@ -18,11 +18,11 @@ import Testing
         let blob: [UInt8]
 
         init(_ kind: String, bits: Int) throws {
-            let folder = try AgentFolder()
-            let file = folder.file("key")
-            try folder.run(["ssh-keygen", "-q", "-t", kind, "-b", String(bits), "-m", "PEM", "-N", "", "-f", file])
-            key = try PrivateKey(reading: SecretBytes(folder.read("key")))
-            let line = String(decoding: try folder.read("key.pub"), as: UTF8.self).split(separator: " ")
+            let directory = try AgentDirectory()
+            let file = directory.file("key")
+            try directory.run(["ssh-keygen", "-q", "-t", kind, "-b", String(bits), "-m", "PEM", "-N", "", "-f", file])
+            key = try PrivateKey(reading: SecretBytes(directory.read("key")))
+            let line = String(decoding: try directory.read("key.pub"), as: UTF8.self).split(separator: " ")
             blob = Array(try #require(Data(base64Encoded: String(line[1]))))
         }
 
@@ -161,7 +161,7 @@ import Testing
     @Test func `connections are closed, also those that failed`() throws {
         // Descriptors are given lowest first: many operations that kept theirs would push the next one up.
         let scripted = try ScriptedAgent { _ in [0, 0, 0, 0] }
-        let missing = scripted.folder.file("missing")
+        let missing = scripted.directory.file("missing")
         for _ in 0..<1000 {
             _ = try? SSHAgent(socket: scripted.socket).keys()
             _ = try? SSHAgent(socket: missing).keys()

@@ -12,7 +12,7 @@ import Testing
 extension TokenTests {
     @Suite(.serialized) struct PINs {
         let tests: TokenTests
-        var folder: TokenFolder { tests.folder }
+        var directory: TokenDirectory { tests.directory }
 
         init() throws {
             tests = try TokenTests()
@@ -23,7 +23,7 @@ extension TokenTests {
         private func source(
             reusesPIN: Bool = false,
             requests: Requests = Requests(),
-            _ answer: String? = TokenFolder.pin
+            _ answer: String? = TokenDirectory.pin
         ) throws -> PKCS11Source {
             let module = try Interposed.module()
             return PKCS11Source(
@@ -41,7 +41,7 @@ extension TokenTests {
         }
 
         @Test func `a wrong PIN is tried once, and never again`() throws {
-            try folder.makeKey("refusing", "key", id: "01")
+            try directory.makeKey("refusing", "key", id: "01")
             let before = Interposed.logins.value
             let requests = Requests()
             let wrong = try source(requests: requests, "000000")
@@ -89,7 +89,7 @@ extension TokenTests {
         }
 
         @Test func `a token with a keypad asks by itself`() throws {
-            try folder.makeKey("first", "keypad", id: "02")
+            try directory.makeKey("first", "keypad", id: "02")
             let requests = Requests()
             Interposed.flags.store(CKF_PROTECTED_AUTHENTICATION_PATH, ordering: .sequentiallyConsistent)
             let key = try source(requests: requests).key(at: address("token=first;object=keypad", "pin-value=000000"))
@@ -98,7 +98,7 @@ extension TokenTests {
         }
 
         @Test func `an accepted PIN is not asked for twice`() throws {
-            try folder.makeKey("first", "asked", id: "03")
+            try directory.makeKey("first", "asked", id: "03")
             let requests = Requests()
             let source = try source(requests: requests)
             for _ in 0..<3 { _ = try source.key(at: address("token=first;object=asked")) }
@@ -107,15 +107,15 @@ extension TokenTests {
 
         @Test(arguments: ["", "\n", "\r\nnext line\n"])
         func `a PIN comes from the first line of a file`(end: String) throws {
-            if end.isEmpty { try folder.makeKey("first", "source", id: "04") }
-            let file = try folder.write(Array("\(TokenFolder.pin)\(end)".utf8), to: "pin")
+            if end.isEmpty { try directory.makeKey("first", "source", id: "04") }
+            let file = try directory.write(Array("\(TokenDirectory.pin)\(end)".utf8), to: "pin")
             let key = try source(nil).key(at: address("token=first;object=source", "pin-source=file:\(file)"))
             #expect(key.identifier == [4])
         }
 
         @Test(arguments: ["", "\n", String(repeating: "1", count: 2000)])
         func `a file without a PIN is named`(text: String) throws {
-            let file = try folder.write(Array(text.utf8), to: "no-pin")
+            let file = try directory.write(Array(text.utf8), to: "no-pin")
             let sources = ["pin-source=\(file)", "pin-source=\(file).missing"]
             for query in sources {
                 let error = try tests.failure { try source().key(at: address("token=second;object=x", query)) }
@@ -125,7 +125,7 @@ extension TokenTests {
         }
 
         @Test func `a key that wants the PIN for each signature is given it`() throws {
-            try folder.makeKey("first", "always", id: "05", "--always-auth")
+            try directory.makeKey("first", "always", id: "05", "--always-auth")
             let requests = Requests()
             let key = try source(requests: requests).key(at: address("token=first;object=always"))
             // One login, and one for the signature that proves the key.
@@ -140,8 +140,8 @@ extension TokenTests {
         }
 
         @Test func `a key that wants the PIN for each signature says so when there is none`() throws {
-            try folder.makeKey("first", "never", id: "06", "--always-auth")
-            let path = try address("token=first;object=never", "pin-value=\(TokenFolder.pin)")
+            try directory.makeKey("first", "never", id: "06", "--always-auth")
+            let path = try address("token=first;object=never", "pin-value=\(TokenDirectory.pin)")
             let error = try tests.failure { try source(nil).key(at: path) }
             #expect(error.code == .pinNeeded)
             #expect(error.message.contains("each signature"))
@@ -149,8 +149,8 @@ extension TokenTests {
         }
 
         @Test func `a PIN of the wrong kind does not spoil the session`() throws {
-            try folder.makeKey("second", "mixed", id: "07", "--always-auth")
-            let answers = Mutex([TokenFolder.pin, TokenFolder.pin, "999999", TokenFolder.pin])
+            try directory.makeKey("second", "mixed", id: "07", "--always-auth")
+            let answers = Mutex([TokenDirectory.pin, TokenDirectory.pin, "999999", TokenDirectory.pin])
             let module = try Interposed.module()
             let source = PKCS11Source(
                 reusesPIN: false,
@@ -182,7 +182,7 @@ enum Interposed {
     private nonisolated(unsafe) static var real: UnsafePointer<CK_FUNCTION_LIST>?
 
     private static let made = Result {
-        let original = try unsafe CryptokiModule.functions(of: TokenFolder.module)
+        let original = try unsafe CryptokiModule.functions(of: TokenDirectory.module)
         unsafe real = unsafe original
         let table = UnsafeMutablePointer<CK_FUNCTION_LIST>.allocate(capacity: 1)
         unsafe table.initialize(to: original.pointee)
@@ -195,7 +195,7 @@ enum Interposed {
             Interposed.logins.count()
             guard let login = unsafe Interposed.real?.pointee.C_Login else { return CKR_GENERAL_ERROR }
             guard unsafe pin == nil else { return unsafe login(session, user, pin, count) }
-            var typed = Array(TokenFolder.pin.utf8)
+            var typed = Array(TokenDirectory.pin.utf8)
             return unsafe login(session, user, &typed, CK_ULONG(typed.count))
         }
         return try unsafe CryptokiModule(name: "interposed", functions: UnsafePointer(table))

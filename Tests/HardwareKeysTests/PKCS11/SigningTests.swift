@@ -12,7 +12,7 @@ import Testing
 extension TokenTests {
     @Suite(.serialized) struct Signing {
         let tests: TokenTests
-        var folder: TokenFolder { tests.folder }
+        var directory: TokenDirectory { tests.directory }
 
         init() throws { tests = try TokenTests() }
 
@@ -23,18 +23,20 @@ extension TokenTests {
             #expect(key.publicKey.isValid(signature: signature, for: message, digest: digest))
 
             let document = PEMDocument(label: "PUBLIC KEY", bytes: key.publicKey.derEncoded).text
-            let publicKey = try folder.write(Array(document.utf8), to: "public.pem")
-            let files = try (folder.write(signature, to: "signature"), folder.write(message, to: "message"))
-            let output = try folder.run("openssl dgst -\(digest) -verify \(publicKey) -signature \(files.0) \(files.1)")
+            let publicKey = try directory.write(Array(document.utf8), to: "public.pem")
+            let files = try (directory.write(signature, to: "signature"), directory.write(message, to: "message"))
+            let output = try directory.run(
+                "openssl dgst -\(digest) -verify \(publicKey) -signature \(files.0) \(files.1)"
+            )
             #expect(output.contains("Verified OK"))
         }
 
         @Test(arguments: ["rsa:2048", "EC:prime256v1", "EC:secp384r1", "EC:secp521r1"])
         func `a key that another's tool made signs what openssl verifies`(type: String) throws {
             let label = "made \(type.replacing(":", with: " "))"
-            try folder.makeKey("main", label, id: "a1\(hexadecimal(type.utf8.suffix(4)))", type: type)
+            try directory.makeKey("main", label, id: "a1\(hexadecimal(type.utf8.suffix(4)))", type: type)
             let key = try tests.source.key(
-                at: TokenFolder.address("token=main;object=\(label.replacing(" ", with: "%20"))")
+                at: TokenDirectory.address("token=main;object=\(label.replacing(" ", with: "%20"))")
             )
             #expect(key.label == label)
             #expect(key.tokenLabel == "main")
@@ -43,14 +45,14 @@ extension TokenTests {
 
         @Test(arguments: [KeyType.ecP256, .ecP384, .rsa2048, .rsa3072])
         func `a key that was made here signs what openssl verifies, and cannot be taken out`(type: KeyType) throws {
-            let address = try TokenFolder.address("token=generating;object=\(type.rawValue)")
+            let address = try TokenDirectory.address("token=generating;object=\(type.rawValue)")
             let made = try tests.source.generateKey(at: address, type: type)
             #expect(made.identifier == Array(Digest.sha256.hash(made.publicKey.derEncoded).prefix(20)))
             for digest in Digest.allCases { try check(made, digest) }
             let found = try tests.source.key(at: address)
             #expect(found.publicKey == made.publicKey)
 
-            let listing = try folder.tool(
+            let listing = try directory.tool(
                 "generating",
                 "--list-objects --type privkey --id \(hexadecimal(made.identifier))"
             )
@@ -62,27 +64,27 @@ extension TokenTests {
         }
 
         @Test func `a key is made under the identifier that is asked for`() throws {
-            let address = try TokenFolder.address("token=generating;object=with%20id;id=%01%02")
+            let address = try TokenDirectory.address("token=generating;object=with%20id;id=%01%02")
             #expect(try tests.source.generateKey(at: address, type: .ecP256).identifier == [1, 2])
-            let other = try TokenFolder.address("token=generating;object=other;id=%01%02")
+            let other = try TokenDirectory.address("token=generating;object=other;id=%01%02")
             #expect(try tests.failure { try tests.source.generateKey(at: other, type: .ecP256) }.code == .ambiguous)
         }
 
         @Test func `what cannot be made is refused`() throws {
-            let named = try TokenFolder.address("token=generating;object=x")
+            let named = try TokenDirectory.address("token=generating;object=x")
             #expect(try tests.failure { try tests.source.generateKey(at: named, type: .mlDSA65) }.code == .unsupported)
-            let unnamed = try TokenFolder.address("token=generating")
+            let unnamed = try TokenDirectory.address("token=generating")
             let error = try tests.failure { try tests.source.generateKey(at: unnamed, type: .ecP256) }
             #expect(error.code == .invalidAddress)
-            let everywhere = try TokenFolder.address("object=x")
+            let everywhere = try TokenDirectory.address("object=x")
             #expect(
                 try tests.failure { try tests.source.generateKey(at: everywhere, type: .ecP256) }.code == .ambiguous
             )
         }
 
         @Test func `threads sign with one key at once`() async throws {
-            try folder.makeKey("main", "threads", id: "a2")
-            let key = try tests.source.key(at: TokenFolder.address("token=main;object=threads"))
+            try directory.makeKey("main", "threads", id: "a2")
+            let key = try tests.source.key(at: TokenDirectory.address("token=main;object=threads"))
             try await withThrowingTaskGroup(of: Bool.self) { group in
                 for number in 0..<8 {
                     group.addTask {
@@ -104,16 +106,16 @@ extension TokenTests {
 
         init() throws {
             tests = try TokenTests()
-            if try !tests.folder.tool("main", "--list-objects --type privkey").contains("lost") {
-                try tests.folder.makeKey("main", "lost", id: "b1")
+            if try !tests.directory.tool("main", "--list-objects --type privkey").contains("lost") {
+                try tests.directory.makeKey("main", "lost", id: "b1")
             }
             let asked = asked
             let source = PKCS11Source { _ in
                 asked.count()
-                return SecretBytes(TokenFolder.pin.utf8)
+                return SecretBytes(TokenDirectory.pin.utf8)
             }
-            key = try source.key(at: TokenFolder.address("token=main;object=lost", pin: false))
-            module = try CryptokiModule.opened(TokenFolder.module)
+            key = try source.key(at: TokenDirectory.address("token=main;object=lost", pin: false))
+            module = try CryptokiModule.opened(TokenDirectory.module)
         }
 
         private func sign() throws {
@@ -141,13 +143,13 @@ extension TokenTests {
             try module.call("C_Finalize") { $0.C_Finalize?(nil) }
             try sign()
             try module.call("C_Finalize") { $0.C_Finalize?(nil) }
-            #expect(try tests.source.allCertificates(at: TokenFolder.address("token=second")).isEmpty)
+            #expect(try tests.source.allCertificates(at: TokenDirectory.address("token=second")).isEmpty)
             try sign()
         }
 
         @Test func `two keys are not mixed up when sessions begin anew`() throws {
             let other = try tests.source.generateKey(
-                at: TokenFolder.address("token=generating;object=mixed"),
+                at: TokenDirectory.address("token=generating;object=mixed"),
                 type: .ecP256
             )
             try module.call("C_Finalize") { $0.C_Finalize?(nil) }
@@ -160,11 +162,11 @@ extension TokenTests {
 
         @Test func `a key that is gone is named`() throws {
             let key = try tests.source.generateKey(
-                at: TokenFolder.address("token=generating;object=goes"),
+                at: TokenDirectory.address("token=generating;object=goes"),
                 type: .ecP256
             )
             let identifier = hexadecimal(key.identifier)
-            try tests.folder.tool("generating", "--delete-object --type privkey --id \(identifier)")
+            try tests.directory.tool("generating", "--delete-object --type privkey --id \(identifier)")
             let error = try tests.failure { try key.signature(for: [1], digest: .sha256) }
             #expect(error.code == .notFound)
             #expect(error.message.contains("goes"))

@@ -10,8 +10,8 @@ import Testing
 import SystemSupport
 
 @Suite struct StateFileTests {
-    /// A folder that goes with the test.
-    private final class Folder {
+    /// A directory that goes with the test.
+    private final class CADirectory {
         let path: String
 
         init() throws {
@@ -28,12 +28,14 @@ import SystemSupport
         var file: String { "\(path)/s" }
     }
 
-    private func store(_ folder: Folder, _ environment: LabEnvironment = fixtureEnvironment()) throws -> ResourceStore {
-        try ResourceStore(environment: environment, file: StateFile(path: folder.file))
+    private func store(_ directory: CADirectory, _ environment: LabEnvironment = fixtureEnvironment()) throws
+        -> ResourceStore
+    {
+        try ResourceStore(environment: environment, file: StateFile(path: directory.file))
     }
 
     @Test func `what was set up and who was here comes back`() throws {
-        let folder = try Folder()
+        let directory = try CADirectory()
         let seed = try LabSeed(
             certificates: try Certificate.certificates(in: Array(FixtureText.root.utf8)),
             in: fixtureEnvironment()
@@ -65,7 +67,7 @@ import SystemSupport
             expiration: fixtureMoment,
             tags: ["x509Subject/CN": "x"]
         )
-        var first: ResourceStore? = try store(folder)
+        var first: ResourceStore? = try store(directory)
         let key = first?.sessionKey
         try first?.update { account in
             account.trustAnchors[anchor.identifier] = anchor
@@ -76,7 +78,7 @@ import SystemSupport
             CertificateUse(certificate: leaf, date: fixtureMoment, instanceProperties: ["host": "a"], session: session)
         )
         first = nil
-        let second = try store(folder)
+        let second = try store(directory)
         #expect(second.sessionKey == key)
         #expect(second.snapshot.trustAnchors[anchor.identifier] == anchor)
         #expect(second.snapshot.profiles[profile.identifier] == profile)
@@ -87,8 +89,8 @@ import SystemSupport
 
     @Test func `W12: a link, a pipe or a file that others can write to is no state file`() throws {
         for suffix in ["", "-wal", "-journal"] {
-            let folder = try Folder()
-            let path = folder.file + suffix
+            let directory = try CADirectory()
+            let path = directory.file + suffix
             for make in [
                 { unsafe symlink("/etc/passwd", path) }, { unsafe symlink("elsewhere", path) },
                 { unsafe mkfifo(path, 0o600) }, { unsafe mkdir(path, 0o700) },
@@ -98,31 +100,31 @@ import SystemSupport
                 },
             ] {
                 #expect(make() == 0)
-                #expect(throws: LabError.self) { try StateFile(path: folder.file) }
+                #expect(throws: LabError.self) { try StateFile(path: directory.file) }
                 _ = unsafe rmdir(path)
                 _ = unsafe unlink(path)
-                if !suffix.isEmpty { #expect(unsafe access(folder.file, F_OK) != 0) }
+                if !suffix.isEmpty { #expect(unsafe access(directory.file, F_OK) != 0) }
             }
         }
     }
 
     @Test func `what was removed stays removed`() throws {
-        let folder = try Folder()
+        let directory = try CADirectory()
         let role = try Role(name: "web", in: fixtureEnvironment())
-        try store(folder).update { $0.roles["web"] = role }
-        try store(folder).update { $0.roles["web"] = nil }
-        #expect(try store(folder).snapshot.roles.count == 0)
+        try store(directory).update { $0.roles["web"] = role }
+        try store(directory).update { $0.roles["web"] = nil }
+        #expect(try store(directory).snapshot.roles.count == 0)
     }
 
     @Test func `what was planted and deleted does not come back`() throws {
-        let folder = try Folder()
+        let directory = try CADirectory()
         let seed = try LabSeed(
             certificates: try Certificate.certificates(in: Array(FixtureText.root.utf8)),
             in: fixtureEnvironment()
         )
         func lab() throws -> LabService {
             var options = LabService.Options()
-            options.stateFile = try StateFile(path: folder.file)
+            options.stateFile = try StateFile(path: directory.file)
             let lab = try LabService(environment: fixtureEnvironment(), options: options)
             try lab.plant(seed)
             return lab
@@ -139,9 +141,9 @@ import SystemSupport
     }
 
     @Test func `a change that is refused leaves nothing, neither in memory nor in the file`() throws {
-        let folder = try Folder()
+        let directory = try CADirectory()
         let role = try Role(name: "web", in: fixtureEnvironment())
-        let first = try store(folder)
+        let first = try store(directory)
         #expect(throws: ServiceRefusal.self) {
             try first.update { account in
                 account.roles["web"] = role
@@ -149,34 +151,34 @@ import SystemSupport
             }
         }
         #expect(first.snapshot.roles.count == 0)
-        #expect(try store(folder).snapshot.roles.count == 0)
+        #expect(try store(directory).snapshot.roles.count == 0)
     }
 
     @Test func `a file of another account or region is refused`() throws {
-        let folder = try Folder()
-        _ = try store(folder)
+        let directory = try CADirectory()
+        _ = try store(directory)
         var other = fixtureEnvironment()
         other.region = "eu-central-1"
-        let error = #expect(throws: LabError.self) { try store(folder, other) }
+        let error = #expect(throws: LabError.self) { try store(directory, other) }
         #expect(error?.code == .stateUnavailable)
         #expect(error?.hint?.contains("--region us-east-1") == true)
-        #expect(error?.message.contains(folder.file) == true)
+        #expect(error?.message.contains(directory.file) == true)
     }
 
     @Test func `a file of a newer program is refused, not changed`() throws {
-        let folder = try Folder()
-        _ = try store(folder)
+        let directory = try CADirectory()
+        _ = try store(directory)
         let mark: Int32 = 0x706b_694c
-        try Database(path: folder.file, applicationIdentifier: mark).setUserVersion(99)
-        let error = #expect(throws: LabError.self) { try store(folder) }
+        try Database(path: directory.file, applicationIdentifier: mark).setUserVersion(99)
+        let error = #expect(throws: LabError.self) { try store(directory) }
         #expect(error?.message.contains("newer") == true)
-        #expect(try Database(path: folder.file, applicationIdentifier: mark).userVersion() == 99)
+        #expect(try Database(path: directory.file, applicationIdentifier: mark).userVersion() == 99)
     }
 
-    @Test func `a place without a folder is refused by name`() throws {
-        let folder = try Folder()
-        let error = #expect(throws: LabError.self) { try StateFile(path: "\(folder.path)/none/s") }
-        #expect(error?.message.contains("\(folder.path)/none/s") == true)
+    @Test func `a place without a directory is refused by name`() throws {
+        let directory = try CADirectory()
+        let error = #expect(throws: LabError.self) { try StateFile(path: "\(directory.path)/none/s") }
+        #expect(error?.message.contains("\(directory.path)/none/s") == true)
     }
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Something that is not as it should be in a CA's folder, or will not be for long.
-public struct FolderFinding: Hashable, Sendable {
+/// Something that is not as it should be in a CA's directory, or will not be for long.
+public struct CADirectoryFinding: Hashable, Sendable {
     /// How bad it is.
     public enum Severity: String, Sendable {
         /// Worth knowing.

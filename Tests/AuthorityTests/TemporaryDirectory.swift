@@ -3,25 +3,25 @@
 import Glibc
 import SystemSupport
 
-/// A private folder that goes with the value.
-final class TemporaryFolder: Sendable {
+/// A private directory that goes with the value.
+final class TemporaryDirectory: Sendable {
     let path: String
 
     init() throws {
         var template = Array("/tmp/pki-tests-XXXXXX".utf8CString)
-        guard let made = unsafe mkdtemp(&template) else { throw CannotMakeFolder() }
+        guard let made = unsafe mkdtemp(&template) else { throw CannotMakeDirectory() }
         path = unsafe String(cString: made)
     }
 
     deinit { Self.remove(path) }
 
-    /// The names in the folder, sorted, without the inventory and what is hidden.
-    func names(in folder: String = "") -> [String] {
-        Self.names(in: "\(path)/\(folder)").filter { !$0.hasPrefix(".") && !$0.hasPrefix("inventory.sqlite") }
+    /// The names in the directory, sorted, without the inventory and what is hidden.
+    func names(in directory: String = "") -> [String] {
+        Self.names(in: "\(path)/\(directory)").filter { !$0.hasPrefix(".") && !$0.hasPrefix("inventory.sqlite") }
     }
 
-    /// The names in the folder, sorted, without `.` and `..`.
-    func allNames(in folder: String = "") -> [String] { Self.names(in: "\(path)/\(folder)") }
+    /// The names in the directory, sorted, without `.` and `..`.
+    func allNames(in directory: String = "") -> [String] { Self.names(in: "\(path)/\(directory)") }
 
     /// The permissions of a file.
     func mode(of name: String) -> mode_t {
@@ -32,15 +32,15 @@ final class TemporaryFolder: Sendable {
     func write(_ text: String, to name: String, mode: mode_t = 0o600) throws {
         if let slash = name.lastIndex(of: "/") { unsafe mkdir("\(path)/\(name[..<slash])", 0o700) }
         let file = unsafe open("\(path)/\(name)", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode)
-        guard file >= 0 else { throw CannotMakeFolder() }
+        guard file >= 0 else { throw CannotMakeDirectory() }
         defer { close(file) }
         let bytes = Array(text.utf8)
-        guard unsafe Glibc.write(file, bytes, bytes.count) == bytes.count else { throw CannotMakeFolder() }
+        guard unsafe Glibc.write(file, bytes, bytes.count) == bytes.count else { throw CannotMakeDirectory() }
     }
 
     func read(_ name: String) throws -> String {
         let file = unsafe open("\(path)/\(name)", O_RDONLY | O_CLOEXEC)
-        guard file >= 0 else { throw CannotMakeFolder() }
+        guard file >= 0 else { throw CannotMakeDirectory() }
         defer { close(file) }
         var buffer = [UInt8](repeating: 0, count: 65536)
         let count = unsafe Glibc.read(file, &buffer, buffer.count)
@@ -76,4 +76,4 @@ final class TemporaryFolder: Sendable {
     }
 }
 
-struct CannotMakeFolder: Error {}
+struct CannotMakeDirectory: Error {}

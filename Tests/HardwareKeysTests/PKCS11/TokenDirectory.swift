@@ -8,18 +8,18 @@ import Testing
 
 @testable import HardwareKeys
 
-/// Tokens of SoftHSM in a private folder, made once for all tests of the process: SoftHSM reads SOFTHSM2_CONF only when it
+/// Tokens of SoftHSM in a private directory, made once for all tests of the process: SoftHSM reads SOFTHSM2_CONF only when it
 /// is initialized, and looks for tokens only then.
-struct TokenFolder: Sendable {
+struct TokenDirectory: Sendable {
     static let module = "/usr/lib/softhsm/libsofthsm2.so"
     static let pin = "648219"
 
     let path: String
 
-    /// The folder, made when it is first asked for.
-    static func shared() throws -> TokenFolder { try made.get() }
+    /// The directory, made when it is first asked for.
+    static func shared() throws -> TokenDirectory { try made.get() }
 
-    private static let made = Result { try TokenFolder() }
+    private static let made = Result { try TokenDirectory() }
 
     /// What each suite puts its keys into.
     static let labels = ["main", "first", "second", "refusing", "spare blank", "generating"]
@@ -29,7 +29,9 @@ struct TokenFolder: Sendable {
         guard let made = unsafe mkdtemp(&template) else { throw CommandFailed(text: "mkdtemp") }
         path = unsafe String(cString: made)
         atexit {
-            if let folder = try? TokenFolder.shared() { try? FileManager.default.removeItem(atPath: folder.path) }
+            if let directory = try? TokenDirectory.shared() {
+                try? FileManager.default.removeItem(atPath: directory.path)
+            }
         }
         try FileManager.default.createDirectory(atPath: "\(path)/tokens", withIntermediateDirectories: false)
         let text = "directories.tokendir = \(path)/tokens\nobjectstore.backend = file\nlog.level = ERROR\n"
@@ -115,10 +117,10 @@ struct CommandFailed: Error {
 
 /// Everything that uses SoftHSM, one after the other: some tests close what all share.
 @Suite(.serialized) struct TokenTests {
-    let folder: TokenFolder
+    let directory: TokenDirectory
     let source = PKCS11Source()
 
-    init() throws { folder = try TokenFolder.shared() }
+    init() throws { directory = try TokenDirectory.shared() }
 
     /// What an operation that must fail says.
     func failure(_ body: () throws -> some Any) throws -> HardwareKeyError {

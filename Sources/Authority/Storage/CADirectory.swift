@@ -5,11 +5,11 @@ import Glibc
 import Synchronization
 import SystemSupport
 
-/// A folder whose files are written whole or not at all, and never over one another.
+/// A directory whose files are written whole or not at all, and never over one another.
 ///
 /// A file is written as a draft, brought to the disk, and given its name in one step that fails when the name is taken.
-/// Writers take turns by a lock on the folder itself, which ends with the process that holds it.
-final class Folder: Sendable {
+/// Writers take turns by a lock on the directory itself, which ends with the process that holds it.
+final class CADirectory: Sendable {
     /// A file to be written.
     struct PlannedFile {
         var name: String
@@ -47,7 +47,7 @@ final class Folder: Sendable {
 
     /// Refuses what others may have put here: an archive, drafts or files of the inventory that are links or not this user's.
     private func refuseForeign() throws(AuthorityError) {
-        for name in [Self.archiveFolder, Self.draftFolder] { _ = try below(name) }
+        for name in [Self.archiveDirectory, Self.draftDirectory] { _ = try below(name) }
         for suffix in ["", "-wal", "-shm"] {
             try rethrown { () throws(FileError) in
                 try directory.checkOwn(Inventory.fileName + suffix, ignoresMode: use == .repairing)
@@ -84,7 +84,7 @@ final class Folder: Sendable {
         let last = String(parts[parts.count - 1]) ?? ""
         guard FilePath.isComponent(last) else { throw Self.outside(name) }
         guard parts.count == 2 else { return (directory, last) }
-        guard let parent = String(parts[0]), parent == Self.archiveFolder || parent == Self.draftFolder else {
+        guard let parent = String(parts[0]), parent == Self.archiveDirectory || parent == Self.draftDirectory else {
             throw Self.outside(name)
         }
         return try below(parent, creates: creates).map { ($0, last) }
@@ -114,7 +114,7 @@ final class Folder: Sendable {
         AuthorityError(
             .exists,
             "\(path(of: name)) exists already and is never overwritten",
-            hint: "--force moves the old files to \(path(of: Self.archiveFolder)) first"
+            hint: "--force moves the old files to \(path(of: Self.archiveDirectory)) first"
         )
     }
 
@@ -169,11 +169,11 @@ final class Folder: Sendable {
         return certificates
     }
 
-    /// Waits until no other process writes to the folder, and keeps others waiting until the closure returns.
+    /// Waits until no other process writes to the directory, and keeps others waiting until the closure returns.
     ///
     /// - Parameter body: What to do meanwhile.
     /// - Returns: What the closure returns.
-    /// - Throws: What the closure throws, or ``AuthorityError`` when the folder cannot be locked.
+    /// - Throws: What the closure throws, or ``AuthorityError`` when the directory cannot be locked.
     func withLock<Result>(_ body: () throws -> Result) throws -> Result {
         try turn.withLock { _ in
             try rethrown { () throws(FileError) in try directory.lock() }
@@ -185,10 +185,10 @@ final class Folder: Sendable {
     // MARK: - Files in the making
 
     /// Where files are written before they get their names. Whoever holds the lock may sweep it.
-    static let draftFolder = ".new"
+    static let draftDirectory = ".new"
 
     /// Where files go that others take the place of.
-    static let archiveFolder = "archive"
+    static let archiveDirectory = "archive"
 
     /// Writes files as drafts and brings them to the disk: the first half of a change.
     ///
@@ -212,7 +212,7 @@ final class Folder: Sendable {
             try self.writeContents(of: files[index].file, as: files[index].draft)
         }
         if let failure { throw failure }
-        try synchronize(Self.draftFolder)
+        try synchronize(Self.draftDirectory)
     }
 
     /// A second name for a file; a copy where the file system has no such names.
@@ -242,13 +242,13 @@ final class Folder: Sendable {
         var touched: Set<String> = []
         for move in moves {
             if move.stage != stage {
-                for folder in touched { try synchronize(folder) }
+                for directory in touched { try synchronize(directory) }
                 touched = []
                 stage = move.stage
             }
-            if let folder = try settle(move) { touched.insert(folder) }
+            if let directory = try settle(move) { touched.insert(directory) }
         }
-        for folder in touched { try synchronize(folder) }
+        for directory in touched { try synchronize(directory) }
     }
 
     /// Does one move; returns the directory that changed.
@@ -276,7 +276,7 @@ final class Folder: Sendable {
                         + "writes gives it the name"
                 )
             }
-            return to.directory === directory ? "." : Self.archiveFolder
+            return to.directory === directory ? "." : Self.archiveDirectory
         case .remove(let copy):
             guard contains(move.name), contains(copy), isSame(move.name, copy), let at = try place(of: move.name) else {
                 return nil
@@ -298,7 +298,7 @@ final class Folder: Sendable {
 
     /// Removes drafts that no change will ever name; what is not named as a draft stays. To be called with the lock held.
     func sweepDrafts() {
-        guard let drafts = try? below(Self.draftFolder) else { return }
+        guard let drafts = try? below(Self.draftDirectory) else { return }
         for name in (try? drafts.names()) ?? [] where FileMove.isDraftName(name) { drafts.unlink(name) }
     }
 
@@ -315,10 +315,10 @@ final class Folder: Sendable {
         let dot = name.lastIndex(of: ".") ?? name.endIndex
         for attempt in 1...1000 {
             let suffix = attempt == 1 ? "" : "-\(attempt)"
-            let archived = "\(Self.archiveFolder)/\(name[..<dot])-\(stamp)\(suffix)\(name[dot...])"
+            let archived = "\(Self.archiveDirectory)/\(name[..<dot])-\(stamp)\(suffix)\(name[dot...])"
             if !taken.contains(archived), !contains(archived) { return archived }
         }
-        throw AuthorityError(.storage, "\(path(of: Self.archiveFolder)) holds a thousand files of this moment")
+        throw AuthorityError(.storage, "\(path(of: Self.archiveDirectory)) holds a thousand files of this moment")
     }
 
     private func failure(_ name: String, _ reason: CInt) -> AuthorityError {
@@ -341,7 +341,7 @@ final class Folder: Sendable {
     func moveAside(_ name: String, to archivedName: String) throws(AuthorityError) {
         guard let from = try place(of: name), let to = try place(of: archivedName, creates: true) else { return }
         try rethrown { () throws(FileError) in try from.directory.move(from.name, to: to.name, in: to.directory) }
-        try synchronize(Self.archiveFolder)
+        try synchronize(Self.archiveDirectory)
         try synchronize(".")
     }
 

@@ -3,8 +3,8 @@
 import Authority
 import FoundationEssentials
 
-/// The part of `pki doctor` that is about the CA's folder.
-struct FolderDiagnosis {
+/// The part of `pki doctor` that is about the CA's directory.
+struct CADirectoryDiagnosis {
     /// The names of the checks, and what is said when one finds nothing.
     private static let checks = [
         ("inventory", "the inventory is whole"),
@@ -15,17 +15,17 @@ struct FolderDiagnosis {
         ("chain-file", "every chain is there"),
         ("expiry", "nothing ends within 30 days, and no CA within 90"),
         ("issuer", "the CA of every certificate is here and not revoked"),
-        ("unknown-file", "every certificate of the folder is in the inventory"),
+        ("unknown-file", "every certificate of the directory is in the inventory"),
         ("crl", "every revocation stands in a list that is good"),
     ]
 
     /// The most findings of one kind that are shown one by one.
     private static let limit = 10
 
-    /// Looks at a folder.
+    /// Looks at a directory.
     ///
     /// - Parameters:
-    ///   - directory: The CA's folder.
+    ///   - directory: The CA's directory.
     ///   - repairs: Whether to mend what can be mended.
     /// - Returns: What was found, after mending.
     /// - Throws: An `ExplainedError` when there is no inventory to be read.
@@ -59,7 +59,7 @@ struct FolderDiagnosis {
         return diagnosis
     }
 
-    private static func verdict(of finding: FolderFinding) -> Check.Verdict {
+    private static func verdict(of finding: CADirectoryFinding) -> Check.Verdict {
         switch finding.severity {
         case .notice: .ok
         case .warning: .warning

@@ -3,8 +3,8 @@
 import FoundationEssentials
 import Glibc
 
-/// A private folder in which programs run; it goes with the value. Its path is short enough for unix sockets.
-final class AgentFolder: Sendable {
+/// A private directory in which programs run; it goes with the value. Its path is short enough for unix sockets.
+final class AgentDirectory: Sendable {
     /// A program that did not do what it was told.
     struct Failure: Error, CustomStringConvertible { let description: String }
 

@@ -4,9 +4,9 @@ import Certificates
 import struct FoundationEssentials.Date
 import SystemSupport
 
-/// Compares the folder with what the inventory says of it.
-struct FolderCheck {
-    let folder: Folder
+/// Compares the directory with what the inventory says of it.
+struct CADirectoryCheck {
+    let directory: CADirectory
     let records: InventoryDatabase
     let now: Date
 
@@ -14,28 +14,28 @@ struct FolderCheck {
     ///
     /// - Returns: What was found, in the order of the checks.
     /// - Throws: ``AuthorityError`` when the inventory cannot be read.
-    func findings() throws -> [FolderFinding] {
+    func findings() throws -> [CADirectoryFinding] {
         try integrity() + unfinished() + audit() + permissions() + certificates() + strangers() + lists()
     }
 
-    private func integrity() throws -> [FolderFinding] {
+    private func integrity() throws -> [CADirectoryFinding] {
         try records.damages().map { damage in
-            FolderFinding(
+            CADirectoryFinding(
                 "inventory",
                 .failure,
-                "the inventory \(folder.path(of: Inventory.fileName)) is damaged: \(damage)",
-                hint: "pki import reads the folder's files into a new one and keeps the old one in the archive"
+                "the inventory \(directory.path(of: Inventory.fileName)) is damaged: \(damage)",
+                hint: "pki import reads the directory's files into a new one and keeps the old one in the archive"
             )
         }
     }
 
     /// What a process that was killed has not finished.
-    private func unfinished() throws -> [FolderFinding] {
+    private func unfinished() throws -> [CADirectoryFinding] {
         try waiting().prefix(1).map { name in
-            FolderFinding(
+            CADirectoryFinding(
                 "inventory",
                 .warning,
-                "a command was ended before it could write \(folder.path(of: name))",
+                "a command was ended before it could write \(directory.path(of: name))",
                 hint: "the next command that writes finishes it: pki doctor --repair",
                 isRepairable: true
             )
@@ -43,14 +43,19 @@ struct FolderCheck {
     }
 
     /// What does not fit together in the audit.
-    private func audit() throws -> [FolderFinding] {
+    private func audit() throws -> [CADirectoryFinding] {
         try records.verifyAudit().breaks.map { found in
             switch found {
-            case .noChain: FolderFinding("audit", .notice, "\(found)")
+            case .noChain: CADirectoryFinding("audit", .notice, "\(found)")
             case .missingTrigger:
-                FolderFinding("audit", .failure, "\(found)", hint: "pki doctor --repair", isRepairable: true)
+                CADirectoryFinding("audit", .failure, "\(found)", hint: "pki doctor --repair", isRepairable: true)
             case .row, .missingHead:
-                FolderFinding("audit", .failure, "\(found)", hint: "compare it with a copy: pki audit --format json")
+                CADirectoryFinding(
+                    "audit",
+                    .failure,
+                    "\(found)",
+                    hint: "compare it with a copy: pki audit --format json"
+                )
             }
         }
     }
@@ -58,32 +63,33 @@ struct FolderCheck {
     /// The files that a process which was killed has recorded and not written yet.
     private func waiting() throws -> [String] {
         try records.moves().compactMap { move in
-            if case .place(let draft, _) = move.kind { return folder.contains(draft) ? move.name : nil }
+            if case .place(let draft, _) = move.kind { return directory.contains(draft) ? move.name : nil }
             return nil
         }
     }
 
     // MARK: - Permissions
 
-    /// The files and folders whose permissions give others too much, with what they should be.
-    static func openFiles(in folder: Folder) -> [(name: String, mode: UInt32)] {
+    /// The files and directories whose permissions give others too much, with what they should be.
+    static func openFiles(in directory: CADirectory) -> [(name: String, mode: UInt32)] {
         var open: [(String, UInt32)] = []
-        for name in [".", Folder.archiveFolder, Folder.draftFolder] {
-            // The folder itself may be shown to others, who must not be able to change what is in it.
+        for name in [".", CADirectory.archiveDirectory, CADirectory.draftDirectory] {
+            // The directory itself may be shown to others, who must not be able to change what is in it.
             let forbidden: UInt32 = name == "." ? 0o022 : 0o077
-            if let mode = mode(of: name, in: folder), mode & forbidden != 0 { open.append((name, 0o700)) }
+            if let mode = mode(of: name, in: directory), mode & forbidden != 0 { open.append((name, 0o700)) }
         }
         let files =
-            folder.names().map { $0 } + folder.names(in: Folder.archiveFolder).map { "\(Folder.archiveFolder)/\($0)" }
+            directory.names().map { $0 }
+            + directory.names(in: CADirectory.archiveDirectory).map { "\(CADirectory.archiveDirectory)/\($0)" }
         for name in files where Self.isPrivate(name) {
-            if let mode = mode(of: name, in: folder), mode & 0o077 != 0 { open.append((name, 0o600)) }
+            if let mode = mode(of: name, in: directory), mode & 0o077 != 0 { open.append((name, 0o600)) }
         }
         return open.sorted { $0.0 < $1.0 }
     }
 
     /// The permissions of a file or a directory; `nil` for anything else.
-    private static func mode(of name: String, in folder: Folder) -> UInt32? {
-        guard let status = folder.status(of: name), status.kind == .regular || status.kind == .directory else {
+    private static func mode(of name: String, in directory: CADirectory) -> UInt32? {
+        guard let status = directory.status(of: name), status.kind == .regular || status.kind == .directory else {
             return nil
         }
         return status.mode & 0o777
@@ -96,18 +102,18 @@ struct FolderCheck {
     }
 
     /// The first thing here that belongs to another user. Commands that write refuse it.
-    private func foreignOwner() -> FolderFinding? {
+    private func foreignOwner() -> CADirectoryFinding? {
         let beside = ["", "-wal", "-shm"].map { Inventory.fileName + $0 }
-        let keys = folder.names().filter(Self.isPrivate)
-        for name in [".", Folder.archiveFolder, Folder.draftFolder] + beside + keys {
-            guard let owner = folder.status(of: name)?.owner, owner != Self.ownUser else { continue }
-            let path = name == "." ? folder.path : folder.path(of: name)
-            return FolderFinding(
+        let keys = directory.names().filter(Self.isPrivate)
+        for name in [".", CADirectory.archiveDirectory, CADirectory.draftDirectory] + beside + keys {
+            guard let owner = directory.status(of: name)?.owner, owner != Self.ownUser else { continue }
+            let path = name == "." ? directory.path : directory.path(of: name)
+            return CADirectoryFinding(
                 "permissions",
                 .failure,
                 "\(path) belongs to user \(owner), and this is user \(Self.ownUser): no command that writes uses it",
                 hint: "run the commands as user \(owner), or make all of it yours: chown -R \(Self.ownUser) "
-                    + Quoting.shell(folder.path)
+                    + Quoting.shell(directory.path)
             )
         }
         return nil
@@ -115,14 +121,14 @@ struct FolderCheck {
 
     private static let ownUser = FileStatus.ownUser
 
-    private func permissions() throws -> [FolderFinding] {
+    private func permissions() throws -> [CADirectoryFinding] {
         (foreignOwner().map { [$0] } ?? [])
-            + Self.openFiles(in: folder).map { name, mode in
-                let found = String(Self.mode(of: name, in: folder) ?? 0, radix: 8)
-                return FolderFinding(
+            + Self.openFiles(in: directory).map { name, mode in
+                let found = String(Self.mode(of: name, in: directory) ?? 0, radix: 8)
+                return CADirectoryFinding(
                     "permissions",
                     .failure,
-                    "\(name == "." ? "the folder \(folder.path)" : folder.path(of: name)) has mode \(found), and others than its owner can use it",
+                    "\(name == "." ? "the directory \(directory.path)" : directory.path(of: name)) has mode \(found), and others than its owner can use it",
                     hint: "pki doctor --repair sets mode \(String(mode, radix: 8))"
                         + (name.contains("-key")
                             ? "; the key may have been read: consider replacing it" : ""),
@@ -133,8 +139,8 @@ struct FolderCheck {
 
     // MARK: - Certificates
 
-    private func certificates() throws -> [FolderFinding] {
-        var findings: [FolderFinding] = []
+    private func certificates() throws -> [CADirectoryFinding] {
+        var findings: [CADirectoryFinding] = []
         var ending = 0
         var orphans: [String] = []
         let authorities = try records.entries(where: "is_ca = 1 AND place = 0").map(\.subjectKey)
@@ -150,7 +156,7 @@ struct FolderCheck {
         if let first = orphans.first {
             let others = orphans.count == 1 ? "" : " and \(orphans.count - 1) more"
             findings.append(
-                FolderFinding(
+                CADirectoryFinding(
                     "issuer",
                     .warning,
                     "the CA that issued \(first)\(others) is revoked, or not here any more: no CA of today vouches for that",
@@ -160,7 +166,7 @@ struct FolderCheck {
         }
         if ending > 0 {
             findings.append(
-                FolderFinding(
+                CADirectoryFinding(
                     "expiry",
                     .warning,
                     "\(ending) certificate\(ending == 1 ? "" : "s") will end within 30 days",
@@ -188,7 +194,7 @@ struct FolderCheck {
     func state(ofFileOf entry: InventoryEntry) throws -> FileState {
         let found: Certificate
         do {
-            found = try folder.certificates(in: entry.certificateFile)[0]
+            found = try directory.certificates(in: entry.certificateFile)[0]
         } catch let error as AuthorityError where error.code != .broken {
             return .missing
         } catch {
@@ -200,10 +206,10 @@ struct FolderCheck {
     }
 
     /// What is under a name that files have, and is none: nothing that mends replaces it.
-    private func irregular(_ name: String) -> FolderFinding? {
-        guard let kind = folder.status(of: name)?.kind, kind != .regular else { return nil }
-        let path = folder.path(of: name)
-        return FolderFinding(
+    private func irregular(_ name: String) -> CADirectoryFinding? {
+        guard let kind = directory.status(of: name)?.kind, kind != .regular else { return nil }
+        let path = directory.path(of: name)
+        return CADirectoryFinding(
             "certificate-file",
             .failure,
             "\(path) is \(kind.noun), where a file is wanted",
@@ -211,16 +217,16 @@ struct FolderCheck {
         )
     }
 
-    private func findings(of entry: InventoryEntry) throws -> [FolderFinding] {
+    private func findings(of entry: InventoryEntry) throws -> [CADirectoryFinding] {
         if let finding = irregular(entry.certificateFile) { return [finding] }
-        let path = folder.path(of: entry.certificateFile)
+        let path = directory.path(of: entry.certificateFile)
         let isFormer = entry.place == .replaced
         let found: Certificate
         switch try state(ofFileOf: entry) {
         case .right(let certificate): found = certificate
         case .missing:
             return [
-                FolderFinding(
+                CADirectoryFinding(
                     "certificate-file",
                     isFormer ? .notice : .failure,
                     "\(path), the certificate \(entry.name) of serial number \(entry.serialNumber), is gone",
@@ -230,16 +236,16 @@ struct FolderCheck {
             ]
         case .unknown(let other):
             return [
-                FolderFinding(
+                CADirectoryFinding(
                     "certificate-file",
                     .failure,
                     "\(path) is another certificate than the inventory says, of serial number \(other.serialNumber)",
-                    hint: "pki import \(folder.path) takes it into the inventory"
+                    hint: "pki import \(directory.path) takes it into the inventory"
                 )
             ]
         case .wrong:
             return [
-                FolderFinding(
+                CADirectoryFinding(
                     "certificate-file",
                     .failure,
                     "\(path) is not the certificate of serial number \(entry.serialNumber) that the inventory says it is",
@@ -250,12 +256,12 @@ struct FolderCheck {
         }
         if isFormer { return [] }
         var findings = try keyFindings(of: entry, found)
-        if let chainFile = entry.chainFile, !folder.contains(chainFile) {
+        if let chainFile = entry.chainFile, !directory.contains(chainFile) {
             findings.append(
-                FolderFinding(
+                CADirectoryFinding(
                     "chain-file",
                     .failure,
-                    "\(folder.path(of: chainFile)) is gone, and AWS needs it to find the way from \(entry.name) to the root",
+                    "\(directory.path(of: chainFile)) is gone, and AWS needs it to find the way from \(entry.name) to the root",
                     hint: "pki doctor --repair writes it anew",
                     isRepairable: true
                 )
@@ -265,13 +271,13 @@ struct FolderCheck {
         return findings
     }
 
-    private func keyFindings(of entry: InventoryEntry, _ certificate: Certificate) throws -> [FolderFinding] {
+    private func keyFindings(of entry: InventoryEntry, _ certificate: Certificate) throws -> [CADirectoryFinding] {
         guard let keyFile = entry.keyFile, !AuthorityFiles.isAddress(keyFile) else { return [] }
-        let path = folder.path(of: keyFile)
-        guard folder.contains(keyFile) else {
+        let path = directory.path(of: keyFile)
+        guard directory.contains(keyFile) else {
             // A CA's key is meant to leave.
             return [
-                FolderFinding(
+                CADirectoryFinding(
                     "key-file",
                     .notice,
                     "\(path) is not here"
@@ -279,19 +285,25 @@ struct FolderCheck {
                 )
             ]
         }
-        guard let file = try? folder.read(keyFile, isPrivate: false) else {
+        guard let file = try? directory.read(keyFile, isPrivate: false) else {
             return [
-                FolderFinding("key-file", .failure, "\(path) cannot be read", hint: "see who owns it: ls -l \(path)")
+                CADirectoryFinding(
+                    "key-file",
+                    .failure,
+                    "\(path) cannot be read",
+                    hint: "see who owns it: ls -l \(path)"
+                )
             ]
         }
         do throws(CertificateError) {
             guard try PrivateKey(reading: file).publicKey == certificate.publicKey else {
                 return [
-                    FolderFinding(
+                    CADirectoryFinding(
                         "key-file",
                         .failure,
                         "\(path) is not the key of the certificate \(entry.name)",
-                        hint: "look for the right one in \(folder.path(of: Folder.archiveFolder)), or issue anew: "
+                        hint:
+                            "look for the right one in \(directory.path(of: CADirectory.archiveDirectory)), or issue anew: "
                             + "pki renew \(entry.name) --rekey"
                     )
                 ]
@@ -300,11 +312,11 @@ struct FolderCheck {
             // Encrypted: what opens it is not known here.
             if error.code == .missingPassphrase { return [] }
             return [
-                FolderFinding(
+                CADirectoryFinding(
                     "key-file",
                     .failure,
                     "\(path) is no key that can be read: \(error.message)",
-                    hint: "look for it in \(folder.path(of: Folder.archiveFolder)), or issue anew: "
+                    hint: "look for it in \(directory.path(of: CADirectory.archiveDirectory)), or issue anew: "
                         + "pki renew \(entry.name) --rekey"
                 )
             ]
@@ -312,13 +324,13 @@ struct FolderCheck {
         return []
     }
 
-    private func authorityFindings(of entry: InventoryEntry) -> [FolderFinding] {
+    private func authorityFindings(of entry: InventoryEntry) -> [CADirectoryFinding] {
         let days = entry.daysLeft(at: now)
         guard days < 90 else { return [] }
         let isOver = now > entry.notAfter
         let isRoot = entry.isSelfSigned
         return [
-            FolderFinding(
+            CADirectoryFinding(
                 "expiry",
                 isOver ? .failure : .warning,
                 isOver
@@ -331,14 +343,14 @@ struct FolderCheck {
 
     // MARK: - What the inventory does not know
 
-    private func strangers() throws -> [FolderFinding] {
+    private func strangers() throws -> [CADirectoryFinding] {
         let known = try records.certificateFiles()
-        return folder.names().filter { $0.hasSuffix("-cert.pem") && !known.contains($0) }.sorted().map { name in
-            FolderFinding(
+        return directory.names().filter { $0.hasSuffix("-cert.pem") && !known.contains($0) }.sorted().map { name in
+            CADirectoryFinding(
                 "unknown-file",
                 .warning,
-                "\(folder.path(of: name)) is a certificate that the inventory does not know",
-                hint: "pki import \(folder.path) reads it, when a CA of this folder issued it"
+                "\(directory.path(of: name)) is a certificate that the inventory does not know",
+                hint: "pki import \(directory.path) reads it, when a CA of this directory issued it"
             )
         }
     }
@@ -356,15 +368,15 @@ struct FolderCheck {
         return try records.entryCount(ofList: last.number, issuerKey: issuer.subjectKey) < count
     }
 
-    private func lists() throws -> [FolderFinding] {
-        var findings: [FolderFinding] = []
+    private func lists() throws -> [CADirectoryFinding] {
+        var findings: [CADirectoryFinding] = []
         for entry in try records.entries(where: "is_ca = 1 AND place = 0 ORDER BY id") {
             let last = try records.lastRevocationList(issuerKey: entry.subjectKey)
             let newest = try records.lastRevocation(issuerKey: entry.subjectKey)
             let command = "pki crl\(entry.name == CertificateAuthority.rootName ? "" : " --issuer \(entry.name)")"
             if let newest, try isUntold(newest, by: entry, last) {
                 findings.append(
-                    FolderFinding(
+                    CADirectoryFinding(
                         "crl",
                         .warning,
                         "\(entry.name) has revoked certificates since its last list, and nobody knows",
@@ -373,7 +385,7 @@ struct FolderCheck {
                 )
             } else if let last, now > last.nextUpdate {
                 findings.append(
-                    FolderFinding(
+                    CADirectoryFinding(
                         "crl",
                         .warning,
                         "the last list of \(entry.name) ended at \(timestamp(last.nextUpdate))",
