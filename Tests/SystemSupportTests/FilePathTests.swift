@@ -73,23 +73,23 @@ import Testing
     @Test func `a lock keeps its note, and is made anew when it was removed`() throws {
         let opened = try Directory(directory, for: .writing)
         do {
-            let lock = try directory.lock("lock")
+            let lock = try opened.lock("lock")
             lock.note = "a longer one"
             lock.note = "short"
             #expect(lock.note == "short")
-            directory.removeUnlocked("lock")
-            #expect(directory.status(of: "lock")?.mode == 0o600)
+            opened.removeUnlocked("lock")
+            #expect(opened.status(of: "lock")?.mode == 0o600)
         }
         unsafe chmod("\(directory)/lock", 0o400)
-        directory.removeUnlocked("lock", if: { false })
+        opened.removeUnlocked("lock", if: { false })
         if geteuid() != 0 { unsafe chmod("\(directory)/lock", 0o600) }
-        #expect(try directory.lock("lock").note == "short")
-        #expect(directory.status(of: "lock")?.mode == 0o600)
-        directory.removeUnlocked("lock")
-        #expect(!directory.contains("lock"))
-        #expect(throws: FileError.self) { try directory.lock("../lock") }
+        #expect(try opened.lock("lock").note == "short")
+        #expect(opened.status(of: "lock")?.mode == 0o600)
+        opened.removeUnlocked("lock")
+        #expect(!opened.contains("lock"))
+        #expect(throws: FileError.self) { try opened.lock("../lock") }
         link("other", to: "lock")
-        #expect(throws: FileError.self) { try directory.lock("other") }
-        #expect(!directory.contains("lock"))
+        #expect(throws: FileError.self) { try opened.lock("other") }
+        #expect(!opened.contains("lock"))
     }
 }
