@@ -114,10 +114,11 @@ let package = Package(
                 )
             ]
         ),
+        .target(name: "CTestSupport", path: "Tests/Support", linkerSettings: [.linkedLibrary("crypto")]),
         .testTarget(
             name: "CertificatesTests",
             dependencies: [
-                "Certificates", "SystemSupport",
+                "Certificates", "SystemSupport", "CTestSupport",
                 .product(name: "SwiftASN1", package: "swift-asn1"),
             ],
             exclude: ["Corpus"],
