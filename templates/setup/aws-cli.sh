@@ -1,8 +1,8 @@
 #!/bin/sh
-# IAM Roles Anywhere for the clients of one CA: makes the trust anchor, a role, and the profile that allows it.
+# IAM Roles Anywhere for the clients of one CA: creates the trust anchor, a role and a profile.
 #
-# It makes and changes nothing that exists: create-role refuses a name that is taken, and the script ends there. Trust
-# anchors and profiles may bear the same name twice, so run it once.
+# It changes no existing resource: create-role fails if the name is taken, and the script stops. Run it only once: AWS
+# accepts several trust anchors and profiles of the same name.
 set -eu
 
 {{region}}trust_anchor_arn=$(aws rolesanywhere create-trust-anchor \

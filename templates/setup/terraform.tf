@@ -1,4 +1,4 @@
-# IAM Roles Anywhere for the clients of one CA: the trust anchor, a role, and the profile that allows it.
+# IAM Roles Anywhere for the clients of one CA: the trust anchor, a role and a profile.
 
 terraform {
   required_providers {
@@ -53,7 +53,7 @@ resource "aws_iam_role" "this" {
 }
 
 locals {
-  # Who may take the role: sessions through the trust anchor, for certificates that say all of this.
+  # Who can assume the role: sessions through the trust anchor, with certificates that match all conditions.
   condition = {{condition}}
 }
 
