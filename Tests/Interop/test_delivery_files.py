@@ -496,3 +496,14 @@ class TestUpdate:
         keys = parsed(home.credentials)["web"]
         assert keys["aws_secret_access_key"] not in result.stderr and keys["aws_session_token"] not in result.stderr
         assert result.stdout == ""
+
+
+@pytest.mark.parametrize("slash", ["", "/"])
+def test_a_home_that_does_not_exist_is_not_created(home: Home, tmp_path: Path, slash: str) -> None:
+    absent = tmp_path / "absent"
+    pki = home.pki.with_environment(HOME=f"{absent}{slash}")
+    for command in (("configure",), ("update", "--once")):
+        said = pki.run(*command, "--profile", "web", *home.options(), status=REFUSED).stderr
+        assert f'"{absent}" does not exist' in said and "set HOME" in said
+    pki.run("creds", "--cache", *home.options(), status=None)
+    assert not absent.exists()

@@ -80,11 +80,20 @@ package final class Directory: Sendable {
         }
     }
 
-    /// Makes a directory and those above it, mode 0700 whatever the umask. One that is there stays as it is.
+    /// Creates a directory and those above it, mode 0700 whatever the umask. An existing one is not changed. A home directory is
+    /// never created: as root with `HOME=/nonexistent`, files would be written to a place where nobody looks.
     ///
     /// - Parameter path: The directory.
     /// - Throws: ``FileError`` naming the directory.
     package static func make(_ path: String) throws(FileError) {
+        if unsafe path == homeDirectory(getenv("HOME").map { unsafe String(cString: $0) }), FileStatus(at: path) == nil
+        {
+            throw FileError(
+                .missing,
+                "the home directory \"\(printable(path))\" does not exist",
+                hint: "set HOME to a directory that exists"
+            )
+        }
         if unsafe mkdir(path, 0o700) == 0 {
             // The umask may have taken the owner's own rights away.
             unsafe chmod(path, 0o700)

@@ -85,3 +85,15 @@ extension BidirectionalCollection where Element == UInt8 {
         return self[..<end]
     }
 }
+
+/// Returns the user's home directory: the value of `HOME`, or else what the system's user database has, as under systemd, where
+/// `HOME` may be missing. The root directory is the empty text, so that paths can be appended.
+///
+/// - Parameter variable: The value of `HOME`.
+package func homeDirectory(_ variable: String?) -> String {
+    if let variable, variable.utf8.first == 0x2f {
+        return String(decoding: variable.utf8.trimmingTrailingSlashes, as: UTF8.self)
+    }
+    guard let entry = unsafe getpwuid(geteuid()), let directory = unsafe entry.pointee.pw_dir else { return "" }
+    return unsafe String(cString: directory)
+}

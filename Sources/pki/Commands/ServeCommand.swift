@@ -204,7 +204,7 @@ struct ServeCommand: AsyncParsableCommand {
         if let tokenFile { return absolutePath(tokenFile, in: directory) }
         if let runtime = environment["XDG_RUNTIME_DIR"], runtime.hasPrefix("/") { return "\(runtime)/pki/token" }
         if let cache = environment["XDG_CACHE_HOME"], cache.hasPrefix("/") { return "\(cache)/pki/token" }
-        return "\(AWSFiles.home(environment))/.cache/pki/token"
+        return "\(homeDirectory(environment["HOME"]))/.cache/pki/token"
     }
 
     /// Whether the metadata service is offered: the program in whose place this one stands knows nothing else.

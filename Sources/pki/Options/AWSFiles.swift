@@ -14,22 +14,13 @@ struct AWSFiles {
     let credentials: SharedFile
 
     init(_ environment: [String: String]) {
-        let home = Self.home(environment)
+        let home = homeDirectory(environment["HOME"])
         func path(_ variable: String, _ standard: String) -> String {
             guard let value = environment[variable], !value.isEmpty else { return "\(home)/.aws/\(standard)" }
             return value == "~" || value.hasPrefix("~/") ? home + value.dropFirst() : value
         }
         config = SharedFile(path: path("AWS_CONFIG_FILE", "config"))
         credentials = SharedFile(path: path("AWS_SHARED_CREDENTIALS_FILE", "credentials"))
-    }
-
-    /// The user's home: `HOME`, else what the system knows, as under systemd, where `HOME` may be missing.
-    static func home(_ environment: [String: String]) -> String {
-        if let home = environment["HOME"], home.hasPrefix("/") { return home == "/" ? "" : home }
-        if let entry = unsafe getpwuid(geteuid()), let directory = unsafe entry.pointee.pw_dir {
-            return unsafe String(cString: directory)
-        }
-        return ""
     }
 
     /// The profile that is meant when none is named.

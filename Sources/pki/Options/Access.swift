@@ -198,7 +198,7 @@ extension CredentialCache {
     /// The user's cache.
     static var standard: CredentialCache {
         let environment = ProcessInfo.processInfo.environment
-        let path = standardPath(environment: environment, home: AWSFiles.home(environment))
+        let path = standardPath(environment: environment, home: homeDirectory(environment["HOME"]))
         return CredentialCache(path: path, now: { Date.now })
     }
 }
