@@ -29,10 +29,6 @@ let package = Package(
         .library(name: "Authority", targets: ["Authority"]),
         .library(name: "TrustAnchors", targets: ["TrustAnchors"]),
         .library(name: "RolesAnywhere", targets: ["RolesAnywhere"]),
-        .library(name: "Delivery", targets: ["Delivery"]),
-        .library(name: "HTTPService", targets: ["HTTPService"]),
-        .library(name: "HardwareKeys", targets: ["HardwareKeys"]),
-        .library(name: "Lab", targets: ["Lab"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -61,15 +57,16 @@ let package = Package(
             resources: [.embedInCode("Templates")],
             swiftSettings: settings
         ),
+        .target(name: "AWSModel", dependencies: ["Certificates", "SystemSupport"], swiftSettings: settings),
         .target(
             name: "TrustAnchors",
-            dependencies: ["Certificates", "SystemSupport"],
+            dependencies: ["AWSModel", "Certificates", "SystemSupport"],
             resources: [.embedInCode("Templates")],
             swiftSettings: settings
         ),
         .target(
             name: "RolesAnywhere",
-            dependencies: ["Certificates", "CCurl", "SystemSupport"],
+            dependencies: ["AWSModel", "Certificates", "CCurl", "SystemSupport"],
             swiftSettings: settings
         ),
         .target(
@@ -78,26 +75,26 @@ let package = Package(
             swiftSettings: settings
         ),
         .target(
-            name: "HTTPService",
+            name: "HTTPServer",
             dependencies: [nioCore, nioPosix, nioSSL, logging, "SystemSupport"],
             swiftSettings: settings
         ),
         .target(
             name: "Delivery",
-            dependencies: ["Certificates", "HTTPService", "SystemSupport", logging],
+            dependencies: ["Certificates", "HTTPServer", "SystemSupport", logging],
             swiftSettings: settings
         ),
         .target(
             name: "Lab",
-            dependencies: ["Certificates", "HTTPService", "SQLite", "SystemSupport"],
+            dependencies: ["AWSModel", "Certificates", "HTTPServer", "SQLite", "SystemSupport"],
             resources: [.embedInCode("Page")],
             swiftSettings: settings
         ),
         .executableTarget(
             name: "pki",
             dependencies: [
-                "Certificates", "Authority", "TrustAnchors", "RolesAnywhere", "HardwareKeys", "Delivery", "HTTPService",
-                "Lab", "SystemSupport", logging,
+                "Certificates", "AWSModel", "Authority", "TrustAnchors", "RolesAnywhere", "HardwareKeys", "Delivery",
+                "HTTPServer", "Lab", "SystemSupport", logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
@@ -132,13 +129,19 @@ let package = Package(
             swiftSettings: settings
         ),
         .testTarget(
+            name: "AWSModelTests",
+            dependencies: ["AWSModel", "Certificates", "SystemSupport"],
+            exclude: ["Fixtures"],
+            swiftSettings: settings
+        ),
+        .testTarget(
             name: "TrustAnchorsTests",
-            dependencies: ["TrustAnchors", "Certificates", "SystemSupport"],
+            dependencies: ["TrustAnchors", "AWSModel", "Certificates", "SystemSupport"],
             swiftSettings: settings
         ),
         .testTarget(
             name: "RolesAnywhereTests",
-            dependencies: ["RolesAnywhere", "Certificates", "SystemSupport"],
+            dependencies: ["RolesAnywhere", "AWSModel", "Certificates", "SystemSupport"],
             swiftSettings: settings
         ),
         .testTarget(
@@ -148,25 +151,25 @@ let package = Package(
         ),
         .testTarget(
             name: "DeliveryTests",
-            dependencies: ["Delivery", "HTTPService", "Certificates", "SystemSupport"],
+            dependencies: ["Delivery", "HTTPServer", "Certificates", "SystemSupport"],
             swiftSettings: settings
         ),
         .testTarget(
-            name: "HTTPServiceTests",
-            dependencies: ["HTTPService", "SystemSupport", nioCore, nioPosix, nioSSL, nioEmbedded, logging],
+            name: "HTTPServerTests",
+            dependencies: ["HTTPServer", "SystemSupport", nioCore, nioPosix, nioSSL, nioEmbedded, logging],
             exclude: ["Fixtures/make-certificate.sh"],
             swiftSettings: settings
         ),
         .testTarget(
             name: "LabTests",
-            dependencies: ["Lab", "HTTPService", "Certificates", "SQLite", "SystemSupport"],
+            dependencies: ["Lab", "AWSModel", "HTTPServer", "Certificates", "SQLite", "SystemSupport"],
             exclude: ["Fixtures/make-fixtures.py"],
             swiftSettings: settings
         ),
         .testTarget(
             name: "pkiTests",
             dependencies: [
-                "pki", "Certificates", "Authority", "RolesAnywhere", "Delivery", "SystemSupport",
+                "pki", "AWSModel", "Certificates", "Authority", "RolesAnywhere", "Delivery", "SystemSupport",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: settings
@@ -175,11 +178,6 @@ let package = Package(
     swiftLanguageModes: [.v6]
 )
 
-// Documentation is built on request only, so that no user of the libraries resolves its plugin.
-if Context.environment["PKI_DOCS"] != nil {
-    package.dependencies.append(.package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0"))
-}
-
 // `script/fuzz` names libFuzzer's library here; the fuzz program is built by that script alone.
 if let fuzzer = Context.environment["PKI_FUZZER"] {
     package.targets += [
@@ -187,9 +185,8 @@ if let fuzzer = Context.environment["PKI_FUZZER"] {
         .executableTarget(
             name: "Fuzz",
             dependencies: [
-                "Certificates", "Authority", "SQLite", "RolesAnywhere", "HardwareKeys", "Delivery", "HTTPService",
-                "Lab",
-                "SystemSupport", "CFuzzer",
+                "Certificates", "AWSModel", "Authority", "SQLite", "RolesAnywhere", "HardwareKeys", "Delivery",
+                "HTTPServer", "Lab", "SystemSupport", "CFuzzer",
             ],
             path: "Tests/Fuzz",
             exclude: ["CFuzzer", "Corpus"],

@@ -6,27 +6,22 @@ public import SystemSupport
 
 /// A CA of a directory, with its key: the root, or an intermediate CA.
 ///
-/// The root is `root-cert.pem` and `root-key.pem`, and beside them stands what was issued. A key may live elsewhere, in a
-/// token or an agent: then `root-key.uri` says where, and whoever opens the CA brings it. The root's key may be absent
-/// altogether while an intermediate CA issues.
+/// The root is `root-cert.pem` and `root-key.pem`, beside the certificates it issued. A key may be elsewhere, in a
+/// token or an agent: then `root-key.uri` has its address, and the caller opens it. The root's key may be absent while
+/// an intermediate CA issues.
 ///
-/// Whatever is reported is on the disk, key before certificate, and in the ``Inventory``. Nothing is ever overwritten. Any
+/// What is reported is on the disk, key before certificate, and in the ``Inventory``. Nothing is ever overwritten. Any
 /// number of processes may use one directory at once.
 public struct CertificateAuthority: Sendable {
     /// The CA's certificate.
     public let certificate: Certificate
-
     /// The CA's name in the directory: `root`, or an intermediate's.
     public let name: String
-
     /// The CA certificates that go with what is issued: this CA's own unless it is a root, and those above it but the root.
     public let chain: [Certificate]
-
     /// What the directory holds.
     public let inventory: Inventory
-
     let key: any SigningKey
-
     /// Where every path ends: the directory's root, or the highest CA that the directory knows.
     let anchors: [Certificate]
 
@@ -37,13 +32,10 @@ public struct CertificateAuthority: Sendable {
 
     /// The root's name.
     public static let rootName = "root"
-
     /// The name of the root that is being replaced.
     public static let previousRootName = "root-previous"
-
     /// The name of the certificate that the previous root gave the new one.
     public static let crossName = "root-cross"
-
     /// Names that only the CA itself gives.
     static let reservedNames: Set<String> = [rootName, previousRootName, crossName]
 
@@ -51,13 +43,12 @@ public struct CertificateAuthority: Sendable {
     ///
     /// - Parameters:
     ///   - directory: The directory.
-    ///   - issuer: The CA's name. Without one it is the root, or, while the root's key is absent, the one intermediate CA
-    ///     whose key is there.
-    ///   - who: Who is at work, for the audit.
-    ///   - now: The moment at which the CA must be valid.
-    ///   - keyAddress: Where the key is, when that is neither the directory nor what the directory says.
+    ///   - issuer: The CA's name; by default the root, or, while the root's key is absent, the one intermediate CA with a key.
+    ///   - who: The user, for the audit.
+    ///   - now: The time at which the CA must be valid.
+    ///   - keyAddress: The address of the key, when that is neither the directory nor what the directory says.
     ///   - passphrase: Called when the CA key's file is encrypted.
-    ///   - openKey: Opens a key that is not in the directory: is given its address and the CA's certificate.
+    ///   - openKey: Opens a key that is not in the directory, by its address and the CA's certificate.
     /// - Throws: ``AuthorityError`` when a file is missing, the key can be read by others or is not the certificate's, or
     ///   the CA is not valid; `CertificateError` when a file is malformed or the passphrase wrong; what the closures throw.
     public init(
@@ -112,35 +103,11 @@ public struct CertificateAuthority: Sendable {
         }
         try Self.checkValidity(of: certificate, name: name, in: directory, now: now)
         let chain = try Self.chain(above: certificate, of: name, in: directory, now: now)
-        self.init(
-            certificate: certificate,
-            name: name,
-            chain: chain,
-            anchors: Self.anchors(of: certificate, chain: chain, in: directory, now: now),
-            key: key,
-            inventory: inventory
-        )
+        (self.certificate, self.name, self.chain, self.key, self.inventory) = (certificate, name, chain, key, inventory)
+        anchors = Self.anchors(of: certificate, chain: chain, in: directory, now: now)
     }
 
-    init(
-        certificate: Certificate,
-        name: String,
-        chain: [Certificate],
-        anchors: [Certificate],
-        key: any SigningKey,
-        inventory: Inventory
-    ) {
-        self.certificate = certificate
-        self.name = name
-        self.chain = chain
-        self.anchors = anchors
-        self.key = key
-        self.inventory = inventory
-    }
-
-    /// Refuses a key that is not in the directory, for callers that know of no other place.
-    ///
-    /// - Throws: ``AuthorityError``, always.
+    /// Refuses a key that is not in the directory, for callers that know no other place.
     public static func refuseKeyElsewhere(_ address: String, _ certificate: Certificate) throws -> any SigningKey {
         throw AuthorityError(.missing, "the CA key is not in the directory but at \(address)")
     }
@@ -193,7 +160,7 @@ extension CertificateAuthority {
         }
     }
 
-    /// What the directory says about where a key is; nothing when the key is in the directory.
+    /// The address of a key according to the directory; `nil` when the key is in the directory.
     private static func keyAddress(of name: String, in directory: CADirectory) throws -> String? {
         let file = AuthorityFiles.keyAddress(of: name)
         guard directory.contains(file), !directory.contains(AuthorityFiles.key(of: name)) else { return nil }
@@ -233,13 +200,17 @@ extension CertificateAuthority {
                 hint: "bring the key back, say where it is with --ca-key, or let another CA issue with --issuer"
             )
         }
-        do {
-            return try naming(path) { () throws(CertificateError) in try PrivateKey(reading: file) }
-        } catch {
-            guard error.code == .missingPassphrase, let secret = try passphrase() else { throw error }
-            return try naming(path) { () throws(CertificateError) in
-                try PrivateKey(reading: file, passphrase: secret)
-            }
+        return try openKey(file, path, passphrase: passphrase)
+    }
+
+    /// Opens a key file, with the passphrase when it is encrypted.
+    static func openKey(
+        _ file: SecretBytes,
+        _ path: String,
+        passphrase: () throws -> SecretBytes?
+    ) throws -> PrivateKey {
+        try askingForPassphrase(passphrase) { (secret) throws(CertificateError) in
+            try naming(path) { () throws(CertificateError) in try PrivateKey(reading: file, passphrase: secret) }
         }
     }
 
@@ -268,8 +239,8 @@ extension CertificateAuthority {
         }
     }
 
-    /// What goes with the certificates that a CA issues: its own unless it is a root, and its chain file. With a root it is
-    /// the certificate that a previous root gave it, while that is good.
+    /// The CA certificates for what a CA issues: its own unless it is a root, and its chain file. For a root, the
+    /// certificate that a previous root gave it, while that is valid.
     private static func chain(
         above certificate: Certificate,
         of name: String,
@@ -298,17 +269,5 @@ extension CertificateAuthority {
         let verifier = CertificateVerifier(anchors: roots.filter { $0.isValid(at: now) })
         let leads = (try? verifier.path(for: certificate, intermediates: chain, at: now)) != nil
         return leads ? verifier.anchors : [chain.last ?? certificate]
-    }
-}
-
-/// A moment as `2026-01-01T00:00:00Z`.
-func timestamp(_ date: Date) -> String { CivilTime(date).extended }
-
-/// Adds the file to what is wrong with its contents.
-func naming<Result>(_ path: String, _ body: () throws(CertificateError) -> Result) throws(CertificateError) -> Result {
-    do {
-        return try body()
-    } catch {
-        throw CertificateError(error.code, "\(path): \(error.message)", hint: error.hint)
     }
 }

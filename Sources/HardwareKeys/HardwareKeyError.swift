@@ -5,9 +5,8 @@ package import SystemSupport
 /// Why a key in a token or an agent could not be found or used.
 package typealias HardwareKeyError = CodedError<HardwareKeyErrorCode>
 
-/// The kinds of ``HardwareKeyError``.
 package enum HardwareKeyErrorCode: Sendable {
-    /// The text that names a key is not what it should be.
+    /// The address of a key is malformed.
     case invalidAddress
     /// The library that speaks to the device cannot be opened.
     case missingLibrary

@@ -11,7 +11,7 @@ package import SystemSupport
 @safe package final class Database {
     /// What a committed transaction outlives.
     package enum Durability: Sendable {
-        /// The end of the process at any moment.
+        /// The process may end at any time.
         case process
         /// A loss of power too: the commit waits for the disk.
         case power
@@ -35,7 +35,7 @@ package import SystemSupport
     private let limit: StepLimit
 
     /// Opens a database for reading and writing, and makes the file when there is none: mode 0600, whatever the umask. The log
-    /// is written ahead (WAL) and survives the end of the process at any moment.
+    /// is written ahead (WAL) and survives the end of the process at any time.
     ///
     /// - Parameters:
     ///   - name: The name of the file.
@@ -310,7 +310,7 @@ package import SystemSupport
         }
     }
 
-    /// The version of the schema that stands in the file: 0 in a new one.
+    /// The version of the schema in the file: 0 in a new one.
     package func userVersion() throws(SQLiteError) -> Int64 {
         try query("PRAGMA user_version").first?.first?.integer ?? 0
     }

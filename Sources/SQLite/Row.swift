@@ -3,7 +3,7 @@
 internal import CSQLite
 import Glibc
 
-/// The row that a statement stands at, lent to a closure.
+/// The current row of a statement, lent to a closure.
 @safe package struct Row: ~Copyable {
     private let handle: OpaquePointer
 

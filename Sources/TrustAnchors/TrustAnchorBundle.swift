@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import AWSModel
 public import Certificates
 public import struct FoundationEssentials.Date
 public import SystemSupport
@@ -16,7 +17,7 @@ public struct TrustAnchorBundle: Hashable, Sendable {
         /// Its contents.
         public var contents: [UInt8]
 
-        /// Makes a file.
+        /// Creates a file.
         ///
         /// - Parameters:
         ///   - name: What the file is called in messages.
@@ -27,26 +28,21 @@ public struct TrustAnchorBundle: Hashable, Sendable {
         }
     }
 
-    /// How many certificates a trust anchor takes: one, or two while a CA is replaced.
-    public static let maximumCertificateCount = 2
-
-    /// How many characters of PEM a trust anchor takes.
-    public static let maximumLength = 204_800
-
-    /// How many characters of PEM accounts take that have the older quota.
-    public static let olderMaximumLength = 8_000
-
     /// The certificates, each once, in their order.
     public let certificates: [Certificate]
+
+    /// What AWS accepts and other software may not, or accounts with an older quota.
+    public let warnings: [String]
 
     /// Reads files and checks every rule.
     ///
     /// - Parameters:
     ///   - files: PEM files, or DER files of one certificate.
-    ///   - now: The moment at which the certificates must be valid.
+    ///   - now: The time at which the certificates must be valid.
     /// - Throws: ``TrustAnchorError`` naming the file, the certificate and the rule.
     public init(reading files: [File], at now: Date) throws(TrustAnchorError) {
         var certificates: [Certificate] = []
+        var warnings: [String] = []
         for file in files {
             let found = try Self.certificates(in: file)
             guard !found.isEmpty else {
@@ -57,27 +53,23 @@ public struct TrustAnchorBundle: Hashable, Sendable {
                 )
             }
             for certificate in found where !certificates.contains(certificate) {
-                try Self.check(certificate, in: file.name, at: now)
+                warnings += try Self.check(certificate, in: file.name, at: now)
                 certificates.append(certificate)
             }
         }
         guard !certificates.isEmpty else {
             throw TrustAnchorError(.empty, "there is no certificate to make a trust anchor from")
         }
-        guard certificates.count <= Self.maximumCertificateCount else {
+        if let finding = AWSRules.bundle.findings(in: certificates).errors.first {
             throw TrustAnchorError(
-                .tooMany,
-                "there are \(certificates.count) certificates, and a trust anchor takes at most \(Self.maximumCertificateCount)",
-                hint: "put in root CAs only: clients send their intermediates; more roots need more trust anchors"
+                finding.rule.name == "aws-anchor-count" ? .tooMany : .tooLong,
+                "the bundle \(finding.finding)",
+                hint: finding.hint
             )
         }
         self.certificates = certificates
-        guard pem.count <= Self.maximumLength else {
-            throw TrustAnchorError(
-                .tooLong,
-                "the bundle has \(pem.count) characters, and a trust anchor takes at most \(Self.maximumLength)"
-            )
-        }
+        self.warnings =
+            warnings + AWSRules.bundle.findings(in: certificates).map { "the bundle \($0.finding)" }
     }
 
     /// The text to paste: the certificates in PEM and nothing else.
@@ -87,12 +79,6 @@ public struct TrustAnchorBundle: Hashable, Sendable {
     public var sourceJSON: String {
         let text = pem.replacing("\n", with: "\\n")
         return #"{"sourceType":"CERTIFICATE_BUNDLE","sourceData":{"x509CertificateData":"\#(text)"}}"#
-    }
-
-    /// What is allowed and may yet surprise.
-    public var warnings: [String] {
-        guard pem.count > Self.olderMaximumLength else { return [] }
-        return ["the bundle has \(pem.count) characters; accounts with the older quota take \(Self.olderMaximumLength)"]
     }
 
     /// The command that makes the trust anchor.
@@ -116,18 +102,18 @@ public struct TrustAnchorBundle: Hashable, Sendable {
 
     /// Checks the name of a trust anchor or of a profile.
     static func check(name: String) throws(TrustAnchorError) {
-        guard (1...255).contains(name.count), name.unicodeScalars.allSatisfy(isAllowedInName) else {
+        guard AWSLimit.resourceNameLength.contains(name.utf8.count), AWSText.resourceName.allows(name) else {
             throw TrustAnchorError(
                 .name,
                 "AWS takes no trust anchor of the name \"\(name)\"",
-                hint: "use 1 to 255 letters, digits, blanks, \"-\" and \"_\""
+                hint: "use 1 to \(AWSLimit.resourceNameLength.maximum) \(AWSText.resourceName.words)"
             )
         }
     }
 
     /// Checks the name of a region.
     static func check(region: String) throws(TrustAnchorError) {
-        guard !region.isEmpty, region.utf8.allSatisfy({ $0 == UInt8(ascii: "-") || isLetterOrDigit($0) }) else {
+        guard Partition.isRegionName(region) else {
             throw TrustAnchorError(.name, "\"\(region)\" is not the name of an AWS region")
         }
     }
@@ -135,31 +121,19 @@ public struct TrustAnchorBundle: Hashable, Sendable {
     /// A name for what is made of the bundle, from the first CA's common name.
     var suggestedName: String {
         let commonName = certificates.first?.subject.commonName ?? ""
-        let scalars = commonName.unicodeScalars.map { Self.isAllowedInName($0) ? Character($0) : "-" }
+        let scalars = commonName.unicodeScalars.map {
+            $0.isASCII && AWSText.resourceName.allows(UInt8($0.value)) ? Character($0) : "-"
+        }
         // A name that began with a hyphen would be an option to a shell's command.
-        let name = String(scalars.prefix(255).drop { $0 == "-" || $0 == " " })
+        let name = String(scalars.prefix(AWSLimit.resourceNameLength.maximum).drop { $0 == "-" || $0 == " " })
         return name.isEmpty ? "pki" : name
-    }
-
-    private static func isAllowedInName(_ scalar: Unicode.Scalar) -> Bool {
-        guard scalar.isASCII else { return false }
-        return scalar == " " || scalar == "-" || scalar == "_" || isLetterOrDigit(UInt8(scalar.value))
-    }
-}
-
-private func isLetterOrDigit(_ octet: UInt8) -> Bool {
-    switch octet {
-    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-        UInt8(ascii: "0")...UInt8(ascii: "9"):
-        true
-    default: false
     }
 }
 
 // MARK: - Rules
 
 extension TrustAnchorBundle {
-    /// Reads a file in which nothing but certificates may stand.
+    /// Reads a file that may contain certificates only.
     private static func certificates(in file: File) throws(TrustAnchorError) -> [Certificate] {
         do {
             if file.contents.first != 0x30 {
@@ -188,60 +162,139 @@ extension TrustAnchorBundle {
         }
     }
 
-    private static func check(_ certificate: Certificate, in file: String, at now: Date) throws(TrustAnchorError) {
-        guard let (code, rule) = findings(certificate, at: now).first else { return }
-        throw TrustAnchorError(code, "\(file): \(certificate.subject) \(rule.finding)", hint: rule.hint)
+    /// Checks a certificate and returns the warnings.
+    private static func check(
+        _ certificate: Certificate,
+        in file: String,
+        at now: Date
+    ) throws(TrustAnchorError) -> [String] {
+        let findings = CertificateJudge.findings(in: certificate, as: .anchor, at: now)
+        let name = "\(file): \(printable(certificate.subject.description, limit: 200))"
+        if let finding = findings.errors.first {
+            throw TrustAnchorError(
+                codes[finding.rule.name] ?? .malformed,
+                "\(name) \(finding.finding)",
+                hint: finding.hint
+            )
+        }
+        return findings.map { "\(name) \($0.finding)" }
     }
 
-    /// Finds every rule that a CA's certificate breaks.
+    private static let codes: [String: TrustAnchorErrorCode] = [
+        "aws-anchor-version": .version, "aws-anchor-ca": .notCA, "aws-anchor-key-usage": .keyUsage,
+        "aws-anchor-signature": .weakSignature, "aws-anchor-validity": .validity,
+    ]
+}
+
+/// The command that gives AWS a certificate revocation list.
+public struct RevocationListImport: Hashable, Sendable {
+    /// Where the list goes.
+    public enum Place: Hashable, Sendable {
+        /// A new list for a trust anchor, under a name.
+        case trustAnchor(arn: String, name: String)
+        /// In place of the list that AWS knows by an identifier.
+        case list(identifier: String)
+    }
+
+    /// The list's file.
+    public let path: String
+    /// Where it goes.
+    public let place: Place
+    /// The AWS region; the AWS CLI's own default when there is none.
+    public let region: String?
+
+    /// Describes an import.
     ///
     /// - Parameters:
-    ///   - certificate: The certificate that a trust anchor is to be made from.
-    ///   - now: The moment at which it must be valid.
-    /// - Returns: The rules in the order in which they are checked; none when AWS would take the certificate.
-    package static func rulesBroken(by certificate: Certificate, at now: Date) -> [BrokenRule] {
-        findings(certificate, at: now).map(\.rule)
+    ///   - path: The list's file, in PEM.
+    ///   - place: Where it goes.
+    ///   - region: The AWS region.
+    /// - Throws: ``TrustAnchorError`` when AWS would not take a name, or a shell would make more of it than a word.
+    public init(path: String, place: Place, region: String? = nil) throws(TrustAnchorError) {
+        switch place {
+        case .trustAnchor(let arn, let name):
+            try TrustAnchorBundle.check(name: name)
+            guard AmazonResourceName(arn)?.isA(.trustAnchor) == true, Self.isPlain(arn) else {
+                throw TrustAnchorError(
+                    .name,
+                    "\"\(arn)\" is not the ARN of a trust anchor",
+                    hint: "see it with: aws rolesanywhere list-trust-anchors"
+                )
+            }
+        case .list(let identifier):
+            guard !identifier.isEmpty, Self.isPlain(identifier) else {
+                throw TrustAnchorError(
+                    .name,
+                    "\"\(identifier)\" is not the identifier of a list in AWS",
+                    hint: "see it with: aws rolesanywhere list-crls"
+                )
+            }
+        }
+        if let region { try TrustAnchorBundle.check(region: region) }
+        self.path = path
+        self.place = place
+        self.region = region
     }
 
-    private static func findings(
-        _ certificate: Certificate,
-        at now: Date
-    ) -> [(code: TrustAnchorErrorCode, rule: BrokenRule)] {
-        var findings: [(code: TrustAnchorErrorCode, rule: BrokenRule)] = []
-        func broken(_ code: TrustAnchorErrorCode, _ name: String, _ finding: String, hint: String? = nil) {
-            findings.append((code, BrokenRule(name, finding, hint: hint)))
+    /// One command for a POSIX shell, on lines joined by backslashes.
+    public var awsCLICommand: String {
+        var lines: [String]
+        switch place {
+        case .trustAnchor(let arn, let name):
+            lines = [
+                "aws rolesanywhere import-crl", Quoting.shell("--name=\(name)"), "--enabled",
+                "--trust-anchor-arn \(Quoting.shell(arn))",
+            ]
+        case .list(let identifier): lines = ["aws rolesanywhere update-crl", "--crl-id \(Quoting.shell(identifier))"]
         }
-        if certificate.version != 3 {
-            broken(
-                .version,
-                "version",
-                "is a certificate of version \(certificate.version), and AWS takes version 3 only"
-            )
-        }
-        if !certificate.isCA {
-            broken(
-                .notCA,
-                "basicConstraints",
-                "is not a CA: it lacks basicConstraints CA:TRUE",
-                hint: "a trust anchor is made from the CA's certificate, not from the client's"
-            )
-        }
-        if certificate.keyUsage?.contains(.keyCertSign) != true {
-            broken(.keyUsage, "keyUsage", "lacks keyUsage keyCertSign, which AWS wants of a CA")
-        }
-        if certificate.signatureAlgorithm.isWeak {
-            broken(
-                .weakSignature,
-                "signatureAlgorithm",
-                "is signed with \(certificate.signatureAlgorithm.name), and AWS wants SHA-256 or stronger"
-            )
-        }
-        if now > certificate.notAfter {
-            broken(.validity, "validity", "expired at \(CivilTime(certificate.notAfter).extended)")
-        }
-        if now < certificate.notBefore {
-            broken(.validity, "validity", "is not valid before \(CivilTime(certificate.notBefore).extended)")
-        }
-        return findings
+        if let region { lines.insert("--region \(Quoting.shell(region))", at: 1) }
+        lines.append("--crl-data \(Quoting.shell("fileb://\(path)"))")
+        return lines.joined(separator: " \\\n  ")
     }
+
+    private static func isPlain(_ text: String) -> Bool {
+        text.utf8.allSatisfy { byte in
+            switch byte {
+            case 0x30...0x39, 0x41...0x5a, 0x61...0x7a: true
+            default: "/._-+:@".utf8.contains(byte)
+            }
+        }
+    }
+}
+
+/// Why IAM Roles Anywhere would not take a trust anchor's bundle, or what goes with it.
+public typealias TrustAnchorError = CodedError<TrustAnchorErrorCode>
+
+/// The kinds of ``TrustAnchorError``.
+public enum TrustAnchorErrorCode: Sendable {
+    /// There is no certificate.
+    case empty
+    /// There are more certificates than a trust anchor takes.
+    case tooMany
+    /// The text has more characters than a trust anchor takes.
+    case tooLong
+    /// There is a private key among the certificates.
+    case privateKey
+    /// There is an object of another kind among the certificates.
+    case foreignObject
+    /// The text or a certificate in it cannot be read.
+    case malformed
+    /// A certificate is not a CA's.
+    case notCA
+    /// A CA may not sign certificates.
+    case keyUsage
+    /// A certificate is not of version 3.
+    case version
+    /// A certificate is signed with a hash weaker than SHA-256.
+    case weakSignature
+    /// A certificate has expired or is not valid yet.
+    case validity
+    /// A resource name has characters that AWS does not allow.
+    case name
+    /// Anybody could assume the role, or nobody.
+    case condition
+    /// A session would last too short or too long.
+    case duration
+    /// A template cannot be filled.
+    case template
 }

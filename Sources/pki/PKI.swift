@@ -2,30 +2,34 @@
 
 import ArgumentParser
 import Certificates
+import FoundationEssentials
 import Glibc
 
-/// The command line's root.
+enum Version {
+    static let text = "0.1.0"
+}
+
 @main
 struct PKI: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "pki",
-        abstract: "From nothing to AWS credentials: a CA, a client certificate, and IAM Roles Anywhere.",
+        abstract: "Run a CA, and trade its client certificates for AWS credentials through IAM Roles Anywhere.",
         discussion: """
-            A machine outside AWS trades a client certificate for short-lived AWS credentials. Start here:
+            Start here:
 
-              pki init-ca                     make a root CA in ./credential-process-data
+              pki init-ca                     create a root CA in ./credential-process-data
               pki issue-client --name web-1   issue a client certificate
-              pki print-bundle                print what the trust anchor in AWS is made from
-              pki print-setup --help          print all of AWS's side: trust anchor, role, profile
-              pki inspect web-1-cert.pem      show a certificate, and what AWS would make of it
-              pki lab                         run the AWS side on this machine, no account needed
-              pki creds --help                trade the certificate for credentials
-              pki configure --help            have the AWS CLI and the SDKs ask pki for them
-              pki whoami                      ask AWS who the certificate makes one
+              pki print-bundle                print the certificate for a trust anchor
+              pki print-setup --help          print the set-up of AWS for the CA
+              pki inspect web-1-cert.pem      show a certificate; does AWS accept it?
+              pki lab                         run the AWS side on this machine
+              pki creds --help                get AWS credentials for a certificate
+              pki configure --help            set up the AWS CLI and the SDKs to use pki
+              pki whoami                      show the AWS identity of a certificate
 
-            Results are on standard output, everything else on standard error.
+            Results go to standard output, everything else to standard error.
 
-            Exit status: 0 done, 1 check failed or nothing to do, 2 refused or failed, 64 wrong usage,
+            Exit status: 0 done, 1 check failed or nothing to do, 2 refused or failed, 64 wrong usage, \
             69 service unavailable, 77 denied by the service.
             """,
         version: Version.text,
@@ -64,7 +68,7 @@ struct PKI: AsyncParsableCommand {
         // A file-size limit is an error to report, not a signal to die from.
         signal(SIGXFSZ, SIG_IGN)
         signal(SIGPIPE, SIG_IGN)
-        // Before any secret is read: no core, no other process that looks, no trace in memory that was given back.
+        // Before any secret is read: no core dumps, no access by other processes, freed memory wiped.
         GuardedMemory.keepFromOthers()
         CoreDumps.forbid()
         FreedMemory.wipeFromNowOn()
@@ -80,11 +84,11 @@ struct PKI: AsyncParsableCommand {
                     SigningHelper.normalized(Array(CommandLine.arguments.dropFirst()))
                 )
             } else {
-                // Whoever mistypes a command hears of the command, not of its options, nor of all commands.
+                // An unknown command is reported before its options are.
                 func checkName() throws {
                     try CommandSuggestion(of: Self.self).check(CommandLine.arguments.dropFirst().first)
                 }
-                // The parser answers a wish for help before it knows the command.
+                // The parser prints help before it looks at the command's name.
                 if CommandLine.arguments.contains(where: { $0 == "--help" || $0 == "-h" }) { try checkName() }
                 do {
                     command = try parseAsRoot()
@@ -102,5 +106,26 @@ struct PKI: AsyncParsableCommand {
         } catch {
             Console.standard.exit(with: error)
         }
+    }
+}
+
+enum ProgramPath {
+    /// The absolute path by which this program was called. Links are kept, as a package manager may point them at the next
+    /// version.
+    static var current: String {
+        let called = CommandLine.arguments.first ?? ""
+        let environment = ProcessInfo.processInfo.environment
+        if called.contains("/") {
+            let path = absolutePath(called, in: FileManager.default.currentDirectoryPath)
+            if unsafe access(path, X_OK) == 0 { return path }
+        } else if !called.isEmpty {
+            for directory in (environment["PATH"] ?? "").split(separator: ":") where directory.hasPrefix("/") {
+                let path = absolutePath(called, in: String(directory))
+                if unsafe access(path, X_OK) == 0 { return path }
+            }
+        }
+        var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
+        let count = unsafe readlink("/proc/self/exe", &buffer, buffer.count)
+        return String(decoding: buffer.prefix(max(0, count)).map(UInt8.init(bitPattern:)), as: UTF8.self)
     }
 }

@@ -17,7 +17,7 @@ import Testing
 
     private func directory() throws -> String {
         var generator = SystemRandomNumberGenerator()
-        let request = RootRequest(template: try BuiltInTemplates.root())
+        let request = RootRequest(template: try BuiltInTemplate.root.template)
         _ = try CertificateAuthority.create(
             in: place.path,
             request,

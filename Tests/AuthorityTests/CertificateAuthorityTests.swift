@@ -21,7 +21,7 @@ import Testing
         _ change: (inout RootRequest) throws -> Void = { _ in },
         now: Date = now
     ) throws -> IssuedCertificate {
-        var request = RootRequest(template: try BuiltInTemplates.root())
+        var request = RootRequest(template: try BuiltInTemplate.root.template)
         try change(&request)
         var generator = SystemRandomNumberGenerator()
         return try CertificateAuthority.create(in: try place().1, request, now: now, using: &generator)
@@ -32,7 +32,7 @@ import Testing
         now: Date = now,
         _ change: (inout ClientRequest) throws -> Void = { _ in }
     ) throws -> IssuedCertificate {
-        var request = ClientRequest(template: try BuiltInTemplates.client(), name: name)
+        var request = ClientRequest(template: try BuiltInTemplate.client.template, name: name)
         try change(&request)
         let authority = try CertificateAuthority(openingIn: try place().1, now: now)
         var generator = SystemRandomNumberGenerator()
@@ -187,7 +187,7 @@ import Testing
         #expect(refusal { try create { ($0.externalKey, $0.pathLength) = (external, 300) } } != nil)
         #expect(refusal { try create { ($0.externalKey, $0.subject) = (external, try DistinguishedName("")) } } != nil)
         #expect(refusal { try create { ($0.externalKey, $0.lifetime) = (external, .days(0)) } } != nil)
-        let client = RootRequest(template: try BuiltInTemplates.client()).template
+        let client = RootRequest(template: try BuiltInTemplate.client.template).template
         #expect(refusal { try create { ($0.externalKey, $0.template) = (external, client) } } != nil)
         #expect(count.withLock { $0 } == 0)
 
@@ -237,7 +237,7 @@ import Testing
 
     @Test func `a root template that makes no CA is refused, and nothing is written`() throws {
         let (directory, _) = try place()
-        let template = try BuiltInTemplates.client()
+        let template = try BuiltInTemplate.client.template
         #expect((refusal { try create { $0.template = template } } as? AuthorityError)?.code == .policy)
         #expect(directory.names().isEmpty)
     }
@@ -257,7 +257,7 @@ import Testing
                 group.addTask {
                     let authority = try CertificateAuthority(openingIn: path, now: Self.now)
                     var generator = SystemRandomNumberGenerator()
-                    var request = ClientRequest(template: try BuiltInTemplates.client(), name: "client-\(index)")
+                    var request = ClientRequest(template: try BuiltInTemplate.client.template, name: "client-\(index)")
                     request.nameIsCommonName = true
                     return try authority.issue(request, now: Self.now, using: &generator).certificate.serialNumber
                 }

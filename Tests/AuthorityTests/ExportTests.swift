@@ -17,13 +17,13 @@ import Testing
         var generator = SystemRandomNumberGenerator()
         _ = try CertificateAuthority.create(
             in: directory.path,
-            RootRequest(template: BuiltInTemplates.root()),
+            RootRequest(template: BuiltInTemplate.root.template),
             now: Self.now,
             using: &generator
         )
         let authority = try CertificateAuthority(openingIn: directory.path, now: Self.now)
         _ = try authority.issue(
-            ClientRequest(template: BuiltInTemplates.client(), name: "web-1"),
+            ClientRequest(template: BuiltInTemplate.client.template, name: "web-1"),
             now: Self.now,
             using: &generator
         )

@@ -8,7 +8,7 @@ import Testing
 
 @testable import Authority
 
-struct ForeignAuthorityTests {
+struct ImportedCATests {
     private let directory: TemporaryDirectory
     private let now = Date(timeIntervalSince1970: 1_780_000_000)
 
@@ -138,12 +138,12 @@ struct ForeignAuthorityTests {
         let path = directory.path + "/ca"
         _ = try CertificateAuthority.create(
             in: path,
-            RootRequest(template: BuiltInTemplates.root()),
+            RootRequest(template: BuiltInTemplate.root.template),
             now: now,
             using: &generator
         )
         let authority = try CertificateAuthority(openingIn: path, now: now)
-        var request = ClientRequest(template: try BuiltInTemplates.client(), name: "web")
+        var request = ClientRequest(template: try BuiltInTemplate.client.template, name: "web")
         request.nameIsCommonName = true
         let first = try authority.issue(request, now: now, using: &generator)
         request.archivesExisting = true
@@ -170,7 +170,7 @@ struct ForeignAuthorityTests {
 
     @Test func `many certificates that claim one issuer are not tried with all of them`() throws {
         var generator = SystemRandomNumberGenerator()
-        var request = RootRequest(template: try BuiltInTemplates.root())
+        var request = RootRequest(template: try BuiltInTemplate.root.template)
         request.subject = try DistinguishedName("CN=same")
         for number in 0..<40 {
             let place = try TemporaryDirectory()

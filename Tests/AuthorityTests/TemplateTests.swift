@@ -10,7 +10,9 @@ import Testing
     static let directory = #filePath.split(separator: "/").dropLast(3).reduce("") { "\($0)/\($1)" } + "/templates"
 
     @Test func `what is compiled in is what stands in the directory`() throws {
-        let files = ["root.conf": try BuiltInTemplates.root(), "client.conf": try BuiltInTemplates.client()]
+        let files = [
+            "root.conf": try BuiltInTemplate.root.template, "client.conf": try BuiltInTemplate.client.template,
+        ]
         for (name, template) in files {
             let text = try Data(contentsOf: URL(filePath: "\(Self.directory)/\(name)"))
             #expect(try CertificateTemplate(reading: Array(text), name: "templates/\(name)") == template)

@@ -9,7 +9,7 @@ import Testing
 ///
 /// A crash ends the process before a test can say at which number: the debugger shows `number`, or fewer of them are run.
 @Suite struct CorpusMutationTests {
-    /// How many damaged files are read: a tenth of what the sanitizer's gate asks for, where every access is watched.
+    /// How many damaged files are read; `script/test --full` asks for ten times as many.
     static let mutations = ProcessInfo.processInfo.environment["PKI_TEST_MUTATIONS"].flatMap(Int.init) ?? 20_000
 
     /// Parts that can be run beside one another.

@@ -19,9 +19,11 @@ final class RunningTPM: Sendable {
     /// Where it is, in the words of tpm2-tss.
     var tcti: String { "swtpm:path=\(path)/s" }
 
+    /// Removes the caller's setting once: a connection sets the variable for a short time, and another test must not remove it.
+    private static let ignoresCallersTPM: Void = { unsafe unsetenv("TPM2OPENSSL_TCTI") }()
+
     init() throws {
-        // Where the one who runs the tests has a TPM is of no interest here.
-        unsafe unsetenv("TPM2OPENSSL_TCTI")
+        Self.ignoresCallersTPM
         let settings: [FileAttributeKey: Any] = [.posixPermissions: 0o700]
         try FileManager.default.createDirectory(
             atPath: path + "/state",

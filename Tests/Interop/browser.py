@@ -64,7 +64,7 @@ class Pipes:
         self.rest = bytearray()
         self.pages: dict[str, Page] = {}
 
-    def call(self, method: str, parameters: dict[str, Any], session: str | None = None, seconds: float = 20) -> Any:
+    def call(self, method: str, parameters: dict[str, Any], session: str | None = None, seconds: float = 60) -> Any:
         number = next(self.numbers)
         message: dict[str, Any] = {"id": number, "method": method, "params": parameters}
         if session:
@@ -127,7 +127,7 @@ class Page:
             case "Page.loadEventFired":
                 self.loaded += 1
 
-    def call(self, method: str, seconds: float = 20, **parameters: Any) -> Any:
+    def call(self, method: str, seconds: float = 60, **parameters: Any) -> Any:
         return self.pipes.call(method, parameters, self.session, seconds)
 
     def go(self, url: str) -> None:
@@ -136,11 +136,11 @@ class Page:
         answer = self.call("Page.navigate", url=url)
         if answer.get("errorText"):
             raise BrowserError(f"{url}: {answer['errorText']}")
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while self.loaded == loaded:
             self.pipes.receive(end, f"the load of {url}")
 
-    def evaluate(self, expression: str, seconds: float = 20) -> Any:
+    def evaluate(self, expression: str, seconds: float = 60) -> Any:
         """The value of an expression, awaited if it is a promise."""
         answer = self.call(
             "Runtime.evaluate", seconds, expression=expression, awaitPromise=True, returnByValue=True, userGesture=True
@@ -150,7 +150,7 @@ class Page:
             raise BrowserError(details.get("exception", {}).get("description") or details["text"])
         return answer["result"].get("value")
 
-    def wait_for(self, condition: str, seconds: float = 15) -> Any:
+    def wait_for(self, condition: str, seconds: float = 60) -> Any:
         """Looks in the page, after everything that happens there, until an expression is true; returns its value."""
         script = f"""new Promise((done) => {{
             const end = performance.now() + {int(seconds * 1000)};

@@ -429,9 +429,16 @@ CERTIFICATES: dict[str, Case] = {
     ),
     "a client without key usage": ("aws-client-key-usage", None, lambda: client().without(KU).der()),
     "a client that expired": ("aws-client-validity", None, lambda: client().but(not_after=PAST).der()),
+    "an intermediate that expired": (
+        "aws-intermediate-validity", None, lambda: intermediate().but(not_after=PAST).der(),
+    ),
     "a root that expired": ("aws-anchor-validity", None, lambda: root().but(not_after=PAST).der()),
     "a root with SHA-1": (
         "aws-anchor-signature", None, lambda: root().but(algorithm=SHA1_ECDSA, digest=hashes.SHA1()).der(),
+    ),
+    "a client that signed itself": (
+        "aws-client-self-signed", None,
+        lambda: client().but(issuer_key=leaf_key(), issuer=h.common_name("leaf")).without(AKI).der(),
     ),
     "a client's key on P-521": ("aws-client-doubt", None, lambda: with_curve(ec.SECP521R1()).der()),
     "another key of the same name": (

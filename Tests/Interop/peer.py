@@ -36,6 +36,7 @@ PrivateKey = (
 )
 
 KEY_TYPES = ("ec-p256", "ec-p384", "rsa-2048", "rsa-3072", "rsa-4096")
+RSA_KEYS: dict[str, list[rsa.RSAPrivateKey]] = {}
 MLDSA_TYPES = ("ml-dsa-44", "ml-dsa-65", "ml-dsa-87")
 
 
@@ -51,7 +52,10 @@ def generate_key(key_type: str) -> PrivateKey:
             return mldsa.MLDSA65PrivateKey.generate()
         case "ml-dsa-87":
             return mldsa.MLDSA87PrivateKey.generate()
-    return rsa.generate_private_key(public_exponent=65537, key_size=int(key_type.removeprefix("rsa-")))
+    # Large ones take seconds to make: three of a size are used in turn.
+    made, size = RSA_KEYS.setdefault(key_type, []), int(key_type.removeprefix("rsa-"))
+    made.append(made.pop(0) if len(made) == 3 else rsa.generate_private_key(public_exponent=65537, key_size=size))
+    return made[-1]
 
 
 def key_type_of(key: Any) -> str:
@@ -71,7 +75,7 @@ class Identity:
     @classmethod
     def load(cls, certificate: Path, key: Path, password: bytes | None = None) -> Identity:
         return cls(
-            x509.load_pem_x509_certificate(certificate.read_bytes()),
+            load(certificate),
             load_pem_private_key(key.read_bytes(), password),
         )
 
@@ -90,6 +94,16 @@ class Identity:
         if isinstance(self.key, ec.EllipticCurvePrivateKey):
             return "AWS4-X509-ECDSA-SHA256", self.key.sign(message, ec.ECDSA(hashes.SHA256()))
         return "AWS4-X509-MLDSA", self.key.sign(message)
+
+
+def load(path: Path) -> x509.Certificate:
+    """The first certificate of a file."""
+    return x509.load_pem_x509_certificate(path.read_bytes())
+
+
+def root_of(folder: Path) -> Identity:
+    """The root of a CA's directory."""
+    return Identity.load(folder / "root-cert.pem", folder / "root-key.pem")
 
 
 def pem(certificate: x509.Certificate) -> bytes:

@@ -18,6 +18,9 @@ from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
+MISSING = Path("/proc/nonexistent")
+"""Nobody can make a file there."""
+
 DONE = 0
 CHECK_FAILED = 1
 REFUSED = 2
@@ -124,6 +127,17 @@ class Pki:
         """Runs what must be refused and returns the whole of stderr."""
         return self.run(*arguments, status=status, **options).stderr
 
+    def popen(self, *arguments: str | Path) -> subprocess.Popen[bytes]:
+        """Starts a process that the caller ends or waits for, with pipes for what it prints."""
+        return subprocess.Popen(
+            self.command(*arguments),
+            cwd=self.home,
+            env=self.variables(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+
     @contextmanager
     def start(self, *arguments: str | Path) -> Iterator[subprocess.Popen[bytes]]:
         """Runs in the background; whatever happens in the block, the process is gone after it."""
@@ -145,7 +159,7 @@ class Pki:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
                 try:
-                    process.wait(timeout=10)
+                    process.wait(timeout=30)
                 except subprocess.TimeoutExpired:
                     process.kill()
                     process.wait()
@@ -171,6 +185,16 @@ class Lab:
     @property
     def port(self) -> int:
         return int(self.endpoint.rsplit(":", 1)[1])
+
+    @property
+    def address(self) -> str:
+        """The host with its port."""
+        return self.endpoint.split("://")[1]
+
+    @property
+    def arns(self) -> dict[str, str]:
+        """What CreateSession is asked with."""
+        return {"trustAnchorArn": self.trust_anchor_arn, "profileArn": self.profile_arn, "roleArn": self.role_arn}
 
     @property
     def region(self) -> str:
@@ -203,11 +227,11 @@ class Lab:
 
     def stop(self, with_signal: signal.Signals = signal.SIGTERM) -> int:
         self.process.send_signal(with_signal)
-        return self.process.wait(timeout=10)
+        return self.process.wait(timeout=30)
 
 
 @contextmanager
-def running_lab(pki: Pki, *arguments: str | Path, port: int = 0, seconds: float = 20) -> Iterator[Lab]:
+def running_lab(pki: Pki, *arguments: str | Path, port: int = 0, seconds: float = 60) -> Iterator[Lab]:
     """Starts a lab, on a port that the system chooses unless told, and waits until it says that it listens."""
     with pki.start("lab", "--port", str(port), *arguments) as process:
         said: dict[str, str] = {}

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from peer import load
 from program import Lab, Pki
 
 TOKEN_PATH = "/latest/api/token"
@@ -121,16 +122,16 @@ class Served:
     def metadata(self, path: str = ROLES_PATH, token: str | None = None) -> Answer:
         return self.request("GET", path, {TOKEN: self.session_token() if token is None else token})
 
-    def wait_said(self, pattern: str, seconds: float = 15) -> str:
+    def wait_said(self, pattern: str, seconds: float = 60) -> str:
         """The first line that the pattern is found in."""
         return wait_for(lambda: next((line for line in self.said if re.search(pattern, line)), None), seconds, self.log)
 
     def stop(self, with_signal: signal.Signals = signal.SIGTERM) -> int:
         self.process.send_signal(with_signal)
-        return self.process.wait(timeout=10)
+        return self.process.wait(timeout=30)
 
 
-def wait_for(condition: Callable[[], Any], seconds: float = 15, log: Path | None = None) -> Any:
+def wait_for(condition: Callable[[], Any], seconds: float = 60, log: Path | None = None) -> Any:
     """What the condition gives once it is true; fails when it does not become so in time."""
     end = time.monotonic() + seconds
     while not (value := condition()):
@@ -201,9 +202,7 @@ def decisions(pki: Pki, lab: Lab, *options: str) -> list[dict[str, Any]]:
 
 def serial(certificate: Path) -> str:
     """A certificate's serial number in decimal, as the lab's checks show it."""
-    from cryptography import x509
-
-    return str(x509.load_pem_x509_certificate(certificate.read_bytes()).serial_number)
+    return str(load(certificate).serial_number)
 
 
 def serials(log: list[dict[str, Any]]) -> list[str]:

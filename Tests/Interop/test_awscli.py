@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from peer import Identity
+from peer import root_of
 from program import Lab, Pki, running_lab
 from verifier import PROFILE_ARN, ROLE_ARN, TRUST_ANCHOR_ARN, Verifier, serving
 
@@ -54,6 +54,7 @@ def creds_command(pki: Pki, ca: Path, *options: str) -> str:
     )
 
 
+@pytest.mark.smoke
 def test_against_the_lab(pki: Pki, ca: Path, lab: Lab, sts: str) -> None:
     done = caller_identity(pki, sts, creds_command(pki, ca, *lab.arguments))
     assert done.returncode == 0, done.stderr
@@ -67,7 +68,7 @@ def test_against_the_lab_over_tls(pki: Pki, ca: Path, sts: str) -> None:
 
 
 def test_uses_exactly_the_session_that_was_given(pki: Pki, ca: Path, sts: str) -> None:
-    root = Identity.load(ca / "root-cert.pem", ca / "root-key.pem")
+    root = root_of(ca)
     arns = ("--trust-anchor-arn", TRUST_ANCHOR_ARN, "--profile-arn", PROFILE_ARN, "--role-arn", ROLE_ARN)
     with serving(Verifier([root.certificate])) as server:
         process = creds_command(pki, ca, *arns, "--endpoint", server.endpoint)

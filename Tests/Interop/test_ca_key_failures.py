@@ -10,11 +10,10 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
-from cryptography import x509
 from cryptography.x509.verification import PolicyBuilder, Store
 
 from devices import SOFTHSM, TPM, Agent, Token, softhsm, ssh_agent, swtpm
-from peer import KEY_TYPES, generate_key, issue, key_type_of
+from peer import KEY_TYPES, generate_key, issue, key_type_of, load
 from program import REFUSED, USAGE, Pki
 from test_key_failures import logins, spied
 from test_key_refusals import SPY, secret_file
@@ -37,10 +36,6 @@ def agent() -> Iterator[Agent]:
 def tpm() -> Iterator[TPM]:
     with swtpm() as tpm:
         yield tpm
-
-
-def load(path: Path) -> x509.Certificate:
-    return x509.load_pem_x509_certificate(path.read_bytes())
 
 
 def assert_is_ca(pki: Pki, folder: Path, key_type: str, *options: str | Path, secrets: tuple[str, ...] = ()) -> str:
@@ -162,10 +157,10 @@ class TestTokens:
         assert "theirs" in said.error and "certificate" in said.error
         issue(None, "x").write(tmp_path, "file")
         said = environment.run(*issue_client, "--ca-key", tmp_path / "file-key.pem", status=REFUSED)
-        assert "is not the key of the CA certificate" in said.error
+        assert str(tmp_path / "file-key.pem") in said.error
         (folder / "root-key.uri").write_text(token.address("theirs") + "\n")
         said = environment.run(*issue_client, status=REFUSED)
-        assert "nothing behind a question mark" in said.error
+        assert "root-key.uri" in said.stderr
         (folder / "root-key.uri").write_text(token.address("theirs").split("?")[0] + "\n")
         said = environment.run(*issue_client, "--passphrase-file", token.pin_file, status=REFUSED)
         assert "theirs" in said.error
@@ -234,7 +229,7 @@ class TestAgents:
         environment.run("init-ca", "--directory", folder, "--key", agent.add(generate_key("ec-p256")))
         (folder / "root-key.uri").write_text(other + "\n")
         said = environment.run("issue-client", "--directory", folder, status=REFUSED)
-        assert f"the CA key {other} is not the key of the CA certificate" in said.error
+        assert other in said.error
         assert not (folder / "client-key.pem").exists()
 
     def test_no_agent(self, pki: Pki, tmp_path: Path, agent: Agent) -> None:

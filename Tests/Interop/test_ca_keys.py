@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cryptography import x509
 
 from devices import SOFTHSM, TPM, Agent, Token, softhsm, ssh_agent, swtpm
-from peer import generate_key, issue, key_type_of
-from program import Pki, REFUSED, USAGE, is_bookkeeping, running_lab
+from peer import generate_key, issue, key_type_of, load
+from program import MISSING, REFUSED, USAGE, Pki, is_bookkeeping, running_lab
 from tools import openssl_verify
 
 
@@ -43,7 +42,7 @@ def assert_is_ca(pki: Pki, folder: Path, *options: str | Path) -> None:
     assert (folder / "root-key.uri").stat().st_mode & 0o777 == 0o600
     pki.run("issue-client", "--directory", folder, "--name", "web-1", *options)
     openssl_verify(folder / "root-cert.pem", folder / "web-1-cert.pem")
-    root, client = (x509.load_pem_x509_certificate((folder / f"{name}-cert.pem").read_bytes()) for name in ("root", "web-1"))
+    root, client = (load(folder / f"{name}-cert.pem") for name in ("root", "web-1"))
     client.verify_directly_issued_by(root)
     root.verify_directly_issued_by(root)
     assert pki.run("print-bundle", "--directory", folder).stdout == (folder / "root-cert.pem").read_text()
@@ -57,7 +56,7 @@ def test_a_key_made_in_a_token(pki: Pki, tmp_path: Path, token: Token, key_type:
     key = f"pkcs11:token=ca;object={label.replace(' ', '%20')}?module-path={SOFTHSM}"
     pin = ("--passphrase-file", token.pin_file)
     pki.run("init-ca", "--directory", folder, "--key", key, "--generate-key", "--key-type", key_type, *pin)
-    root = x509.load_pem_x509_certificate((folder / "root-cert.pem").read_bytes())
+    root = load(folder / "root-cert.pem")
     assert key_type_of(root.public_key()) == key_type
     assert_is_ca(pki, folder, *pin)
     assert token.pin not in (folder / "root-key.uri").read_text()
@@ -171,5 +170,5 @@ def test_usage(pki: Pki, tmp_path: Path) -> None:
     assert "--key" in pki.refuse("init-ca", "--key", key, status=USAGE)
     assert "--key" in pki.refuse("init-ca", "--generate-key", status=USAGE)
     assert "PKCS#11" in pki.refuse("init-ca", "--generate-key", "--key", "handle:0x81000001", status=USAGE)
-    assert pki.run("init-ca", "--key", "pkcs11:object=x?module-path=/nonexistent.so", status=REFUSED).stdout == ""
+    assert pki.run("init-ca", "--key", f"pkcs11:object=x?module-path={MISSING}", status=REFUSED).stdout == ""
     assert not (tmp_path / "credential-process-data").exists()

@@ -15,15 +15,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-from cryptography.x509.verification import PolicyBuilder, Store
 
-from peer import KEY_TYPES, Identity, generate_key, issue, key_type_of, key_usage
+import judges
+from peer import KEY_TYPES, Identity, generate_key, issue, key_type_of, key_usage, load, root_of
 from program import REPOSITORY, Pki
 from tools import certtool, openssl, openssl_verify, shown_extensions
-
-
-def load(path: Path) -> x509.Certificate:
-    return x509.load_pem_x509_certificate(path.read_bytes())
 
 
 def subject_alternative_names(certificate: x509.Certificate) -> list[str]:
@@ -34,32 +30,6 @@ def subject_alternative_names(certificate: x509.Certificate) -> list[str]:
 def common_name(name: x509.Name) -> str:
     [attribute] = name.get_attributes_for_oid(NameOID.COMMON_NAME)
     return str(attribute.value)
-
-
-def lint(certificate: Path) -> list[str]:
-    """pkilint's findings at WARNING and above, by the RFC 5280 profile."""
-    from pkilint import loader
-    from pkilint.pkix import certificate as pkix
-    from pkilint.pkix import extension, name
-    from pkilint.validation import ValidationFindingSeverity
-
-    validator = pkix.create_pkix_certificate_validator_container(
-        pkix.create_decoding_validators(name.ATTRIBUTE_TYPE_MAPPINGS, extension.EXTENSION_MAPPINGS),
-        [
-            pkix.create_issuer_validator_container([]),
-            pkix.create_validity_validator_container(),
-            pkix.create_subject_validator_container([]),
-            pkix.create_extensions_validator_container([]),
-            pkix.create_spki_validator_container([]),
-        ],
-    )
-    document = loader.load_pem_certificate(certificate.read_text(), certificate.name)
-    return [
-        f"{description.finding.severity.name} {description.finding.code} {description.message or ''}"
-        for result in validator.validate(document.root)
-        for description in result.finding_descriptions
-        if description.finding.severity <= ValidationFindingSeverity.WARNING
-    ]
 
 
 @pytest.fixture(scope="module")
@@ -89,34 +59,21 @@ class TestEveryKeyType:
                 assert key_type_of(certificate.public_key()) == key_type
                 assert key.public_key() == certificate.public_key()
 
-    def test_openssl_verifies(self, authority: Path) -> None:
-        openssl_verify(authority / "root-cert.pem", authority / "client-cert.pem")
-        openssl("pkey", "-check", "-noout", "-in", authority / "root-key.pem")
-        openssl("pkey", "-check", "-noout", "-in", authority / "client-key.pem")
-
-    def test_gnutls_verifies(self, authority: Path) -> None:
-        result = certtool(
-            "--verify",
-            "--verify-profile=medium",
-            f"--load-ca-certificate={authority / 'root-cert.pem'}",
-            f"--infile={authority / 'client-cert.pem'}",
-        )
-        assert "The certificate is trusted" in result.stdout
-
-    def test_cryptography_verifies(self, authority: Path) -> None:
-        store = Store([load(authority / "root-cert.pem")])
-        verified = PolicyBuilder().store(store).build_client_verifier().verify(load(authority / "client-cert.pem"), [])
-        assert len(verified.chain) == 2
-
-    @pytest.mark.parametrize("name", ["root", "client"])
-    def test_pkilint_is_content(self, authority: Path, name: str) -> None:
-        assert lint(authority / f"{name}-cert.pem") == []
+    def test_every_judge(self, authority: Path, tmp_path: Path) -> None:
+        root, client = authority / "root-cert.pem", authority / "client-cert.pem"
+        openssl_verify(root, client)
+        judges.certtool_accepts(client, root, None, tmp_path)
+        judges.cryptography_accepts(client, root, [], server=None)
+        for name in ("root", "client"):
+            openssl("pkey", "-check", "-noout", "-in", authority / f"{name}-key.pem")
+            judges.lint_certificate(authority / f"{name}-cert.pem")
 
     def test_pkilint_would_speak(self, tmp_path: Path) -> None:
         subject = x509.Name([x509.NameAttribute(NameOID.COUNTRY_NAME, "se", _validate=False)])
         identity = issue(None, subject=subject, ca=True, usage=key_usage("digital_signature"))
         certificate, _ = identity.write(tmp_path, "faulty")
-        assert lint(certificate)
+        with pytest.raises(AssertionError):
+            judges.lint_certificate(certificate)
 
     def test_key_usage_follows_the_key(self, authorities: dict[str, Path]) -> None:
         for key_type, folder in authorities.items():
@@ -133,12 +90,13 @@ class TestMixedKeyTypes:
         name = f"mixed-{client}"
         pki.run("issue-client", "--directory", folder, "--name", name, "--key-type", client)
         openssl_verify(folder / "root-cert.pem", folder / f"{name}-cert.pem")
-        assert lint(folder / f"{name}-cert.pem") == []
+        judges.lint_certificate(folder / f"{name}-cert.pem")
 
 
 class TestDefaults:
     """What the shell script that pki follows made, with its faults mended."""
 
+    @pytest.mark.smoke
     def test_root(self, ca: Path) -> None:
         root = ca / "root-cert.pem"
         assert openssl("x509", "-in", root, "-noout", "-subject", "-issuer").stdout.split("\n")[:2] == [
@@ -183,6 +141,7 @@ class TestDefaults:
         for name in ("root", "client"):
             assert key_type_of(load(ca / f"{name}-cert.pem").public_key()) == "ec-p256"
 
+    @pytest.mark.smoke
     def test_default_directory(self, pki: Pki, tmp_path: Path) -> None:
         pki.run("init-ca")
         pki.run("issue-client")
@@ -216,6 +175,7 @@ class TestDefaults:
         assert all(0 < serial < 1 << 159 for serial in serials)
         assert max(serial.bit_length() for serial in serials) > 150
 
+    @pytest.mark.smoke
     def test_modes_whatever_the_umask(self, pki: Pki, tmp_path: Path) -> None:
         folder = tmp_path / "deep/er/ca"
         loose = pki.with_prefix("/bin/sh", "-c", 'umask 0000; exec "$0" "$@"')
@@ -239,6 +199,7 @@ class TestDefaults:
 class TestReport:
     """What the commands say of what they made."""
 
+    @pytest.mark.smoke
     def test_json(self, pki: Pki, tmp_path: Path) -> None:
         folder = tmp_path / "ca"
         root = pki.run("init-ca", "--directory", folder, "--format", "json").json
@@ -263,7 +224,7 @@ class TestLifetime:
         pki.run("init-ca", "--directory", tmp_path, "--days", "20000")
         times = re.findall(r"(UTCTIME|GENERALIZEDTIME)", openssl("asn1parse", "-in", tmp_path / "root-cert.pem").stdout)
         assert times == ["UTCTIME", "GENERALIZEDTIME"]
-        assert lint(tmp_path / "root-cert.pem") == []
+        judges.lint_certificate(tmp_path / "root-cert.pem")
 
     def test_not_after(self, pki: Pki, tmp_path: Path) -> None:
         pki.run("init-ca", "--directory", tmp_path, "--not-after", "2049-12-31T23:59:59Z")
@@ -294,7 +255,7 @@ class TestNames:
             ("organizationalUnitName", "Nät"),
             ("commonName", "Zoë Ödmark, d.ä."),
         ]
-        assert lint(tmp_path / "root-cert.pem") == []
+        judges.lint_certificate(tmp_path / "root-cert.pem")
 
     def test_issuer_is_the_subject_byte_for_byte(self, pki: Pki, tmp_path: Path) -> None:
         """Another program's choice of string types is kept: the name is copied, never encoded anew."""
@@ -322,6 +283,7 @@ class TestNames:
         pki.run("issue-client", "--directory", ca, "--name", "batch-8", "--subject", "CN=Eight,O=Union")
         assert load(ca / "batch-8-cert.pem").subject.rfc4514_string() == "CN=Eight,O=Union"
 
+    @pytest.mark.smoke
     def test_alternative_names_of_every_kind(self, pki: Pki, ca: Path) -> None:
         pki.run(
             "issue-client", "--directory", ca, "--name", "many",
@@ -363,7 +325,7 @@ class TestNameConstraints:
             "example.test",
         ]
         assert [name.value for name in extension.value.excluded_subtrees or []] == ["secret.example.test"]
-        assert lint(constrained / "root-cert.pem") == []
+        judges.lint_certificate(constrained / "root-cert.pem")
 
     def test_a_name_within_passes_openssl(self, pki: Pki, constrained: Path) -> None:
         pki.run(
@@ -385,7 +347,7 @@ class TestNameConstraints:
     def test_a_name_outside_fails_openssl(
         self, constrained: Path, tmp_path: Path, name: x509.GeneralName, error: str
     ) -> None:
-        root = Identity.load(constrained / "root-cert.pem", constrained / "root-key.pem")
+        root = root_of(constrained)
         key = generate_key("ec-p256")
         now = datetime.now(UTC)
         certificate = (
@@ -419,7 +381,7 @@ class TestNameConstraints:
     )
     def test_pki_does_not_issue_what_would_not_verify(self, pki: Pki, constrained: Path, names: tuple[str, str]) -> None:
         stderr = pki.refuse("issue-client", "--directory", constrained, "--subject", "CN=outside", *names)
-        assert "may not issue" in stderr and names[1].removeprefix("DNS:") in stderr
+        assert names[1].removeprefix("DNS:") in stderr
         assert not (constrained / "client-cert.pem").exists() and not (constrained / "client-key.pem").exists()
 
 
@@ -499,6 +461,7 @@ class TestPassphrases:
 class TestRequests:
     """Certificates for keys that pki never sees."""
 
+    @pytest.mark.smoke
     def test_by_openssl(self, pki: Pki, ca: Path, tmp_path: Path) -> None:
         request, key = tmp_path / "request.pem", tmp_path / "key.pem"
         openssl(
@@ -517,7 +480,7 @@ class TestRequests:
         ]
         assert not (ca / "requested-key.pem").exists()
         openssl_verify(ca / "root-cert.pem", ca / "requested-cert.pem")
-        assert lint(ca / "requested-cert.pem") == []
+        judges.lint_certificate(ca / "requested-cert.pem")
 
     def test_leaves_the_requester_s_key_alone(self, pki: Pki, ca: Path) -> None:
         """The key may lie where pki would have put its own: it is neither overwritten nor moved."""
@@ -530,6 +493,7 @@ class TestRequests:
         assert key.read_bytes() == before
         assert [file.name for file in (ca / "archive").iterdir()] == [next((ca / "archive").glob("mine-cert-*.pem")).name]
 
+    @pytest.mark.smoke
     def test_by_gnutls(self, pki: Pki, ca: Path, tmp_path: Path) -> None:
         """certtool asks for a key usage unasked, which the profile gives anyway."""
         key, request, template = tmp_path / "key.pem", tmp_path / "request.pem", tmp_path / "template"
@@ -644,6 +608,7 @@ CPS.1 = https://example.test/cps
         }
         openssl("verify", "-x509_strict", "-check_ss_sig", "-CAfile", ours / "root-cert.pem", ours / "root-cert.pem")
 
+    @pytest.mark.smoke
     def test_a_client_template(self, pki: Pki, ca: Path, tmp_path: Path) -> None:
         template = tmp_path / "client.cnf"
         template.write_text(

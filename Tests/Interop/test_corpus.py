@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`pki inspect` opens what other people's tools make here, each file in a process of its own."""
+"""`pki inspect` opens what other people's tools made, each file in a process of its own; with PKI_TEST_FULL, made anew."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ from typing import Any
 import pytest
 
 from program import DONE, REFUSED, REPOSITORY, Pki, Result
+from sampling import FULL
 
 Expected = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if not FULL:
+        return REPOSITORY / "Tests/CertificatesTests/Corpus"
     folder = tmp_path_factory.mktemp("made") / "corpus"
     script = REPOSITORY / "Tests" / "Fixtures" / "make-key-corpus"
     done = subprocess.run([sys.executable, script, folder], capture_output=True, text=True, timeout=300, check=False)

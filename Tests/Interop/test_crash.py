@@ -4,30 +4,20 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from moments import KILLED, KillMoments
+from peer import load
 from program import DONE, REFUSED, Pki
+from sampling import scaled
 from tools import openssl_verify
 
 
-def start(pki: Pki, *arguments: str | Path) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        pki.command(*arguments, "--format", "json"),
-        cwd=pki.home,
-        env=pki.variables(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-
-
 def certificate_with_its_key(folder: Path, name: str) -> x509.Certificate:
-    certificate = x509.load_pem_x509_certificate((folder / f"{name}-cert.pem").read_bytes())
+    certificate = load(folder / f"{name}-cert.pem")
     key = load_pem_private_key((folder / f"{name}-key.pem").read_bytes(), None)
     assert key.public_key() == certificate.public_key(), name
     return certificate
@@ -37,9 +27,9 @@ def test_killed_while_issuing(pki: Pki, ca: Path) -> None:
     moments = KillMoments.of(lambda: pki.run("issue-client", "--directory", ca, "--name", "warm"), 2026)
     reported: dict[str, str] = {}
     killed = []
-    for number in range(200):
+    for number in range(scaled(200, 60)):
         name = f"client-{number}"
-        status, output, _ = moments.kill(start(pki, "issue-client", "--directory", ca, "--name", name))
+        status, output, _ = moments.kill(pki.popen("issue-client", "--directory", ca, "--name", name, "--format", "json"))
         if status == DONE:
             reported[name] = json.loads(output)["serialNumber"]
         else:
@@ -70,8 +60,8 @@ def test_killed_while_forcing(pki: Pki, ca: Path) -> None:
     """Whatever the moment, no key is lost: every one that was reported is in its place or in the archive."""
     moments = KillMoments.of(lambda: pki.run("issue-client", "--directory", ca, "--force"), 4711, earliest=0.3)
     keys = {(ca / "client-key.pem").read_bytes()}
-    for _ in range(60):
-        status, *_ = moments.kill(start(pki, "issue-client", "--directory", ca, "--force"))
+    for _ in range(scaled(60, 30)):
+        status, *_ = moments.kill(pki.popen("issue-client", "--directory", ca, "--force", "--format", "json"))
         if status == DONE:
             keys.add((ca / "client-key.pem").read_bytes())
     moments.assert_spread()
@@ -83,9 +73,9 @@ def test_killed_while_forcing(pki: Pki, ca: Path) -> None:
 
 def test_killed_while_making_a_ca(pki: Pki, tmp_path: Path) -> None:
     moments = KillMoments.of(lambda: pki.run("init-ca", "--directory", tmp_path / "warm"), 42)
-    for number in range(40):
+    for number in range(scaled(40, 20)):
         folder = tmp_path / f"ca-{number}"
-        status, *_ = moments.kill(start(pki, "init-ca", "--directory", folder))
+        status, *_ = moments.kill(pki.popen("init-ca", "--directory", folder, "--format", "json"))
         if status != DONE:
             again = pki.run("init-ca", "--directory", folder, status=None)
             if again.status != DONE:
@@ -97,7 +87,7 @@ def test_killed_while_making_a_ca(pki: Pki, tmp_path: Path) -> None:
 
 
 def test_forty_at_once(pki: Pki, ca: Path) -> None:
-    processes = [start(pki, "issue-client", "--directory", ca, "--name", f"at-once-{n}") for n in range(40)]
+    processes = [pki.popen("issue-client", "--directory", ca, "--name", f"at-once-{n}", "--format", "json") for n in range(40)]
     serials = set()
     for number, process in enumerate(processes):
         output, errors = process.communicate(timeout=120)
@@ -111,7 +101,7 @@ def test_forty_at_once(pki: Pki, ca: Path) -> None:
 
 def test_one_name_for_all(pki: Pki, ca: Path) -> None:
     """Twelve want the same name: one gets it, and the others are told so."""
-    processes = [start(pki, "issue-client", "--directory", ca, "--name", "wanted") for _ in range(12)]
+    processes = [pki.popen("issue-client", "--directory", ca, "--name", "wanted", "--format", "json") for _ in range(12)]
     outcomes = [(process.communicate(timeout=120), process.returncode) for process in processes]
     winners = [output for (output, _), status in outcomes if status == DONE]
     assert sorted(status for _, status in outcomes) == [DONE] + [REFUSED] * 11
@@ -119,20 +109,20 @@ def test_one_name_for_all(pki: Pki, ca: Path) -> None:
 
 
 def test_one_folder_for_all(pki: Pki, tmp_path: Path) -> None:
-    processes = [start(pki, "init-ca", "--directory", tmp_path / "ca") for _ in range(12)]
+    processes = [pki.popen("init-ca", "--directory", tmp_path / "ca", "--format", "json") for _ in range(12)]
     outcomes = [(process.communicate(timeout=120), process.returncode) for process in processes]
     assert sorted(status for _, status in outcomes) == [DONE] + [REFUSED] * 11
     certificate_with_its_key(tmp_path / "ca", "root")
 
 
 def test_force_by_many_keeps_every_key(pki: Pki, ca: Path) -> None:
-    processes = [start(pki, "issue-client", "--directory", ca, "--force") for _ in range(12)]
+    processes = [pki.popen("issue-client", "--directory", ca, "--force", "--format", "json") for _ in range(12)]
     outcomes = [(process.communicate(timeout=120), process.returncode) for process in processes]
     assert [status for _, status in outcomes] == [DONE] * 12
     certificate_with_its_key(ca, "client")
     serials = {int(json.loads(output)["serialNumber"], 16) for (output, _), _ in outcomes}
     kept = {
-        x509.load_pem_x509_certificate(path.read_bytes()).serial_number for path in ca.rglob("client-cert*.pem")
+        load(path).serial_number for path in ca.rglob("client-cert*.pem")
     }
     assert serials <= kept
     assert len({path.read_bytes() for path in ca.rglob("client-key*.pem")}) == 13

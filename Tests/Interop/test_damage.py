@@ -16,7 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509.oid import NameOID
 
-from peer import Identity, issue, key_usage
+from peer import Identity, issue, key_usage, load
 from program import DONE, REFUSED, USAGE, Pki, is_bookkeeping
 
 Tree = dict[str, tuple[int, bytes | None]]
@@ -40,7 +40,7 @@ def files(folder: Path) -> list[str]:
 
 def assert_pair(folder: Path, name: str) -> x509.Certificate:
     """The certificate and the key are both there, and belong together."""
-    certificate = x509.load_pem_x509_certificate((folder / f"{name}-cert.pem").read_bytes())
+    certificate = load(folder / f"{name}-cert.pem")
     key = load_pem_private_key((folder / f"{name}-key.pem").read_bytes(), None)
     assert key.public_key() == certificate.public_key()
     return certificate

@@ -265,6 +265,7 @@ class TestSafety:
 
 
 class TestCommand:
+    @pytest.mark.smoke
     def test_shows_what_is_there_and_no_secret(self, home: Home) -> None:
         assert home.pki.run("cache", "list").stdout == "the cache is empty\n"
         assert home.pki.run("cache", "list", "--format", "json").json == []
@@ -278,6 +279,7 @@ class TestCommand:
         for secret in secrets(printed):
             assert secret not in text and secret not in json.dumps(found)
 
+    @pytest.mark.smoke
     def test_removes_what_has_expired_or_all(self, home: Home) -> None:
         home.pki.run("creds", *home.options(), "--cache")
         first = entry(home)

@@ -42,6 +42,7 @@ def child_environment(pki: Pki, *options: str, **inherited: str) -> dict[str, st
 
 
 class TestEnvironment:
+    @pytest.mark.smoke
     def test_what_is_set(self, web: Pki, lab: Lab) -> None:
         seen = child_environment(web)
         assert re.fullmatch(r"ASIA[A-Z0-9]{16}", seen["AWS_ACCESS_KEY_ID"])
@@ -340,6 +341,7 @@ class TestServer:
 
 
 class TestWhoAmI:
+    @pytest.mark.smoke
     def test_it_is_what_the_aws_cli_says(self, web: Pki, lab: Lab, ca: Path) -> None:
         pki = web.with_environment(AWS_ENDPOINT_URL_STS=lab.endpoint)
         mine = pki.run("whoami", "--profile", "web", "--format", "json")

@@ -18,6 +18,7 @@ from botocore import configloader
 from delivery import Home
 from moments import KillMoments
 from program import DONE, REFUSED, USAGE, Lab, Pki
+from sampling import scaled
 from serving import wait_for
 
 LONG = "x" * 70_000
@@ -282,11 +283,11 @@ def test_twenty_processes_lose_nothing(home: Home) -> None:
     assert sorted(path.name for path in home.credentials.parent.iterdir()) == ["credentials"]
 
 
-ROUNDS = 500
+ROUNDS = scaled(500, 150)
 
 
 def test_killed_at_any_moment(home: Home) -> None:
-    """The file is whole after each of five hundred kills: all that was in it, and keys that belong together."""
+    """The file is whole after each of many kills: all that was in it, and keys that belong together."""
     home.credentials.parent.mkdir()
     text = "# first\n[other]\naws_access_key_id = KEPT\n" + "".join(f"# line {n}\n" for n in range(400)) + "[web]\n"
     home.credentials.write_text(text)
@@ -390,7 +391,7 @@ class TestConfigure:
         home.pki.run("issue-client", "--directory", home.ca, "--name", "two")
         options = home.options()
         options[3] = str(home.ca / "two-key.pem")
-        assert "is not that of the certificate" in home.pki.refuse("configure", "--profile", "web", *options)
+        assert options[3] in home.pki.refuse("configure", "--profile", "web", *options)
         assert not home.config.exists()
 
     def test_keys_in_the_credentials_file_are_warned_of(self, home: Home) -> None:
@@ -398,11 +399,13 @@ class TestConfigure:
         assert "pki: warning: " in home.configure("web").stderr
         assert "pki: warning: " not in home.configure("other").stderr
 
+    @pytest.mark.smoke
     def test_json(self, home: Home) -> None:
         report = home.configure("web", "--format", "json").json
         assert report["profile"] == "web" and report["file"] == str(home.config)
         assert report["role"] == home.lab.role_arn and report["subject"] == "CN=TEST CLIENT"
 
+    @pytest.mark.smoke
     def test_several_profiles_are_several_roles(self, home: Home) -> None:
         for name in ("one", "two", "default"):
             home.configure(name, "--session-duration", {"one": "900", "two": "1800", "default": "3600"}[name])
@@ -428,6 +431,7 @@ class TestUpdate:
     def lines(self, home: Home) -> str:
         return home.credentials.read_text() if home.credentials.exists() else ""
 
+    @pytest.mark.smoke
     def test_several_profiles_are_kept_fresh(self, pki: Pki, ca: Path) -> None:
         from program import running_lab
 

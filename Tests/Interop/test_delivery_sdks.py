@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 
 from program import Lab, Pki, Result
+from sampling import FULL
 from terraform import Terraform, mirror
 
 AWS = Path(sys.executable).with_name("aws")
@@ -154,6 +155,7 @@ def sessions(lab: Lab) -> int:
     return len(re.findall(r" 201 CreateSession ", lab.said))
 
 
+@pytest.mark.smoke
 def test_credential_process(client: Client, lab: Lab, profile: str) -> None:
     expect_role(client.identities({"AWS_PROFILE": profile}, "process"), lab)
     assert sessions(lab) == 1, lab.said
@@ -172,6 +174,7 @@ def test_shared_credentials_file(client: Client, pki: Pki, lab: Lab, options: li
     assert sessions(lab) == 2, lab.said
 
 
+@pytest.mark.smoke
 def test_container_endpoint(client: Client, pki: Pki, lab: Lab, profile: str) -> None:
     with serving(pki, "--profile", profile) as printed:
         printed.pop("AWS_EC2_METADATA_SERVICE_ENDPOINT")
@@ -179,6 +182,7 @@ def test_container_endpoint(client: Client, pki: Pki, lab: Lab, profile: str) ->
     assert sessions(lab) == 1, lab.said
 
 
+@pytest.mark.smoke
 def test_metadata_service(client: Client, pki: Pki, lab: Lab, profile: str) -> None:
     with serving(pki, "--profile", profile) as printed:
         name = "AWS_EC2_METADATA_SERVICE_ENDPOINT"
@@ -247,7 +251,7 @@ output "arn" { value = data.aws_caller_identity.me.arn }
 """
 
 
-@pytest.mark.parametrize("way", ["process", "file", "container", "metadata"])
+@pytest.mark.parametrize("way", ["process", "file", "container", "metadata"] if FULL else ["process", "metadata"])
 def test_terraforms_sdk_for_go(client: Client, pki: Pki, lab: Lab, profile: str, tmp_path: Path, way: str) -> None:
     folder = tmp_path / "terraform"
     folder.mkdir()

@@ -208,6 +208,7 @@ class TestMetadataService:
         assert keys["access_key"] == shared.container().json["AccessKeyId"]
 
 
+@pytest.mark.smoke
 def test_the_first_profiles_role_is_the_machines(pki: Pki, ca: Path, tmp_path: Path) -> None:
     """Two roles in one server: by name each is there, as the machine's own only the first."""
     seed = json.loads((REPOSITORY / "templates/lab.json").read_text())
@@ -524,6 +525,7 @@ class TestW3:
         configure(pki, lab, ca)
         return pki
 
+    @pytest.mark.smoke
     def test_it_is_not_offered_unless_asked_for(self, web: Pki) -> None:
         with serving(web, "--print-env", metadata=False) as served:
             printed = list(lines_until(served.process, 1))

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from peer import Identity, issue
+from peer import Identity, issue, root_of
 from program import CHECK_FAILED, DONE, USAGE, Lab, Pki, running_lab
 
 LOCAL = ["settings", "certificate", "key", "chain", "rules", "validity", "authority", "signature"]
@@ -46,6 +46,7 @@ def the_only_failure(checks: dict[str, dict[str, Any]], name: str) -> dict[str, 
     return checks[name]
 
 
+@pytest.mark.smoke
 def test_all_is_well(pki: Pki, ca: Path) -> None:
     with running_lab(pki, "--directory", ca, "--tls") as lab:
         options = [*lab.arguments, *identity_options(ca), "--directory", ca, "--session"]
@@ -173,6 +174,7 @@ def test_what_the_service_says_is_told_with_what_mends_it(pki: Pki, ca: Path, la
     the_only_failure(checks, "authority")
 
 
+@pytest.mark.smoke
 def test_a_foreign_key(pki: Pki, ca: Path, lab: Lab, tmp_path: Path) -> None:
     _, key = issue(None).write(tmp_path, "foreign")
     options = [*lab.arguments, "--certificate", ca / "client-cert.pem", "--private-key", key, "--directory", ca]
@@ -203,7 +205,7 @@ def test_files_that_cannot_be_read(pki: Pki, ca: Path, lab: Lab) -> None:
 
 @pytest.fixture
 def root(ca: Path) -> Identity:
-    return Identity.load(ca / "root-cert.pem", ca / "root-key.pem")
+    return root_of(ca)
 
 
 def test_an_expired_certificate(pki: Pki, ca: Path, lab: Lab, root: Identity, tmp_path: Path) -> None:

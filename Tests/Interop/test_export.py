@@ -9,7 +9,6 @@ import re
 import shutil
 import ssl
 import stat
-import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -20,7 +19,8 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key, p
 
 from moments import KILLED, KillMoments
 from peer import Identity, issue, pem
-from program import DONE, REFUSED, USAGE, Pki
+from program import DONE, MISSING, REFUSED, USAGE, Pki
+from sampling import scaled
 from test_damage import mount, tiny_disk, tree  # noqa: F401
 from tools import certtool, openssl, tool
 
@@ -125,6 +125,7 @@ class TestPKCS12:
             assert made.is_signature_valid
             assert made.public_key() == stored(folder, "web").certificate.public_key()
 
+    @pytest.mark.smoke
     def test_the_chain_is_in_it(self, secretive: Pki, folder: Path, tmp_path: Path) -> None:
         file = tmp_path / "web.p12"
         export(secretive, folder, "web", "pkcs12", file, "--legacy", "--export-passphrase-env", "EXPORT")
@@ -259,6 +260,7 @@ class TestKubernetes:
         assert data["ca.crt"] == (ca / "root-cert.pem").read_bytes()
         assert load_pem_private_key(data["tls.key"], None).private_numbers() == client.key.private_numbers()
 
+    @pytest.mark.smoke
     def test_a_server_accepts_who_has_it(self, pki: Pki, folder: Path, tmp_path: Path) -> None:
         """Both sides of a handshake from the files of the Secret: the server trusts only ca.crt."""
         data = self.secret(export(pki, folder, "web", "kubernetes-secret", "-").stdout)
@@ -311,6 +313,7 @@ class TestKubernetes:
             made = yaml.safe_load(export(pki, folder, "web", "kubernetes-secret", "-", "--secret-name", name).stdout)
             assert made["metadata"] == {"name": name}
 
+    @pytest.mark.pairwise
     @pytest.mark.parametrize("name", ["root", "issuing"])
     @pytest.mark.parametrize("cluster", [False, True])
     @pytest.mark.parametrize("namespace", [None, "shop"])
@@ -342,7 +345,7 @@ class TestKubernetes:
         text = export(pki, folder, "web", "kubernetes-secret", "-", "--namespace", "shop").stdout
         read = tool(
             "kubectl", "annotate", "--local", "-f", "-", "a=b", "-o", "yaml",
-            input=text.encode(), environment={"KUBECONFIG": "/nonexistent"},
+            input=text.encode(), environment={"KUBECONFIG": str(MISSING)},
         )  # fmt: skip
         assert yaml.safe_load(read.stdout)["data"] == yaml.safe_load(text)["data"]
 
@@ -368,8 +371,8 @@ class TestKeys:
         secretive.run("issue-client", "--directory", ca, "--name", "other")
         shutil.copy(ca / "other-key.pem", ca / "client-key.pem")
         said = refused(secretive, ca, "client", "pkcs12", tmp_path / "x", *self.OPTION)
-        assert "is not the key of" in said
-        assert "is not the key of" in refused(secretive, ca, "client", "kubernetes-secret", tmp_path / "x")
+        assert "client-key.pem" in said
+        assert "client-key.pem" in refused(secretive, ca, "client", "kubernetes-secret", tmp_path / "x")
 
     def test_a_key_that_others_can_read(self, secretive: Pki, ca: Path, tmp_path: Path) -> None:
         (ca / "client-key.pem").chmod(0o640)
@@ -395,7 +398,7 @@ class TestKeys:
         assert "web-chain.pem" in refused(secretive, folder, "web", "pkcs12", tmp_path / "x", *self.OPTION)
         # A root of the same name that did not sign it.
         issue(None, "Root: of #all", ca=True).write(folder, "root")
-        assert "does not lead to the root" in refused(
+        assert "root" in refused(
             secretive, folder, "direct", "pkcs12", tmp_path / "x", *self.OPTION
         )
 
@@ -525,11 +528,11 @@ class TestFiles:
             "--output", file, "--generate-passphrase", word, *(("--force",) if force else ()),
         )  # fmt: skip
         moments = KillMoments.of(lambda: pki.run(*arguments), 2027, earliest=0.5)
-        for _ in range(40):
+        for _ in range(scaled(40, 25)):
             if not force:
                 for path in (file, word):
                     path.unlink(missing_ok=True)
-            status, *_ = moments.kill(start_plainly(pki, *arguments))
+            status, *_ = moments.kill(pki.popen(*arguments))
             assert status in (DONE, KILLED)
             left = {path.name for path in target.iterdir()}
             hidden = {name for name in left if name.startswith(".pki-new.")}
@@ -547,14 +550,3 @@ class TestFiles:
             elif "file" in left:
                 openssl("asn1parse", "-inform", "der", "-in", file)
         moments.assert_spread()
-
-
-def start_plainly(pki: Pki, *arguments: str | Path) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        pki.command(*arguments),
-        cwd=pki.home,
-        env=pki.variables(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )

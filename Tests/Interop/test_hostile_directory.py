@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from program import Pki
+from sampling import FULL, scaled
 
 SECONDS = 30
 """A hang, on a machine that is busy with other tests; an honest run takes hundredths of a second."""
@@ -407,14 +408,19 @@ PARTS = 8
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_hostile_directory(built: Path, tmp_path: Path, original: Path, module: Path, part: int) -> None:
-    """Every attack against every command that reads, and against three of those that write, in turns."""
+    """Every attack against commands that read and that write, in turns: with PKI_TEST_FULL against all that read.
+
+    In a sample each attack meets three commands that read and two that write. Its neighbours, which do the same with another
+    value or put another thing into the same place, meet the next ones: each that reads meets each column, value, file and kind."""
     names = list(ATTACKS)[part::PARTS]
-    writing = list(WRITING)
+    reading, writing = list(READING), list(WRITING)
     with ThreadPoolExecutor(4) as pool:
         jobs = []
         for number, name in enumerate(names):
-            chosen = [writing[(number * 3 + turn + part) % len(writing)] for turn in range(3)]
-            jobs.append(pool.submit(run_attack, built, tmp_path / str(number), original, module, name, chosen))
+            place = number * PARTS + part
+            chosen = [writing[(place * 2 + place // 18 + turn) % len(writing)] for turn in range(scaled(3, 2))]
+            read = reading if FULL else [reading[(place * 4 + turn) % len(reading)] for turn in range(3)]
+            jobs.append(pool.submit(run_attack, built, tmp_path / str(number), original, module, name, read, chosen))
         problems = [problem for job in jobs for problem in job.result()]
     assert not problems, "\n".join(problems)
 
@@ -423,12 +429,12 @@ def test_there_are_enough_of_them() -> None:
     assert len(ATTACKS) >= 300
 
 
-def run_attack(built: Path, folder: Path, original: Path, module: Path, name: str, writing: list[str]) -> list[str]:
+def run_attack(built: Path, folder: Path, original: Path, module: Path, name: str, reading: list[str], writing: list[str]) -> list[str]:
     problems: list[str] = []
     ground = prepare(folder / "r", original, module, name)
     before = snapshot(folder)
-    for command, arguments in READING.items():
-        problems += run(built, ground, name, command, arguments)
+    for command in reading:
+        problems += run(built, ground, name, command, READING[command])
         after = snapshot(folder)
         problems += [f"{name}: {command} changed {path}" for path in differing(before, after)]
         before = after

@@ -29,6 +29,7 @@ def with_name(template: Path, value: str) -> Path:
 
 
 @pytest.mark.parametrize("value", ["$ENV::AWS_SECRET_ACCESS_KEY", "${ENV::AWS_SECRET_ACCESS_KEY}"])
+@pytest.mark.smoke
 def test_w10_the_environment_is_not_copied_into_a_certificate(
     pki: Pki, ca: Path, template: Path, tmp_path: Path, value: str
 ) -> None:

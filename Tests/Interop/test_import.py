@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from peer import issue, pem
-from program import REFUSED, Pki, clean_environment
+from program import MISSING, REFUSED, Pki, clean_environment
 from tools import openssl, tool
 
 EASY_RSA = Path("/usr/share/easy-rsa/easyrsa")
@@ -133,6 +133,7 @@ def openssl_ca(tmp_path: Path) -> OpenSSLCA:
     return OpenSSLCA(tmp_path / "authority")
 
 
+@pytest.mark.smoke
 def test_openssl_ca(pki: Pki, openssl_ca: OpenSSLCA) -> None:
     for name in ("web", "mail", "plain", "held", "gone", "stolen"):
         openssl_ca.issue(name)
@@ -182,8 +183,10 @@ def test_openssl_ca(pki: Pki, openssl_ca: OpenSSLCA) -> None:
 def test_names_come_from_the_subject_where_files_are_named_by_serial_numbers(pki: Pki, openssl_ca: OpenSSLCA) -> None:
     shutil.rmtree(openssl_ca.folder / "certs")
     subjects = ["/CN=web 1", "/O=Größe/CN=Käse-é", "/O=No Name", "/CN=root", "/CN=web 1", "/O=Other/CN=web 1"]
+    # Which of two of one subject replaced the other is said by the times, which have seconds only.
     for number, subject in enumerate(subjects):
-        openssl_ca.issue(f"n{number}", subject=subject, out=False)
+        start = datetime.now(UTC) - timedelta(minutes=30 if subject.startswith("/O=Other") else 20 - number)
+        openssl_ca.issue(f"n{number}", "-startdate", f"{start:%y%m%d%H%M%SZ}", subject=subject, out=False)
     (openssl_ca.folder / "reqs/out").unlink()
     report = read(pki, openssl_ca.folder)
     entries = {int(entry["serialNumber"], 16): entry for entry in report["certificates"] if entry["name"] != "root"}
@@ -375,6 +378,7 @@ def test_easy_rsa_with_passphrases(pki: Pki, tmp_path: Path) -> None:
     assert rules(report) == ["keyByName", "keyByName"]
 
 
+@pytest.mark.smoke
 def test_mkcert(pki: Pki, tmp_path: Path) -> None:
     root, sites = tmp_path / "root", tmp_path / "sites"
     sites.mkdir()
@@ -523,7 +527,7 @@ def test_hostile_files_do_no_harm(pki: Pki, openssl_ca: OpenSSLCA) -> None:
     inner = folder / "certs"
     (inner / "loop").symlink_to(folder)
     (inner / "self").symlink_to(inner / "self")
-    (inner / "nowhere.pem").symlink_to("/nonexistent/x")
+    (inner / "nowhere.pem").symlink_to(MISSING)
     (inner / "device.pem").symlink_to("/dev/zero")
     os.mkfifo(inner / "pipe.pem")
     (inner / "socket.pem").symlink_to("/dev/tty")

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, pkcs7, pkcs12
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from peer import KEY_TYPES, Identity, create_session, generate_key, issue, key_usage, pem
+from peer import KEY_TYPES, Identity, create_session, generate_key, issue, key_usage, load, pem, root_of
 from program import REFUSED, Lab, Pki, running_lab
 from tools import openssl
 
@@ -81,10 +81,6 @@ def client(root: Identity, subject: str = "plain", names: str = "none", key_type
     if NAMES[names]:
         builder = builder.add_extension(x509.SubjectAlternativeName(NAMES[names]), critical=False)
     return Identity(builder.sign(root.key, hashes.SHA256()), key)
-
-
-def root_of(folder: Path) -> Identity:
-    return Identity.load(folder / "root-cert.pem", folder / "root-key.pem")
 
 
 def inspect(pki: Pki, *arguments: str | Path) -> dict[str, Any]:
@@ -147,9 +143,10 @@ class TestFields:
         if subject not in ("special",):
             assert found["subject"] == made.subject.rfc4514_string()
 
+    @pytest.mark.smoke
     def test_what_pki_makes(self, pki: Pki, ca: Path):
         for name in ("root", "client"):
-            made = x509.load_pem_x509_certificate((ca / f"{name}-cert.pem").read_bytes())
+            made = load(ca / f"{name}-cert.pem")
             found = inspected(pki, ca / f"{name}-cert.pem")
             self.compare(found, made)
             assert found["selfSigned"] == (name == "root")
@@ -223,6 +220,7 @@ class TestFields:
 
 
 class TestContainers:
+    @pytest.mark.smoke
     def test_any_form(self, pki: Pki, ca: Path, tmp_path: Path):
         made = client(root_of(ca))
         root = root_of(ca).certificate
@@ -311,6 +309,7 @@ class TestContainers:
         (tmp_path / "x").write_bytes(content)
         assert "x: " in pki.run("inspect", ca / "client-cert.pem", "x", status=REFUSED).error
 
+    @pytest.mark.smoke
     def test_a_request(self, pki: Pki, tmp_path: Path):
         key = generate_key("ec-p384")
         request = (
@@ -457,16 +456,16 @@ class TestRolesAnywhere:
         made: dict[str, tuple[Identity, set[str]]] = {
             "good": (issue(court.root), set()),
             "rsa": (issue(court.root, key=rsa_key), set()),
-            "wrong-usage": (issue(court.root, usage=key_usage("key_agreement")), {"keyUsage"}),
-            "no-subject": (issue(court.root, subject=x509.Name([])), {"subject"}),
-            "expired": (issue(court.root, not_before=now - timedelta(days=9), not_after=now - timedelta(days=1)), {"validity"}),
-            "early": (issue(court.root, not_before=now + timedelta(days=1)), {"validity"}),
+            "wrong-usage": (issue(court.root, usage=key_usage("key_agreement")), {"aws-client-key-usage"}),
+            "no-subject": (issue(court.root, subject=x509.Name([])), {"aws-client-subject"}),
+            "expired": (issue(court.root, not_before=now - timedelta(days=9), not_after=now - timedelta(days=1)), {"aws-client-validity"}),
+            "early": (issue(court.root, not_before=now + timedelta(days=1)), {"aws-client-validity"}),
             "several": (
                 issue(
                     court.root, subject=x509.Name([]), usage=key_usage("key_agreement"),
                     not_before=now - timedelta(days=9), not_after=now - timedelta(days=1),
                 ),
-                {"subject", "keyUsage", "validity"},
+                {"aws-client-subject", "aws-client-key-usage", "aws-client-validity"},
             ),
         }  # fmt: skip
         for name, (identity, rules) in made.items():
@@ -482,7 +481,7 @@ class TestRolesAnywhere:
         made = issue(root, key=ed25519.Ed25519PrivateKey.generate(), key_type="")  # type: ignore[arg-type]
         (tmp_path / "c.pem").write_bytes(pem(made.certificate))
         told = inspected(pki, "c.pem")["rolesAnywhere"]
-        assert [one["rule"] for one in told["rulesBroken"]] == ["keyAlgorithm"]
+        assert [one["rule"] for one in told["rulesBroken"]] == ["aws-client-key"]
         assert "signingAlgorithm" not in told
         odd = issue(root, key=ec.generate_private_key(ec.SECP521R1()))
         (tmp_path / "c.pem").write_bytes(pem(odd.certificate))
@@ -492,7 +491,7 @@ class TestRolesAnywhere:
     def test_old_signatures_and_versions(self, pki: Pki, tmp_path: Path):
         key = tmp_path / "k.pem"
         for name, arguments, rule in (
-            ("sha1", ("-sha1", "-x509"), "signatureAlgorithm"),
+            ("sha1", ("-sha1", "-x509"), "signature"),
             ("v1", ("-sha256",), "version"),
         ):
             request = ("req", "-new", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-subj", "/CN=old", "-days", "9")
@@ -501,7 +500,7 @@ class TestRolesAnywhere:
                 openssl("req", "-in", tmp_path / "v1.pem", "-out", tmp_path / "v1.csr")
                 openssl("x509", "-req", "-in", tmp_path / "v1.csr", "-signkey", key, "-out", tmp_path / "v1.pem")
             found = inspected(pki, f"{name}.pem")
-            assert rule in {one["rule"] for one in found["rolesAnywhere"]["rulesBroken"]}
+            assert rule in {one["rule"].rsplit("-", 1)[1] for one in found["rolesAnywhere"]["rulesBroken"]}
             assert found["signatureIsWeak"] == (name == "sha1")
         assert "WEAK" in pki.run("inspect", "sha1.pem").stdout
 
@@ -519,3 +518,35 @@ class TestRolesAnywhere:
             assert (printed.status == 0) == accepted
             for rule in told["rulesBroken"]:
                 assert rule["finding"] in printed.stderr
+
+    def test_one_judge_for_what_aws_does_not_ask_for(self, pki: Pki, tmp_path: Path):
+        """A root and a client as many hand-made CAs have them: no critical basicConstraints, no key identifiers."""
+        root, leaf = tmp_path / "root-cert.pem", tmp_path / "leaf-cert.pem"
+        config = tmp_path / "x.cnf"
+        config.write_text(
+            "[req]\ndistinguished_name = dn\n[dn]\n[ca]\nbasicConstraints = CA:TRUE\nkeyUsage = keyCertSign, cRLSign\n"
+            "subjectKeyIdentifier = none\nauthorityKeyIdentifier = none\n"
+            "[leaf]\nkeyUsage = digitalSignature\nsubjectKeyIdentifier = none\nauthorityKeyIdentifier = none\n"
+        )
+        key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-config", config)
+        openssl("req", "-x509", *key, "-keyout", tmp_path / "root-key.pem", "-subj", "/CN=loose", "-extensions", "ca",
+                "-days", "9", "-out", root)  # fmt: skip
+        openssl("req", "-new", *key, "-keyout", tmp_path / "leaf-key.pem", "-subj", "/CN=web", "-out", tmp_path / "l.csr")
+        openssl("x509", "-req", "-in", tmp_path / "l.csr", "-CA", root, "-CAkey", tmp_path / "root-key.pem", "-extfile",
+                config, "-extensions", "leaf", "-days", "5", "-out", leaf)  # fmt: skip
+        (tmp_path / "leaf-key.pem").chmod(0o600)
+        for path in (root, leaf):
+            told = inspected(pki, path)["rolesAnywhere"]
+            assert told["acceptable"] and told["doubts"], told
+        assert "basicConstraints" in pki.run("print-bundle", "--certificate", root).stderr
+        with running_lab(pki, "--trust-anchor", root) as lab:
+            identity = Identity.load(leaf, tmp_path / "leaf-key.pem")
+            status, _, trace = Court(pki, lab, Identity.load(root, tmp_path / "root-key.pem")).judge(identity)
+            assert status == 201 and "warning: it has no authorityKeyIdentifier" in json.dumps(trace)
+            doctor = pki.run(
+                "doctor", "--offline", "--format", "json", "--trust-anchor-arn", lab.trust_anchor_arn, "--profile-arn",
+                lab.profile_arn, "--role-arn", lab.role_arn, "--certificate", leaf, "--private-key",
+                tmp_path / "leaf-key.pem",
+            )  # fmt: skip
+            [rules] = [check for check in doctor.json["checks"] if check["name"] == "rules"]
+            assert rules["verdict"] == "warning" and "authorityKeyIdentifier" in rules["found"]

@@ -14,13 +14,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from cryptography import x509
 
 from moments import KILLED, KillMoments
+from peer import load
 from program import CHECK_FAILED, DONE, Pki
+from sampling import FULL, scaled
 from tools import openssl
 
-ROUNDS = int(os.environ.get("PKI_TEST_KILLS", "1000"))
+ROUNDS = int(os.environ.get("PKI_TEST_KILLS") or scaled(1000, 320))
+EACH = scaled(25, 6)
 
 
 def rows(folder: Path, query: str = "SELECT name, serial FROM certificates") -> list[tuple[object, ...]]:
@@ -32,19 +34,8 @@ def rows(folder: Path, query: str = "SELECT name, serial FROM certificates") -> 
         connection.close()
 
 
-def start(pki: Pki, *arguments: str | Path) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        pki.command(*arguments),
-        cwd=pki.home,
-        env=pki.variables(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-
-
-def test_forty_processes_of_twenty_five(pki: Pki, ca: Path) -> None:
-    """1,000 certificates, 1,000 serial numbers, 1,000 rows, while others renew, revoke, list and make lists."""
+def test_forty_processes_at_once(pki: Pki, ca: Path) -> None:
+    """As many serial numbers and rows as certificates, while others renew, revoke, list and make lists."""
     complaints: list[str] = []
     reported: dict[str, int] = {}
     lock = threading.Lock()
@@ -52,9 +43,9 @@ def test_forty_processes_of_twenty_five(pki: Pki, ca: Path) -> None:
         pki.run("issue-client", "--directory", ca, "--name", f"other-{number}")
 
     def issue(worker: int) -> None:
-        for number in range(25):
+        for number in range(EACH):
             name = f"host-{worker}-{number}"
-            process = start(pki, "issue-client", "--directory", ca, "--name", name, "--format", "json")
+            process = pki.popen("issue-client", "--directory", ca, "--name", name, "--format", "json")
             output, errors = process.communicate(timeout=300)
             with lock:
                 if process.returncode == DONE and not errors:
@@ -67,7 +58,7 @@ def test_forty_processes_of_twenty_five(pki: Pki, ca: Path) -> None:
     def repeat(allowed: tuple[int, ...], arguments: Callable[[int], Sequence[str | Path]]) -> None:
         number = 0
         while not stopped.is_set():
-            process = start(pki, *arguments(number))
+            process = pki.popen(*arguments(number))
             _, errors = process.communicate(timeout=300)
             if process.returncode not in allowed:
                 with lock:
@@ -94,11 +85,11 @@ def test_forty_processes_of_twenty_five(pki: Pki, ca: Path) -> None:
         thread.join()
 
     assert not complaints, complaints[:3]
-    assert len(reported) == 1000 and len(set(reported.values())) == 1000
+    assert len(reported) == len(set(reported.values())) == 40 * EACH
     recorded = {str(name): int.from_bytes(bytes(serial)) for name, serial in rows(ca) if str(name).startswith("host-")}  # type: ignore[call-overload]
     assert recorded == reported
     for name, serial in reported.items():
-        assert x509.load_pem_x509_certificate((ca / f"{name}-cert.pem").read_bytes()).serial_number == serial
+        assert load(ca / f"{name}-cert.pem").serial_number == serial
     every = [bytes(serial) for _, serial in rows(ca)]  # type: ignore[call-overload]
     assert len(set(every)) == len(every)
     assert rows(ca, "PRAGMA integrity_check") == [("ok",)]
@@ -148,7 +139,7 @@ class Killed:
         raise AssertionError(kind)
 
     def round(self, kind: str) -> None:
-        process = start(self.pki, *self.command(kind))
+        process = self.pki.popen(*self.command(kind))
         if kind in self.moments:
             status, _, errors = self.moments[kind].kill(process)
         else:
@@ -174,9 +165,10 @@ def test_killed_at_any_moment(pki: Pki, ca: Path, part: int) -> None:
         if number % 25 == 24:
             assert_nothing_is_lost(pki, ca)
     assert_nothing_is_lost(pki, ca)
-    # The moments were spread: every command was killed, and every command came to its end.
-    for moments in killed.moments.values():
+    # The moments were spread: in many rounds every command was killed, and every command came to its end.
+    for moments in killed.moments.values() if FULL else ():
         moments.assert_spread()
+    assert sum(one.killed for one in killed.moments.values()) and sum(one.ended for one in killed.moments.values())
 
 
 def assert_nothing_is_lost(pki: Pki, folder: Path) -> None:
@@ -194,7 +186,7 @@ def assert_nothing_is_lost(pki: Pki, folder: Path) -> None:
         for path, serial in rows(folder, "SELECT certificate_path, serial FROM certificates")
     }
     there = {
-        str(path.relative_to(folder)): x509.load_pem_x509_certificate(path.read_bytes()).serial_number
+        str(path.relative_to(folder)): load(path).serial_number
         for path in folder.rglob("*-cert*.pem")
     }
     assert there == {path: int.from_bytes(serial) for path, serial in known.items()}

@@ -12,7 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from devices import TPM, Agent, Token, softhsm, ssh_agent, swtpm
-from peer import KEY_TYPES, MLDSA_TYPES, Identity, issue, pem
+from peer import KEY_TYPES, MLDSA_TYPES, Identity, issue, pem, root_of
 from program import REFUSED, Lab, Pki, running_lab
 from serving import serving as pki_serving
 from test_creds import ARNS, assert_is_session, identity_options
@@ -176,7 +176,7 @@ def road(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def root(road: Path) -> Identity:
-    return Identity.load(road / "root-cert.pem", road / "root-key.pem")
+    return root_of(road)
 
 
 @pytest.fixture(scope="module")
@@ -300,6 +300,7 @@ def tpm() -> Iterator[TPM]:
         yield tpm
 
 
+@pytest.mark.pairwise
 @pytest.mark.parametrize("password", [None, "tpm secret"], ids=["open", "password"])
 @pytest.mark.parametrize("how", ["handle", "file"])
 @pytest.mark.parametrize("key_type", ["ec-p256", "ec-p384", "rsa-2048"])

@@ -12,7 +12,7 @@ import pytest
 
 from devices import SOFTHSM, TPM, Agent, Token, softhsm, ssh_agent, swtpm
 from peer import Identity, issue, pem
-from program import REFUSED, USAGE, Pki
+from program import MISSING, REFUSED, USAGE, Pki
 from test_creds import ARNS, NOWHERE, identity_options
 from tools import tool
 
@@ -109,7 +109,7 @@ class TestTokens:
         )  # fmt: skip
         assert "nothing" in said and "leaf" in said
 
-    @pytest.mark.parametrize("module", ["/nonexistent.so", "/etc/passwd", "/lib/x86_64-linux-gnu/libz.so.1"])
+    @pytest.mark.parametrize("module", [str(MISSING), "/etc/passwd", "/lib/x86_64-linux-gnu/libz.so.1"])
     def test_a_module_that_is_none(self, pki: Pki, token: Token, certificate: Path, module: str) -> None:
         key = f"pkcs11:object=leaf?module-path={module}"
         assert module in refused(pki, "--certificate", certificate, "--private-key", key)
@@ -123,7 +123,7 @@ class TestTokens:
             pki.with_environment(**tokens[1].environment),
             "--certificate", certificate, "--private-key", tokens[1].address("twin"),
         )  # fmt: skip
-        assert "none of the keys is that of a certificate" in said
+        assert "certificate" in said and "pki: hint: " in said
 
     def test_two_certificates_of_one_name(self, pki: Pki, tokens: list[Token]) -> None:
         for identifier in ("1a", "1b"):
@@ -231,8 +231,8 @@ class TestAgents:
     def test_no_agent(self, pki: Pki, certificate: Path) -> None:
         options = ("--certificate", certificate, "--private-key", "ssh-agent:SHA256:" + 43 * "A")
         assert "SSH_AUTH_SOCK" in refused(pki, *options)
-        said = refused(pki.with_environment(SSH_AUTH_SOCK="/nonexistent/agent"), *options)
-        assert "/nonexistent/agent" in said
+        said = refused(pki.with_environment(SSH_AUTH_SOCK=f"{MISSING}/agent"), *options)
+        assert f"{MISSING}/agent" in said
 
     def test_an_agent_without_the_key(self, pki: Pki, leaf: Identity, certificate: Path, agent: Agent) -> None:
         held = agent.add(leaf.key)
@@ -244,18 +244,18 @@ class TestAgents:
         said = refused(
             pki.with_environment(**agent.environment), "--certificate", certificate, "--private-key", place
         )
-        assert "is not that of the certificate" in said
+        assert place in said and "certificate" in said
 
 
 class TestTPM:
     def test_no_tpm(self, pki: Pki, certificate: Path) -> None:
         options = ("--certificate", certificate, "--private-key", "handle:0x81000001", "--no-tpm-key-password")
-        nowhere = pki.with_environment(TPM2OPENSSL_TCTI="swtpm:path=/nonexistent/tpm")
-        assert "TPM" in refused(nowhere, *options) and "/nonexistent/tpm" in refused(nowhere, *options)
+        nowhere = pki.with_environment(TPM2OPENSSL_TCTI=f"swtpm:path={MISSING}/tpm")
+        assert "TPM" in refused(nowhere, *options) and f"{MISSING}/tpm" in refused(nowhere, *options)
 
     def test_no_provider(self, pki: Pki, certificate: Path) -> None:
         options = ("--certificate", certificate, "--private-key", "handle:0x81000001", "--no-tpm-key-password")
-        assert "tpm2-openssl" in refused(pki.with_environment(OPENSSL_MODULES="/nonexistent"), *options)
+        assert "tpm2-openssl" in refused(pki.with_environment(OPENSSL_MODULES=str(MISSING)), *options)
 
     @pytest.mark.parametrize("handle", ["handle:", "handle:x", "handle:0x80000000", "handle:0x810000010"])
     def test_handles_that_are_none(self, pki: Pki, certificate: Path, handle: str) -> None:
@@ -274,7 +274,7 @@ class TestTPM:
         with_tpm = pki.with_environment(**tpm.environment)
         wrong = secret_file(tmp_path, "mistaken")
         said = refused(with_tpm, *options, wrong)
-        assert "is wrong; it was tried once" in said and "mistaken" not in said
+        assert "0x81020001" in said and "mistaken" not in said
         refused(with_tpm, *options, wrong)
         wrong.write_text("right")
         said = refused(with_tpm, *options, wrong)

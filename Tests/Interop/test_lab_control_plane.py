@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from aws import SECRET_ACCESS_KEY, Answer, Wire, client, creds, crl, denied, refused, wire
-from peer import Identity, create_session, issue, key_usage, pem
+from peer import Identity, create_session, issue, key_usage, pem, root_of
 from program import Lab, Pki, running_lab
 from tools import openssl
 
@@ -109,7 +109,7 @@ class TestEveryOperation:
         assert len(plane.client.meta.service_model.operation_names) == 30
 
     def test_all_of_them(self, pki: Pki, ca: Path) -> None:
-        root = Identity.load(ca / "root-cert.pem", ca / "root-key.pem")
+        root = root_of(ca)
         with running_lab(pki, "--directory", ca) as lab, wire(lab) as kept:
             calls = road(kept.client, lab, root, lambda: creds(pki, lab, ca))
             for _ in calls:
@@ -384,7 +384,7 @@ def take(lab: Lab, identity: Identity, **options: Any):
         "profileArn": options.pop("profile", lab.profile_arn),
         "roleArn": options.pop("role", lab.role_arn),
     }
-    request = create_session(identity, lab.endpoint.split("://")[1], arns, region=lab.region, **options)
+    request = create_session(identity, lab.address, arns, region=lab.region, **options)
     return request.send(lab.endpoint)
 
 
@@ -824,7 +824,7 @@ class TestLimitsOfRevocationLists:
         pki.run("issue-client", "--directory", tmp_path / "two")
         other = Identity.load(tmp_path / "two/root-cert.pem", tmp_path / "two/root-key.pem")
         with running_lab(pki, "--directory", ca) as lab, client(lab) as asked:
-            root = Identity.load(ca / "root-cert.pem", ca / "root-key.pem")
+            root = root_of(ca)
             asked.update_trust_anchor(trustAnchorId=lab.trust_anchor_arn, source=source(root, other))
             asked.import_crl(name="of-two", crlData=crl(other), trustAnchorArn=lab.trust_anchor_arn, enabled=True)
             creds(pki, lab, ca)
@@ -1383,7 +1383,7 @@ class TestWhatItDoesToSessions:
         assert "ResourceNotFoundException" in denied(pki, lab, ca)
 
     def test_a_new_anchor_and_profile_start_disabled(self, pki: Pki, ca: Path, lab: Lab) -> None:
-        root = Identity.load(ca / "root-cert.pem", ca / "root-key.pem")
+        root = root_of(ca)
         leaf = Identity.load(ca / "client-cert.pem", ca / "client-key.pem")
         with client(lab) as asked:
             anchor = asked.create_trust_anchor(name="new", source=source(root))["trustAnchor"]
@@ -1406,7 +1406,7 @@ class TestWhatItDoesToSessions:
         """An anchor's CA is exchanged: the old one's clients are strangers from then on."""
         other = issue(None, "successor", ca=True)
         old = Identity.load(ca / "client-cert.pem", ca / "client-key.pem")
-        root = Identity.load(ca / "root-cert.pem", ca / "root-key.pem")
+        root = root_of(ca)
         with client(lab) as asked:
             assert take(lab, old).status == 201
             assert take(lab, issue(other, "new")).status == 403
@@ -1512,7 +1512,7 @@ class TestAttributeMappings:
 
     def test_the_defaults(self, ca: Path, lab: Lab) -> None:
         """The first name of each kind; repeated attributes joined; a comma drops the CN."""
-        root = Identity.load(ca / "root-cert.pem", ca / "root-key.pem")
+        root = root_of(ca)
         issuer = {
             f"x509Issuer/{one.rfc4514_attribute_name}": one.value for one in root.certificate.subject
         }
@@ -1528,7 +1528,7 @@ class TestAttributeMappings:
         }
 
     def test_changed(self, ca: Path, lab: Lab) -> None:
-        root = Identity.load(ca / "root-cert.pem", ca / "root-key.pem")
+        root = root_of(ca)
         leaf = rich(root)
         with wire(lab) as kept:
             asked, profile = kept.client, lab.profile_arn
@@ -1555,7 +1555,7 @@ class TestAttributeMappings:
         assert self.made(lab, leaf)["x509SAN/Name/CN"] == "alternative"
 
     def test_none_at_all(self, ca: Path, lab: Lab) -> None:
-        root = Identity.load(ca / "root-cert.pem", ca / "root-key.pem")
+        root = root_of(ca)
         with client(lab) as asked:
             for part in ("x509Subject", "x509Issuer", "x509SAN"):
                 asked.delete_attribute_mapping(profileId=lab.profile_arn, certificateField=part)
@@ -1565,7 +1565,7 @@ class TestAttributeMappings:
 
 class TestSubjects:
     def test_records_who_was_there(self, ca: Path, lab: Lab) -> None:
-        root = Identity.load(ca / "root-cert.pem", ca / "root-key.pem")
+        root = root_of(ca)
         first, second = issue(root, "seen"), issue(root, "seen")
         properties = {"host": "h-1", "zone": "z"}
         replies = [
@@ -1595,7 +1595,7 @@ class TestSubjects:
         assert [one["properties"] for one in subject["instanceProperties"]] == [{"host": "h-2"}, properties]
 
     def test_records_who_was_refused(self, ca: Path, lab: Lab) -> None:
-        root = Identity.load(ca / "root-cert.pem", ca / "root-key.pem")
+        root = root_of(ca)
         with client(lab) as asked:
             asked.update_profile(profileId=lab.profile_arn, roleArns=[])
             body = {"instanceProperties": {"host": "h"}}

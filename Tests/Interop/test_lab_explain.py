@@ -25,7 +25,7 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from aws import SECRET_ACCESS_KEY, client, creds, denied
-from peer import Identity, Reply, create_session, issue, pem
+from peer import Identity, Reply, create_session, issue, load, pem, root_of
 from program import DONE, REFUSED, UNAVAILABLE, USAGE, Lab, Pki, lines_until, running_lab
 from servers import closed_port
 
@@ -51,20 +51,12 @@ def shared(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tu
         yield pki, lab
 
 
-def arns(lab: Lab) -> dict[str, str]:
-    return {"trustAnchorArn": lab.trust_anchor_arn, "profileArn": lab.profile_arn, "roleArn": lab.role_arn}
-
-
-def address(lab: Lab) -> str:
-    return lab.endpoint.split("://")[1]
-
-
 def request(lab: Lab, method: str, target: str, headers: dict[str, str] | None = None, body: bytes = b"") -> Reply:
     """A request with exactly these headers; `Host` is the lab's unless told."""
     connection = http.client.HTTPConnection("127.0.0.1", lab.port, timeout=20)
     try:
         connection.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
-        for name, value in {"Host": address(lab), **(headers or {})}.items():
+        for name, value in {"Host": lab.address, **(headers or {})}.items():
             connection.putheader(name, value)
         if body or method not in ("GET", "HEAD"):
             connection.putheader("Content-Length", str(len(body)))
@@ -150,7 +142,7 @@ def now() -> str:
 
 
 def session_wire(lab: Lab, identity: Identity, query: str) -> Wire:
-    made = create_session(identity, address(lab), arns(lab))
+    made = create_session(identity, lab.address, lab.arns)
     headers = {name: value for name, value in made.headers.items() if name != "Authorization"}
     return Wire("POST", "/sessions", query, headers, made.body)
 
@@ -235,7 +227,7 @@ def assert_explained(pki: Pki, lab: Lab, right: Canonical, signed: Canonical, wo
 class TestSignaturesOfCertificates:
     def query(self, lab: Lab) -> str:
         """Sorted and encoded, with a blank in it."""
-        return "&".join(f"{name}={quote(value, safe='-._~')}" for name, value in sorted({**arns(lab), "z": "a b"}.items()))
+        return "&".join(f"{name}={quote(value, safe='-._~')}" for name, value in sorted({**lab.arns, "z": "a b"}.items()))
 
     def test_without_fault(self, shared: tuple[Pki, Lab]) -> None:
         """The signer of this file is right when it is not made to fail."""
@@ -268,17 +260,17 @@ class TestSignaturesOfCertificates:
         signed = wire.right("/sessions")
         signed.query = backwards
         wire.send(lab, sign_with_certificate(lab, identity, wire, signed))
-        assert_explained(pki, lab, wire.right("/sessions"), signed, "as it stands")
+        assert_explained(pki, lab, wire.right("/sessions"), signed, "neither sorted nor encoded")
 
     def test_with_colons_left_alone(self, shared: tuple[Pki, Lab]) -> None:
         pki, lab = shared
         identity = client_of(pki)
-        raw = "&".join(f"{name}={value}" for name, value in sorted(arns(lab).items()))
+        raw = "&".join(f"{name}={value}" for name, value in sorted(lab.arns.items()))
         wire = session_wire(lab, identity, raw)
         right, signed = wire.right("/sessions"), wire.right("/sessions")
-        right.query = "&".join(f"{name}={quote(value, safe='-._~')}" for name, value in sorted(arns(lab).items()))
+        right.query = "&".join(f"{name}={quote(value, safe='-._~')}" for name, value in sorted(lab.arns.items()))
         wire.send(lab, sign_with_certificate(lab, identity, wire, signed))
-        assert_explained(pki, lab, right, signed, "as it stands")
+        assert_explained(pki, lab, right, signed, "neither sorted nor encoded")
 
     def test_with_blanks_in_a_row(self, shared: tuple[Pki, Lab]) -> None:
         pki, lab = shared
@@ -307,7 +299,7 @@ class TestSignaturesOfCertificates:
 class TestSignaturesOfTheAdministrator:
     def post(self, lab: Lab) -> Wire:
         body = json.dumps({"name": "", "roleArns": []}).encode()
-        headers = {"Host": address(lab), "X-Amz-Date": now(), "Content-Type": "application/json"}
+        headers = {"Host": lab.address, "X-Amz-Date": now(), "Content-Type": "application/json"}
         return Wire("POST", "/profiles", "a=1&z=a%20b", headers, body)
 
     def test_without_fault(self, shared: tuple[Pki, Lab]) -> None:
@@ -331,7 +323,7 @@ class TestSignaturesOfTheAdministrator:
         pki, lab = shared
         once = f"/profile/{quote(lab.profile_arn, safe='-._~')}"
         twice = once.replace("%", "%25")
-        wire = Wire("GET", once, "", {"Host": address(lab), "X-Amz-Date": now()})
+        wire = Wire("GET", once, "", {"Host": lab.address, "X-Amz-Date": now()})
         assert wire.send(lab, sign_with_secret(lab, wire, wire.right(twice))).status == 200
         assert wire.send(lab, sign_with_secret(lab, wire, wire.right(once))).status == 403
         assert_explained(pki, lab, wire.right(twice), wire.right(once), "path once more")
@@ -339,7 +331,7 @@ class TestSignaturesOfTheAdministrator:
     def test_a_query_request(self, shared: tuple[Pki, Lab]) -> None:
         """STS reads the same signature; its refusal is XML."""
         pki, lab = shared
-        headers = {"Host": address(lab), "X-Amz-Date": now(), "Content-Type": "application/x-www-form-urlencoded"}
+        headers = {"Host": lab.address, "X-Amz-Date": now(), "Content-Type": "application/x-www-form-urlencoded"}
         wire = Wire("POST", "/", "", headers, b"Action=GetCallerIdentity&Version=2011-06-15")
         assert wire.send(lab, sign_with_secret(lab, wire, wire.right("/"), "sts")).status == 200
         signed = wire.right("/")
@@ -359,7 +351,7 @@ class TestLog:
         with client(lab) as asked:
             asked.list_profiles()
         denied(pki, lab, ca, "client", "--role-session-name", "not-allowed")
-        create_session(issue(issue(None, ca=True)), address(lab), arns(lab)).send(lab.endpoint)
+        create_session(issue(issue(None, ca=True)), lab.address, lab.arns).send(lab.endpoint)
         traces = log(pki, lab)
         assert [trace["operation"] for trace in traces] == ["CreateSession", "ListProfiles", "CreateSession", "CreateSession"]
         assert [trace["number"] for trace in traces] == [1, 2, 3, 4]
@@ -397,9 +389,10 @@ class TestLog:
         text = pki.run("lab", "log", "--endpoint", lab.endpoint).stdout
         assert "CN=TEST CLIENT" in text and "CreateSession" in text and "DisableProfile" in text
         refused = pki.run("lab", "log", "--endpoint", lab.endpoint, "--refused").stdout
-        assert "is disabled" in refused and "to mend it: enable it: aws rolesanywhere enable-profile" in refused
+        assert "is disabled" in refused and "hint: enable it: aws rolesanywhere enable-profile" in refused
         assert "DisableProfile" not in refused
 
+    @pytest.mark.smoke
     def test_the_hint_is_a_command_that_mends(self, pki: Pki, ca: Path, lab: Lab) -> None:
         with client(lab) as asked:
             asked.disable_trust_anchor(trustAnchorId=lab.trust_anchor_arn)
@@ -411,9 +404,9 @@ class TestLog:
         creds(pki, lab, ca)
 
     def test_what_a_certificate_says_does_not_steer_the_terminal(self, pki: Pki, ca: Path, lab: Lab) -> None:
-        root = Identity.load(ca / "root-cert.pem", ca / "root-key.pem")
+        root = root_of(ca)
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "\x1b[2J\u202egnp.\u2028x")])
-        create_session(issue(root, subject=subject), address(lab), arns(lab)).send(lab.endpoint)
+        create_session(issue(root, subject=subject), lab.address, lab.arns).send(lab.endpoint)
         for text in (pki.run("lab", "log", "--endpoint", lab.endpoint).stdout, lab.said):
             assert "gnp." in text
             assert not set(text) & {"\x1b", "\u202e", "\u2028"}
@@ -491,7 +484,7 @@ class TestLog:
             finally:
                 server.shutdown()
                 thread.join()
-        assert "no lab" in stderr and "--endpoint" in stderr
+        assert "not a lab" in stderr and "--endpoint" in stderr
 
     @pytest.mark.parametrize("endpoint", ["nonsense", "ftp://127.0.0.1", "http://"])
     def test_a_wrong_address(self, pki: Pki, endpoint: str) -> None:
@@ -613,7 +606,7 @@ class Events:
 def events(lab: Lab, last: int | None = None) -> Iterator[Events]:
     with socket.create_connection(("127.0.0.1", lab.port), timeout=20) as connection:
         resume = f"Last-Event-ID: {last}\r\n" if last is not None else ""
-        connection.sendall(f"GET /lab/events HTTP/1.1\r\nHost: {address(lab)}\r\n{resume}\r\n".encode())
+        connection.sendall(f"GET /lab/events HTTP/1.1\r\nHost: {lab.address}\r\n{resume}\r\n".encode())
         stream = Events(connection)
         stream.open()
         while b"welcome" not in stream.rest:
@@ -659,7 +652,7 @@ class TestEvents:
         creds(pki, lab, ca)
         with socket.create_connection(("127.0.0.1", lab.port), timeout=20) as connection:
             connection.sendall(
-                f"GET /lab/events HTTP/1.1\r\nHost: {address(lab)}\r\nLast-Event-ID: {last}\r\n\r\n".encode()
+                f"GET /lab/events HTTP/1.1\r\nHost: {lab.address}\r\nLast-Event-ID: {last}\r\n\r\n".encode()
             )
             stream = Events(connection)
             stream.open()
@@ -708,7 +701,7 @@ class TestState:
         assert state["endpoint"] == lab.endpoint and state["isPersistent"] is False
         [anchor], [profile], [role] = state["trustAnchors"], state["profiles"], state["roles"]
         assert (anchor["trustAnchorArn"], anchor["enabled"]) == (lab.trust_anchor_arn, True)
-        root = x509.load_pem_x509_certificate((ca / "root-cert.pem").read_bytes())
+        root = load(ca / "root-cert.pem")
         [certificate] = anchor["certificates"]
         assert int(certificate["serialNumber"].replace(":", ""), 16) == root.serial_number
         assert datetime.fromisoformat(certificate["notAfter"]) == root.not_valid_after_utc

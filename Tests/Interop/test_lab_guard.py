@@ -22,7 +22,7 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from aws import SECRET_ACCESS_KEY
-from peer import Identity, Reply, create_session, issue, pem
+from peer import Reply, create_session, issue, pem, root_of
 from program import REFUSED, USAGE, Lab, Pki, running_lab
 
 PUBLISHED = Credentials("AKIAIOSFODNN7EXAMPLE", SECRET_ACCESS_KEY)
@@ -248,7 +248,7 @@ class TestB5:
         stub.parent.mkdir()
         stub.write_text('#!/bin/sh\nprintf "%s\\0" "$@"\n')
         stub.chmod(0o755)
-        root = Identity.load(ca / "root-cert.pem", ca / "root-key.pem")
+        root = root_of(ca)
         arns = {"trustAnchorArn": picky.trust_anchor_arn, "profileArn": picky.profile_arn, "roleArn": picky.role_arn}
         address = f"127.0.0.1:{picky.port}"
         for name, is_kept in COMMON_NAMES:
@@ -258,11 +258,11 @@ class TestB5:
             wanted += [f"--subject-cn={name}"] if is_kept else []
             trace = json.loads(pki.run("lab", "log", "--endpoint", picky.endpoint, "--format", "json").stdout.splitlines()[-1])
             text = pki.run("lab", "log", "--endpoint", picky.endpoint).stdout
-            shown = [line for line in text.splitlines() if "to mend it: " in line][-1]
+            shown = [line for line in text.splitlines() if "hint: " in line][-1]
             said = [line for line in picky.said.splitlines() if "print one that allows it" in line][-1]
             for hint in (
                 trace["checks"][-1]["hint"],
-                shown.split("to mend it: ")[1],
+                shown.split("hint: ")[1],
                 said.split(" (print one")[1].removesuffix(")").replace(" that allows it", "print one that allows it", 1),
             ):
                 command = hint.split("print one that allows it: ")[1]

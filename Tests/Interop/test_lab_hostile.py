@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""100,000 mutated requests leave the lab answering, and leak nothing.
+"""Mutated requests, a hundred thousand with PKI_TEST_FULL, leave the lab answering, and leak nothing.
 
 The seeds are requests that the lab grants: mutations then reach deep. Everything follows from one number, so that a
 failure can be run again: PKI_HOSTILE_SEED.
@@ -25,11 +25,12 @@ from botocore.credentials import Credentials
 
 from peer import Identity, create_session
 from program import Lab, Pki, running_lab
+from sampling import FULL, scaled
 
 # Until the tables that have a bound are full, and malloc's arenas as large as they become.
-WARM_UP = 120_000
+WARM_UP = scaled(120_000, 10_000)
 PIECE = 10_000
-REQUESTS = int(os.environ.get("PKI_HOSTILE_REQUESTS", "100000"))
+REQUESTS = int(os.environ.get("PKI_HOSTILE_REQUESTS") or scaled(100_000, 20_000))
 SEED = int(os.environ.get("PKI_HOSTILE_SEED", "20261123"))
 CONNECTIONS = 6
 BATCH = 40
@@ -194,7 +195,7 @@ def hostile_lab(pki: Pki, ca: Path):
         yield lab
 
 
-def test_a_hundred_thousand_mutated_requests(pki: Pki, ca: Path, hostile_lab: Lab) -> None:
+def test_mutated_requests(pki: Pki, ca: Path, hostile_lab: Lab) -> None:
     lab = hostile_lab
     process = lab.process.pid
     begun = time.monotonic()
@@ -222,7 +223,8 @@ def test_a_hundred_thousand_mutated_requests(pki: Pki, ca: Path, hostile_lab: La
     # The storm reached the services, and was not all turned away at the door.
     for status in (200, 201, 400, 403, 404):
         assert answers[status] > 50, answers
-    assert after <= before * 1.2, f"{before} kB became {after} kB"
+    # After a short warm-up memory still grows for good reasons.
+    assert not FULL or after <= before * 1.2, f"{before} kB became {after} kB"
     deadline = time.monotonic() + 15
     while descriptors(process) > open_before and time.monotonic() < deadline:
         time.sleep(0.1)

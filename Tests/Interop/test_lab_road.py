@@ -13,6 +13,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 
+from peer import load
 from program import Lab, Pki, Result, clean_environment
 
 ROAD = """
@@ -66,7 +67,7 @@ def shell(pki: Pki, ca: Path, lab: Lab, tmp_path: Path) -> Shell:
 
 def revoking(ca: Path, *names: str) -> bytes:
     """A CRL of the CA that Python's cryptography made."""
-    root = x509.load_pem_x509_certificate((ca / "root-cert.pem").read_bytes())
+    root = load(ca / "root-cert.pem")
     key = serialization.load_pem_private_key((ca / "root-key.pem").read_bytes(), None)
     now = datetime.datetime.now(datetime.UTC)
     builder = (
@@ -78,7 +79,7 @@ def revoking(ca: Path, *names: str) -> bytes:
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(root.public_key()), critical=False)
     )
     for name in names:
-        certificate = x509.load_pem_x509_certificate((ca / f"{name}-cert.pem").read_bytes())
+        certificate = load(ca / f"{name}-cert.pem")
         builder = builder.add_revoked_certificate(
             x509.RevokedCertificateBuilder()
             .serial_number(certificate.serial_number)
@@ -94,13 +95,14 @@ def last_refusal(pki: Pki, lab: Lab) -> dict:
     return json.loads(lines[-1])
 
 
+@pytest.mark.smoke
 def test_the_road(pki: Pki, ca: Path, lab: Lab, shell: Shell):
     anchor, profile, role = shell.run(ROAD).stdout.split()
     assert role == "arn:aws:iam::123456789012:role/pki-road"
 
     for name in ("web-1", "db-1"):
         identity = shell.identity(name).json
-        number = x509.load_pem_x509_certificate((ca / f"{name}-cert.pem").read_bytes()).serial_number
+        number = load(ca / f"{name}-cert.pem").serial_number
         serial = number.to_bytes((number.bit_length() + 7) // 8).hex()
         assert identity["Account"] == "123456789012"
         assert identity["Arn"] == f"arn:aws:sts::123456789012:assumed-role/pki-road/{serial}"

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
+from peer import load
 from program import REFUSED, USAGE, Pki
 from tools import certtool, openssl, openssl_verify, tool
 
@@ -48,7 +49,7 @@ def request(
 
 
 def issued(folder: Path, entry: str) -> x509.Certificate:
-    return x509.load_pem_x509_certificate((folder / f"{entry}-cert.pem").read_bytes())
+    return load(folder / f"{entry}-cert.pem")
 
 
 def alternatives(certificate: x509.Certificate) -> list[x509.GeneralName]:

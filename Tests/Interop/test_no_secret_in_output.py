@@ -27,9 +27,10 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from program import Pki
+from sampling import scaled
 from test_creds import ARNS, NOWHERE
 
-COUNT = 500
+COUNT = scaled(500, 200)
 WINDOW = 12
 
 Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey

@@ -13,7 +13,7 @@ from cryptography.x509 import Name, NameAttribute
 from cryptography.x509.oid import NameOID
 
 from browser import Page, Pipes, chromium, new_page, running_browser
-from peer import Identity, create_session, issue
+from peer import Identity, create_session, issue, root_of
 from program import Lab, Pki, running_lab
 
 CONNECTED = "document.querySelector('#link').innerText.includes('connected')"
@@ -99,13 +99,12 @@ def page(browser: Pipes, lab: Lab) -> Iterator[Page]:
 
 @pytest.fixture
 def root(ca: Path) -> Identity:
-    return Identity.load(ca / "root-cert.pem", ca / "root-key.pem")
+    return root_of(ca)
 
 
 def ask(lab: Lab, identity: Identity, *, flipped: bool = False) -> int:
     """Sends a CreateSession, with a bit of its signature flipped if need be; returns the status."""
-    arns = {"trustAnchorArn": lab.trust_anchor_arn, "profileArn": lab.profile_arn, "roleArn": lab.role_arn}
-    request = create_session(identity, lab.endpoint.split("://")[1], arns)
+    request = create_session(identity, lab.address, lab.arns)
     if flipped:
         value = request.headers["Authorization"]
         request.headers["Authorization"] = value[:-1] + ("0" if value[-1] != "0" else "1")
@@ -401,12 +400,14 @@ class TestFaults:
 
 
 class TestStream:
+    @pytest.mark.smoke
     def test_reconnects_to_a_lab_that_was_restarted(
         self, browser: Pipes, pki: Pki, ca: Path, root: Identity, lab: Lab
     ) -> None:
         with new_page(browser) as page:
             page.go(f"{lab.endpoint}/")
-            page.wait_for(CONNECTED)
+            # It knows this lab, and not only its stream.
+            page.wait_for(f"{CONNECTED} && document.querySelectorAll('#anchors article').length === 1")
             page.evaluate("window.isTheSamePage = true")
             ask(lab, issue(root, "first-life"))
             wait_for_requests(page, 1)
@@ -414,7 +415,7 @@ class TestStream:
             page.wait_for("document.querySelector('#link').innerText.includes('reconnecting')")
             with running_lab(pki, "--directory", ca, "--port", str(lab.port)) as second:
                 assert second.endpoint == lab.endpoint
-                page.wait_for(CONNECTED, seconds=30)
+                page.wait_for(CONNECTED)
                 # Its numbers begin anew: the old list is gone, and the new one's first request is not taken for the old.
                 page.wait_for("document.querySelectorAll('#traces > li').length === 0")
                 ask(second, issue(root, "second-life"))

@@ -84,6 +84,7 @@ class Terminal:
 
 
 class TestTerminal:
+    @pytest.mark.smoke
     def test_a_passphrase_is_asked_for_and_not_shown(self, pki: Pki, root: Identity, leaf: Identity, tmp_path: Path) -> None:
         options = closed(leaf, tmp_path, "typed by hand")
         with serving(Verifier([root.certificate])) as server:

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
+from peer import load
 from program import DONE, REFUSED, Pki, is_bookkeeping
 from tools import openssl_verify
 
@@ -237,7 +238,7 @@ def test_request(folder: tuple[Pki, Path], case: str, tmp_path: Path) -> None:
         assert there(ca) == before and rows(ca) == known_before
         assert case != "good names", result.describe()
         return
-    certificate = x509.load_pem_x509_certificate((ca / f"{name}-cert.pem").read_bytes())
+    certificate = load(ca / f"{name}-cert.pem")
     assert {extension.oid.dotted_string for extension in certificate.extensions} == PROFILE
     find = certificate.extensions.get_extension_for_class
     assert not find(x509.BasicConstraints).value.ca
@@ -245,7 +246,7 @@ def test_request(folder: tuple[Pki, Path], case: str, tmp_path: Path) -> None:
     usage = find(x509.KeyUsage).value
     assert usage.digital_signature and not usage.key_cert_sign and not usage.crl_sign
     assert find(x509.SubjectKeyIdentifier).value == x509.SubjectKeyIdentifier.from_public_key(certificate.public_key())
-    root = x509.load_pem_x509_certificate((ca / "root-cert.pem").read_bytes())
+    root = load(ca / "root-cert.pem")
     assert find(x509.AuthorityKeyIdentifier).value == x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(
         root.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     )
@@ -262,7 +263,7 @@ def test_what_a_request_says_is_taken_where_it_may(folder: tuple[Pki, Path], tmp
         "issue-client", "--directory", ca, "--name", "good", "--csr", request, "--accept-subject", "--accept-names"
     ).stderr
     assert "taken from" in said and "CN=guest" in said and "DNS:guest.example.org" in said
-    certificate = x509.load_pem_x509_certificate((ca / "good-cert.pem").read_bytes())
+    certificate = load(ca / "good-cert.pem")
     assert certificate.public_key() == KEY.public_key() and certificate.subject == NAME
     asked = x509.SubjectAlternativeName([HOST, x509.IPAddress(ipaddress.ip_address("192.0.2.7"))])
     assert certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value == asked
@@ -281,7 +282,7 @@ def test_an_intermediate_gets_what_the_template_says(folder: tuple[Pki, Path], t
         )
     )
     pki.run("issue-intermediate", "--directory", ca, "--name", "issuing-7", "--csr", request)
-    certificate = x509.load_pem_x509_certificate((ca / "issuing-7-cert.pem").read_bytes())
+    certificate = load(ca / "issuing-7-cert.pem")
     found = {extension.oid.dotted_string for extension in certificate.extensions}
     assert found == PROFILE - {"2.5.29.37", "2.5.29.17"}
     assert certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.path_length == 0

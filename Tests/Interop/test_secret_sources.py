@@ -257,6 +257,7 @@ def search(word: str) -> str:
 class TestW1:
     """A command that pki runs gets no variable and no descriptor that carried a secret."""
 
+    @pytest.mark.pairwise
     @pytest.mark.parametrize("server", [(), ("--server",), ("--cache",)], ids=["exec", "server", "cache"])
     @pytest.mark.parametrize("place", ["env", "fd", "dev-fd", "stdin", "dev-stdin"])
     @pytest.mark.parametrize("what", ["key", "passphrase"])

@@ -60,11 +60,16 @@ def test_cfn_lint_is_awake(pki: Pki, ca: Path, tmp_path: Path):
     assert subprocess.run(command, capture_output=True, check=False).returncode != 0
 
 
-@combinations
-def test_terraform_finds_the_configuration_valid_and_well_laid_out(pki: Pki, ca: Path, tmp_path: Path, options):
-    plan = terraform.configured(tmp_path / "tf", setup(pki, ca, "terraform", *options))
+def test_terraform_finds_the_configurations_valid_and_well_laid_out(pki: Pki, ca: Path, tmp_path: Path):
+    """Each is a module of one configuration, because Terraform takes long to start its provider."""
+    modules = ""
+    for number, options in enumerate(COMBINATIONS.values()):
+        (tmp_path / f"tf/m{number}").mkdir(parents=True)
+        (tmp_path / f"tf/m{number}/main.tf").write_text(setup(pki, ca, "terraform", *options))
+        modules += f'module "m{number}" {{\n  source = "./m{number}"\n}}\n'
+    plan = terraform.configured(tmp_path / "tf", modules)
     plan.run("validate", "-no-color")
-    plan.run("fmt", "-check", "-diff", "-no-color")
+    plan.run("fmt", "-check", "-diff", "-recursive", "-no-color")
 
 
 @combinations
@@ -128,6 +133,7 @@ def test_iam_takes_the_trust_policy(pki: Pki, tmp_path: Path, options):
     assert statement["Condition"]["ArnEquals"] == {"aws:SourceArn": ANCHOR}
 
 
+@pytest.mark.smoke
 def test_a_policy_without_a_condition_is_refused_unless_told(pki: Pki, ca: Path):
     for command in (
         ["print-trust-policy", "--trust-anchor-arn", ANCHOR],
@@ -153,6 +159,7 @@ def test_several_common_names_are_joined_as_aws_joins_them(pki: Pki, ca: Path):
     assert condition == {"aws:PrincipalTag/x509Subject/CN": "a/b"}
 
 
+@pytest.mark.smoke
 def test_the_condition_can_be_taken_from_certificates(pki: Pki, ca: Path):
     for name in ("web-1", "web-2"):
         pki.run("issue-client", "--directory", ca, "--name", name)
@@ -171,6 +178,7 @@ def test_the_condition_can_be_taken_from_certificates(pki: Pki, ca: Path):
 HOSTILE = ['a"b', "it's", "$(touch x)", "`touch x`", "${path.module}", "%{ if true }", "a\nb", "a\\", "{{roleName}}", "a;b", "!Ref x"]
 
 
+@pytest.mark.pairwise
 @pytest.mark.parametrize("value", HOSTILE)
 @pytest.mark.parametrize("option", ["--subject-cn", "--name", "--role-name", "--managed-policy", "--region"])
 @pytest.mark.parametrize("form", ["cloudformation", "terraform", "aws-cli"])

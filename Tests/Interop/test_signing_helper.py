@@ -61,6 +61,7 @@ def verify(key: object, signature: bytes, digest: hashes.HashAlgorithm) -> None:
 
 
 class TestCredentialProcess:
+    @pytest.mark.smoke
     def test_the_helpers_bytes(self, helper: Pki, root: Identity, tmp_path: Path) -> None:
         options = identity_options(*issue(root).write(tmp_path, "leaf"))
         with serving(Verifier([root.certificate])) as server:
@@ -140,6 +141,7 @@ class TestSignString:
         assert re.fullmatch('"[0-9a-f]+"', quoted)
         verify(identity.key.public_key(), bytes.fromhex(quoted[1:-1]), algorithm)
 
+    @pytest.mark.smoke
     def test_bytes(self, helper: Pki, tmp_path: Path) -> None:
         identity = issue(None, key_type="rsa-2048")
         _, key = identity.write(tmp_path, "leaf")
@@ -174,6 +176,7 @@ class TestReadCertificateData:
             separators=(",", ":"),
         )
 
+    @pytest.mark.smoke
     def test_store(self, helper: Pki, tmp_path: Path) -> None:
         store = tmp_path / "store"
         store.mkdir()
@@ -204,10 +207,12 @@ class TestReadCertificateData:
         assert "Subject: CN=in a token\n" in listed.stdout and "URI: pkcs11:token=listed" in listed.stdout
 
 
+@pytest.mark.smoke
 def test_version(helper: Pki) -> None:
     assert re.fullmatch(r"\d+\.\d+\.\d+\n", helper.run("version").stdout)
 
 
+@pytest.mark.smoke
 def test_update_and_serve_are_there(pki: Pki, lab: Lab, ca: Path, tmp_path: Path) -> None:
     link = tmp_path / "aws_signing_helper"
     link.symlink_to(pki.path)

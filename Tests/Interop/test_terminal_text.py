@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from peer import Identity, issue, pem
+from peer import issue, pem, root_of
 from program import Pki, Result
 
 # C0 and C1 controls, DEL, bidirectional controls, format characters, separators, tags.
@@ -83,7 +83,7 @@ def test_b6_the_subject_of_a_request(pki: Pki, ca: Path) -> None:
 @pytest.fixture
 def leaf(pki: Pki, ca: Path) -> tuple[Path, Path]:
     """A certificate of the CA whose common name does what it can, and its key."""
-    root = Identity.load(ca / "root-cert.pem", ca / "root-key.pem")
+    root = root_of(ca)
     return issue(root, subject=named(NAME)).write(pki.home, "hostile")
 
 

@@ -108,6 +108,7 @@ def test_agrees_with_others(pki: Pki, tmp_path: Path, title: str, judge: str) ->
     assert (asked[judge]() == verdict) == (judge not in chain.dissent), chain.dissent.get(judge)
 
 
+@pytest.mark.smoke
 def test_says_which_certificate_and_why(pki: Pki, tmp_path: Path) -> None:
     family = Family(sub={"not_after": NOW - timedelta(days=1)}, names=["a.example.com"])
     lists = [revocations(family.sub, (family.leaf, x509.ReasonFlags.superseded))]
@@ -178,6 +179,7 @@ def test_host_names(pki: Pki, tmp_path: Path, host: str, valid: bool) -> None:
     assert (judged.status == 0) == valid
 
 
+@pytest.mark.smoke
 def test_roles_anywhere(pki: Pki, tmp_path: Path) -> None:
     def judge(*rules: str, between: list[Identity] | None = None, trusted: list[Identity] | None = None, **leaf: Any) -> None:
         family = Family(**leaf)
@@ -226,5 +228,5 @@ def test_the_folder_of_the_ca(pki: Pki, ca: Path, tmp_path: Path) -> None:
     (other / "root-previous-cert.pem").write_bytes((ca / "root-cert.pem").read_bytes())
     pki.run("verify", certificate, "--directory", other)
     assert "--bundle" in pki.refuse("verify", certificate, "--directory", tmp_path / "nowhere")
-    assert "holds no certificate" in pki.refuse("verify", ca / "client-key.pem", "--directory", ca)
+    assert "contains no certificate" in pki.refuse("verify", ca / "client-key.pem", "--directory", ca)
     pki.run("verify", certificate, "--directory", ca, "--hostname", "x", status=USAGE)

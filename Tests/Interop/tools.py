@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from program import Result, clean_environment
+from program import MISSING, Result, clean_environment
 
 
 def tool(
@@ -27,7 +27,7 @@ def tool(
     command = (program, *map(str, arguments))
     done = subprocess.run(
         command,
-        env={**clean_environment(Path("/nonexistent")), **(environment or {})},
+        env={**clean_environment(MISSING), **(environment or {})},
         input=b"" if input is None else input,
         capture_output=True,
         timeout=60,

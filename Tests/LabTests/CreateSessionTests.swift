@@ -2,7 +2,7 @@
 
 import Certificates
 import FoundationEssentials
-import HTTPService
+import HTTPServer
 import Synchronization
 import Testing
 

@@ -2,7 +2,7 @@
 
 import Certificates
 import FoundationEssentials
-import HTTPService
+import HTTPServer
 import Synchronization
 import Testing
 
@@ -119,7 +119,7 @@ import SystemSupport
     ])
     func `what it does not serve is answered as AWS would`(_ method: String, _ target: String) throws {
         let request = HTTPRequest(
-            method: HTTPMethod(rawValue: method),
+            method: try #require(HTTPMethod(rawValue: method)),
             target: target,
             headers: ["Host": "localhost"],
             arrival: .now
@@ -145,7 +145,7 @@ import SystemSupport
         )
         #expect(
             told[1]
-                == "403 CreateSession from CN=fixture-expired: certificate rules: the certificate expired at 2021-01-01T00:00:00Z (issue another with: pki issue-client)"
+                == "403 CreateSession from CN=fixture-expired: certificate rules: the certificate has expired: it was valid until 2021-01-01T00:00:00Z (have it renewed)"
         )
         #expect(told[2] == "404 GET /none: not served by the lab")
         #expect(told.allSatisfy { $0.unicodeScalars.allSatisfy { $0.value >= 0x20 } })

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import HTTPService
+import HTTPServer
 import Testing
 
 @testable import Lab

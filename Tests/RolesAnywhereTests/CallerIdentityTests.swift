@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import AWSModel
 import Certificates
 import FoundationEssentials
 import Synchronization
@@ -68,7 +69,7 @@ struct CallerIdentityTests {
             secretAccessKey: vector.secretAccessKey,
             sessionToken: vector.sessionToken,
             expiration: TestAuthority.now.addingTimeInterval(3600),
-            role: try AmazonResourceName(SessionRequest.role)
+            role: try AmazonResourceName(parsing: SessionRequest.role)
         )
     }
 

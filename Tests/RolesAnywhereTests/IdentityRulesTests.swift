@@ -35,31 +35,6 @@ struct IdentityRulesTests {
         #expect(error.message.localizedLowercaseContains(rule))
     }
 
-    @Test func `every rule that is broken is found`() throws {
-        let certificate = try #require(
-            try Certificate.certificates(in: Array(Fixtures.certificateOfVersion1.utf8)).first
-        )
-        let late = certificate.notAfter.addingTimeInterval(1)
-        let broken = ClientCertificateRules.broken(by: certificate, at: late)
-        #expect(broken.map(\.name) == ["version", "keyUsage", "validity"])
-        #expect(broken.allSatisfy { $0.hint != nil })
-    }
-
-    @Test func `what AWS does not say is a doubt`() throws {
-        let key = try PrivateKey(generating: .ecP256)
-        let root = try TestAuthority()
-        #expect(ClientCertificateRules.doubts(about: try root.client(key: key)).isEmpty)
-        let alone = try #require(
-            try Certificate.certificates(in: Array(Fixtures.certificateWithoutKeyUsage.utf8)).first
-        )
-        #expect(
-            ClientCertificateRules.doubts(about: alone).contains { $0.contains("self-signed") } == alone.isSelfIssued
-        )
-        #expect(ClientCertificateRules.signingAlgorithm(for: .rsa(bits: 2048)) == "AWS4-X509-RSA-SHA256")
-        #expect(ClientCertificateRules.signingAlgorithm(for: .mlDSA(65)) == "AWS4-X509-MLDSA")
-        #expect(ClientCertificateRules.signingAlgorithm(for: .other("ED25519")) == nil)
-    }
-
     @Test func `validity counts to the second`() throws {
         let key = try PrivateKey(generating: .ecP256)
         let identity = try Identity(key: key, certificates: [TestAuthority().client(key: key, years: 1)])

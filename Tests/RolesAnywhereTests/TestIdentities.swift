@@ -97,14 +97,14 @@ extension SessionRequest {
         trustAnchor: String = trustAnchor,
         profile: String = profile,
         role: String = role,
-        durationSeconds: Int = defaultDuration,
+        durationSeconds: Int? = nil,
         roleSessionName: String? = nil,
         instanceProperties: [String: String] = [:]
     ) throws -> SessionRequest {
         try SessionRequest(
-            trustAnchor: AmazonResourceName(trustAnchor),
-            profile: AmazonResourceName(profile),
-            role: AmazonResourceName(role),
+            trustAnchorARN: trustAnchor,
+            profileARN: profile,
+            roleARN: role,
             durationSeconds: durationSeconds,
             roleSessionName: roleSessionName,
             instanceProperties: instanceProperties

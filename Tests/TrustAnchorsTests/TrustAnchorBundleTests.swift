@@ -101,14 +101,6 @@ import TrustAnchors
         #expect(code(pem) == expected, "\(kind)")
     }
 
-    @Test func `every rule that is broken is found`() throws {
-        let client = try certificate(template: "[ v3 ]\nbasicConstraints = CA:FALSE\n")
-        let late = client.notAfter.addingTimeInterval(1)
-        let broken = TrustAnchorBundle.rulesBroken(by: client, at: late)
-        #expect(broken.map(\.name) == ["basicConstraints", "keyUsage", "validity"])
-        #expect(try TrustAnchorBundle.rulesBroken(by: certificate(), at: Self.now).isEmpty)
-    }
-
     @Test func `a bundle of more characters than AWS takes is refused`() throws {
         let long = String(repeating: "x", count: 200_000)
         let template = Self.rootTemplate + "\n1.2.3.4 = ASN1:UTF8String:\(long)\n"

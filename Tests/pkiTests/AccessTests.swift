@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import AWSModel
 import FoundationEssentials
 import Glibc
 import RolesAnywhere
@@ -44,7 +45,7 @@ import Testing
     deinit { try? FileManager.default.removeItem(atPath: directory) }
 
     @Test func `a profile says everything`() throws {
-        let access = try Access(AccessSettings(), profile: "web", environment: environment)
+        let access = try Access(AccessOptions.none, profile: "web", environment: environment)
         #expect(access.name == "web")
         #expect(access.request.durationSeconds == 900)
         #expect(access.request.role.description == "arn:aws:iam::123456789012:role/r")
@@ -55,7 +56,7 @@ import Testing
     }
 
     @Test func `the command line goes before the profile`() throws {
-        var settings = AccessSettings()
+        var settings = AccessOptions.none
         settings.identity.certificate = "other.pem"
         settings.session.sessionDuration = 1800
         settings.network.fips = true
@@ -68,10 +69,10 @@ import Testing
     @Test func `without a name the profile is that of the environment, else the standard one`() throws {
         var environment = environment
         environment["AWS_PROFILE"] = "web"
-        #expect(try Access(AccessSettings(), profile: nil, environment: environment).name == "web")
+        #expect(try Access(AccessOptions.none, profile: nil, environment: environment).name == "web")
         environment["AWS_PROFILE"] = nil
         let error = #expect(throws: UsageError.self) {
-            try Access(AccessSettings(), profile: nil, environment: environment)
+            try Access(AccessOptions.none, profile: nil, environment: environment)
         }
         #expect(error?.message.contains("the profile default") == true)
         #expect(error?.message.contains("no settings of pki") == true)
@@ -79,7 +80,7 @@ import Testing
 
     @Test func `a profile that is not there is named, with the file`() throws {
         let error = #expect(throws: UsageError.self) {
-            try Access(AccessSettings(), profile: "nobody", environment: self.environment)
+            try Access(AccessOptions.none, profile: "nobody", environment: self.environment)
         }
         #expect(error?.message == "there is no profile nobody in \(directory)/.aws/config")
         #expect(error?.hint?.contains("pki configure --profile nobody") == true)
@@ -87,13 +88,13 @@ import Testing
 
     @Test func `a value that is none is named with its setting`() throws {
         let error = #expect(throws: InputError.self) {
-            try Access(AccessSettings(), profile: "odd", environment: self.environment)
+            try Access(AccessOptions.none, profile: "odd", environment: self.environment)
         }
         #expect(error?.message.contains("pki_attempts is \"many\", which is not a whole number") == true)
     }
 
     @Test func `with a certificate on the command line no profile is read`() throws {
-        var settings = AccessSettings()
+        var settings = AccessOptions.none
         settings.identity.certificate = "c.pem"
         var environment = environment
         environment["AWS_PROFILE"] = "nobody"
@@ -115,10 +116,10 @@ import Testing
             "--session-duration", "901", "--role-session-name", "n", "--dual-stack", "--ca-bundle", "b",
             "--connect-timeout", "1.5", "--timeout", "2", "--attempts", "3",
         ])
-        var read = AccessSettings()
+        var read = AccessOptions.none
         var names: Set<String> = []
         for setting in ProfileSetting.all {
-            guard let text = setting.text(in: options.settings, directory: "/d") else { continue }
+            guard let text = setting.text(in: options, directory: "/d") else { continue }
             names.insert(setting.name)
             try setting.fill(text, into: &read)
         }
@@ -128,6 +129,12 @@ import Testing
         #expect(read.session.sessionDuration == 901 && read.network.attempts == 3)
         #expect(read.network.connectTimeout == 1.5 && read.network.timeout == 2)
         #expect(read.network.caBundle == "/d/b")
+    }
+
+    @Test func `options made without the parser are all readable, and none is given`() {
+        let options = AccessOptions.none
+        #expect(!"\(options)".contains("*definition*"))
+        for setting in ProfileSetting.all { #expect(setting.text(in: options, directory: "/") == nil) }
     }
 
     @Test(arguments: [

@@ -22,6 +22,10 @@ import Testing
         for line in help.split(separator: "\n") where !line.hasPrefix("USAGE:") {
             #expect(line.count <= 80, "\(line)")
         }
+        // An example that is wrapped cannot be pasted.
+        for line in command.configuration.discussion.split(separator: "\n") where line.hasPrefix("  ") {
+            #expect(help.contains(line), "\(line)")
+        }
     }
 
     @Test(arguments: commands.indices)
@@ -69,10 +73,50 @@ import Testing
         }
     }
 
+    @Test(arguments: [
+        (
+            ["init-ca", "--directry", "x"], "unknown option '--directry'",
+            "did you mean --directory? See pki init-ca --help"
+        ),
+        (["init-ca", "--days", "many"], "the value 'many' is invalid for '--days <n>'", "see pki init-ca --help"),
+        (
+            ["list", "--format", "xml"], "the value 'xml' is invalid for '--format <format>'",
+            "use one of table, json, csv"
+        ),
+        (["audit", "--contains", "x"], "--contains requires --verify", "see pki audit --help"),
+    ])
+    func `an error of the parser is lower case, without a full stop, and with a hint`(
+        arguments: [String],
+        message: String,
+        hint: String
+    ) {
+        do {
+            _ = try PKI.parseAsRoot(arguments)
+            Issue.record("accepted")
+        } catch {
+            let shown = ParserMessage(PKI.message(for: error), details: PKI.fullMessage(for: error))
+            #expect(shown.message == message)
+            #expect(shown.hint == hint)
+        }
+    }
+
+    @Test func `members without a value are left out of JSON`() throws {
+        let (text, none): (String?, String?) = ("a", nil)
+        let members: JSONMembers = [
+            "text": text, "none": none, "list": ["b"], "inner": ["n": 1, "none": none] as JSONMembers,
+        ]
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = .sortedKeys
+        #expect(
+            String(decoding: try encoder.encode(members), as: UTF8.self)
+                == #"{"inner":{"n":1},"list":["b"],"text":"a"}"#
+        )
+    }
+
     @Test func `--days and --not-after exclude each other`() {
         #expect(throws: UsageError.self) { try Lifetime.choose(days: 1, notAfter: .days(2)) }
         #expect(throws: UsageError.self) {
-            try PassphraseSource.choose(file: "a", environment: "B", descriptor: nil, option: "--passphrase")
+            try PassphraseOptions<CAKeyRole>.parse(["--passphrase-file", "a", "--passphrase-env", "B"]).source()
         }
     }
 

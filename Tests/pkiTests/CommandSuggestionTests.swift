@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import SystemSupport
 import Testing
 
 @testable import pki
@@ -29,7 +30,7 @@ import Testing
 
     @Test func `distances`() {
         func distance(_ word: String, _ other: String) -> Int {
-            CommandSuggestion.distance(Array(word.utf8), Array(other.utf8))
+            editDistance(word, other)
         }
         #expect(distance("", "") == 0)
         #expect(distance("", "abc") == 3)

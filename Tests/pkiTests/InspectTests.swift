@@ -92,14 +92,14 @@ import Testing
         let report = try InspectSamples.report(on: certificate.pemEncoded)
         for line in [
             "verdict           REFUSED as a client's certificate",
-            "rule broken       has an empty subject\n                    to mend it: issue one with a common name",
+            "rule broken       has an empty subject\n                    hint: issue one with a common name",
             "rule broken       has no key usage, not digitalSignature",
             "rule broken       has expired: it was valid until 2026-03-01T00:00:00Z",
             "EXPIRED 12 hours ago", "source identity   ID=0abc", "subject           (empty)",
         ] { #expect(report.text.contains(line), "\(line)") }
         let verdict = try InspectSamples.json(report)["objects"]?[0]?["rolesAnywhere"]
         #expect(verdict?["acceptable"] == .flag(false))
-        for (index, rule) in ["subject", "keyUsage", "validity"].enumerated() {
+        for (index, rule) in ["aws-client-subject", "aws-client-key-usage", "aws-client-validity"].enumerated() {
             #expect(verdict?["rulesBroken"]?[index]?["rule"] == .text(rule))
             #expect(verdict?["rulesBroken"]?[index]?["hint"] != nil)
         }

@@ -66,8 +66,8 @@ import Testing
     }
 
     @Test func `what was done before does not count for the rate`() {
-        let line = ProgressLine(verb: "issued", done: 600, doneBefore: 500, total: 1000, elapsed: .seconds(10))
-        #expect(line.text(within: 40) == "issued  600 of 1000, 10/s, 40 s left")
+        let bar = Stage().bar(total: 1000, done: 500, on: terminal(40))
+        #expect(bar.line(done: 600, elapsed: .seconds(10), width: 40) == "issued  600 of 1000, 10/s, 40 s left")
     }
 
     @Test func `a message can be said in between`() {
@@ -87,23 +87,16 @@ import Testing
 
     @Test(arguments: 0...90)
     func `no line is longer than the terminal is wide`(width: Int) {
+        let bar = Stage().bar(total: 10_000, on: terminal(width))
         for done in [0, 1, 9999, 10_000, 10_001] {
             for elapsed in [0.0, 0.5, 3, 4000, 1e9] {
-                let line = ProgressLine(
-                    verb: "issued",
-                    done: done,
-                    doneBefore: 0,
-                    total: 10_000,
-                    elapsed: .seconds(elapsed)
-                )
-                #expect(line.text(within: width).count <= width)
+                #expect(bar.line(done: done, elapsed: .seconds(elapsed), width: width).count <= width)
             }
         }
     }
 
     @Test func `nothing to do is no division by nothing`() {
-        let line = ProgressLine(verb: "issued", done: 0, doneBefore: 0, total: 0, elapsed: .zero)
-        #expect(line.text(within: 80) == "issued 0 of 0")
+        #expect(Stage().bar(total: 0, on: terminal(80)).line(done: 0, elapsed: .zero, width: 80) == "issued 0 of 0")
     }
 
     @Test(arguments: [
@@ -111,6 +104,6 @@ import Testing
         (7500, "2 h 5 min"), (1e6, "277 h 46 min"),
     ])
     func `a time is told in the units that matter`(seconds: Double, text: String) {
-        #expect(ProgressLine.text(of: .seconds(seconds)) == text)
+        #expect(ProgressBar.text(of: .seconds(seconds)) == text)
     }
 }

@@ -1,34 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 
-public import SystemSupport
+package import SystemSupport
 
 /// A file for its owner alone, anywhere, that is written whole or not at all.
 ///
 /// Only a regular file of this user is ever replaced: no link, pipe or device, and no other user's file.
-public struct AtomicFile: Sendable {
-    /// The path.
-    public let path: String
-
-    /// The contents.
-    public let contents: SecretBytes
+package struct AtomicFile: Sendable {
+    package let path: String
+    package let contents: SecretBytes
 
     /// Describes a file.
-    ///
-    /// - Parameters:
-    ///   - path: The path; its directory must be there.
-    ///   - contents: The contents.
-    public init(path: String, contents: SecretBytes) {
+    package init(path: String, contents: SecretBytes) {
         self.path = path
         self.contents = contents
     }
 
     /// Refuses a path at which a file could not be made, before there is anything to write.
-    ///
-    /// - Parameters:
-    ///   - path: The path.
-    ///   - replaces: Whether a file that is there may be replaced.
-    /// - Throws: ``AuthorityError`` with ``AuthorityErrorCode/exists`` or ``AuthorityErrorCode/storage``, naming the path.
-    public static func check(_ path: String, replaces: Bool) throws(AuthorityError) {
+    package static func check(_ path: String, replaces: Bool) throws(AuthorityError) {
         try explained { () throws(FileError) in
             let (directory, name) = try place(of: path)
             guard directory.contains(name) else { return }
@@ -38,22 +26,11 @@ public struct AtomicFile: Sendable {
     }
 
     /// Writes files: all of them are on the disk before the first gets its name, and they get their names in their order.
-    ///
-    /// - Parameters:
-    ///   - files: The files.
-    ///   - replaces: Whether files that are there are replaced. They are as they were when one cannot be written.
-    /// - Throws: ``AuthorityError`` naming the file and what the system says; no new file is left then.
-    public static func write(_ files: [AtomicFile], replaces: Bool) throws(AuthorityError) {
+    package static func write(_ files: [AtomicFile], replaces: Bool) throws(AuthorityError) {
         try write(files, replaces: replaces, isNameless: true)
     }
 
     /// Writes a file piece by piece.
-    ///
-    /// - Parameters:
-    ///   - path: The path; its directory must be there.
-    ///   - replaces: Whether a file that is there is replaced.
-    ///   - body: Writes the contents to a descriptor. When it throws, nothing is left.
-    /// - Throws: ``AuthorityError`` naming the file and what the system says, or what the body throws.
     static func write(_ path: String, replaces: Bool, _ body: (CInt) throws -> Void) throws {
         let file = try explained { () throws(FileError) in
             let (directory, name) = try place(of: path)

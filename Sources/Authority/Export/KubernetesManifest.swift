@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-public import Certificates
-public import SystemSupport
+package import Certificates
+package import SystemSupport
 
 /// A manifest for `kubectl apply`: an identity as a Secret, and for a CA the issuer of cert-manager that uses it.
-public struct KubernetesManifest: Sendable {
+package struct KubernetesManifest: Sendable {
     /// What the Secret is made for.
-    public enum Purpose: Sendable {
+    package enum Purpose: Sendable {
         /// A server or a client: only the Secret.
         case tls
         /// cert-manager's `Issuer`, in the namespace of the Secret.
@@ -16,34 +16,23 @@ public struct KubernetesManifest: Sendable {
     }
 
     /// What the Secret is made for.
-    public var purpose: Purpose
-
+    package var purpose: Purpose
     /// The name of the Secret, and of the issuer.
-    public var name: KubernetesName
-
+    package var name: KubernetesName
     /// Where the Secret goes; nothing leaves it to `kubectl`.
-    public var namespace: KubernetesName?
-
-    /// Where cert-manager looks for the Secrets of a `ClusterIssuer`, unless it was told otherwise.
+    package var namespace: KubernetesName?
+    /// The default namespace in which cert-manager looks for the Secrets of a `ClusterIssuer`.
     private static let clusterNamespace = "cert-manager"
 
     /// Makes a manifest.
-    ///
-    /// - Parameters:
-    ///   - purpose: What the Secret is made for.
-    ///   - name: The name of the Secret, and of the issuer.
-    ///   - namespace: Where the Secret goes; nothing leaves it to `kubectl`, or takes `cert-manager` for a `ClusterIssuer`.
-    public init(purpose: Purpose, name: KubernetesName, namespace: KubernetesName? = nil) {
+    package init(purpose: Purpose, name: KubernetesName, namespace: KubernetesName? = nil) {
         self.purpose = purpose
         self.name = name
         self.namespace = namespace
     }
 
     /// Refuses an identity that cannot serve the purpose, before its key is asked for.
-    ///
-    /// - Parameter identity: The identity.
-    /// - Throws: ``AuthorityError`` when an issuer is wanted and the identity is not a CA.
-    public func check(_ identity: StoredIdentity) throws(AuthorityError) {
+    package func check(_ identity: StoredIdentity) throws(AuthorityError) {
         guard purpose == .tls || identity.isAuthority else {
             throw AuthorityError(
                 .policy,
@@ -55,14 +44,7 @@ public struct KubernetesManifest: Sendable {
     }
 
     /// The text, in YAML: the Secret, with the key as PKCS#8, and the issuer.
-    ///
-    /// - Parameters:
-    ///   - identity: The identity. `tls.crt` holds its certificate and the intermediates, `ca.crt` the roots.
-    ///   - key: Its key.
-    /// - Returns: The text, which ends in a newline. The key in it is not encrypted.
-    /// - Throws: ``AuthorityError`` when an issuer is wanted and the identity is not a CA, or `CertificateError` when the key
-    ///   cannot be written.
-    public func text(of identity: StoredIdentity, key: PrivateKey) throws -> SecretBytes {
+    package func text(of identity: StoredIdentity, key: PrivateKey) throws -> SecretBytes {
         try check(identity)
         let chain = ([identity.certificate] + identity.intermediates).map(\.pemEncoded).joined()
         let roots = identity.trustedRoots.map(\.pemEncoded).joined()
@@ -98,4 +80,68 @@ public struct KubernetesManifest: Sendable {
 
     /// A name in quotation marks, in which `1e3` and `on` are text.
     private func quoted(_ name: KubernetesName) -> String { Quoting.yaml(name.description) }
+}
+
+/// The name of an object in Kubernetes: a DNS subdomain as its API server wants it (RFC 1123).
+package struct KubernetesName: Hashable, Sendable, CustomStringConvertible {
+    /// The name.
+    package let description: String
+
+    /// Takes the name of an object.
+    package init(_ name: String) throws(AuthorityError) {
+        guard name.utf8.count <= 253, Self.isSubdomain(name) else {
+            throw AuthorityError(
+                .invalidRequest,
+                "\"\(printable(name))\" cannot be the name of an object in Kubernetes",
+                hint:
+                    "up to 253 of a to z, 0 to 9, \"-\" and \".\", each part beginning and ending with a letter or digit"
+            )
+        }
+        description = name
+    }
+
+    /// Takes the name of a namespace, which has one part and at most 63 characters.
+    package init(namespace: String) throws(AuthorityError) {
+        guard namespace.utf8.count <= 63, Self.isSubdomain(namespace), !namespace.contains(".") else {
+            throw AuthorityError(
+                .invalidRequest,
+                "\"\(printable(namespace))\" cannot be a namespace of Kubernetes",
+                hint: "up to 63 of a to z, 0 to 9 and \"-\", beginning and ending with a letter or digit"
+            )
+        }
+        description = namespace
+    }
+
+    /// Makes a name that is allowed of one that files have: in lower case, with `-` for what is not allowed.
+    package init(madeOf name: String) throws(AuthorityError) {
+        let allowed = name.lowercased().unicodeScalars.map { scalar -> Character in
+            scalar == "." || Self.isAllowed(scalar) ? Character(scalar) : "-"
+        }
+        var parts: [Substring] = []
+        for var part in String(allowed).split(separator: ".") {
+            while part.first == "-" { part.removeFirst() }
+            while part.last == "-" { part.removeLast() }
+            if !part.isEmpty { parts.append(part) }
+        }
+        do {
+            try self.init(parts.joined(separator: "."))
+        } catch {
+            throw AuthorityError(
+                .invalidRequest,
+                "no name for an object in Kubernetes can be made of \"\(printable(name))\"",
+                hint: "choose one: --secret-name NAME"
+            )
+        }
+    }
+
+    private static func isSubdomain(_ name: String) -> Bool {
+        !name.isEmpty
+            && name.split(separator: ".", omittingEmptySubsequences: false).allSatisfy { part in
+                !part.isEmpty && part.first != "-" && part.last != "-" && part.unicodeScalars.allSatisfy(isAllowed)
+            }
+    }
+
+    private static func isAllowed(_ scalar: Unicode.Scalar) -> Bool {
+        ("a"..."z").contains(scalar) || ("0"..."9").contains(scalar) || scalar == "-"
+    }
 }

@@ -4,34 +4,23 @@ public import Certificates
 public import struct FoundationEssentials.Date
 public import SystemSupport
 
-/// What the directory of a CA holds under one name: a certificate, the way up to the root, and perhaps the key.
+/// What a CA directory holds under one name: a certificate, its path to the root, and perhaps the key.
 ///
 /// No key is read before ``key(passphrase:)`` is called.
 public struct StoredIdentity: Sendable {
     /// The name: `root` for the CA itself.
     public let name: String
-
     /// The certificate.
     public let certificate: Certificate
-
     /// The CA certificates between the certificate and the root, its issuer first; none when the root issued it.
     public let intermediates: [Certificate]
-
     /// The root that the certificate leads to.
     public let root: Certificate
-
-    /// Every root that is to be trusted: the CA's, and while it is being replaced the previous one.
+    /// The CA's root, and while it is being replaced the previous one.
     public let trustedRoots: [Certificate]
-
     private let directory: CADirectory
 
-    /// Reads certificates.
-    ///
-    /// - Parameters:
-    ///   - name: The name that the files begin with.
-    ///   - directory: The directory of the CA.
-    /// - Throws: ``AuthorityError`` when a file is missing or cannot be read, or when the certificate does not lead to the
-    ///   root; `CertificateError` when a file is malformed.
+    /// Reads the certificates of a name. The certificate must lead to the root.
     public init(name: String, in directory: String) throws {
         // It is a part of file names, and must lead to no other directory.
         try EntryName.check(name)
@@ -56,17 +45,14 @@ public struct StoredIdentity: Sendable {
             throw AuthorityError(
                 .broken,
                 "\(directory.path(of: name))-cert.pem does not lead to the root in \(directory.path(of: "root-cert.pem"))",
-                hint: "the CA was made anew, or \(printable(name))-chain.pem is missing; issue it anew"
+                hint: "the CA was replaced, or \(printable(name))-chain.pem is missing; issue it again"
             )
         }
         (intermediates, root) = path
     }
 
-    /// The files of the roots that are to be trusted: the CA's, and while it is being replaced the previous one.
-    ///
-    /// - Parameter directory: The CA directory.
-    /// - Returns: The paths and the contents, as they are.
-    /// - Throws: ``AuthorityError`` naming the file.
+    /// The paths and contents of the files of the trusted roots: the CA's, and while it is being replaced the previous
+    /// one.
     public static func trustedRoots(in directory: String) throws -> [(path: String, contents: [UInt8])] {
         let directory = try CADirectory(path: directory, for: .reading)
         let names = [CertificateAuthority.rootName, CertificateAuthority.previousRootName].map(
@@ -78,7 +64,7 @@ public struct StoredIdentity: Sendable {
         }
     }
 
-    /// Goes up by signatures: the names alone are the same for two CAs that were made one after the other.
+    /// Goes up by signatures: two CAs of one directory, one made after the other, have the same name.
     private static func path(
         from certificate: Certificate,
         through others: [Certificate],
@@ -101,10 +87,7 @@ public struct StoredIdentity: Sendable {
     /// Whether this is a CA that may issue certificates.
     public var isAuthority: Bool { certificate.isCA && certificate.keyUsage?.contains(.keyCertSign) ?? true }
 
-    /// What should be known before it is used.
-    ///
-    /// - Parameter now: The moment.
-    /// - Returns: Sentences without a full stop; usually none.
+    /// What should be known before it is used, each a sentence without a full stop; usually empty.
     public func notices(at now: Date) -> [String] {
         let path = "\(directory.path(of: name))-cert.pem"
         if now > certificate.notAfter { return ["\(path) expired at \(timestamp(certificate.notAfter))"] }
@@ -112,26 +95,13 @@ public struct StoredIdentity: Sendable {
         return []
     }
 
-    /// Opens the key.
-    ///
-    /// - Parameter passphrase: Called when the key's file is encrypted.
-    /// - Returns: The key, which is the certificate's.
-    /// - Throws: ``AuthorityError`` when the key is not in the directory, others can read it or it is another certificate's;
-    ///   `CertificateError` when it cannot be opened; what the closure throws.
+    /// Opens the key, which must be the certificate's. The closure is called when the key's file is encrypted.
     public func key(passphrase: () throws -> SecretBytes? = { nil }) throws -> PrivateKey {
         let file = "\(name)-key.pem"
         let path = directory.path(of: file)
         guard directory.contains(file) else { throw keyElsewhere(path) }
         let bytes = try directory.read(file, isPrivate: true)
-        let key: PrivateKey
-        do {
-            key = try naming(path) { () throws(CertificateError) in try PrivateKey(reading: bytes) }
-        } catch {
-            guard error.code == .missingPassphrase, let secret = try passphrase() else { throw error }
-            key = try naming(path) { () throws(CertificateError) in
-                try PrivateKey(reading: bytes, passphrase: secret)
-            }
-        }
+        let key = try CertificateAuthority.openKey(bytes, path, passphrase: passphrase)
         guard key.publicKey == certificate.publicKey else {
             throw AuthorityError(
                 .broken,
@@ -163,5 +133,53 @@ public struct StoredIdentity: Sendable {
                 : "who made the certificate request has it, and can join both: openssl pkcs12 -export -inkey KEY "
                     + "-in \(name)-cert.pem -out \(name).p12"
         )
+    }
+}
+
+extension StoredIdentity {
+    /// Key, certificate and every CA certificate up to the root, under the identity's name.
+    public func archive(
+        with key: PrivateKey,
+        encryption: PKCS12Archive.Encryption = .modern
+    ) throws(CertificateError) -> PKCS12Archive {
+        try PKCS12Archive(
+            key: key,
+            certificate: certificate,
+            chain: intermediates + (root == certificate ? [] : [root]),
+            friendlyName: name,
+            encryption: encryption
+        )
+    }
+
+    /// The trusted roots and no key: a truststore for Java.
+    public func truststore(encryption: PKCS12Archive.Encryption = .modern) throws(CertificateError) -> PKCS12Archive {
+        let names = trustedRoots.map { root in root.subject.commonName.map { printable($0) } ?? "root" }
+        let entries = zip(names, trustedRoots).enumerated().map { index, root in
+            // The root that is being replaced often has the name of its successor.
+            PKCS12Archive.TrustedCertificate(name: index == 0 ? root.0 : "\(root.0) (previous)", certificate: root.1)
+        }
+        return try PKCS12Archive(trusting: entries, encryption: encryption)
+    }
+}
+
+/// Passphrases for what leaves the CA's directory.
+package enum GeneratedPassphrase {
+    /// Letters and digits that are not taken for one another: without l, o, 0 and 1.
+    private static let characters = Array("abcdefghijkmnpqrstuvwxyz23456789".utf8)
+    private static let groups = 7
+    private static let groupLength = 4
+
+    /// A passphrase of 140 random bits that can be read aloud and typed, in seven groups of four letters and digits:
+    /// `k7pq-x3mn-…`.
+    package static func make(using generator: inout some RandomNumberGenerator) -> SecretBytes {
+        unsafe SecretBytes(capacity: groups * (groupLength + 1) - 1) { buffer in
+            for index in buffer.indices {
+                let isBetween = index % (groupLength + 1) == groupLength
+                // A power of two: five bits are one of the characters, each as likely as the others.
+                let character = isBetween ? UInt8(ascii: "-") : characters[Int(generator.next() & 0x1f)]
+                unsafe buffer[index] = character
+            }
+            return buffer.count
+        }
     }
 }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-public import Certificates
-public import struct FoundationEssentials.Date
-public import SystemSupport
+package import Certificates
+package import FoundationEssentials
+import SystemSupport
 
 /// The hosts that get a certificate in one run, read from a file.
 ///
 /// The file is CSV (RFC 4180) with a line of headings, a plain list of names, one on a line, or JSON: an array of objects, or
-/// one object after the other. Which of them is told by how it begins. It is UTF-8, with or without a byte order mark. Lines
+/// one object after the other. Its first character tells which. It is UTF-8, with or without a byte order mark. Lines
 /// that begin with `#` are left out before the headings, and everywhere in a plain list.
 ///
 /// | column, key | value |
@@ -15,53 +15,34 @@ public import SystemSupport
 /// | `name` | what the files are called; needed, and each but once |
 /// | `dns`, `ip`, `uri`, `email` | alternative names, several with blanks or `;` between them, or an array in JSON |
 /// | `subject` | as in RFC 4514 |
-/// | `days`, `not_after` | how long the certificate is good for: one of them |
+/// | `days`, `not_after` | the lifetime: one of them |
 /// | `key_type` | such as `ec-p256` |
 /// | `profile` | the profile, where it is not that of all the others |
 /// | `csr` | the path of a certificate request |
 ///
 /// What is empty, or `null`, is as if it were not there. A column that is not in this table is refused.
-public struct HostList: Sendable {
-    /// One host.
-    public struct Host: Hashable, Sendable {
-        /// What the files are called.
-        public let name: String
-
-        /// The subject, when the file gives one.
-        public internal(set) var subject: DistinguishedName?
-
+package struct HostList: Sendable {
+    package struct Host: Hashable, Sendable {
+        package let name: String
+        package internal(set) var subject: DistinguishedName?
         /// The alternative names: DNS names, addresses, URIs and mailboxes, each in the order of the file.
-        public internal(set) var subjectAlternativeNames: [GeneralName] = []
-
-        /// How long the certificate is good for, when the file says so.
-        public internal(set) var lifetime: Lifetime?
-
-        /// The kind of key, when the file names one.
-        public internal(set) var keyType: KeyType?
-
-        /// The name of the profile, when the file gives one; nobody has looked whether there is such a profile.
-        public internal(set) var profile: String?
-
-        /// The path of a certificate request as the file has it; nobody has looked for it yet.
-        public internal(set) var certificateRequestPath: String?
-
-        /// The line of the file on which the host begins, from 1.
-        public let line: Int
+        package internal(set) var subjectAlternativeNames: [GeneralName] = []
+        package internal(set) var lifetime: Lifetime?
+        package internal(set) var keyType: KeyType?
+        /// There may be no such profile.
+        package internal(set) var profile: String?
+        /// As the file has it; there may be no such file.
+        package internal(set) var certificateRequestPath: String?
+        /// The line of the file, from 1.
+        package let line: Int
     }
 
     /// The hosts in the order of the file. There is at least one, and no two have the same name.
-    public let hosts: [Host]
-
+    package let hosts: [Host]
     /// The most bytes that a file may have: 64 MiB.
-    public static let limit = 64 << 20
+    package static let limit = 64 << 20
 
-    /// Reads a file.
-    ///
-    /// - Parameters:
-    ///   - path: The file.
-    ///   - now: The moment that no certificate may end before.
-    /// - Throws: ``AuthorityError`` naming the file, or each line that cannot be used.
-    public init(of path: String, now: Date) throws(AuthorityError) {
+    package init(of path: String, now: Date) throws(AuthorityError) {
         let contents: FileContents
         do {
             contents = try FileContents(of: path, limit: Self.limit)
@@ -71,14 +52,8 @@ public struct HostList: Sendable {
         try self.init(unsafe contents.bytes.withUnsafeBytes { unsafe Array($0) }, name: path, now: now)
     }
 
-    /// Reads what stood in a file.
-    ///
-    /// - Parameters:
-    ///   - contents: The bytes.
-    ///   - name: What the file is called in messages.
-    ///   - now: The moment that no certificate may end before.
-    /// - Throws: ``AuthorityError`` with every line that cannot be used, up to 20 of them, as `NAME:LINE: what is wrong`.
-    public init(_ contents: [UInt8], name: String, now: Date) throws(AuthorityError) {
+    /// Reads the contents of a file. Errors name every line that cannot be used, up to 20 of them.
+    package init(_ contents: [UInt8], name: String, now: Date) throws(AuthorityError) {
         var faults = HostListFaults(file: name)
         guard contents.count <= Self.limit else {
             throw AuthorityError(.invalidRequest, "\(faults.file) is larger than \(Self.limit >> 20) MiB")
@@ -96,7 +71,7 @@ public struct HostList: Sendable {
         lines.reserveCapacity(read.count)
         for host in read {
             if let line = lines.updateValue(host.line, forKey: host.name) {
-                faults.add("the name \(host.name) stands on line \(line) already", line: host.line)
+                faults.add("the name \(host.name) is already on line \(line)", line: host.line)
                 lines[host.name] = line
             }
         }
@@ -139,5 +114,298 @@ public struct HostList: Sendable {
             }
         }
         return bytes
+    }
+}
+
+extension HostList.Host {
+    /// Makes a host of what the file says about it.
+    init(line: Int, now: Date, _ values: (HostColumn) -> [String]) throws {
+        func value(_ column: HostColumn) -> String? { values(column).first }
+
+        guard let name = value(.name) else {
+            throw AuthorityError(.invalidRequest, "the name is missing")
+        }
+        try EntryName.checkNew(name)
+        self.name = name
+        self.line = line
+        for text in values(.dns) { subjectAlternativeNames.append(try .dnsName(text)) }
+        for text in values(.ip) { subjectAlternativeNames.append(try .ipAddress(text)) }
+        for text in values(.uri) { subjectAlternativeNames.append(try .uniformResourceIdentifier(text)) }
+        for text in values(.email) { subjectAlternativeNames.append(try .mailbox(text)) }
+        if let text = value(.subject) {
+            let subject = try DistinguishedName(text)
+            guard !subject.isEmpty else {
+                throw AuthorityError(.invalidRequest, "the subject \"\(text)\" is empty")
+            }
+            self.subject = subject
+        }
+        lifetime = try Self.lifetime(days: value(.days), notAfter: value(.notAfter))
+        _ = try lifetime?.end(from: now)
+        if let text = value(.keyType) {
+            guard let type = KeyType(rawValue: text) else {
+                throw AuthorityError(
+                    .invalidRequest,
+                    "\"\(text)\" is not a kind of key",
+                    hint: "the kinds are \(KeyType.allCases.map(\.rawValue).joined(separator: ", "))"
+                )
+            }
+            keyType = type
+        }
+        profile = try value(.profile).map { try Self.checked($0, .profile) }
+        certificateRequestPath = try value(.csr).map { try Self.checked($0, .csr) }
+        guard keyType == nil || certificateRequestPath == nil else {
+            throw AuthorityError(
+                .invalidRequest,
+                "only one of key_type and csr can be given: a certificate request brings its own key"
+            )
+        }
+    }
+
+    private static func lifetime(days: String?, notAfter: String?) throws(AuthorityError) -> Lifetime? {
+        guard days == nil || notAfter == nil else {
+            throw AuthorityError(.invalidRequest, "only one of days and not_after can be given")
+        }
+        if let days {
+            guard let number = Int(days) else {
+                throw AuthorityError(.invalidRequest, "days are a whole number, not \"\(days)\"")
+            }
+            return .days(number)
+        }
+        guard let notAfter else { return nil }
+        guard let lifetime = Lifetime(notAfter: notAfter) else {
+            throw AuthorityError(
+                .invalidRequest,
+                "not_after is a time such as 2030-12-31 or 2030-12-31T12:00:00Z, not \"\(notAfter)\""
+            )
+        }
+        return lifetime
+    }
+
+    /// Text that goes into messages and to the file system as it is.
+    private static func checked(_ text: String, _ column: HostColumn) throws(AuthorityError) -> String {
+        guard text == printable(text, limit: 4096), !text.utf8.contains(0) else {
+            throw AuthorityError(.invalidRequest, "the \(column.heading) holds control characters, or is very long")
+        }
+        return text
+    }
+}
+
+/// What is wrong with a file of hosts, reported all at once.
+struct HostListFaults {
+    /// How many lines are reported; the others are counted.
+    static let limit = 20
+    /// What the file is called, fit for a terminal.
+    let file: String
+    private var reported: [(line: Int, text: String)] = []
+    private var count = 0
+    private var hint: String?
+
+    init(file: String) { self.file = printable(file) }
+
+    /// Notes what is wrong with a line.
+    mutating func add(_ text: String, line: Int, hint: String? = nil) {
+        count += 1
+        // The lowest lines are reported, whatever the order in which faults are found.
+        guard reported.count < Self.limit || line < reported[reported.count - 1].line else { return }
+        let place = reported.firstIndex { $0.line > line } ?? reported.count
+        if place == 0 { self.hint = hint.map { printable(redacted($0)) } }
+        // The file may be a key by mistake.
+        reported.insert((line, printable(redacted(text), limit: 300)), at: place)
+        if reported.count > Self.limit { reported.removeLast() }
+    }
+
+    /// Notes what is wrong with a line, in the words of an error.
+    mutating func add(_ error: any Error, line: Int) {
+        if let error = error as? any ExplainedError {
+            add(error.message, line: line, hint: error.hint)
+        } else {
+            add("it cannot be read", line: line)
+        }
+    }
+
+    /// Goes on when there is nothing wrong.
+    func check() throws(AuthorityError) {
+        guard count > 0 else { return }
+        var lines = reported.map { "\(file):\($0.line): \($0.text)" }
+        if count > 1 { lines.insert("\(count) lines of \(file) cannot be used", at: 0) }
+        if count > reported.count { lines.append("… and \(count - reported.count) more") }
+        throw AuthorityError(.invalidRequest, lines.joined(separator: "\n"), hint: hint)
+    }
+}
+
+// MARK: - JSON
+
+/// Hosts in JSON: an array of objects, or objects one after another.
+///
+/// Only the ends of objects are found here, so that each has its line and a faulty one does not hide the others; the decoder
+/// reads what is in them.
+struct HostObjects {
+    private struct Object {
+        /// The line on which it begins, from 1.
+        var line: Int
+        var range: Range<Int>
+        /// How many members it has, each as often as it is written.
+        var memberCount: Int
+    }
+
+    private let bytes: [UInt8]
+    private var position = 0
+    private var line = 1
+    /// What is wrong with the text between objects, which ends the reading.
+    private var fault: String?
+
+    private init(_ bytes: [UInt8]) { self.bytes = bytes }
+
+    /// Reads hosts; those of faulty objects are left out.
+    static func hosts(in bytes: [UInt8], now: Date, _ faults: inout HostListFaults) -> [HostList.Host] {
+        var reader = HostObjects(bytes)
+        let decoder = JSONDecoder()
+        var hosts: [HostList.Host] = []
+        reader.skipBlanks()
+        let isArray = reader.take("[")
+        var isFirst = true
+        while let object = reader.next(isArray: isArray, isFirst: isFirst) {
+            isFirst = false
+            do {
+                let fields = try decoder.decode(HostObject.self, from: Data(bytes[object.range]))
+                guard fields.memberCount == object.memberCount else {
+                    throw AuthorityError(.invalidRequest, "a key is in the object twice")
+                }
+                hosts.append(try HostList.Host(line: object.line, now: now) { fields.values[$0.rawValue] })
+            } catch is DecodingError {
+                faults.add("the object is not well-formed JSON", line: object.line)
+            } catch {
+                faults.add(error, line: object.line)
+            }
+        }
+        if let fault = reader.fault { faults.add(fault, line: reader.line) }
+        return hosts
+    }
+
+    private var current: UInt8? { position < bytes.count ? bytes[position] : nil }
+
+    /// The next object; `nil` at the end, and when there is a fault.
+    private mutating func next(isArray: Bool, isFirst: Bool) -> Object? {
+        skipBlanks()
+        if isArray {
+            if take("]") {
+                skipBlanks()
+                if current != nil { fault = "there is text after the end of the array" }
+                return nil
+            }
+            guard isFirst || take(",") else {
+                fault = current == nil ? "the array is not closed" : "a comma or the end of the array is expected"
+                return nil
+            }
+            skipBlanks()
+        } else if current == nil {
+            return nil
+        }
+        guard current == UInt8(ascii: "{") else {
+            fault = "an object is expected, such as {\"name\": \"web-1\"}"
+            return nil
+        }
+        let (firstLine, start) = (line, position)
+        var (depth, memberCount) = (0, 0)
+        while let octet = current {
+            advance()
+            switch octet {
+            case UInt8(ascii: "\""): skipString()
+            case UInt8(ascii: "{"), UInt8(ascii: "["): depth += 1
+            case UInt8(ascii: "}"), UInt8(ascii: "]"): depth -= 1
+            case UInt8(ascii: ":") where depth == 1: memberCount += 1
+            default: break
+            }
+            if depth == 0 { return Object(line: firstLine, range: start..<position, memberCount: memberCount) }
+        }
+        line = firstLine
+        fault = "the object is not closed"
+        return nil
+    }
+
+    /// Goes to the end of a string whose quotation mark has been read.
+    private mutating func skipString() {
+        while let octet = current {
+            advance()
+            if octet == UInt8(ascii: "\"") { return }
+            if octet == UInt8(ascii: "\\"), current != nil { advance() }
+        }
+    }
+
+    private mutating func take(_ character: Unicode.Scalar) -> Bool {
+        guard let octet = current, UInt32(octet) == character.value else { return false }
+        advance()
+        return true
+    }
+
+    private mutating func skipBlanks() {
+        while let octet = current, octet == 0x20 || octet == 0x09 || octet == 0x0a || octet == 0x0d { advance() }
+    }
+
+    private mutating func advance() {
+        if bytes[position] == 0x0a { line += 1 }
+        position += 1
+    }
+}
+
+/// The members of an object that describes a host.
+private struct HostObject: Decodable {
+    var values = [[String]](repeating: [], count: HostColumn.allCases.count)
+    /// How many different keys there are.
+    var memberCount: Int
+
+    private struct Key: CodingKey {
+        var stringValue: String
+        var intValue: Int? { nil }
+        init?(stringValue: String) { self.stringValue = stringValue }
+        init?(intValue: Int) { nil }
+    }
+
+    init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: Key.self)
+        let keys = container.allKeys
+        memberCount = keys.count
+        var seen: Set<HostColumn> = []
+        var unknown: [String] = []
+        for key in keys {
+            guard let column = HostColumn(heading: key.stringValue) else {
+                unknown.append("\"\(key.stringValue)\"")
+                continue
+            }
+            guard seen.insert(column).inserted else {
+                throw AuthorityError(.invalidRequest, "the key \(column.heading) appears twice")
+            }
+            if try container.decodeNil(forKey: key) { continue }
+            values[column.rawValue] = try Self.values(of: column, container, key)
+        }
+        guard unknown.isEmpty else {
+            throw AuthorityError(
+                .invalidRequest,
+                "unknown \(unknown.count == 1 ? "key" : "keys") \(unknown.sorted().joined(separator: ", "))",
+                hint: "the keys are \(HostColumn.list)"
+            )
+        }
+    }
+
+    private static func values(
+        of column: HostColumn,
+        _ container: KeyedDecodingContainer<Key>,
+        _ key: Key
+    ) throws -> [String] {
+        if column == .days, let number = try? container.decode(Int.self, forKey: key) { return [String(number)] }
+        if let text = try? container.decode(String.self, forKey: key) { return column.values(in: text) }
+        guard column.takesSeveral, let texts = try? container.decode([String].self, forKey: key) else {
+            let kind =
+                switch column {
+                case .days: "a whole number"
+                case _ where column.takesSeveral: "a string or an array of strings"
+                default: "a string"
+                }
+            throw AuthorityError(.invalidRequest, "the value of \(column.heading) is not \(kind)")
+        }
+        guard !texts.contains(where: { column.values(in: $0).isEmpty }) else {
+            throw AuthorityError(.invalidRequest, "the array \(column.heading) holds an empty string")
+        }
+        return texts
     }
 }

@@ -1,8 +1,68 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import struct FoundationEssentials.Date
 import SystemSupport
 
-import struct FoundationEssentials.Date
+/// A column of CSV, or a key of JSON, that describes a host; see ``HostList``.
+enum HostColumn: Int, CaseIterable {
+    case name, dns, ip, uri, email, subject, days, notAfter, keyType, profile, csr
+
+    var heading: String {
+        switch self {
+        case .notAfter: "not_after"
+        case .keyType: "key_type"
+        default: "\(self)"
+        }
+    }
+
+    private static let columns = Dictionary(uniqueKeysWithValues: allCases.map { ($0.heading, $0) })
+
+    /// Finds the column of a heading, in any case, and with `-` or a blank for `_`.
+    init?(heading: String) {
+        if let column = Self.columns[heading] {
+            self = column
+            return
+        }
+        let name = heading.lowercased().map { $0 == "-" || $0 == " " ? "_" : String($0) }.joined()
+        guard let column = Self.columns[name] else { return nil }
+        self = column
+    }
+
+    /// Whether there may be several values, which are separated by blanks or `;`.
+    var takesSeveral: Bool {
+        switch self {
+        case .dns, .ip, .uri, .email: true
+        default: false
+        }
+    }
+
+    /// The values of a field; none when it is empty.
+    func values(in field: String) -> [String] {
+        if field.isEmpty { return [] }
+        if takesSeveral {
+            guard field.utf8.contains(where: { Self.isBlank($0) || $0 == UInt8(ascii: ";") }) else { return [field] }
+            return field.utf8.split { Self.isBlank($0) || $0 == UInt8(ascii: ";") }.map { String(Substring($0)) }
+        }
+        let trimmed = Self.trimmed(field)
+        return trimmed.isEmpty ? [] : [trimmed]
+    }
+
+    /// A field without the blanks around it.
+    static func trimmed(_ field: String) -> String {
+        var text = Substring(field).utf8
+        while let first = text.first, isBlank(first) { text.removeFirst() }
+        while let last = text.last, isBlank(last) { text.removeLast() }
+        return text.count == field.utf8.count ? field : String(Substring(text))
+    }
+
+    /// Whether there is nothing in a field.
+    static func isEmpty(_ field: String) -> Bool { field.utf8.allSatisfy(isBlank) }
+
+    private static func isBlank(_ octet: UInt8) -> Bool { octet == 0x20 || (0x09...0x0d).contains(octet) }
+
+    /// All names, for messages.
+    static var list: String { allCases.map(\.heading).joined(separator: ", ") }
+}
 
 /// Hosts in comma-separated values, or in a plain list of names.
 enum HostTable {
@@ -11,13 +71,6 @@ enum HostTable {
         "cn", "common_name", "commonname", "fqdn", "host", "host_name", "hostname", "hostnames", "hosts", "names",
     ]
 
-    /// Reads hosts.
-    ///
-    /// - Parameters:
-    ///   - bytes: The text.
-    ///   - now: The moment that no certificate may end before.
-    ///   - faults: Takes what is wrong with lines.
-    /// - Returns: The hosts of the lines that nothing is wrong with.
     static func hosts(in bytes: [UInt8], now: Date, _ faults: inout HostListFaults) -> [HostList.Host] {
         var reader = CSVReader(bytes)
         var next = reader.next()
@@ -37,15 +90,7 @@ enum HostTable {
         }
         reader.skipsComments = false
         guard let positions = positions(of: headings, line: first.line, &faults) else { return [] }
-        var hosts: [HostList.Host] = []
-        while let record = reader.next() {
-            do {
-                if let host = try host(in: record, count: headings.count, positions, now: now) { hosts.append(host) }
-            } catch {
-                faults.add(error, line: record.line)
-            }
-        }
-        return hosts
+        return hosts(from: reader.next(), &reader, count: headings.count, positions, now: now, &faults)
     }
 
     /// Reads a list of names, of which the first is known.
@@ -64,11 +109,22 @@ enum HostTable {
             return []
         }
         let positions: [Int?] = HostColumn.allCases.map { $0 == .name ? 0 : nil }
+        return hosts(from: first, &reader, count: 1, positions, now: now, &faults)
+    }
+
+    private static func hosts(
+        from first: CSVReader.Record?,
+        _ reader: inout CSVReader,
+        count: Int,
+        _ positions: [Int?],
+        now: Date,
+        _ faults: inout HostListFaults
+    ) -> [HostList.Host] {
         var hosts: [HostList.Host] = []
-        var next: CSVReader.Record? = first
+        var next = first
         while let record = next {
             do {
-                if let host = try host(in: record, count: 1, positions, now: now) { hosts.append(host) }
+                if let host = try host(in: record, count: count, positions, now: now) { hosts.append(host) }
             } catch {
                 faults.add(error, line: record.line)
             }
@@ -77,7 +133,7 @@ enum HostTable {
         return hosts
     }
 
-    /// Where each column stands, in the order of all columns; nothing when the headings are faulty.
+    /// The position of each column, in the order of all columns; `nil` when the headings are faulty.
     private static func positions(of headings: [String], line: Int, _ faults: inout HostListFaults) -> [Int?]? {
         var places: [HostColumn: Int] = [:]
         var unknown: [String] = []
@@ -100,7 +156,7 @@ enum HostTable {
                     ? "save the table with commas between its fields" : "the columns are \(HostColumn.list)"
             )
         } else if let column = doubled.first {
-            faults.add("the column \(column) stands there twice", line: line)
+            faults.add("the column \(column) appears twice", line: line)
         } else if places[.name] == nil {
             faults.add("there is no column \"name\"", line: line, hint: "the columns are \(HostColumn.list)")
         } else {
@@ -109,7 +165,7 @@ enum HostTable {
         return nil
     }
 
-    /// The host of a record; nothing when all its fields are empty.
+    /// The host of a record; `nil` when all its fields are empty.
     private static func host(
         in record: CSVReader.Record,
         count: Int,
@@ -138,5 +194,109 @@ enum HostTable {
         return try HostList.Host(line: record.line, now: now) { column in
             positions[column.rawValue].map { column.values(in: record.fields[$0]) } ?? []
         }
+    }
+}
+
+/// Reads records of comma-separated values as RFC 4180 has them, each with the line on which it begins.
+///
+/// Lines may end in CR, LF or both. Empty lines are no records. What the RFC forbids spoils a record, and the next one begins
+/// on the next line.
+struct CSVReader {
+    /// A line of the file, or several where a quoted field goes over their ends.
+    struct Record {
+        /// The first line, from 1.
+        var line: Int
+        /// The fields, as they are, without quotation marks.
+        var fields: [String] = []
+        /// What is wrong, when the fields cannot be trusted.
+        var fault: String?
+    }
+
+    /// Whether lines that begin with `#` are left out.
+    var skipsComments = true
+    private let bytes: [UInt8]
+    private var position = 0
+    private var line = 1
+    private static let quote = UInt8(ascii: "\"")
+    private static let comma = UInt8(ascii: ",")
+
+    init(_ bytes: [UInt8]) { self.bytes = bytes }
+
+    private var current: UInt8? { position < bytes.count ? bytes[position] : nil }
+
+    /// The next record; `nil` at the end.
+    mutating func next() -> Record? {
+        skipping: while let octet = current {
+            switch octet {
+            case 0x0a, 0x0d: skipLineEnd()
+            case UInt8(ascii: "#") where skipsComments: skipLine()
+            default: break skipping
+            }
+        }
+        guard current != nil else { return nil }
+        var record = Record(line: line)
+        while true {
+            readField(of: &record)
+            guard record.fault == nil else {
+                skipLine()
+                return record
+            }
+            guard current == Self.comma else {
+                skipLineEnd()
+                return record
+            }
+            position += 1
+        }
+    }
+
+    /// Reads up to the comma or the end of the line behind a field.
+    private mutating func readField(of record: inout Record) {
+        if current == Self.quote { return readQuotedField(of: &record) }
+        let start = position
+        while let octet = current, octet != Self.comma, octet != 0x0a, octet != 0x0d {
+            guard octet != Self.quote else {
+                record.fault = "a quotation mark is inside a field that does not begin with one"
+                return
+            }
+            position += 1
+        }
+        record.fields.append(String(decoding: bytes[start..<position], as: UTF8.self))
+    }
+
+    private mutating func readQuotedField(of record: inout Record) {
+        let firstLine = line
+        position += 1
+        var value: [UInt8] = []
+        while let octet = current {
+            if octet == Self.quote {
+                position += 1
+                guard current == Self.quote else {
+                    record.fields.append(String(decoding: value, as: UTF8.self))
+                    if let next = current, next != Self.comma, next != 0x0a, next != 0x0d {
+                        record.fault = "there is text between a closing quotation mark and the next comma"
+                    }
+                    return
+                }
+            } else if octet == 0x0a || octet == 0x0d && !(position + 1 < bytes.count && bytes[position + 1] == 0x0a) {
+                line += 1
+            }
+            value.append(octet)
+            position += 1
+        }
+        record.line = firstLine
+        record.fault = "a quotation mark is not closed"
+    }
+
+    private mutating func skipLine() {
+        while let octet = current, octet != 0x0a, octet != 0x0d { position += 1 }
+        skipLineEnd()
+    }
+
+    /// Goes behind one end of a line; there is none at the end of the file.
+    private mutating func skipLineEnd() {
+        guard let octet = current else { return }
+        position += 1
+        if octet == 0x0d, current == 0x0a { position += 1 }
+        line += 1
     }
 }

@@ -9,14 +9,11 @@ import SystemSupport
 /// A line has six fields between tabs: `V`, `R` or `E`; the end of validity; the revocation; the serial number in
 /// hexadecimal; the name of a file, or `unknown`; the subject.
 struct CertificateIndex: Sendable {
-    /// One line.
     struct Line: Sendable {
-        /// What the first letter says.
         enum Status: Character { case valid = "V", revoked = "R", expired = "E" }
 
-        /// Counted from 1.
+        /// From 1.
         var number: Int
-        var status: Status
         var notAfter: Date
         var revocation: InventoryEntry.Revocation?
         var serialNumber: SerialNumber
@@ -24,94 +21,68 @@ struct CertificateIndex: Sendable {
         var writtenSubject: [UInt8]
     }
 
-    /// The path, below the directory that is read.
+    /// Why a line is not valid.
+    private struct Reason: Error {
+        let text: String
+        init(_ text: String) { self.text = text }
+    }
+
     let path: String
-
-    /// The lines that make sense.
     private(set) var lines: [Line] = []
-
-    /// The others, and why they make none.
+    /// What is wrong with the other lines.
     private(set) var findings: [ForeignFinding] = []
-
     /// More lines than anybody has certificates.
     private static let lineLimit = 2_000_000
-
-    /// Beyond this, an index is not one that is to be repaired line by line.
+    /// With more, an index cannot be repaired line by line.
     private static let findingLimit = 100
 
-    /// Reads an index.
-    ///
-    /// - Parameters:
-    ///   - contents: The file's contents.
-    ///   - path: What it is called.
     init(_ contents: SecretBytes, path: String) {
         self.path = path
         unsafe contents.withUnsafeBytes { bytes in
-            var start = 0
-            var number = 0
+            var (start, number) = (0, 0)
             while start < bytes.count, number < Self.lineLimit {
                 let end = unsafe bytes[start...].firstIndex(of: 0x0a) ?? bytes.count
                 number += 1
-                unsafe read(bytes[start..<end], number)
+                var text = unsafe Array(bytes[start..<end])
                 start = end + 1
+                if text.last == 0x0d { text.removeLast() }
+                guard !text.isEmpty, text[0] != UInt8(ascii: "#") else { continue }
+                do throws(Reason) {
+                    lines.append(try Self.line(text, number))
+                } catch {
+                    guard findings.count < Self.findingLimit else { continue }
+                    let message = "\(printable(path)), line \(number), makes no sense: \(error.text)"
+                    findings.append(ForeignFinding(.indexLine, message, file: path, line: number))
+                }
             }
         }
     }
 
-    private mutating func read(_ line: Slice<UnsafeRawBufferPointer>, _ number: Int) {
-        var text = unsafe Array(line)
-        if text.last == 0x0d { text.removeLast() }
-        guard !text.isEmpty, text[0] != UInt8(ascii: "#") else { return }
-        let result = Self.line(text, number)
-        switch result {
-        case .success(let line): lines.append(line)
-        case .failure(let reason):
-            guard findings.count < Self.findingLimit else { return }
-            let message = "\(printable(path)), line \(number), makes no sense: \(reason.text)"
-            findings.append(ForeignFinding(.indexLine, message, file: path, line: number))
-        }
-    }
-
-    private struct Reason: Error { let text: String }
-
-    private static func line(_ text: [UInt8], _ number: Int) -> Result<Line, Reason> {
+    private static func line(_ text: [UInt8], _ number: Int) throws(Reason) -> Line {
         let fields = fields(of: text)
-        guard fields.count == 6 else {
-            return .failure(Reason(text: "it has \(fields.count) fields between tabs and not 6"))
-        }
-        func word(_ index: Int) -> String { String(decoding: fields[index], as: UTF8.self) }
-        func shown(_ index: Int) -> String { "\"\(printable(word(index), limit: 60))\"" }
+        guard fields.count == 6 else { throw Reason("it has \(fields.count) fields between tabs and not 6") }
+        let words = fields.map { String(decoding: $0, as: UTF8.self) }
+        func shown(_ index: Int) -> String { "\"\(printable(words[index], limit: 60))\"" }
         guard fields[0].count == 1, let status = Line.Status(rawValue: Character(Unicode.Scalar(fields[0][0]))) else {
-            return .failure(Reason(text: "its status is \(shown(0)) and not V, R or E"))
+            throw Reason("its status is \(shown(0)) and not V, R or E")
         }
-        guard let notAfter = date(of: word(1)) else {
-            return .failure(Reason(text: "the end of validity, \(shown(1)), is no time"))
+        guard let notAfter = date(of: words[1]) else { throw Reason("the end of validity, \(shown(1)), is no time") }
+        guard let serialNumber = SerialNumber(hexadecimal: words[3]) else {
+            throw Reason("the serial number, \(shown(3)), is not hexadecimal")
         }
-        guard let serialNumber = SerialNumber(hexadecimal: word(3)) else {
-            return .failure(Reason(text: "the serial number, \(shown(3)), is not hexadecimal"))
+        guard status == .revoked || fields[2].isEmpty else {
+            throw Reason("it has a revocation, \(shown(2)), and the status \(status.rawValue)")
         }
-        var revocation: InventoryEntry.Revocation?
-        if status == .revoked {
-            switch Self.revocation(word(2)) {
-            case .success(let found): revocation = found
-            case .failure(let reason): return .failure(reason)
-            }
-        } else if !fields[2].isEmpty {
-            return .failure(Reason(text: "it has a revocation, \(shown(2)), and the status \(status.rawValue)"))
-        }
-        return .success(
-            Line(
-                number: number,
-                status: status,
-                notAfter: notAfter,
-                revocation: revocation,
-                serialNumber: serialNumber,
-                writtenSubject: fields[5]
-            )
+        return Line(
+            number: number,
+            notAfter: notAfter,
+            revocation: status == .revoked ? try revocation(words[2]) : nil,
+            serialNumber: serialNumber,
+            writtenSubject: fields[5]
         )
     }
 
-    /// What stands between tabs; one behind a backslash is none.
+    /// What is between tabs; one after a backslash does not count.
     private static func fields(of text: [UInt8]) -> [[UInt8]] {
         var fields: [[UInt8]] = [[]]
         var isEscaped = false
@@ -131,56 +102,49 @@ struct CertificateIndex: Sendable {
 
     /// `YYMMDDhhmmssZ`, or with four digits of the year from 2050.
     private static func date(of text: some StringProtocol) -> Date? {
-        guard text.hasSuffix("Z") else { return nil }
-        let digits = Array(text.utf8.dropLast())
-        guard digits.count == 12 || digits.count == 14, digits.allSatisfy({ (0x30...0x39).contains($0) }) else {
+        let digits = text.utf8.dropLast().map { Int($0) - 0x30 }
+        guard text.hasSuffix("Z"), digits.count == 12 || digits.count == 14, digits.allSatisfy((0...9).contains) else {
             return nil
         }
-        func number(_ range: Range<Int>) -> Int { range.reduce(0) { $0 * 10 + Int(digits[$1] - 0x30) } }
-        let isLong = digits.count == 14
-        let start = isLong ? 4 : 2
-        let short = number(0..<2)
-        let parts = (0..<5).map { number(start + 2 * $0..<start + 2 * $0 + 2) }
+        let pairs = stride(from: 0, to: digits.count, by: 2).map { digits[$0] * 10 + digits[$0 + 1] }
+        let rest = pairs.suffix(5).map(\.self)
         return CivilTime(
-            year: isLong ? number(0..<4) : short < 50 ? 2000 + short : 1900 + short,
-            month: parts[0],
-            day: parts[1],
-            hour: parts[2],
-            minute: parts[3],
-            second: parts[4]
+            year: pairs.count == 7 ? pairs[0] * 100 + pairs[1] : pairs[0] + (pairs[0] < 50 ? 2000 : 1900),
+            month: rest[0],
+            day: rest[1],
+            hour: rest[2],
+            minute: rest[3],
+            second: rest[4]
         )?.date
     }
 
-    /// `TIME`, `TIME,reason`, or `TIME,reason,more`: since when the key was in other hands, or what to do in case of a hold.
-    private static func revocation(_ text: String) -> Result<InventoryEntry.Revocation?, Reason> {
+    /// `TIME`, `TIME,reason`, or `TIME,reason,more`: since when the key was compromised, or what to do in case of a hold.
+    private static func revocation(_ text: String) throws(Reason) -> InventoryEntry.Revocation? {
         let parts = text.split(separator: ",", omittingEmptySubsequences: false)
-        func failure(_ what: String) -> Result<InventoryEntry.Revocation?, Reason> {
-            .failure(Reason(text: "the revocation, \"\(printable(text, limit: 60))\", \(what)"))
+        func failure(_ what: String) -> Reason {
+            Reason("the revocation, \"\(printable(text, limit: 60))\", \(what)")
         }
-        guard let date = date(of: parts[0]) else { return failure("does not begin with a time") }
-        guard parts.count <= 3 else { return failure("has too many parts") }
-        guard parts.count > 1 else {
-            return .success(InventoryEntry.Revocation(date: date, reason: .unspecified, invalidityDate: nil))
-        }
+        guard let date = date(of: parts[0]) else { throw failure("does not begin with a time") }
+        guard parts.count <= 3 else { throw failure("has too many parts") }
         var reason = RevocationReason.unspecified
         var invalidityDate: Date?
-        switch parts[1].lowercased() {
-        case "keytime", "cakeytime":
-            reason = parts[1].lowercased() == "keytime" ? .keyCompromise : .cACompromise
-            guard parts.count == 3, let moment = Self.date(of: parts[2]) else {
-                return failure("does not say since when the key was in other hands")
+        switch parts.count == 1 ? "unspecified" : parts[1].lowercased() {
+        case let name where name == "keytime" || name == "cakeytime":
+            reason = name == "keytime" ? .keyCompromise : .cACompromise
+            guard parts.count == 3, let time = Self.date(of: parts[2]) else {
+                throw failure("does not say since when the key was compromised")
             }
-            invalidityDate = moment
+            invalidityDate = time
         case "holdinstruction": reason = .certificateHold
         case let name:
             guard let found = RevocationReason.allCases.first(where: { $0.name.lowercased() == name }) else {
-                return failure("has a reason that RFC 5280 does not know")
+                throw failure("has a reason that RFC 5280 does not know")
             }
-            // Taken back: it is revoked no more.
-            if found == .removeFromCRL { return .success(nil) }
+            // Released: no longer revoked.
+            if found == .removeFromCRL { return nil }
             reason = found
         }
-        return .success(InventoryEntry.Revocation(date: date, reason: reason, invalidityDate: invalidityDate))
+        return InventoryEntry.Revocation(date: date, reason: reason, invalidityDate: invalidityDate)
     }
 }
 
@@ -190,7 +154,7 @@ extension CertificateIndex.Line {
         Self.parts(of: writtenSubject).map { $0.separator + String(decoding: $0.text, as: UTF8.self) }.joined()
     }
 
-    /// The subject as a name; nothing when the text cannot be made into one.
+    /// The subject as a name; `nil` when the text cannot be parsed.
     ///
     /// libcrypto 3 puts a backslash before a `/` and a `+` of a value's own, older ones do not: then what follows is a part
     /// of its own only when it looks like one.
@@ -216,7 +180,7 @@ extension CertificateIndex.Line {
         return names.isEmpty ? nil : try? DistinguishedName(relativeNames: names)
     }
 
-    /// What stands behind each `/` and `+`, with `\xNN` turned back into the bytes that they were.
+    /// What follows each `/` and `+`, with `\xNN` turned back into the bytes that they were.
     private static func parts(of text: [UInt8]) -> [(separator: String, text: [UInt8])] {
         var parts: [(separator: String, text: [UInt8])] = []
         var position = 0
@@ -249,9 +213,8 @@ extension CertificateIndex.Line {
 }
 
 extension SerialNumber {
-    /// Reads hexadecimal digits, as `openssl ca` writes them.
-    ///
-    /// - Parameter text: An odd or even number of digits, in either case; blanks around them are allowed.
+    /// Reads hexadecimal digits as `openssl ca` writes them, of either case and perhaps an odd number, with blanks
+    /// around them.
     init?(hexadecimal text: some StringProtocol) {
         let digits = text.utf8.drop { $0 <= 0x20 }.reversed().drop { $0 <= 0x20 }.reversed()
             .map { UInt8(hexadecimalDigit: $0) }

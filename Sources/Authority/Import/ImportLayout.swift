@@ -2,78 +2,245 @@
 
 import Certificates
 
-/// Where the software that made a directory puts things.
+/// How the software that made a directory arranges its files.
 struct ImportLayout {
     let kind: ImportedCA.Kind
-
-    /// The directory that is meant, below the one that was named; empty for that one itself.
-    let directory: String
-
-    /// Paths where the CA's own certificate may be, the likeliest first.
-    let authorities: [String]
-
-    /// What the configuration file of `openssl ca` says.
+    /// The CA's directory, below the one that was named; empty for that one itself.
+    var directory = ""
+    /// Paths of the CA's own certificate, the likeliest first.
+    var authorities: [String] = []
+    /// The configuration file of `openssl ca`.
     var configuration: OpenSSLConfiguration?
 
-    /// Tells whose layout a directory has.
-    ///
-    /// - Parameters:
-    ///   - paths: The paths of the files in it.
-    ///   - read: Reads a small file of text; nothing when that cannot be done.
-    init(_ paths: [String], read: (String) -> String?) {
-        let present = Set(paths)
-        func has(_ directory: String, _ name: String) -> Bool { present.contains(Self.join(directory, name)) }
-        func holds(_ directory: String) -> Bool { paths.contains { $0.hasPrefix(directory + "/") } }
-        if has("", "root-cert.pem") || has("", "inventory.sqlite") || paths.contains(where: Self.isArchivedRoot) {
-            let archived = paths.filter(Self.isArchivedRoot).sorted(by: >)
-            self.init(kind: .pki, directory: "", authorities: ["root-cert.pem"] + archived)
-            return
-        }
-        for directory in ["", "pki"] where has(directory, "ca.crt") {
-            let isItsOwn = ["openssl-easyrsa.cnf", "safessl-easyrsa.cnf", "vars", "vars.example"].contains {
-                has(directory, $0) || has("", $0)
-            }
-            guard isItsOwn || holds(Self.join(directory, "issued")) || holds(Self.join(directory, "certs_by_serial"))
-            else {
-                continue
-            }
-            self.init(kind: .easyRSA, directory: directory, authorities: ["ca.crt"])
-            return
-        }
-        if has("", "rootCA.pem") {
-            self.init(kind: .mkcert, directory: "", authorities: ["rootCA.pem"])
-            return
-        }
-        for path in ["certs/root_ca.crt", "root_ca.crt", "certs/intermediate_ca.crt"] where has("", path) {
-            self.init(kind: .step, directory: "", authorities: [path])
-            return
-        }
-        for path in paths where !path.contains("/") && (path.hasSuffix(".cnf") || path.hasSuffix(".conf")) {
-            guard let text = read(path), let found = OpenSSLConfiguration(text) else { continue }
-            let certificates = found.candidates(for: .certificate)
-            self.init(kind: .openSSL, directory: "", authorities: certificates + Self.openSSLAuthorities)
-            configuration = found
-            return
-        }
-        for directory in ["", "demoCA"] where has(directory, "index.txt") {
-            self.init(kind: .openSSL, directory: directory, authorities: Self.openSSLAuthorities)
-            return
-        }
-        self.init(kind: .plain, directory: "", authorities: [])
+    /// What identifies a layout. A pattern that ends in `*` is a prefix of paths.
+    private struct Rule {
+        let kind: ImportedCA.Kind
+        var directories = [""]
+        /// One of these is there.
+        let markers: [String]
+        /// One of these is there as well; names without a directory also count beside the CA's directory.
+        var evidence: [String] = []
+        var authorities: [String]
     }
 
-    private init(kind: ImportedCA.Kind, directory: String, authorities: [String]) {
-        (self.kind, self.directory, self.authorities) = (kind, directory, authorities)
-    }
+    private static let rules = [
+        Rule(
+            kind: .pki,
+            markers: ["root-cert.pem", "inventory.sqlite", "archive/root-cert-*"],
+            authorities: ["root-cert.pem", "archive/root-cert-*"]
+        ),
+        Rule(
+            kind: .easyRSA,
+            directories: ["", "pki"],
+            markers: ["ca.crt"],
+            evidence: [
+                "openssl-easyrsa.cnf", "safessl-easyrsa.cnf", "vars", "vars.example", "issued/*", "certs_by_serial/*",
+            ],
+            authorities: ["ca.crt"]
+        ),
+        Rule(kind: .mkcert, markers: ["rootCA.pem"], authorities: ["rootCA.pem"]),
+        Rule(kind: .step, markers: step, authorities: step),
+        // A directory with a configuration file of openssl comes before this one.
+        Rule(kind: .openSSL, directories: ["", "demoCA"], markers: ["index.txt"], authorities: openSSL),
+    ]
 
-    private static let openSSLAuthorities = [
+    private static let step = ["certs/root_ca.crt", "root_ca.crt", "certs/intermediate_ca.crt"]
+    private static let openSSL = [
         "cacert.pem", "ca.crt", "ca.pem", "ca-cert.pem", "ca.cert.pem", "certs/ca.cert.pem", "certs/cacert.pem",
         "certs/ca.crt", "certs/ca.pem", "demoCA/cacert.pem", "private/ca.crt",
     ]
 
-    private static func isArchivedRoot(_ path: String) -> Bool { path.hasPrefix("archive/root-cert-") }
+    /// Identifies the layout of a directory.
+    init(of scan: ImportScan) {
+        let paths = scan.files.map(\.path)
+        let present = Set(paths)
+        func matches(_ pattern: String, in directory: String) -> [String] {
+            let path = directory.isEmpty ? pattern : "\(directory)/\(pattern)"
+            guard path.hasSuffix("*") else { return present.contains(path) ? [path] : [] }
+            return paths.filter { $0.hasPrefix(path.dropLast()) }.sorted(by: >)
+        }
+        func holds(_ pattern: String, in directory: String) -> Bool { !matches(pattern, in: directory).isEmpty }
+        for rule in Self.rules {
+            if rule.kind == .openSSL {
+                for path in paths where !path.contains("/") && (path.hasSuffix(".cnf") || path.hasSuffix(".conf")) {
+                    let configuration = scan.text(of: path, limit: 1 << 20).flatMap { OpenSSLConfiguration($0) }
+                    guard let configuration else { continue }
+                    self.init(kind: .openSSL, configuration: configuration)
+                    authorities = configuration.candidates(for: .certificate) + Self.openSSL
+                    return
+                }
+            }
+            for directory in rule.directories where rule.markers.contains(where: { holds($0, in: directory) }) {
+                let isEvident = rule.evidence.contains {
+                    holds($0, in: directory) || !$0.contains("/") && holds($0, in: "")
+                }
+                guard rule.evidence.isEmpty || isEvident else { continue }
+                self.init(kind: rule.kind, directory: directory)
+                // Below the CA's directory, which is looked through next.
+                authorities = rule.authorities.flatMap { $0.hasSuffix("*") ? matches($0, in: directory) : [$0] }
+                return
+            }
+        }
+        self.init(kind: .plain)
+    }
 
-    private static func join(_ directory: String, _ name: String) -> String {
-        directory.isEmpty ? name : "\(directory)/\(name)"
+    private init(kind: ImportedCA.Kind, directory: String = "", configuration: OpenSSLConfiguration? = nil) {
+        (self.kind, self.directory, self.configuration) = (kind, directory, configuration)
+    }
+
+    /// The numbers that `openssl` uses next, from the files beside a CA's indexes and its certificate. The
+    /// configuration file describes the root.
+    func nextNumbers(
+        in scan: ImportScan,
+        beside indexes: [String],
+        of certificateFile: String,
+        isRoot: Bool
+    ) -> (serial: SerialNumber?, list: SerialNumber?) {
+        guard kind == .openSSL || kind == .easyRSA || kind == .plain else { return (nil, nil) }
+        let directories = indexes.map { String($0[..<($0.lastIndex(of: "/").map($0.index(after:)) ?? $0.startIndex)]) }
+        func number(in file: String) -> SerialNumber? {
+            scan.text(of: file, limit: 4096).flatMap { SerialNumber(hexadecimal: $0) }
+        }
+        func number(_ setting: OpenSSLConfiguration.Setting, _ name: String) -> SerialNumber? {
+            let configured = isRoot ? configuration?.candidates(for: setting) ?? [] : []
+            return (configured + directories.map { $0 + name }).lazy.compactMap { number(in: $0) }.first
+        }
+        var serial = number(.serial, "serial")
+        if serial == nil, let dot = certificateFile.lastIndex(of: ".") {
+            // `openssl x509 -CA` keeps the last one that it used.
+            serial = number(in: "\(certificateFile[..<dot]).srl")?.successor
+        }
+        return (serial, number(.revocationListNumber, "crlnumber"))
+    }
+}
+
+/// What a configuration file of `openssl ca` says about where a CA's files are.
+struct OpenSSLConfiguration {
+    /// A setting of the CA's section that is a path.
+    enum Setting: String, CaseIterable {
+        case certificate
+        case privateKey = "private_key"
+        case database
+        case newCertificates = "new_certs_dir"
+        case revocationListNumber = "crlnumber"
+        case serial
+        case revocationList = "crl"
+    }
+
+    /// The directory that the others are in, as it is written.
+    let directory: String?
+    /// The paths as they are written, with variables replaced.
+    let paths: [Setting: String]
+
+    /// Reads a file; `nil` when it has no section of a CA.
+    init?(_ text: String) {
+        var sections: [String: [String: String]] = [:]
+        var section = "default"
+        var isContinued = false
+        var line = ""
+        for raw in text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline) {
+            line = isContinued ? line + raw : String(raw)
+            isContinued = line.hasSuffix("\\")
+            if isContinued {
+                line.removeLast()
+                continue
+            }
+            let plain = Self.trimmed(line.prefix { $0 != "#" })
+            if plain.hasPrefix("["), let end = plain.firstIndex(of: "]") {
+                section = Self.trimmed(plain[plain.index(after: plain.startIndex)..<end])
+            } else if let equals = plain.firstIndex(of: "=") {
+                var name = Self.trimmed(plain[..<equals])
+                var target = section
+                if let colons = name.firstRange(of: "::") {
+                    target = String(name[..<colons.lowerBound])
+                    name = String(name[colons.upperBound...])
+                }
+                let value = Self.trimmed(plain[plain.index(after: equals)...])
+                sections[target, default: [:]][name] = Self.expanded(value, sections, section)
+            }
+        }
+        let main = sections["ca"]?["default_ca"] ?? sections["default"]?["default_ca"]
+        guard let main, let values = sections[main] else { return nil }
+        directory = values["dir"]
+        var paths: [Setting: String] = [:]
+        for setting in Setting.allCases {
+            if let path = values[setting.rawValue], !path.isEmpty { paths[setting] = path }
+        }
+        guard !paths.isEmpty else { return nil }
+        self.paths = paths
+    }
+
+    /// The paths that the configuration gives a file, the likeliest first: below the directory that is read, or
+    /// absolute.
+    ///
+    /// A directory may have been copied since, or be named from where `openssl` was run: what is below `dir` is looked
+    /// for in the directory that is read first.
+    func candidates(for setting: Setting) -> [String] {
+        guard let path = paths[setting] else { return [] }
+        var candidates: [String] = []
+        if let directory, path.hasPrefix(directory) {
+            candidates.append(String(path.dropFirst(directory.count).drop { $0 == "/" }))
+        }
+        var plain = path
+        while plain.hasPrefix("./") { plain.removeFirst(2) }
+        candidates.append(plain)
+        return candidates.filter { !$0.isEmpty && !$0.split(separator: "/").contains("..") }
+    }
+
+    /// The paths that are not below the directory that is read.
+    func elsewhere(than scan: ImportScan) -> [String] {
+        let settings: [Setting] = [.certificate, .privateKey, .database, .newCertificates, .revocationList]
+        return settings.compactMap { setting in
+            let candidates = candidates(for: setting)
+            let isHere = candidates.contains { path in
+                scan.files.contains { $0.path == path || $0.path.hasPrefix(path + "/") }
+            }
+            return isHere ? nil : candidates.first { $0.hasPrefix("/") }
+        }
+    }
+
+    /// Replaces `$name`, `${name}`, `$(name)` and `${section::name}`.
+    private static func expanded(
+        _ text: String,
+        _ sections: [String: [String: String]],
+        _ section: String
+    ) -> String {
+        var result = ""
+        var rest = text[...]
+        // What is put in is not looked into again, so that this ends; what would grow without end is cut.
+        while let character = rest.popFirst(), result.utf8.count < 4096 {
+            guard character == "$", let next = rest.first else {
+                if character == "\\", let escaped = rest.popFirst() {
+                    result.append(escaped)
+                } else if character != "\"" {
+                    result.append(character)
+                }
+                continue
+            }
+            let closing: Character? = next == "{" ? "}" : next == "(" ? ")" : nil
+            var name: Substring
+            if let closing {
+                guard let end = rest.firstIndex(of: closing) else { return result }
+                name = rest[..<end].dropFirst()
+                rest = rest[rest.index(after: end)...]
+            } else {
+                name = rest.prefix { $0.isLetter || $0.isNumber || $0 == "_" || $0 == ":" }
+                rest = rest[name.endIndex...]
+            }
+            var place = section
+            if let colons = name.firstRange(of: "::") {
+                place = String(name[..<colons.lowerBound])
+                name = name[colons.upperBound...]
+            }
+            result += sections[place]?[String(name)] ?? sections["default"]?[String(name)] ?? ""
+        }
+        return result
+    }
+
+    private static func trimmed(_ text: some StringProtocol) -> String {
+        var rest = Substring(text)
+        while let first = rest.first, first.isWhitespace { rest.removeFirst() }
+        while let last = rest.last, last.isWhitespace { rest.removeLast() }
+        return String(rest)
     }
 }

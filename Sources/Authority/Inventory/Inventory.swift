@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 
 public import Certificates
-public import struct FoundationEssentials.Date
+public import FoundationEssentials
 import SQLite
 import Synchronization
-import SystemSupport
+package import SystemSupport
 
-/// What a CA's directory holds and has held: every certificate, its life, and who did what to it.
+/// What a CA's directory holds and has held: every certificate, its status, and who did what to it.
 ///
-/// It stands in `inventory.sqlite`. The key of no CA is needed to read it or to revoke. Any number of processes may use
-/// one directory at once: those that write take turns, and those that read never wait.
+/// It is the file `inventory.sqlite`. No CA's key is needed to read it or to revoke. Any number of processes may use
+/// one directory at once: writers take turns, and readers never wait.
 ///
-/// A change counts when the database says so. Files are written as drafts before, and get their names after; whoever
-/// comes next finishes what a process that was killed had left, so that a certificate that was reported is always in the
-/// inventory and on the disk, key before certificate.
+/// A change is made when the database has committed it. Files are written as drafts before, and get their names after;
+/// the next writer finishes what a killed process had left, so that a reported certificate is always in the inventory
+/// and on the disk, key before certificate.
 public final class Inventory: Sendable {
     /// The directory as the user named it.
-    public var directoryPath: String { directory.path }
+    package var directoryPath: String { directory.path }
 
     let directory: CADirectory
     let who: String
@@ -24,28 +24,16 @@ public final class Inventory: Sendable {
     private nonisolated(unsafe) let database: InventoryDatabase
     private let turn = Mutex(())
     private let isReadOnly: Bool
-
-    /// The file's name.
     static let fileName = "inventory.sqlite"
 
-    /// Opens the inventory of a CA directory, to change it. A directory that has none gets one, with what its files tell.
-    ///
-    /// - Parameters:
-    ///   - directory: The directory, which must be this user's alone.
-    ///   - who: Who is at work, for the audit.
-    ///   - now: The current time, for the audit.
-    /// - Throws: ``AuthorityError`` naming the file and the rule.
+    /// Opens the inventory of a CA directory, which must be this user's alone, to change it. `who` is the user, for the
+    /// audit. A directory without an inventory gets one, made from its files.
     public convenience init(in directory: String, by who: String, now: Date) throws {
         try self.init(directory: Self.open(directory, for: .writing), by: who, now: now)
     }
 
-    /// Opens the inventory of a CA directory to read it. Nothing is written: an inventory of a
-    /// former version is read as it is, and where there is none, the files are read into one in memory.
-    ///
-    /// - Parameters:
-    ///   - directory: The directory.
-    ///   - now: The current time.
-    /// - Throws: ``AuthorityError`` naming the file and the rule.
+    /// Opens the inventory of a CA directory to read it. Nothing is written: an inventory of a former version is read
+    /// as it is, and where there is none, the files are read into one in memory.
     public convenience init(reading directory: String, now: Date) throws {
         let directory = try Self.open(directory, for: .reading)
         try self.init(directory: directory, reading: Self.database(toRead: directory, now: now))
@@ -61,12 +49,11 @@ public final class Inventory: Sendable {
         return try explained(path) {
             let database = InventoryDatabase(try Database())
             _ = try InventorySchema.migrate(database.database)
-            try Adoption(directory: directory, who: "", now: now).run(into: database)
+            try ImportWriter.adopt(directory, into: database, by: "", now: now)
             return database
         }
     }
 
-    /// Opens a CA directory.
     static func open(_ path: String, for use: Directory.Use) throws -> CADirectory {
         let directory: CADirectory
         do {
@@ -89,7 +76,6 @@ public final class Inventory: Sendable {
         return directory
     }
 
-    /// Opens the inventory of an open directory, to change it.
     init(directory: CADirectory, by who: String, now: Date, repairs: Bool = false) throws {
         self.directory = directory
         self.who = who
@@ -110,33 +96,20 @@ public final class Inventory: Sendable {
 
     // MARK: - Reading
 
-    /// Visits the entries that are asked for, those that end first before the others.
-    ///
-    /// - Parameters:
-    ///   - query: Which.
-    ///   - body: Called with each, while nothing else of this inventory may be called.
-    /// - Throws: ``AuthorityError``, or what the body throws.
+    /// Visits entries, those that expire first before the others. The body must not call this inventory.
     public func visit(_ query: InventoryQuery, _ body: (InventoryEntry) throws -> Void) throws {
         try withDatabase { try $0.visit(query, body) }
     }
 
-    /// The entries that are asked for, those that end first before the others.
-    ///
-    /// - Parameter query: Which.
-    /// - Returns: The entries.
-    /// - Throws: ``AuthorityError``.
+    /// The entries of a query, those that expire first before the others.
     public func entries(_ query: InventoryQuery) throws -> [InventoryEntry] {
         var entries: [InventoryEntry] = []
         try visit(query) { entries.append($0) }
         return entries
     }
 
-    /// The certificate that a name, a serial number or a fingerprint means.
-    ///
-    /// - Parameter reference: A name, which means what stands under it now, or else its newest; or a serial number or a
-    ///   SHA-256 fingerprint in hexadecimal, with or without colons.
-    /// - Returns: The entry.
-    /// - Throws: ``AuthorityError`` when there is none, or a serial number is that of several.
+    /// The certificate of a name, a serial number or a SHA-256 fingerprint in hexadecimal, with or without colons. A
+    /// name means its current certificate, or else its newest.
     public func entry(_ reference: String) throws -> InventoryEntry {
         try withDatabase { try Self.entry(reference, in: $0, path: directoryPath) }
     }
@@ -172,44 +145,26 @@ public final class Inventory: Sendable {
         return stride(from: 0, to: even.count, by: 2).map { even[$0] << 4 | even[$0 + 1] }
     }
 
-    /// The certificate of an entry.
-    ///
-    /// - Parameter entry: The entry.
-    /// - Returns: The certificate, as it was issued, whether or not its file is there.
-    /// - Throws: ``AuthorityError``.
+    /// The certificate of an entry, as it was issued, whether or not its file exists.
     public func certificate(of entry: InventoryEntry) throws -> Certificate {
         try withDatabase { try $0.certificate(of: entry) }
     }
 
-    /// The template that a certificate was made from.
-    ///
-    /// - Parameter entry: The entry.
-    /// - Returns: The template; nothing when the certificate was read from files.
-    /// - Throws: ``AuthorityError``.
+    /// The template that a certificate was made from; `nil` when the certificate was read from files.
     public func template(of entry: InventoryEntry) throws -> CertificateTemplate? {
         try withDatabase { try $0.template(of: entry) }
     }
 
-    /// Visits everything that was done, from the first.
-    ///
-    /// - Parameter body: Called with each line, while nothing else of this inventory may be called.
-    /// - Throws: ``AuthorityError``, or what the body throws.
+    /// Visits the audit from its first line. The body must not call this inventory.
     public func visitAudit(_ body: (AuditRecord) throws -> Void) throws {
         try withDatabase { try $0.visitAudit(body) }
     }
 
-    /// The path of a file in the directory.
-    ///
-    /// - Parameter file: What an entry says.
-    /// - Returns: The path; the address of a key elsewhere as it is.
-    public func path(of file: String) -> String { AuthorityFiles.isAddress(file) ? file : directory.path(of: file) }
+    /// The path of a file that an entry names; the address of a key elsewhere as it is.
+    package func path(of file: String) -> String { AuthorityFiles.isAddress(file) ? file : directory.path(of: file) }
 
-    /// Whether the key under a name stands in the directory, encrypted.
-    ///
-    /// - Parameter name: The name.
-    /// - Returns: `false` also when the key is elsewhere.
-    /// - Throws: ``AuthorityError`` when the file cannot be read or others can read it.
-    public func hasEncryptedKey(_ name: String) throws -> Bool {
+    /// Whether the key of a name is in the directory and encrypted.
+    package func hasEncryptedKey(_ name: String) throws -> Bool {
         let file = AuthorityFiles.key(of: name)
         guard directory.contains(file) else { return false }
         let contents = try directory.read(file, isPrivate: true)
@@ -218,14 +173,8 @@ public final class Inventory: Sendable {
 
     // MARK: - Writing
 
-    /// Changes the inventory and the directory together, or neither.
-    ///
-    /// - Parameters:
-    ///   - now: The moment, for the audit and for names in the archive.
-    ///   - jobs: How many threads wait for the disk.
-    ///   - body: Says what changes. When it throws, nothing was changed.
-    /// - Returns: What the body returns.
-    /// - Throws: ``AuthorityError``, or what the body throws.
+    /// Changes the inventory and the directory together, or neither: when the body throws, nothing was changed. `jobs`
+    /// threads wait for the disk.
     func change<Result>(
         now: Date,
         jobs: Int = 1,
@@ -244,7 +193,7 @@ public final class Inventory: Sendable {
                     result = try database.database.transaction(.power) {
                         if try InventorySchema.migrate(database.database) {
                             directory.sweepEarlierDrafts()
-                            try Adoption(directory: directory, who: who, now: now).run(into: database)
+                            try ImportWriter.adopt(directory, into: database, by: who, now: now)
                         }
                         var change = InventoryChange(records: database, directory: directory, now: now, who: who)
                         let result = try body(&change)
@@ -263,9 +212,8 @@ public final class Inventory: Sendable {
         }
     }
 
-    /// Gives files the names that a process recorded and did not live to give them, and sweeps what it never recorded.
-    ///
-    /// - Returns: The generation of the last change's drafts; 0 when there were none.
+    /// Gives files the names that a killed process recorded and did not give them, and sweeps what it never recorded.
+    /// Returns the generation of the last change's drafts; 0 when there were none.
     @discardableResult
     private func finishLastChange(_ database: InventoryDatabase) throws -> Int {
         let moves = try database.moves()
@@ -277,6 +225,44 @@ public final class Inventory: Sendable {
     func withDatabase<Result>(_ body: (InventoryDatabase) throws -> Result) throws -> Result {
         try explained(directory.path(of: Self.fileName)) {
             try turn.withLock { _ in try unsafe body(database) }
+        }
+    }
+}
+
+extension Inventory {
+    /// Changes the passphrase of a key in the directory, or removes it when the new one is `nil`, and returns the key's
+    /// path.
+    ///
+    /// The new file replaces the old one in one step. The disk may keep the old one: a key whose old passphrase is
+    /// known to others must be replaced, not encrypted again.
+    package func changePassphrase(
+        of name: String,
+        from old: () throws -> SecretBytes?,
+        to new: SecretBytes?,
+        now: Date
+    ) throws -> String {
+        try EntryName.check(name)
+        let file = AuthorityFiles.key(of: name)
+        guard directory.contains(file) else {
+            throw AuthorityError(
+                .missing,
+                "\(directory.path(of: file)) is not there",
+                hint: "see what there is: pki list --directory \(Quoting.shell(directory.path))"
+            )
+        }
+        let before = try directory.read(file, isPrivate: true)
+        let key = try CertificateAuthority.readKey(of: name, in: directory, passphrase: old)
+        return try change(now: now) { change in
+            // Another process may have put another key here meanwhile.
+            guard try directory.read(file, isPrivate: true).isEqual(to: before) else {
+                throw AuthorityError(
+                    .exists,
+                    "\(directory.path(of: file)) was replaced in the meantime, and is as it was"
+                )
+            }
+            change.replace(with: .init(name: file, contents: try key.pemEncoded(passphrase: new), mode: 0o600))
+            try change.audit(.passphrase, name, nil, detail: new == nil ? "removed" : "changed")
+            return directory.path(of: file)
         }
     }
 }

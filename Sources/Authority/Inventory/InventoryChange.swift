@@ -2,6 +2,7 @@
 
 import Certificates
 import struct FoundationEssentials.Date
+import SQLite
 import SystemSupport
 
 /// What one change does to the inventory and to the directory: all of it, or nothing.
@@ -10,12 +11,9 @@ import SystemSupport
 struct InventoryChange {
     /// The inventory, in a transaction.
     let records: InventoryDatabase
-    /// The moment.
     let now: Date
-    /// Who is at work.
     let who: String
-
-    private let directory: CADirectory
+    let directory: CADirectory
     private var files: [CADirectory.PlannedFile] = []
     private var archived: [(name: String, archivedName: String)] = []
     /// Names that new files will have.
@@ -26,10 +24,7 @@ struct InventoryChange {
     private var checkedIssuers: Set<[UInt8]> = []
 
     init(records: InventoryDatabase, directory: CADirectory, now: Date, who: String) {
-        self.records = records
-        self.directory = directory
-        self.now = now
-        self.who = who
+        (self.records, self.directory, self.now, self.who) = (records, directory, now, who)
     }
 
     /// Whether a file is there, and stays.
@@ -38,9 +33,6 @@ struct InventoryChange {
     }
 
     /// Adds a file.
-    ///
-    /// - Parameter file: The file; its name must be free, or its holder on its way to the archive.
-    /// - Throws: ``AuthorityError`` with ``AuthorityErrorCode/exists``.
     mutating func add(_ file: CADirectory.PlannedFile) throws(AuthorityError) {
         try checkDoesNotExist(file.name)
         files.append(file)
@@ -53,10 +45,6 @@ struct InventoryChange {
     }
 
     /// Moves a file into the archive.
-    ///
-    /// - Parameter name: The file; nothing happens when it is not there.
-    /// - Returns: Its name in the archive.
-    /// - Throws: ``AuthorityError``.
     mutating func archive(_ name: String) throws(AuthorityError) -> String? {
         guard directory.contains(name), !leaving.contains(name) else { return nil }
         try directory.refuseIrregular(name)
@@ -65,7 +53,7 @@ struct InventoryChange {
         return archivedName
     }
 
-    /// Gives a file that is there another name.
+    /// Renames a file that is there.
     mutating func move(_ name: String, to newName: String) {
         archived.append((name, newName))
         taken.insert(newName)
@@ -73,18 +61,13 @@ struct InventoryChange {
     }
 
     /// Puts a file in the place of whatever has its name, in one step.
-    ///
-    /// - Parameter file: The file to put there, whatever is there.
     mutating func replace(with file: CADirectory.PlannedFile) {
         files.append(file)
         added.insert(file.name)
         leaving.insert(file.name)
     }
 
-    /// Refuses an issuer that is revoked, or stands below a CA that is.
-    ///
-    /// - Parameter digest: SHA-256 of the issuer's public key.
-    /// - Throws: ``AuthorityError``.
+    /// Refuses an issuer that is revoked, or is below a CA that is.
     mutating func checkIssuerNotRevoked(withKey digest: [UInt8]) throws {
         guard !checkedIssuers.contains(digest) else { return }
         try records.refuseRevokedAuthority(withKey: digest)
@@ -111,12 +94,6 @@ struct InventoryChange {
     }
 
     /// Brings every file to the disk as a draft.
-    ///
-    /// - Parameters:
-    ///   - jobs: How many threads wait for the disk.
-    ///   - generation: A number that the drafts of the last change do not have.
-    /// - Returns: What is to be done when the inventory has committed.
-    /// - Throws: ``AuthorityError``; no draft stays then.
     func write(jobs: Int, generation: Int) throws(AuthorityError) -> [FileMove] {
         // Found out before anything is on record: what cannot take a place now never will.
         for file in files where leaving.contains(file.name) { try directory.refuseIrregular(file.name) }
@@ -146,5 +123,169 @@ struct InventoryChange {
         }
         try directory.writeDrafts(drafts, links: links, jobs: jobs)
         return moves.sorted { $0.stage.rawValue < $1.stage.rawValue }
+    }
+}
+
+// MARK: - Chains
+
+extension InventoryChange {
+    /// Writes the chain files of what these CAs issued, and of all below, again where a CA above them was renewed, retired or
+    /// added.
+    mutating func refreshChains(below issuerKeys: [[UInt8]]) throws {
+        var chains: [[UInt8]: [Certificate]?] = [:]
+        var waiting = issuerKeys
+        var seen = Set(issuerKeys)
+        while let key = waiting.popLast() {
+            // Certificates whose CA is no longer here keep their chains.
+            guard let chain = try chain(ofIssuer: key, &chains, depth: 0) else { continue }
+            for entry in try records.issued(byKey: key) where !entry.isSelfSigned {
+                if entry.isCA, seen.insert(entry.subjectKey).inserted { waiting.append(entry.subjectKey) }
+                guard entry.name != CertificateAuthority.crossName, !chain.isEmpty || entry.chainFile != nil else {
+                    continue
+                }
+                let name = AuthorityFiles.chain(of: entry.name)
+                if chain.isEmpty { _ = try archive(name) } else { replace(with: .certificates(chain, name)) }
+                try records.setPlace(
+                    of: entry.id,
+                    entry.place,
+                    certificateFile: entry.certificateFile,
+                    keyFile: entry.keyFile,
+                    chainFile: chain.isEmpty ? nil : name
+                )
+            }
+        }
+    }
+
+    /// The chain of the certificates that the CA with a key issues; `nil` when that CA is not here.
+    private func chain(
+        ofIssuer key: [UInt8],
+        _ chains: inout [[UInt8]: [Certificate]?],
+        depth: Int
+    ) throws -> [Certificate]? {
+        if let known = chains[key] { return known }
+        var chain: [Certificate]?
+        // Two CAs that certified each other would go round in a circle.
+        if depth < 16, let issuer = try records.authority(withKey: key) {
+            if !issuer.isSelfSigned {
+                let above = try self.chain(ofIssuer: issuer.issuerKey, &chains, depth: depth + 1)
+                chain = [try records.certificate(of: issuer)] + (above ?? [])
+            } else if issuer.name == CertificateAuthority.rootName,
+                let cross = try records.current(CertificateAuthority.crossName).first
+            {
+                chain = [try records.certificate(of: cross)]
+            } else {
+                chain = []
+            }
+        }
+        chain = chain?.upToPathLength
+        chains[key] = .some(chain)
+        return chain
+    }
+}
+
+extension [Certificate] {
+    /// The CAs from the issuing one upwards, as long as each allows as many CAs below it as there are. No path leads through the
+    /// others: a root's cross-certificate of another name, for example, which counts as a CA below the old root.
+    var upToPathLength: [Certificate] {
+        var below = 0
+        var allowed: [Certificate] = []
+        for certificate in self {
+            if let limit = certificate.basicConstraints?.pathLength, below > limit { break }
+            allowed.append(certificate)
+            // A certificate from a CA of the same name does not count (RFC 5280 §6.1.4).
+            if !certificate.isSelfIssued { below += 1 }
+        }
+        return allowed
+    }
+}
+
+/// The common names of the current certificates, for the rule that no two share one.
+///
+/// They are read at the first question, and after that only what was added: a batch asks for every host.
+struct CommonNames {
+    private struct Holder {
+        var identifier: Int64
+        var isCA: Bool
+    }
+
+    private var holders: [String: [Holder]] = [:]
+    /// By each of several common names of one subject.
+    private var parts: [String: [Holder]] = [:]
+    private var last: Int64 = 0
+
+    /// Refuses a certificate whose common name another entry has: a trust policy would take one for the other. Upper and
+    /// lower case are the same (X.520, caseIgnoreMatch). An entry that has the name already keeps it.
+    mutating func refuseTaken(
+        by certificate: Certificate,
+        named name: String,
+        in records: InventoryDatabase
+    ) throws {
+        guard !CertificateAuthority.reservedNames.contains(name), let names = Self.names(of: certificate.subject) else {
+            return
+        }
+        let key = Self.joined(names)
+        try readNew(in: records.database)
+        // One common name is also taken when it is among several of another's, and each of several when it is another's only
+        // one. Two subjects that share one of several, as those of a directory service do, are different.
+        var found = holders[key] ?? []
+        if names.count == 1 { found += parts[key] ?? [] } else { found += names.flatMap { holders[$0] ?? [] } }
+        // Of those that were there when they were read, some may have gone.
+        let entries = try found.filter { $0.isCA == certificate.isCA }
+            .flatMap { try records.entries(where: "id = ? AND place = 0", [.integer($0.identifier)]) }
+            .filter { !CertificateAuthority.reservedNames.contains($0.name) }
+        guard let other = entries.first, !entries.contains(where: { $0.name == name }) else { return }
+        throw AuthorityError(
+            .exists,
+            "the common name \(printable(certificate.subject.commonName ?? key)) is that of \(printable(other.name)), "
+                + "and a trust policy would take \(name) for it",
+            hint: "choose another name or subject, or insist with --force"
+        )
+    }
+
+    private mutating func readNew(in database: Database) throws {
+        var found = last
+        var added: [([String], Holder)] = []
+        try database.visit(
+            "SELECT id, subject, is_ca FROM certificates WHERE id > ? AND place = 0",
+            [.integer(last)]
+        ) { row in
+            let identifier = row.integer(0)
+            found = max(found, identifier)
+            if let names = Self.names(ofText: row.text(1)) {
+                added.append((names, Holder(identifier: identifier, isCA: row.integer(2) != 0)))
+            }
+        }
+        for (names, holder) in added {
+            holders[Self.joined(names), default: []].append(holder)
+            if names.count > 1 { for name in names { parts[name, default: []].append(holder) } }
+        }
+        last = found
+    }
+
+    /// What AWS makes of the common names, of which there may be several.
+    private static func joined(_ names: [String]) -> String { names.joined(separator: "/") }
+
+    /// A name as names are compared (X.520): without regard to case, and to blanks but for one between words.
+    private static func folded(_ name: some StringProtocol) -> String {
+        name.split(whereSeparator: \.isWhitespace).joined(separator: " ").lowercased()
+    }
+
+    /// The common names, folded; `nil` when there is none.
+    private static func names(of subject: DistinguishedName) -> [String]? {
+        let names = subject.relativeNames.joined().filter { $0.type == "CN" }.map { folded($0.value) }
+        return names.isEmpty ? nil : names
+    }
+
+    /// The same of the text in the inventory. Most subjects are a common name and nothing else that has to be looked into.
+    private static func names(ofText text: String) -> [String]? {
+        let isPlain = text.utf8.allSatisfy {
+            $0 != UInt8(ascii: "\\") && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "+") && $0 < 0x80
+        }
+        if isPlain, text.hasPrefix("CN=") {
+            let rest = text.dropFirst(3)
+            let value = rest.prefix { $0 != "," }
+            if !rest[value.endIndex...].contains("CN=") { return [folded(value)] }
+        }
+        return (try? DistinguishedName(text)).flatMap(names)
     }
 }

@@ -8,19 +8,12 @@ import SystemSupport
 /// The statements of the inventory. Who may run which, and when, is ``Inventory``'s business.
 final class InventoryDatabase {
     let database: Database
-
     /// The last row of the audit and its digest, as far as this transaction knows.
     var lastAudit: (id: Int64, digest: [UInt8])?
-
     /// Whether the table of certificates has the column `lifetime`, which came with version 2.
     private let hasLifetime: Bool
 
     /// Opens the database for writing, and makes the file when there is none.
-    ///
-    /// - Parameters:
-    ///   - directory: Where it is.
-    ///   - repairs: Whether triggers may be missing.
-    /// - Throws: ``AuthorityError`` naming the file.
     convenience init(in directory: CADirectory, repairs: Bool = false) throws {
         let path = directory.path(of: Inventory.fileName)
         let database = try explained(path) {
@@ -37,9 +30,6 @@ final class InventoryDatabase {
     }
 
     /// Opens the database as it is, to read it.
-    ///
-    /// - Parameter directory: Where it is.
-    /// - Throws: ``AuthorityError`` naming the file.
     convenience init(reading directory: CADirectory) throws {
         let path = directory.path(of: Inventory.fileName)
         let (database, version) = try explained(path) {
@@ -68,61 +58,39 @@ final class InventoryDatabase {
 
     // MARK: - Certificates
 
-    /// Adds a certificate.
-    ///
-    /// - Parameter record: What is known of it.
-    /// - Throws: `SQLiteError`, also when the issuer has used the serial number before.
-    func insert(_ record: CertificateRecord) throws {
-        let certificate = record.certificate
+    /// Adds a row, and the certificate and the template it was made from where they are known. Throws `SQLiteError` also when
+    /// the issuer has used the serial number before.
+    func insert(_ entry: InventoryEntry, _ certificate: Certificate?, _ template: CertificateTemplate? = nil) throws {
         // What a reader would refuse is never written.
-        let paths = [record.name, record.certificateFile, record.chainFile].compactMap(\.self)
+        let paths = [entry.name, certificate == nil ? nil : entry.certificateFile, entry.chainFile].compactMap(\.self)
         guard paths.allSatisfy(AuthorityFiles.isPath),
-            record.keyFile.map({ AuthorityFiles.isPath($0) || AuthorityFiles.isLastingAddress($0) }) ?? true
+            entry.keyFile.map({ AuthorityFiles.isPath($0) || AuthorityFiles.isLastingAddress($0) }) ?? true
         else {
-            throw AuthorityError(.invalidRequest, "\"\(printable(record.name, limit: 200))\" cannot be a name of files")
+            throw AuthorityError(.invalidRequest, "\"\(printable(entry.name, limit: 200))\" cannot be a name of files")
         }
-        var digest: [UInt8]?
-        if let template = record.template {
-            let hash = Digest.sha256.hash(template.text)
+        if let template, let digest = entry.templateDigest {
             try database.execute(
                 "INSERT INTO templates (digest, name, content) VALUES (?, ?, ?) ON CONFLICT (digest) DO NOTHING",
-                .blob(hash),
+                .blob(digest),
                 .text(template.name),
                 .blob(template.text)
             )
-            digest = hash
         }
-        try database.execute(
-            """
-            INSERT INTO certificates (name, serial, subject, alternative_names, profile, key_type, is_ca, not_before, \
-            not_after, place, revoked_at, revocation_reason, invalid_since, issued_at, issued_by, certificate_path, \
-            key_path, chain_path, issuer_key, subject_key, fingerprint, template, lifetime)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-            """,
-            .text(record.name),
-            .blob(certificate.serialNumber.magnitude),
-            .text(certificate.subject.description),
-            .text(certificate.subjectAlternativeNames.map(\.description).joined(separator: "\n")),
-            .text(record.profile),
-            .text(certificate.publicKey.algorithm.description),
-            .integer(certificate.isCA ? 1 : 0),
-            .moment(certificate.notBefore),
-            .moment(certificate.notAfter),
-            .integer(record.place.rawValue),
-            .moment(record.revocation?.date),
-            record.revocation.map { .integer(Int64($0.reason.rawValue)) } ?? .null,
-            .moment(record.revocation?.invalidityDate),
-            .moment(record.issuedAt),
-            .text(record.issuedBy),
-            .text(record.certificateFile),
-            .optional(record.keyFile),
-            .optional(record.chainFile),
-            .blob(record.issuerKey),
-            .blob(certificate.publicKey.digest),
-            .blob(Digest.sha256.hash(certificate.derEncoded)),
-            digest.map(SQLiteValue.blob) ?? .null,
-            record.lifetime.map { .integer(Int64($0.rounded(.up))) } ?? .null
-        )
+        let values: [SQLiteValue] = [
+            .text(entry.name), .blob(entry.serialNumber.magnitude), .text(entry.subject),
+            .text(entry.joinedAlternativeNames), .text(entry.profile), .text(entry.keyType),
+            .integer(entry.isCA ? 1 : 0), .time(entry.notBefore), .time(entry.notAfter),
+            .integer(entry.place.rawValue), .time(entry.revocation?.date),
+            entry.revocation.map { .integer(Int64($0.reason.rawValue)) } ?? .null,
+            .time(entry.revocation?.invalidityDate), .time(entry.issuedAt), .text(entry.issuedBy),
+            .text(entry.certificateFile), .optional(entry.keyFile), .optional(entry.chainFile), .blob(entry.issuerKey),
+            .blob(entry.subjectKey), .blob(entry.fingerprintBytes), entry.templateDigest.map { .blob($0) } ?? .null,
+            entry.lifetime.map { .integer(Int64($0.rounded(.up))) } ?? .null,
+        ]
+        let columns = "\(Self.columns.dropFirst("id, ".count)), lifetime"
+        let places = values.map { _ in "?" }.joined(separator: ", ")
+        try database.visit("INSERT INTO certificates (\(columns)) VALUES (\(places))", values) { _ in }
+        guard let certificate else { return }
         try database.execute(
             "INSERT INTO certificate_contents (id, der) VALUES (last_insert_rowid(), ?)",
             .blob(certificate.derEncoded)
@@ -136,12 +104,6 @@ final class InventoryDatabase {
         """
 
     /// Visits the entries that a condition names.
-    ///
-    /// - Parameters:
-    ///   - condition: What follows WHERE.
-    ///   - values: Its values.
-    ///   - body: Called with each.
-    /// - Throws: `SQLiteError`, or what the body throws.
     func visit(
         where condition: String,
         _ values: [SQLiteValue] = [],
@@ -160,17 +122,17 @@ final class InventoryDatabase {
         return entries
     }
 
-    /// What stands under a name: one entry or none, unless an earlier program left more.
+    /// The current entries of a name: one or none, unless an earlier program left more.
     func current(_ name: String) throws -> [InventoryEntry] {
         try entries(where: "name = ? AND place = 0", [.text(name)])
     }
 
-    /// What stands under its name and was issued by the CA with a key.
+    /// The current entries that the CA with a key issued.
     func issued(byKey digest: [UInt8]) throws -> [InventoryEntry] {
         try entries(where: "issuer_key = ? AND place = 0", [.blob(digest)])
     }
 
-    /// The CA with a key, as it stands under its name; a root before a certificate that another CA gave it.
+    /// The current certificate of the CA with a key; a root rather than a certificate that another CA gave it.
     func authority(withKey digest: [UInt8]) throws -> InventoryEntry? {
         try entries(
             where:
@@ -179,10 +141,7 @@ final class InventoryDatabase {
         ).first
     }
 
-    /// Refuses a CA that is revoked or on hold, or stands below one that is: nobody accepts what it issues.
-    ///
-    /// - Parameter digest: SHA-256 of the CA's public key.
-    /// - Throws: ``AuthorityError`` with ``AuthorityErrorCode/policy``, or `SQLiteError`.
+    /// Refuses a CA that is revoked or on hold, or is below one that is: what it issues is not accepted.
     func refuseRevokedAuthority(withKey digest: [UInt8]) throws {
         var (key, seen): ([UInt8], Set<[UInt8]>) = (digest, [])
         while seen.insert(key).inserted, let authority = try authority(withKey: key) {
@@ -191,7 +150,7 @@ final class InventoryDatabase {
                 throw AuthorityError(
                     .policy,
                     "the CA \(authority.name) \(isHold ? "is on hold since" : "was revoked at") \(timestamp(revocation.date)), "
-                        + "and nobody accepts what is issued below it",
+                        + "and what is issued below it is not accepted",
                     hint: isHold
                         ? "take the hold back first: pki revoke --release \(authority.name)"
                         : "let another CA issue: --issuer NAME, or make one with pki issue-intermediate"
@@ -201,7 +160,7 @@ final class InventoryDatabase {
         }
     }
 
-    /// The names under which something stands.
+    /// The names that are in use.
     func currentNames() throws -> Set<String> {
         var names: Set<String> = []
         try database.visit("SELECT id, name FROM certificates WHERE place = 0") { row in
@@ -231,7 +190,7 @@ final class InventoryDatabase {
         var values: [SQLiteValue] = []
         if let end = query.expiringBy {
             conditions.append("not_after BETWEEN ? AND ?")
-            values += [.moment(query.now), .moment(end)]
+            values += [.time(query.now), .time(end)]
         }
         if query.isRevoked {
             conditions.append("revoked_at IS NOT NULL")
@@ -260,7 +219,7 @@ final class InventoryDatabase {
         return try Certificate(derEncoded: encoded)
     }
 
-    /// The template that a certificate was made from; nothing when it was read from files.
+    /// The template that a certificate was made from; `nil` when it was read from files.
     func template(of entry: InventoryEntry) throws -> CertificateTemplate? {
         guard let digest = entry.templateDigest else { return nil }
         let row = try database.query("SELECT name, content FROM templates WHERE digest = ?", .blob(digest)).first
@@ -295,17 +254,17 @@ final class InventoryDatabase {
     func setRevocation(of identifier: Int64, _ revocation: InventoryEntry.Revocation?) throws {
         try database.execute(
             "UPDATE certificates SET revoked_at = ?, revocation_reason = ?, invalid_since = ? WHERE id = ?",
-            .moment(revocation?.date),
+            .time(revocation?.date),
             revocation.map { .integer(Int64($0.reason.rawValue)) } ?? .null,
-            .moment(revocation?.invalidityDate),
+            .time(revocation?.invalidityDate),
             .integer(identifier)
         )
     }
 
-    /// Visits what stands in an issuer's next list: what it revoked and what was not over when its last list was made.
+    /// Visits the entries of an issuer's next CRL: what it revoked and what had not expired when its last CRL was made.
     func visitRevoked(
         issuerKey: [UInt8],
-        endingAfter moment: Date,
+        endingAfter date: Date,
         _ body: (SerialNumber, InventoryEntry.Revocation) throws -> Void
     ) throws {
         try database.visit(
@@ -313,7 +272,7 @@ final class InventoryDatabase {
             SELECT serial, revoked_at, revocation_reason, invalid_since FROM certificates \
             WHERE issuer_key = ? AND revoked_at IS NOT NULL AND not_after >= ?
             """,
-            [.blob(issuerKey), .moment(moment)]
+            [.blob(issuerKey), .time(date)]
         ) { row in
             let value = RowReader(table: "certificates", id: 0)
             try body(

@@ -6,14 +6,12 @@ import SystemSupport
 
 /// The tables of the inventory, version by version.
 ///
-/// Every statement of the inventory stands in this room, and in SQL that other databases understand as well.
+/// Every statement of the inventory is in this directory, in SQL that other databases understand as well.
 enum InventorySchema {
     /// Marks the file as an inventory of this program: "pkiI".
     static let applicationIdentifier: Int32 = 0x706b_6949
-
     /// What leads from one version to the next; the first makes version 1.
     static let migrations: [[String]] = [version1, version2, version3, version4]
-
     private static let version1 = [
         // The text of a template, so that a renewal does not depend on a file that may be gone.
         """
@@ -108,7 +106,7 @@ enum InventorySchema {
     ]
 
     private static let version2 = [
-        // How many seconds a certificate was to be good for, although its CA may have ended before. NULL when nobody knows.
+        // The requested lifetime in seconds, although the CA may expire before; NULL if unknown.
         "ALTER TABLE certificates ADD COLUMN lifetime INTEGER"
     ]
 
@@ -129,10 +127,6 @@ enum InventorySchema {
     ]
 
     /// Brings a database to the newest version.
-    ///
-    /// - Parameter database: The database, in a transaction that may write.
-    /// - Returns: Whether the inventory is a new one.
-    /// - Throws: `SQLiteError`, or ``AuthorityError`` when a newer program made the file.
     static func migrate(_ database: Database) throws -> Bool {
         let version = Int(try database.userVersion())
         for statement in migrations.dropFirst(version).joined() { try database.execute(statement) }
@@ -150,12 +144,6 @@ enum InventorySchema {
 
     /// Refuses a database that a newer program made, and one in which there is anything but this program's own tables: a view
     /// or a trigger in it would run here.
-    ///
-    /// - Parameters:
-    ///   - database: The database.
-    ///   - path: Its path, for messages.
-    ///   - isLenient: Whether triggers may be missing, for those who look at what is wrong and those who mend it.
-    /// - Throws: ``AuthorityError``.
     static func check(_ database: Database, path: String, isLenient: Bool) throws {
         let version = try database.userVersion()
         guard version >= 0 else { throw damagedInventory(path, "its version is \(version)") }

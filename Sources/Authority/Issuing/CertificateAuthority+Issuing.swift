@@ -1,18 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Certificates
-import SystemSupport
 public import struct FoundationEssentials.Date
+import SystemSupport
 
 extension CertificateAuthority {
-    /// Issues a certificate to a client, a server or a peer: to whatever is no CA.
-    ///
-    /// - Parameters:
-    ///   - request: What the certificate is to be.
-    ///   - now: The moment of issue.
-    ///   - generator: The source of the serial number's random bits.
-    /// - Returns: The certificate and where its files are.
-    /// - Throws: ``AuthorityError`` or `CertificateError` naming the file or the rule; nothing is left half made.
+    /// Issues a certificate to a client, a server or a peer.
     public func issue(
         _ request: ClientRequest,
         now: Date,
@@ -21,11 +14,8 @@ extension CertificateAuthority {
         try ClientPolicy.check(request)
         try checkIsNotRevoked()
         if !request.archivesExisting { try directory.checkDoesNotExist(AuthorityFiles.certificate(of: request.name)) }
-        let prepared = try prepare(request, IssuanceRandomness(for: request, using: &generator), now: now)
-        return try inventory.change(now: now) { change in
-            var names = CommonNames()
-            return try prepared.commit(to: &change, in: directory, &names)
-        }
+        let random = Self.random(for: request, using: &generator)
+        return try inventory.commit(prepare(request, random, now: now), now: now)
     }
 
     /// Refuses to issue when this CA is revoked, before a key is made.
@@ -33,10 +23,20 @@ extension CertificateAuthority {
         try inventory.withDatabase { try $0.refuseRevokedAuthority(withKey: certificate.publicKey.digest) }
     }
 
+    /// What is random about a certificate besides its key: the serial number, and the passphrase of a PKCS#12 file if one is
+    /// made. It is drawn before threads share the work.
+    static func random(
+        for request: ClientRequest,
+        using generator: inout some RandomNumberGenerator
+    ) -> (serialNumber: SerialNumber, passphrase: SecretBytes?) {
+        let serialNumber = SerialNumber.random(using: &generator)
+        return (serialNumber, request.bundle == nil ? nil : GeneratedPassphrase.make(using: &generator))
+    }
+
     /// Makes a key and a certificate without touching the directory.
     func prepare(
         _ request: ClientRequest,
-        _ chance: IssuanceRandomness,
+        _ random: (serialNumber: SerialNumber, passphrase: SecretBytes?),
         now: Date,
         verifiesPath: Bool = true
     ) throws -> PreparedCertificate {
@@ -52,10 +52,10 @@ extension CertificateAuthority {
         }
         let certificate = try certificate(
             CertificateParameters(
-                serialNumber: chance.serialNumber,
+                serialNumber: random.serialNumber,
                 subject: review.subject,
                 publicKey: publicKey,
-                notBefore: max(now.addingTimeInterval(-Lifetime.backdating), self.certificate.notBefore),
+                notBefore: notBefore(from: now),
                 notAfter: end.date,
                 template: request.template,
                 subjectAlternativeNames: review.names
@@ -65,7 +65,7 @@ extension CertificateAuthority {
             verifiesPath: verifiesPath
         ) { made in try ClientPolicy.check(made, from: request.template) }
         var bundle: [CADirectory.PlannedFile] = []
-        if let encryption = request.bundle, let key, let passphrase = chance.passphrase {
+        if let encryption = request.bundle, let key, let passphrase = random.passphrase {
             var archive = try PKCS12Archive(
                 key: key,
                 certificate: certificate,
@@ -94,15 +94,14 @@ extension CertificateAuthority {
             bundle: bundle,
             chain: chain,
             archivesExisting: request.archivesExisting,
-            sharesCommonName: request.archivesExisting,
             notices: notices
         )
     }
 
-    /// Signs a certificate, and checks that it is what it should be and that those who trust the root will trust it.
+    /// Signs a certificate, and checks it and its path to the root.
     ///
-    /// The latter may be left out for one that differs from another only in key, names and serial number, under CAs that
-    /// may certify any name.
+    /// The path need not be verified for a certificate that differs from another only in key, names and serial number, under
+    /// CAs that may certify any name.
     func certificate(
         _ parameters: CertificateParameters,
         now: Date,
@@ -137,16 +136,17 @@ extension CertificateAuthority {
         return certificate
     }
 
-    /// The last moment of validity.
-    struct End {
-        /// The moment.
-        var date: Date
-        /// The moment without the CA's own end: a successor may reach it when the CA has been renewed.
-        var wanted: Date
+    /// The start of validity: a few minutes before now, and not before the CA's.
+    func notBefore(from now: Date) -> Date {
+        max(now.addingTimeInterval(-Lifetime.backdating), certificate.notBefore)
     }
 
-    /// The end of a certificate: what was asked for, refused when it lies past the CA's; or the template's, shortened to
-    /// the CA's.
+    /// The end of validity, and what it would be if the CA did not expire before: a successor may reach that when the CA has
+    /// been renewed.
+    typealias End = (date: Date, wanted: Date)
+
+    /// The end of a certificate: what was asked for, refused when it is after the CA's; or the template's, shortened to the
+    /// CA's.
     func end(
         _ lifetime: Lifetime?,
         template: CertificateTemplate,
@@ -162,7 +162,7 @@ extension CertificateAuthority {
                     "the certificate ends with its CA, at \(timestamp(limit)), before the template's \(days) days"
                 )
             }
-            return End(date: min(end, limit), wanted: end)
+            return (min(end, limit), end)
         }
         let end = try lifetime.end(from: now)
         guard end <= limit else {
@@ -174,6 +174,131 @@ extension CertificateAuthority {
                     ? "the longest lifetime now is --days \(days)" : "make a new CA with: pki init-ca --force"
             )
         }
-        return End(date: end, wanted: end)
+        return (end, end)
+    }
+}
+
+extension CertificateAuthority {
+    /// Makes an intermediate CA, or certifies one that is made elsewhere.
+    public func issue(
+        _ request: IntermediateRequest,
+        now: Date,
+        using generator: inout some RandomNumberGenerator
+    ) throws -> IssuedCertificate {
+        try EntryName.checkNew(request.name)
+        try checkIsNotRevoked()
+        if !request.archivesExisting {
+            try directory.checkDoesNotExist(AuthorityFiles.certificate(of: request.name))
+            if request.key.bringsKey {
+                try directory.checkDoesNotExist(
+                    AuthorityFiles.key(of: request.name),
+                    AuthorityFiles.keyAddress(of: request.name)
+                )
+            }
+        }
+        var notices: [String] = []
+        let pathLength = try pathLength(of: request)
+        let subject = try subject(of: request, notices: &notices)
+        let end = try end(request.lifetime, template: request.template, from: now, notices: &notices)
+
+        func certificate(for publicKey: PublicKey) throws -> Certificate {
+            try self.certificate(
+                CertificateParameters(
+                    serialNumber: .random(using: &generator),
+                    subject: subject,
+                    publicKey: publicKey,
+                    notBefore: notBefore(from: now),
+                    notAfter: end.date,
+                    template: request.template,
+                    pathLength: pathLength,
+                    nameConstraints: request.nameConstraints
+                ),
+                now: now,
+                allowsInsecureNames: request.allowsInsecureNames
+            ) { made in try ClientPolicy.checkAuthority(made, from: request.template) }
+        }
+        let publicKey: PublicKey
+        let key: PreparedCertificate.Key
+        switch request.key {
+        case .newKey(let type):
+            let made = try PrivateKey(generating: type ?? request.template.keyType)
+            publicKey = made.publicKey
+            key = try .made(made, for: request.name, passphrase: request.passphrase)
+        case .externalKey(let external, let type):
+            // A key that is made in a token stays there: errors in the request are found with another key first.
+            _ = try certificate(for: PrivateKey(generating: .ecP256).publicKey)
+            publicKey = try external.opened(as: type).publicKey
+            key = .elsewhere(external.address)
+        case .request(let certificateRequest):
+            try ClientPolicy.check(certificateRequest.publicKey, in: certificateRequest.name)
+            publicKey = certificateRequest.publicKey
+            key = .foreign
+        case .crossCertificate(let other):
+            publicKey = other.publicKey
+            key = .foreign
+        }
+        let prepared = PreparedCertificate(
+            name: request.name,
+            certificate: try certificate(for: publicKey),
+            profile: request.template.profile,
+            template: request.template,
+            lifetime: end.wanted.timeIntervalSince(now),
+            issuerKey: self.certificate.publicKey.digest,
+            key: key,
+            chain: chain,
+            archivesExisting: request.archivesExisting,
+            notices: notices
+        )
+        return try inventory.commit(prepared, now: now)
+    }
+
+    private func subject(of request: IntermediateRequest, notices: inout [String]) throws -> DistinguishedName {
+        if case .crossCertificate(let other) = request.key {
+            guard other.isCA else {
+                throw AuthorityError(.policy, "\(other.subject) is not a CA, and only CAs are cross-certified")
+            }
+            guard request.subject == nil else {
+                throw AuthorityError(.invalidRequest, "a cross-certificate has the subject of the CA that it certifies")
+            }
+            return other.subject
+        }
+        let subject = try request.subject ?? request.template.subject.replacingCommonName(with: request.name)
+        guard case .request(let certificateRequest) = request.key, !certificateRequest.subject.isEmpty else {
+            return subject
+        }
+        let requested = try DistinguishedName(relativeNames: certificateRequest.subject.relativeNames)
+        if request.subject == nil, request.acceptsRequestedSubject { return requested }
+        if requested != subject {
+            notices.append(
+                "\(printable(certificateRequest.name)) asks for the subject \(printable(terminalSafe("\(requested)"))); "
+                    + "the certificate has \(subject): --accept-subject takes the request's"
+            )
+        }
+        return subject
+    }
+
+    /// The path length: what was asked for, refused when the issuer does not allow it; or the template's, and less where
+    /// the issuer allows less.
+    private func pathLength(of request: IntermediateRequest) throws(AuthorityError) -> Int? {
+        let limit = certificate.basicConstraints?.pathLength
+        if let limit, limit == 0 {
+            throw AuthorityError(
+                .policy,
+                "the CA \(certificatePath) may have no CA below it: its path length is 0",
+                hint: "take another issuer, or make a root with: pki init-ca --path-length 1"
+            )
+        }
+        guard let length = request.pathLength else { return nil }
+        guard (0...255).contains(length) else {
+            throw AuthorityError(.invalidRequest, "a path length of \(length) is not 0 to 255")
+        }
+        if let limit, length >= limit {
+            throw AuthorityError(
+                .policy,
+                "a path length of \(length) is more than the CA \(certificatePath) allows, whose own is \(limit)",
+                hint: "the most is --path-length \(limit - 1)"
+            )
+        }
+        return length
     }
 }

@@ -4,38 +4,26 @@ public import Certificates
 public import struct FoundationEssentials.Date
 public import SystemSupport
 
-/// How a certificate is renewed. Without more it keeps its key, its names, its profile and the length of its life.
+/// How a certificate is renewed. By default it keeps its key, its names, its profile and its lifetime.
 public struct RenewalRequest: Sendable {
     /// Whether a new key is made.
     public var makesNewKey = false
-
     /// The kind of the new key; without one, the old one's.
     public var keyType: KeyType?
-
-    /// How long the new certificate is good for; without one, as long as the old one was.
+    /// How long the new certificate is valid; without one, as long as the old one was.
     public var lifetime: Lifetime?
-
     /// Encrypts the file of the new key.
     public var passphrase: SecretBytes?
-
-    /// Whether names may be such that a reader takes them for others.
+    /// Whether to allow names that can be mistaken for others.
     public var allowsInsecureNames = false
 
-    /// Asks for the same again.
+    /// Creates a request that changes nothing.
     public init() {}
 }
 
 extension CertificateAuthority {
-    /// Issues a certificate that takes the place of another: same name, same subject, same alternative names. The old files
-    /// go to the archive, and the place is never empty.
-    ///
-    /// - Parameters:
-    ///   - entry: The certificate that is to be replaced; it must stand under its name.
-    ///   - request: What is to be new.
-    ///   - now: The moment of issue.
-    ///   - generator: The source of the serial number's random bits.
-    /// - Returns: The certificate and where its files are.
-    /// - Throws: ``AuthorityError`` or `CertificateError` naming the file or the rule; nothing is left half made.
+    /// Issues a certificate that replaces another, which must be the current one of its name: same name, subject and
+    /// alternative names. The old files go to the archive, and the name always has a certificate.
     public func renew(
         _ entry: InventoryEntry,
         _ request: RenewalRequest = RenewalRequest(),
@@ -45,7 +33,7 @@ extension CertificateAuthority {
         try checkIsRenewable(entry, request, now: now)
         try checkIsNotRevoked()
         let old = try inventory.certificate(of: entry)
-        let template = try template(for: old, entry)
+        let template = try inventory.template(of: entry) ?? BuiltInTemplate(matching: old).template
         var notices: [String] = []
         let key = try request.makesNewKey ? PrivateKey(generating: request.keyType ?? type(of: old, template)) : nil
         let publicKey = key?.publicKey ?? old.publicKey
@@ -55,9 +43,7 @@ extension CertificateAuthority {
             serialNumber: .random(using: &generator),
             subject: old.subject,
             publicKey: publicKey,
-            notBefore: isRoot
-                ? now.addingTimeInterval(-Lifetime.backdating)
-                : max(now.addingTimeInterval(-Lifetime.backdating), certificate.notBefore),
+            notBefore: isRoot ? now.addingTimeInterval(-Lifetime.backdating) : notBefore(from: now),
             notAfter: end.date,
             template: template,
             subjectAlternativeNames: try names(of: old),
@@ -76,11 +62,8 @@ extension CertificateAuthority {
                 now: now,
                 allowsInsecureNames: request.allowsInsecureNames
             ) { made in
-                if old.isCA {
-                    try AuthorityPolicy.check(made, from: template)
-                } else {
-                    try ClientPolicy.check(made, from: template)
-                }
+                try old.isCA
+                    ? ClientPolicy.checkAuthority(made, from: template) : ClientPolicy.check(made, from: template)
             }
         }
         let prepared = PreparedCertificate(
@@ -103,10 +86,9 @@ extension CertificateAuthority {
                 throw AuthorityError(.exists, "\(entry.name) was renewed by another process in the meantime")
             }
             var names = CommonNames()
-            let issued = try prepared.commit(to: &change, in: directory, &names)
+            let issued = try prepared.commit(to: &change, &names)
             if old.isCA {
-                var files = ChainFiles()
-                try files.refresh(below: [entry.subjectKey], in: &change)
+                try change.refreshChains(below: [entry.subjectKey])
             }
             return issued
         }
@@ -116,7 +98,7 @@ extension CertificateAuthority {
         guard entry.place == .current else {
             throw AuthorityError(
                 .invalidRequest,
-                "certificate \(entry.serialNumber) does not stand under the name \(entry.name) any more",
+                "certificate \(entry.serialNumber) is no longer the current certificate of \(entry.name)",
                 hint: "renew what does: pki renew \(entry.name) --directory \(Quoting.shell(directory.path))"
             )
         }
@@ -167,17 +149,6 @@ extension CertificateAuthority {
         )
     }
 
-    /// The template that made the certificate; for one that was read from files, the built-in one that makes its like.
-    private func template(for old: Certificate, _ entry: InventoryEntry) throws -> CertificateTemplate {
-        if let template = try inventory.template(of: entry) { return template }
-        if old.isCA { return try old.isSelfIssued ? BuiltInTemplates.root() : BuiltInTemplates.intermediate() }
-        let purposes = old.extendedKeyUsage
-        if purposes.contains("serverAuth") {
-            return try purposes.contains("clientAuth") ? BuiltInTemplates.peer() : BuiltInTemplates.server()
-        }
-        return try BuiltInTemplates.client()
-    }
-
     private func type(of old: Certificate, _ template: CertificateTemplate) throws -> KeyType {
         try KeyType.allCases.first { $0.algorithm == old.publicKey.algorithm } ?? template.keyType
     }
@@ -194,10 +165,10 @@ extension CertificateAuthority {
         let former = old.lifetime ?? old.notAfter.timeIntervalSince(old.notBefore) - Lifetime.backdating
         if isRoot {
             let end = try (request.lifetime ?? .until(now.addingTimeInterval(max(former, 86400)))).end(from: now)
-            return End(date: end, wanted: end)
+            return (end, end)
         }
         if let lifetime = request.lifetime {
-            return try end(lifetime, template: BuiltInTemplates.client(), from: now, notices: &notices)
+            return try end(lifetime, template: BuiltInTemplate.client.template, from: now, notices: &notices)
         }
         let wanted = try Lifetime.until(now.addingTimeInterval(max(former, 60))).end(from: now)
         if wanted > certificate.notAfter {
@@ -205,7 +176,7 @@ extension CertificateAuthority {
                 "the certificate ends with its CA, at \(timestamp(certificate.notAfter)), and was to reach \(timestamp(wanted))"
             )
         }
-        return End(date: min(wanted, certificate.notAfter), wanted: wanted)
+        return (min(wanted, certificate.notAfter), wanted)
     }
 
     private func names(of old: Certificate) throws -> [GeneralName] {

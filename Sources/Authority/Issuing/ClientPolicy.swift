@@ -3,12 +3,9 @@
 import Certificates
 import SystemSupport
 
-/// The rules for client certificates that hold whatever the template says.
+/// The rules for certificates that hold whatever the template says.
 enum ClientPolicy {
     /// Checks what can be checked before a key is made.
-    ///
-    /// - Parameter request: What is asked for.
-    /// - Throws: ``AuthorityError`` naming the rule.
     static func check(_ request: ClientRequest) throws(AuthorityError) {
         try EntryName.checkNew(request.name)
         guard let certificateRequest = request.certificateRequest else { return }
@@ -49,10 +46,6 @@ enum ClientPolicy {
     }
 
     /// Decides about the names of a certificate: what the request says is taken where it was asked for, or is accepted.
-    ///
-    /// - Parameter request: What is asked for.
-    /// - Returns: The names, and what became of those in the certificate request.
-    /// - Throws: ``AuthorityError`` or `CertificateError` naming the name and the rule.
     static func review(_ request: ClientRequest) throws -> RequestReview {
         var review = RequestReview(subject: try subject(of: request), names: [])
         if let certificateRequest = request.certificateRequest {
@@ -92,7 +85,7 @@ enum ClientPolicy {
         if subject == nil, request.acceptsRequestedSubject, let requested = request.certificateRequest?.subject,
             !requested.isEmpty
         {
-            // Encoded anew: values take the types that RFC 5280 wants, and its bounds are checked.
+            // Encoded again: values get the types of RFC 5280, and its bounds are checked.
             subject = try DistinguishedName(relativeNames: requested.relativeNames)
         } else if subject == nil, request.certificateRequest == nil || request.nameIsCommonName {
             let template = request.template.subject
@@ -225,11 +218,6 @@ enum ClientPolicy {
     }
 
     /// Checks what a template made.
-    ///
-    /// - Parameters:
-    ///   - certificate: The certificate, not written yet.
-    ///   - template: Where its extensions came from.
-    /// - Throws: ``AuthorityError`` when it is not a client's.
     static func check(_ certificate: Certificate, from template: CertificateTemplate) throws(AuthorityError) {
         guard !certificate.isCA, certificate.keyUsage?.isDisjoint(with: [.keyCertSign, .crlSign]) ?? true else {
             throw AuthorityError(
@@ -243,6 +231,20 @@ enum ClientPolicy {
                 .policy,
                 "\(template.name) makes a certificate that cannot sign requests",
                 hint: "it needs keyUsage = critical, digitalSignature"
+            )
+        }
+    }
+
+    /// Checks that a template made a CA's certificate.
+    static func checkAuthority(
+        _ certificate: Certificate,
+        from template: CertificateTemplate
+    ) throws(AuthorityError) {
+        guard certificate.isCA, certificate.keyUsage?.contains(.keyCertSign) == true else {
+            throw AuthorityError(
+                .policy,
+                "\(template.name) does not make a CA: its certificate would not allow signing others",
+                hint: "it needs basicConstraints = critical, CA:TRUE and keyUsage = critical, keyCertSign, cRLSign"
             )
         }
     }

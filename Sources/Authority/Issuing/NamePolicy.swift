@@ -10,11 +10,6 @@ enum NamePolicy {
     static let mostNames = 100
 
     /// Refuses text that a reader may take for another name.
-    ///
-    /// - Parameters:
-    ///   - subject: The subject.
-    ///   - names: The alternative names.
-    /// - Throws: ``AuthorityError`` naming the part and the character.
     static func checkText(_ subject: DistinguishedName, _ names: [GeneralName] = []) throws(AuthorityError) {
         for attribute in subject.relativeNames.joined() {
             try check(attribute.value, of: attribute.type)
@@ -41,12 +36,6 @@ enum NamePolicy {
 
     /// Refuses names that CAs on the way to the root may not certify, more strictly than RFC 5280: a CA that permits some
     /// names by kind may certify no others, and a common name that reads as a host's, an address or a mailbox counts as one.
-    ///
-    /// - Parameters:
-    ///   - subject: The subject.
-    ///   - names: The alternative names.
-    ///   - authorities: The CAs on the way to the root.
-    /// - Throws: ``AuthorityError`` naming the name and the CA.
     static func checkConstraints(
         _ subject: DistinguishedName,
         _ names: [GeneralName],
@@ -126,7 +115,7 @@ enum NamePolicy {
         switch name {
         case .dns(let text):
             let labels = text.split(separator: ".")
-            return labels.first == "*" && labels.count < 3 ? "it stands for every host of a whole domain" : nil
+            return labels.first == "*" && labels.count < 3 ? "it matches every host of a whole domain" : nil
         case .uri(let text):
             let scheme = text.prefix { $0 != ":" }.lowercased()
             return ["spiffe", "https", "http", "urn", "tag", "ldap", "ldaps"].contains(scheme)
@@ -134,5 +123,114 @@ enum NamePolicy {
         case .directory(let other): return other == subject ? nil : "it is another subject"
         case .ip, .email, .other: return nil
         }
+    }
+}
+
+/// The grammar of the names under which a directory holds certificates. Every name that comes from an option, a batch or
+/// another directory is checked here before it becomes a part of a file's name.
+enum EntryName {
+    /// Refuses what cannot be the name of anything in a directory.
+    static func check(_ name: String) throws(AuthorityError) {
+        guard (1...64).contains(name.utf8.count) else { throw refusal(of: name, "it must have 1 to 64 characters") }
+        guard name.utf8.allSatisfy({ $0.isASCIILetterOrDigit || "._@-".utf8.contains($0) }) else {
+            throw refusal(of: name, "it may hold the letters a to z and A to Z, digits, \".\", \"_\", \"@\" and \"-\"")
+        }
+        guard !name.hasPrefix("."), !name.hasPrefix("-") else {
+            throw refusal(of: name, "it must not begin with \".\" or \"-\"")
+        }
+    }
+
+    /// Refuses what cannot become the name of a new certificate: the CA's own names, and those that read as files of the
+    /// directory do.
+    static func checkNew(_ name: String) throws(AuthorityError) {
+        try check(name)
+        guard !CertificateAuthority.reservedNames.contains(name) else {
+            throw refusal(of: name, "\(AuthorityFiles.certificate(of: name)) is a file of the CA's own")
+        }
+        // Some file systems do not tell letters by their case.
+        let plain = name.lowercased()
+        guard !plain.hasPrefix(Inventory.fileName), plain != "archive",
+            !["-cert", "-chain", "-crl", "-cert.pem", "-key.pem", "-key.uri", "-chain.pem", "-crl.pem"]
+                .contains(where: plain.hasSuffix)
+        else {
+            throw refusal(of: name, "files of the CA's directory are called so")
+        }
+    }
+
+    private static func refusal(of name: String, _ why: String) -> AuthorityError {
+        AuthorityError(.invalidRequest, "the name \"\(printable(name, limit: 100))\" is not allowed: \(why)")
+    }
+}
+
+/// Which alternative names a profile requires: `names` in `[ pki ]`.
+enum RequiredNames: String, CaseIterable {
+    /// Any.
+    case any
+    /// At least one DNS name or IP address.
+    case host
+    /// Exactly one URI, a SPIFFE ID.
+    case spiffe
+
+    /// Checks names.
+    func check(_ names: [GeneralName], of request: ClientRequest) throws(AuthorityError) {
+        switch self {
+        case .any: return
+        case .host:
+            let hasHost = names.contains { name in
+                switch name {
+                case .dns, .ip: true
+                default: false
+                }
+            }
+            guard !hasHost else { return }
+            throw AuthorityError(
+                .policy,
+                "the profile \(request.template.profile) needs a DNS name or an IP address, and \(request.name) has none",
+                hint: "give one with --dns or --ip"
+            )
+        case .spiffe:
+            let identifiers = names.compactMap { name in
+                if case .uri(let text) = name { text } else { nil }
+            }
+            guard identifiers.count == 1, let identifier = identifiers.first else {
+                throw AuthorityError(
+                    .policy,
+                    "the profile \(request.template.profile) needs exactly one URI, a SPIFFE ID, and \(request.name) has \(identifiers.count)",
+                    hint: "give it with --uri spiffe://example.org/\(request.name)"
+                )
+            }
+            guard let why = Self.objection(toIdentifier: identifier) else { return }
+            throw AuthorityError(
+                .policy,
+                "\(identifier) is not a SPIFFE ID: \(why)",
+                hint: "it has the form spiffe://TRUST-DOMAIN/PATH, such as spiffe://example.org/web"
+            )
+        }
+    }
+
+    /// What is wrong with a SPIFFE ID (the SPIFFE-ID standard, §2); `nil` when it is one.
+    private static func objection(toIdentifier text: String) -> String? {
+        guard text.hasPrefix("spiffe://") else { return "it does not begin with spiffe://" }
+        guard text.utf8.count <= 2048 else { return "it has more than 2048 bytes" }
+        let parts = text.dropFirst("spiffe://".count).split(separator: "/", omittingEmptySubsequences: false)
+        guard let domain = parts.first, !domain.isEmpty, domain.utf8.count <= 255 else {
+            return "it has no trust domain"
+        }
+        guard
+            domain.utf8.allSatisfy({
+                $0.isASCIILetterOrDigit && !(0x41...0x5a).contains($0) || "._-".utf8.contains($0)
+            })
+        else {
+            return "a trust domain holds a to z, digits, \".\", \"_\" and \"-\" alone"
+        }
+        for segment in parts.dropFirst() {
+            guard !segment.isEmpty, segment != ".", segment != ".." else {
+                return "a part of its path is empty, \".\" or \"..\""
+            }
+            guard segment.utf8.allSatisfy({ $0.isASCIILetterOrDigit || "._-".utf8.contains($0) }) else {
+                return "a path holds letters, digits, \".\", \"_\" and \"-\" alone"
+            }
+        }
+        return nil
     }
 }

@@ -1,23 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Certificates
-import struct FoundationEssentials.Date
+import FoundationEssentials
 import SystemSupport
 
-/// A certificate that was made and is neither on the disk nor in the inventory yet.
+/// A certificate that is signed, and neither on the disk nor in the inventory yet.
 struct PreparedCertificate: Sendable {
     /// Where the certificate's key is.
     enum Key: Sendable {
-        /// Made with the certificate: its file comes into the directory.
+        /// Made with the certificate: its file is written into the directory.
         case made(CADirectory.PlannedFile)
-        /// New under this name, and in a token or an agent: the directory keeps the address of a CA's key.
+        /// New under this name, in a token or an agent: the directory keeps the address of a CA's key.
         case elsewhere(String)
-        /// Wherever the key of the certificate that goes is.
+        /// The same as that of the certificate that is replaced.
         case kept
-        /// With whoever sent the request, or under another name.
+        /// Held by the sender of the request, or stored under another name.
         case foreign
 
-        /// A key that was made, and its file.
         static func made(_ key: PrivateKey, for name: String, passphrase: SecretBytes?) throws(CertificateError) -> Key
         {
             .made(
@@ -28,171 +27,181 @@ struct PreparedCertificate: Sendable {
                 )
             )
         }
-
-        /// Whether another key comes under the name.
-        var isNew: Bool {
-            switch self {
-            case .made, .elsewhere: true
-            case .kept, .foreign: false
-            }
-        }
     }
 
-    /// What the files are called.
+    /// What happens to the files that the name has.
+    private enum NameChange {
+        /// The name is new: what a process left that was killed before it could report anything is archived.
+        case create
+        /// The certificate is replaced, and its key stays.
+        case renew
+        /// The certificate and its key are replaced.
+        case replace
+    }
+
     var name: String
     var certificate: Certificate
     var profile: String
-    var template: CertificateTemplate?
-    /// How many seconds it was to be good for, although its CA may end before.
+    var template: CertificateTemplate
+    /// The lifetime in seconds as it was asked for, although the CA may expire before.
     var lifetime: Double
     /// SHA-256 of the issuer's public key.
     var issuerKey: [UInt8]
-    /// What becomes of the key under the name.
     var key: Key
     /// A PKCS#12 file with all of it, and the file of its passphrase.
     var bundle: [CADirectory.PlannedFile] = []
     /// The CA certificates that go with it.
     var chain: [Certificate]
-    /// Whether files of the same names go to the archive.
+    /// Whether files of the same names go to the archive, and another entry may have the same common name.
     var archivesExisting: Bool
-    /// Whether another entry may have the same common name.
-    var sharesCommonName = false
     var notices: [String] = []
     var action = AuditRecord.Action.issue
     var detail: String?
 
-    /// Puts the certificate into a change.
-    ///
-    /// - Parameters:
-    ///   - change: The change.
-    ///   - directory: The directory, for messages.
-    ///   - names: Who has which common name, as far as it has been read.
-    /// - Returns: What will be on the disk when the change is done.
-    /// - Throws: ``AuthorityError`` when a name is taken.
-    func commit(
-        to change: inout InventoryChange,
-        in directory: CADirectory,
-        _ names: inout CommonNames
-    ) throws -> IssuedCertificate {
-        let certificateName = AuthorityFiles.certificate(of: name)
-        let keyName = AuthorityFiles.key(of: name)
-        let addressName = AuthorityFiles.keyAddress(of: name)
-        let chainName = AuthorityFiles.chain(of: name)
-        var archived: [String] = []
-        func archive(_ file: String) throws -> String? {
-            let moved = try change.archive(file)
-            if let moved { archived.append(directory.path(of: moved)) }
-            return moved
-        }
-
-        // Another process may have revoked it a moment ago.
+    /// Puts the certificate into a change: its files, its row and its line of the audit. `names` are the common names
+    /// in use, as far as they have been read.
+    func commit(to change: inout InventoryChange, _ names: inout CommonNames) throws -> IssuedCertificate {
+        // Another process may have revoked it since the certificate was signed.
         try change.checkIssuerNotRevoked(withKey: issuerKey)
         let former = try change.records.current(name)
         if let other = former.first, other.isCA != certificate.isCA {
             throw AuthorityError(
                 .exists,
-                "\(name) is \(other.isCA ? "a CA" : "no CA"), and \(other.isCA ? "no other certificate" : "no CA") takes its place",
+                other.isCA
+                    ? "\(name) is a CA, and no other certificate takes its place"
+                    : "\(name) is no CA, and no CA takes its place",
                 hint: "take another name with --name"
             )
         }
-        if !sharesCommonName { try names.refuseTaken(by: certificate, named: name, in: change.records) }
-        if archivesExisting {
-            let keyLeaves =
-                switch key {
-                case .made, .elsewhere: true
-                case .kept: false
-                case .foreign: hasDifferentKey(certificateName, in: directory)
-                }
-            let formerKey = keyLeaves ? try archive(keyName) : nil
-            if keyLeaves { _ = try archive(addressName) }
-            let moved = try archive(certificateName)
-            let chain = try archive(chainName)
-            // A bundle holds the certificate and the key that go.
-            for file in [AuthorityFiles.bundle(of: name), AuthorityFiles.bundlePassphrase(of: name)] {
-                _ = try archive(file)
-            }
-            for entry in former {
-                try change.records.setPlace(
-                    of: entry.id,
-                    moved == nil ? .lost : .replaced,
-                    certificateFile: moved ?? entry.certificateFile,
-                    keyFile: formerKey ?? entry.keyFile,
-                    chainFile: chain
-                )
-            }
-        } else {
-            try change.checkDoesNotExist(certificateName)
-            if key.isNew, certificate.isCA {
-                try change.checkDoesNotExist(keyName)
-                try change.checkDoesNotExist(addressName)
-            } else if key.isNew, change.contains(keyName) {
-                // A key whose certificate was never written was never reported either.
-                _ = try archive(keyName)
-            }
-            for entry in former {
-                try change.records.setPlace(
-                    of: entry.id,
-                    .lost,
-                    certificateFile: entry.certificateFile,
-                    keyFile: nil,
-                    chainFile: nil
-                )
-            }
-            if change.contains(chainName) { _ = try archive(chainName) }
+        if !archivesExisting || action == .renew {
+            try names.refuseTaken(by: certificate, named: name, in: change.records)
         }
 
-        let keyRecord: String?
-        switch key {
-        case .made(let file):
-            try change.add(file)
-            keyRecord = file.name
-        case .elsewhere(let address):
-            if certificate.isCA { try change.add(.keyAddress(address, of: name)) }
-            keyRecord = address
-        case .kept:
-            let address = former.lazy.compactMap(\.keyFile).first(where: AuthorityFiles.isAddress)
-            keyRecord = address ?? (change.contains(keyName) ? keyName : nil)
-        case .foreign: keyRecord = nil
+        let nameChange = nameChange(in: change.directory)
+        let archived = try archive(nameChange, in: &change)
+        let moved = Dictionary(uniqueKeysWithValues: archived)
+        for entry in former {
+            let file = moved[AuthorityFiles.certificate(of: name)]
+            let key = moved[AuthorityFiles.key(of: name)] ?? entry.keyFile
+            try change.records.setPlace(
+                of: entry.id,
+                file == nil ? .lost : .replaced,
+                certificateFile: file ?? entry.certificateFile,
+                keyFile: nameChange == .create ? nil : key,
+                chainFile: nameChange == .create ? nil : moved[AuthorityFiles.chain(of: name)]
+            )
         }
-        try change.add(
-            .init(name: certificateName, contents: SecretBytes(certificate.pemEncoded.utf8), mode: 0o644)
-        )
-        if !chain.isEmpty {
-            let text = chain.map(\.pemEncoded).joined()
-            try change.add(.init(name: chainName, contents: SecretBytes(text.utf8), mode: 0o644))
-        }
-        for file in bundle { try change.add(file) }
+        let (files, keyRecord) = files(replacing: former, in: change)
+        for file in files { try change.add(file) }
+        let chainFile = chain.isEmpty ? nil : AuthorityFiles.chain(of: name)
         try change.records.insert(
-            CertificateRecord(
+            InventoryEntry(
                 name: name,
-                certificate: certificate,
+                certificate,
                 profile: profile,
                 issuerKey: issuerKey,
                 template: template,
                 lifetime: lifetime,
-                certificateFile: certificateName,
+                certificateFile: AuthorityFiles.certificate(of: name),
                 keyFile: keyRecord,
-                chainFile: chain.isEmpty ? nil : chainName,
+                chainFile: chainFile,
                 issuedAt: change.now,
                 issuedBy: change.who
-            )
+            ),
+            certificate,
+            template
         )
         try change.audit(action, name, certificate.serialNumber, detail: detail)
+
+        let keyIsFile = keyRecord.map { !AuthorityFiles.isAddress($0) } ?? false
         return IssuedCertificate(
             certificate: certificate,
-            certificatePath: directory.path(of: certificateName),
-            keyPath: keyRecord.flatMap { AuthorityFiles.isAddress($0) ? nil : directory.path(of: $0) },
-            keyAddress: keyRecord.flatMap { AuthorityFiles.isAddress($0) ? $0 : nil },
-            chainPath: chain.isEmpty ? nil : directory.path(of: chainName),
-            archivedPaths: archived,
+            certificatePath: change.directory.path(of: AuthorityFiles.certificate(of: name)),
+            keyPath: keyIsFile ? keyRecord.map(change.directory.path(of:)) : nil,
+            keyAddress: keyIsFile ? nil : keyRecord,
+            chainPath: chainFile.map(change.directory.path(of:)),
+            archivedPaths: archived.map { change.directory.path(of: $0.1) },
             notices: notices
         )
     }
 
-    /// Whether the key under the name is that of the certificate that goes. A key beside a certificate request may be the
-    /// requester's own, which is not ours to move.
-    private func hasDifferentKey(_ certificateName: String, in directory: CADirectory) -> Bool {
-        guard let former = try? directory.certificates(in: certificateName).first else { return false }
-        return former.publicKey != certificate.publicKey
+    private func nameChange(in directory: CADirectory) -> NameChange {
+        guard archivesExisting else { return .create }
+        switch key {
+        case .made, .elsewhere: return .replace
+        case .kept: return .renew
+        case .foreign:
+            // A key beside a certificate request may be the requester's own, which is not ours to move.
+            let former = try? directory.certificates(in: AuthorityFiles.certificate(of: name)).first
+            return former.map { $0.publicKey != certificate.publicKey } ?? false ? .replace : .renew
+        }
+    }
+
+    /// Refuses names that must be free, and moves what leaves into the archive. Returns the files that move, with their
+    /// names in the archive.
+    private func archive(
+        _ nameChange: NameChange,
+        in change: inout InventoryChange
+    ) throws(AuthorityError) -> [(String, String)] {
+        let certificateFile = AuthorityFiles.certificate(of: name)
+        let keys = [AuthorityFiles.key(of: name), AuthorityFiles.keyAddress(of: name)]
+        // A bundle holds the certificate and the key that leave.
+        let others = [
+            AuthorityFiles.chain(of: name), AuthorityFiles.bundle(of: name), AuthorityFiles.bundlePassphrase(of: name),
+        ]
+        let bringsKey =
+            switch key {
+            case .made, .elsewhere: true
+            case .kept, .foreign: false
+            }
+        let (free, leaving): ([String], [String]) =
+            switch nameChange {
+            case .create where bringsKey && certificate.isCA: ([certificateFile] + keys, [others[0]])
+            // A client's key whose certificate was never written was never reported either.
+            case .create: ([certificateFile], bringsKey ? [keys[0], others[0]] : [others[0]])
+            case .renew: ([], [certificateFile] + others)
+            case .replace: ([], keys + [certificateFile] + others)
+            }
+        for file in free { try change.checkDoesNotExist(file) }
+        var archived: [(String, String)] = []
+        for file in leaving {
+            if let name = try change.archive(file) { archived.append((file, name)) }
+        }
+        return archived
+    }
+
+    /// The files that are written, key before certificate, and what the inventory says of the key.
+    private func files(
+        replacing former: [InventoryEntry],
+        in change: InventoryChange
+    ) -> ([CADirectory.PlannedFile], key: String?) {
+        var files: [CADirectory.PlannedFile] = []
+        var keyRecord: String?
+        switch key {
+        case .made(let file):
+            files.append(file)
+            keyRecord = file.name
+        case .elsewhere(let address):
+            if certificate.isCA { files.append(.keyAddress(address, of: name)) }
+            keyRecord = address
+        case .kept:
+            let file = AuthorityFiles.key(of: name)
+            let address = former.lazy.compactMap(\.keyFile).first(where: AuthorityFiles.isAddress)
+            keyRecord = address ?? (change.contains(file) ? file : nil)
+        case .foreign: break
+        }
+        files.append(.certificates([certificate], AuthorityFiles.certificate(of: name)))
+        if !chain.isEmpty { files.append(.certificates(chain, AuthorityFiles.chain(of: name))) }
+        return (files + bundle, keyRecord)
+    }
+}
+
+extension Inventory {
+    /// Writes one certificate into the directory and the inventory.
+    func commit(_ prepared: PreparedCertificate, now: Date) throws -> IssuedCertificate {
+        try change(now: now) { change in
+            var names = CommonNames()
+            return try prepared.commit(to: &change, &names)
+        }
     }
 }

@@ -5,25 +5,17 @@ import SystemSupport
 
 /// The names of files in a CA's directory.
 enum AuthorityFiles {
-    /// The certificate of a name.
     static func certificate(of name: String) -> String { "\(name)-cert.pem" }
-
-    /// The key of a name.
     static func key(of name: String) -> String { "\(name)-key.pem" }
-
     /// Where the key of a CA is, when that is elsewhere.
     static func keyAddress(of name: String) -> String { "\(name)-key.uri" }
-
     /// The CA certificates between a name and its root.
     static func chain(of name: String) -> String { "\(name)-chain.pem" }
-
     /// Certificate, key and chain in one PKCS#12 file.
     static func bundle(of name: String) -> String { "\(name).p12" }
-
     /// What opens that file.
     static func bundlePassphrase(of name: String) -> String { "\(name).p12-passphrase" }
-
-    /// The last certificate revocation list of a CA.
+    /// The last CRL of a CA.
     static func revocationList(of name: String) -> String { "\(name)-crl.pem" }
 
     /// Whether a text can be the path of a file of the CA directory, as the inventory names it: one component, or `archive/` and
@@ -57,15 +49,9 @@ enum AuthorityFiles {
         return !name.starts(with: inventory) && !name.elementsEqual(archive)
     }
 
-    private static func isAllowed(_ octet: UInt8) -> Bool {
-        switch octet {
-        case 0x30...0x39, 0x41...0x5a, 0x61...0x7a: true
-        case UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "@"), UInt8(ascii: "+"), UInt8(ascii: ","),
-            UInt8(ascii: "="), UInt8(ascii: "~"), UInt8(ascii: " "), UInt8(ascii: "-"):
-            true
-        default: false
-        }
-    }
+    private static func isAllowed(_ octet: UInt8) -> Bool { octet.isASCIILetterOrDigit || punctuation.contains(octet) }
+
+    private static let punctuation = Array("-._@+,=~ ".utf8)
 
     /// Whether what the inventory says of a key is no file but an address, such as `pkcs11:object=root`.
     static func isAddress(_ text: String) -> Bool { text.contains(":") }
@@ -84,10 +70,77 @@ enum AuthorityFiles {
     static func lastingAddress(_ text: String) -> String { String(text.prefix { $0 != "?" }) }
 }
 
+extension UInt8 {
+    var isASCIILetterOrDigit: Bool {
+        switch self {
+        case 0x30...0x39, 0x41...0x5a, 0x61...0x7a: true
+        default: false
+        }
+    }
+}
+
+extension PublicKey {
+    /// SHA-256 of the SubjectPublicKeyInfo, which identifies a key in the inventory.
+    var digest: [UInt8] { Digest.sha256.hash(derEncoded) }
+}
+
 extension CADirectory.PlannedFile {
+    static func certificates(_ certificates: [Certificate], _ name: String) -> Self {
+        .init(name: name, contents: SecretBytes(certificates.map(\.pemEncoded).joined().utf8), mode: 0o644)
+    }
+
     /// The file that says where the key of a CA is.
     static func keyAddress(_ address: String, of name: String) -> Self {
         let text = "# Where the key of this CA is.\n\(AuthorityFiles.lastingAddress(address))\n"
         return .init(name: AuthorityFiles.keyAddress(of: name), contents: SecretBytes(text.utf8), mode: 0o600)
+    }
+}
+
+/// One step of a change that the inventory has recorded: doing it twice is doing it once.
+struct FileMove: Hashable, Sendable {
+    /// What is done.
+    enum Kind: Hashable, Sendable {
+        /// A draft gets the name; `replaces` tells whether another file may have it.
+        case place(draft: String, replaces: Bool)
+        /// The name goes, provided that a copy of the file is in the archive.
+        case remove(copy: String)
+    }
+
+    /// When it is done: what is archived first, keys before certificates, removals last.
+    enum Stage: Int, Sendable {
+        case archive, keys, certificates, removals
+    }
+
+    /// The name in the directory.
+    var name: String
+    /// What is done with it.
+    var kind: Kind
+    /// When it is done.
+    var stage: Stage
+
+    /// A draft's name. It tells the change that it belongs to: what the last change did stays on record until the next, and
+    /// a draft of another change must never be taken for one of its own.
+    static func draft(_ number: Int, generation: Int) -> String {
+        "\(CADirectory.draftDirectory)/\(generation)-\(number)"
+    }
+
+    /// The number of the change, as the draft's name tells it.
+    var generation: Int? {
+        guard case .place(let draft, _) = kind else { return nil }
+        return draft.dropFirst(CADirectory.draftDirectory.count + 1).split(separator: "-").first.flatMap { Int($0) }
+    }
+
+    /// Whether a name in the directory of the drafts is one that ``draft(_:generation:)`` makes: two numbers of at most 15
+    /// digits, with a hyphen between them.
+    static func isDraftName(_ name: some StringProtocol) -> Bool {
+        let parts = name.utf8.split(separator: UInt8(ascii: "-"), omittingEmptySubsequences: false)
+        return parts.count == 2
+            && parts.allSatisfy { (1...15).contains($0.count) && $0.allSatisfy { (0x30...0x39).contains($0) } }
+    }
+
+    /// Whether a text is the path of a draft below the CA directory.
+    static func isDraft(_ path: String) -> Bool {
+        path.hasPrefix("\(CADirectory.draftDirectory)/")
+            && isDraftName(path.dropFirst(CADirectory.draftDirectory.count + 1))
     }
 }

@@ -18,24 +18,15 @@ final class CADirectory: Sendable {
         var mode: UInt32
     }
 
-    /// The directory itself; what stands below it is reached through it.
+    /// The directory itself; everything below it is reached through it.
     let directory: Directory
-
     private let use: Directory.Use
-
     /// Keeps the threads of this process apart, which the lock on the descriptor does not.
     private let turn = Mutex(())
-
     /// The archive and the drafts, once somebody has asked for them.
     private let opened = Mutex<[String: Directory]>([:])
 
     /// Opens a CA directory. No symbolic link is followed.
-    ///
-    /// - Parameters:
-    ///   - path: The directory.
-    ///   - use: What for. To write, it and what is in it must be this user's alone.
-    ///   - creates: Whether to make it, with mode 0700, and those above it, when it is not there.
-    /// - Throws: ``AuthorityError`` naming the directory and the rule.
     init(path: String, for use: Directory.Use, creates: Bool = false) throws(AuthorityError) {
         self.use = use
         directory = try rethrown { () throws(FileError) in
@@ -69,13 +60,8 @@ final class CADirectory: Sendable {
         return found
     }
 
-    /// Where a name is: in the directory itself, in the archive or among the drafts.
-    ///
-    /// - Parameters:
-    ///   - name: One component, or `archive/` or `.new/` and one.
-    ///   - creates: Whether to make the archive or the directory of the drafts.
-    /// - Returns: The directory and the component; `nil` when the directory is not there.
-    /// - Throws: ``AuthorityError`` when the name leads anywhere else.
+    /// The directory and the component of a name: one component, or `archive/` or `.new/` and one. `nil` when the
+    /// directory does not exist.
     private func place(
         of name: String,
         creates: Bool = false
@@ -139,12 +125,6 @@ final class CADirectory: Sendable {
     }
 
     /// Reads a regular file.
-    ///
-    /// - Parameters:
-    ///   - name: The file's name.
-    ///   - isPrivate: Whether to refuse a file that others than its owner can read or write, or that is another user's.
-    /// - Returns: The contents.
-    /// - Throws: ``AuthorityError`` naming the file and the rule, or what the system says.
     func read(_ name: String, isPrivate: Bool) throws(AuthorityError) -> SecretBytes {
         guard let place = try place(of: name) else {
             throw AuthorityError(.missing, "\(path(of: name)) cannot be read: no such file or directory")
@@ -154,12 +134,7 @@ final class CADirectory: Sendable {
         }
     }
 
-    /// Reads the certificates of a file.
-    ///
-    /// - Parameter name: The file's name.
-    /// - Returns: The certificates, in the file's order; at least one.
-    /// - Throws: ``AuthorityError`` naming the file and what the system says, or that it holds none; `CertificateError`
-    ///   naming the file when it is malformed.
+    /// The certificates of a file, in its order; at least one.
     func certificates(in name: String) throws -> [Certificate] {
         let file = try read(name, isPrivate: false)
         let certificates = try naming(path(of: name)) { () throws(CertificateError) in
@@ -170,10 +145,6 @@ final class CADirectory: Sendable {
     }
 
     /// Waits until no other process writes to the directory, and keeps others waiting until the closure returns.
-    ///
-    /// - Parameter body: What to do meanwhile.
-    /// - Returns: What the closure returns.
-    /// - Throws: What the closure throws, or ``AuthorityError`` when the directory cannot be locked.
     func withLock<Result>(_ body: () throws -> Result) throws -> Result {
         try turn.withLock { _ in
             try rethrown { () throws(FileError) in try directory.lock() }
@@ -184,21 +155,14 @@ final class CADirectory: Sendable {
 
     // MARK: - Files in the making
 
-    /// Where files are written before they get their names. Whoever holds the lock may sweep it.
+    /// Where files are written before they get their names. The holder of the lock may sweep it.
     static let draftDirectory = ".new"
-
     /// Where files go that others take the place of.
     static let archiveDirectory = "archive"
 
     /// Writes files as drafts and brings them to the disk: the first half of a change.
     ///
     /// To be called with the lock held. When one cannot be written, ``sweepDrafts()`` takes the others away.
-    ///
-    /// - Parameters:
-    ///   - files: The files, each with the draft's name.
-    ///   - links: Files that are there, and the drafts that become second names of theirs.
-    ///   - jobs: How many threads wait for the disk; it serves several at the cost of one.
-    /// - Throws: ``AuthorityError`` naming the file and what the system says.
     func writeDrafts(
         _ files: [(draft: String, file: PlannedFile)],
         links: [(name: String, draft: String)],
@@ -230,13 +194,9 @@ final class CADirectory: Sendable {
         try writeContents(of: copy, as: draft)
     }
 
-    /// Gives drafts their names: the second half of a change. What was done already is not done again.
+    /// Renames drafts: the second half of a change. What was done already is not done again.
     ///
     /// To be called with the lock held.
-    ///
-    /// - Parameter moves: What to do, in this order. The names of each group of consecutive moves with the same
-    ///   ``FileMove/stage`` are on the disk before the next group begins.
-    /// - Throws: ``AuthorityError`` naming the file and what the system says.
     func settle(_ moves: [FileMove]) throws(AuthorityError) {
         var stage = moves.first?.stage
         var touched: Set<String> = []
@@ -286,7 +246,7 @@ final class CADirectory: Sendable {
         }
     }
 
-    /// Whether two names stand for one file, or for equal ones.
+    /// Whether two names are those of one file, or of equal ones.
     private func isSame(_ name: String, _ other: String) -> Bool {
         guard let first = status(of: name), let second = status(of: other) else { return false }
         if first.stamp.isSameFile(as: second.stamp) { return true }
@@ -303,13 +263,6 @@ final class CADirectory: Sendable {
     }
 
     /// A free name in the archive that tells when: `archive/web-1-cert-20260101T000000Z.pem`.
-    ///
-    /// - Parameters:
-    ///   - name: The file.
-    ///   - stamp: The moment, as a part of a file name.
-    ///   - taken: Names that are not free although nothing has them yet.
-    /// - Returns: The name.
-    /// - Throws: ``AuthorityError`` when a thousand files have names of this moment.
     func archivedName(of name: String, stamp: String, taken: Set<String>) throws(AuthorityError) -> String {
         let name = name.split(separator: "/").last ?? ""
         let dot = name.lastIndex(of: ".") ?? name.endIndex
@@ -318,7 +271,7 @@ final class CADirectory: Sendable {
             let archived = "\(Self.archiveDirectory)/\(name[..<dot])-\(stamp)\(suffix)\(name[dot...])"
             if !taken.contains(archived), !contains(archived) { return archived }
         }
-        throw AuthorityError(.storage, "\(path(of: Self.archiveDirectory)) holds a thousand files of this moment")
+        throw AuthorityError(.storage, "\(path(of: Self.archiveDirectory)) has a thousand files of this time")
     }
 
     private func failure(_ name: String, _ reason: CInt) -> AuthorityError {
@@ -360,29 +313,5 @@ final class CADirectory: Sendable {
     /// Removes drafts of earlier versions of this program, which had them among the other files.
     func sweepEarlierDrafts() {
         for name in names() where name.hasPrefix(NewFile.temporaryPrefix) { directory.unlink(name) }
-    }
-}
-
-/// Throws what is wrong with a file as an error of the CA directory.
-private func rethrown<Result>(_ body: () throws(FileError) -> Result) throws(AuthorityError) -> Result {
-    do {
-        return try body()
-    } catch {
-        throw AuthorityError(error)
-    }
-}
-
-extension AuthorityError {
-    /// What is wrong with a file of the CA directory.
-    init(_ error: FileError) {
-        let code: Code =
-            switch error.code {
-            case .missing: .missing
-            case .exists: .exists
-            case .unprotected, .foreign: .permissions
-            case .kind: .broken
-            case .system: .storage
-            }
-        self.init(code, error.message, hint: error.hint)
     }
 }

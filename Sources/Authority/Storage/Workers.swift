@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Glibc
+import Dispatch
 import Synchronization
 
-/// Does many like things on several threads.
+/// Runs a loop on several threads.
 enum Workers {
-    /// Runs a body for each index.
+    /// Runs a body for each index below a count, in about their order, on so many threads, the caller's among them. Returns the
+    /// first failure, after which no new index is begun; `nil` if there was none.
     ///
-    /// - Parameters:
-    ///   - count: How many indices there are, from 0.
-    ///   - jobs: How many threads; with one, it is the caller's.
-    ///   - body: Runs on any of the threads, in about the order of the indices.
-    /// - Returns: The first failure, after which no new index was begun; nothing when all went well.
+    /// Not `concurrentPerform`, which starts no more threads than there are processors: most of these wait for the disk.
     static func firstFailure<Failure: Error>(
         of count: Int,
         jobs: Int,
@@ -20,8 +17,7 @@ enum Workers {
         let failure = Mutex<Failure?>(nil)
         let next = Atomic(0)
         let hasFailed = Atomic(false)
-        // Run by every thread until nothing is left.
-        func work() {
+        @Sendable func work() {
             while !hasFailed.load(ordering: .relaxed) {
                 let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
                 guard index < count else { return }
@@ -33,48 +29,13 @@ enum Workers {
                 }
             }
         }
-        let threads = min(jobs, count)
-        guard threads > 1 else {
-            work()
-            return failure.withLock { $0 }
-        }
+        let group = DispatchGroup()
         withoutActuallyEscaping(work) { work in
-            let others = (1..<threads).compactMap { _ in Thread(work) }
+            // A serial queue has a thread of its own.
+            for _ in 1..<max(1, min(jobs, count)) { DispatchQueue(label: "worker").async(group: group) { work() } }
             work()
-            for thread in others { thread.join() }
+            group.wait()
         }
         return failure.withLock { $0 }
-    }
-}
-
-/// A thread of the system.
-@safe private struct Thread {
-    private var handle = pthread_t()
-
-    /// Starts one; nothing when the system has no more, and then the others do its work.
-    init?(_ body: @escaping () -> Void) {
-        let box = unsafe Unmanaged.passRetained(Body(run: body))
-        let status = unsafe pthread_create(
-            &handle,
-            nil,
-            { argument in
-                if let argument = unsafe argument {
-                    unsafe Unmanaged<Body>.fromOpaque(argument).takeRetainedValue().run()
-                }
-                return nil
-            },
-            unsafe box.toOpaque()
-        )
-        guard status == 0 else {
-            unsafe box.release()
-            return nil
-        }
-    }
-
-    func join() { pthread_join(handle, nil) }
-
-    private final class Body {
-        let run: () -> Void
-        init(run: @escaping () -> Void) { self.run = run }
     }
 }

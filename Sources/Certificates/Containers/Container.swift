@@ -2,11 +2,11 @@
 
 public import SystemSupport
 
-/// What a file of keys and certificates holds, whatever its form.
+/// The contents of a file of keys and certificates in any format: PEM with any mix of objects and any text around them,
+/// one object in DER, PKCS#12 (RFC 7292) or PKCS#7; PEM also on one line, with `\n` for its line ends or in quotes, and
+/// all of them in base64, as environment variables and secret stores have them.
 ///
-/// PEM texts with any mix of objects and anything around them, one object in DER, PKCS#12 (RFC 7292) and PKCS#7 are read; PEM
-/// also on one line, with `\n` for its line ends or in quotes, and all of them in base64, as environment variables and secret
-/// stores have them. Keys are found and left as they are: opening one is for ``EncodedPrivateKey/key(passphrase:)``.
+/// Keys are found but not decoded; see ``EncodedPrivateKey/key(passphrase:)``.
 public struct Container: Sendable {
     /// The forms of a file.
     public enum Form: String, Sendable {
@@ -22,7 +22,7 @@ public struct Container: Sendable {
     public enum Object: Sendable {
         /// An X.509 certificate.
         case certificate(Certificate)
-        /// A PKCS#10 request. Whether its signature is good, ``CertificateRequest/isSignedByItsKey`` says.
+        /// A PKCS#10 request, whose signature may be wrong: see ``CertificateRequest/isSignedByItsKey``.
         case certificateRequest(CertificateRequest)
         /// A certificate revocation list.
         case revocationList(CertificateRevocationList)
@@ -34,10 +34,10 @@ public struct Container: Sendable {
         case unknown(label: String)
     }
 
-    /// The form of the file.
+    /// The format of the file.
     public let form: Form
 
-    /// What is in it, in its order.
+    /// The objects, in the order of the file.
     public let objects: [Object]
 
     /// The certificates, in their order.
@@ -54,14 +54,7 @@ public struct Container: Sendable {
         }
     }
 
-    /// Reads a file.
-    ///
-    /// - Parameters:
-    ///   - file: The contents of the file.
-    ///   - passphrase: Opens a PKCS#12 file, which is encrypted as a whole; an empty one is tried when there is none.
-    /// - Throws: ``CertificateError``: ``CertificateErrorCode/missingPassphrase`` and
-    ///   ``CertificateErrorCode/wrongPassphrase`` for PKCS#12, ``CertificateErrorCode/malformed`` when an object is
-    ///   damaged or there is none at all.
+    /// Reads a file. The passphrase opens PKCS#12, which is encrypted as a whole; without one, the empty one is tried.
     public init(reading file: SecretBytes, passphrase: SecretBytes? = nil) throws(CertificateError) {
         let file = WrappedText.unwrapped(file)
         if let found = try BinaryObject.recognize(file, passphrase: passphrase) {
@@ -81,7 +74,7 @@ public struct Container: Sendable {
         in block: PEMBlock,
         passphrase: SecretBytes?
     ) throws(CertificateError) -> [Object] {
-        var bytes: [UInt8] { unsafe block.contents.withUnsafeBytes { unsafe Array($0) } }
+        var bytes: [UInt8] { block.contents.array }
         if let key = try EncodedPrivateKey(block) { return [.privateKey(key)] }
         switch block.label {
         case "CERTIFICATE", "X509 CERTIFICATE": return [.certificate(try Certificate(derEncoded: bytes))]
@@ -95,13 +88,13 @@ public struct Container: Sendable {
         case "PKCS7", "CMS", "PKCS #7 SIGNED DATA", "PKCS12", "PFX":
             return try BinaryObject.recognize(block.contents, passphrase: passphrase)?.objects
                 ?? [.unknown(label: block.label)]
-        // What stands before a key of an elliptic curve says nothing that the key does not.
+        // The parameters before an EC key are in the key as well.
         case "EC PARAMETERS": return []
         default: return [.unknown(label: block.label)]
         }
     }
 
-    /// Says what a file is that holds nothing to be read, and nothing of what is in it.
+    /// The error for a file without any object, which repeats nothing of its contents.
     private static func nothing(in file: SecretBytes) -> CertificateError {
         let beginning = unsafe file.withUnsafeBytes { unsafe Array($0.prefix(20)) }
         func refusal(_ what: String, convert command: String) -> CertificateError {
@@ -130,7 +123,7 @@ public struct Container: Sendable {
                 "its line \(line.number) of \(line.count) characters has the beginning of a PEM object, and more around it",
                 hint: isJSON
                     ? "take the value out of the JSON: jq --raw-output .NAME FILE"
-                    : "an object stands whole on one line, or its BEGIN and its END line have nothing else on them"
+                    : "put the object whole on one line, or its BEGIN and END on lines of their own"
             )
         }
         return CertificateError(
@@ -143,7 +136,7 @@ public struct Container: Sendable {
 }
 
 extension EncodedPrivateKey {
-    /// The private key in a PEM object; nothing when it holds something else.
+    /// The private key in a PEM object; `nil` if it holds something else.
     init?(_ block: PEMBlock) throws(CertificateError) {
         switch block.label {
         case "PRIVATE KEY": self.init(form: .pkcs8, encryption: nil, contents: .privateKeyInfo(block.contents))
@@ -166,8 +159,8 @@ extension EncodedPrivateKey {
         }
     }
 
-    /// The cipher that RFC 1421's header names: `AES-256-CBC`. What cannot be such a name is not repeated: it may be a part of
-    /// the key.
+    /// The cipher that RFC 1421's header names: `AES-256-CBC`. Anything that cannot be such a name is not repeated: it
+    /// may be part of the key.
     private static func cipher(in headers: [String]) -> String {
         let header = headers.first { $0.hasPrefix("DEK-Info:") }?.dropFirst("DEK-Info:".count)
         let name = header?.prefix { $0 != "," }.drop { $0 == " " } ?? ""
@@ -184,8 +177,7 @@ extension EncodedPrivateKey {
             }
     }
 
-    /// How a key in OpenSSH's form is encrypted: a magic word, then the names of the cipher and the key derivation, each
-    /// after its length.
+    /// How a key in OpenSSH's format is encrypted, by the names of the cipher and of the key derivation.
     private static func openSSHEncryption(_ contents: SecretBytes) -> String? {
         let names = unsafe contents.withUnsafeBytes { bytes -> [String] in
             var position = "openssh-key-v1\0".utf8.count

@@ -2,7 +2,7 @@
 
 public import SystemSupport
 
-/// What a new PKCS#12 file (RFC 7292) is to hold: a key with its certificates, or certificates that are to be trusted.
+/// A new PKCS#12 file (RFC 7292): a key with its certificates, or trusted certificates.
 public struct PKCS12Archive: Sendable {
     /// How the file is encrypted and authenticated. Key and certificates are encrypted alike, each with a salt of its own.
     public enum Encryption: String, Sendable, CaseIterable {
@@ -10,11 +10,11 @@ public struct PKCS12Archive: Sendable {
         /// many: about half a second for who opens it. OpenSSL 1.1, Java 8u301 and Windows from 2019 on read it.
         case modern
         /// Triple DES under a key derived by SHA-1 in 100,000 rounds, authenticated by HMAC-SHA-1: for macOS, older Java
-        /// and Windows before 2019, which read nothing else. Its strength is all in the passphrase.
+        /// and Windows before 2019, which read no other. Its strength is that of the passphrase.
         case legacy
     }
 
-    /// A certificate that is to be trusted, and what it is called.
+    /// A trusted certificate and its alias.
     public struct TrustedCertificate: Hashable, Sendable {
         /// The alias: unique in a file, whatever the case.
         public var name: String
@@ -22,18 +22,13 @@ public struct PKCS12Archive: Sendable {
         /// The certificate.
         public var certificate: Certificate
 
-        /// Makes an entry.
-        ///
-        /// - Parameters:
-        ///   - name: The alias.
-        ///   - certificate: The certificate.
+        /// Creates an entry.
         public init(name: String, certificate: Certificate) {
             self.name = name
             self.certificate = certificate
         }
     }
 
-    /// The kinds of file.
     enum Contents: Sendable {
         case identity(PrivateKey, [Certificate], friendlyName: String?)
         case trust([TrustedCertificate])
@@ -44,19 +39,12 @@ public struct PKCS12Archive: Sendable {
     /// How the file is encrypted.
     public var encryption: Encryption
 
-    /// Whether the passphrase was drawn by lot, with 128 random bits or more. Then 2,048 rounds are enough: nobody guesses
-    /// it, however little a guess costs, and ten thousand files do not take hours.
+    /// Whether the passphrase is random, with 128 bits or more. Then 2,048 rounds are enough: it cannot be guessed.
     public var hasRandomPassphrase = false
 
-    /// An archive of a key and its certificates, joined by the identifier of the key.
-    ///
-    /// - Parameters:
-    ///   - key: The private key.
-    ///   - certificate: The certificate of the key.
-    ///   - chain: The certificates of the CAs above, in any order; may be left out.
-    ///   - friendlyName: What programs show as its name, and Java as its alias.
-    ///   - encryption: How the file is encrypted.
-    /// - Throws: ``CertificateError`` with ``CertificateErrorCode/mismatch`` when the certificate is not the key's.
+    /// Creates an archive of a key and its certificates; the chain holds the CAs above, in any order. Programs show the
+    /// friendly name, which is Java's alias. Throws ``CertificateErrorCode/mismatch`` if the certificate is not the
+    /// key's.
     public init(
         key: PrivateKey,
         certificate: Certificate,
@@ -74,13 +62,8 @@ public struct PKCS12Archive: Sendable {
         self.encryption = encryption
     }
 
-    /// An archive of certificates alone, which Java lists as `trustedCertEntry`.
-    ///
-    /// - Parameters:
-    ///   - certificates: The certificates and their aliases.
-    ///   - encryption: How the file is encrypted.
-    /// - Throws: ``CertificateError`` with ``CertificateErrorCode/invalidName`` when an alias is empty or there twice:
-    ///   Java compares them in lower case, and would lose a certificate.
+    /// Creates an archive of certificates alone, which Java lists as `trustedCertEntry`. Throws
+    /// ``CertificateErrorCode/invalidName`` for an alias that is empty or not unique: Java compares them in lower case.
     public init(
         trusting certificates: [TrustedCertificate],
         encryption: Encryption = .modern

@@ -2,25 +2,19 @@
 
 import SystemSupport
 
-/// Keys and certificates in the shapes that variables, shells and secret stores give them: a PEM text on one line, with
-/// `\n` for its line ends or in quotes, and base64 of a PEM text, of DER or of PKCS#12.
-///
-/// A text whose `BEGIN` lines stand on lines of their own is left as it is, so that nothing here makes PEM less strict.
+/// Keys and certificates as variables, shells and secret stores give them: PEM on one line, with `\n` for its line ends
+/// or in quotes, and base64 of PEM, DER or PKCS#12. A text whose `BEGIN` lines are on lines of their own is left as it
+/// is, so that PEM is parsed no less strictly.
 enum WrappedText {
     /// The largest file that is looked at: base64 of the largest that is read.
     private static let limit = 8 << 20
 
     /// Returns what the reader of PEM and DER expects.
-    ///
-    /// - Parameter file: The contents of a file, a variable or a pipe.
-    /// - Returns: The contents without the wrapping; the very same when there is none.
     static func unwrapped(_ file: SecretBytes) -> SecretBytes {
-        guard (2...limit).contains(file.count), unsafe file.withUnsafeBytes({ unsafe $0[0] != DER.sequence }) else {
-            return file
-        }
+        guard (2...limit).contains(file.count), file.first != DER.sequence else { return file }
         if let lines = separated(file) { return lines }
         guard let decoded = decoded(file) else { return file }
-        if unsafe decoded.withUnsafeBytes({ unsafe $0.first }) == DER.sequence { return decoded }
+        if decoded.first == DER.sequence { return decoded }
         return holdsObject(decoded) ? separated(decoded) ?? decoded : file
     }
 
@@ -30,7 +24,7 @@ enum WrappedText {
         if file.first == DER.sequence || file.starts(with: "-----BEGIN CERTIFICATE-----\n".utf8) { return file }
         let contents = SecretBytes(file)
         let result = unwrapped(contents)
-        return result === contents ? file : unsafe result.withUnsafeBytes { unsafe Array($0) }
+        return result === contents ? file : result.array
     }
 
     // MARK: - Lines
@@ -66,9 +60,7 @@ enum WrappedText {
         return hasChanged ? result : nil
     }
 
-    /// Writes a line with `\n` for line ends; when it is not the only one, it must begin with an object.
-    ///
-    /// - Returns: Whether it is such a line and was written.
+    /// Writes a line with `\n` for line ends, which must begin with an object unless it is the only line.
     private static func writeEscaped(
         _ bytes: UnsafeRawBufferPointer,
         _ line: Range<Int>,
@@ -90,7 +82,7 @@ enum WrappedText {
         return true
     }
 
-    /// The next backslashes with a letter behind them that means a line end. From the beginning, `nil`, a `\/` does not count.
+    /// The next backslashes followed by a letter that means a line end. Without a start, a `\/` does not count.
     private static func escape(
         _ bytes: UnsafeRawBufferPointer,
         _ line: Range<Int>,
@@ -114,8 +106,6 @@ enum WrappedText {
     }
 
     /// Writes a line that is whole objects, with blanks between them and inside at most.
-    ///
-    /// - Returns: Whether it is such a line and was written.
     private static func writeObjects(
         _ bytes: UnsafeRawBufferPointer,
         _ line: Range<Int>,
@@ -150,8 +140,8 @@ enum WrappedText {
 
     // MARK: - Base64
 
-    /// What a text of base64 holds, in the standard or the URL alphabet (RFC 4648 §4, §5), with or without padding; `nil` when
-    /// it is none.
+    /// Decodes base64 in the standard or the URL alphabet (RFC 4648 §4, §5), with or without padding; `nil` if it is not
+    /// that.
     private static func decoded(_ file: SecretBytes) -> SecretBytes? {
         var isWhole = false
         let result = unsafe SecretBytes(capacity: file.count / 4 * 3 + 3) { buffer in
@@ -212,7 +202,7 @@ enum WrappedText {
         return first..<(last + 1)
     }
 
-    /// The first line in which a PEM object begins, from 1, and its length; `nil` when there is none.
+    /// The number of the first line with the beginning of a PEM object, from 1, and its length; `nil` if there is none.
     static func firstLineWithObject(of file: SecretBytes) -> (number: Int, count: Int)? {
         unsafe file.withUnsafeBytes { bytes in
             guard let place = unsafe index(of: begin, in: bytes, 0..<bytes.count) else { return nil }
@@ -263,5 +253,66 @@ enum WrappedText {
     mutating func writeLine(_ bytes: Slice<UnsafeRawBufferPointer>) {
         unsafe write(bytes)
         write(0x0a)
+    }
+}
+
+/// Decodes base64 (RFC 4648 §4) that arrives in pieces into the caller's memory, so that a private key has no copy that
+/// is not wiped.
+@safe struct Base64Decoder {
+    // SAFETY: the owner of the place keeps it as long as it uses this value.
+    private let output: UnsafeMutableBufferPointer<UInt8>
+    private var bits: UInt32 = 0
+    private var digits = 0
+    private var padding = 0
+
+    private(set) var count = 0
+
+    init(into output: UnsafeMutableBufferPointer<UInt8>) { unsafe self.output = unsafe output }
+
+    mutating func take(_ character: UInt8) -> Bool {
+        if character == UInt8(ascii: "=") {
+            padding += 1
+            return digits & 3 >= 2 && padding <= 2
+        }
+        guard padding == 0, let value = Self.value(of: character) else { return false }
+        bits = bits << 6 | UInt32(value)
+        digits += 1
+        return digits & 3 != 0 || write(3)
+    }
+
+    /// Writes the last, incomplete group; returns `false` if the number of digits or the padding is wrong.
+    mutating func finish(isPadded: Bool = true) -> Bool {
+        let missing = (4 - digits & 3) & 3
+        switch (digits & 3, isPadded || padding > 0 ? padding : missing) {
+        case (0, 0): return true
+        case (2, 2):
+            bits <<= 12
+            return write(1)
+        case (3, 1):
+            bits <<= 6
+            return write(2)
+        default: return false
+        }
+    }
+
+    private mutating func write(_ octets: Int) -> Bool {
+        guard unsafe count + octets <= output.count else { return false }
+        for octet in 0..<octets {
+            unsafe output[count] = UInt8(truncatingIfNeeded: bits >> (16 - 8 * UInt32(octet)))
+            count += 1
+        }
+        bits = 0
+        return true
+    }
+
+    private static func value(of character: UInt8) -> UInt8? {
+        switch character {
+        case UInt8(ascii: "A")...UInt8(ascii: "Z"): character - UInt8(ascii: "A")
+        case UInt8(ascii: "a")...UInt8(ascii: "z"): character - UInt8(ascii: "a") + 26
+        case UInt8(ascii: "0")...UInt8(ascii: "9"): character - UInt8(ascii: "0") + 52
+        case UInt8(ascii: "+"): 62
+        case UInt8(ascii: "/"): 63
+        default: nil
+        }
     }
 }

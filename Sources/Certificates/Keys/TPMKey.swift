@@ -5,13 +5,12 @@ public import SystemSupport
 
 /// A private key in a TPM 2.0, RSA or EC, through OpenSSL's provider `tpm2` (the package tpm2-openssl).
 ///
-/// Which TPM it is, the variable TPM2OPENSSL_TCTI says, or TPM2TOOLS_TCTI, in the form of tpm2-tss: `device:/dev/tpmrm0`,
-/// `swtpm:path=/run/tpm`. Without them it is the first that tpm2-tss finds: a resource manager, /dev/tpmrm0, /dev/tpm0.
+/// The variable TPM2OPENSSL_TCTI, or TPM2TOOLS_TCTI, names the TPM in the notation of tpm2-tss: `device:/dev/tpmrm0`,
+/// `swtpm:path=/run/tpm`. Without them it is the first that tpm2-tss finds.
 ///
-/// The provider is loaded and the TPM connected to when the first key is made, and both are kept for the process. Before
-/// that, the variable TSS2_LOG is set to `all+NONE` in the process's environment unless it is set, because tpm2-tss would
-/// write to standard error. Requests to the TPM are made one after another, whatever threads they come from. A connection that
-/// is lost, as when a resource manager is started anew, is made again at the next signature.
+/// The provider is loaded and connected when the first key is made, and both are kept for the process. Before that, the
+/// variable TSS2_LOG is set to `all+NONE` unless it is set, because tpm2-tss would write to standard error. Requests are
+/// serialized. A connection that is lost is made again at the next signature.
 public final class TPMKey: SigningKey {
     /// Where the password of a key comes from. It has at most 64 bytes.
     public enum Password: Sendable {
@@ -19,10 +18,8 @@ public final class TPMKey: SigningKey {
         case none
         /// The password itself.
         case given(SecretBytes)
-        /// Somebody who knows it; asked once, and only when the key has one.
-        ///
-        /// Of a key that stays in the TPM this is found out by signing without, which counts as one wrong password where the
-        /// key is protected against guessing.
+        /// A closure that returns it; called once, and only if the key has one. For a persistent key this is found out by
+        /// signing without, which counts as one wrong password if the key is protected against guessing.
         case ask(@Sendable () throws -> SecretBytes?)
     }
 
@@ -59,21 +56,18 @@ public final class TPMKey: SigningKey {
     private struct State: Sendable {
         var source: Source
         var password: SecretBytes?
-        /// Whoever can be asked for it, until then.
+        /// Returns the password; `nil` once it was called.
         var ask: (@Sendable () throws -> SecretBytes?)?
         /// Why the key is not tried again: wrong passwords lock the TPM.
         var refusal: CertificateError?
     }
 
-    /// Finds a key that stays in the TPM.
+    /// Finds a persistent key by its handle: `0x81000001` or `handle:0x81000001`. The password is not checked before the
+    /// first signature.
     ///
-    /// - Parameters:
-    ///   - handle: Its number, which begins with 81 as those of persistent objects do: `0x81000001` or
-    ///     `handle:0x81000001`.
-    ///   - password: Where its password comes from. It is not checked before the first signature.
-    /// - Throws: ``CertificateError``: ``CertificateErrorCode/malformed`` when this is no such number,
-    ///   ``CertificateErrorCode/unsupported`` without the provider, ``CertificateErrorCode/absent`` when no TPM answers or
-    ///   there is no key at the handle.
+    /// Throws ``CertificateError``: ``CertificateErrorCode/malformed`` for another handle,
+    /// ``CertificateErrorCode/unsupported`` without the provider, ``CertificateErrorCode/absent`` without a TPM or
+    /// without the key.
     public convenience init(handle: String, password: Password) throws(CertificateError) {
         let number = try Self.number(of: handle)
         try self.init(number: number, password: password, in: TPMConnection.shared()) { lost, _ in
@@ -81,16 +75,13 @@ public final class TPMKey: SigningKey {
         }
     }
 
-    /// Loads a key that the TPM has wrapped, in a file with the line `-----BEGIN TSS2 PRIVATE KEY-----`.
+    /// Loads a key that the TPM has wrapped, from a file with the line `-----BEGIN TSS2 PRIVATE KEY-----`; place is its
+    /// name in messages. The password is asked for now if the key has one.
     ///
-    /// - Parameters:
-    ///   - file: The contents of the file; see ``isKeyFile(_:)``.
-    ///   - password: Where its password comes from. The file says whether there is one, and whoever knows it is asked now.
-    ///   - place: What the file is called in messages.
-    /// - Throws: ``CertificateError``: ``CertificateErrorCode/malformed`` when there is no such key,
-    ///   ``CertificateErrorCode/unsupported`` when it may not sign or the provider is not there,
-    ///   ``CertificateErrorCode/absent`` without a TPM or the key's parent, ``CertificateErrorCode/mismatch`` when it is
-    ///   another TPM's; or what the one who is asked throws.
+    /// Throws ``CertificateError``: ``CertificateErrorCode/malformed`` without such a key,
+    /// ``CertificateErrorCode/unsupported`` if it may not sign or the provider is missing,
+    /// ``CertificateErrorCode/absent`` without a TPM or the key's parent, ``CertificateErrorCode/mismatch`` for another
+    /// TPM's key; or what the closure throws.
     public convenience init(reading file: SecretBytes, password: Password, place: String = "the file") throws {
         let file = try TPMKeyFile(reading: file)
         try self.init(file: file, password: password, in: TPMConnection.shared(), place: place) { lost, secret in
@@ -98,13 +89,9 @@ public final class TPMKey: SigningKey {
         }
     }
 
-    /// Whether a file has a key that a TPM has wrapped.
-    ///
-    /// - Parameter file: The contents of the file.
-    /// - Returns: Whether ``init(reading:password:place:)`` is the one to read it.
+    /// Whether a file has a key that a TPM has wrapped, for ``init(reading:password:place:)``.
     public static func isKeyFile(_ file: SecretBytes) -> Bool { TPMKeyFile.isIn(file) }
 
-    /// Finds a key that stays in a TPM.
     private convenience init(
         number: String,
         password: Password,
@@ -126,7 +113,6 @@ public final class TPMKey: SigningKey {
         }
     }
 
-    /// Loads a key into a TPM.
     private convenience init(
         file: TPMKeyFile,
         password: Password,
@@ -156,7 +142,6 @@ public final class TPMKey: SigningKey {
         try self.init(number: number, password: password, in: connection, reopen: nil)
     }
 
-    /// Loads a key into a TPM, over a connection that is not the process's.
     convenience init(file: TPMKeyFile, password: Password, in connection: TPMConnection) throws {
         try self.init(file: file, password: password, in: connection, place: "the file", reopen: nil)
     }
@@ -168,18 +153,10 @@ public final class TPMKey: SigningKey {
         self.state = Mutex(state)
     }
 
-    /// Lets the TPM sign a message; see ``SigningKey``.
-    ///
-    /// A wrong password is tried once: the key answers with the same error from then on, without the TPM.
-    ///
-    /// - Parameters:
-    ///   - message: The bytes to sign, which the TPM hashes.
-    ///   - digest: The hash function, one that the TPM knows.
-    /// - Returns: The signature.
-    /// - Throws: ``CertificateError``: ``CertificateErrorCode/missingPassphrase`` or
-    ///   ``CertificateErrorCode/wrongPassphrase``, ``CertificateErrorCode/locked`` after too many wrong passwords,
-    ///   ``CertificateErrorCode/unsupported`` when the key may not sign so; or what the one who is asked for the password
-    ///   throws.
+    /// Lets the TPM sign a message; see ``SigningKey``. A wrong password is tried once: later calls throw the same error
+    /// without the TPM. Throws ``CertificateErrorCode/missingPassphrase``, ``CertificateErrorCode/wrongPassphrase``,
+    /// ``CertificateErrorCode/locked``, ``CertificateErrorCode/unsupported``, or what the closure for the password
+    /// throws.
     public func signature(for message: [UInt8], digest: Digest) throws -> [UInt8] {
         try state.withLock { state in
             if let refusal = state.refusal { throw refusal }
@@ -257,10 +234,12 @@ public final class TPMKey: SigningKey {
     }
 
     private static func checked(_ secret: SecretBytes, for name: String) throws(CertificateError) -> SecretBytes {
-        guard secret.count <= TPMPassword.limit else {
+        // The size of the largest hash.
+        let limit = 64
+        guard secret.count <= limit else {
             throw CertificateError(
                 .wrongPassphrase,
-                "the password for \(name) is longer than a TPM takes: \(TPMPassword.limit) bytes"
+                "the password for \(name) is longer than a TPM accepts, \(limit) bytes"
             )
         }
         return secret

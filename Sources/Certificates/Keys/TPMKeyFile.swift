@@ -2,30 +2,22 @@
 
 import SystemSupport
 
-/// A key that a TPM has wrapped, as a file keeps it: the ASN.1 of "TPM 2.0 Key Files" (draft-bottomley-tpm2-keys).
-///
-/// It is no secret: only the TPM that made it can open it.
+/// A key that a TPM has wrapped, as a file keeps it: the ASN.1 of "TPM 2.0 Key Files" (draft-bottomley-tpm2-keys). It is
+/// no secret: only the TPM that made it can open it.
 struct TPMKeyFile {
-    /// What stands in the lines around it in PEM.
+    /// The label in PEM.
     static let label = "TSS2 PRIVATE KEY"
 
-    /// The DER encoding of the whole.
     let derEncoded: [UInt8]
 
-    /// Whether the key is used without a password. What is not said is no.
+    /// Whether the key is used without a password; `false` if the file does not say.
     let isWithoutPassword: Bool
 
-    /// Whether it is an RSA key; an EC key otherwise.
     let isRSA: Bool
 
-    /// Whether a text has such a key.
     static func isIn(_ file: SecretBytes) -> Bool { range(in: WrappedText.unwrapped(file)) != nil }
 
     /// Reads the first such key of a text.
-    ///
-    /// - Parameter file: The contents of a file.
-    /// - Throws: ``CertificateError``: ``CertificateErrorCode/malformed`` when there is none,
-    ///   ``CertificateErrorCode/unsupported`` when it cannot be used.
     init(reading file: SecretBytes) throws(CertificateError) {
         let file = WrappedText.unwrapped(file)
         guard let range = Self.range(in: file) else {

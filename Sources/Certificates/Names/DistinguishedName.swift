@@ -12,11 +12,7 @@ public struct DistinguishedName: Hashable, Sendable {
         /// The value as text.
         public let value: String
 
-        /// Makes an attribute.
-        ///
-        /// - Parameters:
-        ///   - type: A short name, a long name or an object identifier in dots.
-        ///   - value: The value as text.
+        /// Creates an attribute; the type is a short name, a long name or an object identifier in dots.
         public init(type: String, value: String) {
             self.type = type
             self.value = value
@@ -29,13 +25,9 @@ public struct DistinguishedName: Hashable, Sendable {
     /// Adopts an encoded name without looking inside.
     package init(derEncoded: [UInt8]) { self.derEncoded = derEncoded }
 
-    /// Reads the text form of RFC 4514, in which the most specific part stands first: `CN=web-1,OU=Ops,O=Acme`.
-    ///
-    /// Blanks around `=`, `,` and `+` are allowed, and so is the form of `openssl -subj`, most general part first:
-    /// `/O=Acme/OU=Ops/CN=web-1`.
-    ///
-    /// - Parameter text: The name. Values are UTF-8; `\,` and `\2C` escape, `"…"` quotes.
-    /// - Throws: ``CertificateError`` naming the part that is malformed, unknown or too long.
+    /// Reads the text form of RFC 4514, the most specific part first (`CN=web-1,OU=Ops,O=Acme`; `\,` and `\2C` escape,
+    /// `"…"` quotes), or the form of `openssl -subj`: `/O=Acme/OU=Ops/CN=web-1`. Throws ``CertificateError`` naming the
+    /// part that is malformed, unknown or too long.
     public init(_ text: String) throws(CertificateError) {
         let sets = try text.hasPrefix("/") ? Self.parseSlashes(text) : Self.parseRFC4514(text)
         try self.init(relativeNames: sets)
@@ -48,11 +40,7 @@ public struct DistinguishedName: Hashable, Sendable {
     public var commonName: String? { relativeNames.joined().last { $0.type == "CN" }?.value }
 
     /// The same name with another common name, appended where there was none.
-    ///
-    /// - Parameter value: The new common name, 1 to 64 characters.
-    /// - Returns: The new name.
-    /// - Throws: ``CertificateError`` when the value is empty or too long.
-    public func replacingCommonName(with value: String) throws(CertificateError) -> DistinguishedName {
+    package func replacingCommonName(with value: String) throws(CertificateError) -> DistinguishedName {
         var names = relativeNames
         let attribute = Attribute(type: "CN", value: value)
         for (position, set) in names.enumerated().reversed() {
@@ -186,7 +174,7 @@ extension DistinguishedName {
                     position += 1
                     skipBlanks()
                     if let next = current, next != UInt8(ascii: ","), next != UInt8(ascii: "+") {
-                        throw malformed(text, "text stands after a closing quotation mark")
+                        throw malformed(text, "there is text after a closing quotation mark")
                     }
                     return value
                 }

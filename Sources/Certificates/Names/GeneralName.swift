@@ -19,11 +19,8 @@ public enum GeneralName: Hashable, Sendable {
 }
 
 extension GeneralName {
-    /// Checks and makes a DNS name.
-    ///
-    /// - Parameter text: A name in the preferred syntax (RFC 1034 §3.5), at most 253 octets, labels of 1 to 63.
-    /// - Returns: The name.
-    /// - Throws: ``CertificateError`` naming the rule that the text breaks.
+    /// Returns a DNS name in the preferred syntax (RFC 1034 §3.5): at most 253 octets, labels of 1 to 63. Throws
+    /// ``CertificateError`` naming the rule that the text breaks.
     public static func dnsName(_ text: String) throws(CertificateError) -> GeneralName {
         func refuse(_ why: String) -> CertificateError {
             CertificateError(.invalidName, "\"\(printable(text, limit: 300))\" is not a DNS name: \(why)")
@@ -38,7 +35,7 @@ extension GeneralName {
         guard (1...253).contains(text.utf8.count) else {
             throw refuse("it has \(text.utf8.count) octets, not 1 to 253")
         }
-        // By octets: a fleet has thousands of names, and characters are ten times as dear.
+        // By octets: a fleet has thousands of names, and characters are ten times as slow.
         var labels = text.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
         if let first = labels.first, first.elementsEqual("*".utf8) { labels.removeFirst() }
         guard !labels.isEmpty else { throw refuse("it is a bare \"*\"") }
@@ -66,11 +63,7 @@ extension GeneralName {
 
     private static func isDigit(_ octet: UInt8) -> Bool { (0x30...0x39).contains(octet) }
 
-    /// Checks and makes an IP address.
-    ///
-    /// - Parameter text: Dotted IPv4, or IPv6 as in RFC 4291 §2.2.
-    /// - Returns: The address.
-    /// - Throws: ``CertificateError`` when the text is neither.
+    /// Returns an IP address from dotted IPv4, or IPv6 as in RFC 4291 §2.2.
     public static func ipAddress(_ text: String) throws(CertificateError) -> GeneralName {
         guard let octets = IPAddress.octets(text) else {
             throw CertificateError(.invalidName, "\"\(printable(text, limit: 300))\" is not an IPv4 or IPv6 address")
@@ -78,11 +71,7 @@ extension GeneralName {
         return .ip(octets)
     }
 
-    /// Checks and makes a URI.
-    ///
-    /// - Parameter text: An absolute URI in ASCII (RFC 3986): a scheme, a colon, and something behind it.
-    /// - Returns: The URI.
-    /// - Throws: ``CertificateError`` naming the rule that the text breaks.
+    /// Returns an absolute URI in ASCII (RFC 3986). Throws ``CertificateError`` naming the rule that the text breaks.
     public static func uniformResourceIdentifier(_ text: String) throws(CertificateError) -> GeneralName {
         func refuse(_ why: String) -> CertificateError {
             CertificateError(
@@ -101,7 +90,7 @@ extension GeneralName {
             throw refuse("its scheme is malformed")
         }
         let rest = text[text.index(after: colon)...]
-        guard !rest.isEmpty, rest != "//" else { throw refuse("nothing follows the scheme") }
+        guard !rest.isEmpty, rest != "//" else { throw refuse("it ends after its scheme") }
         // RFC 5280 §4.2.1.6: a URI with an authority names a host in it.
         if rest.hasPrefix("//") {
             let authority = rest.dropFirst(2).prefix { !"/?#".contains($0) }
@@ -110,11 +99,8 @@ extension GeneralName {
         return .uri(text)
     }
 
-    /// Checks and makes a mailbox.
-    ///
-    /// - Parameter text: `local@host` in ASCII, without angle brackets or comments (RFC 5321 §4.1.2).
-    /// - Returns: The mailbox.
-    /// - Throws: ``CertificateError`` naming the rule that the text breaks.
+    /// Returns an email address, `local@host` in ASCII without angle brackets or comments (RFC 5321 §4.1.2). Throws
+    /// ``CertificateError`` naming the rule that the text breaks.
     public static func mailbox(_ text: String) throws(CertificateError) -> GeneralName {
         func refuse(_ why: String) -> CertificateError {
             CertificateError(.invalidName, "\"\(printable(text, limit: 300))\" is not an email address: \(why)")
@@ -135,7 +121,7 @@ extension GeneralName {
         return .email(text)
     }
 
-    /// The DER encoding of the GeneralName, or nothing for a kind that this module does not make.
+    /// The DER encoding of the GeneralName; `nil` for a kind that this module does not issue.
     var derEncoded: [UInt8]? {
         switch self {
         case .email(let text): DER.encode(DER.implicit(1), Array(text.utf8))

@@ -9,12 +9,10 @@ public struct NameConstraints: Hashable, Sendable {
         /// The DER encoding of the GeneralName that is the subtree's base.
         let base: [UInt8]
 
-        /// Reads `dns:example.com`, `ip:10.0.0.0/8`, `uri:.example.com` or `email:example.com`.
-        ///
-        /// - Parameter text: A kind, a colon and the base: for `dns` a domain, which stands for itself and all below it;
-        ///   for `uri` a host, or a domain with a leading dot; for `email` a mailbox, a host, or a domain with a leading
-        ///   dot; for `ip` an address with a prefix length.
-        /// - Throws: ``CertificateError`` naming the rule that the text breaks.
+        /// Reads `dns:example.com`, `ip:10.0.0.0/8`, `uri:.example.com` or `email:example.com`: for `dns` a domain, which
+        /// covers itself and all below it; for `uri` a host, or a domain with a leading dot; for `email` a mailbox, a
+        /// host, or a domain with a leading dot; for `ip` an address with a prefix length. Throws ``CertificateError``
+        /// naming the rule that the text breaks.
         public init(_ text: String) throws(CertificateError) {
             let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
             guard parts.count == 2, let kind = parts.first, let value = parts.last, !value.isEmpty else {
@@ -26,7 +24,7 @@ public struct NameConstraints: Hashable, Sendable {
             }
             switch kind {
             case "dns":
-                // A leading dot says the same to most readers and nothing to RFC 5280: the domain alone is written.
+                // RFC 5280 has no leading dot, which most software reads like the domain alone.
                 let domain = value.hasPrefix(".") ? String(value.dropFirst()) : value
                 _ = try GeneralName.dnsName(domain)
                 guard !domain.hasPrefix("*") else {
@@ -58,10 +56,9 @@ public struct NameConstraints: Hashable, Sendable {
             }
         }
 
-        /// Makes a subtree of a kind and a base that are known to be right.
+        /// Creates a subtree without checks.
         init(_ tag: UInt8, _ contents: [UInt8]) { base = DER.encode(tag, contents) }
 
-        /// Adopts a base as it stands in a certificate.
         fileprivate init(base: [UInt8]) { self.base = base }
 
         /// The octets of an address followed by those of its mask.
@@ -77,36 +74,39 @@ public struct NameConstraints: Hashable, Sendable {
             guard let length = parts.count == 2 ? Int(parts[1]) : bits, (0...bits).contains(length) else {
                 throw CertificateError(.invalidName, "\"\(text)\": the prefix length is not 0 to \(bits)")
             }
-            let mask = address.indices.map { octet in
-                UInt8(truncatingIfNeeded: 0xff00 >> max(0, min(8, length - octet * 8)))
-            }
+            let mask = Self.mask(length: length, octets: address.count)
             guard zip(address, mask).allSatisfy({ $0 & ~$1 == 0 }) else {
-                throw CertificateError(.invalidName, "\"\(text)\" has bits set behind its prefix of \(length)")
+                throw CertificateError(.invalidName, "\"\(text)\" has bits set after its prefix of \(length)")
             }
             return address + mask
         }
+
+        private static func mask(length: Int, octets: Int) -> [UInt8] {
+            (0..<octets).map { UInt8(truncatingIfNeeded: 0xff00 >> max(0, min(8, length - $0 * 8))) }
+        }
+
+        /// The length of the prefix that a mask covers; `nil` if it has other bits.
+        static func prefixLength(of mask: ArraySlice<UInt8>) -> Int? {
+            let length = mask.reduce(0) { $0 + $1.nonzeroBitCount }
+            return mask.elementsEqual(Self.mask(length: length, octets: mask.count)) ? length : nil
+        }
     }
 
-    /// Names of a kind that appears here must lie in one of these subtrees.
+    /// Names of a kind in this list must be in one of these subtrees.
     public var permitted: [Subtree]
 
-    /// Names must not lie in any of these.
+    /// Names must not be in any of these.
     public var excluded: [Subtree]
 
-    /// Makes name constraints.
-    ///
-    /// - Parameters:
-    ///   - permitted: Subtrees that names of their kinds must lie in.
-    ///   - excluded: Subtrees that no name may lie in.
+    /// Creates name constraints.
     public init(permitted: [Subtree] = [], excluded: [Subtree] = []) {
         self.permitted = permitted
         self.excluded = excluded
     }
 
-    /// Whether nothing is constrained.
+    /// Whether there is no subtree.
     public var isEmpty: Bool { permitted.isEmpty && excluded.isEmpty }
 
-    /// The DER encoding of the extension's value.
     var derEncoded: [UInt8] {
         func subtrees(_ tag: UInt8, _ subtrees: [Subtree]) -> [UInt8] {
             subtrees.isEmpty ? [] : DER.encode(tag, subtrees.flatMap { DER.sequence([$0.base]) })
@@ -116,10 +116,7 @@ public struct NameConstraints: Hashable, Sendable {
 }
 
 extension NameConstraints {
-    /// Reads the value of the extension; gives nothing when it is malformed, or when a subtree has the distances that
-    /// RFC 5280 forbids.
-    ///
-    /// - Parameter derEncoded: A SEQUENCE of permitted and excluded subtrees.
+    /// Reads the value of the extension; `nil` if it is malformed, or has the distances that RFC 5280 forbids.
     init?(derEncoded: [UInt8]) {
         guard let parts = DER.elements(inSequence: derEncoded) else { return nil }
         self.init()
@@ -141,7 +138,7 @@ extension NameConstraints {
 }
 
 extension NameConstraints.Subtree: CustomStringConvertible {
-    /// The text form that ``init(_:)`` reads, for the kinds that it knows.
+    /// The text that ``init(_:)`` reads, for the kinds that it knows.
     public var description: String {
         guard let element = DER.elements(in: base[...])?.first else { return hexadecimal(base) }
         let octets = Array(element.contents)
@@ -152,12 +149,148 @@ extension NameConstraints.Subtree: CustomStringConvertible {
         case DER.implicit(6): return "uri:\(String(decoding: octets, as: UTF8.self))"
         case DER.implicit(7) where octets.count == 8 || octets.count == 32:
             let (address, mask) = (octets.prefix(octets.count / 2), octets.suffix(octets.count / 2))
-            let ones = mask.reduce(0) { $0 + $1.nonzeroBitCount }
-            let isPrefix = mask.enumerated().allSatisfy { index, octet in
-                octet == UInt8(truncatingIfNeeded: 0xff00 >> max(0, min(8, ones - index * 8)))
-            }
-            return "ip:\(IPAddress.text(Array(address)))/\(isPrefix ? "\(ones)" : IPAddress.text(Array(mask)))"
+            let length = Self.prefixLength(of: mask).map(String.init) ?? IPAddress.text(Array(mask))
+            return "ip:\(IPAddress.text(Array(address)))/\(length)"
         default: return "kind \(element.tag & 0x1f):\(hexadecimal(octets))"
         }
+    }
+}
+
+extension GeneralName {
+    /// The kinds of names that a subtree can be of.
+    package enum Kind: String, CaseIterable, Sendable {
+        case dns = "DNS names"
+        case ip = "IP addresses"
+        case uri = "URIs"
+        case email = "email addresses"
+        case directory = "directory names"
+    }
+
+    package var kind: Kind? {
+        switch self {
+        case .dns: .dns
+        case .ip: .ip
+        case .uri: .uri
+        case .email: .email
+        case .directory: .directory
+        case .other: nil
+        }
+    }
+}
+
+extension NameConstraints.Subtree {
+    /// The kind of names that the subtree is about; `nil` for one that this module does not know.
+    package var kind: GeneralName.Kind? { parts?.kind }
+
+    private var parts: (kind: GeneralName.Kind, octets: [UInt8])? {
+        guard let element = DER.elements(in: base[...])?.first else { return nil }
+        let octets = Array(element.contents)
+        switch element.tag {
+        case DER.implicit(1): return (.email, octets)
+        case DER.implicit(2): return (.dns, octets)
+        case DER.constructed(4): return (.directory, octets)
+        case DER.implicit(6): return (.uri, octets)
+        case DER.implicit(7): return (.ip, octets)
+        default: return nil
+        }
+    }
+
+    /// Whether a name is in the subtree (RFC 5280 §4.2.1.10); a wildcard is if all names that it matches are.
+    package func contains(_ name: GeneralName) -> Bool {
+        guard let (kind, octets) = parts, name.kind == kind else { return false }
+        let base = String(decoding: octets, as: UTF8.self).lowercased()
+        switch name {
+        case .dns(let text): return Self.isHost(text, in: base)
+        case .ip(let address):
+            guard octets.count == 2 * address.count else { return false }
+            return address.indices.allSatisfy { address[$0] & octets[address.count + $0] == octets[$0] }
+        case .email(let text):
+            if base.utf8.contains(UInt8(ascii: "@")) { return text.lowercased() == base }
+            return Self.isExactHost(text.split(separator: "@").last.map(String.init) ?? "", base)
+        case .uri(let text): return Self.host(ofURI: text).map { Self.isExactHost($0, base) } ?? false
+        case .directory(let subject):
+            let wanted = DistinguishedName(derEncoded: octets).relativeNames
+            return subject.relativeNames.prefix(wanted.count).elementsEqual(wanted)
+        case .other: return false
+        }
+    }
+
+    /// Whether a wildcard matches a name in the subtree, though it is not in it.
+    package func isTouched(byWildcard name: GeneralName) -> Bool {
+        guard case .dns(let text) = name, text.hasPrefix("*."), let (kind, octets) = parts, kind == .dns else {
+            return false
+        }
+        let base = String(decoding: octets, as: UTF8.self).lowercased()
+        return Self.isHost(base, in: text.dropFirst(2).lowercased()) || Self.isHost(text, in: base)
+    }
+
+    /// A domain covers itself and all below it; the empty one covers all.
+    private static func isHost(_ host: String, in domain: String) -> Bool {
+        let (host, domain) = (trimmed(host), trimmed(domain))
+        return domain.isEmpty || host == domain || host.hasSuffix(".\(domain)")
+    }
+
+    /// A host covers itself alone, a domain with a leading dot what is below it.
+    private static func isExactHost(_ host: String, _ base: String) -> Bool {
+        base.isEmpty || (base.hasPrefix(".") ? host.lowercased().hasSuffix(base) : trimmed(host) == base)
+    }
+
+    private static func trimmed(_ host: String) -> String {
+        let bare = host.hasPrefix(".") ? host.dropFirst() : host[...]
+        return (bare.hasSuffix(".") ? bare.dropLast() : bare).lowercased()
+    }
+
+    /// The host of a URI that has one.
+    private static func host(ofURI text: String) -> String? {
+        guard let start = text.firstRange(of: "://")?.upperBound else { return nil }
+        let authority = text[start...].prefix { !"/?#".contains($0) }
+        let place = authority.split(separator: "@", omittingEmptySubsequences: false).last ?? ""
+        let host = place.hasPrefix("[") ? place : place.prefix { $0 != ":" }
+        return host.isEmpty ? nil : String(host)
+    }
+}
+
+extension NameConstraints {
+    /// A host that never is one (RFC 6761 §6.4).
+    private static let nowhere = "none.invalid"
+
+    /// Returns the same constraints with an entry for every kind of name that no permitted subtree covers, and those
+    /// kinds: RFC 5280 allows a kind that is not mentioned. DNS names and addresses are excluded, by the empty domain and
+    /// by both networks of length 0 (CA/Browser Forum Baseline Requirements §7.1.5). Email addresses and URIs cannot be
+    /// excluded in a way that all software reads alike (OpenSSL ignores an empty base), so they are permitted in a host
+    /// that does not exist. Constraints that permit nothing by name are returned as they are.
+    package func closed() -> (constraints: NameConstraints, shut: [String]) {
+        guard !permitted.isEmpty else { return (self, []) }
+        var result = self
+        var shut: [String] = []
+        let kinds = Set(permitted.compactMap(\.kind))
+        for kind in GeneralName.Kind.allCases where !kinds.contains(kind) {
+            switch kind {
+            case .dns: result.excluded.append(Subtree(DER.implicit(2), []))
+            case .ip:
+                for count in [8, 32] {
+                    result.excluded.append(Subtree(DER.implicit(7), [UInt8](repeating: 0, count: count)))
+                }
+            case .uri: result.permitted.append(Subtree(DER.implicit(6), Array(Self.nowhere.utf8)))
+            case .email: result.permitted.append(Subtree(DER.implicit(1), Array(Self.nowhere.utf8)))
+            // A subject is a directory name: excluding those would exclude every certificate.
+            case .directory: continue
+            }
+            shut.append(kind.rawValue)
+        }
+        return (result, shut)
+    }
+
+    /// Why a CA with these constraints may not certify a name: one of a kind that no permitted subtree is about, outside
+    /// of those that are, or in an excluded one. The reason, as what follows the name; `nil` when it may.
+    package func objection(to name: GeneralName) -> String? {
+        if let excluded = excluded.first(where: { $0.contains(name) || $0.isTouched(byWildcard: name) }) {
+            return "it excludes \(excluded)"
+        }
+        // Constraints of other programs on directory names alone do not cover hosts.
+        let kinds = Set(permitted.compactMap(\.kind))
+        guard kinds.contains(where: { $0 == name.kind }) || !kinds.isSubset(of: [.directory]) else { return nil }
+        guard !permitted.contains(where: { $0.contains(name) }) else { return nil }
+        return "it permits only \(permitted.map(\.description).joined(separator: ", "))"
     }
 }

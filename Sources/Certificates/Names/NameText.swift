@@ -2,16 +2,11 @@
 
 import SystemSupport
 
-/// Text in names that does not look like what it is.
+/// Detects misleading text in names.
 package enum NameText {
-    /// Says why a reader may take a name for another one: it holds characters that show nothing, or letters of one script
-    /// that look like those of another.
-    ///
-    /// The test is smaller than Unicode's (UTS #39) and exact about what it knows: the scripts whose letters look like Latin
-    /// ones may not be mixed in a word, and a name may not have letters of such a script that all look like Latin ones.
-    ///
-    /// - Parameter text: A name, or a part of one.
-    /// - Returns: The reason, as what follows "it"; `nil` when the name is plain.
+    /// Returns why a reader may mistake a name for another, as what follows "it": invisible characters, or letters of one
+    /// script that look like those of another; `nil` if the name is plain. The test is smaller than Unicode's (UTS #39):
+    /// scripts with letters that look Latin may not be mixed in a word, nor may all letters of such a script look Latin.
     package static func objection(to text: String) -> String? {
         if text.utf8.allSatisfy({ (0x20...0x7e).contains($0) }) { return nil }
         for scalar in text.unicodeScalars {
@@ -40,17 +35,17 @@ package enum NameText {
         return "U+" + String(repeating: "0", count: max(0, 4 - digits.count)) + digits
     }
 
-    /// What a character is that no name needs.
+    /// The kind of a character that no name needs.
     private static func kind(of scalar: Unicode.Scalar) -> String? {
         if scalar.isControl { return "a control or format character" }
         let properties = scalar.properties
-        if properties.isDefaultIgnorableCodePoint { return "a character that shows nothing" }
+        if properties.isDefaultIgnorableCodePoint { return "an invisible character" }
         switch properties.generalCategory {
         case .spaceSeparator: if scalar != " " { return "a blank that is not the usual one" }
         case .privateUse, .unassigned: return "a character that has no meaning of its own"
         default: break
         }
-        if scalar == "\u{2800}" { return "a character that shows nothing" }
+        if scalar == "\u{2800}" { return "an invisible character" }
         switch scalar.value {
         // Fullwidth, mathematical, letter-like and enclosed forms of other letters and digits.
         case 0xff10...0xff19, 0xff21...0xff3a, 0xff41...0xff5a, 0x1d400...0x1d7ff:
@@ -86,7 +81,7 @@ package enum NameText {
         /// The script of a letter; `nil` for what is none, and for the scripts that look like no other.
         init?(_ scalar: Unicode.Scalar) {
             guard scalar.properties.isAlphabetic else { return nil }
-            // Blocks of Unicode 15. What stands in them and is no letter has been left out.
+            // Blocks of Unicode 15, without what is not a letter.
             switch scalar.value {
             case 0x41...0x5a, 0x61...0x7a, 0xaa, 0xba, 0xc0...0x24f, 0x250...0x2af, 0x1e00...0x1eff, 0x2c60...0x2c7f,
                 0xa722...0xa7ff, 0xab30...0xab64, 0x1d00...0x1d25, 0x1d2c...0x1d5c, 0x1d62...0x1d65, 0x1d6b...0x1d77,

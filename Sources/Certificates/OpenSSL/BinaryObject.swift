@@ -3,30 +3,24 @@
 import COpenSSL
 import SystemSupport
 
-/// An object without a label: what it is, is told by what decodes.
+/// Recognizes an object without a label by decoding it.
 enum BinaryObject {
-    /// What was found.
     struct Found {
         var objects: [Container.Object]
         var isPKCS12 = false
     }
 
-    /// Recognizes an object in DER.
-    ///
-    /// - Parameters:
-    ///   - file: The contents of a file.
-    ///   - passphrase: Opens PKCS#12.
-    /// - Returns: What is in it; nothing when the bytes are not DER, or of no kind that is known.
-    /// - Throws: ``CertificateError`` when the kind is clear and the object cannot be used.
+    /// Recognizes an object in DER; `nil` if the bytes are not DER or of no known kind. Throws if the kind is clear and
+    /// the object cannot be used.
     static func recognize(_ file: SecretBytes, passphrase: SecretBytes?) throws(CertificateError) -> Found? {
-        guard unsafe file.withUnsafeBytes({ unsafe $0.first }) == DER.sequence else { return nil }
+        guard file.first == DER.sequence else { return nil }
         defer { forgiveOpenSSLErrors() }
         if let store = try? PKCS12Store(file) {
             return Found(objects: try store.objects(passphrase: passphrase), isPKCS12: true)
         }
         if let key = try EncodedPrivateKey(recognizing: file) { return Found(objects: [.privateKey(key)]) }
-        // From here on nothing is secret.
-        let bytes = unsafe file.withUnsafeBytes { unsafe Array($0) }
+        // The remaining kinds are not secret.
+        let bytes = file.array
         if let certificate = try? Certificate(derEncoded: bytes) { return Found(objects: [.certificate(certificate)]) }
         if let list = try? CertificateRevocationList(derEncoded: bytes) {
             return Found(objects: [.revocationList(list)])
@@ -39,7 +33,7 @@ enum BinaryObject {
         return nil
     }
 
-    /// The certificates and lists that a PKCS#7 SignedData (RFC 5652 §5) carries; nothing when the bytes are not one.
+    /// The certificates and CRLs in a PKCS#7 SignedData (RFC 5652 §5); `nil` if the bytes are not one.
     private static func signedDataObjects(_ bytes: [UInt8]) throws(CertificateError) -> [Container.Object]? {
         let decoded = unsafe bytes.withUnsafeBufferPointer { buffer in
             var position = buffer.baseAddress
@@ -52,11 +46,10 @@ enum BinaryObject {
         var objects: [Container.Object] = []
         if let certificates = unsafe signed.pointee.cert {
             for index in unsafe 0..<max(0, pki_sk_X509_num(certificates)) {
-                let certificate = unsafe pki_sk_X509_value(certificates, index)
-                guard let encoded = try? unsafe derEncoding(by: "i2d_X509", { unsafe i2d_X509(certificate, $0) }) else {
+                guard let certificate = try? unsafe Certificate(copying: pki_sk_X509_value(certificates, index)) else {
                     throw CertificateError(.malformed, "a certificate in the PKCS#7 message cannot be read")
                 }
-                objects.append(.certificate(try Certificate(derEncoded: encoded)))
+                objects.append(.certificate(certificate))
             }
         }
         if let lists = unsafe signed.pointee.crl {
@@ -74,9 +67,7 @@ enum BinaryObject {
 }
 
 extension EncodedPrivateKey {
-    /// A private key in DER, told by what decodes; nothing when it is none.
-    ///
-    /// - Throws: ``CertificateError`` when it is an encrypted one whose encryption cannot be used.
+    /// A private key in DER, recognized by decoding it; `nil` if it is not one.
     init?(recognizing file: SecretBytes) throws(CertificateError) {
         defer { forgiveOpenSSLErrors() }
         let isEncrypted = (try? KeyHandle.encryptedKey(file)) != nil
@@ -135,7 +126,7 @@ extension PasswordEncryption {
 }
 
 extension Certificate {
-    /// Reads a certificate in OpenSSL's own form, which has notes on trust behind it; they are left out.
+    /// Reads a certificate in OpenSSL's own format, without the trust settings that follow it.
     init(trustedDEREncoded bytes: [UInt8]) throws(CertificateError) {
         var count = 0
         let certificate = unsafe bytes.withUnsafeBufferPointer { buffer in
@@ -155,8 +146,6 @@ extension Certificate {
 extension PublicKey {
     /// Reads an RSAPublicKey (RFC 8017 appendix A.1.1).
     init(rsaPublicKey bytes: [UInt8]) throws(CertificateError) {
-        let null: [UInt8] = [0x05, 0x00]
-        let algorithm = DER.sequence([DER.objectIdentifier("1.2.840.113549.1.1.1"), null])
-        try self.init(derEncoded: DER.sequence([algorithm, DER.bitString(bytes)]))
+        try self.init(derEncoded: Self.rsaEncoding(bytes))
     }
 }

@@ -6,17 +6,18 @@ import Glibc
 public import SystemSupport
 
 extension Certificate {
-    /// Reads a certificate.
-    ///
-    /// - Parameter derEncoded: The DER encoding and nothing behind it.
-    /// - Throws: ``CertificateError`` with ``CertificateErrorCode/malformed``.
+    /// Reads a certificate from its DER encoding, with no bytes after it.
     public init(derEncoded: [UInt8]) throws(CertificateError) {
         do {
             let certificate = try Self.object(derEncoded)
-            self.init(derEncoded: derEncoded, contents: try unsafe Contents(certificate.pointer))
+            try unsafe self.init(derEncoded, certificate.pointer)
         } catch {
             throw CertificateError(.malformed, "the certificate cannot be read: \(error)")
         }
+    }
+
+    init(copying certificate: OpaquePointer?) throws {
+        try self.init(derEncoded: unsafe derEncoding(by: "i2d_X509") { unsafe i2d_X509(certificate, $0) })
     }
 
     private static func object(_ bytes: [UInt8]) throws(OpenSSLError) -> Owned<X509Object> {
@@ -26,10 +27,8 @@ extension Certificate {
     /// libcrypto's view of the certificate, for one function.
     func object() throws(OpenSSLError) -> Owned<X509Object> { try Self.object(derEncoded) }
 
-    /// Whether this certificate's key made the signature on another.
-    ///
-    /// - Parameter certificate: A certificate that this one may have issued.
-    /// - Returns: `false` also when the algorithm is not known. Names and validity are not looked at.
+    /// Whether this certificate's key signed another; `false` also if the algorithm is not known. Names and validity are
+    /// not checked.
     public func hasSigned(_ certificate: Certificate) -> Bool {
         defer { forgiveOpenSSLErrors() }
         guard let key = try? publicKey.key(), let object = try? certificate.object() else { return false }
@@ -37,12 +36,7 @@ extension Certificate {
     }
 
     /// The SHA-1 of the DER encoding, in lower-case hexadecimal: a name that older tools know a certificate by, and no proof.
-    package var sha1Fingerprint: String {
-        var digest = [UInt8](repeating: 0, count: 20)
-        let status = unsafe EVP_Digest(derEncoded, derEncoded.count, &digest, nil, EVP_sha1(), nil)
-        defer { forgiveOpenSSLErrors() }
-        return status == 1 ? hexadecimal(digest) : ""
-    }
+    package var sha1Fingerprint: String { hexadecimal(sha1(derEncoded)) }
 
     /// The alternative names of the subject; none when the extension is absent or malformed.
     public var subjectAlternativeNames: [GeneralName] {
@@ -67,25 +61,29 @@ extension Certificate {
     }
 }
 
-extension Certificate.Contents {
-    fileprivate init(_ certificate: OpaquePointer) throws(OpenSSLError) {
+extension Certificate {
+    private init(_ derEncoded: [UInt8], _ certificate: OpaquePointer) throws(OpenSSLError) {
         guard let info = unsafe X509_get_X509_PUBKEY(certificate) else {
             throw OpenSSLError(in: "X509_get_X509_PUBKEY")
         }
         let keyBytes = try unsafe derEncoding(by: "i2d_X509_PUBKEY") { unsafe i2d_X509_PUBKEY(info, $0) }
+        var algorithm: UnsafePointer<X509_ALGOR>?
+        unsafe X509_get0_signature(nil, &algorithm, certificate)
+        self.derEncoded = derEncoded
         version = unsafe Int(X509_get_version(certificate)) + 1
         serialNumber = unsafe SerialNumber(octets(of: X509_get0_serialNumber(certificate)))
-        signatureAlgorithm = unsafe SignatureAlgorithm(certificate)
+        signatureAlgorithm = unsafe SignatureAlgorithm(algorithm)
         issuer = try unsafe DistinguishedName(X509_get_issuer_name(certificate))
         subject = try unsafe DistinguishedName(X509_get_subject_name(certificate))
         notBefore = try unsafe Date(X509_get0_notBefore(certificate))
         notAfter = try unsafe Date(X509_get0_notAfter(certificate))
         publicKey = unsafe PublicKey(derEncoded: keyBytes, info: info)
-        extensions = []
+        var extensions: [CertificateExtension] = []
         for index in 0..<(unsafe X509_get_ext_count(certificate)) {
             guard let pointer = unsafe X509_get_ext(certificate, index) else { continue }
             extensions.append(try unsafe CertificateExtension(pointer))
         }
+        self.extensions = extensions
         basicConstraints = unsafe BasicConstraints(certificate)
         keyUsage = unsafe KeyUsage(certificate)
         subjectKeyIdentifier = unsafe X509_get0_subject_key_id(certificate).map { unsafe octets(of: $0) }
@@ -95,19 +93,37 @@ extension Certificate.Contents {
 }
 
 extension SignatureAlgorithm {
-    fileprivate init(_ certificate: OpaquePointer) {
-        var digestIdentifier: CInt = 0
-        let known = unsafe X509_get_signature_info(certificate, &digestIdentifier, nil, nil, nil)
-        forgiveOpenSSLErrors()
-        var algorithm: UnsafePointer<X509_ALGOR>?
-        unsafe X509_get0_signature(nil, &algorithm, certificate)
-        let identifier = unsafe X509_get_signature_nid(certificate)
+    init(_ algorithm: UnsafePointer<X509_ALGOR>?) {
+        let identifier = unsafe OBJ_obj2nid(algorithm?.pointee.algorithm)
         let longName = unsafe identifier == NID_undef ? nil : text(of: OBJ_nid2ln(identifier))
         name = unsafe longName ?? dottedText(of: algorithm?.pointee.algorithm)
-        digest = unsafe known == 1 && digestIdentifier != NID_undef ? text(of: OBJ_nid2sn(digestIdentifier)) : nil
-        // One that cannot be told is weak only when the name says so: ML-DSA is unknown to older libcrypto.
+        var digestIdentifier = NID_undef
+        if identifier == NID_rsassaPss {
+            digestIdentifier = unsafe Self.digest(ofPSS: algorithm?.pointee.parameter)
+        } else {
+            _ = unsafe OBJ_find_sigid_algs(identifier, &digestIdentifier, nil)
+        }
+        forgiveOpenSSLErrors()
+        digest = unsafe digestIdentifier == NID_undef ? nil : text(of: OBJ_nid2sn(digestIdentifier))
+        // An algorithm without a hash function of its own, such as ML-DSA, is not weak.
         let strong: Set<String> = ["SHA256", "SHA384", "SHA512", "SHA3-256", "SHA3-384", "SHA3-512"]
         isWeak = digest.map { !strong.contains($0) } ?? false
+    }
+
+    /// The hash function of RSASSA-PSS (RFC 4055 §3.1), SHA-1 when the parameters leave it out.
+    private static func digest(ofPSS parameter: UnsafeMutablePointer<ASN1_TYPE>?) -> CInt {
+        guard let parameter = unsafe parameter, unsafe parameter.pointee.type == V_ASN1_SEQUENCE else {
+            return NID_undef
+        }
+        let bytes = unsafe octets(of: parameter.pointee.value.sequence)
+        let decoded = unsafe bytes.withUnsafeBufferPointer { buffer in
+            var position = buffer.baseAddress
+            return unsafe d2i_RSA_PSS_PARAMS(nil, &position, buffer.count)
+        }
+        guard let decoded = unsafe decoded else { return NID_undef }
+        defer { unsafe RSA_PSS_PARAMS_free(decoded) }
+        guard let hash = unsafe decoded.pointee.hashAlgorithm else { return NID_sha1 }
+        return unsafe OBJ_obj2nid(hash.pointee.algorithm)
     }
 }
 
@@ -136,7 +152,6 @@ extension KeyUsage {
 }
 
 extension CertificateExtension {
-    /// Copies libcrypto's extension.
     init(_ pointer: OpaquePointer) throws(OpenSSLError) {
         let object = unsafe X509_EXTENSION_get_object(pointer)
         identifier = unsafe dottedText(of: object)
@@ -162,5 +177,75 @@ extension Date {
         )
         guard let civil else { throw OpenSSLError(in: "ASN1_TIME_to_tm") }
         self = civil.date
+    }
+}
+
+extension CertificateExtension {
+    /// The value as libcrypto prints it, with blanks for line ends; `nil` if it does not know the extension or the value
+    /// is malformed. It may hold text of others that is not safe for a terminal.
+    package var text: String? {
+        defer { forgiveOpenSSLErrors() }
+        guard let object = try? object(),
+            let output = try? unsafe Owned<InputOutputObject>(BIO_new(BIO_s_mem()), from: "BIO_new"),
+            unsafe X509V3_EXT_print(output.pointer, object.pointer, 0, 0) == 1
+        else { return nil }
+        var data: UnsafeMutablePointer<CChar>?
+        let count = unsafe pki_BIO_get_mem_data(output.pointer, &data)
+        let lines = unsafe String(decoding: UnsafeRawBufferPointer(start: data, count: count), as: UTF8.self)
+        return lines.split { $0.isWhitespace }.joined(separator: " ")
+    }
+
+    /// Whether libcrypto can read the value of an extension. `false` also for an extension that libcrypto does not know.
+    static func canRead(_ identifier: String, _ value: [UInt8]) -> Bool {
+        defer { forgiveOpenSSLErrors() }
+        let found = CertificateExtension(identifier, name: identifier, isCritical: false, value: value)
+        guard let object = try? found.object(),
+            let method = unsafe X509V3_EXT_get(object.pointer),
+            let item = unsafe method.pointee.it?(),
+            let decoded = unsafe X509V3_EXT_d2i(object.pointer)
+        else { return false }
+        unsafe ASN1_item_free(OpaquePointer(decoded), item)
+        return true
+    }
+
+    private func object() throws(OpenSSLError) -> Owned<X509ExtensionObject> {
+        try unsafe derDecoded(derEncoded, by: "d2i_X509_EXTENSION") { unsafe d2i_X509_EXTENSION(nil, $0, $1) }
+    }
+}
+
+extension GeneralName {
+    init(_ name: UnsafePointer<GENERAL_NAME>) {
+        var type: CInt = 0
+        guard let value = unsafe GENERAL_NAME_get0_value(name, &type) else {
+            self = .other("kind \(type)")
+            return
+        }
+        let contents = { unsafe octets(of: value.assumingMemoryBound(to: ASN1_STRING.self)) }
+        let string = { String(decoding: contents(), as: UTF8.self) }
+        switch type {
+        case GEN_DNS: self = .dns(string())
+        case GEN_IPADD: self = .ip(contents())
+        case GEN_URI: self = .uri(string())
+        case GEN_EMAIL: self = .email(string())
+        case GEN_DIRNAME:
+            let name = try? unsafe DistinguishedName(OpaquePointer(value))
+            self = name.map(GeneralName.directory) ?? .other("dirName")
+        case GEN_OTHERNAME: self = .other("otherName")
+        case GEN_RID: self = .other("registeredID")
+        case GEN_X400: self = .other("x400Address")
+        case GEN_EDIPARTY: self = .other("ediPartyName")
+        default: self = .other("kind \(type)")
+        }
+    }
+
+    /// Reads the value of a subjectAltName extension.
+    static func names(in extensionValue: [UInt8]) throws(OpenSSLError) -> [GeneralName] {
+        let names: Owned<GeneralNamesObject> = try unsafe derDecoded(extensionValue, by: "d2i_GENERAL_NAMES") {
+            unsafe d2i_GENERAL_NAMES(nil, $0, $1)
+        }
+        return unsafe (0..<pki_sk_GENERAL_NAME_num(names.pointer)).compactMap { index in
+            guard let name = unsafe pki_sk_GENERAL_NAME_value(names.pointer, index) else { return nil }
+            return unsafe GeneralName(name)
+        }
     }
 }

@@ -4,12 +4,8 @@ import COpenSSL
 public import SystemSupport
 
 extension CertificateRequest {
-    /// Reads the first request of a PEM text, or one in DER, and checks its signature.
-    ///
-    /// - Parameters:
-    ///   - file: The contents of a file.
-    ///   - name: What the request is called in messages, usually its path.
-    /// - Throws: ``CertificateError`` when there is no request, it is malformed, or its signature is not its key's.
+    /// Reads the first request of a PEM text, or one in DER, and checks its signature. The name is used in messages,
+    /// usually its path.
     public init(reading file: [UInt8], name: String) throws(CertificateError) {
         do {
             try self.init(derEncoded: try Self.derEncoded(in: file), name: name)
@@ -33,11 +29,6 @@ extension CertificateRequest {
     }
 
     /// Reads a request and checks its signature.
-    ///
-    /// - Parameters:
-    ///   - derEncoded: The DER encoding of a CertificationRequest.
-    ///   - name: What the request is called in messages.
-    /// - Throws: ``CertificateError`` when it is malformed or its signature is not its key's.
     public init(derEncoded: [UInt8], name: String) throws(CertificateError) {
         try self.init(unproven: derEncoded, name: name)
         switch isSignedByItsKey {
@@ -54,11 +45,6 @@ extension CertificateRequest {
     }
 
     /// Reads a request to be looked at: its signature is checked and may be wrong, see ``isSignedByItsKey``.
-    ///
-    /// - Parameters:
-    ///   - derEncoded: The DER encoding of a CertificationRequest.
-    ///   - name: What the request is called in messages.
-    /// - Throws: ``CertificateError`` when it is malformed.
     package init(unproven derEncoded: [UInt8], name: String) throws(CertificateError) {
         self.name = name
         self.derEncoded = derEncoded
@@ -72,7 +58,9 @@ extension CertificateRequest {
             let keyBytes = try unsafe derEncoding(by: "i2d_X509_PUBKEY") { unsafe i2d_X509_PUBKEY(info, $0) }
             publicKey = unsafe PublicKey(derEncoded: keyBytes, info: info)
             isSignedByItsKey = unsafe Self.isSigned(request.pointer, by: publicKey)
-            signatureAlgorithm = unsafe SignatureAlgorithm(request: request.pointer)
+            var algorithm: UnsafePointer<X509_ALGOR>?
+            unsafe X509_REQ_get0_signature(request.pointer, nil, &algorithm)
+            signatureAlgorithm = unsafe SignatureAlgorithm(algorithm)
             subject = try unsafe DistinguishedName(X509_REQ_get_subject_name(request.pointer))
             extensions = try unsafe Self.extensions(of: request.pointer)
             subjectAlternativeNames =

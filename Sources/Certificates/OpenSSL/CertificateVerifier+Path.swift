@@ -19,17 +19,10 @@ extension CertificateVerifier {
         }
     }
 
-    /// Runs X509_verify_cert to its end, whatever it has to say on the way.
-    ///
-    /// - Parameters:
-    ///   - certificate: The certificate in question.
-    ///   - intermediates: Certificates that may stand above it.
-    ///   - date: The moment at which every certificate must be valid.
-    /// - Returns: The path as far as one was found, and every complaint.
-    /// - Throws: ``OpenSSLError`` or ``CertificateError`` when nothing could be verified at all.
+    /// Runs X509_verify_cert to its end, collecting every error.
     func searchedPath(for certificate: Certificate, intermediates: [Certificate], at date: Date) throws -> PathSearch {
         try unsafe withContext(for: certificate, intermediates: intermediates, at: date) { context in
-            let collector = ComplaintCollector()
+            let collector = ErrorCollector()
             return try withExtendedLifetime(collector) {
                 let status = unsafe X509_STORE_CTX_set_ex_data(
                     context,
@@ -41,22 +34,21 @@ extension CertificateVerifier {
                     guard status == 0, let context = unsafe context,
                         let pointer = unsafe X509_STORE_CTX_get_ex_data(context, 0)
                     else { return status }
-                    let collector = unsafe Unmanaged<ComplaintCollector>.fromOpaque(pointer).takeUnretainedValue()
-                    unsafe collector.complaints.append(VerificationError(context))
+                    let collector = unsafe Unmanaged<ErrorCollector>.fromOpaque(pointer).takeUnretainedValue()
+                    unsafe collector.errors.append(VerificationError(context))
                     return 1
                 }
                 let isDone = unsafe X509_verify_cert(context) == 1
                 // What ends the search at once never reaches the callback.
-                if !isDone { unsafe collector.complaints.append(VerificationError(context)) }
+                if !isDone { unsafe collector.errors.append(VerificationError(context)) }
                 forgiveOpenSSLErrors()
                 let known = [certificate] + intermediates + anchors
                 let path = (try? unsafe chain(context, among: known)) ?? [certificate]
-                return PathSearch(path: path, complaints: collector.complaints)
+                return PathSearch(path: path, errors: collector.errors)
             }
         }
     }
 
-    /// Prepares a verification.
     private func withContext<Result>(
         for certificate: Certificate,
         intermediates: [Certificate],
@@ -79,13 +71,12 @@ extension CertificateVerifier {
             X509_STORE_CTX_init(context.pointer, store.pointer, subject.pointer, untrusted.pointer),
             "X509_STORE_CTX_init"
         )
-        let flags = UInt(X509_V_FLAG_X509_STRICT | X509_V_FLAG_PARTIAL_CHAIN)
+        let flags = UInt(X509_V_FLAG_PARTIAL_CHAIN | (isStrict ? X509_V_FLAG_X509_STRICT : 0))
         unsafe X509_STORE_CTX_set_flags(context.pointer, flags)
         unsafe X509_STORE_CTX_set_time(context.pointer, 0, time_t(date.timeIntervalSince1970))
         return try unsafe body(context.pointer)
     }
 
-    /// The path that a verification has found.
     private func chain(_ context: OpaquePointer, among known: [Certificate]) throws -> [Certificate] {
         let chain = try unsafe Owned<X509StackObject>(
             X509_STORE_CTX_get1_chain(context),
@@ -110,21 +101,19 @@ extension CertificateVerifier {
     }
 }
 
-/// What a verification that goes on to its end gives.
 struct PathSearch {
-    /// The certificate first; ends early when no path was found.
+    /// The certificate first; incomplete if no path was found.
     var path: [Certificate]
-    var complaints: [VerificationError]
+    var errors: [VerificationError]
 }
 
-/// One thing that libcrypto says against a path.
+/// An error of libcrypto about a path.
 struct VerificationError {
     /// Which certificate of the path it is about; the certificate in question is 0.
     let depth: Int
-    /// What libcrypto says.
+    /// libcrypto's text of the error.
     let reason: String
-    /// The rule of ours that says the same.
-    let rule: any RuleGroup
+    let rule: ValidationRule
 
     init(_ context: OpaquePointer) {
         let code = unsafe X509_STORE_CTX_get_error(context)
@@ -133,7 +122,7 @@ struct VerificationError {
         rule = Self.rules[code] ?? PathRule.strict
     }
 
-    private static let rules: [CInt: any RuleGroup] = [
+    private static let rules: [CInt: ValidationRule] = [
         X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT: PathRule.incomplete,
         X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY: PathRule.incomplete,
         X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE: PathRule.incomplete,
@@ -177,7 +166,7 @@ struct VerificationError {
     ]
 }
 
-/// Where the callback puts what it hears.
-private final class ComplaintCollector {
-    var complaints: [VerificationError] = []
+/// Collects the errors of the callback.
+private final class ErrorCollector {
+    var errors: [VerificationError] = []
 }

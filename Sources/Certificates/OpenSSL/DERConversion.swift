@@ -3,13 +3,6 @@
 import COpenSSL
 import SystemSupport
 
-/// Encodes a libcrypto object.
-///
-/// - Parameters:
-///   - function: The name of the `i2d_` function, for the error.
-///   - encode: Calls it with a place for the pointer that libcrypto allocates.
-/// - Returns: The DER encoding.
-/// - Throws: ``OpenSSLError`` when libcrypto cannot encode it.
 func derEncoding(
     by function: StaticString,
     _ encode: (UnsafeMutablePointer<UnsafeMutablePointer<UInt8>?>) -> CInt
@@ -22,13 +15,6 @@ func derEncoding(
 }
 
 /// Decodes bytes that must be one libcrypto object and nothing else.
-///
-/// - Parameters:
-///   - bytes: The DER encoding.
-///   - function: The name of the `d2i_` function, for the error.
-///   - decode: Calls it with the position, which it moves past what it read, and the number of bytes.
-/// - Returns: The object, owned by the caller.
-/// - Throws: ``OpenSSLError`` when the bytes are malformed or more than one object.
 func derDecoded<Object: OpenSSLObject>(
     _ bytes: [UInt8],
     by function: StaticString,
@@ -41,7 +27,7 @@ func derDecoded<Object: OpenSSLObject>(
     return object
 }
 
-/// Decodes secret bytes that must be one libcrypto object and nothing else; see above.
+/// Decodes secret bytes that must be one libcrypto object and nothing else.
 func derDecoded<Object: OpenSSLObject>(
     _ bytes: SecretBytes,
     by function: StaticString,
@@ -66,13 +52,12 @@ private func derDecoded(
     return unsafe pointer
 }
 
-/// Copies what an ASN.1 string holds.
 func octets(of string: UnsafePointer<ASN1_STRING>?) -> [UInt8] {
     guard let string = unsafe string, let data = unsafe ASN1_STRING_get0_data(string) else { return [] }
     return unsafe Array(UnsafeBufferPointer(start: data, count: Int(ASN1_STRING_length(string))))
 }
 
-/// Copies the text of a NUL-terminated string, or nothing for a null pointer.
+/// Copies a NUL-terminated string; `nil` for a null pointer.
 func text(of pointer: UnsafePointer<CChar>?) -> String? {
     unsafe pointer.map { unsafe String(cString: $0) }
 }

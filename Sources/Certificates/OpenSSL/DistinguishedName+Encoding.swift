@@ -4,12 +4,9 @@ import COpenSSL
 public import SystemSupport
 
 extension DistinguishedName {
-    /// Encodes a name from its relative distinguished names, the most general first.
-    ///
-    /// Values become UTF8String, except where RFC 5280 Appendix A wants another type (country, domain component, email).
-    ///
-    /// - Parameter relativeNames: Sets of one or more attributes.
-    /// - Throws: ``CertificateError`` naming the attribute that is unknown, empty, too long or of the wrong characters.
+    /// Encodes a name from its relative distinguished names, the most general first. Values become UTF8String, except
+    /// where RFC 5280 Appendix A requires another type (country, domain component, email). Throws ``CertificateError``
+    /// naming the attribute that is unknown, empty, too long or of the wrong characters.
     public init(relativeNames: [[Attribute]]) throws(CertificateError) {
         do {
             let name = try unsafe Owned<X509NameObject>(X509_NAME_new(), from: "X509_NAME_new")
@@ -98,8 +95,8 @@ extension DistinguishedName: CustomStringConvertible {
         )
     }
 
-    /// Escapes a value that is a number sign and nothing else. libcrypto escapes the sign at the beginning of a value, but looks
-    /// at a value of one character as at its end; RFC 4514 would read hexadecimal there.
+    /// Escapes a value that is only a number sign: libcrypto does not escape it, and RFC 4514 would read hexadecimal
+    /// there.
     private static func escapingLoneNumberSigns(_ text: String) -> String {
         guard text.utf8.contains(UInt8(ascii: "#")) else { return text }
         let octets = Array(text.utf8)

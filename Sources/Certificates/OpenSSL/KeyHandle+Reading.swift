@@ -15,7 +15,7 @@ extension KeyHandle {
             do {
                 self.init(try Self.readTraditional(plain, form: encoded.form))
             } catch {
-                // The padding is right by chance once in 256 times.
+                // The padding is right by chance in one of 256 cases.
                 throw OpenSSLError(in: "d2i_AutoPrivateKey").wrongPassphrase(for: "the private key")
             }
         case .closed: throw Self.closed(encoded.form)
@@ -27,7 +27,6 @@ extension KeyHandle {
         try unsafe derDecoded(bytes, by: "d2i_X509_SIG") { unsafe d2i_X509_SIG(nil, $0, $1) }
     }
 
-    /// Decodes a PrivateKeyInfo (RFC 5958 §2).
     static func privateKeyInfo(_ bytes: SecretBytes) throws(OpenSSLError) -> Owned<PrivateKeyInfoObject> {
         try unsafe derDecoded(bytes, by: "d2i_PKCS8_PRIV_KEY_INFO") { unsafe d2i_PKCS8_PRIV_KEY_INFO(nil, $0, $1) }
     }
@@ -51,7 +50,7 @@ extension KeyHandle {
         }
     }
 
-    /// Says that libcrypto does not know the algorithm of a key; nothing when it does.
+    /// The error for an algorithm that libcrypto does not know; `nil` if it does.
     private static func unknownAlgorithm(of info: borrowing Owned<PrivateKeyInfoObject>) -> CertificateError? {
         var algorithm: OpaquePointer?
         unsafe PKCS8_pkey_get0(&algorithm, nil, nil, nil, info.pointer)
@@ -95,10 +94,7 @@ extension KeyHandle {
         do {
             let encrypted = try encryptedKey(bytes)
             try unsafe PasswordEncryption(signature: encrypted.pointer).prepare()
-            unsafe passphrase.withUnsafeBytes { secret in
-                let text = unsafe secret.bindMemory(to: CChar.self).baseAddress
-                unsafe plain = PKCS8_decrypt(encrypted.pointer, text, CInt(secret.count))
-            }
+            unsafe plain = passphrase.withText { unsafe PKCS8_decrypt(encrypted.pointer, $0, $1) }
         } catch let error as CertificateError {
             throw CertificateError(error.code, "the private key: \(error.message)", hint: error.hint)
         } catch {
@@ -114,7 +110,7 @@ extension KeyHandle {
         return try key(info)
     }
 
-    /// Decrypts in the way of RFC 1421, whose parameters stand in the PEM headers.
+    /// Decrypts as in RFC 1421, with the parameters in the PEM headers.
     private static func decrypt(
         _ bytes: SecretBytes,
         headers: [String],
@@ -136,9 +132,8 @@ extension KeyHandle {
         let plain = unsafe SecretBytes(capacity: bytes.count) { buffer in
             unsafe bytes.withUnsafeBytes { unsafe UnsafeMutableRawBufferPointer(buffer).copyMemory(from: $0) }
             var count = bytes.count
-            unsafe withUnsafePointer(to: passphrase) { secret in
-                let context = unsafe UnsafeMutableRawPointer(mutating: secret)
-                unsafe isOpen = PEM_do_header(&cipher, buffer.baseAddress, &count, givePassphrase, context) == 1
+            unsafe lendPassword(passphrase) { secret in
+                unsafe isOpen = PEM_do_header(&cipher, buffer.baseAddress, &count, givePassword, secret) == 1
             }
             return isOpen ? count : 0
         }
@@ -168,20 +163,30 @@ extension KeyHandle {
                 .unsupported,
                 "the private key is in OpenSSH's own form",
                 hint:
-                    "write it anew, in place: ssh-keygen -p -m PKCS8 -f FILE; or use it from an agent: ssh-agent:SHA256:…"
+                    "convert it in place: ssh-keygen -p -m PKCS8 -f FILE; or use it from an agent: ssh-agent:SHA256:…"
             )
             : CertificateError(.unsupported, "the private key can only be used by the TPM that made it")
     }
 }
 
 extension PrivateKey {
-    /// How a passphrase is given.
     static let passphraseHint =
         "name where it is: --passphrase-file FILE, --passphrase-env VARIABLE or --passphrase-fd NUMBER"
 }
 
-/// Hands libcrypto the passphrase, so that it never asks the terminal. `context` points to a `SecretBytes`.
-private func givePassphrase(
+/// Lends a password to a closure as the context of ``givePassword``, which refuses without one.
+func lendPassword<Result: ~Copyable, Failure: Error>(
+    _ password: SecretBytes?,
+    _ body: (UnsafeMutableRawPointer?) throws(Failure) -> Result
+) throws(Failure) -> Result {
+    guard let password else { return try body(nil) }
+    return try unsafe withUnsafePointer(to: password) { pointer throws(Failure) in
+        try unsafe body(UnsafeMutableRawPointer(mutating: pointer))
+    }
+}
+
+/// Hands libcrypto a password, so that it never asks the terminal. `context` points to a `SecretBytes`.
+func givePassword(
     _ buffer: UnsafeMutablePointer<CChar>?,
     _ capacity: CInt,
     _ writing: CInt,
@@ -191,7 +196,7 @@ private func givePassphrase(
     let secret = unsafe context.assumingMemoryBound(to: SecretBytes.self).pointee
     guard secret.count <= Int(capacity) else { return -1 }
     unsafe secret.withUnsafeBytes {
-        unsafe UnsafeMutableRawPointer(buffer).copyMemory(from: $0.baseAddress ?? .init(buffer), byteCount: $0.count)
+        unsafe UnsafeMutableRawBufferPointer(start: buffer, count: $0.count).copyMemory(from: $0)
     }
     return CInt(secret.count)
 }

@@ -3,9 +3,7 @@
 import COpenSSL
 import SystemSupport
 
-/// A libcrypto private key.
-///
-/// It is the one libcrypto object that outlives the function that made it.
+/// A libcrypto private key. It is the one libcrypto object that outlives the function that made it.
 @safe final class KeyHandle: @unchecked Sendable {
     // SAFETY: the key is complete before `init` returns and never changed afterwards; libcrypto counts references
     // atomically and locks what it caches in a key, so that threads may sign with one key at once.
@@ -42,7 +40,6 @@ import SystemSupport
         return try unsafe Owned(key, from: "EVP_PKEY_generate")
     }
 
-    /// The public half, encoded.
     func publicKey() throws(CertificateError) -> PublicKey {
         do {
             let algorithm = unsafe KeyAlgorithm(key.pointer)
@@ -56,11 +53,10 @@ import SystemSupport
         }
     }
 
-    /// The SubjectPublicKeyInfo of a key on one of NIST's curves (RFC 5480 §2), put together here: libcrypto 3.0 searches
-    /// all its encoders for it, which takes longer than making the key.
+    /// The SubjectPublicKeyInfo of a key on one of NIST's curves (RFC 5480 §2), encoded here: libcrypto 3.0 searches all
+    /// its encoders for it, which takes longer than making the key.
     private func encodedEllipticKey(_ algorithm: KeyAlgorithm) throws(OpenSSLError) -> [UInt8]? {
-        let curves = ["prime256v1": "1.2.840.10045.3.1.7", "secp384r1": "1.3.132.0.34", "secp521r1": "1.3.132.0.35"]
-        guard case .ec(let name) = algorithm, let curve = curves[name] else { return nil }
+        guard let curve = algorithm.namedCurve else { return nil }
         // A key that spells its curve out, or compresses its point, is so in its certificate too: libcrypto shall encode
         // that one as it is. Asked for the point alone, it gives it uncompressed.
         guard text(of: "encoding") == "named_curve", text(of: "point-format") == "uncompressed" else { return nil }
@@ -71,11 +67,11 @@ import SystemSupport
             "EVP_PKEY_get_octet_string_param"
         )
         guard point[0] == 0x04 else { return nil }
-        let parameters = [DER.objectIdentifier("1.2.840.10045.2.1"), DER.objectIdentifier(curve)]
-        return DER.sequence([DER.sequence(parameters), DER.bitString(Array(point.prefix(count)))])
+        let parameters = DER.objectIdentifier(curve.objectIdentifier)
+        return PublicKey.ecEncoding(parameters: parameters, point: Array(point.prefix(count)))
     }
 
-    /// A parameter of the key that is a word; nothing when the key has no such parameter.
+    /// A text parameter of the key; `nil` if the key does not have it.
     private func text(of parameter: String) -> String? {
         var word = [CChar](repeating: 0, count: 32)
         var count = 0
@@ -87,12 +83,6 @@ import SystemSupport
     }
 
     /// Signs in the way of the key's algorithm.
-    ///
-    /// - Parameters:
-    ///   - message: What to sign.
-    ///   - digest: The hash function, or nothing for an algorithm that has none.
-    /// - Returns: The signature.
-    /// - Throws: ``CertificateError`` when the key cannot sign in this way.
     func signature(for message: [UInt8], digest: Digest?) throws(CertificateError) -> [UInt8] {
         do {
             let context = try unsafe Owned<DigestContextObject>(EVP_MD_CTX_new(), from: "EVP_MD_CTX_new")
@@ -100,20 +90,12 @@ import SystemSupport
                 EVP_DigestSignInit(context.pointer, nil, digest?.method, nil, key.pointer),
                 "EVP_DigestSignInit"
             )
-            var count = 0
-            try unsafe check(EVP_DigestSign(context.pointer, nil, &count, message, message.count), "EVP_DigestSign")
-            var signature = [UInt8](repeating: 0, count: count)
-            try unsafe check(
-                EVP_DigestSign(context.pointer, &signature, &count, message, message.count),
-                "EVP_DigestSign"
-            )
-            return Array(signature.prefix(count))
+            return try context.signature(of: message)
         } catch {
             throw CertificateError(.failed, "the key cannot sign: \(error)")
         }
     }
 
-    /// The key as PKCS#8 in PEM.
     func pemEncoded(passphrase: SecretBytes?) throws(CertificateError) -> SecretBytes {
         if let passphrase, passphrase.count == 0 {
             throw CertificateError(.wrongPassphrase, "the passphrase for the new key is empty")
@@ -149,8 +131,19 @@ import SystemSupport
     }
 }
 
+extension Owned where Object == DigestContextObject {
+    /// Signs a message after EVP_DigestSignInit.
+    borrowing func signature(of message: [UInt8]) throws(OpenSSLError) -> [UInt8] {
+        var count = 0
+        try unsafe check(EVP_DigestSign(pointer, nil, &count, message, message.count), "EVP_DigestSign")
+        var signature = [UInt8](repeating: 0, count: count)
+        try unsafe check(EVP_DigestSign(pointer, &signature, &count, message, message.count), "EVP_DigestSign")
+        return Array(signature.prefix(count))
+    }
+}
+
 extension Owned where Object == KeyContextObject {
-    /// Adopts a context, or says which libcrypto does not know the algorithm.
+    /// Adopts a context, or throws that libcrypto does not know the algorithm.
     fileprivate init(_ pointer: OpaquePointer?, orUnsupported type: KeyType) throws {
         guard let pointer = unsafe pointer else {
             forgiveOpenSSLErrors()
@@ -160,7 +153,6 @@ extension Owned where Object == KeyContextObject {
     }
 }
 
-/// libcrypto has no such algorithm.
 private struct UnknownAlgorithm: Error, CustomStringConvertible {
     var type: KeyType
     var description: String {
@@ -170,7 +162,6 @@ private struct UnknownAlgorithm: Error, CustomStringConvertible {
 }
 
 extension KeyType {
-    /// libcrypto's name of the algorithm.
     fileprivate var algorithmName: String {
         switch self {
         case .ecP256, .ecP384: "EC"
@@ -200,7 +191,7 @@ extension KeyType {
 }
 
 extension KeyAlgorithm {
-    /// Asks a libcrypto key what it is.
+    /// Reads the algorithm of a libcrypto key.
     init(_ key: OpaquePointer) {
         let type = unsafe text(of: EVP_PKEY_get0_type_name(key)) ?? ""
         switch type {

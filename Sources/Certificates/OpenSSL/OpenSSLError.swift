@@ -3,17 +3,15 @@
 import COpenSSL
 import SystemSupport
 
-/// What libcrypto had to say when one of its functions failed: the function, and every entry of its error queue.
-///
-/// Making one empties the queue, so that nothing is left behind for the next caller on this thread.
+/// A failed libcrypto function and every entry of its error queue. Creating one empties the queue, so that nothing is
+/// left for the next caller on this thread.
 struct OpenSSLError: Error, CustomStringConvertible {
-    /// The libcrypto function that failed.
     let function: String
 
     /// Reasons with their data, oldest first. The data may be of the input.
     let reasons: [String]
 
-    /// Reasons in libcrypto's own words alone, oldest first.
+    /// libcrypto's reasons without their data, oldest first.
     let plainReasons: [String]
 
     /// Collects and clears the calling thread's error queue.
@@ -45,11 +43,8 @@ struct OpenSSLError: Error, CustomStringConvertible {
 }
 
 extension OpenSSLError {
-    /// What is said when a decryption fails: that the passphrase is wrong, and what libcrypto says when that is anything
-    /// else than that the result makes no sense.
-    ///
-    /// - Parameter what: What was to be decrypted.
-    /// - Returns: The error.
+    /// The error for a failed decryption: the passphrase is wrong, or libcrypto gives a reason other than a senseless
+    /// result.
     func wrongPassphrase(for what: String) -> CertificateError {
         let isSenseless = reasons.allSatisfy { reason in
             ["bad decrypt", "pkcs12 cipherfinal error", "mac verify failure"].contains { reason.hasPrefix($0) }
@@ -62,17 +57,12 @@ extension OpenSSLError {
     }
 }
 
-/// Throws what libcrypto says unless the function reported success.
-///
-/// - Parameters:
-///   - status: What the function returned; 1 is success.
-///   - function: The function's name, for the error.
-/// - Throws: ``OpenSSLError`` with everything in the queue.
+/// Throws libcrypto's errors unless the function returned 1.
 func check(_ status: CInt, _ function: StaticString) throws(OpenSSLError) {
     guard status == 1 else { throw OpenSSLError(in: function) }
 }
 
-/// Forgets a failure that was expected, such as the end of a list.
+/// Clears the error queue after an expected failure, such as the end of a list.
 func forgiveOpenSSLErrors() {
     ERR_clear_error()
 }

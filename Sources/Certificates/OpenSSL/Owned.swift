@@ -8,19 +8,13 @@ protocol OpenSSLObject {
     static func free(_ pointer: OpaquePointer)
 }
 
-/// A libcrypto object that this scope owns and frees.
-///
-/// Bind it to a name before taking its pointer: a temporary is freed before the call that was given its pointer runs.
+/// A libcrypto object that this scope owns and frees. Bind it to a name before taking its pointer: a temporary is freed
+/// before the call that was given its pointer runs.
 @safe struct Owned<Object: OpenSSLObject>: ~Copyable {
     /// Valid as long as this value lives.
     let pointer: OpaquePointer
 
-    /// Adopts what a libcrypto function returned, or throws what libcrypto says when it returned nothing.
-    ///
-    /// - Parameters:
-    ///   - pointer: The function's result, owned by the caller.
-    ///   - function: The function's name, for the error.
-    /// - Throws: ``OpenSSLError`` when there is no object.
+    /// Adopts the result of a libcrypto function, or throws libcrypto's errors if it is null.
     init(_ pointer: OpaquePointer?, from function: StaticString) throws(OpenSSLError) {
         guard let pointer = unsafe pointer else { throw OpenSSLError(in: function) }
         unsafe self.pointer = unsafe pointer

@@ -3,12 +3,11 @@
 import COpenSSL
 import SystemSupport
 
-/// How something is encrypted under a password: what stands in the AlgorithmIdentifier (RFC 8018, RFC 7292 appendix C).
-///
-/// It is read before libcrypto acts on it. The work of deriving a key is a number in the file, and one in a damaged or
-/// hostile file would keep the processor busy for hours.
+/// How something is encrypted under a password, from its AlgorithmIdentifier (RFC 8018, RFC 7292 appendix C). It is read
+/// before libcrypto acts on it: the cost of deriving a key is a number in the file, and in a hostile file it would keep
+/// the processor busy for hours.
 struct PasswordEncryption {
-    /// The algorithms and their costs in words: `PBES2 with PBKDF2 (hmacWithSHA256, 600000 rounds) and AES-256-CBC`.
+    /// The algorithms and their costs: `PBES2 with PBKDF2 (hmacWithSHA256, 600000 rounds) and AES-256-CBC`.
     let description: String
 
     /// Whether an algorithm is only in libcrypto's legacy provider.
@@ -20,10 +19,7 @@ struct PasswordEncryption {
     /// The most of N·r·p in scrypt: 128 times what is usual.
     static let maximumScryptCost = 128 << 17
 
-    /// Reads an algorithm and checks what it costs. PBMAC1 (RFC 9579), which authenticates, has PBES2's parameters.
-    ///
-    /// - Parameter algorithm: An X509_ALGOR.
-    /// - Throws: ``CertificateError`` with ``CertificateErrorCode/unsupported`` when it is not understood or costs too much.
+    /// Reads an algorithm and checks its cost. PBMAC1 (RFC 9579), which authenticates, has PBES2's parameters.
     init(_ algorithm: UnsafePointer<X509_ALGOR>?) throws(CertificateError) {
         guard let algorithm = unsafe algorithm,
             let encoded = try? unsafe derEncoding(by: "i2d_X509_ALGOR", { unsafe i2d_X509_ALGOR(algorithm, $0) }),
@@ -49,23 +45,17 @@ struct PasswordEncryption {
     }
 
     /// Loads libcrypto's legacy provider when the algorithm is in there.
-    ///
-    /// - Throws: ``CertificateError`` with ``CertificateErrorCode/unsupported`` when it cannot be loaded.
     func prepare() throws(CertificateError) {
         if isLegacy { try Self.prepareLegacy(description) }
     }
 
-    /// Loads libcrypto's legacy provider.
-    ///
-    /// - Parameter algorithm: What needs it, for the error.
-    /// - Throws: ``CertificateError`` with ``CertificateErrorCode/unsupported`` when it cannot be loaded.
     static func prepareLegacy(_ algorithm: String) throws(CertificateError) {
         guard unsafe legacyProvider == nil else { return }
         throw CertificateError(
             .unsupported,
             "it is encrypted by \(algorithm), which \(OpenSSLVersion.text) has only in its legacy provider, and that "
                 + "cannot be loaded here",
-            hint: "encrypt it anew on a machine that has it: openssl pkcs12 -legacy or openssl pkcs8 -topk8"
+            hint: "encrypt it again on a machine that has it: openssl pkcs12 -legacy or openssl pkcs8 -topk8"
         )
     }
 
@@ -74,8 +64,8 @@ struct PasswordEncryption {
     // SAFETY: it is only compared with nil.
     private nonisolated(unsafe) static let legacyProvider: OpaquePointer? = {
         defer { forgiveOpenSSLErrors() }
-        // It takes MD5 and others from the providers that are active when it is loaded. libcrypto's own become so when
-        // something is first asked of them.
+        // It uses MD5 and others of the providers that are active when it is loaded. libcrypto's own are activated by
+        // their first use.
         unsafe EVP_MD_free(EVP_MD_fetch(nil, "SHA256", nil))
         return unsafe OSSL_PROVIDER_try_load(nil, "legacy", 1)
     }()
@@ -136,11 +126,73 @@ struct PasswordEncryption {
     private static func tooCostly(_ what: String) -> CertificateError {
         CertificateError(
             .unsupported,
-            "its encryption asks for \(what), which is more than would be waited for",
-            hint: "the file may be damaged; if it is not, encrypt it anew with usual parameters: openssl pkcs8 -topk8"
+            "its encryption asks for \(what), which would take too long",
+            hint: "the file may be damaged; if it is not, encrypt it again with usual parameters: openssl pkcs8 -topk8"
         )
     }
 }
 
-/// The short name of an algorithm; see ``name(of:)``.
 private func objectName(_ object: OpaquePointer) -> String { unsafe name(of: object) }
+
+/// An algorithm for encrypting under a password, with a salt of its own: an X509_ALGOR.
+@safe struct NewPasswordEncryption: ~Copyable {
+    private var algorithm: UnsafeMutablePointer<X509_ALGOR>?
+
+    /// How many random bytes distinguish two encryptions under the same password.
+    private static let saltCount: CInt = 16
+
+    private init(_ algorithm: UnsafeMutablePointer<X509_ALGOR>?, from function: StaticString) throws(OpenSSLError) {
+        guard let algorithm = unsafe algorithm else { throw OpenSSLError(in: function) }
+        unsafe self.algorithm = unsafe algorithm
+    }
+
+    deinit { unsafe X509_ALGOR_free(algorithm) }
+
+    /// PBES2 with AES-256-CBC and scrypt: 16 MiB and about 0.2 s for every guess.
+    static func scrypt() throws(OpenSSLError) -> NewPasswordEncryption {
+        let algorithm = unsafe PKCS5_pbe2_set_scrypt(EVP_aes_256_cbc(), nil, saltCount, nil, 1 << 14, 8, 5)
+        return try unsafe NewPasswordEncryption(algorithm, from: "PKCS5_pbe2_set_scrypt")
+    }
+
+    /// PBES2 with AES-256-CBC and PBKDF2 with HMAC-SHA-256.
+    static func pbkdf2(rounds: CInt) throws(OpenSSLError) -> NewPasswordEncryption {
+        let function = NID_hmacWithSHA256
+        let algorithm = unsafe PKCS5_pbe2_set_iv(EVP_aes_256_cbc(), rounds, nil, saltCount, nil, function)
+        return try unsafe NewPasswordEncryption(algorithm, from: "PKCS5_pbe2_set_iv")
+    }
+
+    /// Triple DES with the key derivation of PKCS#12 and SHA-1 (RFC 7292 appendix C).
+    static func tripleDES(rounds: CInt) throws(OpenSSLError) -> NewPasswordEncryption {
+        let identifier = NID_pbe_WithSHA1And3_Key_TripleDES_CBC
+        let algorithm = unsafe PKCS5_pbe_set(identifier, rounds, nil, saltCount)
+        return try unsafe NewPasswordEncryption(algorithm, from: "PKCS5_pbe_set")
+    }
+
+    var derEncoded: [UInt8] {
+        get throws(OpenSSLError) {
+            try unsafe derEncoding(by: "i2d_X509_ALGOR") { unsafe i2d_X509_ALGOR(algorithm, $0) }
+        }
+    }
+
+    /// Encrypts bytes that are no secret of their own.
+    func encrypt(_ bytes: [UInt8], under passphrase: SecretBytes) throws(OpenSSLError) -> [UInt8] {
+        var encrypted: UnsafeMutablePointer<UInt8>?
+        var count: CInt = 0
+        _ = unsafe passphrase.withText { text, length in
+            unsafe PKCS12_pbe_crypt(algorithm, text, length, bytes, CInt(bytes.count), &encrypted, &count, 1)
+        }
+        guard let encrypted = unsafe encrypted else { throw OpenSSLError(in: "PKCS12_pbe_crypt") }
+        defer { unsafe pki_OPENSSL_free(encrypted) }
+        return unsafe Array(UnsafeBufferPointer(start: encrypted, count: Int(count)))
+    }
+
+    consuming func encrypt(
+        _ info: borrowing Owned<PrivateKeyInfoObject>,
+        under passphrase: SecretBytes
+    ) throws(OpenSSLError) -> Owned<EncryptedKeyObject> {
+        let encrypted = unsafe passphrase.withText { unsafe PKCS8_set0_pbe($0, $1, info.pointer, algorithm) }
+        // It belongs to the encrypted key when there is one.
+        if unsafe encrypted != nil { unsafe algorithm = nil }
+        return try unsafe Owned(encrypted, from: "PKCS8_set0_pbe")
+    }
+}

@@ -2,9 +2,9 @@
 
 import SystemSupport
 
-/// What a TPM, or what leads to it, answered instead of doing what it was asked.
+/// An error of a TPM, or of the software that leads to it.
 struct TPMAnswer {
-    /// What the answer means for whoever asked.
+    /// The meaning of the error for the caller.
     enum Meaning {
         /// The password is wrong, or missing.
         case wrongPassword
@@ -16,27 +16,23 @@ struct TPMAnswer {
         case notForSigning
         /// The key signs in another way, or with another hash function.
         case otherScheme
-        /// The key wants what a password cannot give: a policy.
+        /// The key requires a policy, not a password.
         case policy
         /// The key was wrapped by another TPM, or under another parent.
         case otherParent
         /// The TPM's few places for loaded keys are taken.
         case full
-        /// Nobody answers.
+        /// The TPM does not answer.
         case unreachable
         /// Anything else.
         case other
     }
 
     let meaning: Meaning
-
-    /// What the provider said of it.
     let text: String
 
-    /// Finds the TPM's response code among the reasons of a failure.
-    ///
-    /// The provider puts it into the error's text, in decimal: `2337 tpm:warn(2.0): authorizations for objects subject to
-    /// DA protection are not allowed`.
+    /// Finds the TPM's response code among the reasons of a failure. The provider puts it into the error's text, in
+    /// decimal: `2337 tpm:warn(2.0): authorizations for objects subject to DA protection are not allowed`.
     init(_ error: OpenSSLError) {
         for reason in error.reasons {
             guard let data = reason.split(separator: ", ", maxSplits: 1).last,
@@ -51,13 +47,13 @@ struct TPMAnswer {
             error.reasons.isEmpty ? "no reason is known" : printable(error.reasons.joined(separator: "; "), limit: 400)
     }
 
-    /// What a response code means (TCG, TPM 2.0 Library, part 2, 6.6).
+    /// The meaning of a response code (TCG, TPM 2.0 Library, part 2, 6.6).
     private static func meaning(of code: UInt32) -> Meaning {
         // The layers of tpm2-tss have numbers of their own; those of TCTIs lead to the TPM. A resource manager passes the
         // TPM's codes on under its own number.
         let layer = code >> 16 & 0xff
         if layer == 0x0a { return .unreachable }
-        // ESAPI's state after the TPM did not answer: nothing goes any more (TSS2_ESYS_RC_BAD_SEQUENCE).
+        // ESAPI's permanent state after the TPM did not answer (TSS2_ESYS_RC_BAD_SEQUENCE).
         if code & 0xffffff == 0x07_0007 { return .unreachable }
         guard [0x00, 0x0b, 0x0c].contains(layer) else { return .other }
         let code = code & 0xffff
@@ -81,12 +77,6 @@ struct TPMAnswer {
         }
     }
 
-    /// The answer as an error.
-    ///
-    /// - Parameters:
-    ///   - key: What the key is called: `the key 0x81000001 in the TPM`.
-    ///   - hasPassword: Whether a password was given with the request.
-    /// - Returns: What is wrong, and the way out.
     func error(of key: String, hasPassword: Bool) -> CertificateError {
         switch meaning {
         case .wrongPassword where hasPassword:
@@ -104,13 +94,13 @@ struct TPMAnswer {
         case .lockedOut:
             CertificateError(
                 .locked,
-                "the TPM takes no passwords, the one for \(key) neither: there were too many wrong ones",
-                hint: "it takes them again after a time, or after tpm2_dictionarylockout --clear-lockout"
+                "the TPM accepts no password for \(key): there were too many wrong ones",
+                hint: "wait, or run tpm2_dictionarylockout --clear-lockout"
             )
         case .noObject:
             CertificateError(
                 .absent,
-                "\(key) is not there, or its parent is not",
+                "\(key) or its parent does not exist",
                 hint: "`tpm2_getcap handles-persistent` lists the keys that stay in the TPM"
             )
         case .notForSigning:

@@ -5,9 +5,8 @@ import Glibc
 import Synchronization
 import SystemSupport
 
-/// A libcrypto of its own with the provider that speaks to a TPM.
-///
-/// Loading the provider connects to the TPM, for as long as this value lives.
+/// A libcrypto of its own with the provider that speaks to a TPM. Loading the provider connects to the TPM, for as long
+/// as this value lives.
 @safe final class TPMConnection: @unchecked Sendable {
     // SAFETY: libcrypto's context may be used by many threads, and what leads to the TPM is used under `lock` only: the
     // provider's older versions have no lock of their own. The providers are only let go, in `deinit`.
@@ -23,13 +22,12 @@ import SystemSupport
     private static let loading = Mutex<Void>(())
 
     /// The connection that the process's environment asks for; see ``TPMKey``. A failure is not kept.
-    ///
-    /// - Parameter lost: A connection that is of no use any more.
-    /// - Returns: The connection.
-    /// - Throws: What ``init(tcti:modules:)`` throws.
     static func shared(insteadOf lost: TPMConnection? = nil) throws(CertificateError) -> TPMConnection {
         let names = [variable, "TPM2TOOLS_TCTI"]
-        let tcti = names.lazy.compactMap { unsafe text(of: getenv($0)) }.first { !$0.isEmpty }
+        // While another connection is made, the variable has that one's value.
+        let tcti = loading.withLock { _ in
+            names.lazy.compactMap { unsafe text(of: getenv($0)) }.first { !$0.isEmpty }
+        }
         return try sharedConnection.withLock { connection throws(CertificateError) in
             if let connection, connection !== lost { return connection }
             connection = nil
@@ -39,14 +37,6 @@ import SystemSupport
         }
     }
 
-    /// Loads the provider.
-    ///
-    /// - Parameters:
-    ///   - tcti: Where the TPM is, in the form `NAME:SETTINGS` of tpm2-tss: `device:/dev/tpmrm0`, `swtpm:path=/run/tpm`.
-    ///     Nothing means the first that tpm2-tss finds.
-    ///   - modules: The directory of libcrypto's modules, when it is not the usual one.
-    /// - Throws: ``CertificateError``: ``CertificateErrorCode/unsupported`` without the provider,
-    ///   ``CertificateErrorCode/absent`` without a TPM.
     init(tcti: String?, modules: String? = nil) throws(CertificateError) {
         let usual = unsafe text(of: getenv("OPENSSL_MODULES")) ?? text(of: OPENSSL_info(OPENSSL_INFO_MODULES_DIR))
         let directory = modules ?? usual ?? ""
@@ -87,13 +77,13 @@ import SystemSupport
         base = nil
     }
 
-    /// What names the TPM's place to the provider, which has no other way: its setting `tcti` does not work.
+    /// The variable that names the TPM to the provider, whose setting `tcti` does not work.
     private static let variable = "TPM2OPENSSL_TCTI"
 
     private static func load(_ library: OpaquePointer, tcti: String?) -> OpaquePointer? {
         // What a lock guards may not leave it as a pointer.
         let address = loading.withLock { _ in
-            // tpm2-tss writes to standard error whatever goes wrong, expected or not; here it is put into the error.
+            // tpm2-tss would write every failure to standard error, even an expected one; here it is in the error.
             unsafe setenv("TSS2_LOG", "all+NONE", 0)
             let before = unsafe text(of: getenv(variable))
             guard let tcti, tcti != before else {
@@ -108,11 +98,7 @@ import SystemSupport
         return unsafe OpaquePointer(bitPattern: address)
     }
 
-    /// Does something with the TPM while nobody else does.
-    ///
-    /// - Parameter body: Is given libcrypto's context, which lives at least as long as the call.
-    /// - Returns: What the closure returns.
-    /// - Throws: What the closure throws.
+    /// Uses the TPM exclusively. The closure's libcrypto context lives at least as long as the call.
     func alone<Result: Sendable, Failure: Error>(
         _ body: (OpaquePointer) throws(Failure) -> Result
     ) throws(Failure) -> Result {

@@ -1,22 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What a certificate is for, which decides what rules it is held to.
+/// What a certificate is for, which decides which rules apply to it.
 public enum CertificateRole: String, CaseIterable, Sendable {
-    /// A CA that nobody certifies but itself.
+    /// A CA whose certificate is self-issued.
     case root
-    /// A CA that another certifies.
+    /// A CA that another CA certified.
     case intermediate
-    /// A client: it proves who it is.
+    /// A TLS client.
     case client
-    /// A server that others find by its name.
+    /// A TLS server.
     case server
-    /// Neither, to go by its extended key usage: signed mail, a time stamp.
+    /// Any other, by its extended key usage: email, time stamps.
     case other
 
-    /// Reads the role out of a certificate: a CA's from its basic constraints and its names, any other from its extended key
-    /// usage. Without one it is a client's.
-    ///
-    /// - Parameter certificate: The certificate.
+    /// Finds the role of a certificate: a CA's by its basic constraints and its names, any other by its extended key usage.
+    /// Without one it is a client's.
     public init(of certificate: Certificate) {
         let usages = certificate.extendedKeyUsage
         self =
@@ -29,65 +27,47 @@ public enum CertificateRole: String, CaseIterable, Sendable {
             }
     }
 
-    /// Whether it is the role of one that issues certificates.
+    /// Whether it is the role of a CA.
     public var isCA: Bool { self == .root || self == .intermediate }
 }
 
-/// Finds the rules of RFC 5280 and its kin that a certificate breaks, among them those that libcrypto passes over even in its
-/// strict mode.
+/// Finds the rules of RFC 5280 and related standards that a certificate breaks, among them those that libcrypto ignores even
+/// in its strict mode.
 ///
-/// What is read is the encoding itself: a serial number below zero, a moment without seconds, an extension that stands twice
-/// cannot be seen in what libcrypto makes of them. Time plays no part: an expired certificate may be flawless.
+/// The checks read the encoding, because libcrypto's view of a certificate hides a negative serial number, a time without
+/// seconds or a duplicate extension. Time is not checked: an expired certificate may have no violation.
 public enum CertificateLinter {
-    /// Finds the rules that a certificate breaks by itself.
-    ///
-    /// - Parameters:
-    ///   - certificate: The certificate.
-    ///   - role: What it is for; read out of the certificate when nothing is given.
-    /// - Returns: What was found, in the order of ``ValidationRule/all``; nothing when no rule is broken.
-    public static func findings(in certificate: Certificate, as role: CertificateRole? = nil) -> [ValidationFinding] {
-        var examination = CertificateChecks(certificate, role: role ?? CertificateRole(of: certificate))
-        examination.run()
-        return examination.list.findings
+    /// Returns the rules that a certificate breaks, in the order of the checks. Without a role, that of the certificate is used.
+    public static func findings(in certificate: Certificate, as role: CertificateRole? = nil) -> [RuleViolation] {
+        var checks = CertificateChecks(certificate: certificate, role: role ?? CertificateRole(of: certificate))
+        checks.run()
+        return checks.findings
     }
 
-    /// Finds the rules that a certificate breaks together with the one of its issuer.
-    ///
-    /// - Parameters:
-    ///   - certificate: The certificate.
-    ///   - issuer: The certificate whose subject issued it, or is said to have.
-    /// - Returns: What was found; nothing when no rule is broken.
-    public static func findings(in certificate: Certificate, issuedBy issuer: Certificate) -> [ValidationFinding] {
-        var list = FindingList()
-        list.examine(certificate, issuedBy: issuer)
-        return list.findings
+    /// Returns the rules that a certificate breaks together with its issuer's certificate, the real one or a supposed one.
+    public static func findings(in certificate: Certificate, issuedBy issuer: Certificate) -> [RuleViolation] {
+        var findings: [RuleViolation] = []
+        findings.check(certificate, issuedBy: issuer)
+        return findings
     }
 }
 
-/// Finds the rules of RFC 5280 that a list of revoked certificates breaks.
+/// Finds the rules of RFC 5280 that a CRL breaks.
 public enum RevocationListLinter {
-    /// Finds the rules that a list breaks by itself. Whether it is current is not looked at.
-    ///
-    /// - Parameter list: The list.
-    /// - Returns: What was found, of entries the first of each kind; nothing when no rule is broken.
-    public static func findings(in list: CertificateRevocationList) -> [ValidationFinding] {
-        var examination = RevocationListChecks(list)
-        examination.run()
-        return examination.list.findings
+    /// Returns the rules that a CRL breaks; of entries only the first of each kind. Whether it is current is not checked.
+    public static func findings(in list: CertificateRevocationList) -> [RuleViolation] {
+        var checks = RevocationListChecks(list)
+        checks.run()
+        return checks.findings
     }
 
-    /// Finds the rules that a list breaks together with the certificate of its issuer.
-    ///
-    /// - Parameters:
-    ///   - list: The list.
-    ///   - issuer: The certificate whose subject issued it, or is said to have.
-    /// - Returns: What was found; nothing when no rule is broken.
+    /// Returns the rules that a CRL breaks together with its issuer's certificate, the real one or a supposed one.
     public static func findings(
         in list: CertificateRevocationList,
         issuedBy issuer: Certificate
-    ) -> [ValidationFinding] {
-        var findings = FindingList()
-        findings.examine(list, issuedBy: issuer)
-        return findings.findings
+    ) -> [RuleViolation] {
+        var findings: [RuleViolation] = []
+        findings.check(list, issuedBy: issuer)
+        return findings
     }
 }

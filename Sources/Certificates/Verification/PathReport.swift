@@ -1,108 +1,57 @@
 // SPDX-License-Identifier: Apache-2.0
 
+public import SystemSupport
+
 public import struct FoundationEssentials.Date
 
-/// What a verification found out about a path, all of it.
-public struct PathReport: Sendable {
-    /// One certificate of the path.
-    public struct Step: Sendable {
-        /// The certificate.
-        public let certificate: Certificate
+/// Finds a valid path from a certificate to a trusted one (RFC 5280 §6), by libcrypto in its strict mode.
+public struct CertificateVerifier: Sendable {
+    /// The trusted certificates. A path may end at any of them, self-signed or not.
+    public var anchors: [Certificate]
 
-        /// Whether it is a trusted one.
-        public let isAnchor: Bool
+    /// Whether libcrypto checks what RFC 5280 asks of the issuer beyond what a path needs, such as key identifiers.
+    package var isStrict = true
 
-        /// What it was held to be.
-        public let role: CertificateRole
-
-        /// What the lists say of it.
-        public internal(set) var revocation: RevocationStatus
-
-        /// The rules that it breaks, by itself, beside its issuer, or at its place in the path.
-        public internal(set) var findings: [ValidationFinding]
+    /// Creates a verifier that trusts these certificates.
+    public init(anchors: [Certificate]) {
+        self.anchors = anchors
     }
 
-    /// What lists say of a certificate.
-    public enum RevocationStatus: Hashable, Sendable {
-        /// There were no lists.
-        case notChecked
-        /// It is trusted by itself: no list speaks of it.
-        case trusted
-        /// A current list of its issuer does not name it.
-        case good
-        /// No list that can be relied upon speaks of it.
-        case unknown
-        /// A list of its issuer names it.
-        case revoked(CertificateRevocationList.Entry)
-    }
-
-    /// A list that was to be looked into.
-    public struct List: Sendable {
-        /// The list.
-        public let list: CertificateRevocationList
-
-        /// The rules that it breaks, by itself, beside its issuer, or at the moment.
-        public internal(set) var findings: [ValidationFinding]
-    }
-
-    /// The path: the certificate first and, when ``isComplete``, a trusted one last.
-    public internal(set) var steps: [Step]
-
-    /// The lists in the order in which they were given.
-    public internal(set) var lists: [List]
-
-    /// Whether the path leads to a trusted certificate.
-    public var isComplete: Bool { steps.last?.isAnchor ?? false }
-
-    /// Whether the path is complete and nothing breaks a binding rule.
-    public var isValid: Bool {
-        isComplete && steps.allSatisfy(\.findings.errors.isEmpty) && lists.allSatisfy(\.findings.errors.isEmpty)
-    }
-
-    /// Adds what others have against the certificate in question, or against one above it.
+    /// Returns a valid path, from the certificate to the anchor.
     ///
     /// - Parameters:
-    ///   - findings: What they found.
-    ///   - index: The place in ``steps``.
-    package mutating func add(_ findings: [ValidationFinding], at index: Int) {
-        guard steps.indices.contains(index) else { return }
-        steps[index].findings += findings
+    ///   - certificate: The certificate to verify.
+    ///   - intermediates: Untrusted certificates that may be on the path, in any order.
+    ///   - date: The time at which every certificate of the path must be valid.
+    /// - Returns: The path.
+    /// - Throws: ``CertificateError`` with ``CertificateErrorCode/untrusted``, naming the certificate that failed and the
+    ///   rule.
+    public func path(
+        for certificate: Certificate,
+        intermediates: [Certificate] = [],
+        at date: Date
+    ) throws(CertificateError) -> [Certificate] {
+        do {
+            return try verifiedPath(for: certificate, intermediates: intermediates, at: date)
+        } catch let error as CertificateError {
+            throw error
+        } catch {
+            throw CertificateError(.failed, "\(error)")
+        }
     }
 
-    /// Adds what others have against a list.
+    /// Returns the path of a certificate and every rule that it breaks: what libcrypto's strict verification finds, and the
+    /// violations of ``CertificateLinter`` and ``RevocationListLinter``.
     ///
     /// - Parameters:
-    ///   - findings: What they found.
-    ///   - index: The place in ``lists``.
-    package mutating func addToList(_ findings: [ValidationFinding], at index: Int) {
-        guard lists.indices.contains(index) else { return }
-        lists[index].findings += findings
-    }
-}
-
-/// What a certificate is verified for.
-public enum VerificationPurpose: String, CaseIterable, Sendable {
-    /// Proving to a TLS server who one is.
-    case client
-    /// Being a TLS server.
-    case server
-}
-
-extension CertificateVerifier {
-    /// Finds the path of a certificate and everything that is wrong with it.
-    ///
-    /// Beside what libcrypto's strict verification finds, every certificate is held to the rules of ``CertificateLinter``,
-    /// and every list to those of ``RevocationListLinter``.
-    ///
-    /// - Parameters:
-    ///   - certificate: The certificate in question.
-    ///   - intermediates: Certificates that may stand between it and an anchor, in any order. They are not trusted.
-    ///   - lists: Lists of revoked certificates. Each must be current and issued by a CA of the path. With at least one, a
-    ///     certificate that none speaks of is warned of.
-    ///   - purpose: What the certificate is for; with nothing, any use will do.
+    ///   - certificate: The certificate to verify.
+    ///   - intermediates: Untrusted certificates that may be on the path, in any order.
+    ///   - lists: CRLs. Each must be current and issued by a CA of the path. With at least one, a certificate that none covers
+    ///     gets a warning.
+    ///   - purpose: What the certificate is for; `nil` allows any use.
     ///   - host: The name or address of the server that the certificate must be for.
-    ///   - date: The moment at which everything must be valid.
-    /// - Returns: What was found.
+    ///   - date: The time at which everything must be valid.
+    /// - Returns: The report.
     public func report(
         on certificate: Certificate,
         intermediates: [Certificate] = [],
@@ -111,10 +60,88 @@ extension CertificateVerifier {
         host: String? = nil,
         at date: Date
     ) -> PathReport {
-        var making = PathReportBuilder(verifier: self, helpers: intermediates, purpose: purpose, date: date)
-        making.climb(from: certificate)
-        making.checkPurpose(host: host)
-        making.look(into: lists)
-        return making.report
+        var builder = PathReportBuilder(verifier: self, intermediates: intermediates, purpose: purpose, date: date)
+        builder.findPath(of: certificate)
+        builder.checkPurpose(host: host)
+        builder.check(lists)
+        return builder.report
+    }
+}
+
+/// What a certificate is verified for.
+public enum VerificationPurpose: String, CaseIterable, Sendable {
+    /// Authenticating a TLS client.
+    case client
+    /// Authenticating a TLS server.
+    case server
+}
+
+/// Everything that a verification found out about a path.
+public struct PathReport: Sendable {
+    /// One certificate of the path.
+    public struct Step: Sendable {
+        /// The certificate.
+        public let certificate: Certificate
+
+        /// Whether the certificate is a trusted one.
+        public let isAnchor: Bool
+
+        /// The role whose rules were applied.
+        public let role: CertificateRole
+
+        /// What the CRLs say of the certificate.
+        public internal(set) var revocation: RevocationStatus
+
+        /// The rules that the certificate breaks, by itself, together with its issuer, or at its place in the path.
+        public internal(set) var findings: [RuleViolation]
+    }
+
+    /// What CRLs say of a certificate.
+    public enum RevocationStatus: Hashable, Sendable {
+        /// There were no CRLs.
+        case notChecked
+        /// The certificate is an anchor, which no CRL covers.
+        case trusted
+        /// A current CRL of its issuer does not list it.
+        case good
+        /// No valid CRL covers it.
+        case unknown
+        /// A CRL of its issuer lists it.
+        case revoked(CertificateRevocationList.Entry)
+    }
+
+    /// A CRL that was checked.
+    public struct List: Sendable {
+        /// The CRL.
+        public let list: CertificateRevocationList
+
+        /// The rules that the CRL breaks, by itself, together with its issuer, or at the given time.
+        public internal(set) var findings: [RuleViolation]
+    }
+
+    /// The path: the certificate first and, when ``isComplete``, a trusted one last.
+    public internal(set) var steps: [Step]
+
+    /// The CRLs in the order in which they were given.
+    public internal(set) var lists: [List]
+
+    /// Whether the path leads to a trusted certificate.
+    public var isComplete: Bool { steps.last?.isAnchor ?? false }
+
+    /// Whether the path is complete and no binding rule is broken.
+    public var isValid: Bool {
+        isComplete && steps.allSatisfy(\.findings.errors.isEmpty) && lists.allSatisfy(\.findings.errors.isEmpty)
+    }
+
+    /// Adds violations of rules of other modules to a certificate of the path.
+    package mutating func add(_ findings: [RuleViolation], at index: Int) {
+        guard steps.indices.contains(index) else { return }
+        steps[index].findings += findings
+    }
+
+    /// Adds violations of rules of other modules to a CRL.
+    package mutating func addToList(_ findings: [RuleViolation], at index: Int) {
+        guard lists.indices.contains(index) else { return }
+        lists[index].findings += findings
     }
 }

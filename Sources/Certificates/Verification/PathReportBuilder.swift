@@ -3,44 +3,35 @@
 import struct FoundationEssentials.Date
 import SystemSupport
 
-/// The making of a report on a path.
 struct PathReportBuilder {
     let verifier: CertificateVerifier
-    let helpers: [Certificate]
+    let intermediates: [Certificate]
     let purpose: VerificationPurpose?
     let date: Date
     var report = PathReport(steps: [], lists: [])
 
-    init(verifier: CertificateVerifier, helpers: [Certificate], purpose: VerificationPurpose?, date: Date) {
-        self.verifier = verifier
-        self.helpers = helpers
-        self.purpose = purpose
-        self.date = date
-    }
-
     // MARK: - The path
 
-    /// Finds the path, and what is wrong with the certificates on it.
-    mutating func climb(from certificate: Certificate) {
+    /// Finds the path, and the violations of the certificates on it.
+    mutating func findPath(of certificate: Certificate) {
         let search: PathSearch
         do {
-            search = try verifier.searchedPath(for: certificate, intermediates: helpers, at: date)
+            search = try verifier.searchedPath(for: certificate, intermediates: intermediates, at: date)
         } catch {
-            let finding = ValidationFinding(PathRule.strict.rule, "cannot be verified: \(error)")
+            let finding = RuleViolation(PathRule.strict, "cannot be verified: \(error)")
             report.steps = [step(certificate, at: 0, findings: [finding])]
             return
         }
         report.steps = search.path.enumerated().map { index, certificate in
             var findings = CertificateLinter.findings(in: certificate, as: role(of: certificate, at: index))
             if index + 1 < search.path.count {
-                // That the issuer is no CA is said of the issuer.
-                let others: Set = [IssuerRule.notCA.rule, IssuerRule.keyUsage.rule]
+                // That the issuer is not a CA is reported at the issuer.
                 findings += CertificateLinter.findings(in: certificate, issuedBy: search.path[index + 1])
-                    .filter { !others.contains($0.rule) }
+                    .filter { $0.rule != IssuerRule.notCA && $0.rule != IssuerRule.keyUsage }
             }
             return step(certificate, at: index, findings: findings)
         }
-        for complaint in search.complaints { add(complaint) }
+        for error in search.errors { add(error) }
     }
 
     private func role(of certificate: Certificate, at index: Int) -> CertificateRole {
@@ -52,7 +43,7 @@ struct PathReportBuilder {
         }
     }
 
-    private func step(_ certificate: Certificate, at index: Int, findings: [ValidationFinding]) -> PathReport.Step {
+    private func step(_ certificate: Certificate, at index: Int, findings: [RuleViolation]) -> PathReport.Step {
         let isAnchor = verifier.anchors.contains(certificate)
         return PathReport.Step(
             certificate: certificate,
@@ -63,47 +54,41 @@ struct PathReportBuilder {
         )
     }
 
-    /// The rule that libcrypto says is broken. That one is no CA it says of every fault of a CA.
-    private static func rule(_ complaint: VerificationError, about certificate: Certificate) -> any RuleGroup {
-        guard let usage = complaint.rule as? UsageRule, usage == .notCA || usage == .caCertSign else {
-            return complaint.rule
-        }
+    /// The rule that libcrypto says is broken. For every fault of a CA it says that the certificate is not a CA's.
+    private static func rule(_ error: VerificationError, about certificate: Certificate) -> ValidationRule {
+        guard error.rule == UsageRule.notCA || error.rule == UsageRule.caCertSign else { return error.rule }
         if !certificate.isCA { return UsageRule.notCA }
         return certificate.keyUsage?.contains(.keyCertSign) == false ? UsageRule.caCertSign : PathRule.strict
     }
 
-    /// Adds what libcrypto says, unless it was found already.
-    private mutating func add(_ complaint: VerificationError) {
-        let index = min(complaint.depth, report.steps.count - 1)
+    /// Adds an error of libcrypto, unless the linter found it already.
+    private mutating func add(_ error: VerificationError) {
+        let index = min(error.depth, report.steps.count - 1)
         guard report.steps.indices.contains(index) else { return }
-        let step = report.steps[index]
-        let said = Self.rule(complaint, about: step.certificate)
-        let rule = said.rule
-        guard !step.findings.contains(where: { $0.rule == rule }) else { return }
-        let certificate = step.certificate
+        let certificate = report.steps[index].certificate
+        let rule = Self.rule(error, about: certificate)
+        guard !report.steps[index].findings.contains(where: { $0.rule == rule }) else { return }
         var hint: String?
         let words: String
-        switch said {
-        case PathRule.expired:
-            words = "has expired: it was valid until \(CivilTime(certificate.notAfter).extended)"
+        switch rule {
+        case PathRule.expired: words = "has expired: it was valid until \(CivilTime(certificate.notAfter).extended)"
         case PathRule.notYetValid: words = "is not valid before \(CivilTime(certificate.notBefore).extended)"
-        case PathRule.incomplete: return explainEnd(at: index, complaint)
+        case PathRule.incomplete: return explainEnd(error)
         case PathRule.selfSigned, PathRule.untrustedRoot:
             words = "is self-signed, and is not in the bundle\(otherKey(of: certificate))"
         case PathRule.length:
             let length = certificate.basicConstraints?.pathLength ?? 0
             let below = report.steps[..<index].dropFirst().count { !$0.certificate.isSelfIssued }
-            words = "allows a path length of \(length), and \(below) CAs stand below it"
+            words = "allows a path length of \(length), and has \(below) CAs below it"
         case PathRule.permitted, PathRule.excluded:
-            let isPermission = said as? PathRule == .permitted
-            words = "has a name that a CA above \(isPermission ? "does not permit" : "excludes")"
+            words = "has a name that a CA above \(rule == PathRule.permitted ? "does not permit" : "excludes")"
             hint = constraints(above: index).map { "\(rule.hint) (\($0))" }
-        default: words = "is refused by libcrypto: \(complaint.reason)"
+        default: words = "is refused by libcrypto: \(error.reason)"
         }
-        report.steps[index].findings.append(ValidationFinding(rule, words, hint: hint))
+        report.steps[index].findings.add(rule, words, hint: hint)
     }
 
-    /// The names that the CAs above a certificate may certify, in words.
+    /// The name constraints of the CAs above a certificate, in words.
     private func constraints(above index: Int) -> String? {
         let lines = report.steps.dropFirst(index + 1).compactMap { step -> String? in
             guard let constraints = step.certificate.nameConstraints else { return nil }
@@ -116,55 +101,54 @@ struct PathReportBuilder {
     }
 
     private func otherKey(of certificate: Certificate) -> String {
-        let twins = verifier.anchors.filter { $0.subject.isEqual(to: certificate.subject) }
-        guard let twin = twins.first else { return "" }
+        guard let twin = verifier.anchors.first(where: { $0.subject.isEqual(to: certificate.subject) }) else {
+            return ""
+        }
         return twin.publicKey == certificate.publicKey
             ? "; the bundle has another certificate for its key" : "; the bundle has one of that name with another key"
     }
 
-    /// Says why a path does not go on.
-    private mutating func explainEnd(at index: Int, _ complaint: VerificationError) {
-        // libcrypto says it twice: that there is no issuer, and that the signature cannot be verified without.
+    /// Says why the path ends. libcrypto reports it twice: that there is no issuer, and that the signature cannot be verified
+    /// without one.
+    private mutating func explainEnd(_ error: VerificationError) {
         let end = report.steps.count - 1
         let certificate = report.steps[end].certificate
-        guard !report.steps[end].findings.contains(where: { $0.rule == PathRule.incomplete.rule }) else { return }
+        guard !report.steps[end].findings.contains(where: { $0.rule == PathRule.incomplete }) else { return }
         let issuer = certificate.issuer.isEmpty ? "an issuer without a name" : certificate.issuer.description
         let shown = printable(issuer, limit: 200)
-        let candidates = (verifier.anchors + helpers).filter {
+        let candidates = (verifier.anchors + intermediates).filter {
             $0 != certificate && $0.subject.isEqual(to: certificate.issuer)
         }
         guard let candidate = candidates.first(where: { $0.hasSigned(certificate) }) ?? candidates.first else {
-            report.steps[end].findings.append(
-                ValidationFinding(
-                    PathRule.incomplete.rule,
-                    "is issued by \(shown), whose certificate is neither in the bundle nor among the intermediates",
-                    hint: "name it with --intermediates, or with --bundle when it is a root that you trust"
-                )
+            report.steps[end].findings.add(
+                PathRule.incomplete,
+                "is issued by \(shown), whose certificate is neither in the bundle nor among the intermediates",
+                hint: "name it with --intermediates, or with --bundle when it is a root that you trust"
             )
             return
         }
         let reasons = CertificateLinter.findings(in: certificate, issuedBy: candidate).errors
         let known = Set(report.steps[end].findings.map(\.rule))
         report.steps[end].findings += reasons.filter { !known.contains($0.rule) }
-        let why = reasons.isEmpty ? complaint.reason : "the one that is there does not fit"
-        report.steps[end].findings.append(
-            ValidationFinding(PathRule.incomplete.rule, "is issued by \(shown), and no path leads on from it: \(why)")
+        let why = reasons.isEmpty ? error.reason : "the only certificate of that name does not fit"
+        report.steps[end].findings.add(
+            PathRule.incomplete,
+            "is issued by \(shown), and no path leads on from it: \(why)"
         )
     }
 
     // MARK: - The purpose
 
-    /// Checks what the certificate is for.
     mutating func checkPurpose(host: String?) {
         guard let leaf = report.steps.first else { return }
         if let purpose {
             let needed: KeyUsage =
                 purpose == .client
                 ? [.digitalSignature, .keyAgreement] : [.digitalSignature, .keyEncipherment, .keyAgreement]
-            let isKnown = leaf.findings.contains { $0.rule == UsageRule.extendedInconsistent.rule }
+            let isKnown = leaf.findings.contains { $0.rule == UsageRule.extendedInconsistent }
             if !isKnown, let usage = leaf.certificate.keyUsage, usage.isDisjoint(with: needed) {
                 let words = "has the key usage \(usage), which does not allow to be a \(purpose)"
-                report.steps[0].findings.append(ValidationFinding(PathRule.purposeKeyUsage.rule, words))
+                report.steps[0].findings.add(PathRule.purposeKeyUsage, words)
             }
             let name = purpose == .client ? "clientAuth" : "serverAuth"
             for index in report.steps.indices.dropFirst() {
@@ -172,13 +156,72 @@ struct PathReportBuilder {
                 guard !usages.isEmpty, !usages.contains(name), !usages.contains("anyExtendedKeyUsage") else { continue }
                 let shown = printable(usages.joined(separator: ", "), limit: 200)
                 let words = "has the extended key usage \(shown), and may not issue for \(name)"
-                report.steps[index].findings.append(ValidationFinding(PathRule.purposeCA.rule, words))
+                report.steps[index].findings.add(PathRule.purposeCA, words)
             }
         }
         guard let host, !leaf.certificate.isFor(host: host) else { return }
         let names = leaf.certificate.subjectAlternativeNames.map(\.description).joined(separator: ", ")
         let has = names.isEmpty ? "it has no alternative name" : "it has \(printable(names, limit: 300))"
-        let words = "is not for \(printable(host, limit: 200)): \(has)"
-        report.steps[0].findings.append(ValidationFinding(PathRule.hostname.rule, words))
+        report.steps[0].findings.add(PathRule.hostname, "is not for \(printable(host, limit: 200)): \(has)")
+    }
+
+    // MARK: - Revocation
+
+    /// Checks the CRLs, and looks the certificates up in them.
+    mutating func check(_ lists: [CertificateRevocationList]) {
+        guard !lists.isEmpty else { return }
+        for list in lists { check(list) }
+        for index in report.steps.indices where !report.steps[index].isAnchor { lookUp(index) }
+    }
+
+    private mutating func check(_ list: CertificateRevocationList) {
+        var findings = RevocationListLinter.findings(in: list)
+        let named = report.steps.map(\.certificate).filter { $0.subject.isEqual(to: list.issuer) }
+        if let issuer = named.first(where: { list.isSigned(by: $0) }) ?? named.first {
+            findings += RevocationListLinter.findings(in: list, issuedBy: issuer)
+        } else {
+            let issuer = printable(list.issuer.description, limit: 200)
+            findings.add(PathRule.listIssuer, "is issued by \(issuer), which is not in the path")
+        }
+        if list.thisUpdate > date {
+            findings.add(PathRule.listFuture, "is made at \(CivilTime(list.thisUpdate).extended), in the future")
+        }
+        if let next = list.nextUpdate, next < date {
+            findings.add(PathRule.listExpired, "has expired: the next one was due by \(CivilTime(next).extended)")
+        }
+        // An unknown critical extension was reported by the linter.
+        let unhandled = list.unhandledCriticalExtensions
+        if !unhandled.isEmpty, !findings.contains(where: { $0.rule == EncodingRule.unknownCritical }) {
+            let names = unhandled.joined(separator: ", ")
+            findings.add(PathRule.listUnusable, "has critical extensions that change its meaning: \(names)")
+        }
+        report.lists.append(PathReport.List(list: list, findings: findings))
+    }
+
+    private mutating func lookUp(_ index: Int) {
+        let certificate = report.steps[index].certificate
+        guard report.steps.indices.contains(index + 1) else {
+            report.steps[index].revocation = .unknown
+            return
+        }
+        let issuer = report.steps[index + 1].certificate
+        // Every CRL that the issuer signed can revoke; only one without errors can clear.
+        let lists = report.lists.filter { $0.list.issuer.isEqual(to: issuer.subject) && $0.list.isSigned(by: issuer) }
+        if let entry = lists.lazy.compactMap({ $0.list.entry(for: certificate.serialNumber) }).first {
+            report.steps[index].revocation = .revoked(entry)
+            let since = CivilTime(entry.revocationDate).extended
+            if entry.reason == .certificateHold {
+                report.steps[index].findings.add(PathRule.onHold, "is on hold since \(since)")
+            } else {
+                let reason = entry.reason.map { " (\($0.name))" } ?? ""
+                report.steps[index].findings.add(PathRule.revoked, "was revoked at \(since)\(reason)")
+            }
+        } else if lists.contains(where: { $0.findings.errors.isEmpty && !$0.list.isDelta }) {
+            report.steps[index].revocation = .good
+        } else {
+            report.steps[index].revocation = .unknown
+            let words = "may be revoked: there is no valid CRL of \(issuer.shownSubject)"
+            report.steps[index].findings.add(PathRule.notCovered, words)
+        }
     }
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A rule that certificates or lists of revoked ones are held to, with the place where it is written.
+/// A rule for certificates or CRLs, with its source.
 public struct ValidationRule: Hashable, Sendable {
     /// How bad it is to break a rule.
     public enum Severity: String, Comparable, CaseIterable, Sendable {
-        /// Nothing is wrong; somebody may be surprised.
+        /// No fault, but it may surprise somebody.
         case notice
         /// A rule that is not binding, or a risk.
         case warning
@@ -17,43 +17,34 @@ public struct ValidationRule: Hashable, Sendable {
         }
     }
 
-    /// What a rule is about.
+    /// What a rule applies to.
     public enum Scope: String, CaseIterable, Sendable {
         /// A certificate alone.
         case certificate
-        /// A list of revoked certificates alone.
+        /// A CRL alone.
         case revocationList
-        /// A certificate or a list together with the certificate of its issuer, or a whole path.
+        /// A certificate or a CRL together with its issuer's certificate, or a whole path.
         case path
     }
 
     /// The rule's name, for programs: `serial-zero`.
     public let name: String
 
-    /// How bad it is to break it.
+    /// How bad it is to break the rule.
     public let severity: Severity
 
-    /// Where it is written: `RFC 5280 §4.1.2.2`.
+    /// Where the rule is written: `RFC 5280 §4.1.2.2`.
     public let source: String
 
-    /// What it says, in one sentence.
-    public let summary: String
+    /// What the rule says, in one sentence.
+    public private(set) var summary: String
 
-    /// What mends it in most cases.
-    public let hint: String
+    /// What fixes a violation in most cases.
+    public private(set) var hint: String
 
-    /// What it is about.
+    /// What the rule applies to.
     public let scopes: [Scope]
 
-    /// Writes down a rule.
-    ///
-    /// - Parameters:
-    ///   - name: The rule's name, for programs.
-    ///   - severity: How bad it is to break it.
-    ///   - source: Where it is written.
-    ///   - summary: What it says, in one sentence.
-    ///   - hint: What mends it in most cases.
-    ///   - scopes: What it is about.
     package init(
         _ name: String,
         _ severity: Severity,
@@ -70,29 +61,61 @@ public struct ValidationRule: Hashable, Sendable {
         self.scopes = scopes
     }
 
-    /// Every rule that this module checks, in the order in which it does.
+    /// Every rule that this module checks, in the order of the checks.
     public static let all: [ValidationRule] =
-        EncodingRule.allRules + TimeRule.allRules + KeyRule.allRules + NameRule.allRules + UsageRule.allRules
-        + AlternativeNameRule.allRules + RevocationListRule.allRules + IssuerRule.allRules + PathRule.allRules
+        EncodingRule.all + TimeRule.all + KeyRule.all + NameRule.all + UsageRule.all + AlternativeNameRule.all
+        + RevocationListRule.all + IssuerRule.all + PathRule.all
+
+    /// The names of the rules in ``all``: a check must not report another one.
+    fileprivate static let listed = Set(all.map(\.name))
 }
 
-/// A rule that something breaks.
-public struct ValidationFinding: Hashable, Sendable {
+/// The notation of the tables of rules: `.error("serial-zero", "RFC 5280 §4.1.2.2").says("…").fix("…")`.
+extension ValidationRule {
+    static func error(_ name: String, _ source: String, _ scopes: [Scope] = .certificates) -> ValidationRule {
+        ValidationRule(name, .error, source, "", hint: "", scopes: scopes)
+    }
+
+    static func warning(_ name: String, _ source: String, _ scopes: [Scope] = .certificates) -> ValidationRule {
+        ValidationRule(name, .warning, source, "", hint: "", scopes: scopes)
+    }
+
+    static func notice(_ name: String, _ source: String, _ scopes: [Scope] = .certificates) -> ValidationRule {
+        ValidationRule(name, .notice, source, "", hint: "", scopes: scopes)
+    }
+
+    func says(_ summary: String) -> ValidationRule {
+        var rule = self
+        rule.summary = summary
+        return rule
+    }
+
+    func fix(_ hint: String) -> ValidationRule {
+        var rule = self
+        rule.hint = hint
+        return rule
+    }
+}
+
+extension [ValidationRule.Scope] {
+    static var certificates: Self { [.certificate] }
+    static var lists: Self { [.revocationList] }
+    static var both: Self { [.certificate, .revocationList] }
+    static var paths: Self { [.path] }
+}
+
+/// A rule that a certificate, a CRL or a path breaks.
+public struct RuleViolation: Hashable, Sendable {
     /// The rule.
     public let rule: ValidationRule
 
-    /// What is wrong, in words that go on after the thing's name: `has the serial number 0`.
+    /// What is wrong, as a predicate of the certificate or the CRL: `has the serial number 0`.
     public let finding: String
 
-    /// What mends it.
+    /// What fixes it.
     public let hint: String
 
-    /// Makes a finding.
-    ///
-    /// - Parameters:
-    ///   - rule: The rule.
-    ///   - finding: What is wrong, in words that go on after the thing's name.
-    ///   - hint: What mends it; the rule's own hint when nothing is given.
+    /// Creates a violation; without a hint, the rule's own is used.
     package init(_ rule: ValidationRule, _ finding: String, hint: String? = nil) {
         self.rule = rule
         self.finding = finding
@@ -100,71 +123,12 @@ public struct ValidationFinding: Hashable, Sendable {
     }
 }
 
-extension [ValidationFinding] {
-    /// The findings that break binding rules.
-    public var errors: [ValidationFinding] { filter { $0.rule.severity == .error } }
-}
+extension [RuleViolation] {
+    /// The violations of binding rules.
+    public var errors: [RuleViolation] { filter { $0.rule.severity == .error } }
 
-/// Rules of one kind. The compiler sees to it that each has its place in the table.
-protocol RuleGroup: RawRepresentable<String>, CaseIterable, Sendable {
-    /// What the table says of a rule.
-    var entry: RuleEntry { get }
-    /// What the rules of the group are about, unless their entries say.
-    static var scopes: [ValidationRule.Scope] { get }
-}
-
-/// A line of the table of rules, without the name.
-struct RuleEntry {
-    var severity: ValidationRule.Severity
-    var source: String
-    var summary: String
-    var hint: String
-    var scopes: [ValidationRule.Scope]?
-
-    init(
-        _ severity: ValidationRule.Severity,
-        _ source: String,
-        _ summary: String,
-        _ hint: String,
-        scopes: [ValidationRule.Scope]? = nil
-    ) {
-        self.severity = severity
-        self.source = source
-        self.summary = summary
-        self.hint = hint
-        self.scopes = scopes
+    mutating func add(_ rule: ValidationRule, _ finding: String, hint: String? = nil) {
+        assert(ValidationRule.listed.contains(rule.name), "\(rule.name) is not in ValidationRule.all")
+        append(RuleViolation(rule, finding, hint: hint))
     }
-}
-
-extension RuleGroup {
-    static var scopes: [ValidationRule.Scope] { [.certificate] }
-
-    /// The rule as the table has it.
-    var rule: ValidationRule {
-        let entry = entry
-        return ValidationRule(
-            rawValue,
-            entry.severity,
-            entry.source,
-            entry.summary,
-            hint: entry.hint,
-            scopes: entry.scopes ?? Self.scopes
-        )
-    }
-
-    /// The rules of the group.
-    static var allRules: [ValidationRule] { allCases.map(\.rule) }
-}
-
-/// Findings as they are made.
-struct FindingList {
-    private(set) var findings: [ValidationFinding] = []
-
-    /// Adds what breaks a rule.
-    mutating func add(_ rule: some RuleGroup, _ finding: String, hint: String? = nil) {
-        findings.append(ValidationFinding(rule.rule, finding, hint: hint))
-    }
-
-    /// Adds what was found elsewhere.
-    mutating func add(_ finding: ValidationFinding) { findings.append(finding) }
 }

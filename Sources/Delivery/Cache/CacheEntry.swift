@@ -3,13 +3,13 @@
 internal import FoundationEssentials
 import SystemSupport
 
-/// A file of the cache: a line for each value, `name value`, between a first line that names the form and a last one, `end`,
-/// without which it is half a file. Values are percent-encoded, so that none ends its line or is taken for another.
+/// A file of the cache: a line `name value` for each value, between a heading and a last line `end`, without which the file is
+/// incomplete. Values are percent-encoded, so that none ends its line or is taken for another.
 struct CacheEntry {
     var parts: [CredentialCache.Key.Part]
     var credentials: Credentials
 
-    /// Entries of the first form, whose sessions were not held against what was asked for, are not read.
+    /// Version 1, whose sessions were not compared with the request, is not read.
     private static let heading = "pki-credentials 2"
     private static let keyPrefix = "for."
 
@@ -18,7 +18,7 @@ struct CacheEntry {
         self.credentials = credentials
     }
 
-    /// Reads a file; nothing when it is none.
+    /// Reads a file; `nil` if it is not a complete entry.
     init?(_ bytes: [UInt8]) {
         guard let text = String(validating: bytes, as: UTF8.self) else { return nil }
         var lines = text.utf8.split(separator: 0x0a, omittingEmptySubsequences: false).map(Substring.init)[...]
@@ -53,7 +53,6 @@ struct CacheEntry {
         )
     }
 
-    /// The file.
     var bytes: [UInt8] {
         let values: [(String, String?)] =
             parts.map { (Self.keyPrefix + $0.name, $0.value) } + [
@@ -69,5 +68,43 @@ struct CacheEntry {
                 "expiration \(CivilTime(credentials.expiration).extended)",
             ]
         return Array(([Self.heading] + lines + ["end", ""]).joined(separator: "\n").utf8)
+    }
+}
+
+/// The failure of another process to obtain the same credentials, for which this one waited; the request is not repeated.
+package struct SharedFailure: ExplainedError, Equatable {
+    package let message: String
+    package let hint: String?
+    /// The exit status.
+    package let status: Int32
+    let date: Date
+
+    init(_ error: any Error, status: Int32, at date: Date) {
+        let explained = error as? any ExplainedError
+        message = explained?.message ?? "\(error)"
+        hint = explained?.hint
+        self.status = status
+        self.date = date
+    }
+
+    /// Reads ``text``.
+    init?(_ text: String) {
+        let lines = text.utf8.split(separator: 0x0a, omittingEmptySubsequences: false).map(Substring.init)
+        guard lines.count == 5, lines[4].isEmpty, let microseconds = Int(lines[0]), let status = Int32(lines[1]) else {
+            return nil
+        }
+        date = Date(timeIntervalSince1970: Double(microseconds) / 1_000_000)
+        self.status = status
+        message = String(lines[2])
+        hint = lines[3].isEmpty ? nil : String(lines[3])
+    }
+
+    /// The time in microseconds since 1970, the status, the message and the hint, a line each.
+    var text: String {
+        let time = Int((date.timeIntervalSince1970 * 1_000_000).rounded(.up))
+        return [
+            String(time), String(status), printable(message, limit: 4096), printable(hint ?? "", limit: 4096), "",
+        ]
+        .joined(separator: "\n")
     }
 }

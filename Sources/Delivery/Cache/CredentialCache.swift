@@ -4,27 +4,21 @@ internal import Certificates
 package import struct FoundationEssentials.Date
 import SystemSupport
 
-/// Credentials on the disk, for programs that ask anew each time they start, as those do that use `credential_process`.
+/// Credentials on the disk, for programs that ask each time they start, such as users of `credential_process`.
 ///
-/// One process obtains credentials while all others that want the same wait for them, and the wait ends with its holder.
-/// A file is used only when it is the user's own and nobody else's to read or write, in directories of which the same is true.
+/// One process obtains credentials while others that want the same wait, until it ends. Files and directories are used only if
+/// they belong to the user and nobody else can read or write them.
 package struct CredentialCache: Sendable {
-    /// What credentials are obtained with: for equal keys they are the same.
+    /// Everything that the credentials depend on.
     package struct Key: Hashable, Sendable, ExpressibleByDictionaryLiteral {
-        /// The parts by their names, in order. None holds a secret.
+        /// In order. None holds a secret; names are single words.
         package let parts: [Part]
 
-        /// A part of a key.
         package struct Part: Hashable, Sendable {
-            /// The name, one word.
             package let name: String
-            /// The value.
             package let value: String
         }
 
-        /// Makes a key.
-        ///
-        /// - Parameter elements: Names, of one word each, and values.
         package init(dictionaryLiteral elements: (String, String)...) {
             parts = elements.map { Part(name: $0.0, value: $0.1) }
         }
@@ -36,16 +30,12 @@ package struct CredentialCache: Sendable {
         }
     }
 
-    /// How credentials came about.
     package enum Outcome: Sendable {
-        /// They were there.
         case cached(Credentials)
-        /// They were obtained, and will be there.
         case refreshed(Credentials)
-        /// New ones could not be obtained; these are valid for a while yet.
+        /// New ones could not be obtained; these are still valid.
         case stale(Credentials, any Error)
 
-        /// The credentials.
         package var credentials: Credentials {
             switch self {
             case .cached(let credentials), .refreshed(let credentials), .stale(let credentials, _): credentials
@@ -53,30 +43,20 @@ package struct CredentialCache: Sendable {
         }
     }
 
-    /// Credentials that are in the cache.
     package struct Entry: Sendable {
-        /// The file they are in.
         package var path: String
-        /// What they were obtained with.
         package var parts: [Key.Part]
-        /// The credentials.
         package var credentials: Credentials
-        /// Whether they would be handed out.
+        /// Whether they last long enough to be used.
         package var isFresh: Bool
     }
 
-    /// The directory.
+    /// The directory. It and the one above it have to be the user's own; they are made with the first credentials.
     package let path: String
 
     private let schedule: RefreshSchedule
     private let now: @Sendable () -> Date
 
-    /// Names a cache. Its directory is made with the first credentials.
-    ///
-    /// - Parameters:
-    ///   - path: The directory. It and the one above it have to be the user's own.
-    ///   - schedule: How long credentials have to last to be handed out.
-    ///   - now: The time.
     package init(path: String, schedule: RefreshSchedule = RefreshSchedule(), now: @escaping @Sendable () -> Date) {
         self.path = path
         self.schedule = schedule
@@ -84,34 +64,23 @@ package struct CredentialCache: Sendable {
     }
 
     /// Where a user's cache is (XDG Base Directory Specification): below `XDG_CACHE_HOME`, else below `~/.cache`.
-    ///
-    /// - Parameters:
-    ///   - environment: The variables.
-    ///   - home: The user's home directory.
-    /// - Returns: The directory's path.
     package static func standardPath(environment: [String: String], home: String) -> String {
-        // The specification has relative paths ignored.
+        // The specification says to ignore relative paths.
         let base = environment["XDG_CACHE_HOME"].flatMap { $0.hasPrefix("/") ? $0 : nil } ?? "\(home)/.cache"
         return "\(base)/pki/credentials"
     }
 
-    /// Hands out credentials that are there.
-    ///
-    /// - Parameter key: What they were obtained with.
-    /// - Returns: The credentials; nothing when there are none that last long enough.
-    /// - Throws: ``DeliveryError`` when the cache cannot be used.
+    /// Cached credentials; `nil` if none last long enough.
     package func cached(for key: Key) throws(DeliveryError) -> Credentials? {
         guard let directory = try directory(creates: false) else { return nil }
         return fresh(key, in: directory)
     }
 
-    /// Hands out credentials, and obtains them first when there are none that last long enough.
+    /// Cached credentials, or new ones when none last long enough.
     ///
     /// - Parameters:
-    ///   - key: What they are obtained with.
-    ///   - status: The exit status that an error means, for those who wait and share the failure.
-    ///   - obtain: Obtains credentials. It is called by one process at a time for a key.
-    /// - Returns: Credentials, and how they came about.
+    ///   - status: The exit status of an error, for processes that wait and share the failure.
+    ///   - obtain: Called by one process at a time for a key.
     /// - Throws: What the closure throws, ``SharedFailure`` when that was another process's, or ``DeliveryError`` when the
     ///   cache cannot be used; then the closure was not called.
     package func credentials(
@@ -121,7 +90,6 @@ package struct CredentialCache: Sendable {
     ) throws -> Outcome {
         let began = now()
         let name = key.fileName
-        // Without a directory there is nothing in it.
         if let directory = try directory(creates: false), let found = fresh(key, in: directory) {
             return .cached(found)
         }
@@ -138,7 +106,7 @@ package struct CredentialCache: Sendable {
         }
         do {
             let credentials = try obtain()
-            // Credentials that could not be kept are credentials all the same.
+            // Credentials that could not be stored are still returned.
             write(CacheEntry(parts: key.parts, credentials: credentials), "\(name).credentials", in: directory)
             forgetExpired(in: directory)
             return .refreshed(credentials)
@@ -149,10 +117,7 @@ package struct CredentialCache: Sendable {
         }
     }
 
-    /// What is in the cache, in the order of expiration.
-    ///
-    /// - Returns: The entries; files that are none are left out.
-    /// - Throws: ``DeliveryError`` when the directory cannot be used.
+    /// The entries in the order of expiration; other files are skipped.
     package func entries() throws(DeliveryError) -> [Entry] {
         guard let directory = try directory(creates: false) else { return [] }
         let date = now()
@@ -167,11 +132,7 @@ package struct CredentialCache: Sendable {
         }.sorted { $0.credentials.expiration < $1.credentials.expiration }
     }
 
-    /// Removes credentials.
-    ///
-    /// - Parameter onlyExpired: Whether to leave those that are still valid.
-    /// - Returns: How many were removed. The files are gone; whoever holds a copy of valid credentials can still use them.
-    /// - Throws: ``DeliveryError`` when the directory cannot be used.
+    /// Removes entries, and returns how many. Copies of valid credentials can still be used.
     package func clear(onlyExpired: Bool) throws(DeliveryError) -> Int {
         guard let directory = try directory(creates: false) else { return 0 }
         let date = now()
@@ -189,11 +150,8 @@ package struct CredentialCache: Sendable {
         return count
     }
 
-    /// The directory, opened without following a link, and found to be the user's own, as the one above it.
-    ///
-    /// - Parameter creates: Whether to make both, with mode 0700, when they are not there.
-    /// - Returns: The directory; nothing when it is not there and is not to be made.
-    /// - Throws: ``DeliveryError`` naming the directory and the rule.
+    /// The directory, opened without following links, and checked to be the user's own like the one above it; `nil` if it is
+    /// missing and not created.
     private func directory(creates: Bool) throws(DeliveryError) -> Directory? {
         guard path.hasPrefix("/") else {
             throw DeliveryError(.invalidArgument, "the cache directory \"\(printable(path))\" is not an absolute path")
@@ -227,12 +185,12 @@ package struct CredentialCache: Sendable {
         do { return try directory.names() } catch { throw DeliveryError(error) }
     }
 
-    /// Removes what nobody can use any more: a certificate that is renewed every day would leave an entry a day.
+    /// Removes expired entries: a certificate that is renewed every day would leave an entry a day.
     private func forgetExpired(in directory: Directory) {
         let date = now()
         for file in (try? directory.names()) ?? [] where file.hasSuffix(".lock") {
             let name = file.dropLast(".lock".count) + ".credentials"
-            // Under its lock, so that nobody has just put new ones there.
+            // Under its lock, so that no process is writing new ones.
             directory.removeUnlocked(file) {
                 guard let entry = entry(String(name), in: directory), !schedule.isValid(entry.credentials, at: date)
                 else {
@@ -243,19 +201,19 @@ package struct CredentialCache: Sendable {
         }
     }
 
-    /// An entry; nothing when it is not there, is not the user's own, or others may read it.
+    /// An entry; `nil` if it is missing, not the user's own, or readable by others.
     private func entry(_ name: String, in directory: Directory) -> CacheEntry? {
-        // One has two or three thousand bytes.
+        // Entries have two or three thousand bytes.
         (try? directory.read(name, .ownerOnly, limit: 1 << 18)).flatMap { CacheEntry($0.bytes.array) }
     }
 
     private func write(_ entry: CacheEntry, _ name: String, in directory: Directory) {
-        // A link, through which nothing is written, would be in the way for ever.
+        // Nothing is written through a link, so it would stay forever.
         if directory.status(of: name)?.kind == .link { directory.unlink(name) }
         try? NewFile.write(name, in: directory, SecretBytes(entry.bytes), replacing: .always)
     }
 
-    /// Credentials for a key that have not expired, and do not say that they last longer than any can.
+    /// Credentials for a key that have not expired, and do not claim to last longer than possible.
     private func read(_ key: Key, in directory: Directory) -> Credentials? {
         guard let entry = entry("\(key.fileName).credentials", in: directory), entry.parts == key.parts,
             schedule.isValid(entry.credentials, at: now())
@@ -266,7 +224,7 @@ package struct CredentialCache: Sendable {
     private func fresh(_ key: Key, in directory: Directory) -> Credentials? {
         guard let credentials = read(key, in: directory) else { return nil }
         let date = now()
-        // Credentials from the future are from a clock that was wrong; what it says of their end is not to be trusted.
+        // Issued in the future means a wrong clock, whose expiration is not trusted either.
         guard credentials.issued.timeIntervalSince(date) < 300 else { return nil }
         return schedule.isFresh(credentials, at: date) ? credentials : nil
     }

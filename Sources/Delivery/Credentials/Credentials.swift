@@ -3,54 +3,24 @@
 package import struct FoundationEssentials.Date
 import SystemSupport
 
-/// Keys that sign requests to AWS until they expire, and what is known of the session behind them.
-///
-/// The secret parts are shown by no description, mirror or dump. The texts for programs that need them are asked for by
-/// form: ``text(as:section:)``.
+/// Session credentials of AWS. No description, mirror or dump shows the secrets; ``text(as:section:)`` does.
 package struct Credentials: Hashable, Sendable {
-    /// The public half of the key pair, beginning with `ASIA`.
     package var accessKeyID: String
-
-    /// The secret half.
     package var secretAccessKey: String
-
-    /// The token that goes with both, as secret as the key.
     package var sessionToken: String
-
     /// When they were obtained, by this machine's clock.
     package var issued: Date
-
-    /// When they end, to the second.
+    /// To the second.
     package var expiration: Date
-
-    /// The account of the role, twelve digits.
     package var accountID: String
-
-    /// The role that was taken.
     package var roleARN: String
-
-    /// The session's ARN: the role with the session's name; nothing when the service did not say.
+    /// The session's ARN; `nil` if the service did not return it.
     package var assumedRoleARN: String?
-
-    /// The subject that the service keeps for the certificate; nothing when the service did not say.
+    /// The service's subject for the certificate; `nil` if the service did not return it.
     package var subjectARN: String?
-
-    /// The source identity of the session, `CN=` and the certificate's common name as a rule.
+    /// Usually `CN=` and the certificate's common name.
     package var sourceIdentity: String?
 
-    /// Makes credentials.
-    ///
-    /// - Parameters:
-    ///   - accessKeyID: The public half of the key pair.
-    ///   - secretAccessKey: The secret half.
-    ///   - sessionToken: The token that goes with both.
-    ///   - issued: When they were obtained, by this machine's clock.
-    ///   - expiration: When they end.
-    ///   - accountID: The account of the role.
-    ///   - roleARN: The role that was taken.
-    ///   - assumedRoleARN: The session's ARN.
-    ///   - subjectARN: The subject that the service keeps for the certificate.
-    ///   - sourceIdentity: The source identity of the session.
     package init(
         accessKeyID: String,
         secretAccessKey: String,
@@ -75,21 +45,18 @@ package struct Credentials: Hashable, Sendable {
         self.sourceIdentity = sourceIdentity
     }
 
-    /// The name of the role: the last part of its ARN, behind its path.
+    /// The last part of the role's ARN, after its path.
     package var roleName: String { roleARN.split(separator: "/").last.map(String.init) ?? roleARN }
 }
 
 extension Credentials: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
-    /// Everything that is not secret.
     package var description: String {
         "Credentials(accessKeyID: \"\(accessKeyID)\", secretAccessKey: <redacted>, sessionToken: <redacted>, "
             + "expiration: \(CivilTime(expiration).extended), roleARN: \"\(roleARN)\")"
     }
 
-    /// The same as the description.
     package var debugDescription: String { description }
 
-    /// Everything that is not secret.
     package var customMirror: Mirror {
         Mirror(
             self,
@@ -99,5 +66,98 @@ extension Credentials: CustomStringConvertible, CustomDebugStringConvertible, Cu
             ],
             displayStyle: .struct
         )
+    }
+}
+
+/// A format in which programs read credentials.
+package enum CredentialsFormat: String, CaseIterable, Sendable {
+    /// The output of a `credential_process`: one JSON object of version 1, with the account
+    /// (AWS SDKs and Tools Reference Guide, "Process credential provider").
+    case process
+    /// Lines for a POSIX shell to evaluate, which set the variables that the AWS CLI and the SDKs read.
+    case env
+    /// One JSON object with the service's whole answer.
+    case json
+    /// The settings of a section of the shared credentials file.
+    case ini
+    /// Lines for PowerShell to evaluate.
+    case powershell
+    /// Lines for fish to evaluate.
+    case fish
+}
+
+extension Credentials {
+    /// The credentials in a format, secrets included, without a last line end.
+    ///
+    /// - Throws: ``DeliveryError`` for ``CredentialsFormat/ini`` when the file cannot hold the section's name or a value.
+    package func text(
+        as format: CredentialsFormat,
+        section: String = "default"
+    ) throws(DeliveryError) -> String {
+        switch format {
+        case .process: processText
+        case .env: lines { "export \($0)=\(Quoting.shell($1))" }
+        case .json: jsonText
+        case .ini: try iniText(section)
+        case .powershell: lines { "$Env:\($0) = \(Quoting.powerShell($1))" }
+        case .fish: lines { "set -gx \($0) \(Quoting.fish($1))" }
+        }
+    }
+
+    /// The variables that the AWS CLI and the SDKs read.
+    package var environment: [(name: String, value: String)] {
+        [
+            ("AWS_ACCESS_KEY_ID", accessKeyID),
+            ("AWS_SECRET_ACCESS_KEY", secretAccessKey),
+            ("AWS_SESSION_TOKEN", sessionToken),
+            ("AWS_CREDENTIAL_EXPIRATION", CivilTime(expiration).extended),
+            ("AWS_ACCOUNT_ID", accountID),
+        ]
+    }
+
+    /// The settings of a section of the shared credentials file.
+    package var fileSettings: [(name: String, value: String)] {
+        [
+            ("aws_access_key_id", accessKeyID),
+            ("aws_secret_access_key", secretAccessKey),
+            ("aws_session_token", sessionToken),
+        ]
+    }
+
+    private var processText: String {
+        JSONText.object([
+            ("Version", .number(1)),
+            ("AccessKeyId", .string(accessKeyID)),
+            ("SecretAccessKey", .string(secretAccessKey)),
+            ("SessionToken", .string(sessionToken)),
+            ("Expiration", .string(CivilTime(expiration).extended)),
+            ("AccountId", .string(accountID)),
+        ]).encoded
+    }
+
+    private var jsonText: String {
+        let optional = [
+            ("assumedRoleArn", assumedRoleARN), ("subjectArn", subjectARN), ("sourceIdentity", sourceIdentity),
+        ]
+        return JSONText.object(
+            [
+                ("accessKeyId", .string(accessKeyID)),
+                ("secretAccessKey", .string(secretAccessKey)),
+                ("sessionToken", .string(sessionToken)),
+                ("expiration", .string(CivilTime(expiration).extended)),
+                ("accountId", .string(accountID)),
+                ("roleArn", .string(roleARN)),
+            ] + optional.compactMap { name, value in value.map { (name, .string($0)) } }
+        ).encoded
+    }
+
+    private func lines(_ line: (String, String) -> String) -> String {
+        environment.map { line($0.name, $0.value) }.joined(separator: "\n")
+    }
+
+    private func iniText(_ section: String) throws(DeliveryError) -> String {
+        var file = SharedConfiguration()
+        try file.set(fileSettings.map { ($0.name, $0.value) }, in: section)
+        return String(decoding: file.bytes.dropLast(), as: UTF8.self)
     }
 }

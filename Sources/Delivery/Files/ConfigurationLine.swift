@@ -1,37 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A line of an AWS config or credentials file, as places in the file's bytes.
+import SystemSupport
+
+/// A line of an AWS config or credentials file, as ranges of the file's bytes.
 ///
-/// Lines are told apart as botocore does it, which reads them with Python's `configparser`: what is indented deeper than the
-/// setting above it goes on with that setting's value, be it a nested setting, or a `[`. The other SDKs take every indented
-/// line so; the files that people have mean the same to both.
+/// Lines are classified as in botocore, which uses Python's `configparser`: a line that is indented deeper than the setting
+/// above it continues that setting's value, even if it is a nested setting or begins with `[`. The other SDKs treat every
+/// indented line so; files in use mean the same to both.
 struct ConfigurationLine {
-    /// What a line is.
     enum Kind {
         case blank
         case comment
-        /// The beginning of a section.
         case header(ConfigurationSectionName)
         case setting(Setting)
         /// More of the value of the setting above.
         case continuation
-        /// A line that no reader understands, or a setting in front of the first section.
+        /// A line that no reader understands, or a setting before the first section.
         case other
     }
 
-    /// The parts of a setting.
     struct Setting {
-        /// The name as it is spelled.
         var name: Range<Int>
-        /// The `=`, or the `:` that botocore takes as well.
+        /// The `=`, or the `:` that botocore accepts too.
         var delimiter: Int
-        /// The value, without the blanks around it; where it would begin when it is empty.
+        /// The value, without the blanks around it; empty where it would begin.
         var value: Range<Int>
-        /// A `#` or `;` behind a blank, and all that follows. The SDKs take it as a comment, botocore as a part of the value.
+        /// From a `#` or `;` after a blank: a comment to the SDKs, a part of the value to botocore.
         var comment: Range<Int>?
     }
 
-    /// What the line is.
     let kind: Kind
     /// The line with its line end.
     let range: Range<Int>
@@ -45,10 +42,7 @@ struct ConfigurationLine {
 }
 
 extension ConfigurationLine {
-    /// Tells the lines of a file apart.
-    ///
-    /// - Parameter bytes: The contents.
-    /// - Returns: All lines, which follow each other without a gap. A byte order mark in front belongs to none.
+    /// All lines of a file, which follow each other without a gap. A byte order mark belongs to none.
     static func lines(of bytes: [UInt8]) -> [ConfigurationLine] {
         var lines: [ConfigurationLine] = []
         var context = Context()
@@ -72,14 +66,13 @@ extension ConfigurationLine {
         return lines
     }
 
-    /// What editors on Windows put in front of a text.
     static let byteOrderMark: [UInt8] = [0xEF, 0xBB, 0xBF]
 
-    /// What decides about a line besides itself.
+    /// What decides the kind of a line besides its text.
     private struct Context {
         private var isInSection = false
         private var hasSetting = false
-        /// How deep the last line was indented that was not the continuation of another.
+        /// The indentation of the last line that was not a continuation.
         private var depth = 0
 
         mutating func kind(of content: Range<Int>, indentation: Int, end: Int, in bytes: [UInt8]) -> Kind {
@@ -134,7 +127,7 @@ extension UInt8 {
     static let leftBracket = UInt8(ascii: "[")
     static let rightBracket = UInt8(ascii: "]")
 
-    /// Whether this is white space in a line: the ASCII characters that Python's `strip` takes away.
+    /// Whether this is white space in a line: an ASCII character that Python's `strip` removes.
     var isBlank: Bool {
         switch self {
         case 0x09, 0x0B...0x0D, 0x1C...0x20: true
@@ -142,17 +135,111 @@ extension UInt8 {
         }
     }
 
-    /// The letter in lower case, when it is one of ASCII.
+    /// ASCII letters in lower case; other bytes as they are.
     var lowercased: UInt8 { (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(self) ? self | 0x20 : self }
 }
 
 extension RandomAccessCollection where Element == UInt8, Index == Int {
-    /// A part without the blanks around it.
+    /// The range without the blanks around it.
     func trimmed(_ range: Range<Int>) -> Range<Int> {
         guard let first = self[range].firstIndex(where: { !$0.isBlank }) else {
             return range.upperBound..<range.upperBound
         }
         let last = self[range].lastIndex { !$0.isBlank } ?? first
         return first..<last + 1
+    }
+}
+
+/// The normal form of a section's name: blanks around it or after `profile`, and quotes there, make no difference; case does.
+struct ConfigurationSectionName {
+    /// `default`, `profile web`, `profile my name`.
+    let bytes: [UInt8]
+
+    /// Whether every program understands the header. botocore does not accept `[ default ]`, and a name with blanks
+    /// only in quotes.
+    let isPlain: Bool
+
+    /// The words before a name that may be quoted.
+    private static let kinds = ["profile", "sso-session", "services"].map { Array($0.utf8) }
+
+    /// Reads the text between the brackets.
+    init(_ header: some Collection<UInt8>) {
+        let header = Array(header)
+        let trimmed = Array(header[header.trimmed(0..<header.count)])
+        guard let blank = trimmed.firstIndex(where: \.isBlank), Self.kinds.contains(Array(trimmed[..<blank])) else {
+            bytes = trimmed
+            isPlain = trimmed.count == header.count
+            return
+        }
+        var name = Array(trimmed[trimmed.trimmed(blank..<trimmed.count)])
+        var isQuoted = false
+        if name.count >= 2, let quote = name.first, quote == name.last, Self.quotes.contains(quote) {
+            isQuoted = true
+            name = Array(name[name.trimmed(1..<name.count - 1)])
+        }
+        bytes = trimmed[..<blank] + [.space] + name
+        isPlain = trimmed.first == header.first && (isQuoted || !name.contains(where: \.isBlank))
+    }
+
+    /// Checks that every program can find a section of this name, in any spelling.
+    init(checking name: String) throws(DeliveryError) {
+        func refusal(_ reason: String) -> DeliveryError {
+            DeliveryError(.invalidArgument, "no section can have the name “\(printable(name, limit: 100))”: \(reason)")
+        }
+        self.init(name.utf8)
+        let text = String(decoding: bytes, as: UTF8.self)
+        if bytes.isEmpty { throw refusal("it is empty") }
+        if text.unicodeScalars.contains(where: \.endsOrControlsLines) {
+            throw refusal("it holds a line end or a control character")
+        }
+        if bytes.contains(where: { $0 == .leftBracket || $0 == .rightBracket }) { throw refusal("it holds a bracket") }
+        if text.holdsComment { throw refusal("from “#” or “;” on it would be a comment") }
+        if text == "DEFAULT" {
+            throw refusal("the AWS CLI takes what is set there as set in every section")
+        }
+        if quotedHeader == nil { throw refusal("it cannot be quoted") }
+    }
+
+    /// The header line, with the name quoted if necessary.
+    var header: [UInt8] { [.leftBracket] + (quotedHeader ?? bytes) + [.rightBracket] }
+
+    private var quotedHeader: [UInt8]? {
+        guard let blank = bytes.firstIndex(of: .space), Self.kinds.contains(Array(bytes[..<blank])) else {
+            return bytes
+        }
+        let name = bytes[(blank + 1)...]
+        let special = name.filter { $0.isBlank || Self.quotes.contains($0) || $0 == Self.backslash }
+        guard !special.isEmpty else { return bytes }
+        // A backslash is special in double quotes only.
+        guard special.contains(Self.quotes[0]) else {
+            return bytes[...blank] + [Self.quotes[0]] + name + [Self.quotes[0]]
+        }
+        if special.contains(Self.quotes[1]) || special.contains(Self.backslash) { return nil }
+        return bytes[...blank] + [Self.quotes[1]] + name + [Self.quotes[1]]
+    }
+
+    private static let quotes = [UInt8(ascii: "'"), UInt8(ascii: "\"")]
+    private static let backslash = UInt8(ascii: "\\")
+}
+
+extension Unicode.Scalar {
+    /// Whether this is a control character, or one that some reader takes as the end of a line.
+    var endsOrControlsLines: Bool {
+        switch properties.generalCategory {
+        case .control, .lineSeparator, .paragraphSeparator: true
+        default: false
+        }
+    }
+}
+
+extension String {
+    /// Whether some reader would find a comment in the text: a `#` or `;` at its beginning or after a blank.
+    var holdsComment: Bool {
+        var isBehindBlank = true
+        for scalar in unicodeScalars {
+            if isBehindBlank, scalar == "#" || scalar == ";" { return true }
+            isBehindBlank = scalar.properties.isWhitespace
+        }
+        return false
     }
 }

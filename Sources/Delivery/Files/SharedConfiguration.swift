@@ -5,22 +5,16 @@ import SystemSupport
 /// The text of an AWS config or credentials file, which can be edited without losing a byte of anything else
 /// (AWS SDKs and Tools Reference Guide, "Shared config and credentials files").
 ///
-/// Comments, order, spacing, line ends, unknown sections, repeated sections, bytes that are no UTF-8: what is not edited
-/// comes out as it went in. Lines end with LF or CRLF and can have any length; what is added ends as the file's first line
-/// does.
+/// What is not edited stays byte for byte: comments, order, spacing, line ends, unknown and repeated sections, bytes that are
+/// not UTF-8. Lines end with LF or CRLF and can have any length; new lines end as the file's first line does.
 ///
-/// Where readers disagree, botocore decides, which takes the files as Python's `configparser` does; only a CR alone, which ends a
-/// line for Python, does not here. Sections are found in
-/// every spelling that some reader accepts: `[ default ]`, `[profile  "web"] # comment`.
+/// Where readers disagree, botocore decides, which uses Python's `configparser`, except that a CR alone ends no line here.
+/// Sections are found in every spelling that some reader accepts: `[ default ]`, `[profile  "web"] # comment`.
 ///
-/// Such files hold secrets, so that no description, mirror or dump shows the contents.
+/// Such files hold secrets: no description, mirror or dump shows the contents.
 package struct SharedConfiguration: Hashable, Sendable {
-    /// The file's contents.
     package private(set) var bytes: [UInt8]
 
-    /// Takes the contents of a file.
-    ///
-    /// - Parameter bytes: Any bytes; none for a file that does not exist yet.
     package init(_ bytes: [UInt8] = []) {
         self.bytes = bytes
     }
@@ -35,14 +29,12 @@ package struct SharedConfiguration: Hashable, Sendable {
         }
     }
 
-    /// What a section sets, in order: names in lower case, values without the blanks around them. A name that is set
-    /// several times, or in several sections of the same name, is here once with its last value.
+    /// The settings of a section in order, in any spelling of its name; `nil` if there is no such section. Names are in lower
+    /// case, values without blanks around them and comments after them. A name that is set several times, or in several
+    /// sections of the same name, has its last value.
     ///
-    /// A comment behind a value does not belong to it. The value of a setting with nested ones, such as `s3 =`, is the text
-    /// of its lines, each without the blanks around it, joined by line feeds; what it begins with is then a line feed.
-    ///
-    /// - Parameter section: The section's name, in any spelling.
-    /// - Returns: The settings; nothing when there is no such section.
+    /// The value of a setting with nested ones, such as `s3 =`, is its trimmed lines joined by line feeds, beginning with a
+    /// line feed.
     package func settings(in section: String) -> [(name: String, value: String)]? {
         let wanted = ConfigurationSectionName(section.utf8).bytes
         var exists = false
@@ -74,30 +66,21 @@ package struct SharedConfiguration: Hashable, Sendable {
         }
     }
 
-    /// The value of a setting, as ``settings(in:)`` has it.
-    ///
-    /// - Parameters:
-    ///   - name: The setting's name, in any case.
-    ///   - section: The section's name, in any spelling.
-    /// - Returns: The value; nothing when it is not set.
+    /// The value of a setting in any case, as in ``settings(in:)``; `nil` if it is not set.
     package func value(of name: String, in section: String) -> String? {
         let wanted = String(decoding: name.utf8.map(\.lowercased), as: UTF8.self)
         return settings(in: section)?.first { $0.name == wanted }?.value
     }
 
-    /// Changes settings of a section, which is made at the end of the file when it is not there.
+    /// Changes settings of a section, which is appended to the file if it is missing. A `nil` value removes a setting.
     ///
-    /// A setting that is there keeps its place, spelling and spacing, and gets a new value; a new one goes behind the
-    /// section's last setting. Afterwards every reader sees the same value: a setting that occurs several times is changed
-    /// wherever it occurs, whether the first or the last one counts; nested settings below it go; and a comment behind the
-    /// value, which botocore takes as a part of it, becomes a line above. A setting that is removed takes the comment behind
-    /// its value along; comments on lines of their own stay always.
+    /// A present setting keeps its place, spelling and spacing; a new one goes after the section's last setting. Afterwards
+    /// every reader sees the same value: a setting that occurs several times is changed wherever it occurs; nested settings
+    /// below it are removed; and a comment after the value, which botocore takes as a part of it, becomes a line above. A
+    /// removed setting takes the comment after its value along; comments on lines of their own stay.
     ///
-    /// - Parameters:
-    ///   - settings: Names and their values; nothing removes the setting. Of several with one name the last counts.
-    ///   - section: The section's name, in any spelling.
-    /// - Throws: ``DeliveryError`` when a name or value cannot stand in such a file so that every reader sees the same;
-    ///   nothing is changed then. The message names the setting and never holds the value.
+    /// - Throws: ``DeliveryError`` for a name or value that not every reader would see as it is; then nothing is changed. The
+    ///   message names the setting and never the value.
     package mutating func set(
         _ settings: [(name: String, value: String?)],
         in section: String
@@ -127,7 +110,7 @@ package struct SharedConfiguration: Hashable, Sendable {
 
     private static func check(_ value: String, of name: String) throws(DeliveryError) {
         func refusal(_ reason: String) -> DeliveryError {
-            DeliveryError(.invalidArgument, "the value of \(name) cannot stand in an AWS config file: \(reason)")
+            DeliveryError(.invalidArgument, "the value of \(name) cannot be in an AWS config file: \(reason)")
         }
         let scalars = value.unicodeScalars
         if scalars.contains(where: \.endsOrControlsLines) {
@@ -145,12 +128,168 @@ package struct SharedConfiguration: Hashable, Sendable {
 }
 
 extension SharedConfiguration: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
-    /// How long the contents are, and nothing of them.
     package var description: String { "SharedConfiguration(\(bytes.count) bytes)" }
 
-    /// The same as the description.
     package var debugDescription: String { description }
 
-    /// How long the contents are, and nothing of them.
     package var customMirror: Mirror { Mirror(self, children: ["count": bytes.count], displayStyle: .struct) }
+}
+
+/// One change of one section: the ranges to replace, and their new text.
+struct ConfigurationEdit {
+    private let bytes: [UInt8]
+    private let section: ConfigurationSectionName
+    private let lines: [ConfigurationLine]
+    private let lineEnd: [UInt8]
+    /// In order, without overlaps.
+    private var replacements: [(range: Range<Int>, text: [UInt8])] = []
+
+    init(_ bytes: [UInt8], section: ConfigurationSectionName) {
+        self.bytes = bytes
+        self.section = section
+        lines = ConfigurationLine.lines(of: bytes)
+        lineEnd =
+            lines.first.flatMap { line in
+                line.end < line.range.upperBound ? Array(bytes[line.end..<line.range.upperBound]) : nil
+            } ?? [.lineFeed]
+    }
+
+    /// The contents with a setting changed, or removed if the value is `nil`.
+    consuming func setting(_ name: [UInt8], to value: [UInt8]?) -> [UInt8] {
+        let found = occurrences(of: name)
+        if found.isEmpty {
+            guard let value else { return bytes }
+            let line = name + Array(value.isEmpty ? " =".utf8 : " = ".utf8) + value
+            if let place = placeOfNewSetting() {
+                append(indented(line, behind: place), behind: place)
+            } else {
+                appendSection(line)
+            }
+        }
+        for (line, setting, continuation) in found {
+            if let value {
+                replace(setting, in: lines[line], by: value, isAlone: continuation.isEmpty)
+            } else {
+                replacements.append((lines[line].range, []))
+            }
+            for index in continuation { replacements.append((lines[index].range, [])) }
+        }
+        return result()
+    }
+
+    /// Where the section sets a name: the line, its parts, and the lines that continue its value.
+    private func occurrences(
+        of name: [UInt8]
+    ) -> [(line: Int, setting: ConfigurationLine.Setting, continuation: [Int])] {
+        let wanted = name.map(\.lowercased)
+        var result: [(line: Int, setting: ConfigurationLine.Setting, continuation: [Int])] = []
+        var isInside = false
+        var isFound = false
+        for (index, line) in lines.enumerated() {
+            switch line.kind {
+            case .header(let header):
+                isInside = header.bytes == section.bytes
+                isFound = false
+            case .setting(let setting):
+                isFound = isInside && bytes[setting.name].elementsEqual(wanted) { $0.lowercased == $1 }
+                if isFound { result.append((index, setting, [])) }
+            case .continuation where isFound:
+                result[result.count - 1].continuation.append(index)
+            default: continue
+            }
+        }
+        return result
+    }
+
+    private mutating func replace(
+        _ setting: ConfigurationLine.Setting,
+        in line: ConfigurationLine,
+        by value: [UInt8],
+        isAlone: Bool
+    ) {
+        if isAlone, setting.comment == nil, bytes[setting.value].elementsEqual(value) { return }
+        if let comment = setting.comment {
+            let own = line.end < line.range.upperBound ? Array(bytes[line.end..<line.range.upperBound]) : lineEnd
+            let text = bytes[line.indentation] + bytes[comment] + own
+            replacements.append((line.range.lowerBound..<line.range.lowerBound, Array(text)))
+        }
+        let old = setting.value.lowerBound..<(setting.comment?.upperBound ?? setting.value.upperBound)
+        // After "name =", whose trailing blank an editor removed, the blank comes back.
+        let isTight = old.lowerBound == setting.delimiter + 1 && bytes[setting.delimiter - 1].isBlank
+        replacements.append((old, isTight && old.isEmpty && !value.isEmpty ? [.space] + value : value))
+    }
+
+    /// The line after which a new setting goes: the last line of the last section of this name that every program
+    /// understands, else of any such section.
+    private func placeOfNewSetting() -> Int? {
+        var plain: Int?
+        var any: Int?
+        var isInside = false
+        var isPlain = false
+        for (index, line) in lines.enumerated() {
+            switch line.kind {
+            case .header(let header):
+                isInside = header.bytes == section.bytes
+                isPlain = header.isPlain
+            case .setting, .continuation: break
+            default: continue
+            }
+            guard isInside else { continue }
+            any = index
+            if isPlain { plain = index }
+        }
+        return plain ?? any
+    }
+
+    /// Indents a new setting so that it does not continue the value above it, nor the next line continue its own.
+    private func indented(_ line: [UInt8], behind place: Int) -> [UInt8] {
+        var above = place
+        while case .continuation = lines[above].kind { above = belowWhich(above) }
+        let own = bytes[lines[above].indentation]
+        guard case .header = lines[above].kind,
+            let next = lines[(place + 1)...].first(where: \.isSignificant),
+            next.indentation.count > own.count
+        else { return own + line }
+        return bytes[next.indentation] + line
+    }
+
+    /// The line above that is neither blank nor a comment.
+    private func belowWhich(_ index: Int) -> Int { lines[..<index].lastIndex(where: \.isSignificant) ?? 0 }
+
+    private mutating func append(_ text: [UInt8], behind index: Int) {
+        let line = lines[index]
+        let isOpen = line.end == line.range.upperBound
+        replacements.append((line.range.upperBound..<line.range.upperBound, (isOpen ? lineEnd : []) + text + lineEnd))
+    }
+
+    private mutating func appendSection(_ line: [UInt8]) {
+        var text: [UInt8] = []
+        if let last = lines.last {
+            if last.end == last.range.upperBound { text += lineEnd }
+            if !last.content.isEmpty { text += lineEnd }
+        }
+        text += section.header + lineEnd + line + lineEnd
+        replacements.append((bytes.count..<bytes.count, text))
+    }
+
+    private func result() -> [UInt8] {
+        var result: [UInt8] = []
+        result.reserveCapacity(bytes.count + replacements.reduce(0) { $0 + $1.text.count })
+        var position = 0
+        for (range, text) in replacements {
+            result += bytes[position..<range.lowerBound] + text
+            position = range.upperBound
+        }
+        return result + bytes[position...]
+    }
+}
+
+extension ConfigurationLine {
+    /// Whether the line is neither blank nor a comment.
+    fileprivate var isSignificant: Bool {
+        switch kind {
+        case .blank, .comment: false
+        default: true
+        }
+    }
 }

@@ -1,45 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Glibc
-import SystemSupport
+package import SystemSupport
 
 /// A file that several programs change: an AWS config or credentials file.
 ///
-/// It is changed under a lock that every `pki` shares and that ends with its holder, and replaced whole: whoever reads it
-/// sees the old contents or the new ones. A symbolic link stays one; its target is replaced. What cannot stay is another
-/// hard link to the file, which keeps the old contents.
+/// It is changed under a lock that every `pki` shares and that ends with its holder, and replaced as a whole: readers see the
+/// old contents or the new ones. A symbolic link stays one; its target is replaced. Another hard link keeps the old contents.
 ///
-/// The lock keeps out the threads of this process too. A closure that changes a file must therefore not change another file
-/// of the same directory: it would wait for itself.
+/// The lock keeps out other threads of this process too, so a closure that changes a file must not change another file of the
+/// same directory: it would deadlock.
 package struct SharedFile: Sendable {
-    /// The path as it was given.
     package let path: String
 
-    /// The permissions of a file that is made.
+    /// The mode of a new file.
     static let mode: UInt32 = 0o600
 
-    /// More than any such file holds; what is larger is some other file.
     static let maximumSize = 16 << 20
 
-    /// How often a change is begun anew because a program that does not know the lock was faster.
+    /// How often a change is repeated because a program without the lock changed the file meanwhile.
     private static let maximumAttempts = 16
 
-    /// Names a file, which need not exist.
-    ///
-    /// - Parameter path: The path.
-    package init(path: String) {
-        self.path = path
-    }
+    package init(path: String) { self.path = path }
 
-    /// Reads the file.
-    ///
-    /// - Returns: The contents; nothing when there is no such file, or when it is `/dev/null`, which is how one says so.
-    /// - Throws: ``DeliveryError`` naming the file and what the system says.
+    /// The contents; `nil` if there is no such file, or it is `/dev/null`, which means the same.
     package func read() throws(DeliveryError) -> [UInt8]? {
         let status = FileStatus(at: path)
         if status?.kind == .device, status?.device == Self.nullDevice { return nil }
         if let kind = status?.kind, kind != .regular {
-            // A pipe without a writer must not keep us waiting.
+            // A pipe without a writer would block.
             throw DeliveryError(.unsafePlace, "\"\(printable(path))\" is \(kind.noun), where a file is wanted")
         }
         do {
@@ -55,21 +44,18 @@ package struct SharedFile: Sendable {
 
     /// Changes the file: reads it under the lock, and replaces it when the closure changed the contents.
     ///
-    /// The directory is made with mode 0700 when it is missing; others above it too. The new contents are on the disk, name
-    /// included, when this returns. When nothing changes, nothing is written.
+    /// Missing directories are made with mode 0700. The new contents and name are synced to disk when this returns. When
+    /// nothing changes, nothing is written.
     ///
-    /// The AWS CLI writes without a lock. When the file is no longer what was read, the new contents are thrown away, and
-    /// the closure is called again with those that are there.
+    /// The AWS CLI writes without a lock: when the file has changed since it was read, the closure is called again with the
+    /// current contents.
     ///
     /// - Parameters:
-    ///   - isPrivate: Whether the file holds secrets: then it has mode 0600 afterwards whatever it had before. Otherwise it
-    ///     keeps its mode. A file that is made has mode 0600.
-    ///   - change: Is given the contents, empty when there is no file yet.
-    /// - Throws: What the closure throws, or ``DeliveryError`` naming the file and what the system says; the file is then as
-    ///   it was.
+    ///   - isPrivate: Whether the file holds secrets and gets mode 0600. Else it keeps its mode; a new file has 0600.
+    ///   - change: Gets the contents, empty if there is no file yet.
     package func update(isPrivate: Bool, _ change: (inout SharedConfiguration) throws -> Void) throws {
         do {
-            // Who held the lock may have moved the link or the directory meanwhile.
+            // The last holder of the lock may have moved the link or the directory.
             for _ in 1...Self.maximumAttempts {
                 let target = try FilePath.followingLinks(path)
                 guard FilePath.isComponent(FilePath.name(of: target)) else {
@@ -80,7 +66,7 @@ package struct SharedFile: Sendable {
                     guard let own = directory.status?.stamp, let there = FileStamp(at: directory.path),
                         own.isSameFile(as: there), try FilePath.followingLinks(path) == target
                     else { return false }
-                    // What a process that was killed left behind: files that never got their names.
+                    // Temporary files that a killed process left behind.
                     for name in try directory.names() where name.hasPrefix(NewFile.temporaryPrefix) {
                         directory.unlink(name)
                     }
@@ -95,8 +81,8 @@ package struct SharedFile: Sendable {
         throw DeliveryError(.storage, "\(path) leads somewhere else each time it is looked at")
     }
 
-    /// The directory of a file, which is made when it is missing. Each call opens it again, and the lock is one of the open
-    /// descriptor: it keeps threads apart as well as processes.
+    /// The directory of a file, made if it is missing. Each call opens it again, because the lock belongs to the open
+    /// descriptor: so it excludes threads as well as processes.
     private func directory(of target: String) throws(FileError) -> Directory {
         let path = FilePath.parent(of: target)
         do {
@@ -108,7 +94,7 @@ package struct SharedFile: Sendable {
         }
     }
 
-    /// Changes the file in its directory, which is locked.
+    /// Changes the file in its locked directory.
     private func update(
         _ name: String,
         in directory: Directory,
@@ -136,9 +122,7 @@ package struct SharedFile: Sendable {
         throw DeliveryError(.storage, "\(path) cannot be written: another program changes it again and again")
     }
 
-    /// Puts a file with new contents in the place of the old one, with its owner and group when the system lets it.
-    ///
-    /// - Returns: Whether that was done. It is not when another file is there now than the old one.
+    /// Replaces the old file, keeping owner and group if the system allows it. Returns `false` if it has changed meanwhile.
     private func replace(
         _ name: String,
         in directory: Directory,
@@ -149,14 +133,14 @@ package struct SharedFile: Sendable {
         let file = try NewFile(name, in: directory, replacing: .always)
         try file.write(SecretBytes(contents))
         let hasGroup = if let old { try file.setOwner(old.owner, group: old.group) } else { true }
-        // A group that is not the one that had permissions gets none.
+        // Another group than the one that had permissions gets none.
         try file.finish(mode: hasGroup ? mode : mode & ~0o070)
         guard directory.status(of: name)?.stamp == old?.stamp else { return false }
         try file.place()
         return true
     }
 
-    /// Why the file cannot be written, and the way out when there is one.
+    /// Why the file cannot be written, with a hint.
     static func failure(_ error: FileError) -> DeliveryError {
         var explained = DeliveryError(error)
         let hint: String? =
@@ -169,5 +153,30 @@ package struct SharedFile: Sendable {
             }
         if let hint { explained = DeliveryError(explained.code, explained.message, hint: hint) }
         return explained
+    }
+}
+
+/// Why credentials could not be stored or served.
+package typealias DeliveryError = CodedError<DeliveryErrorCode>
+
+package enum DeliveryErrorCode: Sendable {
+    /// The system did not let a file be read, locked or written.
+    case storage
+    /// A file or directory is a link or a device, belongs to another user, or others may change it. It is not used.
+    case unsafePlace
+    case malformed
+    /// A name or value cannot be used.
+    case invalidArgument
+}
+
+extension DeliveryError {
+    /// A failure with a file, which may be called something: "the cache's".
+    init(_ error: FileError, _ what: String = "") {
+        let code: Code =
+            switch error.code {
+            case .kind, .unprotected, .foreign: .unsafePlace
+            case .missing, .exists, .system: .storage
+            }
+        self.init(code, what.isEmpty ? error.message : "\(what) \(error.message)", hint: error.hint)
     }
 }

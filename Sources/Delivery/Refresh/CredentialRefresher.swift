@@ -1,31 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import Dispatch
-package import FoundationEssentials
+package import struct FoundationEssentials.Date
 internal import Synchronization
 import SystemSupport
 
 /// Keeps the credentials of one role fresh in memory.
 ///
-/// ``run()`` replaces them in the background. One request is under way at a time, however many ask. A failure leaves the
-/// credentials that are there in place until they expire, and is tried again, with growing waits, for as long as it takes.
-/// All times are compared by the wall clock, in steps of a few seconds, so that a machine which slept notices.
+/// ``run()`` replaces them in the background, one request at a time. After a failure the old credentials stay until they
+/// expire, and the request is repeated with growing waits. Times are compared by the wall clock every few seconds, so that a
+/// machine which slept notices.
 package final class CredentialRefresher: Sendable {
-    /// What a keeper takes from the world around it. A test drives each.
+    /// The clock, sleep function and random source; tests replace them.
     package struct Dependencies: Sendable {
-        /// The time.
         package var now: @Sendable () -> Date
-        /// Waits. What it throws ends ``CredentialRefresher/run()``.
+        /// What it throws ends ``CredentialRefresher/run()``.
         package var sleep: @Sendable (Duration) async throws -> Void
-        /// Draws a number from 0 up to but not including 1.
+        /// Returns a number from 0 up to but not including 1.
         package var random: @Sendable () -> Double
 
-        /// Makes dependencies.
-        ///
-        /// - Parameters:
-        ///   - now: The time.
-        ///   - sleep: Waits; what it throws ends the keeper's work.
-        ///   - random: Draws a number from 0 up to but not including 1.
         package init(
             now: @escaping @Sendable () -> Date,
             sleep: @escaping @Sendable (Duration) async throws -> Void,
@@ -37,35 +30,30 @@ package final class CredentialRefresher: Sendable {
         }
     }
 
-    /// What happened to a keeper.
     package enum Event: Sendable {
-        /// There are new credentials.
         case refreshed(Credentials)
-        /// There are none. The next attempt is so many seconds away.
+        /// With the seconds until the next attempt.
         case failed(any Error, retryIn: Double)
-        /// What the credentials are obtained with has changed: new ones are asked for.
+        /// The certificate or key has changed, so new credentials are requested.
         case sourceChanged
     }
 
-    /// How it stands with a keeper at one moment.
     package struct Status: Sendable {
         /// Credentials that have not expired.
         package var credentials: Credentials?
-        /// How many seconds they are good for yet, by the keeper's own clock; 0 when there are none.
+        /// By the refresher's own clock; 0 without credentials.
         package var secondsLeft: Double
-        /// Why the last attempt failed; nothing when it succeeded or there was none yet.
+        /// Why the last attempt failed; `nil` if it succeeded or there was none yet.
         package var failure: String?
         /// Whether an attempt is under way, or none was made yet.
         package var isPending: Bool
-        /// How many attempts succeeded.
         package var refreshes: Int
-        /// How many attempts failed.
         package var failures: Int
-        /// When the certificate behind the credentials ends; nothing when that is not known.
+        /// `nil` if it is not known.
         package var certificateExpiration: Date?
     }
 
-    /// What the keeper's credentials are called: the profile.
+    /// The profile.
     package let name: String
 
     private struct State {
@@ -91,17 +79,10 @@ package final class CredentialRefresher: Sendable {
     private let dependencies: Dependencies
     private let observer: @Sendable (Event) -> Void
 
-    /// The longest sleep at once: how late a suspended machine, a changed clock or a changed file may be noticed.
+    /// The longest sleep in seconds: how late a suspended machine, a changed clock or a changed file is noticed.
     static let longestSleep = 3.0
 
-    /// Makes a keeper, which has nothing yet.
-    ///
-    /// - Parameters:
-    ///   - name: What the credentials are called.
-    ///   - source: Where they come from.
-    ///   - schedule: When they are replaced.
-    ///   - dependencies: Clock, sleep and chance.
-    ///   - observer: Told what happens, on any thread.
+    /// - Parameter observer: Called on any thread.
     package init(
         name: String,
         source: CredentialSource,
@@ -116,7 +97,6 @@ package final class CredentialRefresher: Sendable {
         state = Mutex(State(source: source))
     }
 
-    /// How it stands.
     package var status: Status {
         let now = dependencies.now()
         let (status, source) = state.withLock { state in
@@ -136,18 +116,15 @@ package final class CredentialRefresher: Sendable {
         return complete
     }
 
-    /// The credentials, unless they have expired.
     package var credentials: Credentials? { document?.credentials }
 
-    /// The credentials as they are served, unless they have expired.
+    /// The credentials, unless they have expired.
     var document: CredentialDocument? {
         let now = dependencies.now()
         return state.withLock { state in state.document.flatMap { $0.credentials.expiration > now ? $0 : nil } }
     }
 
-    /// Takes another source and asks it for credentials as soon as possible. Those that are there stay until it gave some.
-    ///
-    /// - Parameter source: Where credentials come from now on.
+    /// Uses another source, as soon as possible. The old credentials stay until it has returned new ones.
     package func replace(source: CredentialSource) {
         state.withLock { state in
             state.source = source
@@ -155,9 +132,8 @@ package final class CredentialRefresher: Sendable {
         }
     }
 
-    /// Calls an action when the attempt that is under way, or the first one, is over; at once when there is none.
-    ///
-    /// - Parameter action: Is called once, from anywhere, and must not block.
+    /// Calls an action, which must not block, after the current or first attempt; at once if there is none. It is called once, on
+    /// any thread.
     package func whenSettled(_ action: @escaping @Sendable () -> Void) {
         let now = dependencies.now()
         let isWaiting = state.withLock { state in
@@ -168,9 +144,7 @@ package final class CredentialRefresher: Sendable {
         if !isWaiting { action() }
     }
 
-    /// Lets those go that have waited too long for an attempt to end.
-    ///
-    /// - Parameter seconds: How long is too long.
+    /// Calls the actions that have waited longer than this for an attempt.
     package func releaseWaiters(after seconds: Double) {
         let now = dependencies.now()
         let actions = state.withLock { state in
@@ -181,10 +155,7 @@ package final class CredentialRefresher: Sendable {
         for action in actions { action() }
     }
 
-    /// Replaces the credentials whenever they are due, until the dependencies' sleep throws, as it does when the task is
-    /// cancelled.
-    ///
-    /// - Throws: What the sleep throws.
+    /// Replaces the credentials whenever they are due, until the sleep throws because the task is cancelled.
     package func run() async throws {
         while true {
             if sourceHasChanged() { observer(.sourceChanged) }
@@ -193,9 +164,7 @@ package final class CredentialRefresher: Sendable {
         }
     }
 
-    /// Replaces the credentials now, unless that is under way already. It blocks.
-    ///
-    /// - Throws: What the source throws.
+    /// Replaces the credentials now, unless that is under way. Blocks.
     package func refresh() throws {
         let source: CredentialSource? = state.withLock { state in
             guard !state.isRefreshing else { return nil }
@@ -215,9 +184,7 @@ package final class CredentialRefresher: Sendable {
         }
     }
 
-    /// Takes in what an attempt led to.
-    ///
-    /// - Returns: How many seconds the next attempt is away.
+    /// Records the outcome, and returns the seconds until the next attempt.
     private func settle(_ outcome: Result<Credentials, any Error>, at now: Date) -> Double {
         let random = dependencies.random()
         let (delay, waiters) = state.withLock { state in
@@ -237,7 +204,7 @@ package final class CredentialRefresher: Sendable {
                 state.failures += 1
                 next = now.addingTimeInterval(schedule.delay(after: state.failuresInARow, random: random))
             }
-            // Somebody may have asked for another attempt meanwhile.
+            // Another attempt may have been requested meanwhile.
             if state.nextAttempt != nil { state.nextAttempt = next }
             defer { state.waiters = [] }
             return (next.timeIntervalSince(now), state.waiters)
@@ -246,7 +213,7 @@ package final class CredentialRefresher: Sendable {
         return delay
     }
 
-    /// Whether an attempt is due. A clock that was put back makes one due, too: nobody knows what was planned by it.
+    /// Whether an attempt is due; also after the clock was set back, because the plan is then meaningless.
     private var isDue: Bool {
         let now = dependencies.now()
         return state.withLock { state in
@@ -268,8 +235,8 @@ package final class CredentialRefresher: Sendable {
         return true
     }
 
-    /// Refreshes on a thread that may block. A cancelled task does not wait for it: a service that does not answer holds
-    /// up no end.
+    /// Refreshes on a thread that may block. A cancelled task does not wait for it, so that a service which does not answer
+    /// delays no exit.
     private func refreshOnThread() async {
         let end = Mutex<(isOver: Bool, continuation: CheckedContinuation<Void, Never>?)>((false, nil))
         let finish = { @Sendable in
@@ -287,7 +254,7 @@ package final class CredentialRefresher: Sendable {
                 }
                 guard !isOver else { return continuation.resume() }
                 DispatchQueue.global().async {
-                    // The observer was told, and the next attempt is planned.
+                    // The observer was told of an error, and the next attempt is planned.
                     try? self.refresh()
                     finish()
                 }
@@ -295,5 +262,27 @@ package final class CredentialRefresher: Sendable {
         } onCancel: {
             finish()
         }
+    }
+}
+
+/// How credentials are obtained.
+package struct CredentialSource: Sendable {
+    /// Obtains credentials. It may block, and is called by one thread at a time.
+    package var obtain: @Sendable () throws -> Credentials
+
+    /// Whether the certificate or key has changed since the last call. Called every few seconds; must not block.
+    package var hasChanged: @Sendable () -> Bool
+
+    /// When the certificate expires; `nil` if that is not known.
+    package var certificateExpiration: @Sendable () -> Date?
+
+    package init(
+        obtain: @escaping @Sendable () throws -> Credentials,
+        hasChanged: @escaping @Sendable () -> Bool = { false },
+        certificateExpiration: @escaping @Sendable () -> Date? = { nil }
+    ) {
+        self.obtain = obtain
+        self.hasChanged = hasChanged
+        self.certificateExpiration = certificateExpiration
     }
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import FoundationEssentials
 import SystemSupport
 
-/// Credentials in the forms that they are served in, made once and handed out as often as somebody asks.
+/// Credentials in the formats that are served, encoded once.
 struct CredentialDocument: Sendable {
     let credentials: Credentials
 
@@ -34,5 +35,54 @@ struct CredentialDocument: Sendable {
             ("AccountId", .string(credentials.accountID)), ("RoleArn", .string(credentials.roleARN)),
         ]
         container = Array(JSONText.object(keys + session).encoded.utf8)
+    }
+}
+
+/// The metrics in Prometheus's text format (version 0.0.4).
+struct MetricsText {
+    let text: String
+
+    init(_ keepers: [(name: String, status: CredentialRefresher.Status)], requests: Int, at date: Date) {
+        var lines: [String] = []
+        func add(_ name: String, _ kind: String, _ help: String, _ values: [(name: String, value: String)]) {
+            guard !values.isEmpty else { return }
+            lines += ["# HELP \(name) \(help)", "# TYPE \(name) \(kind)"]
+            lines += values.map { "\(name){profile=\"\(Self.escaped($0.name))\"} \($0.value)" }
+        }
+        add(
+            "pki_refreshes_total",
+            "counter",
+            "Times that credentials were obtained.",
+            keepers.map { ($0.name, String($0.status.refreshes)) }
+        )
+        add(
+            "pki_refresh_failures_total",
+            "counter",
+            "Times that credentials could not be obtained.",
+            keepers.map { ($0.name, String($0.status.failures)) }
+        )
+        add(
+            "pki_credentials_expiry_seconds",
+            "gauge",
+            "Seconds until the credentials expire; 0 when there are none.",
+            keepers.map { ($0.name, String(Int($0.status.secondsLeft))) }
+        )
+        add(
+            "pki_certificate_expiry_seconds",
+            "gauge",
+            "Seconds until the certificate expires; below 0 when it has.",
+            keepers.compactMap { keeper in
+                keeper.status.certificateExpiration.map { (keeper.name, String(Int($0.timeIntervalSince(date)))) }
+            }
+        )
+        lines += [
+            "# HELP pki_requests_total Requests that were answered.", "# TYPE pki_requests_total counter",
+            "pki_requests_total \(requests)",
+        ]
+        text = lines.map { "\($0)\n" }.joined()
+    }
+
+    private static func escaped(_ text: String) -> String {
+        text.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"").replacing("\n", with: "\\n")
     }
 }

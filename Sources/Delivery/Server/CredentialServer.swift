@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Certificates
 package import FoundationEssentials
-package import HTTPService
+package import HTTPServer
 internal import Synchronization
 import SystemSupport
 
@@ -50,8 +51,8 @@ package final class CredentialServer: HTTPHandler {
     /// - Parameters:
     ///   - keepers: Keep the credentials; at least one. The metadata service knows the first.
     ///   - options: Hosts and patience.
-    ///   - authorization: The value that `Authorization` must have at the container endpoint; nothing when it is not
-    ///     known, and then nobody gets anything there. It is asked at each request and must not block.
+    ///   - authorization: The value that `Authorization` must have at the container endpoint; `nil` if it is not
+    ///     known; then nothing is served there. It is asked at each request and must not block.
     ///   - now: The time.
     ///   - randomBytes: Draws so many random bytes.
     package init(
@@ -80,7 +81,7 @@ package final class CredentialServer: HTTPHandler {
     /// - Returns: The answer.
     package func answer(_ request: HTTPRequest) -> HTTPAnswer {
         requests.wrappingAdd(1, ordering: .relaxed)
-        guard HostHeaderPolicy(names: options.hosts).admits(request.host) else {
+        guard admits(request.host) else {
             return refuse(
                 .forbidden,
                 "the Host header names another host: an address in numbers or localhost is wanted"
@@ -102,6 +103,15 @@ package final class CredentialServer: HTTPHandler {
         case "/metrics": return request.isLocal || isAuthorized(request) ? .now(metrics) : unauthorized
         default: return refuse(.notFound, "there is nothing at this path")
         }
+    }
+
+    /// Whether a request may be for this host.
+    ///
+    /// A page in a browser can ask this machine under a name of the page's own (DNS rebinding), never under an address. So
+    /// addresses and `localhost` are admitted, and other names only if they were allowed.
+    private func admits(_ host: String?) -> Bool {
+        guard let authority = host.flatMap({ HTTPAuthority($0) }) else { return false }
+        return authority.isAddress || authority.host == "localhost" || options.hosts.contains(authority.host)
     }
 
     // MARK: The metadata service
@@ -200,7 +210,7 @@ package final class CredentialServer: HTTPHandler {
     }
 
     private var unauthorized: HTTPAnswer {
-        refuse(.unauthorized, "Authorization has to hold the token from the server's token file, as it stands there")
+        refuse(.unauthorized, "Authorization has to hold the token from the server's token file, as it is")
     }
 
     // MARK: Answers

@@ -1,35 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Certificates
+package import Certificates
+import FoundationEssentials
 import SystemSupport
 
-/// The SSH agent of a user: OpenSSH's `ssh-agent`, or whatever else speaks its protocol (draft-miller-ssh-agent) on a unix
-/// socket.
-///
-/// Every operation has a connection of its own, so that a value can be kept for as long as one likes and used from any
-/// thread. Calls block until the agent has answered.
+/// The SSH agent of a user: OpenSSH's `ssh-agent`, or whatever else speaks its protocol (draft-miller-ssh-agent) on a
+/// unix socket. Every operation has a connection of its own, so that a value can be kept for as long as one likes and
+/// used from any thread. Calls block until the agent has answered.
 package struct SSHAgent: Sendable {
-    /// The path of the socket.
     package let socket: String
 
     /// How long an answer may take.
     package let timeout: Duration
 
     /// Names an agent. It is not spoken to yet.
-    ///
-    /// - Parameters:
-    ///   - socket: The path of its socket, as in the variable SSH_AUTH_SOCK; an empty one means that there is no agent.
-    ///   - timeout: How long an answer may take, in which the user may have to touch a device or to confirm.
     package init(socket: String, timeout: Duration = .seconds(60)) {
         self.socket = socket
         self.timeout = timeout
     }
 
     /// Lists the keys that the agent holds, in its order, those that cannot be used here too.
-    ///
-    /// - Returns: The keys; none also when the agent is locked.
-    /// - Throws: ``HardwareKeyError``: ``HardwareKeyErrorCode/absent`` when there is no agent,
-    ///   ``HardwareKeyErrorCode/failed`` when it does not answer as an agent does.
     package func keys() throws(HardwareKeyError) -> [SSHAgentIdentity] {
         var answer = try ask([Message.requestIdentities])
         guard answer.byte() == Message.identitiesAnswer, let count = answer.number() else {
@@ -45,14 +35,6 @@ package struct SSHAgent: Sendable {
         return identities
     }
 
-    /// Finds a key.
-    ///
-    /// - Parameter fingerprint: The whole of it, as ``SSHAgentIdentity/fingerprint`` and `ssh-add -l` have it: `SHA256:`
-    ///   and 43 characters, in which upper and lower case differ. Padding with `=` may follow.
-    /// - Returns: The key.
-    /// - Throws: ``HardwareKeyError``: ``HardwareKeyErrorCode/invalidAddress`` when this is no fingerprint of SHA-256,
-    ///   ``HardwareKeyErrorCode/notFound`` with the keys that are there, ``HardwareKeyErrorCode/unsupported`` when the
-    ///   key is there and cannot be used here, and what ``keys()`` throws.
     package func key(fingerprint: String) throws(HardwareKeyError) -> SSHAgentKey {
         guard fingerprint.hasPrefix("SHA256:") else {
             throw HardwareKeyError(
@@ -83,7 +65,6 @@ package struct SSHAgent: Sendable {
         return SSHWireReader(try connection.answer(to: question))
     }
 
-    /// What messages begin with (draft-miller-ssh-agent §6.1).
     enum Message {
         static let failure: UInt8 = 5
         static let requestIdentities: UInt8 = 11
@@ -107,5 +88,126 @@ package struct SSHAgent: Sendable {
             "the SSH agent has no key \(wanted); it holds \(shown)\(more)",
             hint: "name one of those by its whole fingerprint, or add the key with `ssh-add KEY`"
         )
+    }
+}
+
+/// A key that an SSH agent lists.
+package struct SSHAgentIdentity: Hashable, Sendable {
+    /// `SHA256:` and the SHA-256 of the public key in base64 without padding, as `ssh-add -l` prints it.
+    package let fingerprint: String
+
+    /// The agent's comment on the key, often the file it came from. Control characters are blanks.
+    package let comment: String
+
+    /// SSH's name of its kind: `ecdsa-sha2-nistp256`, `ssh-rsa`, `ssh-ed25519`, …
+    package let keyType: String
+
+    /// The public key, when the key can be used here.
+    package let publicKey: PublicKey?
+
+    /// Why the key cannot be used here, when it cannot.
+    package let obstacle: String?
+
+    /// The public key as the agent wants to be asked for it.
+    let blob: [UInt8]
+
+    init(blob: [UInt8], comment: [UInt8]) {
+        self.blob = blob
+        self.comment = printable(String(decoding: comment, as: UTF8.self), limit: 200)
+        fingerprint = SSHPublicKey.fingerprint(of: blob)
+        let key = SSHPublicKey(blob)
+        keyType = printable(key.kind, limit: 64)
+        switch key.result {
+        case .success(let usable): (publicKey, obstacle) = (usable, nil)
+        case .failure(let reason): (publicKey, obstacle) = (nil, reason.text)
+        }
+    }
+}
+
+extension SSHAgentIdentity: CustomStringConvertible {
+    /// Fingerprint, comment and kind on one line.
+    package var description: String {
+        let kind = publicKey?.algorithm.description ?? keyType
+        return comment.isEmpty ? "\(fingerprint) (\(kind))" : "\(fingerprint) \(comment) (\(kind))"
+    }
+}
+
+/// A public key as SSH writes it (RFC 4253 §6.6, RFC 5656 §3.1): a name and what belongs to it.
+struct SSHPublicKey {
+    /// The name of its kind: `ecdsa-sha2-nistp256`, `ssh-rsa`, …
+    let kind: String
+
+    /// The same key as X.509 writes it, or why it cannot be used.
+    let result: Result<PublicKey, Obstacle>
+
+    /// Why a key cannot be used, to be put after a colon.
+    struct Obstacle: Error {
+        let text: String
+    }
+
+    /// Reads a key. One of an unknown kind is no failure: it can be listed.
+    init(_ blob: [UInt8]) {
+        var reader = SSHWireReader(blob)
+        guard let kind = reader.name() else {
+            self.kind = "unknown"
+            result = .failure(Obstacle(text: "its public half cannot be read"))
+            return
+        }
+        self.kind = kind
+        result =
+            switch kind {
+            case "ssh-rsa": Self.rsaKey(&reader)
+            case "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521": Self.ecKey(&reader, kind: kind)
+            default: .failure(Obstacle(text: Self.obstacle(of: kind)))
+            }
+    }
+
+    /// The fingerprint that `ssh-keygen -l` prints.
+    static func fingerprint(of blob: [UInt8]) -> String {
+        let base64 = Data(Digest.sha256.hash(blob)).base64EncodedString()
+        return "SHA256:" + base64.prefix { $0 != "=" }
+    }
+
+    private static func rsaKey(_ reader: inout SSHWireReader) -> Result<PublicKey, Obstacle> {
+        guard let exponent = reader.magnitude(), let modulus = reader.magnitude(), reader.isAtEnd else {
+            return .failure(Obstacle(text: "its public half cannot be read"))
+        }
+        return key(PublicKey.rsaEncoding(modulus: modulus, exponent: exponent)) {
+            if case .rsa = $0 { true } else { false }
+        }
+    }
+
+    private static func ecKey(_ reader: inout SSHWireReader, kind: String) -> Result<PublicKey, Obstacle> {
+        let curves: [String: NamedCurve] = ["nistp256": .p256, "nistp384": .p384, "nistp521": .p521]
+        guard let name = reader.name(), kind.hasSuffix(name), let curve = curves[name],
+            let point = reader.string(), point.first == 0x04, reader.isAtEnd
+        else { return .failure(Obstacle(text: "its public half cannot be read")) }
+        let parameters = DER.objectIdentifier(curve.objectIdentifier)
+        return key(PublicKey.ecEncoding(parameters: parameters, point: point)) { $0.namedCurve == curve }
+    }
+
+    /// Lets libcrypto check a SubjectPublicKeyInfo.
+    private static func key(
+        _ derEncoded: [UInt8],
+        isKnown: (KeyAlgorithm) -> Bool
+    ) -> Result<PublicKey, Obstacle> {
+        guard let key = try? PublicKey(derEncoded: derEncoded), isKnown(key.algorithm) else {
+            return .failure(Obstacle(text: "its public half is not a valid key"))
+        }
+        return .success(key)
+    }
+
+    private static func obstacle(of kind: String) -> String {
+        if kind.contains("-cert-v") {
+            return
+                "it is a certificate of OpenSSH, which signs for SSH alone; its plain key can be used if the agent has it"
+        }
+        if kind.hasPrefix("sk-") {
+            return "a FIDO security key signs data of its own around the message, which is no signature of X.509"
+        }
+        if kind == "ssh-ed25519" || kind == "ssh-ed448" {
+            return "neither certificates here nor IAM Roles Anywhere use Edwards curves"
+        }
+        return "keys of the kind \(printable(kind, limit: 64)) are not supported"
     }
 }

@@ -22,13 +22,6 @@ struct SSHAgentConnection: ~Copyable {
         deadline = .now + timeout
     }
 
-    /// Connects.
-    ///
-    /// - Parameters:
-    ///   - path: The agent's socket.
-    ///   - timeout: How long the whole exchange may take.
-    /// - Returns: The connection.
-    /// - Throws: ``HardwareKeyError`` with ``HardwareKeyErrorCode/absent`` when nobody listens there.
     static func open(_ path: String, timeout: Duration) throws(HardwareKeyError) -> SSHAgentConnection {
         guard !path.isEmpty else {
             throw HardwareKeyError(.absent, "there is no SSH agent: SSH_AUTH_SOCK is not set", hint: wayToAnAgent)
@@ -45,7 +38,7 @@ struct SSHAgentConnection: ~Copyable {
             throw HardwareKeyError(.failed, "no socket can be made: \(systemErrorText(errno))")
         }
         let connection = SSHAgentConnection(descriptor, timeout: timeout)
-        // The system's own limit is for connecting and sending, where an agent that is there never lets one wait.
+        // The system's timeout covers connecting and sending, for which an agent needs no time.
         let limit = max(timeout, .milliseconds(1)).components
         var time = timeval(tv_sec: Int(limit.seconds), tv_usec: Int(limit.attoseconds / 1_000_000_000_000))
         unsafe setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &time, socklen_t(MemoryLayout<timeval>.size))
@@ -69,14 +62,9 @@ struct SSHAgentConnection: ~Copyable {
 
     deinit { close(descriptor) }
 
-    /// What to do without an agent.
+    /// The hint without an agent.
     static let wayToAnAgent = "start one and give it the key: eval \"$(ssh-agent)\"; ssh-add KEY"
 
-    /// Asks.
-    ///
-    /// - Parameter question: A message, beginning with the octet of its kind.
-    /// - Returns: The answer, of the same form and never empty.
-    /// - Throws: ``HardwareKeyError`` with ``HardwareKeyErrorCode/failed`` when there is none, or it is none.
     consuming func answer(to question: [UInt8]) throws(HardwareKeyError) -> [UInt8] {
         try send(sshString(question))
         var reader = SSHWireReader(try receive(4))
@@ -121,7 +109,7 @@ struct SSHAgentConnection: ~Copyable {
             let left = ContinuousClock.now.duration(to: deadline)
             guard left > .zero else { throw timedOut }
             var wanted = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-            // A millisecond more: a wait that rounds down to none would spin.
+            // One millisecond more: a wait that rounds down to zero would spin.
             let milliseconds = min(left / .milliseconds(1), 3_600_000) + 1
             let status = unsafe poll(&wanted, 1, CInt(milliseconds))
             if status > 0 { return }
@@ -141,3 +129,49 @@ struct SSHAgentConnection: ~Copyable {
         HardwareKeyError(.failed, "the SSH agent did not answer: \(why)")
     }
 }
+
+/// Parses a message of the SSH protocols (RFC 4251 §5). Malformed parts are `nil`, and nothing is read past them.
+struct SSHWireReader {
+    /// The bytes that have not been read.
+    private(set) var rest: ArraySlice<UInt8>
+
+    init(_ bytes: some Sequence<UInt8>) { rest = Array(bytes)[...] }
+
+    var isAtEnd: Bool { rest.isEmpty }
+
+    /// A single byte.
+    mutating func byte() -> UInt8? { rest.popFirst() }
+
+    /// Four bytes, the most significant first.
+    mutating func number() -> Int? {
+        guard rest.count >= 4 else { return nil }
+        defer { rest = rest.dropFirst(4) }
+        return rest.prefix(4).reduce(0) { $0 << 8 | Int($1) }
+    }
+
+    /// Bytes after their number.
+    mutating func string() -> [UInt8]? {
+        var ahead = self
+        guard let count = ahead.number(), count <= ahead.rest.count else { return nil }
+        defer { rest = ahead.rest.dropFirst(count) }
+        return Array(ahead.rest.prefix(count))
+    }
+
+    /// A string that is a name.
+    mutating func name() -> String? { string().map { String(decoding: $0, as: UTF8.self) } }
+
+    /// The magnitude of a positive number of any length, without leading zeros. A set first bit means a negative number
+    /// (RFC 4251 §5), which keys and signatures do not have: it is read as a missing zero octet.
+    mutating func magnitude() -> [UInt8]? {
+        guard let octets = string() else { return nil }
+        let magnitude = Array(octets.drop { $0 == 0 })
+        return magnitude.isEmpty ? nil : magnitude
+    }
+}
+
+func sshNumber(_ number: Int) -> [UInt8] {
+    [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: number >> $0) }
+}
+
+/// Bytes after their number.
+func sshString(_ bytes: [UInt8]) -> [UInt8] { sshNumber(bytes.count) + bytes }

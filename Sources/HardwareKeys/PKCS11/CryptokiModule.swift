@@ -6,10 +6,8 @@ import Glibc
 import Synchronization
 import SystemSupport
 
-/// A library that speaks Cryptoki, opened and initialized; it stays so until the process ends.
-///
-/// Whether a module can be called from several threads is known only for those that say so. One lock per module makes it
-/// true of all.
+/// A PKCS#11 library, opened and initialized until the process ends. One lock per module serializes its calls, because
+/// only some modules may be called from several threads.
 @safe final class CryptokiModule: Sendable {
     /// How it was named, for messages.
     let name: String
@@ -19,31 +17,22 @@ import SystemSupport
 
     private let lock = Mutex(())
 
-    /// How often the module was initialized by us. Handles of sessions are worth nothing in another generation, where
-    /// the same numbers may be given to others.
+    /// How often this process initialized the module. Session handles of another generation are invalid: the same numbers
+    /// may be in use again.
     let generation = Atomic(0)
 
     /// PINs that tokens have refused: they are not tried again in this process, by whomever they come.
     let refusals = Mutex(PINRefusals())
 
-    /// Takes a table of functions and initializes the module behind it.
-    ///
-    /// - Parameters:
-    ///   - name: How it was named.
-    ///   - functions: The table, for good.
-    /// - Throws: ``CryptokiError`` when it cannot be initialized.
+    /// Initializes the module of a table of functions, which must stay valid.
     init(name: String, functions: UnsafePointer<CK_FUNCTION_LIST>) throws(CryptokiError) {
         self.name = name
         unsafe self.functions = unsafe functions
         try initialize()
     }
 
-    /// Calls a function of the module while nobody else does.
-    ///
-    /// - Parameters:
-    ///   - name: The function, for the error.
-    ///   - body: Calls it. A module may leave a function out, which is `CKR_FUNCTION_NOT_SUPPORTED`.
-    /// - Throws: ``CryptokiError`` when the function does not succeed.
+    /// Calls a function of the module under its lock. A function that the module leaves out is
+    /// `CKR_FUNCTION_NOT_SUPPORTED`.
     func call(_ name: StaticString, _ body: (CK_FUNCTION_LIST) -> CK_RV?) throws(CryptokiError) {
         let value = lock.withLock { _ in unsafe body(functions.pointee) }
         try require(value ?? CKR_FUNCTION_NOT_SUPPORTED, name)
@@ -60,7 +49,7 @@ import SystemSupport
         } catch {
             switch error.value {
             case CKR_CRYPTOKI_ALREADY_INITIALIZED: return
-            // Without locks of its own the module is content with ours.
+            // A module without locks of its own is protected by ours.
             case CKR_CANT_LOCK, CKR_NEED_TO_CREATE_THREADS:
                 try call("C_Initialize") { functions in functions.C_Initialize?(nil) }
             default: throw error
@@ -69,10 +58,8 @@ import SystemSupport
         generation.add(1, ordering: .sequentiallyConsistent)
     }
 
-    /// Ends what the module does and initializes it again: some never find a token again that was away, or the service
-    /// behind them.
-    ///
-    /// All sessions of this process with the module are lost, and opened again by those who need them.
+    /// Finalizes the module and initializes it again: some never find a token again that was removed. All sessions of
+    /// this process with the module are lost, and are opened again when they are needed.
     func restart() throws(CryptokiError) {
         try? call("C_Finalize") { $0.C_Finalize?(nil) }
         try initialize()
@@ -83,10 +70,6 @@ extension CryptokiModule {
     private static let opened = Mutex<[String: CryptokiModule]>([:])
 
     /// The module that a file holds, opened when it is first asked for.
-    ///
-    /// - Parameter file: A path, or a name that the system's loader finds.
-    /// - Returns: The module.
-    /// - Throws: ``HardwareKeyError`` with ``HardwareKeyErrorCode/missingLibrary``.
     static func opened(_ file: String) throws -> CryptokiModule {
         try opened.withLock { opened in
             if let module = opened[file] { return module }
@@ -105,7 +88,7 @@ extension CryptokiModule {
         }
     }
 
-    /// Opens a library, for good, and asks it for its functions.
+    /// Opens a library, which is never closed, and gets its functions.
     static func functions(of file: String) throws(HardwareKeyError) -> UnsafePointer<CK_FUNCTION_LIST> {
         guard let library = unsafe dlopen(file, RTLD_NOW | RTLD_LOCAL) else {
             throw Self.unusable(file, "cannot be loaded: \(Self.loaderText)")
@@ -138,5 +121,58 @@ extension CryptokiModule {
                 ? "install it (apt-get install libp11-kit0), or name the token's own module: module-path=/…"
                 : "name the token's module by its path: module-path=/usr/lib/…"
         )
+    }
+}
+
+/// Which file is the module that an address wants.
+enum ModuleLocation {
+    /// p11-kit, whose own functions are those of all modules that the system is configured with.
+    #if canImport(Darwin)
+    static let proxy = "libp11-kit.0.dylib"
+    #else
+    static let proxy = "libp11-kit.so.0"
+    #endif
+
+    /// The directories in which distributions install modules. A directory or a module that is not root's, or that others
+    /// can write to, is ignored.
+    static let directories = [
+        "/usr/lib/\(architecture)-linux-gnu/pkcs11", "/usr/lib64/pkcs11", "/usr/lib/pkcs11", "/usr/local/lib/pkcs11",
+        "/usr/lib/softhsm", "/usr/lib64/softhsm", "/usr/lib/\(architecture)-linux-gnu/softhsm",
+        "/usr/lib/\(architecture)-linux-gnu", "/usr/lib64", "/usr/lib", "/usr/local/lib",
+    ]
+
+    /// The file to open: what the address names by path, else what the caller names, else what the address names by name,
+    /// else p11-kit.
+    static func file(
+        for address: PKCS11URI,
+        module: String?,
+        directories: [String] = directories
+    ) throws(HardwareKeyError) -> String {
+        if let path = address.modulePath ?? module { return path }
+        guard let name = address.moduleName else { return proxy }
+        for directory in directories {
+            for file in ["\(directory)/\(name).so", "\(directory)/lib\(name).so", "\(directory)/\(name)"]
+            where isSystems(directory, .directory) && isSystems(file, .regular) {
+                return file
+            }
+        }
+        throw HardwareKeyError(
+            .missingLibrary,
+            "there is no PKCS#11 module \(printable(name)) in the directories where modules are, or it is not root's alone",
+            hint: "name it by its path: --pkcs11-lib /…/\(printable(name)).so"
+        )
+    }
+
+    private static func isSystems(_ path: String, _ kind: FileStatus.Kind) -> Bool {
+        guard let status = FileStatus(at: path) else { return false }
+        return status.kind == kind && status.owner == 0 && status.mode & 0o022 == 0
+    }
+
+    private static var architecture: String {
+        #if arch(arm64)
+        "aarch64"
+        #else
+        "x86_64"
+        #endif
     }
 }

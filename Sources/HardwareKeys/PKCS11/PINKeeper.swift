@@ -30,12 +30,6 @@ final class PINKeeper: Sendable {
     }
 
     /// Logs in as the token's user, when that is needed and has not been done.
-    ///
-    /// - Parameters:
-    ///   - session: A session with the token.
-    ///   - token: The token.
-    ///   - address: May tell the PIN.
-    /// - Throws: ``HardwareKeyError``, or what the closure throws.
     func logIn(_ session: Session, to token: Token, by address: PKCS11URI) throws {
         guard token.needsLogin, !session.isLoggedIn else { return }
         try attempt(CKU_USER, session, token) { flags in
@@ -44,12 +38,6 @@ final class PINKeeper: Sendable {
     }
 
     /// Logs in for the signature that has just begun in a session (CKA_ALWAYS_AUTHENTICATE).
-    ///
-    /// - Parameters:
-    ///   - session: The session.
-    ///   - token: Its token.
-    ///   - address: May tell the PIN, which is used when PINs may be used again.
-    /// - Throws: ``HardwareKeyError``, or what the closure throws.
     func logInForSignature(_ session: Session, to token: Token, by address: PKCS11URI) throws {
         try attempt(CKU_CONTEXT_SPECIFIC, session, token) { flags in
             if self.reusesPIN { return try self.pin(for: token, address, .signature, flags) }
@@ -64,7 +52,7 @@ final class PINKeeper: Sendable {
         _ flags: CK_FLAGS
     ) throws -> SecretBytes? {
         if let pin = accepted.withLock({ $0[token.identity] }) ?? address.pinValue { return pin }
-        if let source = address.pinSource { return try SecretFile.firstLine(of: source) }
+        if let source = address.pinSource { return try HardwareKeys.pin(inFirstLineOf: source) }
         return try ask(PINRequest(token, purpose, flags))
     }
 
@@ -85,14 +73,14 @@ final class PINKeeper: Sendable {
                 .pinNeeded,
                 "the token \(token.name) wants its PIN" + (user == CKU_USER ? "" : " for each signature"),
                 hint: user == CKU_USER
-                    ? "name where it is: --passphrase-file FILE, or pin-source=/path behind the question mark of the address"
+                    ? "name where it is: --passphrase-file FILE, or ?pin-source=/path in the address"
                     : "name where it is: --passphrase-file FILE; or let the PIN of the login be used again: --reuse-pin"
             )
         }
         guard pin.count > 0 else {
             throw HardwareKeyError(.pinNeeded, "the PIN for the token \(token.name) is empty; it was not tried")
         }
-        // Whoever asks a person may have waited long: the token is looked at again, and by one thread at a time.
+        // Asking a person may have taken long: the token is checked again, by one thread at a time.
         try token.module.refusals.withLock { refusals in
             if user == CKU_USER, session.isLoggedIn { return }
             guard !refusals.contains(pin, token, user) else {
@@ -115,7 +103,7 @@ final class PINKeeper: Sendable {
         }
     }
 
-    /// Logs in, and tells whether it was by this PIN: somebody else in this process may have done it before.
+    /// Logs in, and returns whether it was by this PIN: another part of this process may already have logged in.
     private func offer(
         _ pin: SecretBytes?,
         _ user: CK_USER_TYPE,
@@ -187,4 +175,41 @@ extension PINRequest {
     init(_ token: Token, _ purpose: Purpose, _ flags: CK_FLAGS) {
         self.init(tokenLabel: token.name, purpose: purpose, hasFewAttempts: flags & CKF_USER_PIN_COUNT_LOW != 0)
     }
+}
+
+package struct PINRequest: Hashable, Sendable {
+    /// What the PIN is for.
+    package enum Purpose: Hashable, Sendable {
+        /// The token, for as long as the process uses it.
+        case login
+        /// One signature, with a key that wants the PIN for each.
+        case signature
+    }
+
+    package let tokenLabel: String
+
+    package let purpose: Purpose
+
+    /// Whether the token says that a wrong PIN was given lately, so that few attempts are left.
+    package let hasFewAttempts: Bool
+}
+
+/// Returns the PIN in the first line of a file, which only its owner may be able to read; a pipe is allowed.
+func pin(inFirstLineOf path: String) throws(HardwareKeyError) -> SecretBytes {
+    let line: SecretBytes
+    do {
+        line = try FileContents(of: path, .ownerOnly).bytes.firstLine
+    } catch {
+        throw HardwareKeyError(.pinNeeded, "the pin-source \(error.message)", hint: error.hint)
+    }
+    guard line.count > 0 else {
+        throw HardwareKeyError(.pinNeeded, "the pin-source \(printable(path, limit: 200)) has an empty first line")
+    }
+    guard line.count < 1024 else {
+        throw HardwareKeyError(
+            .pinNeeded,
+            "the first line of the pin-source \(printable(path, limit: 200)) is too long to be a PIN"
+        )
+    }
+    return line
 }

@@ -5,17 +5,8 @@ import CPKCS11
 import SystemSupport
 
 extension PKCS11Source {
-    /// Makes a key in a token, where it stays: it is sensitive and cannot be taken out.
-    ///
-    /// - Parameters:
-    ///   - address: Means one token, and names the key by `object`. Its `id` is the key's identifier; without one it is 20
-    ///     octets of the SHA-256 of the public key.
-    ///   - type: RSA, or EC.
-    /// - Returns: The key, proven by a signature.
-    /// - Throws: ``HardwareKeyError``: ``HardwareKeyErrorCode/invalidAddress`` without `object`,
-    ///   ``HardwareKeyErrorCode/unsupported`` for another type or a token that cannot make it,
-    ///   ``HardwareKeyErrorCode/ambiguous`` when the token has something of that name already, or several tokens are
-    ///   meant; or what the source of PINs throws.
+    /// Generates a key in a token, sensitive and not extractable. The address must mean one token and name the key by
+    /// `object`; without `id`, the key gets 20 octets of the SHA-256 of the public key. The key is proven by a signature.
     package func generateKey(at address: PKCS11URI, type: KeyType) throws -> PKCS11Key {
         guard let label = address.object, !label.isEmpty else {
             throw HardwareKeyError(
@@ -55,7 +46,7 @@ extension PKCS11Source {
             do {
                 return try proven(made.privateKey, label, address, session, tokens[0], publicObject: made.publicKey)
             } catch {
-                // A key that cannot be used is not left behind under a name that is wanted.
+                // A key that cannot be used must not keep the name.
                 try? session.destroy(made.privateKey)
                 try? session.destroy(made.publicKey)
                 throw error
@@ -95,7 +86,7 @@ extension PKCS11Source {
         var found = address
         if address.identifier == nil {
             let identifier = Attribute(CKA_ID, Array(Digest.sha256.hash(publicKey.derEncoded).prefix(20)))
-            // Its label is name enough for a key in a token that wants to choose identifiers itself.
+            // A token that chooses identifiers itself may refuse; the label identifies the key.
             try? session.set(identifier, of: handle)
             try? session.set(identifier, of: publicObject)
             found.identifier = try session.value(CKA_ID, of: handle).flatMap { $0.isEmpty ? nil : $0 }
@@ -117,15 +108,15 @@ extension PKCS11Source {
             let parameters = [Attribute(CKA_MODULUS_BITS, bits), Attribute(CKA_PUBLIC_EXPONENT, [0x01, 0x00, 0x01])]
             return (CKM_RSA_PKCS_KEY_PAIR_GEN, parameters)
         }
-        func ec(_ curve: String) -> (CK_MECHANISM_TYPE, [Attribute]) {
-            (CKM_EC_KEY_PAIR_GEN, [Attribute(CKA_EC_PARAMS, DER.objectIdentifier(curve))])
+        func ec(_ curve: NamedCurve) -> (CK_MECHANISM_TYPE, [Attribute]) {
+            (CKM_EC_KEY_PAIR_GEN, [Attribute(CKA_EC_PARAMS, DER.objectIdentifier(curve.objectIdentifier))])
         }
         switch type {
         case .rsa2048: return rsa(2048)
         case .rsa3072: return rsa(3072)
         case .rsa4096: return rsa(4096)
-        case .ecP256: return ec("1.2.840.10045.3.1.7")
-        case .ecP384: return ec("1.3.132.0.34")
+        case .ecP256: return ec(.p256)
+        case .ecP384: return ec(.p384)
         case .mlDSA44, .mlDSA65, .mlDSA87:
             throw HardwareKeyError(
                 .unsupported,

@@ -5,24 +5,11 @@ import CPKCS11
 import SystemSupport
 
 extension PKCS11Source {
-    /// The private key that an address means, proven by a signature.
-    ///
-    /// The address may be the key's, or that of a certificate (its type is `cert` or left open). The key of a certificate
-    /// is looked for under the same label and identifier, then under the label of the certificate in the token, then under
-    /// its identifier. When several keys are found, the one that belongs to one of the certificates is taken.
-    ///
-    /// When the address means several tokens, the one is taken that shows the key, its public half or its certificate
-    /// without a PIN: a PIN is never offered to a token that it may not belong to.
-    ///
-    /// - Parameters:
-    ///   - address: The address.
-    ///   - certificates: The key must be that of one of them. Without any, the token must hold the public half.
-    /// - Returns: The key.
-    /// - Throws: ``HardwareKeyError``: ``HardwareKeyErrorCode/absent`` without a token,
-    ///   ``HardwareKeyErrorCode/notFound`` and ``HardwareKeyErrorCode/ambiguous`` with the keys that are there,
-    ///   ``HardwareKeyErrorCode/mismatch`` when the key is none of the certificates',
-    ///   ``HardwareKeyErrorCode/pinNeeded``, ``HardwareKeyErrorCode/wrongPIN`` and ``HardwareKeyErrorCode/locked``. Or
-    ///   what the source of PINs throws.
+    /// Returns the private key that an address means, proven by a signature. The address may be the key's, or that of a
+    /// certificate (its type is `cert` or absent): its key is searched by the same label and identifier, then by the
+    /// certificate's label in the token, then by its identifier. The key must belong to one of the given certificates;
+    /// without any, the token must hold the public half. If the address means several tokens, the one is used that shows
+    /// the key, its public half or its certificate without a PIN: a PIN is never offered to the wrong token.
     package func key(at address: PKCS11URI, certificates: [Certificate] = []) throws -> PKCS11Key {
         switch address.type {
         case nil, .privateKey, .certificate: break
@@ -50,13 +37,13 @@ extension PKCS11Source {
         let pins = pins
         return try PKCS11Key(signer, publicKey: publicKey) {
             try module.initialize()
-            // With another token in sight the module works, and whoever uses that one is left in peace.
+            // If the module shows another token it works, and that token's sessions are kept.
             if try Token.all(in: module).isEmpty { try module.restart() }
             let tokens = try Token.matching(address, in: module)
             guard let token = tokens.first(where: { $0.identity == identity }) else {
                 throw HardwareKeyError(
                     .absent,
-                    "the token \(printable(identity.label, limit: 40)) is not there any more",
+                    "the token \(printable(identity.label, limit: 40)) is gone",
                     hint: "is it plugged in?"
                 )
             }
@@ -65,7 +52,7 @@ extension PKCS11Source {
             let signers = try session.privateKeys(label: label, identifier: identifier).map {
                 TokenSigner(session: session, token: token, key: $0, address: address, pins: pins)
             }
-            // The name was enough to find it once, unless it was the certificate that told two of one name apart.
+            // The name identifies the key, unless the certificate was needed to choose between two of that name.
             for signer in signers where try signers.count == 1 || signer.proven(among: [publicKey]) != nil {
                 return signer
             }
@@ -87,7 +74,7 @@ extension PKCS11Source {
         var mismatch: HardwareKeyError?
         var seen: Set<CK_OBJECT_HANDLE> = []
 
-        func chosen(from keys: [KeyObject]) throws -> (TokenSigner, PublicKey)? {
+        func chosen(from keys: [TokenKey]) throws -> (TokenSigner, PublicKey)? {
             let new = keys.filter { seen.insert($0.handle).inserted }
             guard !new.isEmpty else { return nil }
             do {
@@ -137,13 +124,13 @@ extension PKCS11Source {
             let shown = try signers.filter { signer in
                 try signer.session.publicKeys(of: signer.key).contains { wanted.contains($0) }
             }
-            // A token that does not show public keys is asked for signatures.
+            // A token that does not show public keys is tried by signatures.
             signers = try shown.isEmpty ? signers.filter { try $0.proven(among: wanted) != nil } : shown
         }
         guard let signer = signers.first else {
             throw mismatch("none of the keys is that of a certificate given")
         }
-        // Keys that sign alike are one key that was stored twice.
+        // Keys with the same signatures are one key that is stored twice.
         if signers.count > 1, !wanted.isEmpty {
             let proven = try signers.compactMap { signer in try signer.proven(among: wanted).map { (signer, $0) } }
             if let first = proven.first, Set(proven.map(\.1)).count == 1 { return first }
@@ -226,7 +213,7 @@ extension PKCS11Source {
 }
 
 extension Session {
-    /// Whether the token shows, as it is now, that it holds what an address means: a private key, or a public key or
+    /// Whether the token shows, without more login, an object that an address means: a private key, a public key or
     /// certificate of the same name, or one of some certificates.
     fileprivate func shows(_ address: PKCS11URI, _ certificates: [Certificate]) throws(CryptokiError) -> Bool {
         let label = address.object.map { Array($0.utf8) }

@@ -4,26 +4,18 @@ package import Certificates
 import CPKCS11
 package import SystemSupport
 
-/// Certificates and keys in PKCS#11 tokens: smart cards, USB tokens, HSMs, and software that poses as them.
-///
-/// A module is opened when it is first needed and stays open until the process ends. Everything here blocks.
-///
-/// A PIN is offered to a token once. One that was refused is not tried again by this process, wherever it comes from, and
-/// none is tried when the next wrong one would lock the token. One that was accepted is kept, so that nobody is asked
-/// twice. PINs come from the address (`pin-value`, then `pin-source`), else from a closure.
+/// Certificates and keys in PKCS#11 tokens: smart cards, USB tokens, HSMs and software tokens. A module is opened when it
+/// is first needed and stays open until the process ends. Calls block. A PIN is offered to a token once: one that was
+/// refused is never tried again by this process, and none is tried when the next wrong one would lock the token. An
+/// accepted one is kept. PINs come from the address (`pin-value`, then `pin-source`), else from a closure.
 package struct PKCS11Source: Sendable {
     let pins: PINKeeper
     let open: @Sendable (PKCS11URI) throws -> CryptokiModule
 
-    /// Makes a source.
-    ///
-    /// - Parameters:
-    ///   - module: The file of the module to use when an address names none by `module-path`. Without either the address's
-    ///     `module-name` is looked for where distributions keep modules, and without all of them p11-kit gives the modules
-    ///     that the system is configured with.
-    ///   - reusesPIN: Whether a key that wants the PIN for each signature is given the one of the login. Otherwise the
-    ///     closure is asked for each.
-    ///   - pin: Gives the PIN of a token, or nothing when there is none to give. It may block, as to ask a person.
+    /// Creates a source. The module is used if an address has no `module-path`; without both, the address's `module-name`
+    /// is searched in the directories of distributions, and without all of them p11-kit gives the modules of the system.
+    /// A key that requires the PIN for each signature gets that of the login if `reusesPIN` is set, else the closure is
+    /// called for each; it may block, and returns `nil` without a PIN.
     package init(
         module: String? = nil,
         reusesPIN: Bool = false,
@@ -34,7 +26,7 @@ package struct PKCS11Source: Sendable {
         }
     }
 
-    /// Makes a source that opens modules in a way of its own.
+    /// Creates a source with its own way to open modules.
     init(
         reusesPIN: Bool,
         pin: @escaping @Sendable (PINRequest) throws -> SecretBytes?,
@@ -44,15 +36,8 @@ package struct PKCS11Source: Sendable {
         self.open = open
     }
 
-    /// The X.509 certificates that an address means.
-    ///
-    /// No PIN is needed for what a token shows to everybody. Only when nothing is found, and the address means one token,
-    /// is it looked for among what the token keeps private.
-    ///
-    /// - Parameter address: The address; its type is `cert` or left open.
-    /// - Returns: At least one certificate, in the order of the tokens.
-    /// - Throws: ``HardwareKeyError``: ``HardwareKeyErrorCode/absent`` without a token,
-    ///   ``HardwareKeyErrorCode/notFound`` without a certificate, naming those that are there.
+    /// Returns the X.509 certificates that an address means, at least one, in the order of the tokens. No PIN is used
+    /// unless no public one is found and the address means one token.
     package func certificates(at address: PKCS11URI) throws -> [Certificate] {
         guard address.type ?? .certificate == .certificate else {
             throw HardwareKeyError(
@@ -86,11 +71,7 @@ package struct PKCS11Source: Sendable {
         }
     }
 
-    /// Every X.509 certificate in the tokens that an address means, from which chains are built and choices made.
-    ///
-    /// - Parameter address: The address; what it says of objects is not looked at.
-    /// - Returns: The certificates in the order of the tokens; those that are malformed are left out.
-    /// - Throws: ``HardwareKeyError``: ``HardwareKeyErrorCode/absent`` without a token.
+    /// Returns every X.509 certificate in the tokens that an address means, except malformed ones.
     package func allCertificates(at address: PKCS11URI) throws -> [Certificate] {
         try withModule(of: address, "certificates cannot be read") { module in
             let objects = try certificateObjects(at: address, in: module) { _ in true }
@@ -142,13 +123,11 @@ package struct PKCS11Source: Sendable {
     }
 }
 
-/// A certificate in a token, as it lies there.
 struct CertificateObject {
     let label: [UInt8]
     let identifier: [UInt8]
     let value: [UInt8]
 
-    /// The certificate for a message.
     var name: String { objectName(label: label, identifier: identifier) }
 }
 

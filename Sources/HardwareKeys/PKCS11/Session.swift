@@ -9,12 +9,6 @@ final class Session: Sendable {
     let handle: CK_SESSION_HANDLE
     private let generation: Int
 
-    /// Opens a session.
-    ///
-    /// - Parameters:
-    ///   - token: The token.
-    ///   - isWritable: Whether objects will be made. Signing needs no such session.
-    /// - Throws: ``CryptokiError``.
     init(_ token: Token, isWritable: Bool = false) throws(CryptokiError) {
         module = token.module
         generation = module.generation.load(ordering: .sequentiallyConsistent)
@@ -61,7 +55,7 @@ final class Session: Sendable {
         }
     }
 
-    /// The value of an attribute; nothing when the object has none, or does not show it.
+    /// The value of an attribute; `nil` if the object does not have it, or does not show it.
     func value(_ type: CK_ATTRIBUTE_TYPE, of object: CK_OBJECT_HANDLE) throws(CryptokiError) -> [UInt8]? {
         var attribute = unsafe CK_ATTRIBUTE(type: type, pValue: nil, ulValueLen: 0)
         guard try unsafe isThere(object, &attribute) else { return nil }
@@ -79,7 +73,7 @@ final class Session: Sendable {
         return isThere && written <= count ? Array(value.prefix(Int(written))) : nil
     }
 
-    /// Certificates and keys are far smaller, and the largest number of all means that there is no value to be had.
+    /// More than any certificate or key has. The largest number of all means that there is no value.
     private static let largestValue: CK_ULONG = 1 << 20
 
     private func isThere(_ object: CK_OBJECT_HANDLE, _ attribute: inout CK_ATTRIBUTE) throws(CryptokiError) -> Bool {
@@ -96,7 +90,6 @@ final class Session: Sendable {
         }
     }
 
-    /// The text of an attribute.
     func text(_ type: CK_ATTRIBUTE_TYPE, of object: CK_OBJECT_HANDLE) throws(CryptokiError) -> String {
         String(decoding: try value(type, of: object) ?? [], as: UTF8.self)
     }
@@ -106,22 +99,15 @@ final class Session: Sendable {
         try value(type, of: object)?.first.map { $0 != 0 }
     }
 
-    /// Logs in.
-    ///
-    /// - Parameters:
-    ///   - user: CKU_USER, or CKU_CONTEXT_SPECIFIC for the operation that has just begun.
-    ///   - pin: The PIN; nothing when the token has a keypad of its own.
-    /// - Throws: ``CryptokiError``.
     func logIn(_ user: CK_USER_TYPE, _ pin: UnsafeRawBufferPointer?) throws(CryptokiError) {
         try module.call("C_Login") { functions in
-            // C_Login reads the PIN; its type only does not say so.
+            // C_Login only reads the PIN, although its type is mutable.
             let bytes = unsafe pin.map { unsafe UnsafeMutableRawBufferPointer(mutating: $0) }
             let place = unsafe bytes?.bindMemory(to: UInt8.self).baseAddress
             return unsafe functions.C_Login?(handle, user, place, CK_ULONG(bytes?.count ?? 0))
         }
     }
 
-    /// Begins a signature.
     func beginSignature(_ mechanism: CK_MECHANISM_TYPE, key: CK_OBJECT_HANDLE) throws(CryptokiError) {
         try module.call("C_SignInit") { functions in
             var mechanism = unsafe CK_MECHANISM(mechanism: mechanism, pParameter: nil, ulParameterLen: 0)
@@ -129,10 +115,9 @@ final class Session: Sendable {
         }
     }
 
-    /// Ends a signature.
     func signature(of data: [UInt8]) throws(CryptokiError) -> [UInt8] {
         var data = data
-        // 16384 bits of RSA are more than any token has.
+        // 16384 bits of RSA, more than any token has.
         var signature = [UInt8](repeating: 0, count: 2048)
         var count = CK_ULONG(signature.count)
         try module.call("C_Sign") { unsafe $0.C_Sign?(handle, &data, CK_ULONG(data.count), &signature, &count) }
@@ -141,9 +126,6 @@ final class Session: Sendable {
 }
 
 extension Session {
-    /// Makes a pair of keys.
-    ///
-    /// - Returns: The public and the private key.
     func generatePair(
         _ mechanism: CK_MECHANISM_TYPE,
         publicKey: [Attribute],
@@ -170,15 +152,59 @@ extension Session {
         return made
     }
 
-    /// Sets an attribute of an object.
     func set(_ attribute: Attribute, of object: CK_OBJECT_HANDLE) throws(CryptokiError) {
         try module.call("C_SetAttributeValue") { functions in
             unsafe withTemplate([attribute]) { unsafe functions.C_SetAttributeValue?(handle, object, $0, $1) }
         }
     }
 
-    /// Removes an object.
     func destroy(_ object: CK_OBJECT_HANDLE) throws(CryptokiError) {
         try module.call("C_DestroyObject") { $0.C_DestroyObject?(handle, object) }
     }
+}
+
+/// An attribute of an object in a token, for a search or a new object.
+struct Attribute {
+    let type: CK_ATTRIBUTE_TYPE
+    let value: [UInt8]
+
+    init(_ type: CK_ATTRIBUTE_TYPE, _ value: [UInt8]) {
+        self.type = type
+        self.value = value
+    }
+
+    init(_ type: CK_ATTRIBUTE_TYPE, _ text: String) { self.init(type, Array(text.utf8)) }
+
+    init(_ type: CK_ATTRIBUTE_TYPE, _ flag: Bool) { self.init(type, [flag ? 1 : 0]) }
+
+    init(_ type: CK_ATTRIBUTE_TYPE, _ number: CK_ULONG) {
+        self.init(type, unsafe withUnsafeBytes(of: number) { unsafe Array($0) })
+    }
+}
+
+/// Lends attributes to a closure as a Cryptoki template.
+func withTemplate<Result>(
+    _ attributes: [Attribute],
+    _ body: (UnsafeMutablePointer<CK_ATTRIBUTE>?, CK_ULONG) -> Result
+) -> Result {
+    var values = attributes.flatMap(\.value)
+    return unsafe values.withUnsafeMutableBytes { bytes in
+        var offset = 0
+        var template: [CK_ATTRIBUTE] = unsafe []
+        for attribute in attributes {
+            let place = unsafe bytes.baseAddress.map { unsafe $0 + offset }
+            let count = CK_ULONG(attribute.value.count)
+            unsafe template.append(CK_ATTRIBUTE(type: attribute.type, pValue: place, ulValueLen: count))
+            offset += attribute.value.count
+        }
+        return unsafe template.withUnsafeMutableBufferPointer {
+            unsafe body($0.baseAddress, CK_ULONG($0.count))
+        }
+    }
+}
+
+/// The number that an attribute's value is.
+func number(_ value: [UInt8]?) -> CK_ULONG? {
+    guard let value, value.count == MemoryLayout<CK_ULONG>.size else { return nil }
+    return unsafe value.withUnsafeBytes { unsafe $0.loadUnaligned(as: CK_ULONG.self) }
 }

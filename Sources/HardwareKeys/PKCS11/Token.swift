@@ -14,7 +14,7 @@ struct Token: Sendable {
     let serial: String
     let flags: CK_FLAGS
 
-    /// What stays the same when the token moves to another slot.
+    /// The part that stays the same when the token moves to another slot.
     struct Identity: Hashable, Sendable {
         var label: String
         var manufacturer: String
@@ -24,12 +24,11 @@ struct Token: Sendable {
 
     var identity: Identity { Identity(label: label, manufacturer: manufacturer, model: model, serial: serial) }
 
-    /// The token for a message: its label. Serial numbers are nobody's business.
+    /// The token's label for messages, without the serial number, which is private.
     var name: String { label.isEmpty ? "(without a label) in slot \(slot)" : printable(label, limit: 40) }
 
     var needsLogin: Bool { flags & CKF_LOGIN_REQUIRED != 0 }
 
-    /// Asks a slot about its token.
     init(_ module: CryptokiModule, slot: CK_SLOT_ID) throws(CryptokiError) {
         var information = CK_TOKEN_INFO()
         try module.call("C_GetTokenInfo") { unsafe $0.C_GetTokenInfo?(slot, &information) }
@@ -45,7 +44,7 @@ struct Token: Sendable {
     /// The tokens of a module, those that were never set up left out.
     static func all(in module: CryptokiModule) throws(CryptokiError) -> [Token] {
         var slots: [CK_SLOT_ID] = []
-        // The number may grow between two calls.
+        // The number of slots may grow between two calls.
         for _ in 0..<5 {
             var count: CK_ULONG = 0
             try module.call("C_GetSlotList") { unsafe $0.C_GetSlotList?(1, nil, &count) }
@@ -62,20 +61,14 @@ struct Token: Sendable {
         }
         var tokens: [Token] = []
         for slot in slots {
-            // One that is pulled out at this very moment, or that its driver cannot read, hides no other.
+            // A token that is being removed, or that its driver cannot read, does not hide the others.
             guard let token = try? Token(module, slot: slot) else { continue }
             if token.flags & CKF_TOKEN_INITIALIZED != 0 || !token.label.isEmpty { tokens.append(token) }
         }
         return tokens
     }
 
-    /// The tokens that an address means.
-    ///
-    /// - Parameters:
-    ///   - address: The address; what it says of objects is not looked at.
-    ///   - module: The module.
-    /// - Returns: At least one token.
-    /// - Throws: ``HardwareKeyError`` with ``HardwareKeyErrorCode/absent``, naming the tokens that are there.
+    /// Returns the tokens that an address means, at least one.
     static func matching(_ address: PKCS11URI, in module: CryptokiModule) throws -> [Token] {
         let all = try all(in: module)
         var matching: [Token] = []

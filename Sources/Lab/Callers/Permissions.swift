@@ -1,36 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What a caller may do: the administrator everything, a session what its role's policies allow and its profile's do not
-/// take away.
-struct Permissions {
-    /// What the lab knows of AWS's managed policies: enough for the road. Others allow nothing here.
-    private static let managed: [String: String] = [
-        "AdministratorAccess": #"{"Effect":"Allow","Action":"*","Resource":"*"}"#,
-        "PowerUserAccess": #"{"Effect":"Allow","NotAction":["iam:*","organizations:*","account:*"],"Resource":"*"}"#,
-        "ReadOnlyAccess":
-            #"{"Effect":"Allow","Action":["rolesanywhere:Get*","rolesanywhere:List*","iam:Get*","iam:List*"],"Resource":"*"}"#,
-        "IAMFullAccess": #"{"Effect":"Allow","Action":"iam:*","Resource":"*"}"#,
-        "IAMReadOnlyAccess": #"{"Effect":"Allow","Action":["iam:Get*","iam:List*"],"Resource":"*"}"#,
-    ]
+import FoundationEssentials
 
-    private static let managedDocuments: [String: PolicyDocument] = managed.compactMapValues { statement in
-        try? PolicyDocument(#"{"Version":"2012-10-17","Statement":\#(statement)}"#, kind: .identity)
+/// Something that a caller must be allowed to do for a request to be answered.
+struct RequiredPermission {
+    /// What a resource's own policy says to the request.
+    enum ResourcePolicy: Sendable {
+        /// There is none, or it leaves the decision to the caller's account.
+        case silent
+        /// It names the caller, who then needs no policy of their own within the account. What denies still denies, and
+        /// limits still limit (IAM User Guide, "Policy evaluation logic").
+        case namesCaller
     }
 
-    var store: ResourceStore
-    var environment: LabEnvironment
+    /// `rolesanywhere:GetProfile`
+    var action: String
+    /// The ARN of what it is done on; `*` where policies cannot name one.
+    var resource: String
+    /// What is known of the request besides the caller, the time and the address.
+    var context = PolicyContext()
+    var resourcePolicy = ResourcePolicy.silent
+}
 
-    /// Checks that a caller may do everything that a request needs.
-    ///
-    /// - Parameters:
-    ///   - caller: Who wants to.
-    ///   - required: What is needed; not asked for where the caller may do everything.
-    ///   - context: What is known of the request and of whose it is.
-    ///   - code: The service's code for a refusal.
-    /// - Returns: What allowed it, for the trace.
-    /// - Throws: ``ServiceRefusal``, and what finding out what is needed throws.
-    func check(
-        _ caller: Caller,
+extension ResourceStore {
+    /// Checks that a caller may do everything that a request needs: the administrator may, a session may what its role's
+    /// policies allow and no limit takes away. What is needed is not asked for the administrator.
+    func checkPermissions(
+        of caller: Caller,
         _ required: @autoclosure () throws -> [RequiredPermission],
         context: PolicyContext,
         code: ServiceRefusal.Code
@@ -63,28 +59,31 @@ struct Permissions {
         return words.joined(separator: "; ")
     }
 
-    /// Why a session may not do something, in AWS's words; nothing when it may.
+    /// Why a session may not do something, in AWS's words; `nil` if it may.
     ///
-    /// Every kind of policy must allow it, and none deny it: the role's own, its boundary, the session's.
+    /// Every kind of policy must allow it and none deny it: the role's own, its boundary, the session's.
     private func reasonAgainst(
         _ session: SessionClaims,
         _ request: PolicyRequest,
         _ resourcePolicy: RequiredPermission.ResourcePolicy
     ) -> String? {
-        let account = store.snapshot
-        guard let role = account.roles[session.roleName], role.identifier == session.roleIdentifier else {
+        guard let role = snapshot.roles[session.roleName], role.identifier == session.roleIdentifier else {
             return "because the role \(session.roleName) is no more"
         }
-        let kinds: [(name: String, policies: [PolicyDocument]?)] = [
-            ("identity-based policy", Array(role.inlinePolicies.values) + Self.documents(role.attachedPolicyARNs)),
-            ("permissions boundary", role.permissionsBoundary.map { Self.documents([$0]) }),
-            ("session policy", Self.limits(session.sessionPolicy, session.sessionPolicyARNs)),
+        func documents(_ arns: [String]) -> [PolicyDocument] { arns.compactMap(ManagedPolicy.document) }
+        let own = Array(role.inlinePolicies.values) + documents(role.attachedPolicyARNs)
+        let limits = session.sessionPolicy.flatMap { try? PolicyDocument($0, kind: .identity) }.map { [$0] } ?? []
+        let isLimited = session.sessionPolicy != nil || !session.sessionPolicyARNs.isEmpty
+        let kinds: [(name: String, article: String, policies: [PolicyDocument]?)] = [
+            ("identity-based policy", "an", own),
+            ("permissions boundary", "a", role.permissionsBoundary.map { documents([$0]) }),
+            ("session policy", "a", isLimited ? limits + documents(session.sessionPolicyARNs) : nil),
         ]
         for (index, kind) in kinds.enumerated() {
             guard let policies = kind.policies else { continue }
             let decisions = policies.map { $0.decision(for: request) }
             if decisions.contains(where: \.isExplicitDenial) {
-                return "with an explicit deny in \(kind.name.hasPrefix("i") ? "an" : "a") \(kind.name)"
+                return "with an explicit deny in \(kind.article) \(kind.name)"
             }
             if index == 0, resourcePolicy == .namesCaller { continue }
             guard decisions.contains(where: \.isAllowed) else {
@@ -93,25 +92,79 @@ struct Permissions {
         }
         return nil
     }
-
-    /// The policies that limit a session; nothing when there are none, which limits nothing.
-    private static func limits(_ text: String?, _ arns: [String]) -> [PolicyDocument]? {
-        guard text != nil || !arns.isEmpty else { return nil }
-        return [text.flatMap { try? PolicyDocument($0, kind: .identity) }].compactMap(\.self) + documents(arns)
-    }
-
-    private static func documents(_ arns: [String]) -> [PolicyDocument] { arns.compactMap(document) }
-
-    /// What an AWS-managed policy says; nothing when the lab does not know it.
-    static func document(_ arn: String) -> PolicyDocument? {
-        ManagedPolicyName(arn).flatMap { managedDocuments[$0.name] }
-    }
 }
 
-extension PolicyDecision {
-    /// Whether a statement denies it, which outweighs every one that allows.
-    var isExplicitDenial: Bool {
-        if case .explicitlyDenied = outcome { return true }
-        return false
+/// A managed policy of AWS's own: `arn:aws:iam::aws:policy/service-role/NAME`.
+struct ManagedPolicy: Hashable, Sendable {
+    /// What the lab knows of AWS's policies. Others allow nothing here.
+    private static let documents: [String: PolicyDocument] = [
+        "AdministratorAccess": #"{"Effect":"Allow","Action":"*","Resource":"*"}"#,
+        "PowerUserAccess": #"{"Effect":"Allow","NotAction":["iam:*","organizations:*","account:*"],"Resource":"*"}"#,
+        "ReadOnlyAccess":
+            #"{"Effect":"Allow","Action":["rolesanywhere:Get*","rolesanywhere:List*","iam:Get*","iam:List*"],"Resource":"*"}"#,
+        "IAMFullAccess": #"{"Effect":"Allow","Action":"iam:*","Resource":"*"}"#,
+        "IAMReadOnlyAccess": #"{"Effect":"Allow","Action":["iam:Get*","iam:List*"],"Resource":"*"}"#,
+    ].compactMapValues { try? PolicyDocument(#"{"Version":"2012-10-17","Statement":\#($0)}"#, kind: .identity) }
+
+    /// The path in front of the name, beginning and ending with `/`.
+    let path: String
+    let name: String
+
+    /// Reads an ARN; `nil` if it is not one of AWS's own policies.
+    init?(_ arn: String) {
+        let parts = arn.split(separator: ":", omittingEmptySubsequences: false)
+        guard parts.count == 6, parts[0] == "arn", parts[1] == "aws" || parts[1].hasPrefix("aws-"), parts[2] == "iam",
+            parts[3].isEmpty, parts[4] == "aws", parts[5].hasPrefix("policy/")
+        else { return nil }
+        let segments = parts[5].split(separator: "/", omittingEmptySubsequences: false).dropFirst()
+        guard let last = segments.last, (1...128).contains(last.utf8.count),
+            segments.allSatisfy({ segment in
+                !segment.isEmpty && segment.unicodeScalars.allSatisfy(TextForm.isNameCharacter)
+            })
+        else { return nil }
+        name = String(last)
+        path = "/" + segments.dropLast().map { "\($0)/" }.joined()
+    }
+
+    /// The policy with an ARN; `nil` if the lab does not know what it says.
+    static func document(_ arn: String) -> PolicyDocument? { ManagedPolicy(arn).flatMap { documents[$0.name] } }
+}
+
+// MARK: - What policies know of a request
+
+extension PolicyContext {
+    /// Adds what is known of every request (IAM User Guide, "AWS global condition context keys").
+    ///
+    /// AWS is reached over TLS alone; `aws:SecureTransport` is true here also where the lab speaks plain HTTP on loopback,
+    /// so that a policy that wants it says the same in both.
+    mutating func describeRequest(at now: Date, from remoteAddress: String, region: String) {
+        self["aws:CurrentTime"] = [timestamp(now)]
+        self["aws:EpochTime"] = ["\(Int(now.timeIntervalSince1970))"]
+        self["aws:RequestedRegion"] = [region]
+        self["aws:SecureTransport"] = ["true"]
+        // `address:port`, with brackets in IPv6.
+        let address = remoteAddress.lastIndex(of: ":").map { remoteAddress[..<$0].filter { $0 != "[" && $0 != "]" } }
+        self["aws:SourceIp"] = [address ?? remoteAddress]
+    }
+
+    /// Adds the tags that the request is to put on something.
+    mutating func describeRequestTags(_ tags: [Tag]) {
+        for tag in tags { self["aws:RequestTag/\(tag.key)"] = [tag.value] }
+        self["aws:TagKeys"] = tags.map(\.key).sorted()
+    }
+
+    /// Adds the tags of what the request is about; a service may have a key of its own for them besides.
+    mutating func describeResourceTags(_ tags: [Tag], service: String? = nil) {
+        for tag in tags {
+            self["aws:ResourceTag/\(tag.key)"] = [tag.value]
+            if let service { self["\(service):ResourceTag/\(tag.key)"] = [tag.value] }
+        }
+    }
+
+    /// This and another context; of a key that both have, the other's values count.
+    func adding(_ other: PolicyContext) -> PolicyContext {
+        var all = self
+        for key in other.keys { all[key] = other[key] }
+        return all
     }
 }

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import AWSModel
 import Certificates
 import FoundationEssentials
 import SystemSupport
 
 /// The credentials of a session. No description shows the secret.
 ///
-/// The token holds what the session is, and a code over it that only the lab can make; the access key stands in it, and
-/// the secret follows from it and the lab's key. The lab therefore keeps no session, and a session outlives its lab when
-/// the key does.
+/// The token holds the session's claims, and a code over them that only the lab can make; the access key is part of it, and
+/// the secret is derived from it and the lab's key. The lab therefore stores no session, and a session outlives its lab
+/// when the key does.
 struct SessionCredentials: Sendable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
     /// How tokens of STS begin.
     private static let tokenPrefix = "IQoJb3JpZ2luX2Vj"
@@ -20,12 +21,7 @@ struct SessionCredentials: Sendable, CustomStringConvertible, CustomDebugStringC
     var sessionToken: String
     var expiration: Date
 
-    /// Makes credentials.
-    ///
-    /// - Parameters:
-    ///   - claims: What the session is.
-    ///   - key: The lab's key.
-    ///   - environment: The source of chance.
+    /// Creates credentials with the lab's key.
     init(_ claims: SessionClaims, key: [UInt8], in environment: LabEnvironment) {
         let nonce = environment.randomBytes(Self.nonceLength)
         let sealed = nonce + claims.encoded
@@ -36,14 +32,7 @@ struct SessionCredentials: Sendable, CustomStringConvertible, CustomDebugStringC
         expiration = Date(timeIntervalSince1970: Double(claims.expiration))
     }
 
-    /// Reads a token back.
-    ///
-    /// - Parameters:
-    ///   - token: `X-Amz-Security-Token` as received.
-    ///   - accessKeyIdentifier: The access key that came with it.
-    ///   - key: The lab's key.
-    /// - Returns: What the session is, and its secret; nothing when the token is not one of the lab's, was altered, or
-    ///   belongs to another access key.
+    /// Reads a token; `nil` if the lab did not make it, or if it was altered or belongs to another access key.
     static func open(
         _ token: String,
         accessKeyIdentifier: String,
@@ -51,7 +40,7 @@ struct SessionCredentials: Sendable, CustomStringConvertible, CustomDebugStringC
     ) -> (claims: SessionClaims, secretAccessKey: String)? {
         guard token.hasPrefix(tokenPrefix), token.utf8.count < 65_536,
             let data = Data(base64Encoded: String(token.dropFirst(tokenPrefix.count))),
-            // Bits that decode to nothing could be altered unseen.
+            // Bits that are lost in decoding could be altered unseen.
             token.dropFirst(tokenPrefix.count) == data.base64EncodedString()
         else { return nil }
         let bytes = Array(data)
@@ -74,25 +63,48 @@ struct SessionCredentials: Sendable, CustomStringConvertible, CustomDebugStringC
     var description: String {
         "SessionCredentials(accessKeyIdentifier: \"\(accessKeyIdentifier)\", secretAccessKey: <redacted>)"
     }
-
     var debugDescription: String { description }
-
     var customMirror: Mirror { Mirror(self, children: ["accessKeyIdentifier": accessKeyIdentifier]) }
 }
 
-extension SessionClaims {
-    /// As the token carries it: JSON, put together by hand, for it is made for every session.
+/// What a session token says of its session.
+struct SessionClaims: Hashable, Sendable {
+    var roleARN: String
+    var roleName: String
+    var roleIdentifier: String
+    var sessionName: String
+    /// Seconds since 1970, as ``expiration``.
+    var issuedAt: Int
+    var expiration: Int
+    var sourceIdentity: String?
+    /// The session's tags, which policies know as `aws:PrincipalTag/…`.
+    var tags: [String: String]
+    /// The keys of the tags that are handed on to a session that is made with this one.
+    var transitiveTagKeys: [String] = []
+    /// The policy that limits the session, as JSON: the profile's, or that of the request to AssumeRole. Later changes to
+    /// the profile make no difference.
+    var sessionPolicy: String?
+    /// The managed policies that limit the session, from the same place.
+    var sessionPolicyARNs: [String] = []
+
+    /// The session's own ARN.
+    func assumedRole(in environment: LabEnvironment) -> String {
+        environment.globalARN("sts", "assumed-role/\(roleName)/\(sessionName)").description
+    }
+
+    /// The claims as the token carries them. An encoder would cost more than the rest of a session.
     fileprivate var encoded: [UInt8] {
         JSONValue.compact([
             "r": .string(roleARN), "n": .string(roleName), "i": .string(roleIdentifier), "s": .string(sessionName),
             "b": .integer(issuedAt), "e": .integer(expiration), "o": JSONValue(sourceIdentity),
             "l": JSONValue(sessionPolicy),
             "a": sessionPolicyARNs.isEmpty ? .null : JSONValue(sessionPolicyARNs),
-            "k": transitiveTagKeys.isEmpty ? .null : JSONValue(transitiveTagKeys),
-            "t": .object(tags.sorted { $0.key < $1.key }.map { JSONMember(name: $0.key, value: .string($0.value)) }),
+            "k": transitiveTagKeys.isEmpty ? .null : JSONValue(transitiveTagKeys), "t": JSONValue(sorted: tags),
         ]).bytes
     }
+}
 
+extension SessionClaims {
     fileprivate init?(encoded: [UInt8]) {
         guard let value = try? JSONReader.value(of: encoded), let roleARN = value["r"]?.string,
             let roleName = value["n"]?.string, let roleIdentifier = value["i"]?.string,
@@ -107,10 +119,7 @@ extension SessionClaims {
             issuedAt: issuedAt,
             expiration: expiration,
             sourceIdentity: value["o"]?.string,
-            tags: Dictionary(
-                tags.map { ($0.name, $0.value.string ?? "") },
-                uniquingKeysWith: { first, _ in first }
-            ),
+            tags: tags.reduce(into: [:]) { $0[$1.name] = $1.value.string ?? "" },
             transitiveTagKeys: value["k"]?.array?.compactMap(\.string) ?? [],
             sessionPolicy: value["l"]?.string,
             sessionPolicyARNs: value["a"]?.array?.compactMap(\.string) ?? []

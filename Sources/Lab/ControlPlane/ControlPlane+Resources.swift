@@ -1,106 +1,281 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import HTTPService
-
+import AWSModel
 import FoundationEssentials
+import HTTPServer
 
-/// What the control plane shows of a resource, and under which names.
-protocol ControlledResource: AnywhereResource {
-    /// The member of an answer that holds one: `trustAnchor`.
-    static var member: String { get }
-
-    /// The member of an answer that holds many: `trustAnchors`.
-    static var listMember: String { get }
-
-    /// The path of one, and the name of its open part: `/trustanchor/{trustAnchorId}`.
-    static var path: (prefix: String, parameter: String) { get }
-
-    /// What the name of an operation ends in: `TrustAnchor`.
-    static var operationNoun: String { get }
-
-    /// The service's detail of one.
-    func detail(in environment: LabEnvironment) -> JSONValue
-}
-
-extension ControlledResource {
-    /// The members that all details have in common.
-    func commonDetail(_ members: KeyValuePairs<String, JSONValue>) -> JSONValue {
-        let own: [JSONMember] = members.compactMap {
-            $0.value == .null ? nil : JSONMember(name: $0.key, value: $0.value)
+extension ControlPlane {
+    /// Create, get, list, update, enable, disable and delete.
+    static func operations<Resource: AnywhereResource>(on type: Resource.Type) -> [Operation] {
+        let noun = type.member.prefix(1).uppercased() + type.member.dropFirst()
+        let one = "/\(type.member.lowercased())/{\(type.pathParameter)}"
+        let many = "/\(type.member.lowercased())s"
+        func setting(_ isEnabled: Bool) -> @Sendable (Call) throws -> Outcome {
+            { call in
+                let resource = try call.change(type) { resource, _ in resource.isEnabled = isEnabled }
+                return (call.output(resource), "\(resource.name) is \(isEnabled ? "enabled" : "disabled")")
+            }
         }
-        let common: KeyValuePairs<String, JSONValue> = [
-            "name": .string(name), "enabled": .boolean(isEnabled), "createdAt": JSONValue(createdAt),
-            "updatedAt": JSONValue(updatedAt), "aliasName": JSONValue(aliasName), "aliasArn": JSONValue(aliasARN),
+        return [
+            Operation("\(type.createVerb)\(noun)", .post, many, .created) { call in
+                let resource = try call.create(type)
+                return (call.output(resource), "\(resource.name) is \(resource.arn)")
+            },
+            Operation("Get\(noun)", .get, one) { call in
+                let resource = try call.named(type, in: call.store.snapshot)
+                return (call.output(resource), resource.name)
+            },
+            Operation("List\(noun)s", .get, many) { call in
+                let resources = call.store.snapshot.all(type)
+                let page = try Page(of: "\(type.member)s", resources.map { ($0.createdAt, $0.identifier) }, call)
+                return page.outcome(resources) { $0.detail(in: call.environment) }
+            },
+            Operation("Update\(noun)", .patch, one) { call in try call.update(type) },
+            Operation("Enable\(noun)", .post, "\(one)/enable", .ok, setting(true)),
+            Operation("Disable\(noun)", .post, "\(one)/disable", .ok, setting(false)),
+            Operation("Delete\(noun)", .delete, one) { call in
+                let resource = try call.store.update { account in
+                    let resource = try call.named(type, in: account)
+                    account[keyPath: type.table][resource.identifier] = nil
+                    return resource
+                }
+                return (call.output(resource), "the \(type.noun) \(resource.name) was deleted")
+            },
         ]
-        return .object(
-            own + common.compactMap { $0.value == .null ? nil : JSONMember(name: $0.key, value: $0.value) }
-        )
+    }
+
+    static var notificationOperations: [Operation] {
+        @Sendable func change(_ call: Call, _ change: (inout [NotificationSetting]) -> Void) throws -> TrustAnchor {
+            let identifier = try call.members.required("trustAnchorId", 36...36)
+            return try call.change(TrustAnchor.self, named: identifier) { anchor, _ in change(&anchor.notifications) }
+        }
+        return [
+            Operation("PutNotificationSettings", .patch, "/put-notifications-settings") { call in
+                guard let settings = try NotificationSetting.settings(in: call.members) else {
+                    throw ServiceRefusal.validation("notificationSettings is missing")
+                }
+                let anchor = try change(call) { own in
+                    own.removeAll { setting in settings.contains { $0.event == setting.event } }
+                    own += settings
+                }
+                return (call.output(anchor), "\(settings.count) settings for \(anchor.name)")
+            },
+            Operation("ResetNotificationSettings", .patch, "/reset-notifications-settings") { call in
+                guard
+                    let keys = try call.members.objects(
+                        "notificationSettingKeys",
+                        AWSLimit.notificationSettingCount.range
+                    )
+                else {
+                    throw ServiceRefusal.validation("notificationSettingKeys is missing")
+                }
+                let events = try keys.map { key in try NotificationSetting.event(in: key) }
+                let anchor = try change(call) { own in own.removeAll { events.contains($0.event) } }
+                return (call.output(anchor), "\(events.count) settings of \(anchor.name) are the service's again")
+            },
+        ]
+    }
+
+    static var mappingOperations: [Operation] {
+        let path = "/profiles/{\(Profile.pathParameter)}/mappings"
+        return [
+            Operation("PutAttributeMapping", .put, path) { call in
+                let field = try call.members.word("certificateField", of: AttributeMapping.Field.self)
+                guard let rules = try call.members.objects("mappingRules", 0...200) else {
+                    throw ServiceRefusal.validation("mappingRules is missing")
+                }
+                let mapping = AttributeMapping(
+                    field: field,
+                    specifiers: try rules.map { try $0.required("specifier", AWSLimit.specifierLength.range) }
+                )
+                let profile = try call.change(Profile.self) { profile, _ in profile.attributeMappings.add(mapping) }
+                return (call.output(profile), "\(field.rawValue) \(mapping.specifiers.joined(separator: ", "))")
+            },
+            Operation("DeleteAttributeMapping", .delete, path) { call in
+                guard let field = call.parameter("certificateField").flatMap(AttributeMapping.Field.init(rawValue:))
+                else {
+                    let fields = AttributeMapping.Field.allCases.map(\.rawValue).joined(separator: ", ")
+                    throw ServiceRefusal.validation("certificateField is not \(fields)")
+                }
+                let specifiers = call.query.filter { $0.name == "specifiers" }.map(\.value)
+                let profile = try call.change(Profile.self) { profile, _ in
+                    try profile.attributeMappings.remove(specifiers, of: field, from: profile.name)
+                }
+                return (call.output(profile), "the attribute mappings of \(profile.name) were changed")
+            },
+        ]
+    }
+
+    static var subjectOperations: [Operation] {
+        [
+            Operation("GetSubject", .get, "/subject/{\(Subject.pathParameter)}") { call in
+                let identifier = call.path[Subject.pathParameter]
+                guard let subject = call.store.subject(identifier) else {
+                    throw ServiceRefusal.notFound("there is no subject \(identifier.prefix(200))")
+                }
+                return (["subject": subject.detail], "\(subject.name)")
+            },
+            Operation("ListSubjects", .get, "/subjects") { call in
+                let subjects = call.store.subjects.sorted {
+                    ($0.createdAt, $0.identifier) < ($1.createdAt, $1.identifier)
+                }
+                let page = try Page(of: "subjects", subjects.map { ($0.createdAt, $0.identifier) }, call)
+                return page.outcome(subjects) { .object($0.summary) }
+            },
+        ]
     }
 }
+
+// MARK: - Tags
+
+extension ControlPlane {
+    /// How many tags a resource may have.
+    private static let tagLimit = AWSLimit.tagCount.maximum
+
+    static var tagOperations: [Operation] {
+        [
+            Operation("TagResource", .post, "/TagResource", .created) { call in
+                guard let tags = try call.members.tags() else { throw ServiceRefusal.validation("tags is missing") }
+                let arn = try arn(try call.members.required("resourceArn", AWSLimit.arnLength.range))
+                try changeTags(of: arn, call) { own in
+                    own.removeAll { tag in tags.contains { $0.key == tag.key } }
+                    own += tags
+                    guard own.count <= tagLimit else {
+                        throw ServiceRefusal(
+                            code: .tooManyTags,
+                            message: "The resource would have \(own.count) tags, and may have \(tagLimit)"
+                        )
+                    }
+                }
+                return ([:], "\(tags.count) tags on \(arn)")
+            },
+            Operation("UntagResource", .post, "/UntagResource") { call in
+                guard
+                    let keys = try call.members.strings(
+                        "tagKeys",
+                        AWSLimit.tagCount.range,
+                        AWSLimit.tagKeyLength.range,
+                        .tag
+                    )
+                else {
+                    throw ServiceRefusal.validation("tagKeys is missing")
+                }
+                let arn = try arn(try call.members.required("resourceArn", AWSLimit.arnLength.range))
+                try changeTags(of: arn, call) { own in own.removeAll { keys.contains($0.key) } }
+                return ([:], "\(keys.count) tags off \(arn)")
+            },
+            Operation("ListTagsForResource", .get, "/ListTagsForResource") { call in
+                guard let text = call.parameter("resourceArn") else {
+                    throw ServiceRefusal.validation("resourceArn is missing")
+                }
+                let arn = try arn(text)
+                let found = call.store.snapshot.find(arn)?.tags ?? call.store.subjects.first { $0.arn == arn }?.tags
+                guard let tags = found else { throw absent(arn) }
+                let details = tags.map { tag -> JSONValue in ["key": .string(tag.key), "value": .string(tag.value)] }
+                return (["tags": .array(details)], "\(tags.count) tags on \(arn)")
+            },
+        ]
+    }
+
+    private static func arn(_ text: String) throws -> AmazonResourceName {
+        guard let arn = AmazonResourceName(text), arn.rolesAnywhereResource != nil else {
+            throw ServiceRefusal.validation("resourceArn is not one of this service: \(text.prefix(200))")
+        }
+        return arn
+    }
+
+    private static func absent(_ arn: AmazonResourceName) -> ServiceRefusal {
+        .notFound("there is no resource \(arn)")
+    }
+
+    private static func changeTags(
+        of arn: AmazonResourceName,
+        _ call: Call,
+        _ change: (inout [Tag]) throws -> Void
+    ) throws {
+        if let subject = call.store.subjects.first(where: { $0.arn == arn }) {
+            return try call.store.updateSubject(subject.identifier) { try change(&$0.tags) }
+        }
+        try call.store.update { account in
+            guard var resource = account.find(arn) else { throw absent(arn) }
+            try change(&resource.tags)
+            account.put(resource)
+        }
+    }
+}
+
+// MARK: - Reading and changing the account
 
 extension ControlPlane.Call {
     /// The answer that shows one resource.
-    func output<Resource: ControlledResource>(_ resource: Resource) -> JSONValue {
-        output(Resource.self, resource.detail(in: environment).members ?? [])
+    func output<Resource: AnywhereResource>(_ resource: Resource, _ more: [JSONMember] = []) -> JSONValue {
+        let detail = resource.detail(in: environment).members ?? []
+        return .object([JSONMember(name: Resource.member, value: .object(detail + more))])
     }
 
-    private func output<Resource: ControlledResource>(_ type: Resource.Type, _ detail: [JSONMember]) -> JSONValue {
-        .object([JSONMember(name: type.member, value: .object(detail))])
-    }
-
-    /// Updates the resource that the path names, which may give it another alias: that answer alone shows the one before.
-    ///
-    /// - Parameters:
-    ///   - type: What the path names.
-    ///   - change: Changes it otherwise.
-    /// - Returns: The answer, and the resource as it is now.
-    /// - Throws: ``ServiceRefusal``.
-    func update<Resource: ControlledResource>(
+    /// Finds the resource that the path, or an identifier in the request, names.
+    func named<Resource: AnywhereResource>(
         _ type: Resource.Type,
-        _ change: (inout Resource, Account) throws -> Void
-    ) throws -> (output: JSONValue, resource: Resource) {
-        var previous: String?
-        let resource = try self.change(type) { resource, account in
-            try change(&resource, account)
-            guard let alias = try alias(for: resource, in: account) else { return }
-            previous = resource.aliasName
-            resource.setAlias(alias)
-        }
-        var detail = resource.detail(in: environment).members ?? []
-        if let previous, previous != resource.aliasName {
-            detail.append(JSONMember(name: "previousAliasName", value: .string(previous)))
-        }
-        return (output(type, detail), resource)
-    }
-
-    /// Finds the resource that the path names.
-    func named<Resource: ControlledResource>(
-        _ type: Resource.Type,
+        _ identifier: String? = nil,
         in account: Account
     ) throws(ServiceRefusal) -> Resource {
-        let text = path[Resource.path.parameter]
-        guard let resource = account.find(type, named: text) else {
-            throw .notFound("there is no \(Resource.noun) \(text.prefix(200))")
-        }
+        let text = identifier ?? path[type.pathParameter]
+        guard let resource = identifier.map({ account[keyPath: type.table][$0] }) ?? account.find(type, named: text)
+        else { throw .notFound("there is no \(type.noun) \(text.prefix(200))") }
         return resource
     }
 
-    /// Changes the resource that the path names.
-    func change<Resource: ControlledResource>(
+    /// Changes the resource that the path, or an identifier in the request, names.
+    func change<Resource: AnywhereResource>(
         _ type: Resource.Type,
+        named identifier: String? = nil,
         _ change: (inout Resource, Account) throws -> Void
     ) throws -> Resource {
         try store.update { account in
-            var resource = try named(type, in: account)
+            var resource = try named(type, identifier, in: account)
             try change(&resource, account)
             resource.updatedAt = now
-            account[keyPath: Resource.table][resource.identifier] = resource
+            account.put(resource)
             return resource
         }
     }
 
-    /// The alias that the request gives, checked to be nobody else's.
-    func alias<Resource: ControlledResource>(
+    fileprivate func create<Resource: AnywhereResource>(_ type: Resource.Type) throws -> Resource {
+        try store.update { account in
+            var resource = try type.init(self, in: account)
+            resource.tags = try members.tags() ?? []
+            if let alias = try alias(for: resource, in: account) { resource.setAlias(alias) }
+            if let limit = type.accountLimit, account[keyPath: type.table].count >= limit {
+                throw ServiceRefusal.validation(
+                    "the account has \(limit) \(type.noun)s, the most that it may have",
+                    hint: "delete one"
+                )
+            }
+            account.put(resource)
+            return resource
+        }
+    }
+
+    /// Updates the resource that the path names. Where that changes the alias, this answer alone shows the previous one.
+    fileprivate func update<Resource: AnywhereResource>(_ type: Resource.Type) throws -> ControlPlane.Outcome {
+        var previous: String?
+        let resource = try change(type) { resource, account in
+            resource.name =
+                try members.string("name", AWSLimit.resourceNameLength.range, .resourceName) ?? resource.name
+            try resource.update(members, in: account)
+            guard let alias = try alias(for: resource, in: account) else { return }
+            previous = resource.aliasName
+            resource.setAlias(alias)
+        }
+        var more: [JSONMember] = []
+        if let previous, previous != resource.aliasName {
+            more = [JSONMember(name: "previousAliasName", value: .string(previous))]
+        }
+        return (output(resource, more), "the \(type.noun) \(resource.name) was changed")
+    }
+
+    /// The alias that the request gives, checked to be of no other resource.
+    private func alias<Resource: AnywhereResource>(
         for resource: Resource,
         in account: Account
     ) throws(ServiceRefusal) -> String? {
@@ -111,37 +286,20 @@ extension ControlPlane.Call {
         }
         return alias
     }
-
-    /// Draws the UUID of a new resource.
-    func newIdentifier() -> String { UniversalIdentifier.text(environment.randomBytes(16), version: 4) }
-
-    /// One page of a list, oldest first.
-    func page<Resource: ControlledResource>(_ type: Resource.Type) throws -> (output: JSONValue, words: String) {
-        let keyed = store.snapshot.all(type).map { resource in
-            (key: "\(resource.createdAt.timeIntervalSince1970)/\(resource.identifier)", resource)
-        }
-        let page = try Page(keyed.map(\.key), of: type.listMember, self)
-        let details = keyed[page.range].map { $0.1.detail(in: environment) }
-        return (page.output(Resource.listMember, details), "\(details.count) of \(keyed.count)")
-    }
 }
 
-/// The part of a list that a request asks for.
-struct Page {
-    /// So many are shown where nobody asks for a number.
+/// The part of a list that a request asks for. What was removed since the last page does no harm.
+private struct Page {
     private static let defaultSize = 100
 
-    let range: Range<Int>
+    private let list: String
+    private let range: Range<Int>
     private let nextToken: String?
 
-    /// Finds the part.
-    ///
-    /// - Parameters:
-    ///   - keys: The keys of the whole list, in its order. What was removed since the last page does no harm.
-    ///   - list: The list's name: a token of another list is none of this one's.
-    ///   - call: The request with `nextToken` and `pageSize`.
-    /// - Throws: ``ServiceRefusal``.
-    init(_ keys: [String], of list: String, _ call: ControlPlane.Call) throws(ServiceRefusal) {
+    /// Finds the part of a sorted list, whose elements are known by their time and identifier.
+    init(of list: String, _ elements: [(date: Date, identifier: String)], _ call: ControlPlane.Call)
+        throws(ServiceRefusal)
+    {
         var size = Self.defaultSize
         if let text = call.parameter("pageSize") {
             guard let number = Int(text), number >= 1 else {
@@ -151,63 +309,28 @@ struct Page {
         }
         var start = 0
         if let token = call.parameter("nextToken") {
-            guard let data = Data(base64Encoded: token), let whole = String(validating: data, as: UTF8.self),
-                whole.hasPrefix("\(list)/"), case let text = whole.dropFirst(list.count + 1),
-                let slash = text.firstIndex(of: "/"), let moment = Double(text[..<slash])
+            // A token of another list is not one of this.
+            guard let data = Data(base64Encoded: token), let text = String(validating: data, as: UTF8.self),
+                case let parts = text.split(separator: "/", maxSplits: 2, omittingEmptySubsequences: false),
+                parts.count == 3, parts[0] == list, let time = Double(parts[1])
             else { throw .validation("nextToken is not one that the service gave out for this list") }
             start =
-                keys.firstIndex { key in
-                    let mark = key.firstIndex(of: "/") ?? key.endIndex
-                    let other = Double(key[..<mark]) ?? 0
-                    return (other, key[mark...]) > (moment, text[slash...])
-                } ?? keys.count
+                elements.firstIndex { ($0.date.timeIntervalSince1970, $0.identifier[...]) > (time, parts[2]) }
+                ?? elements.count
         }
-        range = start..<min(keys.count, start + size)
-        nextToken =
-            range.upperBound < keys.count
-            ? Data("\(list)/\(keys[range.upperBound - 1])".utf8).base64EncodedString() : nil
+        self.list = list
+        range = start..<min(elements.count, start + size)
+        guard range.upperBound < elements.count else {
+            nextToken = nil
+            return
+        }
+        let last = elements[range.upperBound - 1]
+        nextToken = Data("\(list)/\(last.date.timeIntervalSince1970)/\(last.identifier)".utf8).base64EncodedString()
     }
 
-    /// The answer.
-    func output(_ member: String, _ details: [JSONValue]) -> JSONValue {
-        let list = JSONMember(name: member, value: .array(details))
-        return .object([list] + (nextToken.map { [JSONMember(name: "nextToken", value: .string($0))] } ?? []))
-    }
-}
-
-extension ControlPlane {
-    /// The operations that every kind of resource has: get, list, enable, disable, delete.
-    static func commonOperations<Resource: ControlledResource>(
-        _ type: Resource.Type,
-        listPath: String
-    ) -> [Operation] {
-        let noun = Resource.operationNoun
-        let path = "\(Resource.path.prefix)/{\(Resource.path.parameter)}"
-        func setting(_ isEnabled: Bool) -> @Sendable (Call) throws -> (output: JSONValue, words: String) {
-            { call in
-                let resource = try call.change(type) { resource, _ in resource.isEnabled = isEnabled }
-                return (
-                    call.output(resource),
-                    "the \(Resource.noun) \(resource.name) is \(isEnabled ? "enabled" : "disabled")"
-                )
-            }
-        }
-        return [
-            Operation("Get\(noun)", .get, path) { call in
-                let resource = try call.named(type, in: call.store.snapshot)
-                return (call.output(resource), resource.name)
-            },
-            Operation("List\(noun)s", .get, listPath) { call in try call.page(type) },
-            Operation("Enable\(noun)", .post, "\(path)/enable", .ok, setting(true)),
-            Operation("Disable\(noun)", .post, "\(path)/disable", .ok, setting(false)),
-            Operation("Delete\(noun)", .delete, path) { call in
-                let resource = try call.store.update { account in
-                    let resource = try call.named(type, in: account)
-                    account[keyPath: Resource.table][resource.identifier] = nil
-                    return resource
-                }
-                return (call.output(resource), "the \(Resource.noun) \(resource.name) was deleted")
-            },
-        ]
+    func outcome<Element>(_ elements: [Element], _ detail: (Element) -> JSONValue) -> ControlPlane.Outcome {
+        let shown = JSONMember(name: list, value: .array(elements[range].map(detail)))
+        let next = nextToken.map { [JSONMember(name: "nextToken", value: .string($0))] } ?? []
+        return (.object([shown] + next), "\(range.count) of \(elements.count)")
     }
 }

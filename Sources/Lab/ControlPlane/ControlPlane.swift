@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import AWSModel
 import FoundationEssentials
-import HTTPService
+import HTTPServer
 
 /// The control plane of IAM Roles Anywhere: every operation of the service's public model 2018-05-10.
 ///
@@ -18,47 +19,39 @@ struct ControlPlane: Sendable {
         let query: [QueryParameter]
         let members: InputMembers
 
-        /// The value of a query parameter; nothing when it is absent.
+        /// The value of a query parameter; `nil` if it is absent.
         func parameter(_ name: String) -> String? { query.first { $0.name == name }?.value }
     }
 
-    /// What an operation is, and what it does.
+    /// The answer, and words for the trace.
+    typealias Outcome = (output: JSONValue, words: String)
+
     struct Operation: Sendable {
-        var name: String
-        var method: HTTPMethod
-        var path: String
-        var status: HTTPStatus
-        /// Does it; returns the answer and words for the trace.
-        var perform: @Sendable (Call) throws -> (output: JSONValue, words: String)
+        let name: String
+        let method: HTTPMethod
+        let path: String
+        let status: HTTPStatus
+        let perform: @Sendable (Call) throws -> Outcome
 
         init(
             _ name: String,
             _ method: HTTPMethod,
             _ path: String,
             _ status: HTTPStatus = .ok,
-            _ perform: @escaping @Sendable (Call) throws -> (output: JSONValue, words: String)
+            _ perform: @escaping @Sendable (Call) throws -> Outcome
         ) {
             (self.name, self.method, self.path, self.status, self.perform) = (name, method, path, status, perform)
         }
     }
 
-    /// Every operation.
     static let operations: [Operation] =
-        trustAnchorOperations + profileOperations + revocationListOperations + subjectOperations + tagOperations
+        operations(on: TrustAnchor.self) + operations(on: Profile.self) + operations(on: RevocationList.self)
+        + notificationOperations + mappingOperations + subjectOperations + tagOperations
 
     let environment: LabEnvironment
     let store: ResourceStore
     let authentication: CallerAuthentication
 
-    /// Answers a request.
-    ///
-    /// - Parameters:
-    ///   - operation: What its path and method ask for.
-    ///   - request: The request.
-    ///   - path: The parts of the path that the template leaves open.
-    ///   - trace: Takes the checks.
-    /// - Returns: The answer.
-    /// - Throws: ``ServiceRefusal``.
     func answer(
         _ operation: Operation,
         _ request: HTTPRequest,
@@ -66,13 +59,7 @@ struct ControlPlane: Sendable {
         _ trace: inout Trace
     ) throws -> HTTPResponse {
         let now = trace.date
-        let caller = try authentication.caller(
-            of: request,
-            services: ["rolesanywhere"],
-            dialect: .rest,
-            at: now,
-            &trace
-        )
+        let caller = try authentication.caller(of: request, services: ["rolesanywhere"], dialect: .rest, &trace)
         let call = try trace.run(.input) {
             let call = Call(
                 environment: environment,
@@ -88,17 +75,89 @@ struct ControlPlane: Sendable {
         try trace.run(.permission) {
             var context = caller.context
             context.describeRequest(at: now, from: request.remoteAddress, region: environment.region)
-            return try Permissions(store: store, environment: environment).check(
-                caller,
-                Self.permissions(for: operation, call),
+            return try store.checkPermissions(
+                of: caller,
+                try Self.permissions(for: operation, call),
                 context: context,
                 code: .accessDenied
             )
         }
-        let output = try trace.run(.outcome) {
-            let result = try operation.perform(call)
-            return (result.output, result.words)
-        }
+        let output = try trace.run(.outcome) { try operation.perform(call) }
         return ServiceAnswer.json(operation.status, output, requestIdentifier: trace.requestIdentifier)
+    }
+}
+
+// MARK: - Permissions
+
+extension ControlPlane {
+    /// What a caller must be allowed to do for a request.
+    ///
+    /// Source: AWS, *Service Authorization Reference*, "Actions, resources, and condition keys for AWS Identity and Access
+    /// Management Roles Anywhere": creating and listing name no resource; creating with tags tags too; a caller that puts
+    /// roles into a profile, or enables a profile that has some, passes them to the service.
+    private static func permissions(for operation: Operation, _ call: Call) throws -> [RequiredPermission] {
+        let (resource, resourceTags) = try target(of: operation, call)
+        var request = PolicyContext()
+        request.describeResourceTags(resourceTags)
+        let tags = try call.members.tags() ?? []
+        request.describeRequestTags(tags)
+        if let keys = try call.members.strings("tagKeys", AWSLimit.tagCount.range, AWSLimit.tagKeyLength.range, .tag) {
+            request["aws:TagKeys"] = keys
+        }
+        var permissions = [
+            RequiredPermission(action: "rolesanywhere:\(operation.name)", resource: resource, context: request)
+        ]
+        let createdKinds = [
+            "CreateTrustAnchor": TrustAnchor.kind, "CreateProfile": Profile.kind, "ImportCrl": RevocationList.kind,
+        ]
+        if !tags.isEmpty, let kind = createdKinds[operation.name] {
+            let arn = call.environment.arn(kind, "*").description
+            permissions.append(
+                RequiredPermission(action: "rolesanywhere:TagResource", resource: arn, context: request)
+            )
+        }
+        for role in try passedRoles(operation, call) {
+            var context = PolicyContext()
+            context["iam:PassedToService"] = [RolesAnywhereService.principal]
+            let tags = AmazonResourceName(role).flatMap { call.store.snapshot.role($0) }?.tags ?? []
+            context.describeResourceTags(tags, service: "iam")
+            permissions.append(RequiredPermission(action: "iam:PassRole", resource: role, context: context))
+        }
+        return permissions
+    }
+
+    private static func passedRoles(_ operation: Operation, _ call: Call) throws -> [String] {
+        switch operation.name {
+        case "CreateProfile", "UpdateProfile": try Profile.roleARNs(in: call.members) ?? []
+        case "EnableProfile":
+            call.store.snapshot.find(Profile.self, named: call.path[Profile.pathParameter])?.roleARNs ?? []
+        default: []
+        }
+    }
+
+    /// The ARN of what an operation is about, as policies name it, and its tags.
+    private static func target(of operation: Operation, _ call: Call) throws -> (arn: String, tags: [Tag]) {
+        let arn: String
+        switch operation.name {
+        case "TagResource", "UntagResource":
+            arn = try call.members.string("resourceArn", AWSLimit.arnLength.range) ?? "*"
+        case "PutNotificationSettings", "ResetNotificationSettings":
+            let identifier = try call.members.string("trustAnchorId", 36...36)
+            arn = identifier.map { call.environment.arn(TrustAnchor.kind, $0).description } ?? "*"
+        default:
+            let kinds = [
+                (TrustAnchor.pathParameter, TrustAnchor.kind), (Profile.pathParameter, Profile.kind),
+                (RevocationList.pathParameter, RevocationList.kind), (Subject.pathParameter, Subject.kind),
+            ]
+            guard let (parameter, kind) = kinds.first(where: { operation.path.contains("{\($0.0)}") }) else {
+                return ("*", [])
+            }
+            let text = call.path[parameter]
+            arn = text.hasPrefix("arn:") ? text : call.environment.arn(kind, text).description
+        }
+        guard let name = AmazonResourceName(arn) else { return (arn, []) }
+        // The ARN may be that of an alias.
+        if let found = call.store.snapshot.find(name) { return (found.arn.description, found.tags) }
+        return (arn, call.store.subjects.first { $0.arn == name }?.tags ?? [])
     }
 }

@@ -4,16 +4,13 @@
 struct PolicyCondition: Sendable, Hashable {
     let comparison: ConditionOperator
 
-    /// The key as written.
+    /// The key and the values as written.
     let key: String
+    let texts: [String]
 
     /// The key in lower case.
     private let foldedKey: String
-
     private let values: [ConditionValue]
-
-    /// The values as written.
-    let texts: [String]
 
     init(_ comparison: ConditionOperator, key: String, values: [ConditionValue], texts: [String]) {
         self.comparison = comparison
@@ -54,22 +51,10 @@ extension PolicyCondition {
     func mismatch(in context: PolicyContext) -> PolicyMismatch {
         let actual = context.values(ofFolded: foldedKey)
         let wish = "\(comparison.name) \(key) \(wish(in: context))"
-        if comparison.comparison == .null {
-            return PolicyMismatch(
-                text: actual.isEmpty
-                    ? "\(wish), the request has no such key" : "\(wish), the request has \(Self.quoted(actual))",
-                hint: actual.isEmpty ? absenceHint(context) : nil
-            )
-        }
         guard !actual.isEmpty else {
             return PolicyMismatch(text: "\(wish), the request has no such key", hint: absenceHint(context))
         }
-        return PolicyMismatch(
-            text: "\(wish), the request has \(Self.quoted(actual))",
-            hint: comparison.comparison == .arn && texts.contains { $0.split(separator: ":").count < 3 }
-                ? "write the six parts of an ARN, for example arn:aws:rolesanywhere:*:*:trust-anchor/*"
-                : caseHint(actual)
-        )
+        return PolicyMismatch(text: "\(wish), the request has \(actual.quoted(atMost: 5))", hint: valueHint(actual))
     }
 
     private func absenceHint(_ context: PolicyContext) -> String {
@@ -79,7 +64,10 @@ extension PolicyCondition {
         return "the request has \(shown)\(near.count > 10 ? " and \(near.count - 10) more" : "")"
     }
 
-    private func caseHint(_ actual: [String]) -> String? {
+    private func valueHint(_ actual: [String]) -> String? {
+        if comparison.comparison == .arn, texts.contains(where: { $0.split(separator: ":").count < 3 }) {
+            return "write the six parts of an ARN, for example arn:aws:rolesanywhere:*:*:trust-anchor/*"
+        }
         guard case .string(ignoresCase: false) = comparison.comparison, !comparison.isNegated else { return nil }
         if actual.contains(where: { value in texts.contains { $0.lowercased() == value.lowercased() } }) {
             return "they differ in case only: write the value as the request has it, or use StringEqualsIgnoreCase"
@@ -89,10 +77,8 @@ extension PolicyCondition {
     }
 
     private func wish(in context: PolicyContext) -> String {
-        switch comparison.comparison {
-        case .null:
+        if comparison.comparison == .null {
             return texts.contains { $0.lowercased() == "true" } ? "wants no such key" : "wants the key to be there"
-        default: break
         }
         let several = texts.count > 1
         let shown = zip(texts, values).map { text, value in
@@ -102,8 +88,7 @@ extension PolicyCondition {
         }
         let list = shown.isEmpty ? "nothing, for the list is empty" : shown.joined(separator: ", ")
         let all = comparison.quantifier == .allValues ? " every value to be" : ""
-        if comparison.isNegated { return "wants\(all) anything but \(several ? "one of " : "")\(list)" }
-        return "wants\(all) \(relation)\(several ? "one of " : "")\(list)"
+        return "wants\(all) \(comparison.isNegated ? "anything but " : relation)\(several ? "one of " : "")\(list)"
     }
 
     private var relation: String {
@@ -114,16 +99,61 @@ extension PolicyCondition {
         case .number(.lessOrEqual): "at most "
         case .number(.greater): "more than "
         case .number(.greaterOrEqual): "at least "
-        case .date(.less): "a moment before "
-        case .date(.lessOrEqual): "a moment not after "
-        case .date(.greater): "a moment after "
-        case .date(.greaterOrEqual): "a moment not before "
+        case .date(.less): "a time before "
+        case .date(.lessOrEqual): "a time not after "
+        case .date(.greater): "a time after "
+        case .date(.greaterOrEqual): "a time not before "
         case .address: "an address in "
         }
     }
+}
 
-    private static func quoted(_ values: [String]) -> String {
-        let shown = values.prefix(5).map { "\"\($0)\"" }.joined(separator: ", ")
-        return values.count > 5 ? "\(shown) and \(values.count - 5) more" : shown
+/// What is known of a request, by condition key.
+///
+/// Case does not count in the name of a key (IAM User Guide, "IAM JSON policy elements: Condition"). A key without
+/// values is an absent key.
+struct PolicyContext: Sendable, Hashable {
+    private struct Entry: Sendable, Hashable {
+        var name: String
+        var values: [String]
+    }
+
+    private var entries: [String: Entry] = [:]
+
+    init() {}
+
+    /// The values of a key; none when it is absent.
+    subscript(_ key: String) -> [String] {
+        get { values(ofFolded: key.lowercased()) }
+        set { entries[key.lowercased()] = newValue.isEmpty ? nil : Entry(name: key, values: newValue) }
+    }
+
+    /// Sets the one value of a key; `nil` removes the key.
+    mutating func set(_ value: String?, for key: String) { self[key] = value.map { [$0] } ?? [] }
+
+    /// The values of a key that is in lower case already.
+    func values(ofFolded key: String) -> [String] { entries[key]?.values ?? [] }
+
+    /// The names of the keys, as they were set, sorted.
+    var keys: [String] { entries.values.map(\.name).sorted() }
+
+    /// The keys that share the longest beginning with a key that is absent, sorted: what its writer may have meant. None if
+    /// not even the part before the colon is known.
+    func keys(near key: String) -> [String] {
+        let folded = key.lowercased()
+        var beginning = folded[...]
+        while let end = beginning.lastIndex(where: { $0 == "/" || $0 == ":" }) {
+            beginning = beginning[...end]
+            let found = entries.filter { $0.key.hasPrefix(beginning) && $0.key != folded }.map(\.value.name)
+            if !found.isEmpty { return found.sorted() }
+            beginning = beginning.dropLast()
+        }
+        return []
+    }
+}
+
+extension PolicyContext: ExpressibleByDictionaryLiteral {
+    init(dictionaryLiteral elements: (String, [String])...) {
+        for (key, value) in elements { self[key] = value }
     }
 }

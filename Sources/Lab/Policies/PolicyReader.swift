@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Makes statements of a policy's text, and refuses what IAM refuses.
+import SystemSupport
+
+/// Reads the statements of a policy's text, and refuses what IAM refuses.
 struct PolicyReader {
     /// The longest text in octets: what an API call may carry.
     static let textLimit = 131_072
@@ -20,13 +22,6 @@ struct PolicyReader {
 
     private init(kind: PolicyDocument.Kind) { self.kind = kind }
 
-    /// Reads a policy's text.
-    ///
-    /// - Parameters:
-    ///   - text: The JSON text.
-    ///   - kind: What the policy is for.
-    /// - Returns: The statements, one or more.
-    /// - Throws: ``PolicyError`` naming the place and the rule.
     static func statements(of text: String, kind: PolicyDocument.Kind) throws(PolicyError) -> [PolicyStatement] {
         guard text.utf8.count <= textLimit else {
             throw .syntax("the text has \(text.utf8.count) octets, not at most \(textLimit)")
@@ -75,7 +70,7 @@ struct PolicyReader {
             guard known.contains(member.name) else {
                 throw .syntax(
                     "\(place) has the unknown element \"\(member.name)\"",
-                    hint: Spelling.nearest(to: member.name, in: known).map { "write \($0)" }
+                    hint: nearestWord(to: member.name, in: known).map { "write \($0)" }
                         ?? "the elements are \(known.joined(separator: ", "))"
                 )
             }
@@ -159,7 +154,7 @@ struct PolicyReader {
             throw PolicyError(
                 message: "Policy document should not specify a principal.",
                 detail: "\(place) has the element \(name)",
-                hint: "leave it out: the principal is whoever the policy is attached to"
+                hint: "leave it out: the principal is what the policy is attached to"
             )
         }
         if isNegated, effect == .allow {
@@ -208,14 +203,23 @@ struct PolicyReader {
         return texts
     }
 
+    /// The strings of an element, or of its negation; none if neither is there.
+    private static func choice(
+        _ element: String,
+        of members: [String: JSONValue],
+        _ place: String
+    ) throws(PolicyError) -> (name: String, texts: [String], isNegated: Bool) {
+        let isNegated = members["Not\(element)"] != nil
+        let name = isNegated ? "Not\(element)" : element
+        guard let json = members[name] else { return (name, [], isNegated) }
+        return (name, try strings(json, "\(place).\(name)"), isNegated)
+    }
+
     private func actions(
         _ members: [String: JSONValue],
         _ place: String
     ) throws(PolicyError) -> PolicyStatement.Choice<PolicyStatement.Action> {
-        let isNegated = members["NotAction"] != nil
-        let name = isNegated ? "NotAction" : "Action"
-        let texts =
-            try members[name].map { json throws(PolicyError) in try Self.strings(json, "\(place).\(name)") } ?? []
+        let (name, texts, isNegated) = try Self.choice("Action", of: members, place)
         guard !texts.isEmpty else {
             if kind == .trust { throw .missing("Action", at: place, hint: "write \"Action\": \"sts:AssumeRole\"") }
             throw PolicyError(
@@ -244,7 +248,7 @@ struct PolicyReader {
             throw PolicyError(
                 message: "AssumeRole policy may only specify STS AssumeRole actions.",
                 detail: "\(place) is \"\(text)\"",
-                hint: Spelling.nearest(to: text, in: Self.trustActions).map { "write \"\($0)\"" }
+                hint: nearestWord(to: text, in: Self.trustActions).map { "write \"\($0)\"" }
                     ?? "the actions for IAM Roles Anywhere are sts:AssumeRole, sts:TagSession and sts:SetSourceIdentity"
             )
         }
@@ -254,16 +258,13 @@ struct PolicyReader {
         _ members: [String: JSONValue],
         _ place: String
     ) throws(PolicyError) -> PolicyStatement.Choice<PolicyTemplate>? {
-        let isNegated = members["NotResource"] != nil
-        let name = isNegated ? "NotResource" : "Resource"
         guard kind == .identity else {
-            guard members[name] == nil else {
+            for name in ["NotResource", "Resource"] where members[name] != nil {
                 throw .prohibited(name, at: place, hint: "leave it out: a trust policy's resource is its own role")
             }
             return nil
         }
-        let texts =
-            try members[name].map { json throws(PolicyError) in try Self.strings(json, "\(place).\(name)") } ?? []
+        let (name, texts, isNegated) = try Self.choice("Resource", of: members, place)
         guard !texts.isEmpty else {
             throw PolicyError(
                 message: "Policy statement must contain resources.",
@@ -273,7 +274,7 @@ struct PolicyReader {
         }
         var templates: [PolicyTemplate] = []
         for text in texts {
-            // Only the beginning of an ARN can be told without the request.
+            // Only the beginning of an ARN is known without the request.
             guard
                 text == "*" || text.hasPrefix("arn:") || (hasVariables && text.hasPrefix("${")) || text.hasPrefix("*:")
             else {
@@ -345,5 +346,62 @@ struct PolicyReader {
             texts.append(text)
         }
         return PolicyCondition(comparison, key: member.name, values: values, texts: texts)
+    }
+}
+
+/// Why IAM would not store a policy.
+///
+/// The client gets the message in the service's words, which say little. Detail and hint are for the lab's user.
+struct PolicyError: Error, Equatable, CustomStringConvertible {
+    /// The message of `MalformedPolicyDocument`.
+    let message: String
+    /// What is wrong, and where.
+    let detail: String
+    var hint: String?
+
+    var description: String { "\(message) (\(detail))" }
+
+    static func notJSON(_ detail: String, hint: String? = nil) -> PolicyError {
+        PolicyError(message: "This policy contains invalid Json", detail: detail, hint: hint)
+    }
+
+    static func syntax(_ detail: String, hint: String? = nil) -> PolicyError {
+        PolicyError(message: "Syntax errors in policy.", detail: detail, hint: hint)
+    }
+
+    static func missing(_ field: String, at place: String, hint: String? = nil) -> PolicyError {
+        PolicyError(message: "Missing required field \(field)", detail: "\(place) has no \(field)", hint: hint)
+    }
+
+    static func prohibited(_ field: String, at place: String, hint: String) -> PolicyError {
+        PolicyError(message: "Has prohibited field \(field)", detail: "\(place) has the element \(field)", hint: hint)
+    }
+
+    static func invalidPrincipal(
+        _ kind: String,
+        _ name: String,
+        _ detail: String,
+        hint: String? = nil
+    ) -> PolicyError {
+        PolicyError(message: "Invalid principal in policy: \"\(kind)\":\"\(name)\"", detail: detail, hint: hint)
+    }
+}
+
+// How IAM reads the JSON of a policy: more generously than others.
+extension JSONValue {
+    /// The text of a string, or the digits or the word of a number or a boolean: IAM takes these where it wants strings.
+    var scalarText: String? {
+        switch self {
+        case .string(let text): text
+        case .number(let digits): digits
+        case .boolean(let truth): truth ? "true" : "false"
+        case .null, .array, .object: nil
+        }
+    }
+
+    /// The elements of an array, or the value itself: IAM takes one string wherever it takes several.
+    var elements: [JSONValue] {
+        if case .array(let elements) = self { return elements }
+        return [self]
     }
 }

@@ -1,24 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import HTTPService
+import AWSModel
+import HTTPServer
 import SystemSupport
 
 extension AccessManagement {
-    /// How many roles an account may have.
+    /// How many roles an account may have, and how many tags a role.
     private static let roleLimit = 1_000
+    private static let tagLimit = AWSLimit.roleTagCount.maximum
 
     static var roleOperations: [String: QueryService.Operation] {
         [
             "CreateRole": { call, _ in try create(call) },
             "GetRole": { call, _ in
                 let role = try call.role(in: call.store.snapshot)
-                return ([XMLElement("Role", detail(role, call, isWhole: true))], role.arn.description)
+                let elements = detail(role, hasTags: true) + [lastUse(of: role, call)]
+                return ([XMLElement("Role", elements)], role.arn.description)
             },
-            "ListRoles": { call, _ in try list(call) },
+            "ListRoles": { call, _ in
+                let prefix = try call.form.text("PathPrefix", 1...512, .pathPrefix) ?? "/"
+                let roles = call.store.snapshot.roles.values.filter { $0.path.hasPrefix(prefix) }
+                    .map { (key: $0.name, element: $0) }.sorted { $0.key < $1.key }
+                let page = try call.page("Roles", roles) { XMLElement("member", detail($0)) }
+                return (page, "of \(roles.count) under \(prefix)")
+            },
             "DeleteRole": { call, _ in try delete(call) },
             "UpdateRole": { call, _ in
                 let description = try call.form.text("Description", 0...1_000, .description)
-                let duration = try call.form.integer("MaxSessionDuration", 3_600...43_200)
+                let duration = try call.form.integer("MaxSessionDuration", AWSLimit.roleSessionDuration.range)
                 // What is not sent stays.
                 let role = try call.changeRole { role, _ in
                     role.explanation = description ?? role.explanation
@@ -29,7 +38,7 @@ extension AccessManagement {
             "UpdateRoleDescription": { call, _ in
                 let description = try call.form.required("Description", 0...1_000, .description)
                 let role = try call.changeRole { role, _ in role.explanation = description }
-                return ([XMLElement("Role", detail(role, call, isWhole: false))], "updated \(role.name)")
+                return ([XMLElement("Role", detail(role))], "updated \(role.name)")
             },
             "UpdateAssumeRolePolicy": { call, _ in
                 let policy = try call.policy("PolicyDocument", kind: .trust)
@@ -42,10 +51,42 @@ extension AccessManagement {
             "ListInstanceProfilesForRole": { call, _ in
                 let role = try call.role(in: call.store.snapshot)
                 let none: [(key: String, element: String)] = []
-                return (
-                    try call.page("InstanceProfiles", none) { XMLElement("member", text: $0) },
-                    "\(role.name) is in no instance profile"
-                )
+                let page = try call.page("InstanceProfiles", none) { XMLElement("member", text: $0) }
+                return (page, "\(role.name) is in no instance profile")
+            },
+        ]
+    }
+
+    static var tagOperations: [String: QueryService.Operation] {
+        [
+            "TagRole": { call, _ in
+                let tags = try call.form.checkedTags()
+                let role = try call.changeRole { role, _ in
+                    for tag in tags {
+                        // In keys case does not count, and the last spelling stays.
+                        let index = role.tags.firstIndex { $0.key.lowercased() == tag.key.lowercased() }
+                        if let index { role.tags[index] = tag } else { role.tags.append(tag) }
+                    }
+                    guard role.tags.count <= tagLimit else {
+                        throw ServiceRefusal.limitExceeded(
+                            "The number of tags has reached the maximum limit.",
+                            hint: "the role would have \(role.tags.count) tags, and may have \(tagLimit)"
+                        )
+                    }
+                }
+                return (nil, "\(tags.count) tags on \(role.name)")
+            },
+            "UntagRole": { call, _ in
+                let keys = try call.form.texts("TagKeys", atMost: 50, 1...128, .roleTag).map { $0.lowercased() }
+                let role = try call.changeRole { role, _ in
+                    role.tags.removeAll { keys.contains($0.key.lowercased()) }
+                }
+                return (nil, "\(keys.count) tags off \(role.name)")
+            },
+            "ListRoleTags": { call, _ in
+                let role = try call.role(in: call.store.snapshot)
+                let tags = role.tags.map { (key: $0.key, element: $0) }.sorted { $0.key < $1.key }
+                return (try call.page("Tags", tags, XMLElement.init(tag:)), "\(tags.count) tags on \(role.name)")
             },
         ]
     }
@@ -55,10 +96,6 @@ extension AccessManagement {
         let name = try form.required("RoleName", 1...64, .name)
         let path = try form.text("Path", 1...512, .path) ?? "/"
         let policy = try call.policy("AssumeRolePolicyDocument", kind: .trust)
-        let description = try form.text("Description", 0...1_000, .description)
-        let duration = try form.integer("MaxSessionDuration", 3_600...43_200)
-        let boundary = try boundary(call)
-        let tags = try form.checkedTags()
         var role = Role(
             name: name,
             path: path,
@@ -67,10 +104,12 @@ extension AccessManagement {
             trustPolicy: policy,
             in: call.environment
         )
-        role.explanation = description
-        role.maximumSessionDuration = duration ?? role.maximumSessionDuration
-        role.permissionsBoundary = boundary
-        role.tags = tags
+        role.explanation = try form.text("Description", 0...1_000, .description)
+        role.maximumSessionDuration =
+            try form.integer("MaxSessionDuration", AWSLimit.roleSessionDuration.range) ?? role.maximumSessionDuration
+        role.permissionsBoundary = try boundary(call)
+        role.tags = try form.checkedTags()
+        let created = role
         try call.store.update { account in
             let folded = name.lowercased()
             guard !account.roles.values.contains(where: { $0.name.lowercased() == folded }) else {
@@ -83,38 +122,33 @@ extension AccessManagement {
                 throw ServiceRefusal.limitExceeded("Cannot exceed quota for RolesPerAccount: \(roleLimit)")
             }
             try check(trustPolicy: policy, account, call)
-            account.roles[name] = role
+            account.roles[name] = created
         }
-        return ([XMLElement("Role", detail(role, call, isWhole: false, hasTags: true))], "made \(role.arn)")
-    }
-
-    private static func list(_ call: Call) throws -> Outcome {
-        let prefix = try call.form.text("PathPrefix", 1...512, .pathPrefix) ?? "/"
-        let roles = call.store.snapshot.roles.values.filter { $0.path.hasPrefix(prefix) }
-            .map { (key: $0.name, element: $0) }.sorted { $0.key < $1.key }
-        let page = try call.page("Roles", roles) { XMLElement("member", detail($0, call, isWhole: false)) }
-        return (page, "of \(roles.count) under \(prefix)")
+        return ([XMLElement("Role", detail(created, hasTags: true))], "made \(created.arn)")
     }
 
     private static func delete(_ call: Call) throws -> Outcome {
+        func conflict(_ what: String, _ has: String, hint: String) -> ServiceRefusal {
+            ServiceRefusal(
+                code: .init("DeleteConflict", .conflict),
+                message: "Cannot delete entity, must \(what) first.",
+                detail: has,
+                hint: hint
+            )
+        }
         let name = try call.store.update { account in
             let role = try call.role(in: account)
-            let conflict = ServiceRefusal.Code("DeleteConflict", .conflict)
             guard role.attachedPolicyARNs.isEmpty else {
-                throw ServiceRefusal(
-                    code: conflict,
-                    message: "Cannot delete entity, must detach all policies first.",
-                    detail: "\(role.name) has \(role.attachedPolicyARNs.joined(separator: ", "))",
+                let policies = role.attachedPolicyARNs.joined(separator: ", ")
+                throw conflict(
+                    "detach all policies",
+                    "\(role.name) has \(policies)",
                     hint: "aws iam detach-role-policy"
                 )
             }
             guard role.inlinePolicies.isEmpty else {
-                throw ServiceRefusal(
-                    code: conflict,
-                    message: "Cannot delete entity, must delete policies first.",
-                    detail: "\(role.name) has \(role.inlinePolicies.keys.sorted().joined(separator: ", "))",
-                    hint: "aws iam delete-role-policy"
-                )
+                let policies = role.inlinePolicies.keys.sorted().joined(separator: ", ")
+                throw conflict("delete policies", "\(role.name) has \(policies)", hint: "aws iam delete-role-policy")
             }
             account.roles[role.name] = nil
             return role.name
@@ -125,7 +159,7 @@ extension AccessManagement {
     /// Checks what only the account can tell of a trust policy: how long it may be, and that the roles that it names
     /// exist. Of other accounts nothing is known.
     private static func check(trustPolicy policy: PolicyDocument, _ account: Account, _ call: Call) throws {
-        guard size(policy) <= 2_048 else {
+        guard size(policy) <= AWSLimit.trustPolicyLength.maximum else {
             throw ServiceRefusal.limitExceeded(
                 "Cannot exceed quota for ACLSizePerRole: 2048",
                 hint: "the policy has \(size(policy)) characters without blanks: shorten it"
@@ -151,15 +185,8 @@ extension AccessManagement {
         policy.text.unicodeScalars.count { !$0.properties.isWhitespace }
     }
 
-    /// What is shown of a role.
-    ///
-    /// - Parameters:
-    ///   - role: The role.
-    ///   - call: The request.
-    ///   - isWhole: Whether tags, boundary and last use are shown, which lists leave out.
-    ///   - hasTags: Whether tags and boundary are shown even so, as by CreateRole.
-    /// - Returns: The members of a `Role`.
-    private static func detail(_ role: Role, _ call: Call, isWhole: Bool, hasTags: Bool = false) -> [XMLElement] {
+    /// The members of a `Role`. Lists leave out tags and boundary.
+    private static func detail(_ role: Role, hasTags: Bool = false) -> [XMLElement] {
         var elements = [
             XMLElement("Path", text: role.path), XMLElement("RoleName", text: role.name),
             XMLElement("RoleId", text: role.identifier), XMLElement("Arn", text: role.arn.description),
@@ -170,21 +197,12 @@ extension AccessManagement {
         if let description = role.explanation, !description.isEmpty {
             elements.append(XMLElement("Description", text: description))
         }
-        if isWhole || hasTags, let boundary = role.permissionsBoundary {
-            elements.append(
-                XMLElement(
-                    "PermissionsBoundary",
-                    [
-                        XMLElement("PermissionsBoundaryType", text: "PermissionsBoundaryPolicy"),
-                        XMLElement("PermissionsBoundaryArn", text: boundary),
-                    ]
-                )
-            )
+        if hasTags, let boundary = role.permissionsBoundary {
+            let type = XMLElement("PermissionsBoundaryType", text: "PermissionsBoundaryPolicy")
+            let arn = XMLElement("PermissionsBoundaryArn", text: boundary)
+            elements.append(XMLElement("PermissionsBoundary", [type, arn]))
         }
-        if isWhole || hasTags, !role.tags.isEmpty {
-            elements.append(XMLElement("Tags", role.tags.map(XMLElement.init(tag:))))
-        }
-        if isWhole { elements.append(lastUse(of: role, call)) }
+        if hasTags, !role.tags.isEmpty { elements.append(XMLElement("Tags", role.tags.map(XMLElement.init(tag:)))) }
         return elements
     }
 
@@ -192,19 +210,7 @@ extension AccessManagement {
     private static func lastUse(of role: Role, _ call: Call) -> XMLElement {
         let last = call.store.sessions.last { $0.roleARN == role.arn.description && $0.issuedAt >= role.createdAt }
         guard let last else { return XMLElement("RoleLastUsed", []) }
-        return XMLElement(
-            "RoleLastUsed",
-            [
-                XMLElement("LastUsedDate", text: timestamp(last.issuedAt)),
-                XMLElement("Region", text: call.environment.region),
-            ]
-        )
-    }
-}
-
-extension XMLElement {
-    /// A tag as a member of a list.
-    init(tag: Tag) {
-        self.init("member", [XMLElement("Key", text: tag.key), XMLElement("Value", text: tag.value)])
+        let date = XMLElement("LastUsedDate", text: timestamp(last.issuedAt))
+        return XMLElement("RoleLastUsed", [date, XMLElement("Region", text: call.environment.region)])
     }
 }

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import HTTPService
+import AWSModel
+import SystemSupport
 
-/// The part of IAM that the road to a session needs: roles and their policies.
+/// The part of IAM that sessions need: roles and their policies.
 ///
 /// Source: AWS, *IAM API Reference*, version 2010-05-08; quotas: IAM User Guide, "IAM and AWS STS quotas".
 enum AccessManagement {
     typealias Call = QueryService.Call
     typealias Outcome = QueryService.Outcome
 
-    /// The operations by their names.
     static let operations: [String: QueryService.Operation] =
         [roleOperations, inlinePolicyOperations, managedPolicyOperations, tagOperations]
         .reduce(into: [:]) { all, some in all.merge(some) { first, _ in first } }
@@ -18,12 +18,6 @@ enum AccessManagement {
     ///
     /// Source of the keys: AWS, *Service Authorization Reference*, "Actions, resources, and condition keys for AWS Identity
     /// and Access Management".
-    ///
-    /// - Parameters:
-    ///   - action: The request.
-    ///   - account: The roles that there are.
-    ///   - environment: The account's number.
-    /// - Returns: The permission.
     static func permission(
         for action: QueryService.Action,
         in account: Account,
@@ -38,22 +32,14 @@ enum AccessManagement {
         if !untagged.isEmpty { context["aws:TagKeys"] = untagged }
         context.set(form["PolicyArn"], for: "iam:PolicyARN")
         context.set(form["PermissionsBoundary"] ?? role?.permissionsBoundary, for: "iam:PermissionsBoundary")
+        let arn =
+            role?.arn
+            ?? form["RoleName"].map { environment.globalARN("iam", "role\(form["Path"] ?? "/")\($0)") }
         return RequiredPermission(
             action: "iam:\(action.name)",
-            resource: role?.arn.description ?? resource(of: form, environment),
+            resource: arn?.description ?? form["PolicyArn"] ?? "*",
             context: context
         )
-    }
-
-    /// The ARN of what a request is about, as policies name it; `*` when it is about nothing in particular.
-    private static func resource(of form: QueryForm, _ environment: LabEnvironment) -> String {
-        guard let name = form["RoleName"] else { return form["PolicyArn"] ?? "*" }
-        return AmazonResourceName(
-            global: "iam",
-            "role\(form["Path"] ?? "/")\(name)",
-            region: environment.region,
-            account: environment.account
-        ).description
     }
 }
 
@@ -62,11 +48,10 @@ extension QueryService.Call {
     func role(in account: Account) throws(ServiceRefusal) -> Role {
         let name = try form.required("RoleName", 1...64, .name)
         guard let role = account.roles[name] else {
+            let other = account.roles.values.first { $0.name.lowercased() == name.lowercased() }
             throw .noSuchEntity(
                 "the role with name \(name) cannot be found.",
-                hint: account.roles.values.first { $0.name.lowercased() == name.lowercased() }.map {
-                    "it is \($0.name)"
-                }
+                hint: other.map { "it is \($0.name)" }
             )
         }
         return role
@@ -93,18 +78,12 @@ extension QueryService.Call {
         }
     }
 
-    /// One page of a list.
-    ///
-    /// - Parameters:
-    ///   - name: The member that holds the list.
-    ///   - elements: All of them, with keys that rise and never change.
-    ///   - element: Writes one.
-    /// - Returns: The list, whether there is more, and where it goes on.
-    /// - Throws: ``ServiceRefusal`` when marker or count are outside their limits.
+    /// One page of a list whose elements have keys that rise and never change: the elements, whether there are more, and
+    /// the marker of the next page.
     func page<Element>(
         _ name: String,
         _ elements: [(key: String, element: Element)],
-        _ element: (Element) -> XMLElement
+        _ write: (Element) -> XMLElement
     ) throws(ServiceRefusal) -> [XMLElement] {
         let count = try form.integer("MaxItems", 1...1_000) ?? 100
         var rest = elements[...]
@@ -116,28 +95,24 @@ extension QueryService.Call {
         let page = rest.prefix(count)
         let isTruncated = page.count < rest.count
         var answer = [
-            XMLElement(name, page.map { element($0.element) }), XMLElement("IsTruncated", text: "\(isTruncated)"),
+            XMLElement(name, page.map { write($0.element) }), XMLElement("IsTruncated", text: "\(isTruncated)"),
         ]
         if isTruncated, let last = page.last { answer.append(XMLElement("Marker", text: Marker.text(last.key))) }
         return answer
     }
 }
 
-/// Where a list goes on.
+/// Where a list continues: `M` and the key in hexadecimal.
 private enum Marker {
-    static func text(_ key: String) -> String {
-        "M" + key.utf8.map { String(0x100 + Int($0), radix: 16).dropFirst() }.joined()
-    }
+    static func text(_ key: String) -> String { "M" + hexadecimal(Array(key.utf8)) }
 
     static func read(_ marker: String) -> String? {
-        let digits = Array(marker.utf8.dropFirst())
+        let digits = marker.utf8.dropFirst().map(UInt8.init(hexadecimalDigit:))
         guard marker.hasPrefix("M"), digits.count.isMultiple(of: 2) else { return nil }
         var bytes: [UInt8] = []
         for index in stride(from: 0, to: digits.count, by: 2) {
-            guard let byte = UInt8(String(decoding: digits[index..<index + 2], as: UTF8.self), radix: 16) else {
-                return nil
-            }
-            bytes.append(byte)
+            guard let high = digits[index], let low = digits[index + 1] else { return nil }
+            bytes.append(high << 4 | low)
         }
         return String(validating: bytes, as: UTF8.self)
     }

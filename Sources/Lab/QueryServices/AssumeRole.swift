@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import AWSModel
 import FoundationEssentials
-import HTTPService
+import HTTPServer
 
-/// Whether a caller may take a role, and the session that comes of it.
+/// Whether a caller may assume a role, and the session that it gets.
 ///
 /// Source: AWS, *AWS Security Token Service API Reference*, "AssumeRole"; IAM User Guide, "Pass session tags in AWS STS",
 /// "Monitor and control actions taken with assumed roles".
 struct AssumeRole {
-    /// The longest session, in seconds, that a session can take.
+    /// The longest session, in seconds, that a session can assume a role for.
     private static let chainedLimit = 3_600
 
     /// How many characters session policies may have together.
@@ -25,17 +26,14 @@ struct AssumeRole {
     private let sourceIdentity: String?
     private let externalIdentifier: String?
 
-    /// Reads a request.
-    ///
-    /// - Parameter call: The request.
-    /// - Throws: ``ServiceRefusal`` naming the parameter and its limit.
+    /// Reads a request within the limits of its parameters.
     init(_ call: QueryService.Call) throws {
         self.call = call
         let form = call.form
         let text = try form.required("RoleArn", 20...2_048)
-        sessionName = try form.required("RoleSessionName", 2...64, .name)
-        duration = try form.integer("DurationSeconds", 900...43_200)
-        sourceIdentity = try form.text("SourceIdentity", 2...64, .name)
+        sessionName = try form.required("RoleSessionName", AWSLimit.roleSessionNameLength.range, .name)
+        duration = try form.integer("DurationSeconds", AWSLimit.assumedRoleDuration.range)
+        sourceIdentity = try form.text("SourceIdentity", AWSLimit.sourceIdentityLength.range, .name)
         externalIdentifier = try form.text("ExternalId", 2...1_224, .externalIdentifier)
         requestedTags = try form.checkedTags()
         transitiveKeys = try form.texts("TransitiveTagKeys", atMost: 50, 1...128, .tag)
@@ -60,7 +58,7 @@ struct AssumeRole {
     private static func policyARNs(_ form: QueryForm) throws -> [String] {
         var arns: [String] = []
         while let arn = form["PolicyArns.member.\(arns.count + 1).arn"] {
-            guard ManagedPolicyName(arn) != nil else {
+            guard ManagedPolicy(arn) != nil else {
                 throw ServiceRefusal.invalidInput(
                     "\(arn.prefix(200)) is no policy of AWS's own",
                     hint: "the lab has AWS's managed policies only; send the policy itself as Policy"
@@ -68,13 +66,7 @@ struct AssumeRole {
             }
             arns.append(arn)
         }
-        guard arns.count <= 10 else {
-            throw ServiceRefusal.constraint(
-                "[\(arns.count) members]",
-                "policyArns",
-                "have length less than or equal to 10"
-            )
-        }
+        try QueryForm.check(count: arns.count, atMost: 10, "PolicyArns")
         return arns
     }
 
@@ -82,9 +74,10 @@ struct AssumeRole {
     /// transitive.
     private func checkTransitiveKeys() throws {
         let inherited = Set(call.caller.session?.transitiveTagKeys.map { $0.lowercased() } ?? [])
+        let code = ServiceRefusal.Code("InvalidParameterValue", .badRequest)
         for tag in requestedTags where inherited.contains(tag.key.lowercased()) {
             throw ServiceRefusal(
-                code: .init("InvalidParameterValue", .badRequest),
+                code: code,
                 message: "One of the specified transitive tag keys can't be set because it conflicts with a transitive "
                     + "tag key from the calling session.",
                 detail: "the calling session hands on the tag \(tag.key)",
@@ -93,7 +86,7 @@ struct AssumeRole {
         }
         for key in transitiveKeys where !requestedTags.contains(where: { $0.key == key }) {
             throw ServiceRefusal(
-                code: .init("InvalidParameterValue", .badRequest),
+                code: code,
                 message: "The specified transitive tag key must be included in the requested tags.",
                 detail: "\(key) is to be transitive and is none of the tags"
             )
@@ -109,11 +102,7 @@ struct AssumeRole {
     /// Who is behind the session: what the chain has set already, or the request sets.
     private var effectiveIdentity: String? { call.caller.session?.sourceIdentity ?? sourceIdentity }
 
-    /// Decides, and makes the session.
-    ///
-    /// - Parameter trace: Takes the checks.
-    /// - Returns: What stands in the result.
-    /// - Throws: ``ServiceRefusal``.
+    /// Decides, and creates the session.
     func answer(_ trace: inout Trace) throws -> QueryService.Outcome {
         let role = try trace.run(.role) {
             guard let role = call.store.snapshot.role(arn) else {
@@ -131,17 +120,12 @@ struct AssumeRole {
                     resourcePolicy: match == .account ? .silent : .namesCaller
                 )
             }
-            return try Permissions(store: call.store, environment: call.environment).check(
-                call.caller,
-                required,
-                context: context,
-                code: .init("AccessDenied", .forbidden)
-            )
+            return try call.store.checkPermissions(of: call.caller, required, context: context, code: .denied)
         }
         let seconds = try trace.run(.roleDuration) { try checkedDuration(role) }
         let session = claims(role, seconds)
         let credentials = SessionCredentials(session, key: call.store.sessionKey, in: call.environment)
-        let user = session.assumedRole(in: call.environment).description
+        let user = session.assumedRole(in: call.environment)
         trace.assumedRole = user
         return (result(session, credentials, user), "\(user), until \(timestamp(credentials.expiration))")
     }
@@ -196,7 +180,7 @@ struct AssumeRole {
 
     private func denied(_ action: String, _ reason: String?, _ detail: String, hint: String?) -> ServiceRefusal {
         ServiceRefusal(
-            code: .init("AccessDenied", .forbidden),
+            code: .denied,
             message: "User: \(call.caller.arn) is not authorized to perform: \(action) on resource: \(arn)"
                 + (reason.map { " \($0)" } ?? ""),
             detail: detail,
@@ -258,23 +242,16 @@ struct AssumeRole {
         _ credentials: SessionCredentials,
         _ user: String
     ) -> [XMLElement] {
+        let identifier = XMLElement("AssumedRoleId", text: "\(session.roleIdentifier):\(session.sessionName)")
+        let keys = [
+            XMLElement("AccessKeyId", text: credentials.accessKeyIdentifier),
+            XMLElement("SecretAccessKey", text: credentials.secretAccessKey),
+            XMLElement("SessionToken", text: credentials.sessionToken),
+            XMLElement("Expiration", text: timestamp(credentials.expiration)),
+        ]
         var elements = [
-            XMLElement(
-                "AssumedRoleUser",
-                [
-                    XMLElement("AssumedRoleId", text: "\(session.roleIdentifier):\(session.sessionName)"),
-                    XMLElement("Arn", text: user),
-                ]
-            ),
-            XMLElement(
-                "Credentials",
-                [
-                    XMLElement("AccessKeyId", text: credentials.accessKeyIdentifier),
-                    XMLElement("SecretAccessKey", text: credentials.secretAccessKey),
-                    XMLElement("SessionToken", text: credentials.sessionToken),
-                    XMLElement("Expiration", text: timestamp(credentials.expiration)),
-                ]
-            ),
+            XMLElement("AssumedRoleUser", [identifier, XMLElement("Arn", text: user)]),
+            XMLElement("Credentials", keys),
         ]
         let tagLength = session.tags.reduce(0) { $0 + $1.key.utf8.count + $1.value.utf8.count }
         let packed = (policy?.utf8.count ?? 0) + policyARNs.reduce(0) { $0 + $1.utf8.count } + tagLength

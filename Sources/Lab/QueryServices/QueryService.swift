@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import AWSModel
 import FoundationEssentials
-import HTTPService
+import HTTPServer
 
 /// IAM and STS, which speak AWS's query protocol at the path `/`: forms in, XML out.
 ///
@@ -12,7 +13,6 @@ struct QueryService: Sendable {
         var name: String
         /// `iam` or `sts`.
         var service: String
-        /// How the service writes its answers.
         var answer: ServiceAnswer
         var form: QueryForm
     }
@@ -25,26 +25,47 @@ struct QueryService: Sendable {
         let now: Date
         let form: QueryForm
         let faults: LabFaults
-        /// What policies know of the request and of whose it is.
+        /// What policies know of the request and of the caller.
         let context: PolicyContext
     }
 
-    /// What stands in an operation's result, nothing for one that has none, and words for the trace.
+    /// An operation's result, `nil` for one that has none, and words for the trace.
     typealias Outcome = (result: [XMLElement]?, words: String)
 
     /// An operation. One that looks at more than its parameters writes that into the trace.
     typealias Operation = @Sendable (Call, inout Trace) throws -> Outcome
+
+    /// The operations of STS.
+    ///
+    /// Source: AWS, *AWS Security Token Service API Reference*, version 2011-06-15.
+    private static let tokenOperations: [String: Operation] = [
+        "AssumeRole": { call, trace in try AssumeRole(call).answer(&trace) },
+        "GetCallerIdentity": { call, _ in
+            let caller = call.caller
+            return (
+                [
+                    XMLElement("Arn", text: caller.arn), XMLElement("UserId", text: caller.userIdentifier),
+                    XMLElement("Account", text: caller.account),
+                ],
+                caller.arn
+            )
+        },
+        // The lab gives out keys of its own account only.
+        "GetAccessKeyInfo": { call, _ in
+            let key = try call.form.required("AccessKeyId", 16...128, .name)
+            return ([XMLElement("Account", text: call.environment.account)], key)
+        },
+    ]
 
     let environment: LabEnvironment
     let store: ResourceStore
     let authentication: CallerAuthentication
     let faults: LabFaults
 
-    /// Finds out what a request asks for.
     func action(of request: HTTPRequest) -> Action {
         let form = QueryForm(request.body)
         let name = form["Action"] ?? ""
-        let isTokenService = form["Version"] == "2011-06-15" || SecurityTokens.operations[name] != nil
+        let isTokenService = form["Version"] == "2011-06-15" || Self.tokenOperations[name] != nil
         return Action(
             name: name.isEmpty ? "(none)" : String(name.prefix(60)),
             service: isTokenService ? "sts" : "iam",
@@ -53,16 +74,8 @@ struct QueryService: Sendable {
         )
     }
 
-    /// Answers a request.
-    ///
-    /// - Parameters:
-    ///   - action: What it asks for.
-    ///   - request: The request.
-    ///   - trace: Takes the checks.
-    /// - Returns: The answer.
-    /// - Throws: ``ServiceRefusal``.
     func answer(_ action: Action, _ request: HTTPRequest, _ trace: inout Trace) throws -> HTTPResponse {
-        let operations = action.service == "sts" ? SecurityTokens.operations : AccessManagement.operations
+        let operations = action.service == "sts" ? Self.tokenOperations : AccessManagement.operations
         guard let operation = operations[action.name] else {
             throw ServiceRefusal(
                 code: .init("InvalidAction", .badRequest),
@@ -71,29 +84,23 @@ struct QueryService: Sendable {
                 hint: "it has: \(operations.keys.sorted().joined(separator: ", "))"
             )
         }
-        let caller = try authentication.caller(
-            of: request,
-            services: [action.service],
-            dialect: .query,
-            at: trace.date,
-            &trace
-        )
+        let caller = try authentication.caller(of: request, services: [action.service], dialect: .query, &trace)
         var context = caller.context
         // IAM is one for all regions, and is asked in the partition's first.
         context.describeRequest(
             at: trace.date,
             from: request.remoteAddress,
             region: action.service == "iam"
-                ? AmazonResourceName.firstRegion(ofPartitionWith: environment.region) : environment.region
+                ? Partition(of: environment.region).firstRegion : environment.region
         )
-        // Who one is anyone may ask, and AssumeRole asks the role's trust policy too.
+        // Every caller may ask for its own identity, and AssumeRole asks the role's trust policy too.
         if action.service == "iam" {
             try trace.run(.permission) {
-                try Permissions(store: store, environment: environment).check(
-                    caller,
+                try store.checkPermissions(
+                    of: caller,
                     [AccessManagement.permission(for: action, in: store.snapshot, environment)],
                     context: context,
-                    code: .init("AccessDenied", .forbidden)
+                    code: .denied
                 )
             }
         }

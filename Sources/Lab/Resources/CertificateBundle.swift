@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import AWSModel
 package import Certificates
 import SystemSupport
 
@@ -7,9 +8,6 @@ import SystemSupport
 ///
 /// Source: IAM Roles Anywhere User Guide, "Trust model", "Quotas".
 package struct CertificateBundle: Hashable, Sendable {
-    /// How many characters of PEM the service takes.
-    static let lengthLimit = 204_800
-
     /// One CA certificate, or two while one replaces the other.
     package let certificates: [Certificate]
 
@@ -29,13 +27,16 @@ package struct CertificateBundle: Hashable, Sendable {
     /// - Parameter text: The certificates in PEM.
     /// - Throws: ``LabError`` naming the certificate and the rule that it breaks.
     package init(reading text: String) throws(LabError) {
-        guard text.unicodeScalars.count <= Self.lengthLimit else {
-            throw LabError(.invalidResource, "the bundle is longer than \(Self.lengthLimit) characters")
+        guard text.unicodeScalars.count <= AWSLimit.anchorLength.maximum else {
+            throw LabError(
+                .invalidResource,
+                "the bundle is longer than \(AWSLimit.anchorLength.maximum) characters"
+            )
         }
         guard !text.contains("PRIVATE KEY-----") else {
             throw LabError(
                 .invalidResource,
-                "the bundle holds a private key, which belongs to nobody but the CA",
+                "the bundle holds a private key, which only the CA may have",
                 hint: "paste the certificate alone: pki print-bundle"
             )
         }
@@ -51,7 +52,7 @@ package struct CertificateBundle: Hashable, Sendable {
     private static let hint = "print one with: pki print-bundle"
 
     private init(_ certificates: [Certificate], text: String) throws(LabError) {
-        guard (1...2).contains(certificates.count) else {
+        guard AWSLimit.anchorCertificateCount.contains(certificates.count) else {
             throw LabError(
                 .invalidResource,
                 "a trust anchor takes one or two certificates, not \(certificates.count)",
@@ -64,18 +65,14 @@ package struct CertificateBundle: Hashable, Sendable {
     }
 
     private static func check(_ certificate: Certificate) throws(LabError) {
-        func refuse(_ why: String, _ hint: String) -> LabError {
-            LabError(.invalidResource, "\(certificate.subject) cannot be a trust anchor: \(why)", hint: hint)
-        }
-        let hint = "make a CA with: pki init-ca"
-        guard certificate.version == 3 else { throw refuse("it is not of version 3", hint) }
-        guard certificate.isCA else { throw refuse("it is not a CA's (basicConstraints CA:TRUE)", hint) }
-        guard certificate.keyUsage?.contains(.keyCertSign) == true else {
-            throw refuse("its keyUsage lacks keyCertSign", hint)
-        }
-        guard !certificate.signatureAlgorithm.isWeak else {
-            throw refuse("it is signed with \(certificate.signatureAlgorithm.name)", "sign it with SHA-256 or stronger")
-        }
+        // The lab keeps a trust anchor whose certificate has expired, as AWS does: only its sessions end.
+        let findings = CertificateJudge.findings(in: certificate, as: .anchor, at: nil)
+        guard let finding = findings.errors.first else { return }
+        throw LabError(
+            .invalidResource,
+            "\(certificate.subject) cannot be a trust anchor: it \(finding.finding)",
+            hint: finding.hint
+        )
     }
 }
 

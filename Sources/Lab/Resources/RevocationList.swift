@@ -1,17 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import AWSModel
 import Certificates
 import FoundationEssentials
 import SystemSupport
 
-/// A certificate revocation list that was imported for a trust anchor: a snapshot, which nobody renews.
+/// A CRL that was imported for a trust anchor: a snapshot.
 struct RevocationList: Hashable, Sendable {
-    /// How many bytes a list may have.
-    static let lengthLimit = 300_000
-
-    /// How many lists a trust anchor may have.
-    static let countLimit = 2
-
     let identifier: String
     let arn: AmazonResourceName
     var name: String
@@ -55,37 +50,14 @@ struct RevocationList: Hashable, Sendable {
         self.data = data
     }
 
-    /// Finds the rules that a list breaks, whatever trust anchor it is for.
-    ///
-    /// - Parameter list: What was read.
-    /// - Returns: The rules in the order in which they are checked.
-    static func rulesBroken(by list: CertificateRevocationList) -> [BrokenRule] {
-        var broken: [BrokenRule] = []
-        if list.version != 2 { broken.append(BrokenRule("version", "is of version \(list.version), not 2")) }
-        if list.isDelta || !list.unhandledCriticalExtensions.isEmpty {
-            broken.append(
-                BrokenRule(
-                    "criticalExtensions",
-                    "has critical extensions that are not understood: "
-                        + list.unhandledCriticalExtensions.joined(separator: ", "),
-                    hint: "import a complete list that speaks of every certificate of its issuer"
-                )
-            )
-        }
-        if list.signatureAlgorithm.isWeak {
-            broken.append(BrokenRule("signatureAlgorithm", "is signed with \(list.signatureAlgorithm.name)"))
-        }
-        return broken
-    }
-
     /// Reads a list and checks what the service wants of it.
     private static func checked(
         _ data: [UInt8],
         for trustAnchor: TrustAnchor
     ) throws(ServiceRefusal) -> CertificateRevocationList {
-        guard (1...lengthLimit).contains(data.count) else {
+        guard AWSLimit.crlLength.contains(data.count) else {
             throw .validation(
-                "crlData has \(data.count) bytes, not 1 to \(lengthLimit)",
+                "crlData has \(data.count) bytes, not 1 to \(AWSLimit.crlLength.maximum)",
                 hint: "leave out what has expired, or let another CA issue"
             )
         }
@@ -93,7 +65,7 @@ struct RevocationList: Hashable, Sendable {
         guard text.split(separator: "-----BEGIN X509 CRL-----", omittingEmptySubsequences: false).count <= 2 else {
             throw .validation(
                 "crlData has several certificate revocation lists",
-                hint: "import each by itself: a trust anchor may have \(countLimit)"
+                hint: "import each by itself: a trust anchor may have \(AWSLimit.crlCount.maximum)"
             )
         }
         let list: CertificateRevocationList
@@ -105,7 +77,9 @@ struct RevocationList: Hashable, Sendable {
                 hint: "write it as PEM: openssl crl -inform DER -in FILE"
             )
         }
-        if let rule = rulesBroken(by: list).first { throw .validation("the CRL \(rule.finding)", hint: rule.hint) }
+        if let finding = AWSRules.revocationList.findings(in: list).first {
+            throw .validation("the CRL \(finding.finding)", hint: finding.hint)
+        }
         let issuers = trustAnchor.certificates.filter { $0.subject == list.issuer }
         guard !issuers.isEmpty else {
             throw .validation(

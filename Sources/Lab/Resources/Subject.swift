@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Certificates
-package import FoundationEssentials
+import AWSModel
+import Certificates
+import FoundationEssentials
 
-/// Who has asked for a session: a certificate's subject, known by its name.
-package struct Subject: Hashable, Sendable {
+/// A client that has asked for a session: a certificate's subject, known by its name.
+struct Subject: Codable, Hashable, Sendable {
     /// A certificate that was used.
     struct Credential: Codable, Hashable, Sendable {
         var certificate: [UInt8]
@@ -16,110 +17,158 @@ package struct Subject: Hashable, Sendable {
         var hasFailed: Bool
     }
 
-    /// What a client said of where it runs.
+    /// What a client said of the machine it runs on.
     struct Instance: Codable, Hashable, Sendable {
         var properties: [String: String]
         var seenAt: Date
         var hasFailed: Bool
     }
 
-    /// What it is called in its ARN.
-    static let kind = "subject"
-
-    /// So many certificates and instances are remembered, last seen first.
-    static let historyLimit = 10
-
-    /// The UUID in the ARN.
-    package let identifier: String
-
-    /// The ARN.
-    package let arn: AmazonResourceName
-
-    /// The subject's name.
-    package let name: DistinguishedName
-
-    /// When a certificate with this name was first used.
-    package let createdAt: Date
-
-    /// When one was last used.
-    package var lastSeen: Date
-
-    var credentials: [Credential] = []
-    var instances: [Instance] = []
-    var tags: [Tag] = []
-
-    init(identifier: String, arn: AmazonResourceName, name: DistinguishedName, createdAt: Date, lastSeen: Date) {
-        self.identifier = identifier
-        self.arn = arn
-        self.name = name
-        self.createdAt = createdAt
-        self.lastSeen = lastSeen
+    /// The DER encoding is stored: the text of a name does not give it back.
+    private enum CodingKeys: String, CodingKey {
+        case identifier, arn, createdAt, lastSeen, credentials, instances, tags
+        case encodedName = "name"
     }
 
-    /// The serial number of the certificate that was last used, in hexadecimal.
-    package var serialNumber: String { credentials.first?.serialNumber ?? "" }
+    static let kind = "subject"
+    static let pathParameter = "subjectId"
 
-    /// Takes down that a certificate was used.
-    mutating func record(_ sighting: CertificateUse) {
-        lastSeen = sighting.date
-        let certificate = sighting.certificate
-        let serialNumber = certificate.serialNumber.hexadecimal
-        let hasFailed = sighting.session == nil
-        if let index = credentials.firstIndex(where: {
-            $0.serialNumber == serialNumber && $0.certificate == certificate.derEncoded
-        }) {
-            credentials[index].seenAt = sighting.date
-            credentials[index].hasFailed = hasFailed
-            if index > 0 { credentials.insert(credentials.remove(at: index), at: 0) }
-        } else {
-            let credential = Credential(
-                certificate: certificate.derEncoded,
-                serialNumber: serialNumber,
-                issuer: "\(certificate.issuer)",
-                seenAt: sighting.date,
-                hasFailed: hasFailed
-            )
-            credentials = Array(([credential] + credentials).prefix(Self.historyLimit))
-        }
-        guard !sighting.instanceProperties.isEmpty else { return }
-        instances.removeAll { $0.properties == sighting.instanceProperties }
-        let instance = Instance(
-            properties: sighting.instanceProperties,
-            seenAt: sighting.date,
+    /// How many certificates and instances are remembered, last seen first.
+    private static let historyLimit = 10
+
+    let identifier: String
+    let arn: AmazonResourceName
+    private let encodedName: Data
+    let createdAt: Date
+    private(set) var lastSeen: Date
+    private(set) var credentials: [Credential] = []
+    private(set) var instances: [Instance] = []
+    var tags: [Tag] = []
+
+    init(_ name: DistinguishedName, seenAt date: Date, in environment: LabEnvironment) {
+        identifier = UniversalIdentifier.derived(
+            from: [Array("subject".utf8), Array(environment.account.utf8), name.derEncoded]
+        )
+        arn = environment.arn(Self.kind, identifier)
+        encodedName = Data(name.derEncoded)
+        createdAt = date
+        lastSeen = date
+    }
+
+    var name: DistinguishedName { DistinguishedName(derEncoded: Array(encodedName)) }
+
+    /// The serial number of the certificate that was last used, in hexadecimal.
+    var serialNumber: String { credentials.first?.serialNumber ?? "" }
+
+    mutating func record(_ use: CertificateUse) {
+        lastSeen = use.date
+        let hasFailed = use.session == nil
+        let credential = Credential(
+            certificate: use.certificate.derEncoded,
+            serialNumber: use.certificate.serialNumber.hexadecimal,
+            issuer: "\(use.certificate.issuer)",
+            seenAt: use.date,
             hasFailed: hasFailed
         )
+        credentials.removeAll { $0.certificate == credential.certificate }
+        credentials = Array(([credential] + credentials).prefix(Self.historyLimit))
+        guard !use.instanceProperties.isEmpty else { return }
+        instances.removeAll { $0.properties == use.instanceProperties }
+        let instance = Instance(properties: use.instanceProperties, seenAt: use.date, hasFailed: hasFailed)
         instances = Array(([instance] + instances).prefix(Self.historyLimit))
+    }
+
+    /// The service's summary.
+    var summary: [JSONMember] {
+        JSONValue.compact([
+            "subjectArn": .string(arn.description), "subjectId": .string(identifier), "enabled": true,
+            "x509Subject": .string("\(name)"), "lastSeenAt": JSONValue(lastSeen), "createdAt": JSONValue(createdAt),
+            "updatedAt": JSONValue(lastSeen),
+        ]).members ?? []
+    }
+
+    /// The service's detail: the certificates that were used, and where from.
+    var detail: JSONValue {
+        let certificates = credentials.map { credential -> JSONValue in
+            [
+                "seenAt": JSONValue(credential.seenAt), "serialNumber": .string(credential.serialNumber),
+                "issuer": .string(credential.issuer), "enabled": true, "failed": .boolean(credential.hasFailed),
+                "x509CertificateData": JSONValue((try? Certificate(derEncoded: credential.certificate))?.pemEncoded),
+            ]
+        }
+        let places = instances.map { instance -> JSONValue in
+            [
+                "seenAt": JSONValue(instance.seenAt), "failed": .boolean(instance.hasFailed),
+                "properties": JSONValue(sorted: instance.properties),
+            ]
+        }
+        return .object(
+            summary + [
+                JSONMember(name: "credentials", value: .array(certificates)),
+                JSONMember(name: "instanceProperties", value: .array(places)),
+            ]
+        )
     }
 }
 
-extension Subject: Codable {
-    private enum CodingKeys: CodingKey {
-        case identifier, arn, name, createdAt, lastSeen, credentials, instances, tags
+/// The subjects that were seen and the sessions that were given out, up to a bound.
+struct Activity {
+    /// Subjects beyond this number push out the one that was not seen for longest.
+    private static let subjectLimit = 1_000
+
+    /// How many sessions are remembered, for the page.
+    static let sessionLimit = 200
+
+    private let environment: LabEnvironment
+    private var byName: [DistinguishedName: Subject] = [:]
+    private(set) var sessions: RingBuffer<SessionRecord>
+
+    init(environment: LabEnvironment, subjects: [Subject], sessions: [SessionRecord]) {
+        self.environment = environment
+        for subject in subjects { byName[subject.name] = subject }
+        self.sessions = RingBuffer(capacity: Self.sessionLimit)
+        for session in sessions { self.sessions.append(session) }
     }
 
-    /// Reads what was kept.
-    package init(from decoder: any Decoder) throws {
-        let values = try decoder.container(keyedBy: CodingKeys.self)
-        identifier = try values.decode(String.self, forKey: .identifier)
-        arn = try values.decode(AmazonResourceName.self, forKey: .arn)
-        name = DistinguishedName(derEncoded: Array(try values.decode(Data.self, forKey: .name)))
-        createdAt = try values.decode(Date.self, forKey: .createdAt)
-        lastSeen = try values.decode(Date.self, forKey: .lastSeen)
-        credentials = try values.decode([Credential].self, forKey: .credentials)
-        instances = try values.decode([Instance].self, forKey: .instances)
-        tags = try values.decode([Tag].self, forKey: .tags)
-    }
+    /// Last seen first.
+    var subjects: [Subject] { byName.values.sorted { ($1.lastSeen, $0.identifier) < ($0.lastSeen, $1.identifier) } }
 
-    /// Keeps the subject. Names are kept by their bytes, which no text gives back.
-    package func encode(to encoder: any Encoder) throws {
-        var values = encoder.container(keyedBy: CodingKeys.self)
-        try values.encode(identifier, forKey: .identifier)
-        try values.encode(arn, forKey: .arn)
-        try values.encode(Data(name.derEncoded), forKey: .name)
-        try values.encode(createdAt, forKey: .createdAt)
-        try values.encode(lastSeen, forKey: .lastSeen)
-        try values.encode(credentials, forKey: .credentials)
-        try values.encode(instances, forKey: .instances)
-        try values.encode(tags, forKey: .tags)
+    func subject(_ identifier: String) -> Subject? { byName.values.first { $0.identifier == identifier } }
+
+    mutating func put(_ subject: Subject) { byName[subject.name] = subject }
+
+    mutating func record(_ use: CertificateUse) -> Subject {
+        let name = use.certificate.subject
+        if byName[name] == nil, byName.count >= Self.subjectLimit,
+            let oldest = byName.min(by: { $0.value.lastSeen < $1.value.lastSeen })
+        {
+            byName.removeValue(forKey: oldest.key)
+        }
+        var subject = byName[name] ?? Subject(name, seenAt: use.date, in: environment)
+        subject.record(use)
+        byName[name] = subject
+        if let session = use.session { sessions.append(session) }
+        return subject
     }
+}
+
+/// A certificate that was used, successfully or not.
+struct CertificateUse {
+    var certificate: Certificate
+    var date: Date
+    var instanceProperties: [String: String]
+    /// The session that was given out; `nil` for a request that was refused.
+    var session: SessionRecord?
+}
+
+/// A session as it is remembered, without its secrets.
+struct SessionRecord: Codable, Hashable, Sendable {
+    var accessKeyIdentifier: String
+    var assumedRoleARN: String
+    var roleARN: String
+    var subject: String
+    var sourceIdentity: String
+    var issuedAt: Date
+    var expiration: Date
+    var tags: [String: String]
 }

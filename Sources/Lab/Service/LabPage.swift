@@ -1,36 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import AWSModel
 import Certificates
 import FoundationEssentials
-import HTTPService
+import HTTPServer
 import SystemSupport
 
-/// The lab's own window: the page at `/`, what it shows, and the traces for `pki lab log`.
+/// The page at `/`, what it shows, and the traces for `pki lab log`.
 ///
-/// It answers browsers. What other sites may have a browser do ``LabGuard`` keeps out before any route; what changes something
-/// wants JSON besides.
+/// It answers browsers. ``LabGuard`` refuses what other sites make a browser send, before any route; a request that changes
+/// something must be JSON besides.
 struct LabPage: Sendable {
     private static let policy =
         "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; "
         + "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-    let store: ResourceStore
-    let log: TraceLog
-    let environment: LabEnvironment
-    let version: String
-    let startedAt: String
-    private let newIdentifier: @Sendable () -> String
+    private let store: ResourceStore
+    private let log: TraceLog
+    private let environment: LabEnvironment
+    private let version: String
+    /// Tells one run of the lab from the next at the same address.
+    private let instance: String
 
     init(store: ResourceStore, log: TraceLog, environment: LabEnvironment, version: String) {
         self.store = store
         self.log = log
         self.environment = environment
         self.version = version
-        startedAt = timestamp(environment.now())
-        newIdentifier = { UniversalIdentifier.text(environment.randomBytes(16), version: 4) }
+        instance = environment.newIdentifier()
     }
 
-    /// Adds the page's paths.
     func addRoutes(to router: inout HTTPRouter) throws {
         try router.on(.get, "/") { _, _ in
             .now(
@@ -45,10 +44,15 @@ struct LabPage: Sendable {
                 )
             )
         }
-        try router.on(.get, "/lab/state") { request, _ in
-            .now(Self.json(.ok, LabState(store: store, log: log, environment: environment).json(self, request)))
+        try router.on(.get, "/lab/state") { request, _ in .now(Self.json(.ok, state(request))) }
+        try router.on(.get, "/lab/log") { request, _ in
+            let parameters = (try? QueryParameter.parameters(in: request.query)) ?? []
+            let after = parameters.first { $0.name == "after" }.flatMap { Int($0.value) } ?? 0
+            let traces = log.traces
+            let shown = JSONValue.array(traces.filter { $0.number > after }.map(\.json))
+            let newest: JSONValue = traces.last.map { .integer($0.number) } ?? .null
+            return .now(Self.json(.ok, ["traces": shown, "newest": newest]))
         }
-        try router.on(.get, "/lab/log") { request, _ in .now(traces(request)) }
         try router.on(.get, "/lab/events") { request, _ in .now(events(request)) }
         try router.on(.post, "/lab/trust-anchors") { request, _ in
             store.isPersistent ? .work { createTrustAnchor(request) } : .now(createTrustAnchor(request))
@@ -65,24 +69,6 @@ struct LabPage: Sendable {
         )
     }
 
-    private static func refusal(_ status: HTTPStatus, _ message: String, hint: String?) -> HTTPResponse {
-        json(status, ["message": .string(message), "hint": JSONValue(hint)])
-    }
-
-    /// The traces with a number above `after`.
-    private func traces(_ request: HTTPRequest) -> HTTPResponse {
-        let parameters = (try? QueryParameter.parameters(in: request.query)) ?? []
-        let after = parameters.first { $0.name == "after" }.flatMap { Int($0.value) } ?? 0
-        let traces = log.traces
-        return Self.json(
-            .ok,
-            [
-                "traces": .array(traces.filter { $0.number > after }.map(\.json)),
-                "newest": traces.last.map { .integer($0.number) } ?? .null,
-            ]
-        )
-    }
-
     /// Everything that happens from now on, and what happened since the event that a client saw last.
     private func events(_ request: HTTPRequest) -> HTTPResponse {
         let seen = request.headers["Last-Event-ID"].flatMap { Int($0) }
@@ -92,9 +78,11 @@ struct LabPage: Sendable {
             headers: ["Content-Type": "text/event-stream", "Cache-Control": "no-store"]
         ) { writer in
             writer.write(Array("retry: 1000\n: welcome\n\n".utf8))
-            if let seen { for trace in log.traces(after: seen) { writer.write(Self.event(.trace(trace))) } }
+            if let seen {
+                for trace in log.traces where trace.number > seen { writer.write(Self.event(.trace(trace))) }
+            }
             let subscription = log.subscribe { news in writer.write(Self.event(news)) }
-            // A comment now and then: a proxy or a browser gives up a connection on which nothing comes.
+            // A proxy or a browser closes a connection on which nothing comes.
             let heartbeat = Task {
                 while !Task.isCancelled {
                     try? await Task.sleep(for: .seconds(15))
@@ -116,38 +104,137 @@ struct LabPage: Sendable {
         }
     }
 
-    /// Makes a trust anchor of a bundle that was pasted.
+    /// Creates a trust anchor from a bundle that was pasted.
     private func createTrustAnchor(_ request: HTTPRequest) -> HTTPResponse {
+        func refusal(_ status: HTTPStatus, _ message: String, hint: String? = nil) -> HTTPResponse {
+            Self.json(status, ["message": .string(message), "hint": JSONValue(hint)])
+        }
         // Requests here are not signed as at the control plane; coming from this machine is enough.
         guard request.isLocal else {
-            return Self.refusal(
+            return refusal(
                 .forbidden,
-                "the page makes trust anchors for this machine alone, and the request comes from another",
+                "the page creates trust anchors for this machine alone, and the request comes from another",
                 hint: "sign the request: aws rolesanywhere create-trust-anchor"
             )
         }
         guard request.headers["Content-Type"]?.hasPrefix("application/json") == true else {
-            return Self.refusal(.badRequest, "the content type is not application/json", hint: nil)
+            return refusal(.badRequest, "the content type is not application/json")
         }
         do {
             let members = try InputMembers(reading: request.body)
-            let name = try members.required("name", 1...255, .resourceName)
-            let bundle = try CertificateBundle(reading: try members.required("bundle", 1...204_800))
-            let anchor = TrustAnchor(identifier: newIdentifier(), name: name, bundle: bundle, in: environment)
+            let name = try members.resourceName()
+            let text = try members.required("bundle", AWSLimit.anchorLength.range)
+            let anchor = TrustAnchor(
+                identifier: environment.newIdentifier(),
+                name: name,
+                bundle: try CertificateBundle(reading: text),
+                in: environment
+            )
             try store.update { account in
-                guard account.trustAnchors.count < Account.trustAnchorLimit else {
-                    throw ServiceRefusal.validation("the account has \(Account.trustAnchorLimit) trust anchors already")
+                guard account.trustAnchors.count < AWSLimit.accountAnchorCount.maximum else {
+                    throw ServiceRefusal.validation(
+                        "the account has \(AWSLimit.accountAnchorCount.maximum) trust anchors already"
+                    )
                 }
-                account.trustAnchors[anchor.identifier] = anchor
+                account.put(anchor)
             }
             return Self.json(.created, anchor.detail(in: environment))
-        } catch let refusal as ServiceRefusal {
-            return Self.refusal(refusal.code.status, refusal.detail, hint: refusal.hint)
+        } catch let error as ServiceRefusal {
+            return refusal(error.code.status, error.detail, hint: error.hint)
         } catch let error as LabError {
             let status: HTTPStatus = error.code == .stateUnavailable ? .internalServerError : .badRequest
-            return Self.refusal(status, error.message, hint: error.hint)
+            return refusal(status, error.message, hint: error.hint)
         } catch {
-            return Self.refusal(.internalServerError, "\(error)", hint: nil)
+            return refusal(.internalServerError, "\(error)")
         }
+    }
+}
+
+// MARK: - What the page shows
+
+extension LabPage {
+    /// Everything in the account, who was here, and the last decisions.
+    private func state(_ request: HTTPRequest) -> JSONValue {
+        let account = store.snapshot
+        return [
+            "region": .string(environment.region), "account": .string(environment.account),
+            "endpoint": .string("\(request.isSecure ? "https" : "http")://\(request.host ?? "")"),
+            "instance": .string(instance), "version": .string(version),
+            "isPersistent": .boolean(store.isPersistent),
+            "trustAnchors": .array(account.all(TrustAnchor.self).map { Self.state(of: $0, account) }),
+            "profiles": .array(account.all(Profile.self).map(Self.state(of:))),
+            "roles": .array(account.roles.values.sorted { $0.name < $1.name }.map(Self.state(of:))),
+            "subjects": .array(
+                store.subjects.map { subject in
+                    .object(
+                        subject.summary + [JSONMember(name: "serialNumber", value: .string(subject.serialNumber))]
+                    )
+                }
+            ),
+            "sessions": .array(store.sessions.map(Self.state(of:))), "traces": .array(log.traces.map(\.json)),
+        ]
+    }
+
+    private static func state(of anchor: TrustAnchor, _ account: Account) -> JSONValue {
+        [
+            "trustAnchorArn": .string(anchor.arn.description), "trustAnchorId": .string(anchor.identifier),
+            "name": .string(anchor.name), "enabled": .boolean(anchor.isEnabled),
+            "createdAt": JSONValue(anchor.createdAt), "updatedAt": JSONValue(anchor.updatedAt),
+            "certificates": .array(
+                anchor.certificates.map { certificate in
+                    [
+                        "subject": .string("\(certificate.subject)"), "notBefore": JSONValue(certificate.notBefore),
+                        "notAfter": JSONValue(certificate.notAfter), "fingerprint": .string(certificate.fingerprint),
+                        "serialNumber": .string(certificate.serialNumber.hexadecimal),
+                    ]
+                }
+            ),
+            "revocationLists": .array(
+                account.revocationLists(of: anchor).map { list in
+                    [
+                        "crlId": .string(list.identifier), "name": .string(list.name),
+                        "enabled": .boolean(list.isEnabled), "issuer": .string("\(list.list.issuer)"),
+                        "thisUpdate": JSONValue(list.list.thisUpdate),
+                        "nextUpdate": list.list.nextUpdate.map { JSONValue($0) } ?? .null,
+                        "revokedCount": .integer(list.list.revokedCount),
+                    ]
+                }
+            ),
+        ]
+    }
+
+    private static func state(of profile: Profile) -> JSONValue {
+        [
+            "profileArn": .string(profile.arn.description), "profileId": .string(profile.identifier),
+            "name": .string(profile.name), "enabled": .boolean(profile.isEnabled),
+            "roleArns": JSONValue(profile.roleARNs), "managedPolicyArns": JSONValue(profile.managedPolicyARNs),
+            "hasSessionPolicy": .boolean(profile.sessionPolicy != nil),
+            "durationSeconds": .integer(profile.durationSeconds),
+            "acceptRoleSessionName": .boolean(profile.acceptsRoleSessionName),
+            "attributeMappings": .array(
+                profile.attributeMappings.map { mapping in
+                    ["certificateField": .string(mapping.field.rawValue), "specifiers": JSONValue(mapping.specifiers)]
+                }
+            ),
+        ]
+    }
+
+    private static func state(of role: Role) -> JSONValue {
+        [
+            "roleArn": .string(role.arn.description), "roleName": .string(role.name),
+            "maxSessionDuration": .integer(role.maximumSessionDuration),
+            "trustPolicy": (try? JSONReader.value(of: Array(role.trustPolicy.text.utf8))) ?? .null,
+            "attachedPolicyArns": JSONValue(role.attachedPolicyARNs),
+            "inlinePolicyNames": JSONValue(role.inlinePolicies.keys.sorted()),
+        ]
+    }
+
+    private static func state(of session: SessionRecord) -> JSONValue {
+        [
+            "accessKeyId": .string(session.accessKeyIdentifier), "assumedRoleArn": .string(session.assumedRoleARN),
+            "roleArn": .string(session.roleARN), "subject": .string(session.subject),
+            "sourceIdentity": .string(session.sourceIdentity), "issuedAt": JSONValue(session.issuedAt),
+            "expiration": JSONValue(session.expiration), "tags": JSONValue(sorted: session.tags),
+        ]
     }
 }

@@ -2,25 +2,23 @@
 
 package import Certificates
 import FoundationEssentials
-package import HTTPService
+package import HTTPServer
 import SystemSupport
 
-/// The certificate that the lab shows under TLS, and the CA that vouches for it. Both live as long as the lab.
+/// The certificate that the lab shows under TLS, and the CA that issued it. Both live as long as the lab.
 package struct LabServerIdentity: Sendable {
-    /// The CA's certificate in PEM, which clients are told to trust.
+    /// The CA's certificate in PEM, which clients trust.
     package let certificateAuthority: String
 
-    /// The server's certificate and key.
     package let identity: TLSIdentity
 
     /// Issues a server certificate for this machine by a CA that is made for it and then forgotten.
     ///
     /// - Parameters:
-    ///   - authorityTemplate: The CA's subject and extensions: `templates/lab-ca.conf`.
-    ///   - serverTemplate: The server's subject, names and extensions: `templates/lab-server.conf`.
-    ///   - names: Names to certify in the place of the template's; none keeps those.
-    ///   - environment: Time and chance.
-    /// - Throws: ``LabError`` when a template cannot be used.
+    ///   - authorityTemplate: `templates/lab-ca.conf`.
+    ///   - serverTemplate: `templates/lab-server.conf`.
+    ///   - names: Names to certify instead of the template's; none keeps those.
+    ///   - environment: Time and random bytes.
     package init(
         authorityTemplate: CertificateTemplate,
         serverTemplate: CertificateTemplate,
@@ -63,7 +61,7 @@ package struct LabServerIdentity: Sendable {
 
     private static func serialNumber(_ environment: LabEnvironment) -> SerialNumber {
         var bytes = environment.randomBytes(20)
-        // Positive, and never zero: 159 bits of chance (RFC 5280 §4.1.2.2).
+        // Positive, and never zero: 159 random bits (RFC 5280 §4.1.2.2).
         if let first = bytes.first { bytes[0] = first & 0x7f | 0x01 }
         return SerialNumber(bytes)
     }

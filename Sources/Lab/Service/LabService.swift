@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import FoundationEssentials
-package import HTTPService
+import AWSModel
+package import HTTPServer
 
 /// IAM Roles Anywhere, IAM and STS on this machine: verifies what it receives as AWS does, and says why it refuses.
 ///
@@ -11,19 +11,17 @@ package import HTTPService
 /// let server = try await HTTPServer.start([HTTPListener()], configuration: lab.configuration, handler: lab)
 /// ```
 package final class LabService: HTTPHandler {
-    /// What a lab can be besides the default.
     package struct Options: Sendable {
-        /// Who may do everything.
+        /// The access key that may do everything.
         package var administrator = Administrator.documented
 
-        /// Where to remember; nothing forgets at the end.
+        /// Where to remember; `nil` forgets at the end.
         package var stateFile: StateFile?
 
         /// What the lab is called besides `localhost` and the address it listens on: names, each with a port or, for any
         /// port, without. Requests under other names are refused: a page in a browser may be behind them.
         package var hosts: Set<String> = []
 
-        /// What to do otherwise than AWS.
         package var faults = LabFaults()
 
         /// How many traces are kept.
@@ -32,27 +30,18 @@ package final class LabService: HTTPHandler {
         /// The version of the program, for the page.
         package var version = ""
 
-        /// The default.
         package init() {}
     }
 
-    /// Where the lab stands in AWS, the time, and chance.
-    package let environment: LabEnvironment
-
     let store: ResourceStore
-    let log: TraceLog
-    private let desk: RequestDispatcher
+    private let environment: LabEnvironment
+    private let log: TraceLog
+    private let dispatcher: RequestDispatcher
     private let router: HTTPRouter
-    private let door: LabGuard
+    private let labGuard: LabGuard
 
-    /// Makes a lab, with what its state file holds or without resources.
-    ///
-    /// - Parameters:
-    ///   - environment: Where the lab stands in AWS, the time, and chance.
-    ///   - options: What is not the default.
-    ///   - observer: Is told of every request to AWS's services that was answered, on the thread that answers it; it must
-    ///     not block.
-    /// - Throws: ``LabError`` when the state file cannot be used.
+    /// Creates a lab with what its state file holds, or without resources. The observer is told of every request to AWS's
+    /// services that was answered, on the thread that answers it; it must not block.
     package init(
         environment: LabEnvironment,
         options: Options = Options(),
@@ -60,106 +49,92 @@ package final class LabService: HTTPHandler {
     ) throws {
         let log = TraceLog(capacity: options.traceCount)
         let store = try ResourceStore(environment: environment, file: options.stateFile) { log.noteChange() }
-        let desk = RequestDispatcher(
+        let dispatcher = RequestDispatcher(
             environment: environment,
             log: log,
             faults: options.faults,
             isPersistent: options.stateFile != nil,
             observer: observer
         )
-        self.environment = environment
-        self.store = store
-        self.log = log
-        self.desk = desk
         let authentication = CallerAuthentication(
             environment: environment,
             administrator: options.administrator,
             store: store
         )
         var router = HTTPRouter()
-        try Self.addServices(to: &router, desk, authentication, options.faults)
+        try Self.addServices(to: &router, dispatcher, authentication, options.faults)
         try LabPage(store: store, log: log, environment: environment, version: options.version)
             .addRoutes(to: &router)
-        router.notFound = { request in .now(desk.unknown(request)) }
-        router.methodNotAllowed = { desk.unknown($0) }
+        router.notFound = { request in .now(dispatcher.unknown(request)) }
+        router.methodNotAllowed = { dispatcher.unknown($0) }
+        self.environment = environment
+        self.store = store
+        self.log = log
+        self.dispatcher = dispatcher
         self.router = router
-        door = LabGuard(hosts: Set(options.hosts.map { $0.lowercased() }))
+        labGuard = LabGuard(hosts: Set(options.hosts.map { $0.lowercased() }))
     }
 
     private static func addServices(
         to router: inout HTTPRouter,
-        _ desk: RequestDispatcher,
+        _ dispatcher: RequestDispatcher,
         _ authentication: CallerAuthentication,
         _ faults: LabFaults
     ) throws {
-        let environment = authentication.environment
-        let createSession = CreateSession(environment: environment, store: authentication.store, faults: faults)
+        let (environment, store) = (authentication.environment, authentication.store)
+        let createSession = CreateSession(environment: environment, store: store, faults: faults)
         try router.on(.post, "/sessions") { request, _ in
-            desk.answer(request, service: "rolesanywhere", operation: "CreateSession", as: .json) { trace in
+            dispatcher.answer(request, service: "rolesanywhere", operation: "CreateSession", as: .json) { trace in
                 try createSession.answer(request, &trace)
             }
         }
-        let controlPlane = ControlPlane(
-            environment: environment,
-            store: authentication.store,
-            authentication: authentication
-        )
+        let controlPlane = ControlPlane(environment: environment, store: store, authentication: authentication)
         for operation in ControlPlane.operations {
             try router.on(operation.method, operation.path) { request, parameters in
-                desk.answer(request, service: "rolesanywhere", operation: operation.name, as: .json) { trace in
+                dispatcher.answer(request, service: "rolesanywhere", operation: operation.name, as: .json) { trace in
                     try controlPlane.answer(operation, request, parameters, &trace)
                 }
             }
         }
         let query = QueryService(
             environment: environment,
-            store: authentication.store,
+            store: store,
             authentication: authentication,
             faults: faults
         )
         try router.on(.post, "/") { request, _ in
             let action = query.action(of: request)
-            return desk.answer(request, service: action.service, operation: action.name, as: action.answer) { trace in
-                try query.answer(action, request, &trace)
+            return dispatcher.answer(request, service: action.service, operation: action.name, as: action.answer) {
+                try query.answer(action, request, &$0)
             }
         }
     }
 
-    /// Answers a request to any of the services.
-    ///
-    /// - Parameter request: The request.
-    /// - Returns: The answer.
     package func answer(_ request: HTTPRequest) -> HTTPAnswer {
-        // Before any route: there is none that a page of somebody else's may use.
-        if let refusal = door.refusal(of: request) { return .now(desk.refused(request, refusal)) }
+        // Before any route: a page of another site may use none.
+        if let refusal = labGuard.refusal(of: request) { return .now(dispatcher.refused(request, refusal)) }
         return router.answer(request)
     }
 
     /// Adds resources, unless an earlier run has: what was changed or deleted then stays so.
-    ///
-    /// - Parameter seed: Trust anchors, profiles and roles.
-    /// - Throws: ``LabError`` when the state file cannot be written.
     package func plant(_ seed: LabSeed) throws {
         try store.update { account in
-            func isNew(_ identifier: String) -> Bool {
+            func isNew(_ arn: AmazonResourceName) -> Bool {
+                let identifier = arn.description
                 guard account.planted[identifier] == nil else { return false }
                 account.planted[identifier] = PlantedResource(identifier: identifier)
                 return true
             }
-            for anchor in seed.trustAnchors where isNew(anchor.arn.description) {
-                account.trustAnchors[anchor.identifier] = anchor
-            }
-            for role in seed.roles where isNew(role.arn.description) && account.roles[role.name] == nil {
+            for anchor in seed.trustAnchors where isNew(anchor.arn) { account.put(anchor) }
+            for role in seed.roles where isNew(role.arn) && account.roles[role.name] == nil {
                 account.roles[role.name] = role
             }
-            for profile in seed.profiles where isNew(profile.arn.description) {
-                account.profiles[profile.identifier] = profile
-            }
+            for profile in seed.profiles where isNew(profile.arn) { account.put(profile) }
         }
     }
 
     /// How the last requests were decided, oldest first.
-    package var traces: [Trace] { log.traces }
+    var traces: [Trace] { log.traces }
 
     /// What a server for the lab needs: room for certificates in headers (a chain of five ML-DSA-87 certificates is
     /// 60 KB) and for CRLs in bodies, and the lab's clock.
@@ -168,5 +143,63 @@ package final class LabService: HTTPHandler {
         configuration.limits.headBytes = 131_072
         configuration.limits.requestLineBytes = 16_384
         return configuration
+    }
+}
+
+/// Decides which requests are meant for the lab.
+///
+/// A page in a browser can be made to ask this machine under a name of the page's own (DNS rebinding), and would then be of one
+/// origin with the lab; the administrator's key is published, so that such a page could sign as well. A name that DNS cannot
+/// bind to another machine rules that out: `localhost`, a loopback address, or the very address that was connected to, each
+/// with the lab's port. A page of another origin can send requests too, though not read the answers: its `Origin` says so.
+struct LabGuard: Sendable {
+    /// What else the lab is called: names in lower case, with a port or, for any port, without.
+    let hosts: Set<String>
+
+    /// Says why a request is not answered.
+    func refusal(of request: HTTPRequest) -> ServiceRefusal? {
+        guard let authority = HTTPAuthority(request.host ?? ""), admits(authority, request) else {
+            let host = String((request.host ?? "").prefix(200))
+            return Self.refusal(
+                "the lab is not served under the name \"\(host)\"",
+                hint: "use the address that the lab printed, or start it with --allow-host NAME"
+            )
+        }
+        let own = Self.origin(authority, request)
+        for origin in request.headers.values("Origin") where Self.normalized(origin) != own {
+            return Self.refusal("the request comes from another site: \"\(origin.prefix(200))\"", hint: nil)
+        }
+        return nil
+    }
+
+    private static func refusal(_ detail: String, hint: String?) -> ServiceRefusal {
+        ServiceRefusal.denied(detail.asSentence, detail, hint: hint)
+    }
+
+    private func admits(_ authority: HTTPAuthority, _ request: HTTPRequest) -> Bool {
+        if hosts.contains(authority.host) || hosts.contains(authority.description) { return true }
+        // A request that came over no socket of TCP has no port to compare.
+        guard let local = request.localAddress else { return authority.isLoopback }
+        guard local.port == authority.port ?? Self.standardPort(request.isSecure) else { return false }
+        return authority.isLoopback || authority.isAddress && authority.host == local.host
+    }
+
+    private static func standardPort(_ isSecure: Bool) -> Int { isSecure ? 443 : 80 }
+
+    /// The origin of the lab's own page, as the request reached it.
+    private static func origin(_ authority: HTTPAuthority, _ request: HTTPRequest) -> String {
+        let port = authority.port ?? standardPort(request.isSecure)
+        return
+            "\(request.isSecure ? "https" : "http")://\(HTTPAuthority(host: authority.host, port: port)?.description ?? "")"
+    }
+
+    /// An origin with its port written out; `nil` if it is none of the web's.
+    private static func normalized(_ origin: String) -> String? {
+        for (scheme, isSecure) in [("http://", false), ("https://", true)] where origin.hasPrefix(scheme) {
+            guard let authority = HTTPAuthority(String(origin.dropFirst(scheme.count))) else { return nil }
+            let port = authority.port ?? standardPort(isSecure)
+            return HTTPAuthority(host: authority.host, port: port).map { scheme + $0.description }
+        }
+        return nil
     }
 }

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import FoundationEssentials
-import HTTPService
+import HTTPServer
 import Synchronization
 import SystemSupport
 
-/// Takes the requests to AWS's services one by one: injects the faults that were asked for, has them decided, writes the
-/// trace, and tells whoever listens.
+/// Answers the requests to AWS's services: injects the faults that were asked for, writes the trace, and tells the
+/// observer.
 final class RequestDispatcher: Sendable {
     private let environment: LabEnvironment
     private let log: TraceLog
@@ -30,88 +29,72 @@ final class RequestDispatcher: Sendable {
         failuresLeft = Atomic(faults.failureCount)
     }
 
-    /// Answers a request.
+    /// Answers a request; what `decide` throws becomes a refusal in the service's format.
     ///
-    /// - Parameters:
-    ///   - request: The request.
-    ///   - service: Whose it is, for the trace.
-    ///   - operation: What it asks for, for the trace.
-    ///   - form: How the service writes its answers.
-    ///   - decide: Decides; what it throws becomes a refusal.
-    /// - Returns: The answer. In memory it is made at once, on the event loop: a verification takes some 0.1 ms, which a
-    ///   change of thread would not make shorter. With a state file it is made where the disk can be waited for.
+    /// In memory the answer is made at once, on the event loop: a verification takes some 0.1 ms, which a change of thread
+    /// would not make shorter. With a state file it is made where the disk can be waited for.
     func answer(
         _ request: HTTPRequest,
         service: String,
         operation: String,
-        as form: ServiceAnswer,
+        as format: ServiceAnswer,
         _ decide: @escaping @Sendable (inout Trace) throws -> HTTPResponse
     ) -> HTTPAnswer {
-        let work: @Sendable () -> HTTPResponse = {
-            self.response(to: request, service: service, operation: operation, as: form, decide)
+        let work: @Sendable () -> HTTPResponse = { [self] in
+            var trace = Trace(
+                requestIdentifier: environment.newIdentifier(),
+                date: environment.now(),
+                remoteAddress: request.remoteAddress,
+                service: service,
+                operation: operation
+            )
+            let response = response(as: format, decide, &trace)
+            trace.status = response.status.code
+            observer(LabEvent(request, response, log.append(trace)))
+            return response
         }
-        if faults.delay > .zero {
-            let delay = faults.delay
-            return .later { responder in
-                Task {
-                    try? await Task.sleep(for: delay)
-                    responder.answer(work())
-                }
+        let delay = faults.delay
+        guard delay > .zero else { return isPersistent ? .work(work) : .now(work()) }
+        return .later { responder in
+            Task {
+                try? await Task.sleep(for: delay)
+                responder.answer(work())
             }
         }
-        return isPersistent ? .work(work) : .now(work())
     }
 
     private func response(
-        to request: HTTPRequest,
-        service: String,
-        operation: String,
-        as form: ServiceAnswer,
-        _ decide: (inout Trace) throws -> HTTPResponse
+        as format: ServiceAnswer,
+        _ decide: (inout Trace) throws -> HTTPResponse,
+        _ trace: inout Trace
     ) -> HTTPResponse {
-        var trace = Trace(
-            requestIdentifier: environment.requestIdentifier(),
-            date: environment.now(),
-            remoteAddress: request.remoteAddress,
-            service: service,
-            operation: operation
-        )
-        var response: HTTPResponse
+        let refusal: ServiceRefusal
         do {
             if let fault = injectedFault() {
                 trace.fail(.fault, fault)
                 throw fault
             }
-            response = try decide(&trace)
-        } catch let refusal as ServiceRefusal {
-            trace.fail(.outcome, refusal)
-            trace.code = refusal.code.name
-            trace.message = refusal.message
-            response = form.refusal(refusal, requestIdentifier: trace.requestIdentifier)
+            return try decide(&trace)
+        } catch let error as ServiceRefusal {
+            refusal = error
         } catch {
-            let words = (error as? LabError)?.message ?? "\(error)"
-            let refusal = ServiceRefusal(
-                code: .init(form == .json ? "InternalServerException" : "ServiceFailure", .internalServerError),
-                message: "The lab failed: \(words)",
+            refusal = ServiceRefusal(
+                code: .init(format == .json ? "InternalServerException" : "ServiceFailure", .internalServerError),
+                message: "The lab failed: \((error as? LabError)?.message ?? "\(error)")",
                 hint: (error as? LabError)?.hint
             )
-            trace.fail(.outcome, refusal)
-            trace.code = refusal.code.name
-            trace.message = refusal.message
-            response = form.refusal(refusal, requestIdentifier: trace.requestIdentifier)
         }
-        trace.status = response.status.code
-        let numbered = log.append(trace)
-        observer(LabEvent(request, response, numbered))
-        return response
+        trace.fail(.outcome, refusal)
+        trace.code = refusal.code.name
+        trace.message = refusal.message
+        return format.refusal(refusal, requestIdentifier: trace.requestIdentifier)
     }
 
-    /// The refusal that takes the place of an answer, as long as there are some to give.
+    /// The refusal that replaces an answer, until the number that was asked for is reached.
     private func injectedFault() -> ServiceRefusal? {
         guard failuresLeft.load(ordering: .relaxed) > 0,
             failuresLeft.wrappingSubtract(1, ordering: .relaxed).oldValue > 0
         else { return nil }
-        let status = HTTPStatus(faults.failureStatus)
         let code =
             switch faults.failureStatus {
             case 429: "ThrottlingException"
@@ -122,28 +105,22 @@ final class RequestDispatcher: Sendable {
             default: "ValidationException"
             }
         return ServiceRefusal(
-            code: .init(code, status),
+            code: .init(code, HTTPStatus(faults.failureStatus)),
             message: "The lab was told to fail",
             detail: "the lab was told to answer \(faults.failureStatus) to \(faults.failureCount) requests",
             hint: "start it without --fail-next"
         )
     }
 
-    /// Answers a request that is not meant for the lab: in the form of the service that it asks, and with the hint, which the
-    /// page shows.
+    /// Answers a request that is not meant for the lab: in the format of the service that it asks, and with the hint, which
+    /// the page shows.
     func refused(_ request: HTTPRequest, _ refusal: ServiceRefusal) -> HTTPResponse {
-        let identifier = environment.requestIdentifier()
-        var response: HTTPResponse
-        if request.method == .post, request.path == "/" {
-            response = ServiceAnswer.accessManagement.refusal(refusal, requestIdentifier: identifier)
-        } else {
-            response = ServiceAnswer.json(
-                refusal.code.status,
-                ["message": .string(refusal.message), "hint": JSONValue(refusal.hint)],
-                requestIdentifier: identifier
-            )
-            response.headers.append("X-Amzn-ErrorType", refusal.code.name)
-        }
+        let identifier = environment.newIdentifier()
+        let body: JSONValue = ["message": .string(refusal.message), "hint": JSONValue(refusal.hint)]
+        var response =
+            request.method == .post && request.path == "/"
+            ? ServiceAnswer.accessManagement.refusal(refusal, requestIdentifier: identifier)
+            : ServiceAnswer.jsonRefusal(refusal, body, requestIdentifier: identifier)
         response.headers.append("X-Content-Type-Options", "nosniff")
         observer(LabEvent(request, response, nil, refusal))
         return response
@@ -155,7 +132,7 @@ final class RequestDispatcher: Sendable {
             code: .unknownOperation,
             message: "The lab does not serve \(request.method) \(request.path.prefix(200))"
         )
-        let response = ServiceAnswer.json.refusal(refusal, requestIdentifier: environment.requestIdentifier())
+        let response = ServiceAnswer.json.refusal(refusal, requestIdentifier: environment.newIdentifier())
         observer(LabEvent(request, response, nil))
         return response
     }

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import AWSModel
 import Certificates
 import FoundationEssentials
 
 /// The certificate that a client shows, with the key that it certifies made ready.
 struct ClientCertificate: Sendable {
-    /// The most intermediates that the service takes.
-    static let chainLimit = 5
-
     /// The certificate.
     let leaf: Certificate
 
@@ -24,7 +22,7 @@ struct ClientCertificate: Sendable {
     /// What of it can become tags of the session.
     let attributes: [CertificateAttribute]
 
-    /// Checks signatures by the certified key; nothing when this libcrypto cannot use it.
+    /// Checks signatures by the certified key; `nil` if this libcrypto cannot use it.
     let verifier: SignatureVerifier?
 
     /// Reads `X-Amz-X509`.
@@ -41,30 +39,22 @@ struct ClientCertificate: Sendable {
         leaf = certificate
         subject = "\(certificate.subject)"
         serialNumber = certificate.serialNumber.decimal
-        sourceIdentity = Self.sourceIdentity(of: certificate)
+        sourceIdentity = SessionPreview.sourceIdentity(of: certificate)
         attributes = CertificateAttribute.attributes(of: certificate)
         verifier = try? SignatureVerifier(certificate.publicKey)
     }
 
-    /// What the `SourceIdentity` of a certificate's sessions becomes; see ``sourceIdentity``.
-    static func sourceIdentity(of certificate: Certificate) -> String {
-        certificate.subject.commonName.map { $0.count <= 61 ? "CN=\($0)" : $0 }
-            ?? "ID=\(certificate.serialNumber.hexadecimal)"
-    }
-
-    /// What a certificate's sessions are called that were given no name.
-    static func sessionName(of certificate: Certificate) -> String { certificate.serialNumber.hexadecimal }
-
     /// Reads `X-Amz-X509-Chain`.
     ///
-    /// - Parameter header: The value as received: base64 of DER, comma-joined; nothing when there is no such header.
+    /// - Parameter header: The value as received: base64 of DER, comma-joined; `nil` if there is no such header.
     /// - Returns: The certificates in their order.
     /// - Throws: ``ServiceRefusal``.
     static func chain(_ header: String?) throws(ServiceRefusal) -> [Certificate] {
         guard let header else { return [] }
         let parts = header.utf8.split(separator: 0x2c, omittingEmptySubsequences: false).map(Substring.init)
-        guard parts.count <= chainLimit else {
-            throw .validation("X-Amz-X509-Chain holds \(parts.count) certificates, not at most \(chainLimit)")
+        let limit = AWSLimit.chainLength
+        guard limit.contains(parts.count) else {
+            throw .validation("X-Amz-X509-Chain holds \(parts.count) certificates, not at most \(limit.maximum)")
         }
         var chain: [Certificate] = []
         for (index, part) in parts.enumerated() {
@@ -88,44 +78,12 @@ struct ClientCertificate: Sendable {
     /// - Returns: What was found, for the trace.
     /// - Throws: ``ServiceRefusal`` naming the rule.
     func check(at date: Date) throws(ServiceRefusal) -> String {
-        let hint = "issue another with: pki issue-client"
-        guard leaf.version == 3 else {
-            throw .untrusted("the certificate is of version \(leaf.version), not 3", hint: hint)
+        let findings = CertificateJudge.findings(in: leaf, as: .client, at: date)
+        if let finding = findings.errors.first {
+            throw .untrusted("the certificate \(finding.finding)", hint: finding.hint)
         }
-        guard !leaf.isCA else {
-            throw .untrusted(
-                "the certificate is a CA's (basicConstraints CA:TRUE)",
-                hint: "sign with a client certificate"
-            )
-        }
-        guard leaf.keyUsage?.contains(.digitalSignature) == true else {
-            throw .untrusted(
-                "the certificate's keyUsage \(leaf.keyUsage == nil ? "is absent" : "lacks digitalSignature")",
-                hint: hint
-            )
-        }
-        guard !leaf.signatureAlgorithm.isWeak else {
-            throw .untrusted(
-                "the certificate is signed with \(leaf.signatureAlgorithm.name)",
-                hint: "have it signed with SHA-256 or stronger"
-            )
-        }
-        guard !leaf.subject.isEmpty else {
-            throw .untrusted(
-                "the certificate's subject is empty",
-                hint: "issue another with a subject, for example CN=web-1"
-            )
-        }
-        guard date >= leaf.notBefore else {
-            throw .untrusted(
-                "the certificate is not valid before \(timestamp(leaf.notBefore))",
-                hint: "check the clock"
-            )
-        }
-        guard date <= leaf.notAfter else {
-            throw .untrusted("the certificate expired at \(timestamp(leaf.notAfter))", hint: hint)
-        }
-        return "\(leaf.publicKey.algorithm), digitalSignature, valid until \(timestamp(leaf.notAfter))"
+        let warnings = findings.filter { $0.rule.severity == .warning }.map { "; warning: it \($0.finding)" }.joined()
+        return "\(leaf.publicKey.algorithm), digitalSignature, valid until \(timestamp(leaf.notAfter))\(warnings)"
     }
 }
 

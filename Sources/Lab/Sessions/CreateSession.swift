@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import AWSModel
 import Certificates
 import FoundationEssentials
-import HTTPService
+import HTTPServer
 import SystemSupport
 
 /// The operation CreateSession: decides from the bytes received, and says why.
@@ -13,48 +14,36 @@ struct CreateSession: Sendable {
         var anchors: [Certificate]
     }
 
-    /// A path that was found, and when it holds.
+    /// A path that was found, and when it is valid.
     private struct VerifiedPath: Sendable {
         let text: String
         let certificates: [Certificate]
 
         init(_ key: PathKey, at date: Date) throws(CertificateError) {
-            certificates = try CertificateVerifier(anchors: key.anchors)
-                .path(for: key.leaf, intermediates: key.chain, at: date)
+            var verifier = CertificateVerifier(anchors: key.anchors)
+            verifier.isStrict = false
+            certificates = try verifier.path(for: key.leaf, intermediates: key.chain, at: date)
             text = certificates.map { "\($0.subject)" }.joined(separator: " ← ")
         }
 
         func isValid(at date: Date) -> Bool { certificates.allSatisfy { $0.isValid(at: date) } }
     }
 
-    /// What a request is known to be once its signature was found valid.
+    /// What is known of a request whose signature is valid.
     struct AuthenticRequest {
         var client: ClientCertificate
         var chain: [Certificate]
         var query: [QueryParameter]
     }
 
-    /// What a request names.
-    struct NamedResources {
-        var anchor: TrustAnchor
-        var profile: Profile
-        var role: Role
-    }
-
     let environment: LabEnvironment
     let store: ResourceStore
-    let rate: RateLimit?
     let leaves = BoundedCache<String, ClientCertificate>(capacity: 128)
     let chains = BoundedCache<String, [Certificate]>(capacity: 32)
-    private let expiresIn: Int?
     private let paths = BoundedCache<PathKey, VerifiedPath>(capacity: 128)
+    private let rate: RateLimit?
+    private let expiresIn: Int?
 
-    /// Makes the operation.
-    ///
-    /// - Parameters:
-    ///   - environment: Where the lab stands in AWS, the time, and chance.
-    ///   - store: The account.
-    ///   - faults: What it is to do otherwise than the service.
     init(environment: LabEnvironment, store: ResourceStore, faults: LabFaults = LabFaults()) {
         self.environment = environment
         self.store = store
@@ -62,62 +51,71 @@ struct CreateSession: Sendable {
         expiresIn = faults.expiresIn
     }
 
-    /// Answers a request.
-    ///
-    /// - Parameters:
-    ///   - request: A request for the operation.
-    ///   - trace: Takes the checks.
-    /// - Returns: The answer.
-    /// - Throws: ``ServiceRefusal``.
     func answer(_ request: HTTPRequest, _ trace: inout Trace) throws -> HTTPResponse {
-        let now = trace.date
         if let rate { try trace.run(.rate) { try rate.check(at: request.arrival) } }
-        let authentic = try authenticate(request, at: now, &trace)
+        let authentic = try authenticate(request, &trace)
+        let client = authentic.client
         let parameters = try trace.run(.parameters) {
             (try SessionParameters(query: authentic.query, body: request.body), "three ARNs")
         }
+        var use = CertificateUse(
+            certificate: client.leaf,
+            date: trace.date,
+            instanceProperties: parameters.instanceProperties
+        )
+        let claims: SessionClaims
         do {
-            let output = try session(parameters, authentic, request.remoteAddress, at: now, &trace)
-            return ServiceAnswer.json(.created, output, requestIdentifier: trace.requestIdentifier)
+            claims = try decide(parameters, authentic, request.remoteAddress, &trace)
         } catch let refusal as ServiceRefusal {
-            // The subject is known to be who it says: that it was refused is worth remembering.
-            let sighting = CertificateUse(
-                certificate: authentic.client.leaf,
-                date: now,
-                instanceProperties: parameters.instanceProperties
-            )
-            if trace.entries.contains(where: { $0.check == .path && $0.passed }) { _ = try store.record(sighting) }
+            // Who asked is known by then, and is remembered also when the session is refused.
+            if trace.entries.contains(where: { $0.check == .path && $0.passed }) { _ = try store.record(use) }
             throw refusal
         }
+        let credentials = SessionCredentials(claims, key: store.sessionKey, in: environment)
+        let user = claims.assumedRole(in: environment)
+        use.session = SessionRecord(
+            accessKeyIdentifier: credentials.accessKeyIdentifier,
+            assumedRoleARN: user,
+            roleARN: claims.roleARN,
+            subject: client.subject,
+            sourceIdentity: client.sourceIdentity,
+            issuedAt: trace.date,
+            expiration: credentials.expiration,
+            tags: claims.tags
+        )
+        let subject = try store.record(use)
+        trace.assumedRole = user
+        let session: JSONValue = [
+            "assumedRoleUser": [
+                "arn": .string(user), "assumedRoleId": .string("\(claims.roleIdentifier):\(claims.sessionName)"),
+            ],
+            "credentials": [
+                "accessKeyId": .string(credentials.accessKeyIdentifier),
+                "secretAccessKey": .string(credentials.secretAccessKey),
+                "sessionToken": .string(credentials.sessionToken), "expiration": JSONValue(credentials.expiration),
+            ],
+            "packedPolicySize": 10, "roleArn": .string(claims.roleARN),
+            "sourceIdentity": .string(client.sourceIdentity),
+        ]
+        return ServiceAnswer.json(
+            .created,
+            ["credentialSet": [session], "subjectArn": .string(subject.arn.description)],
+            requestIdentifier: trace.requestIdentifier
+        )
     }
 
-    private func session(
+    /// Runs the checks from the parameters to the role, in the order of ``Check/ofCreateSession``.
+    private func decide(
         _ parameters: SessionParameters,
         _ request: AuthenticRequest,
         _ remoteAddress: String,
-        at now: Date,
         _ trace: inout Trace
-    ) throws -> JSONValue {
+    ) throws -> SessionClaims {
+        let now = trace.date
+        let client = request.client
         try trace.run(.duration) { try parameters.checkDuration() }
         try trace.run(.sessionName) { try parameters.checkNames() }
         let account = store.snapshot
-        let named = try resources(parameters, account, &trace)
-        try trace.run(.certificateRules) { try request.client.check(at: now) }
-        let path = try trace.run(.path) {
-            let path = try self.path(request, named.anchor, at: now)
-            return (path.certificates, path.text)
-        }
-        try trace.run(.revocation) { try checkRevocation(path, named.anchor, account, at: now) }
-        return try grant(parameters, request.client, named, remoteAddress, at: now, &trace)
-    }
-
-    // MARK: What is asked for
-
-    private func resources(
-        _ parameters: SessionParameters,
-        _ account: Account,
-        _ trace: inout Trace
-    ) throws -> NamedResources {
         let anchor = try trace.run(.trustAnchor) {
             try Self.enabled(account.find(TrustAnchor.self, parameters.trustAnchor), parameters.trustAnchor, account)
         }
@@ -133,7 +131,50 @@ struct CreateSession: Sendable {
             }
             return (role, role.name)
         }
-        return NamedResources(anchor: anchor, profile: profile, role: role)
+        try trace.run(.certificateRules) { try client.check(at: now) }
+        let path = try trace.run(.path) {
+            let path = try self.path(request, anchor, at: now)
+            return (path.certificates, path.text)
+        }
+        try trace.run(.revocation) { try Self.checkRevocation(path, anchor, account, at: now) }
+        try Self.check(profile, allows: role, parameters, &trace)
+        let tags = try trace.run(.sessionTags) {
+            let tags = SessionTags(client.attributes, by: profile.attributeMappings)
+            return (tags, tags.words)
+        }
+        let sessionName = parameters.roleSessionName ?? SessionPreview.sessionName(of: client.leaf)
+        let seconds = min(profile.durationSeconds, parameters.durationSeconds ?? profile.durationSeconds)
+        try trace.run(.trustPolicy) {
+            var context = PolicyContext()
+            context.describeRequest(at: now, from: remoteAddress, region: environment.region)
+            context["sts:RoleSessionName"] = [sessionName]
+            context["sts:DurationSeconds"] = ["\(seconds)"]
+            return try TrustDecision(environment: environment, anchor: anchor, role: role)
+                .check(client, tags, context)
+        }
+        try trace.run(.roleDuration) {
+            guard seconds <= role.maximumSessionDuration else {
+                throw ServiceRefusal.denied(
+                    "Unable to assume role for arn: \(role.arn)",
+                    "the session would last \(seconds) s, the role's MaxSessionDuration is \(role.maximumSessionDuration) s",
+                    hint: "ask for a shorter session, or raise the role's MaxSessionDuration"
+                )
+            }
+            return "\(seconds) s"
+        }
+        let issuedAt = Int(now.timeIntervalSince1970)
+        return SessionClaims(
+            roleARN: role.arn.description,
+            roleName: role.name,
+            roleIdentifier: role.identifier,
+            sessionName: sessionName,
+            issuedAt: issuedAt,
+            expiration: issuedAt + (expiresIn ?? seconds),
+            sourceIdentity: client.sourceIdentity,
+            tags: tags.values,
+            sessionPolicy: profile.sessionPolicy,
+            sessionPolicyARNs: profile.managedPolicyARNs
+        )
     }
 
     private static func enabled<Resource: AnywhereResource>(
@@ -163,15 +204,18 @@ struct CreateSession: Sendable {
         return "there is: \(names.sorted().prefix(3).joined(separator: ", "))\(more)"
     }
 
-    // MARK: The certificate
-
     private func path(_ request: AuthenticRequest, _ anchor: TrustAnchor, at now: Date) throws -> VerifiedPath {
         let key = PathKey(leaf: request.client.leaf, chain: request.chain, anchors: anchor.certificates)
         do {
-            // Time is the only thing that can change between two verifications of the same certificates.
+            // Only time can change between two verifications of the same certificates.
             let known = try paths.value(for: key) { try VerifiedPath(key, at: now) }
-            return known.isValid(at: now) ? known : try VerifiedPath(key, at: now)
+            let path = known.isValid(at: now) ? known : try VerifiedPath(key, at: now)
+            try Self.checkAbove(path.certificates.dropFirst().dropLast(), as: .intermediate, at: now)
+            return path
         } catch let error as CertificateError {
+            // A rule that a certificate above the client's breaks says more than libcrypto does.
+            try Self.checkAbove(request.chain[...], as: .intermediate, at: now)
+            try Self.checkAbove(anchor.certificates[...], as: .anchor, at: now)
             throw ServiceRefusal.untrusted(
                 error.message,
                 hint: "send the intermediates, or use the trust anchor of the certificate's CA"
@@ -179,15 +223,30 @@ struct CreateSession: Sendable {
         }
     }
 
-    private func checkRevocation(
+    private static func checkAbove(
+        _ certificates: ArraySlice<Certificate>,
+        as part: CertificateJudge.Part,
+        at now: Date
+    ) throws(ServiceRefusal) {
+        for certificate in certificates {
+            guard let finding = CertificateJudge.findings(in: certificate, as: part, at: now).errors.first else {
+                continue
+            }
+            throw .untrusted(
+                "\(part == .anchor ? "the trust anchor" : "the intermediate") \(certificate.subject) \(finding.finding)",
+                hint: finding.hint
+            )
+        }
+    }
+
+    private static func checkRevocation(
         _ path: [Certificate],
         _ anchor: TrustAnchor,
         _ account: Account,
         at now: Date
     ) throws -> String {
-        let lists = account.revocationLists(of: anchor)
         var words: [String] = []
-        for list in lists {
+        for list in account.revocationLists(of: anchor) {
             guard list.isEnabled else {
                 words.append("the CRL \(list.name) is disabled")
                 continue
@@ -209,8 +268,7 @@ struct CreateSession: Sendable {
             }
             let isStale = list.list.nextUpdate.map { $0 < now } ?? false
             words.append(
-                "not in the CRL \(list.name)"
-                    + (isStale ? ", which should have been imported again by now" : "")
+                "not in the CRL \(list.name)" + (isStale ? ", which should have been imported again by now" : "")
             )
         }
         if anchor.checksDistributionPoints == true {
@@ -219,64 +277,10 @@ struct CreateSession: Sendable {
         return words.isEmpty ? "no CRL was imported" : words.joined(separator: "; ")
     }
 
-    // MARK: What is granted
-
-    private func grant(
-        _ parameters: SessionParameters,
-        _ client: ClientCertificate,
-        _ named: NamedResources,
-        _ remoteAddress: String,
-        at now: Date,
-        _ trace: inout Trace
-    ) throws -> JSONValue {
-        let (profile, role) = (named.profile, named.role)
-        try checkProfile(parameters, profile, role, &trace)
-        let tags = try trace.run(.sessionTags) {
-            let tags = SessionTags(client.attributes, by: profile.attributeMappings)
-            return (tags, tags.words)
-        }
-        let sessionName = parameters.roleSessionName ?? ClientCertificate.sessionName(of: client.leaf)
-        let seconds = min(profile.durationSeconds, parameters.durationSeconds ?? profile.durationSeconds)
-        try trace.run(.trustPolicy) {
-            try TrustDecision(environment: environment, anchor: named.anchor, role: role).check(
-                client,
-                tags,
-                sessionName: sessionName,
-                duration: seconds,
-                remoteAddress: remoteAddress,
-                at: now
-            )
-        }
-        try trace.run(.roleDuration) {
-            guard seconds <= role.maximumSessionDuration else {
-                throw ServiceRefusal.denied(
-                    "Unable to assume role for arn: \(role.arn)",
-                    "the session would last \(seconds) s, the role's MaxSessionDuration is \(role.maximumSessionDuration) s",
-                    hint: "ask for a shorter session, or raise the role's MaxSessionDuration"
-                )
-            }
-            return "\(seconds) s"
-        }
-        let issuedAt = Int(now.timeIntervalSince1970)
-        let claims = SessionClaims(
-            roleARN: role.arn.description,
-            roleName: role.name,
-            roleIdentifier: role.identifier,
-            sessionName: sessionName,
-            issuedAt: issuedAt,
-            expiration: issuedAt + (expiresIn ?? seconds),
-            sourceIdentity: client.sourceIdentity,
-            tags: tags.values,
-            sessionPolicy: profile.sessionPolicy,
-            sessionPolicyARNs: profile.managedPolicyARNs
-        )
-        return try output(claims, client, parameters, at: now, &trace)
-    }
-
-    private func checkProfile(
-        _ parameters: SessionParameters,
+    private static func check(
         _ profile: Profile,
-        _ role: Role,
+        allows role: Role,
+        _ parameters: SessionParameters,
         _ trace: inout Trace
     ) throws {
         try trace.run(.roleInProfile) {
@@ -290,64 +294,78 @@ struct CreateSession: Sendable {
             return "\(role.name) in \(profile.name)"
         }
         try trace.run(.namingAllowed) {
-            guard parameters.roleSessionName == nil || profile.acceptsRoleSessionName else {
+            guard let name = parameters.roleSessionName else { return "not asked for" }
+            guard profile.acceptsRoleSessionName else {
                 throw ServiceRefusal.denied(
                     "Not authorized to set roleSessionName.",
-                    "the profile \(profile.name) does not let a request name its session",
+                    "the profile \(profile.name) does not let a request name its session, here \"\(name)\"",
                     hint: "leave roleSessionName out, or set acceptRoleSessionName on the profile"
                 )
             }
-            return parameters.roleSessionName == nil ? "not asked for" : "allowed"
+            return "allowed"
         }
     }
+}
 
-    private func output(
-        _ claims: SessionClaims,
-        _ client: ClientCertificate,
-        _ parameters: SessionParameters,
-        at now: Date,
-        _ trace: inout Trace
-    ) throws -> JSONValue {
-        let user = claims.assumedRole(in: environment).description
-        let credentials = SessionCredentials(claims, key: store.sessionKey, in: environment)
-        let record = SessionRecord(
-            accessKeyIdentifier: credentials.accessKeyIdentifier,
-            assumedRoleARN: user,
-            roleARN: claims.roleARN,
-            subject: client.subject,
-            sourceIdentity: client.sourceIdentity,
-            issuedAt: now,
-            expiration: credentials.expiration,
-            tags: claims.tags
-        )
-        let subject = try store.record(
-            CertificateUse(
-                certificate: client.leaf,
-                date: now,
-                instanceProperties: parameters.instanceProperties,
-                session: record
+/// Whether a role's trust policy lets IAM Roles Anywhere create a session for a certificate.
+///
+/// The service assumes the role, tags the session and sets its source identity; a policy that forgets one of the three
+/// allows nothing. Source: IAM Roles Anywhere User Guide, "Trust model".
+struct TrustDecision {
+    var environment: LabEnvironment
+    var anchor: TrustAnchor
+    var role: Role
+
+    /// Returns what allows the session, for the trace. The context holds what is known of the request already.
+    func check(_ client: ClientCertificate, _ tags: SessionTags, _ request: PolicyContext) throws -> String {
+        var context = request
+        context["aws:SourceArn"] = [anchor.arn.description]
+        context["aws:SourceAccount"] = [environment.account]
+        context["aws:PrincipalIsAWSService"] = ["true"]
+        context["aws:PrincipalServiceName"] = [RolesAnywhereService.principal]
+        context["sts:SourceIdentity"] = [client.sourceIdentity]
+        for (key, value) in tags.values {
+            context["aws:PrincipalTag/\(key)"] = [value]
+            context["aws:RequestTag/\(key)"] = [value]
+        }
+        context["aws:TagKeys"] = tags.values.keys.sorted()
+        var statements: [String] = []
+        for action in RolesAnywhereService.trustPolicyActions {
+            let decision = role.trustPolicy.decision(
+                for: PolicyRequest(
+                    action: action,
+                    principal: .service(RolesAnywhereService.principal),
+                    resource: role.arn.description,
+                    context: context
+                )
             )
-        )
-        trace.assumedRole = user
-        return [
-            "credentialSet": [
-                [
-                    "assumedRoleUser": [
-                        "arn": .string(user),
-                        "assumedRoleId": .string("\(claims.roleIdentifier):\(claims.sessionName)"),
-                    ],
-                    "credentials": [
-                        "accessKeyId": .string(credentials.accessKeyIdentifier),
-                        "secretAccessKey": .string(credentials.secretAccessKey),
-                        "sessionToken": .string(credentials.sessionToken),
-                        "expiration": JSONValue(credentials.expiration),
-                    ],
-                    "packedPolicySize": 10,
-                    "roleArn": .string(claims.roleARN),
-                    "sourceIdentity": .string(client.sourceIdentity),
-                ]
-            ],
-            "subjectArn": .string(subject.arn.description),
-        ]
+            guard decision.isAllowed else {
+                throw ServiceRefusal.denied(
+                    "Unable to assume role for arn: \(role.arn)",
+                    "the trust policy of \(role.name) does not allow \(action): "
+                        + decision.explanation.map(\.text).joined(separator: "; "),
+                    hint: hint(decision, tags, client)
+                )
+            }
+            let statement = decision.statement ?? ""
+            if !statements.contains(statement) { statements.append(statement) }
+        }
+        return statements.joined(separator: ", ") + " of \(role.name)"
+    }
+
+    private func hint(_ decision: PolicyDecision, _ tags: SessionTags, _ client: ClientCertificate) -> String {
+        if let hint = decision.explanation.compactMap(\.hint).first {
+            guard !tags.dropped.isEmpty else { return hint }
+            return hint + "; the service drops values with other characters: \(tags.dropped.joined(separator: ", "))"
+        }
+        var command = ["pki", "print-trust-policy", "--trust-anchor-arn", anchor.arn.description]
+        // The client wrote the name. One that cannot be typed, or that would be a pattern for others, is left out: the command
+        // then asks for the names that it wants.
+        if let name = client.leaf.subject.commonName,
+            !name.unicodeScalars.contains(where: { $0.isControl || $0 == "*" || $0 == "?" })
+        {
+            command.append("--subject-cn=\(name)")
+        }
+        return "print one that allows it: \(Quoting.command(command))"
     }
 }

@@ -6,12 +6,11 @@ import SQLite
 import Synchronization
 import SystemSupport
 
-/// The file in which the lab remembers what was set up and who was here. Every SQL statement of the lab stands here.
+/// The file in which the lab remembers what was set up and who was seen. Every SQL statement of the lab is here.
 ///
-/// What someone set up outlives a loss of power; who was here outlives the end of the process at any moment, and costs a
-/// session no wait for the disk.
+/// What was set up outlives a loss of power; who was seen outlives the end of the process at any time, and makes no session
+/// wait for the disk.
 package final class StateFile: Sendable {
-    /// What a file holds.
     struct Contents {
         var account = Account()
         var subjects: [Subject] = []
@@ -27,10 +26,7 @@ package final class StateFile: Sendable {
     private let path: String
     private let database: Mutex<Database>
 
-    /// Opens a file, or makes it when there is none: private to its owner.
-    ///
-    /// - Parameter path: Where the file is.
-    /// - Throws: ``LabError`` naming the file and what is wrong.
+    /// Opens a file, or creates it private to its owner.
     package init(path: String) throws(LabError) {
         self.path = path
         do {
@@ -54,8 +50,8 @@ package final class StateFile: Sendable {
     /// The largest file that is opened.
     private static let sizeLimit = 1 << 30
 
-    /// Refuses what SQLite would follow, wait for or obey although somebody else made it: links, pipes and devices, files of
-    /// other users, and files that others can write to, the journals beside it included.
+    /// Refuses links, pipes, devices, files of other users and files that others can write to, which SQLite would follow,
+    /// wait for or read; the journals beside the file included.
     private static func checkFiles(_ path: String) throws {
         let directory = try Directory(FilePath.parent(of: path), for: .output)
         for suffix in ["", "-journal", "-wal", "-shm"] {
@@ -101,23 +97,19 @@ package final class StateFile: Sendable {
 
     /// Reads everything, and makes the settings of a new file.
     func load(_ environment: LabEnvironment) throws(LabError) -> Contents {
-        do {
-            return try database.withLock { database in
+        try explained {
+            try database.withLock { database in
                 try database.transaction {
                     try claim(database, environment)
                     return try contents(database, environment)
                 }
             }
-        } catch let error as LabError {
-            throw error
-        } catch {
-            throw failure(error)
         }
     }
 
-    /// Keeps what was touched in an account.
+    /// Stores what was touched in an account.
     func keep(_ account: Account) throws(LabError) {
-        do {
+        try explained {
             try database.withLock { database in
                 try database.transaction {
                     try keep(account.trustAnchors, "trust-anchor", database)
@@ -127,36 +119,47 @@ package final class StateFile: Sendable {
                     try keep(account.planted, "planted", database)
                 }
             }
-        } catch {
-            throw failure(error)
         }
     }
 
-    /// Keeps a subject, and the session that it got.
+    /// Stores a subject, and the session that it got.
     func keep(_ subject: Subject, _ session: SessionRecord? = nil) throws(LabError) {
-        do {
-            let body = try JSONEncoder().encode(subject)
-            let record = try session.map { try JSONEncoder().encode($0) }
+        try explained {
             try database.withLock { database in
                 try database.transaction(.process) {
-                    try Self.put("subject", subject.identifier, Array(body), database)
-                    guard let record else { return }
-                    try database.execute("INSERT INTO session (body) VALUES (?)", .blob(Array(record)))
+                    try Self.put("subject", subject.identifier, subject, database)
+                    guard let session else { return }
+                    let body = try JSONEncoder().encode(session)
+                    try database.execute("INSERT INTO session (body) VALUES (?)", .blob(Array(body)))
                     try database.execute(
                         "DELETE FROM session WHERE number <= (SELECT MAX(number) FROM session) - ?",
                         .integer(Int64(Activity.sessionLimit))
                     )
                 }
             }
+        }
+    }
+
+    private func explained<Result>(_ body: () throws -> Result) throws(LabError) -> Result {
+        do {
+            return try body()
+        } catch let error as LabError {
+            throw error
+        } catch let error as SQLiteError {
+            throw Self.failure(path, error)
         } catch {
-            throw failure(error)
+            throw LabError(
+                .stateUnavailable,
+                "\(path) holds something that this pki cannot read: \(error)",
+                hint: "name another file with --state"
+            )
         }
     }
 
     private func keep<Resource>(_ table: Table<Resource>, _ kind: String, _ database: Database) throws {
         for identifier in table.touched {
             if let resource = table[identifier] {
-                try Self.put(kind, identifier, Array(try JSONEncoder().encode(resource)), database)
+                try Self.put(kind, identifier, resource, database)
             } else {
                 try database.execute(
                     "DELETE FROM resource WHERE kind = ? AND identifier = ?",
@@ -167,7 +170,12 @@ package final class StateFile: Sendable {
         }
     }
 
-    private static func put(_ kind: String, _ identifier: String, _ body: [UInt8], _ database: Database) throws {
+    private static func put(
+        _ kind: String,
+        _ identifier: String,
+        _ body: some Encodable,
+        _ database: Database
+    ) throws {
         try database.execute(
             """
             INSERT INTO resource (kind, identifier, body) VALUES (?, ?, ?)
@@ -175,11 +183,11 @@ package final class StateFile: Sendable {
             """,
             .text(kind),
             .text(identifier),
-            .blob(body)
+            .blob(Array(try JSONEncoder().encode(body)))
         )
     }
 
-    /// Makes a new file this account's, and refuses one that is another's.
+    /// Binds a new file to this account and region, and refuses one of another.
     private func claim(_ database: Database, _ environment: LabEnvironment) throws {
         for (name, value) in [("region", environment.region), ("account", environment.account)] {
             let kept = try setting(name, database).map { String(decoding: $0, as: UTF8.self) }
@@ -232,15 +240,6 @@ package final class StateFile: Sendable {
         return contents
     }
 
-    private func failure(_ error: any Error) -> LabError {
-        if let error = error as? SQLiteError { return Self.failure(path, error) }
-        return LabError(
-            .stateUnavailable,
-            "\(path) holds something that this pki cannot read: \(error)",
-            hint: "name another file with --state"
-        )
-    }
-
     private static func failure(_ path: String, _ error: SQLiteError) -> LabError {
         LabError(
             .stateUnavailable,
@@ -251,6 +250,5 @@ package final class StateFile: Sendable {
 }
 
 extension JSONDecoder {
-    /// Decodes what the place it goes to wants.
     fileprivate func decode<Value: Decodable>(from data: Data) throws -> Value { try decode(Value.self, from: data) }
 }

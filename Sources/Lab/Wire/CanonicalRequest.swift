@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Certificates
-import HTTPService
+import HTTPServer
 import SystemSupport
 
-/// The one text that client and service make of a request, rebuilt here from nothing but what was received.
+/// The text that client and service make of a request, rebuilt here from what was received alone.
 ///
 /// Source: IAM Roles Anywhere User Guide, "Authentication signing process"; IAM User Guide, "Create a signed AWS API
 /// request".
@@ -33,16 +33,9 @@ struct CanonicalRequest {
     /// The text, as bytes: a header may hold some that are not UTF-8.
     let bytes: [UInt8]
 
-    /// The text for people.
     var text: String { String(decoding: bytes, as: UTF8.self) }
 
-    /// Rebuilds the text.
-    ///
-    /// - Parameters:
-    ///   - request: The request as received.
-    ///   - query: The parameters of its query, decoded.
-    ///   - signedHeaders: The lower-case names of the headers that were signed, sorted.
-    ///   - form: How it is made.
+    /// Rebuilds the text, with the lower-case and sorted names of the headers that were signed.
     init(_ request: HTTPRequest, query: [QueryParameter], signedHeaders: [String], form: Form = .standard) {
         var bytes = Array(
             "\(request.method)\n\(Self.path(request, form.path))\n\(Self.query(request, query, form.query))\n".utf8
@@ -68,12 +61,7 @@ struct CanonicalRequest {
         self.bytes = bytes
     }
 
-    /// What is signed.
-    ///
-    /// - Parameters:
-    ///   - authorization: The algorithm and the scope.
-    ///   - date: `X-Amz-Date` as received.
-    /// - Returns: The bytes that the client's key signed.
+    /// What is signed, with `X-Amz-Date` as received.
     func stringToSign(_ authorization: AuthorizationHeader, date: String) -> [UInt8] {
         let scope = "\(authorization.date)/\(authorization.region)/\(authorization.service)/\(authorization.terminator)"
         let hash = hexadecimal(Digest.sha256.hash(bytes))
@@ -126,5 +114,84 @@ struct CanonicalRequest {
             bytes.append(byte)
             (isPending, isFirst) = (false, false)
         }
+    }
+}
+
+/// The canonical request that the lab made, and the one that the client signed where it can be found.
+///
+/// A signature does not show what was signed. But the usual faults of clients are known: each is tried, and the client made
+/// the one whose result the signature fits.
+struct CanonicalComparison: Sendable, Hashable {
+    /// What the lab made of what it received.
+    let lab: String
+
+    /// What the client signed; `nil` if none of the known faults explains the signature.
+    let client: String?
+
+    /// What the client did.
+    let difference: String?
+
+    private static let suspects: [(form: CanonicalRequest.Form, words: String)] = [
+        (.init(path: .asReceived), "the client did not encode the path once more"),
+        (.init(path: .encodedAgain), "the client encoded the path once more"),
+        (.init(path: .root), "the client signed the path \"/\""),
+        (.init(query: .asReceived), "the client signed the query as it is, neither sorted nor encoded"),
+        (.init(query: .blanksAsPlus), "the client encoded blanks in the query as \"+\", not as \"%20\""),
+        (.init(query: .absent), "the client left the query out"),
+        (.init(host: .withoutPort), "the client signed the host without its port"),
+        (.init(body: .empty), "the client signed the hash of an empty body"),
+        (.init(body: .unsigned), "the client signed UNSIGNED-PAYLOAD in the place of the body's hash"),
+        (.init(collapsesBlanks: false), "the client did not make blanks in a row into one"),
+        (.init(endsHeadersWithBlankLine: false), "the client left out the empty line behind the headers"),
+    ]
+
+    init(
+        _ request: HTTPRequest,
+        query: [QueryParameter],
+        signedHeaders: [String],
+        form: CanonicalRequest.Form,
+        isSigned: (CanonicalRequest) -> Bool
+    ) {
+        let own = CanonicalRequest(request, query: query, signedHeaders: signedHeaders, form: form)
+        lab = Self.shown(own)
+        for (suspect, words) in Self.suspects {
+            var suspect = suspect
+            if suspect.path == .asReceived, suspect != .standard { suspect.path = form.path }
+            let candidate = CanonicalRequest(request, query: query, signedHeaders: signedHeaders, form: suspect)
+            guard candidate.bytes != own.bytes, isSigned(candidate) else { continue }
+            client = Self.shown(candidate)
+            difference = words
+            return
+        }
+        client = nil
+        difference = nil
+    }
+
+    /// The text without the session token, which is a secret; its beginning shows whether it is the right one.
+    private static func shown(_ canonical: CanonicalRequest) -> String {
+        let name = "x-amz-security-token:"
+        return canonical.text.split(separator: "\n", omittingEmptySubsequences: false)
+            .map { $0.hasPrefix(name) ? "\($0.prefix(name.count + 16))…" : $0 }
+            .joined(separator: "\n")
+    }
+}
+
+/// A parameter of a query, decoded.
+struct QueryParameter: Equatable {
+    var name: String
+    var value: String
+
+    /// Reads what follows the `?` of a request's target.
+    static func parameters(in query: Substring?) throws(ServiceRefusal) -> [QueryParameter] {
+        guard let query, !query.isEmpty else { return [] }
+        var parameters: [QueryParameter] = []
+        for part in query.utf8.split(separator: 0x26, omittingEmptySubsequences: false).map(Substring.init) {
+            let equals = part.utf8.firstIndex(of: 0x3d) ?? part.endIndex
+            guard let name = PercentEncoding.decode(part[..<equals]), !name.isEmpty,
+                let value = PercentEncoding.decode(part[equals...].dropFirst())
+            else { throw .validation("the query is not well encoded at \"\(part.prefix(60))\"") }
+            parameters.append(QueryParameter(name: name, value: value))
+        }
+        return parameters
     }
 }

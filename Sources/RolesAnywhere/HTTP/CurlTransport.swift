@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Certificates
 import CCurl
+import Certificates
 import SystemSupport
 
 /// Carries requests with libcurl, one connection each.
@@ -10,7 +10,7 @@ import SystemSupport
 /// is for loopback addresses only. HTTP/1.1 is spoken, because one request over one connection has nothing to gain from
 /// HTTP/2. libcurl is opened by the first request.
 public struct CurlTransport: HTTPTransport {
-    /// Which proxy stands between here and the server.
+    /// The proxy to use.
     public enum Proxy: Hashable, Sendable {
         /// `https_proxy`, `HTTPS_PROXY`, `all_proxy`, `ALL_PROXY`, `no_proxy` and `NO_PROXY` of this process's environment,
         /// as libcurl reads them. Loopback addresses are always reached directly, as the reference helper does.
@@ -24,7 +24,7 @@ public struct CurlTransport: HTTPTransport {
     /// Whom to believe that a server is the one it says it is.
     public var trust: ServerTrust
 
-    /// How long a connection may take to stand, with its name lookup and TLS handshake. Default 5 s.
+    /// Connection timeout, including name lookup and TLS handshake. Default 5 s.
     public var connectTimeout: Duration
 
     /// How long one attempt may take from beginning to end. Default 20 s.
@@ -33,20 +33,20 @@ public struct CurlTransport: HTTPTransport {
     /// The most bytes that the content of an answer may have. Default 1 MiB.
     public var bodyLimit: Int
 
-    /// Which proxy stands between.
+    /// The proxy to use.
     public var proxy: Proxy
 
     /// What the `User-Agent` header says.
     public var userAgent: String
 
-    /// Makes a transport.
+    /// Creates a transport.
     ///
     /// - Parameters:
     ///   - trust: Whom to believe.
-    ///   - connectTimeout: How long a connection may take to stand; at least 1 ms.
+    ///   - connectTimeout: Connection timeout; at least 1 ms.
     ///   - timeout: How long one attempt may take; at least 1 ms.
     ///   - bodyLimit: The most bytes that an answer may have.
-    ///   - proxy: Which proxy stands between.
+    ///   - proxy: The proxy to use.
     ///   - userAgent: What the `User-Agent` header says.
     public init(
         trust: ServerTrust = .system,
@@ -132,5 +132,172 @@ extension Duration {
     fileprivate var wholeMilliseconds: Int {
         let (seconds, attoseconds) = components
         return max(1, Int(clamping: seconds) * 1000 + Int(attoseconds / 1_000_000_000_000_000))
+    }
+}
+
+/// Whom to believe that a server is the one it says it is.
+public struct ServerTrust: Hashable, Sendable {
+    /// Where the trusted certificates are.
+    enum Source: Hashable, Sendable {
+        /// Wherever libcurl was built to look.
+        case library
+        /// A PEM file, a directory (or several, with colons between) of certificates under their hashed names, or both.
+        case paths(file: String?, directory: String?)
+        /// Nowhere: everyone is believed.
+        case unverified
+    }
+
+    let source: Source
+
+    /// The certificates of the system.
+    ///
+    /// Where `/etc/ssl/certs` holds certificates under their hashed names, as Debian keeps them, they are looked up one
+    /// by one: reading the whole bundle file costs some 20 milliseconds for each request.
+    public static var system: ServerTrust { system(directory: "/etc/ssl/certs") }
+
+    /// Everyone is believed. Whoever sits between here and the service can then read the credentials.
+    public static let unverified = ServerTrust(source: .unverified)
+
+    /// Custom CA certificates, instead of the system's.
+    ///
+    /// - Parameter path: A PEM file, or a directory with certificates under their hashed names (`openssl rehash`).
+    /// - Returns: Trust in those certificates alone.
+    /// - Throws: ``RolesAnywhereError`` when nothing is there or it cannot be read.
+    public static func certificates(at path: String) throws(RolesAnywhereError) -> ServerTrust {
+        do {
+            guard FileStatus(at: path)?.kind == .directory else {
+                try FilePath.requireReadable(path)
+                return ServerTrust(source: .paths(file: path, directory: nil))
+            }
+            _ = try Directory(path, for: .output)
+            return ServerTrust(source: .paths(file: nil, directory: path))
+        } catch {
+            throw RolesAnywhereError(.unreadableFile, "the CA certificates \(error.message)", hint: error.hint)
+        }
+    }
+
+    /// What the environment asks for: `AWS_CA_BUNDLE` as the AWS CLI and the SDKs know it, else `SSL_CERT_FILE` and
+    /// `SSL_CERT_DIR` as OpenSSL and the reference helper know them, else the system's certificates.
+    ///
+    /// - Parameter environment: The variables. One that is empty counts as absent.
+    /// - Returns: Whom the environment trusts.
+    /// - Throws: ``RolesAnywhereError`` when `AWS_CA_BUNDLE` or `SSL_CERT_FILE` names something that cannot be read.
+    public static func environment(_ environment: [String: String]) throws(RolesAnywhereError) -> ServerTrust {
+        func value(_ name: String) -> String? { environment[name].flatMap { $0.isEmpty ? nil : $0 } }
+        if let bundle = value("AWS_CA_BUNDLE") { return try certificates(at: bundle) }
+        let (file, directory) = (value("SSL_CERT_FILE"), value("SSL_CERT_DIR"))
+        if let file { _ = try certificates(at: file) }
+        return file == nil && directory == nil ? system : ServerTrust(source: .paths(file: file, directory: directory))
+    }
+
+    /// The system's certificates, from a directory when it holds any under a hashed name (`5ad8a5d6.0`).
+    static func system(directory path: String) -> ServerTrust {
+        let names = (try? Directory(path, for: .output).names()) ?? []
+        let isHashed = names.contains { name in
+            let name = Array(name.utf8)
+            return name.count >= 10 && name[..<8].allSatisfy { UInt8(hexadecimalDigit: $0) != nil }
+                && name[8] == UInt8(ascii: ".") && (0x30...0x39).contains(name[9])
+        }
+        return ServerTrust(source: isHashed ? .paths(file: nil, directory: path) : .library)
+    }
+}
+
+extension CurlTransport {
+    /// Says in words which host failed, and how.
+    func explain(_ failure: CurlFailure, host: String) -> RolesAnywhereError {
+        let detail = words(of: failure)
+        if failure.isTooLong {
+            return RolesAnywhereError(
+                .malformedAnswer,
+                "the answer of \(host) is longer than \(bodyLimit) bytes, which the service's never is"
+            )
+        }
+        if failure.proxyStatus >= 300 { return refused(byProxyWith: failure.proxyStatus, host: host) }
+        if failure.text.hasPrefix("Unsupported proxy") { return unusableProxy(host: host) }
+        switch failure.code {
+        case CURLE_COULDNT_RESOLVE_HOST:
+            return RolesAnywhereError(
+                .unreachable,
+                "the name of \(host) has no address",
+                hint: "check the region or --endpoint, and that this machine's name server answers",
+                isTransient: true
+            )
+        case CURLE_COULDNT_RESOLVE_PROXY: return unusableProxy(host: host)
+        case CURLE_COULDNT_CONNECT:
+            return RolesAnywhereError(
+                .unreachable,
+                "no connection to \(host): \(detail)",
+                hint: "check --endpoint, firewalls, and HTTPS_PROXY where a proxy is the only way out",
+                isTransient: true
+            )
+        case CURLE_OPERATION_TIMEDOUT:
+            return RolesAnywhereError(
+                .unreachable,
+                "\(host) took too long: \(detail)",
+                hint: "the limits are \(connectTimeout) to connect and \(timeout) for the whole attempt",
+                isTransient: true
+            )
+        case CURLE_PEER_FAILED_VERIFICATION: return untrusted(detail, host: host)
+        case CURLE_SSL_CACERT_BADFILE, CURLE_SSL_ISSUER_ERROR, CURLE_SSL_CRL_BADFILE:
+            return RolesAnywhereError(
+                .unreadableFile,
+                "the CA certificates to check \(host) against cannot be used: \(detail)",
+                hint: "--ca-bundle, AWS_CA_BUNDLE or SSL_CERT_FILE must name a PEM file with at least one certificate"
+            )
+        case CURLE_SSL_CONNECT_ERROR:
+            let isCut = detail.contains("SYSCALL") || detail.contains("reset")
+            return RolesAnywhereError(
+                .unreachable,
+                "no TLS connection to \(host): \(detail)",
+                hint: isCut ? nil : "TLS 1.2 or newer is needed; is it HTTPS that listens there?",
+                isTransient: isCut
+            )
+        case CURLE_GOT_NOTHING, CURLE_SEND_ERROR, CURLE_RECV_ERROR, CURLE_PARTIAL_FILE:
+            return RolesAnywhereError(.unreachable, "\(host) broke off: \(detail)", isTransient: true)
+        case CURLE_WEIRD_SERVER_REPLY, CURLE_UNSUPPORTED_PROTOCOL:
+            return RolesAnywhereError(.malformedAnswer, "what \(host) answers is not HTTP: \(detail)")
+        case CURLE_PROXY:
+            return RolesAnywhereError(.unreachable, "the proxy on the way to \(host) refused", isTransient: false)
+        default:
+            return RolesAnywhereError(.unreachable, "the request to \(host) failed: \(detail)", isTransient: true)
+        }
+    }
+
+    /// libcurl's own words, unless they repeat a URL: a proxy's may have a password in it.
+    private func words(of failure: CurlFailure) -> String {
+        let isUnsafe = failure.text.isEmpty || failure.text.contains("@") || failure.text.contains("://")
+        return isUnsafe ? "libcurl error \(failure.code.rawValue)" : printable(failure.text)
+    }
+
+    private func unusableProxy(host: String) -> RolesAnywhereError {
+        RolesAnywhereError(
+            .unreachable,
+            "the proxy on the way to \(host) has no address, or its URL is malformed",
+            hint: "check HTTPS_PROXY; NO_PROXY exempts hosts from it"
+        )
+    }
+
+    private func refused(byProxyWith status: Int, host: String) -> RolesAnywhereError {
+        RolesAnywhereError(
+            .unreachable,
+            "the proxy on the way to \(host) refused with status \(status)",
+            hint: status == 407
+                ? "it wants a user name and password: HTTPS_PROXY=http://USER:PASSWORD@PROXY:PORT"
+                : "ask its administrator to allow this host, or exempt it with NO_PROXY",
+            isTransient: status >= 500
+        )
+    }
+
+    private func untrusted(_ detail: String, host: String) -> RolesAnywhereError {
+        let isName = detail.contains("does not match") || detail.contains("no alternative certificate subject name")
+        return RolesAnywhereError(
+            .untrustedServer,
+            isName
+                ? "the certificate of \(host) is for another name: \(detail)"
+                : "the certificate of \(host) is not trusted: \(detail)",
+            hint: isName
+                ? "use a name that is in the server's certificate"
+                : "if its CA is your own, or a proxy inspects TLS here, name the CA's certificate with --ca-bundle"
+        )
     }
 }

@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Certificates
+import SystemSupport
+
 /// What carries a request to a server and brings back the answer.
 ///
 /// The call blocks its thread until the answer is whole or the attempt has failed, so it does not belong on the threads
 /// of Swift concurrency. ``CurlTransport`` is the one for real networks; a test brings its own.
 public protocol HTTPTransport: Sendable {
     /// Sends one request, once.
-    ///
-    /// - Parameter request: What to send. All its header fields are sent as they are.
-    /// - Returns: The answer, whatever its status.
-    /// - Throws: ``RolesAnywhereError`` when there is no answer; ``RolesAnywhereError/isTransient`` says whether
-    ///   another attempt makes sense.
     func send(_ request: HTTPRequest) throws -> HTTPResponse
 }
 
@@ -28,7 +26,7 @@ public struct HTTPRequest: Hashable, Sendable {
     /// The content; empty for none.
     public var body: [UInt8]
 
-    /// Makes a request.
+    /// Creates a request.
     ///
     /// - Parameters:
     ///   - method: The method, in capitals.
@@ -54,10 +52,10 @@ public struct HTTPResponse: Hashable, Sendable {
     /// The content. It may hold secrets, so no description shows it.
     public var body: [UInt8]
 
-    /// How long the parts of the exchange took; nothing when the transport did not measure.
+    /// How long the parts of the exchange took; `nil` if the transport did not measure.
     public var timings: HTTPTimings?
 
-    /// Makes an answer.
+    /// Creates an answer.
     ///
     /// - Parameters:
     ///   - status: The status code.
@@ -95,7 +93,7 @@ public struct HTTPTimings: Hashable, Sendable {
     /// Until the end.
     public var total: Duration
 
-    /// Makes a record.
+    /// Creates a record.
     ///
     /// - Parameters:
     ///   - resolved: Until the host's address was known.
@@ -110,4 +108,72 @@ public struct HTTPTimings: Hashable, Sendable {
         self.firstByte = firstByte
         self.total = total
     }
+}
+
+/// The header fields of a request or an answer, in order. Names are equal whatever their case (RFC 9110 §5.1).
+public struct HTTPHeaders: Hashable, Sendable {
+    /// One field.
+    public struct Field: Hashable, Sendable {
+        /// The name as it was given.
+        public let name: String
+        /// The value, without blanks at its ends.
+        public let value: String
+    }
+
+    /// The fields in their order.
+    public private(set) var fields: [Field] = []
+
+    /// Creates a list without fields.
+    public init() {}
+
+    /// Adds a field behind those that are there.
+    ///
+    /// - Parameters:
+    ///   - name: The name.
+    ///   - value: The value; blanks at its ends are dropped.
+    public mutating func add(_ name: String, _ value: String) {
+        fields.append(Field(name: name, value: trimmed(value)))
+    }
+
+    /// The value of the first field of a name.
+    ///
+    /// - Parameter name: The name, in any case.
+    public subscript(name: String) -> String? {
+        let wanted = name.lowercased()
+        return fields.first { $0.name.lowercased() == wanted }?.value
+    }
+
+    private func trimmed(_ value: String) -> String {
+        var rest = value.utf8[...]
+        while rest.first == 0x20 || rest.first == 0x09 { rest.removeFirst() }
+        while rest.last == 0x20 || rest.last == 0x09 { rest.removeLast() }
+        return String(Substring(rest))
+    }
+}
+
+extension HTTPHeaders: ExpressibleByDictionaryLiteral {
+    /// Creates a list from names and values.
+    ///
+    /// - Parameter elements: Names and values in order.
+    public init(dictionaryLiteral elements: (String, String)...) {
+        for (name, value) in elements { add(name, value) }
+    }
+}
+
+extension HTTPHeaders: CustomStringConvertible, CustomReflectable {
+    /// Fields whose values open doors.
+    private static let secretNames: Set<String> = [
+        "authorization", "proxy-authorization", "cookie", "set-cookie", "x-amz-security-token",
+    ]
+
+    /// One field a line, with `<redacted>` for the values that open doors.
+    public var description: String {
+        fields.map { field in
+            let isSecret = Self.secretNames.contains(field.name.lowercased())
+            return "\(field.name): \(isSecret ? "<redacted>" : printable(field.value))"
+        }.joined(separator: "\n")
+    }
+
+    /// The description, as one child.
+    public var customMirror: Mirror { Mirror(self, children: ["fields": description]) }
 }

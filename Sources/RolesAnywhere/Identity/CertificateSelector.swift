@@ -55,7 +55,7 @@ public struct CertificateSelector: Hashable, Sendable {
         var seen: Set<String> = []
         for (key, value) in pairs {
             guard seen.insert(key).inserted else {
-                throw Self.malformed("\(printable(key, limit: 40)) stands in it twice")
+                throw Self.malformed("\(printable(key, limit: 40)) appears in it twice")
             }
             switch key {
             case "x509Subject": subject = try Self.name(value, of: key)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import AWSModel
 public import Certificates
+public import struct FoundationEssentials.Date
 public import SystemSupport
 
 /// Who asks for a session: a certificate, the certificates above it, and the certificate's key, as one whole.
@@ -17,11 +19,8 @@ public struct Identity: Sendable {
     /// The certificate's private key.
     public let key: any SigningKey
 
-    /// Where the certificate was read from, for messages; nothing when it came from memory.
+    /// Where the certificate was read from, for messages; `nil` if it came from memory.
     public var source: String?
-
-    /// The most certificates that may be sent along.
-    static let maximumOfIntermediates = 5
 
     /// Puts an identity together from parts that are known to belong together.
     init(certificate: Certificate, intermediates: [Certificate], key: any SigningKey) {
@@ -53,11 +52,11 @@ public struct Identity: Sendable {
         self.certificate = certificate
         intermediates = CertificateChain(of: certificate, among: certificates).intermediates
         if intermediates.isEmpty { try Self.checkForMissingIssuer(of: certificate, among: certificates) }
-        guard intermediates.count <= Self.maximumOfIntermediates else {
+        guard intermediates.count <= AWSLimit.chainLength.maximum else {
             throw RolesAnywhereError(
                 .unusableIdentity,
                 "the chain has \(intermediates.count) intermediate certificates, and the service takes no more than "
-                    + "\(Self.maximumOfIntermediates)",
+                    + "\(AWSLimit.chainLength.maximum)",
                 hint: "make a CA nearer to the certificate the trust anchor, or leave out cross-signed alternatives"
             )
         }
@@ -118,6 +117,37 @@ public struct Identity: Sendable {
     }
 }
 
+extension Identity {
+    /// Checks the rules of the service, which itself only says "untrusted".
+    ///
+    /// The rules for the certificate and those above it are AWS's (IAM Roles Anywhere User Guide, "Trust model").
+    ///
+    /// - Parameter date: The time at which the certificates must be valid.
+    /// - Throws: ``RolesAnywhereError`` with ``RolesAnywhereError/Code/unusableIdentity`` naming the first broken rule.
+    public func check(at date: Date) throws(RolesAnywhereError) {
+        _ = try RequestSigner.algorithm(for: key.publicKey.algorithm)
+        guard certificate.publicKey == key.publicKey else {
+            throw refusal(of: certificate, "is not for this private key")
+        }
+        if let finding = AWSRules.client.findings(in: DatedCertificate(certificate, at: date)).errors.first {
+            throw refusal(of: certificate, finding.finding, hint: finding.hint)
+        }
+        for intermediate in intermediates {
+            let findings = AWSRules.intermediate.findings(in: DatedCertificate(intermediate, at: date))
+            guard let finding = findings.errors.first else { continue }
+            throw refusal(of: intermediate, finding.finding, hint: finding.hint)
+        }
+    }
+
+    private func refusal(of certificate: Certificate, _ rule: String, hint: String? = nil) -> RolesAnywhereError {
+        let kind = certificate == self.certificate ? "certificate" : "intermediate certificate"
+        let subject =
+            certificate.subject.isEmpty ? "" : " \"\(printable(certificate.subject.description, limit: 200))\""
+        let place = source.map { " in \"\(printable($0))\"" } ?? ""
+        return RolesAnywhereError(.unusableIdentity, "the \(kind)\(subject)\(place) \(rule)", hint: hint)
+    }
+}
+
 extension Identity: CustomStringConvertible, CustomReflectable {
     /// The subject and the serial number.
     public var description: String {
@@ -128,5 +158,59 @@ extension Identity: CustomStringConvertible, CustomReflectable {
     /// Everything but the key.
     public var customMirror: Mirror {
         Mirror(self, children: ["certificate": certificate, "intermediates": intermediates, "key": "<redacted>"])
+    }
+}
+
+/// The certificates above one, picked out of a heap.
+struct CertificateChain {
+    /// Nearest first. With cross-signed CAs, both are here.
+    let intermediates: [Certificate]
+
+    /// Climbs from a certificate to its issuers, theirs, and so on.
+    ///
+    /// An issuer is one whose subject is the name and whose key made the signature. Of certificates that differ only in
+    /// how long they are valid, the one that ends last is taken.
+    init(of certificate: Certificate, among heap: [Certificate]) {
+        var rest = Self.withoutPredecessors(heap.filter { $0 != certificate && !$0.isSelfSigned })
+        var chain: [Certificate] = []
+        var level = [certificate]
+        while !level.isEmpty {
+            let issuers = rest.filter { candidate in
+                level.contains { candidate.hasIssued($0) }
+            }
+            rest.removeAll { issuers.contains($0) }
+            chain += issuers
+            level = issuers
+        }
+        intermediates = chain
+    }
+
+    /// Leaves out doubles, and certificates that were renewed with the same key by the same issuer.
+    private static func withoutPredecessors(_ heap: [Certificate]) -> [Certificate] {
+        var kept: [Certificate] = []
+        for certificate in heap {
+            let twin = kept.firstIndex {
+                $0.subject == certificate.subject && $0.issuer == certificate.issuer
+                    && $0.publicKey == certificate.publicKey
+            }
+            guard let twin else {
+                kept.append(certificate)
+                continue
+            }
+            if kept[twin].notAfter < certificate.notAfter { kept[twin] = certificate }
+        }
+        return kept
+    }
+}
+
+extension Certificate {
+    /// Whether the certificate is a root: its own key signed it.
+    fileprivate var isSelfSigned: Bool { isSelfIssued && hasSigned(self) }
+
+    /// Whether the subject is another's issuer, and its key made the other's signature.
+    ///
+    /// Names that are encoded in different ways but read the same count as the same (RFC 5280 §7.1).
+    package func hasIssued(_ other: Certificate) -> Bool {
+        (subject == other.issuer || subject.relativeNames == other.issuer.relativeNames) && hasSigned(other)
     }
 }

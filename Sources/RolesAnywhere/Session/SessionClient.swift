@@ -43,15 +43,15 @@ public final class SessionClient: Sendable {
 
     private let exchange: SignedExchange
 
-    /// Makes a client. Nothing is sent.
+    /// Creates a client without sending anything.
     ///
     /// - Parameters:
     ///   - endpoint: Where the service listens.
     ///   - region: The region that signatures name: the trust anchor's.
     ///   - transport: What carries the requests.
     ///   - retryPolicy: How often to ask again.
-    ///   - dependencies: Clock, sleep and chance.
-    ///   - observer: Told each step, on the calling thread.
+    ///   - dependencies: The clock, sleep function and random source.
+    ///   - observer: Receives each step, on the calling thread.
     public init(
         endpoint: Endpoint,
         region: String,
@@ -104,7 +104,7 @@ public final class SessionClient: Sendable {
         }
     }
 
-    /// The request as it would be sent now, for whoever wants to look at it or send it in another way.
+    /// The signed request, to inspect it or to send it in another way.
     ///
     /// - Parameters:
     ///   - request: What to ask for.
@@ -120,4 +120,49 @@ public final class SessionClient: Sendable {
         )
         return try RequestSigner(region: region).sign(unsigned, as: identity, at: exchange.correctedNow)
     }
+}
+
+/// How often to ask again, and how long to wait in between.
+///
+/// Only what may pass is tried again: throttling, faults of the service and of the network. Waits grow exponentially with
+/// full jitter, a random part of the whole, so that many machines which failed together do not come back together.
+public struct RetryPolicy: Hashable, Sendable {
+    /// How often a request is sent at most, the first time included. At least 1.
+    public var attempts: Int
+
+    /// The longest that the wait after the first failure can be; it doubles with each further one.
+    public var firstDelay: Duration
+
+    /// The longest wait, also when the server asks for more.
+    public var longestDelay: Duration
+
+    /// Creates a policy.
+    ///
+    /// - Parameters:
+    ///   - attempts: How often a request is sent at most; less than 1 counts as 1.
+    ///   - firstDelay: The longest that the first wait can be.
+    ///   - longestDelay: The longest wait.
+    public init(attempts: Int = 4, firstDelay: Duration = .milliseconds(500), longestDelay: Duration = .seconds(20)) {
+        self.attempts = max(1, attempts)
+        self.firstDelay = firstDelay
+        self.longestDelay = longestDelay
+    }
+
+    /// The wait after a failure.
+    func delay(after failures: Int, requested: Duration?, random: Double) -> Duration {
+        let ceiling = min(longestDelay, firstDelay * (1 << min(failures - 1, 20)))
+        return min(longestDelay, max(ceiling * random, requested ?? .zero))
+    }
+}
+
+/// A step of the exchange, for diagnosis. None contains a secret.
+public enum SessionEvent: Sendable {
+    /// A request is about to be sent. The signature in its headers, valid for a few minutes, is shown by no description.
+    case sending(attempt: Int, SignedRequest)
+    /// An answer came; its content is not handed out.
+    case received(status: Int, headers: HTTPHeaders, timings: HTTPTimings?)
+    /// The server's clock is ahead of this machine's by so many seconds, and the request is signed again by that clock.
+    case clockCorrected(seconds: Double)
+    /// An attempt failed and another follows after a wait.
+    case waiting(Duration, after: RolesAnywhereError)
 }

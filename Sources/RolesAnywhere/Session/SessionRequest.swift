@@ -1,18 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
+package import AWSModel
 import Certificates
 import SystemSupport
 
 /// What to ask the service for.
 public struct SessionRequest: Hashable, Sendable {
-    /// The trust anchor that the certificate is under.
-    public let trustAnchor: AmazonResourceName
-
-    /// The profile that allows the role.
-    public let profile: AmazonResourceName
-
-    /// The role to take.
-    public let role: AmazonResourceName
+    package let trustAnchor: AmazonResourceName
+    package let profile: AmazonResourceName
+    package let role: AmazonResourceName
 
     /// How long the session shall last, in seconds. The profile may make it shorter.
     public let durationSeconds: Int
@@ -23,33 +19,28 @@ public struct SessionRequest: Hashable, Sendable {
     /// Properties of the machine that the service keeps with the subject.
     public let instanceProperties: [String: String]
 
-    /// The seconds that a session lasts unless asked otherwise.
-    public static let defaultDuration = 3600
-
-    /// The seconds that a session may be asked to last.
-    public static let durations = 900...43_200
-
-    /// Makes a request. Nothing is sent.
+    /// Creates a request without sending anything.
     ///
     /// - Parameters:
-    ///   - trustAnchor: The ARN of the trust anchor, by identifier or by alias.
-    ///   - profile: The ARN of the profile, by identifier or by alias; in the trust anchor's region.
-    ///   - role: The ARN of the role.
-    ///   - durationSeconds: 900 to 43,200.
+    ///   - trustAnchorARN: The trust anchor, by identifier or by alias.
+    ///   - profileARN: The profile, by identifier or by alias; in the trust anchor's region.
+    ///   - roleARN: The role to assume.
+    ///   - durationSeconds: 900 to 43,200; 3,600 if `nil`.
     ///   - roleSessionName: 2 to 64 letters, digits and `_+=,.@-`. The profile must accept session names.
     ///   - instanceProperties: At most 50, each name and value at most 200 characters.
     /// - Throws: ``RolesAnywhereError`` with ``RolesAnywhereError/Code/invalidArgument`` naming the rule.
     public init(
-        trustAnchor: AmazonResourceName,
-        profile: AmazonResourceName,
-        role: AmazonResourceName,
-        durationSeconds: Int = defaultDuration,
+        trustAnchorARN: String,
+        profileARN: String,
+        roleARN: String,
+        durationSeconds: Int? = nil,
         roleSessionName: String? = nil,
         instanceProperties: [String: String] = [:]
     ) throws(RolesAnywhereError) {
-        try trustAnchor.require(.trustAnchor)
-        try profile.require(.profile)
-        try role.require(.role)
+        let trustAnchor = try Self.arn(trustAnchorARN, .trustAnchor)
+        let profile = try Self.arn(profileARN, .profile)
+        let role = try Self.arn(roleARN, .role)
+        let durationSeconds = durationSeconds ?? AWSLimit.defaultSessionDuration
         guard trustAnchor.region == profile.region else {
             throw RolesAnywhereError(
                 .invalidArgument,
@@ -65,11 +56,11 @@ public struct SessionRequest: Hashable, Sendable {
                 hint: "all three are of one account, and so of one partition"
             )
         }
-        guard Self.durations.contains(durationSeconds) else {
+        guard AWSLimit.sessionDuration.contains(durationSeconds) else {
             throw RolesAnywhereError(
                 .invalidArgument,
                 "a session cannot last \(durationSeconds) seconds",
-                hint: "the service takes \(Self.durations.lowerBound) to \(Self.durations.upperBound)"
+                hint: "the service takes \(AWSLimit.sessionDuration.minimum) to \(AWSLimit.sessionDuration.maximum)"
             )
         }
         if let roleSessionName { try Self.check(roleSessionName: roleSessionName) }
@@ -78,6 +69,19 @@ public struct SessionRequest: Hashable, Sendable {
         self.durationSeconds = durationSeconds
         self.roleSessionName = roleSessionName
         self.instanceProperties = instanceProperties
+    }
+
+    private static func arn(
+        _ text: String,
+        _ kind: AmazonResourceName.Kind
+    ) throws(RolesAnywhereError) -> AmazonResourceName {
+        do {
+            let arn = try AmazonResourceName(parsing: text)
+            try arn.require(kind)
+            return arn
+        } catch {
+            throw RolesAnywhereError(.invalidArgument, error.message, hint: error.hint)
+        }
     }
 
     /// The region of trust anchor and profile.
@@ -104,10 +108,7 @@ public struct SessionRequest: Hashable, Sendable {
     }
 
     private static func check(roleSessionName name: String) throws(RolesAnywhereError) {
-        let allowed = name.utf8.allSatisfy { octet in
-            (PercentEncoding.isUnreserved(octet) && octet != UInt8(ascii: "~")) || "+=,@".utf8.contains(octet)
-        }
-        guard allowed, (2...64).contains(name.utf8.count) else {
+        guard AWSText.sessionName.allows(name), AWSLimit.roleSessionNameLength.contains(name.utf8.count) else {
             throw RolesAnywhereError(
                 .invalidArgument,
                 "\"\(printable(name))\" cannot be a session's name",
@@ -117,11 +118,16 @@ public struct SessionRequest: Hashable, Sendable {
     }
 
     private static func check(_ properties: [String: String]) throws(RolesAnywhereError) {
-        guard properties.count <= 50 else {
-            throw RolesAnywhereError(.invalidArgument, "\(properties.count) instance properties are more than 50")
+        let count = AWSLimit.instancePropertyCount
+        guard count.contains(properties.count) else {
+            throw RolesAnywhereError(
+                .invalidArgument,
+                "\(properties.count) instance properties are more than \(count.maximum)"
+            )
         }
+        let length = AWSLimit.instancePropertyLength
         for (name, value) in properties {
-            guard (1...200).contains(name.unicodeScalars.count), (1...200).contains(value.unicodeScalars.count) else {
+            guard length.contains(name.unicodeScalars.count), length.contains(value.unicodeScalars.count) else {
                 throw RolesAnywhereError(
                     .invalidArgument,
                     "the instance property \"\(printable(name, limit: 200))\" breaks a limit",

@@ -21,14 +21,6 @@ final class SignedExchange: Sendable {
     /// of his choice would otherwise be given a signature for any day.
     static let believedClockDifference = 86_400.0
 
-    /// Makes an exchange. Nothing is sent.
-    ///
-    /// - Parameters:
-    ///   - service: Who is asked, which says what its refusals mean.
-    ///   - transport: What carries the requests.
-    ///   - retryPolicy: How often to ask again.
-    ///   - dependencies: Clock, sleep and chance.
-    ///   - observer: Told each step, on the calling thread.
     init(
         with service: Endpoint.Service,
         transport: any HTTPTransport,
@@ -54,13 +46,6 @@ final class SignedExchange: Sendable {
     ///
     /// A refusal (403) from a server whose clock is more than five minutes away is answered by one more request, dated by
     /// that clock, unless it is more than a day away or what signs is not valid then.
-    ///
-    /// - Parameters:
-    ///   - isValid: Whether what signs is valid at a time.
-    ///   - sign: Makes the request, dated by ``correctedNow``; called for each attempt.
-    ///   - read: Reads an answer that is a success.
-    /// - Returns: What was read.
-    /// - Throws: ``RolesAnywhereError``, or what the closures or the dependencies' sleep throw.
     func send<Answer>(
         while isValid: (Date) -> Bool,
         _ sign: () throws -> SignedRequest,

@@ -81,7 +81,7 @@ package final class Directory: Sendable {
     }
 
     /// Creates a directory and those above it, mode 0700 whatever the umask. An existing one is not changed. A home directory is
-    /// never created: as root with `HOME=/nonexistent`, files would be written to a place where nobody looks.
+    /// never created: as root with `HOME=/nonexistent`, files would be written where nobody looks for them.
     ///
     /// - Parameter path: The directory.
     /// - Throws: ``FileError`` naming the directory.

@@ -5,7 +5,7 @@ internal import Glibc
 /// What stood in a file when it was read, and how to tell whether the file has changed since.
 ///
 /// Every file that may hold a key is read here: into memory that is wiped, and, where it is the key that is wanted, only
-/// when nobody but its owner can use it.
+/// when only its owner can use it.
 package struct FileContents: Sendable {
     /// Who may be able to use the file. What is no regular file, such as a pipe, has no such rule.
     package enum Rule: Sendable {
@@ -21,7 +21,7 @@ package struct FileContents: Sendable {
     /// The contents.
     package let bytes: SecretBytes
 
-    /// The file that was read; nothing when it was no regular file, but a pipe or a terminal, or was handed over open.
+    /// The file that was read; `nil` if it was a pipe or a terminal, or was inherited open.
     package let stamp: FileStamp?
 
     /// The largest file that is read. A certificate has a few thousand bytes, a CRL at most some hundred thousand.
@@ -116,7 +116,7 @@ package struct FileContents: Sendable {
         _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) & ~O_NONBLOCK)
     }
 
-    /// Reads an open file from where it stands to its end.
+    /// Reads an open file from its current position to its end.
     ///
     /// - Parameters:
     ///   - descriptor: The open file; it stays open.

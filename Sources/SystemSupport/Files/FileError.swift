@@ -65,7 +65,7 @@ package struct FileError: ExplainedError, Equatable {
         }
         self.init(
             code,
-            "a text of \(path.utf8.count) bytes that looks like a key stands where the path of a file is wanted",
+            "a text of \(path.utf8.count) bytes that looks like a key was given where a path is expected",
             hint: "put it into a file, or name the variable that holds it: env:NAME",
             number: number
         )

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-internal import Glibc
+import Glibc
 
 /// A file that is being written beside its place and gets its name when it is whole. When the value goes before that, nothing
 /// is left.
@@ -197,4 +197,44 @@ package final class NewFile {
         // As much of a name as any file system takes.
         String(decoding: "\(temporaryPrefix)\(getpid()).\(name)".utf8.prefix(200), as: UTF8.self)
     }
+}
+
+/// Writes all that there is, however many calls of the system that takes.
+///
+/// - Parameters:
+///   - bytes: What is written.
+///   - descriptor: An open file, at its current position.
+/// - Returns: 0, or the system's number for what is in the way.
+package func writeAll(_ bytes: UnsafeRawBufferPointer, to descriptor: CInt) -> CInt {
+    var position = 0
+    while position < bytes.count {
+        let rest = unsafe UnsafeRawBufferPointer(rebasing: bytes[position...])
+        let count = unsafe write(descriptor, rest.baseAddress, rest.count)
+        if count < 0, errno == EINTR { continue }
+        // A file that takes nothing and does not say why.
+        guard count != 0 else { return EIO }
+        guard count > 0 else { return errno }
+        position += count
+    }
+    return 0
+}
+
+/// Writes all that there is, however many calls of the system that takes.
+///
+/// - Parameters:
+///   - bytes: What is written.
+///   - descriptor: An open file, at its current position.
+/// - Returns: 0, or the system's number for what is in the way.
+package func writeAll(_ bytes: [UInt8], to descriptor: CInt) -> CInt {
+    unsafe bytes.withUnsafeBytes { unsafe writeAll($0, to: descriptor) }
+}
+
+/// Writes a secret without a copy of it.
+///
+/// - Parameters:
+///   - secret: What is written.
+///   - descriptor: An open file, at its current position.
+/// - Returns: 0, or the system's number for what is in the way.
+package func writeAll(_ secret: SecretBytes, to descriptor: CInt) -> CInt {
+    unsafe secret.withUnsafeBytes { unsafe writeAll($0, to: descriptor) }
 }

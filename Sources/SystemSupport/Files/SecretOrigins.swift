@@ -13,7 +13,7 @@ package enum SecretOrigins {
         var descriptors: Set<CInt> = []
         /// A pipe by what it is: it may have several paths, and a descriptor too.
         var streams: [(stamp: FileStamp, bytes: SecretBytes)] = []
-        /// Regular files that were handed over open, which are read from where they stand.
+        /// Regular files that were handed over open, which are read from their current position.
         var files: [CInt: SecretBytes] = [:]
     }
 

@@ -2,7 +2,7 @@
 
 internal import Glibc
 
-/// Bytes that nobody should see: a passphrase, or a private key on its way to a file.
+/// A buffer for secrets, such as a passphrase or a private key; wiped on release.
 ///
 /// They are wiped when the last reference goes, and no description, mirror or dump shows them.
 @safe public final class SecretBytes: Sendable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable
@@ -27,11 +27,6 @@ internal import Glibc
     }
 
     /// Lets a closure write the secret where it will stay, so that there is no other copy to forget.
-    ///
-    /// - Parameters:
-    ///   - capacity: How many bytes it may write.
-    ///   - write: Writes from the beginning and returns how many bytes it wrote. What it finds there is zero.
-    /// - Throws: What the closure throws.
     package init<Failure: Error>(
         capacity: Int,
         _ write: (UnsafeMutableBufferPointer<UInt8>) throws(Failure) -> Int
@@ -74,17 +69,13 @@ internal import Glibc
         _ = unsafe mlock(base, buffer.count)
     }
 
-    /// Whether another secret is the same, compared in a time that does not tell where they differ.
-    package func isEqual(to other: SecretBytes) -> Bool {
-        unsafe withUnsafeBytes { left in
-            unsafe other.withUnsafeBytes { right in unsafe areEqual(left, right) }
-        }
-    }
-
-    /// A copy that is not wiped, of what is no secret in itself, or is told apart by a parser of bytes.
+    /// A copy that is not wiped, for contents that turn out not to be secret.
     package var array: [UInt8] { unsafe withUnsafeBytes { unsafe Array($0) } }
 
-    /// What stands before the first line end: a passphrase in a file.
+    /// The first byte; `nil` without any.
+    package var first: UInt8? { unsafe withUnsafeBytes { unsafe $0.first } }
+
+    /// The bytes before the first line end: a passphrase in a file.
     package var firstLine: SecretBytes {
         unsafe withUnsafeBytes { bytes in
             let end = unsafe bytes.firstIndex { $0 == 0x0a || $0 == 0x0d } ?? bytes.count
@@ -102,15 +93,9 @@ internal import Glibc
     public var customMirror: Mirror { Mirror(self, children: []) }
 }
 
-/// Compares bytes in a time that depends on their number alone.
-package func areEqual(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer) -> Bool {
-    guard left.count == right.count else { return false }
-    var difference: UInt8 = 0
-    for index in 0..<left.count { unsafe difference |= left[index] ^ right[index] }
-    return difference == 0
-}
-
-/// Compares bytes in a time that depends on their number alone.
-package func areEqual(_ left: [UInt8], _ right: [UInt8]) -> Bool {
-    unsafe left.withUnsafeBytes { left in unsafe right.withUnsafeBytes { unsafe areEqual(left, $0) } }
+/// Overwrites bytes in a way that the compiler cannot remove. They must have no other owner, who would keep them.
+package func wipe(_ bytes: inout [UInt8]) {
+    unsafe bytes.withUnsafeMutableBytes { bytes in
+        if let base = bytes.baseAddress { unsafe explicit_bzero(base, bytes.count) }
+    }
 }

@@ -9,17 +9,12 @@ package struct SecretText: Sendable {
 
     private var pieces: [Piece] = []
 
-    /// Begins with nothing.
     package init() {}
 
     /// Appends text that is no secret.
-    ///
-    /// - Parameter text: The text.
     package mutating func append(_ text: String) { pieces.append(.text(Array(text.utf8))) }
 
     /// Appends a secret in base64 (RFC 4648 §4), in one line and with padding.
-    ///
-    /// - Parameter secret: The secret.
     package mutating func append(base64 secret: SecretBytes) { pieces.append(.base64(secret)) }
 
     /// The whole text.

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// Lower-case hexadecimal digits of some bytes, two for each.
-///
-/// - Parameter bytes: Any bytes.
-/// - Returns: The digits without separators.
 package func hexadecimal(_ bytes: [UInt8]) -> String {
     func digit(_ nibble: UInt8) -> UInt8 { nibble < 10 ? 0x30 + nibble : 0x57 + nibble }
     var digits: [UInt8] = []

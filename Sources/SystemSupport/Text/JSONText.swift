@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// JSON to be written, with the members of objects in the order they were given.
-///
-/// Small objects are written by hand because the first use of an encoder costs more than all of
-/// them together.
+/// JSON to be written, with the members of objects in the order they were given. Small objects are written by hand
+/// because the first use of an encoder costs more than all of them together.
 package indirect enum JSONText {
     case string(String)
     case number(Int)

@@ -1,12 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Percent-encoding (RFC 3986 §2.1) as AWS signs it: only letters, digits, `-`, `.`, `_` and `~` stand for themselves.
+/// Percent-encoding (RFC 3986 §2.1) as AWS signs it: only letters, digits, `-`, `.`, `_` and `~` are not encoded.
 package enum PercentEncoding {
-    /// Reads encoded text.
-    ///
-    /// - Parameter text: Text as it stands in a path or a query. A `+` is a plus.
-    /// - Returns: The text that was meant; `nil` when a `%` is not followed by two hexadecimal digits or the bytes are not
-    ///   UTF-8.
+    /// Decodes a text; `nil` if a `%` is not followed by two hexadecimal digits or the bytes are not UTF-8.
     package static func decode(_ text: Substring) -> String? {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(text.utf8.count)
@@ -25,9 +21,6 @@ package enum PercentEncoding {
     }
 
     /// Writes text.
-    ///
-    /// - Parameter text: Any text.
-    /// - Returns: The encoded text, with capital hexadecimal digits.
     package static func encode(_ text: String) -> String {
         func digit(_ value: UInt8) -> UInt8 { value < 10 ? 0x30 + value : 0x41 + value - 10 }
         var bytes: [UInt8] = []
@@ -42,7 +35,7 @@ package enum PercentEncoding {
         return String(decoding: bytes, as: UTF8.self)
     }
 
-    /// Whether a byte stands for itself.
+    /// Whether a byte is not encoded.
     package static func isUnreserved(_ byte: UInt8) -> Bool {
         switch byte {
         case 0x41...0x5a, 0x61...0x7a, 0x30...0x39, 0x2d, 0x2e, 0x5f, 0x7e: true

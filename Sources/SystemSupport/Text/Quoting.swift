@@ -7,9 +7,6 @@ package enum Quoting {
 
     /// One word for a POSIX shell (POSIX.1-2017, Shell Command Language §2.2.2): as it is when no shell gives any of its
     /// bytes a meaning, otherwise in single quotation marks. botocore's `shlex` reads the same.
-    ///
-    /// - Parameter text: The word. A zero byte, which no argument can have, ends it.
-    /// - Returns: The quoted word.
     package static func shell(_ text: String) -> String {
         let bytes = text.utf8.prefix { $0 != 0 }
         // zsh looks for a program where a word begins with an equals sign.
@@ -19,11 +16,8 @@ package enum Quoting {
         return enclosed(bytes) { $0 == apostrophe ? Array(#"'\''"#.utf8) : [$0] }
     }
 
-    /// Words of a command for a POSIX shell. A word that begins with a hyphen is an option; a value that may begin with one
-    /// is written into its option's word: `--profile=NAME`.
-    ///
-    /// - Parameter words: The words.
-    /// - Returns: The words, quoted and separated by blanks.
+    /// Words of a command for a POSIX shell. A word that begins with a hyphen is an option; a value that may begin with
+    /// one is written into its option's word: `--profile=NAME`.
     package static func command(_ words: [String]) -> String { words.map(shell).joined(separator: " ") }
 
     /// One word for fish, in single quotation marks, between which only `\` and `'` have a meaning.
@@ -65,7 +59,7 @@ package enum Quoting {
     // MARK: - Data
 
     /// A JSON string (RFC 8259) with its quotation marks. Controls of C0 and C1, DEL, format characters and line separators
-    /// are escaped, so that the text can stand on a terminal too. YAML 1.2 reads it as well.
+    /// are escaped, so that the text is safe for a terminal too. YAML 1.2 reads it as well.
     package static func json(_ text: String) -> String {
         // Most texts need nothing.
         if text.utf8.allSatisfy({ (0x20...0x7e).contains($0) && $0 != 0x22 && $0 != 0x5c }) { return "\"\(text)\"" }

@@ -25,11 +25,6 @@ extension Unicode.Scalar {
 }
 
 /// Text from elsewhere made fit for one line of a terminal: control characters, which could drive it, become blanks.
-///
-/// - Parameters:
-///   - text: Any text.
-///   - limit: The most characters to keep.
-/// - Returns: One line.
 package func printable(_ text: String, limit: Int = 1000) -> String {
     if text.utf8.count <= limit, text.utf8.allSatisfy({ (0x20...0x7e).contains($0) }) { return text }
     var result = String.UnicodeScalarView()
@@ -44,9 +39,6 @@ package func printable(_ text: String, limit: Int = 1000) -> String {
 
 /// Lines for a terminal: every control character but the line end is shown as JSON escapes it. All that the command line
 /// says goes through here.
-///
-/// - Parameter text: Any text.
-/// - Returns: The text without anything that a terminal would obey.
 package func terminalSafe(_ text: String) -> String {
     if text.utf8.allSatisfy({ (0x20...0x7e).contains($0) || $0 == 0x0a }) { return text }
     return text.unicodeScalars.reduce(into: "") { result, scalar in
@@ -56,4 +48,36 @@ package func terminalSafe(_ text: String) -> String {
             result.unicodeScalars.append(scalar)
         }
     }
+}
+
+/// A message about a text that may be a key in the wrong place: whatever looks like a part of one becomes `…`. Such a
+/// part is a run of letters, digits, `+`, `/` and `=` that no hyphen or dot divides: of 40 characters or more, or of
+/// twelve or more with capitals, small letters and digits or signs among them.
+package func redacted(_ text: String) -> String {
+    var result: [UInt8] = []
+    var run: [UInt8] = []
+    for byte in text.utf8 {
+        if isBase64(byte) {
+            run.append(byte)
+        } else {
+            result += isSecret(run) ? Array("…".utf8) : run
+            run = []
+            result.append(byte)
+        }
+    }
+    return String(decoding: result + (isSecret(run) ? Array("…".utf8) : run), as: UTF8.self)
+}
+
+private func isBase64(_ byte: UInt8) -> Bool {
+    switch byte {
+    case 0x30...0x39, 0x41...0x5a, 0x61...0x7a, 0x2b, 0x2f, 0x3d: true
+    default: false
+    }
+}
+
+private func isSecret(_ run: [UInt8]) -> Bool {
+    guard run.count >= 12 else { return false }
+    return run.count >= 40
+        || run.contains { (0x41...0x5a).contains($0) } && run.contains { (0x61...0x7a).contains($0) }
+            && run.contains { $0 < 0x3e }
 }

@@ -2,7 +2,7 @@
 
 package import struct FoundationEssentials.Date
 
-/// A moment in UTC as the calendar has it, to the second: what the wire formats are made of.
+/// A time in UTC by the calendar, to the second, as the wire formats write it.
 package struct CivilTime: Hashable, Sendable {
     package var year: Int
     package var month: Int
@@ -31,7 +31,7 @@ package struct CivilTime: Hashable, Sendable {
         year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
     }
 
-    /// A moment from its fields; nothing when there is no such one. A leap second counts as the one before it.
+    /// A time from its fields; `nil` if there is no such one. A leap second counts as the one before it.
     package init?(year: Int, month: Int, day: Int, hour: Int, minute: Int, second: Int) {
         guard (0...9999).contains(year), (1...12).contains(month), (0...23).contains(hour), (0...59).contains(minute),
             (0...60).contains(second)
@@ -43,7 +43,7 @@ package struct CivilTime: Hashable, Sendable {
         (self.hour, self.minute, self.second) = (hour, minute, min(second, 59))
     }
 
-    /// The moment at which the second begins.
+    /// The time at which the second begins.
     package var date: Date {
         let monthFromMarch = (month + 9) % 12
         let shiftedYear = month <= 2 ? year - 1 : year
@@ -64,6 +64,20 @@ package struct CivilTime: Hashable, Sendable {
     package var extended: String {
         "\(padded(year, 4))-\(padded(month))-\(padded(day))T\(padded(hour)):\(padded(minute)):\(padded(second))Z"
     }
+
+    /// `Fri, 02 Jan 2026 03:04:05 GMT`, the date of an HTTP header (RFC 9110 §5.6.7).
+    package var http: String {
+        let days = Int(date.timeIntervalSince1970).quotientAndRemainder(flooringBy: 86_400).quotient
+        let weekday = Self.weekdays[days.quotientAndRemainder(flooringBy: 7).remainder]
+        return "\(weekday), \(padded(day)) \(Self.months[month - 1]) \(padded(year, 4)) "
+            + "\(padded(hour)):\(padded(minute)):\(padded(second)) GMT"
+    }
+
+    /// The names of the days, beginning with that of 1 January 1970.
+    private static let weekdays = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"]
+    private static let months = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ]
 
     /// Reads ISO 8601: `2026-01-02T03:04:05Z`, with any fraction of a second, which is dropped, and any offset.
     package static func date(fromISO8601 text: String) -> Date? {
@@ -89,9 +103,8 @@ package struct CivilTime: Hashable, Sendable {
     /// Reads the date of an HTTP header in the one form that is sent today (RFC 9110 §5.6.7):
     /// `Fri, 02 Jan 2026 03:04:05 GMT`.
     package static func date(fromHTTP text: String) -> Date? {
-        let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
         let parts = text.split(separator: " ")
-        guard parts.count == 6, parts[5] == "GMT", let month = months.firstIndex(of: String(parts[2])) else {
+        guard parts.count == 6, parts[5] == "GMT", let month = Self.months.firstIndex(of: String(parts[2])) else {
             return nil
         }
         var day = DigitReader(parts[1])

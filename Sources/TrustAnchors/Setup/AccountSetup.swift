@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import AWSModel
+import Certificates
 public import SystemSupport
 
 /// Everything on AWS's side that a CA's clients need: the trust anchor, a role with its trust policy, and a profile.
@@ -14,7 +16,7 @@ public struct AccountSetup: Sendable {
         case awsCLI = "aws-cli"
     }
 
-    /// What roles and sessions are allowed where nobody says otherwise: to look, and to be analysed.
+    /// The default policy of roles and sessions.
     public static let defaultManagedPolicies = ["ReadOnlyAccess", "IAMAccessAnalyzerReadOnlyAccess"]
 
     /// The CA certificates.
@@ -62,37 +64,49 @@ public struct AccountSetup: Sendable {
         conditions: [CertificateCondition],
         allowsAnyCertificate: Bool = false,
         managedPolicies: [String] = AccountSetup.defaultManagedPolicies,
-        durationSeconds: Int = 3_600,
+        durationSeconds: Int? = nil,
         acceptsRoleSessionName: Bool = false,
         region: String? = nil,
         partition: String? = nil
     ) throws(TrustAnchorError) {
         try TrustPolicy.check(conditions, allowsAnyCertificate)
+        let durationSeconds = durationSeconds ?? AWSLimit.defaultSessionDuration
         let name = name ?? String(bundle.suggestedName.prefix(200))
         try TrustAnchorBundle.check(name: name)
         guard name.count <= 200 else {
             throw TrustAnchorError(.name, "the name has \(name.count) characters, not at most 200")
         }
         let roleName = roleName ?? String(name.map { $0 == " " ? "-" : $0 }.prefix(50)) + "-RolesAnywhere"
-        guard (1...64).contains(roleName.utf8.count), roleName.utf8.allSatisfy(Self.isAllowedInRoleName) else {
+        guard AWSLimit.roleNameLength.contains(roleName.utf8.count), AWSText.sessionName.allows(roleName) else {
             throw TrustAnchorError(
                 .name,
                 "AWS takes no role of the name \"\(roleName)\"",
                 hint: "use 1 to 64 letters, digits and _+=,.@-"
             )
         }
-        guard (1...10).contains(managedPolicies.count) else {
+        let most = AWSLimit.rolePolicyCount.maximum
+        guard (1...most).contains(managedPolicies.count) else {
             throw TrustAnchorError(
                 .name,
-                "there are \(managedPolicies.count) managed policies, and a role takes 1 to 10",
+                "there are \(managedPolicies.count) managed policies, and a role takes 1 to \(most)",
                 hint: "name some with --managed-policy"
             )
         }
         var arns: [String] = []
-        let partition = partition ?? Self.partition(of: region ?? "")
+        let partition = partition ?? Partition(of: region ?? "").name
         for policy in managedPolicies { arns.append(try Self.arn(policy, partition)) }
-        guard (900...43_200).contains(durationSeconds) else {
-            throw TrustAnchorError(.duration, "sessions of \(durationSeconds) s are not possible: 900 to 43200 s are")
+        let profile = ProfileValues(
+            name: name,
+            roleCount: 1,
+            managedPolicies: arns,
+            durationSeconds: durationSeconds
+        )
+        if let finding = AWSRules.profile.findings(in: profile).errors.first {
+            throw TrustAnchorError(
+                finding.rule.name == "aws-profile-duration" ? .duration : .name,
+                "the profile \(finding.finding)",
+                hint: finding.hint
+            )
         }
         if let region { try TrustAnchorBundle.check(region: region) }
         self.bundle = bundle
@@ -105,26 +119,10 @@ public struct AccountSetup: Sendable {
         self.region = region
     }
 
-    private static func partition(of region: String) -> String {
-        for (prefix, partition) in [("cn-", "aws-cn"), ("us-gov-", "aws-us-gov"), ("eusc-", "aws-eusc")]
-        where region.hasPrefix(prefix) { return partition }
-        return "aws"
-    }
-
-    private static func isAllowedInRoleName(_ byte: UInt8) -> Bool {
-        switch byte {
-        case 0x30...0x39, 0x41...0x5a, 0x61...0x7a: true
-        default: "_+=,.@-".utf8.contains(byte)
-        }
-    }
-
     private static func arn(_ policy: String, _ partition: String) throws(TrustAnchorError) -> String {
         let arn = policy.hasPrefix("arn:") ? policy : "arn:\(partition):iam::aws:policy/\(policy)"
-        let parts = arn.split(separator: ":", maxSplits: 5, omittingEmptySubsequences: false)
-        guard parts.count == 6, parts[1].hasPrefix("aws"), parts[2] == "iam", parts[3].isEmpty,
-            parts[4] == "aws" || parts[4].utf8.count == 12, parts[5].hasPrefix("policy/"), parts[5].count > 7,
-            (20...200).contains(arn.utf8.count),
-            arn.utf8.allSatisfy({ Self.isAllowedInRoleName($0) || $0 == 0x3a || $0 == 0x2f })
+        guard AmazonResourceName(managedPolicy: arn) != nil, (20...200).contains(arn.utf8.count),
+            arn.utf8.allSatisfy({ AWSText.sessionName.allows($0) || $0 == 0x3a || $0 == 0x2f })
         else {
             throw TrustAnchorError(
                 .name,
@@ -136,7 +134,7 @@ public struct AccountSetup: Sendable {
     }
 
     /// How long the role lets sessions last: never less than AWS's least.
-    var roleDurationSeconds: Int { max(3_600, durationSeconds) }
+    var roleDurationSeconds: Int { max(AWSLimit.roleSessionDuration.minimum, durationSeconds) }
 
     /// Writes the set-up.
     ///
@@ -156,7 +154,7 @@ public struct AccountSetup: Sendable {
         return try (template ?? .builtIn(format)).text(values(format))
     }
 
-    /// What AWS may complain of: a trust policy that is longer than the quota of an account where nobody had it raised.
+    /// A warning if the trust policy is longer than IAM's default quota.
     public var warnings: [String] {
         // As long as a trust anchor's ARN is in a region with a long name.
         let arn =
@@ -189,7 +187,7 @@ public struct AccountSetup: Sendable {
         case .awsCLI:
             var values = names.mapValues(Quoting.shell)
             values["source"] = Quoting.shell(bundle.sourceJSON)
-            // The policy stands in single quotation marks, which the variable interrupts. No value can hold the marker.
+            // The policy is in single quotation marks, which the variable interrupts. No value can hold the marker.
             let marker = "\u{1}"
             values["trustPolicy"] = Quoting.shell(policy("\"\(marker)\"").json)
                 .replacing(marker, with: #"'"$trust_anchor_arn"'"#)
@@ -208,5 +206,74 @@ public struct AccountSetup: Sendable {
             "durationSeconds": "\(durationSeconds)", "roleDurationSeconds": "\(roleDurationSeconds)",
             "acceptRoleSessionName": acceptsRoleSessionName ? "true" : "false",
         ]
+    }
+}
+
+/// A text with places for what differs from one set-up to another, each written `{{name}}`.
+///
+/// A place at the end of a line passes the line's indentation on to every further line of what goes there.
+public struct SetupTemplate: Hashable, Sendable {
+    private let name: String
+    private let text: String
+
+    /// Reads a template.
+    ///
+    /// - Parameters:
+    ///   - contents: The template in UTF-8.
+    ///   - name: What the file is called in messages.
+    /// - Throws: ``TrustAnchorError`` when it is not text.
+    public init(reading contents: [UInt8], name: String) throws(TrustAnchorError) {
+        guard let text = String(validating: contents, as: UTF8.self) else {
+            throw TrustAnchorError(.template, "\(name) is not text in UTF-8")
+        }
+        self.name = name
+        self.text = text
+    }
+
+    private init(builtIn contents: [UInt8], _ name: String) {
+        self.name = "templates/setup/\(name)"
+        text = String(decoding: contents, as: UTF8.self)
+    }
+
+    /// The template of `templates/setup` for a language.
+    static func builtIn(_ format: AccountSetup.Format) -> SetupTemplate {
+        switch format {
+        case .cloudFormation: SetupTemplate(builtIn: PackageResources.cloudformation_yaml, "cloudformation.yaml")
+        case .terraform: SetupTemplate(builtIn: PackageResources.terraform_tf, "terraform.tf")
+        case .awsCLI: SetupTemplate(builtIn: PackageResources.aws_cli_sh, "aws-cli.sh")
+        }
+    }
+
+    /// Fills the places.
+    func text(_ values: [String: String]) throws(TrustAnchorError) -> String {
+        var result = ""
+        var rest = text[...]
+        while let start = rest.firstRange(of: "{{") {
+            guard let end = rest[start.upperBound...].firstRange(of: "}}") else {
+                throw TrustAnchorError(.template, "\(name): a place begins with {{ and does not end")
+            }
+            let place = String(rest[start.upperBound..<end.lowerBound])
+            guard let value = values[place] else {
+                throw TrustAnchorError(
+                    .template,
+                    "\(name): undefined placeholder {{\(place)}}",
+                    hint: "known places are: \(values.keys.sorted().joined(separator: ", "))"
+                )
+            }
+            let before = rest[..<start.lowerBound]
+            result += before
+            let line = result[(result.lastIndex(of: "\n").map { result.index(after: $0) } ?? result.startIndex)...]
+            let endsLine = (rest[end.upperBound...].first ?? "\n") == "\n"
+            result += endsLine ? Self.indented(value, by: line.prefix { $0 == " " }.count) : value
+            rest = rest[end.upperBound...]
+        }
+        return result + rest
+    }
+
+    private static func indented(_ value: String, by count: Int) -> String {
+        let lines = value.split(separator: "\n", omittingEmptySubsequences: false)
+        // The place is followed by a line end of its own.
+        let kept = lines.last == "" ? lines.dropLast() : lines[...]
+        return kept.joined(separator: "\n" + String(repeating: " ", count: count))
     }
 }

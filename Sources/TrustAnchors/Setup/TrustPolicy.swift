@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import AWSModel
+public import Certificates
 public import SystemSupport
 
 /// The trust policy of a role that IAM Roles Anywhere may take.
@@ -21,7 +23,7 @@ public struct TrustPolicy: Hashable, Sendable {
     /// What the certificate must say, all of it.
     public let conditions: [CertificateCondition]
 
-    /// Makes a policy.
+    /// Creates a policy.
     ///
     /// - Parameters:
     ///   - source: Where a request must come from.
@@ -62,22 +64,15 @@ public struct TrustPolicy: Hashable, Sendable {
     }
 
     private static func check(_ arn: String) throws(TrustAnchorError) {
-        let parts = arn.split(separator: ":", omittingEmptySubsequences: false)
-        guard parts.last?.hasPrefix("alias/") != true else {
+        let name = AmazonResourceName(arn)
+        guard name?.rolesAnywhereResource?.isAlias != true else {
             throw TrustAnchorError(
                 .name,
                 "\"\(arn)\" is the ARN of an alias, which a policy never matches",
                 hint: "use the trustAnchorArn that this prints: aws rolesanywhere list-trust-anchors"
             )
         }
-        let isAnchor =
-            parts.count == 6 && parts[0] == "arn" && parts[1].hasPrefix("aws") && parts[2] == "rolesanywhere"
-            && parts[4].utf8.count == 12 && parts[5].hasPrefix("trust-anchor/")
-        guard isAnchor,
-            arn.utf8.allSatisfy({
-                $0 > 0x20 && $0 < 0x7f && $0 != 0x22 && $0 != 0x27 && $0 != 0x5c && $0 != 0x2a && $0 != 0x3f
-            })
-        else {
+        guard name?.isA(.trustAnchor) == true, !arn.utf8.contains(where: "\"'\\*?".utf8.contains) else {
             throw TrustAnchorError(
                 .name,
                 "\"\(arn)\" is not the ARN of a trust anchor",
@@ -90,7 +85,7 @@ public struct TrustPolicy: Hashable, Sendable {
     /// The policy as JSON, indented, without a line end.
     public var jsonText: String { text.json }
 
-    /// What IAM may complain of: a policy that is longer than the quota of an account where nobody had it raised.
+    /// A warning if the policy is longer than IAM's default quota.
     public var warnings: [String] { text.warnings }
 
     private var text: PolicyText {
@@ -100,5 +95,208 @@ public struct TrustPolicy: Hashable, Sendable {
         case .account(let account):
             PolicyText(source: ("StringEquals", "aws:SourceAccount", .texts([account])), conditions: conditions)
         }
+    }
+}
+
+/// What a certificate must say so that its bearer may take a role.
+///
+/// IAM Roles Anywhere makes session tags of a certificate, and a trust policy asks for them as `aws:PrincipalTag/…` (AWS,
+/// *IAM Roles Anywhere User Guide*, "Trust model").
+public struct CertificateCondition: Hashable, Sendable {
+    /// A part of a certificate.
+    public enum Field: String, CaseIterable, Sendable {
+        /// The subject's common name.
+        case subjectCommonName = "x509Subject/CN"
+        /// The subject's organizational unit; several are joined with `/`.
+        case subjectOrganizationalUnit = "x509Subject/OU"
+        /// The subject's organization.
+        case subjectOrganization = "x509Subject/O"
+        /// The issuer's common name.
+        case issuerCommonName = "x509Issuer/CN"
+        /// The first alternative name that is a DNS name.
+        case dnsName = "x509SAN/DNS"
+        /// The first alternative name that is a URI.
+        case uniformResourceIdentifier = "x509SAN/URI"
+    }
+
+    /// The part.
+    public let field: Field
+
+    /// The accepted values. `*` matches any characters, `?` one.
+    public let values: [String]
+
+    /// Creates a condition.
+    ///
+    /// - Parameters:
+    ///   - field: The part of the certificate.
+    ///   - values: What it may be, one or more. `*` and `?` are always wildcards: AWS makes no tag of a value that holds one,
+    ///     so no certificate with such a name could ever be meant.
+    /// - Throws: ``TrustAnchorError`` for a value of which AWS would make no tag, which no certificate could then fulfil.
+    public init(_ field: Field, _ values: [String]) throws(TrustAnchorError) {
+        guard !values.isEmpty else {
+            throw TrustAnchorError(.condition, "the condition on \(field.rawValue) has no value")
+        }
+        for value in values { try Self.check(value, field) }
+        self.field = field
+        self.values = values
+    }
+
+    /// Makes the condition that only certificates of the same name fulfil: of the common name, or of the first DNS name or
+    /// URI where there is none.
+    ///
+    /// - Parameter certificate: A client's certificate.
+    /// - Throws: ``TrustAnchorError`` when the certificate has no name of which AWS makes a tag.
+    public init(naming certificate: Certificate) throws(TrustAnchorError) {
+        // AWS joins several in their order.
+        let names = certificate.subject.relativeNames.joined().filter { $0.type == "CN" }.map(\.value)
+        if !names.isEmpty {
+            try self.init(exactly: names.joined(separator: "/"), .subjectCommonName)
+            return
+        }
+        for name in certificate.subjectAlternativeNames {
+            switch name {
+            case .dns(let text):
+                try self.init(exactly: text, .dnsName)
+                return
+            case .uri(let text):
+                try self.init(exactly: text, .uniformResourceIdentifier)
+                return
+            default: continue
+            }
+        }
+        throw TrustAnchorError(
+            .condition,
+            "\(certificate.subject) has no common name, no DNS name and no URI by which a policy could know it",
+            hint: "issue another: pki issue-client --name NAME"
+        )
+    }
+
+    private init(exactly value: String, _ field: Field) throws(TrustAnchorError) {
+        guard !value.contains("*"), !value.contains("?") else {
+            throw TrustAnchorError(
+                .condition,
+                "AWS makes no session tag of \"\(value)\": \"*\" and \"?\" are not allowed in one",
+                hint: "choose a condition on another part of the certificate"
+            )
+        }
+        try self.init(field, [value])
+    }
+
+    /// The operator that compares: `StringLike` as soon as one value has a wildcard.
+    var comparison: String { values.contains { $0.contains("*") || $0.contains("?") } ? "StringLike" : "StringEquals" }
+
+    private static func check(_ value: String, _ field: Field) throws(TrustAnchorError) {
+        guard !value.isEmpty else { throw TrustAnchorError(.condition, "a value of \(field.rawValue) is empty") }
+        guard !value.allSatisfy({ $0 == "*" || $0 == "?" }) else {
+            throw TrustAnchorError(
+                .condition,
+                "\"\(value)\" for \(field.rawValue) is no condition: it says nothing about who may take the role",
+                hint: "name at least a part of the name, or say --any-certificate if that is meant"
+            )
+        }
+        guard value.unicodeScalars.allSatisfy({ CertificateAttribute.isTaggable($0) || $0 == "*" || $0 == "?" }) else {
+            throw TrustAnchorError(
+                .condition,
+                "AWS drops \"\(value)\" without a word when it makes session tags: only letters, digits, blanks and "
+                    + "_.:/=+-@ are kept, so no certificate could fulfil the condition",
+                hint:
+                    "use * or ? in the place of the other characters only if the certificate does not have them either"
+            )
+        }
+    }
+}
+
+/// A trust policy in the languages of set-up texts. The source may be an expression of the language: the ARN of a trust
+/// anchor that is made beside the role.
+struct PolicyText {
+    /// The value of a condition.
+    enum Value {
+        case texts([String])
+        /// Goes into the text as it is.
+        case expression(String)
+    }
+
+    private typealias Entry = (key: String, value: Value)
+
+    /// The operators in their order, each with its keys.
+    private let operators: [(name: String, entries: [Entry])]
+
+    init(source: (comparison: String, key: String, value: Value), conditions: [CertificateCondition]) {
+        var operators: [(name: String, entries: [Entry])] = [(source.comparison, [(source.key, source.value)])]
+        for condition in conditions {
+            let entry: Entry = ("aws:PrincipalTag/\(condition.field.rawValue)", .texts(condition.values))
+            if let index = operators.firstIndex(where: { $0.name == condition.comparison }) {
+                operators[index].entries.append(entry)
+            } else {
+                operators.append((condition.comparison, [entry]))
+            }
+        }
+        self.operators = operators
+    }
+
+    /// What IAM will complain of unless its quota was raised; it does not count blanks.
+    ///
+    /// Source: AWS, *IAM User Guide*, "IAM and AWS STS quotas": a role's trust policy has 2,048 characters, on request 4,096.
+    var warnings: [String] {
+        let length = json.unicodeScalars.count { !$0.properties.isWhitespace }
+        guard length > AWSLimit.trustPolicyLength.maximum else { return [] }
+        return [
+            "the trust policy has \(length) characters without blanks; IAM takes \(AWSLimit.trustPolicyLength.maximum), or up to 4096 where that quota was "
+                + "raised: join values by a pattern (--subject-cn 'web-*'), or name what the certificates have in common"
+        ]
+    }
+
+    /// JSON, indented by two blanks.
+    var json: String {
+        let conditions = operators.map { name, entries in
+            let lines = entries.map { "          \(Quoting.json($0.key)): \(Self.json($0.value))" }
+            return "        \(Quoting.json(name)): {\n\(lines.joined(separator: ",\n"))\n        }"
+        }
+        return """
+            {
+              "Version": "2012-10-17",
+              "Statement": [
+                {
+                  "Sid": "RolesAnywhere",
+                  "Effect": "Allow",
+                  "Principal": {
+                    "Service": "\(RolesAnywhereService.principal)"
+                  },
+                  "Action": [
+            \(RolesAnywhereService.trustPolicyActions.map { "        \"\($0)\"" }.joined(separator: ",\n"))
+                  ],
+                  "Condition": {
+            \(conditions.joined(separator: ",\n"))
+                  }
+                }
+              ]
+            }
+            """
+    }
+
+    private static func json(_ value: Value) -> String {
+        switch value {
+        case .expression(let text): text
+        case .texts(let texts) where texts.count == 1: Quoting.json(texts[0])
+        case .texts(let texts): "[\(texts.map(Quoting.json).joined(separator: ", "))]"
+        }
+    }
+
+    /// The `Condition` of the policy as an expression of Terraform, laid out as `terraform fmt` does.
+    var terraformCondition: String {
+        let blocks = operators.map { name, entries in
+            let keys = entries.map { Quoting.hcl($0.key) }
+            let width = keys.map(\.count).max() ?? 0
+            let lines = zip(keys, entries).map { key, entry in
+                let value =
+                    switch entry.value {
+                    case .expression(let text): text
+                    case .texts(let texts): "[\(texts.map(Quoting.hcl).joined(separator: ", "))]"
+                    }
+                return "    \(key)\(String(repeating: " ", count: width - key.count)) = \(value)"
+            }
+            return "  \(name) = {\n\(lines.joined(separator: "\n"))\n  }"
+        }
+        return "{\n\(blocks.joined(separator: "\n"))\n}"
     }
 }

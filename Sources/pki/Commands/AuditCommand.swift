@@ -7,13 +7,12 @@ import FoundationEssentials
 import Glibc
 import SystemSupport
 
-/// `pki audit`
 struct AuditCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "audit",
-        abstract: "Show who did what to the CA, and when: a record that only grows.",
+        abstract: "Show who changed what in the CA, and when.",
         discussion: """
-            The oldest comes first.
+            The oldest entry comes first. Entries are only added, never changed.
 
             For example:
 
@@ -22,78 +21,70 @@ struct AuditCommand: ParsableCommand {
               pki audit --format json
               pki audit --verify
 
-            Each row carries SHA-256 of the row before it. --verify follows them and finds a row that was changed, taken out \
-            or put in. It cannot find that the newest rows were taken away: keep what --head prints somewhere else, and give \
-            it to --contains later.
+            Each row has the SHA-256 of the row before it. --verify finds rows that were changed, removed or inserted, but not \
+            that the newest rows were removed: keep the output of --head in another place, and pass it to --contains later.
 
-            Exit status: 0 all rows follow each other; 1 they do not, with --verify; 2 the inventory cannot be read.
+            Exit status: 0 done; 1 --verify found a break; 2 the inventory cannot be read.
             """
     )
 
-    @Option(name: .long, help: ArgumentHelp("The CA's directory.", valueName: "directory"))
-    var directory = CADirectoryArgument.standard
+    @OptionGroup var directory: DirectoryOption
 
     @Option(
-        name: .long,
-        help: ArgumentHelp("Only these names: web-*, db-?.", valueName: "pattern"),
+        help: ArgumentHelp("Only names that match this pattern: web-*, db-?.", valueName: "pattern"),
         transform: GlobPattern.argument
     )
     var name: GlobPattern?
 
-    @Option(name: .long, help: ArgumentHelp("The form: table, json or csv.", valueName: "form"))
+    @Option(help: ArgumentHelp("Output format: table, json or csv.", valueName: "format"))
     var format = ListCommand.Format.table
 
-    @Flag(name: .long, help: "Check that no row was changed, removed or replaced.")
+    @Flag(help: "Check that no row was changed, removed or inserted.")
     var verify = false
 
-    @Flag(name: .long, help: "Print the number and the digest of the newest row.")
+    @Flag(help: "Print the number and digest of the newest row.")
     var head = false
 
-    @Option(
-        name: .long,
-        help: ArgumentHelp(
-            "With --verify: what --head printed once, which must still be there.",
-            valueName: "row:digest"
-        )
-    )
+    @Option(help: ArgumentHelp("With --verify: a row that must exist, as --head printed it.", valueName: "row:digest"))
     var contains: String?
 
     func validate() throws {
-        guard contains == nil || verify else { throw ValidationError("--contains goes with --verify") }
+        guard contains == nil || verify else { throw ValidationError("--contains requires --verify") }
         if let contains, AuditChain.Head(contains) == nil {
-            throw ValidationError(
-                "\"\(contains)\" is not what pki audit --head prints: a number, a colon and 64 digits"
-            )
+            throw ValidationError("\"\(contains)\" is not a number, a colon and 64 digits, as pki audit --head prints")
         }
-        guard !verify || !head else { throw ValidationError("--verify prints the head too: leave --head out") }
+        guard !verify || !head else {
+            throw ValidationError("--head cannot be used with --verify, which prints it too")
+        }
     }
 
     func run() throws {
-        let inventory = try Inventory(reading: directory, now: .now)
+        let inventory = try Inventory(reading: directory.path, now: .now)
         if head { return try printHead(of: inventory) }
         if verify { return try printVerification(of: inventory) }
-        var table = Table([
-            .init("WHEN"), .init("WHO"), .init("WHAT"), .init("NAME"), .init("SERIAL", canBeShortened: true),
-            .init("DETAIL", canBeShortened: true),
-        ])
-        var csv = CSVWriter(["at", "who", "action", "name", "serial", "detail"])
-        var lines: [Line] = []
+        var records: [AuditRecord] = []
         try inventory.visitAudit { record in
-            if let name, !name.matches(record.name ?? "") { return }
-            let fields = [
+            if name?.matches(record.name ?? "") ?? true { records.append(record) }
+        }
+        func fields(_ record: AuditRecord) -> [String] {
+            [
                 CivilTime(record.date).extended, record.who, record.action.rawValue, record.name ?? "",
                 record.serialNumber?.hexadecimal ?? "", record.detail ?? "",
             ]
-            switch format {
-            case .table: for field in fields { table.add(field) }
-            case .csv: for field in fields { csv.add(field) }
-            case .json: lines.append(Line(record))
-            }
         }
         switch format {
-        case .table: try Console.standard.write(table.encoded(for: TerminalFeatures(of: STDOUT_FILENO)))
-        case .csv: try Console.standard.write(csv.encoded())
-        case .json: try Console.standard.print(Lines(lines: lines), as: .json)
+        case .table:
+            var table = Table([
+                .init("WHEN"), .init("WHO"), .init("WHAT"), .init("NAME"), .init("SERIAL", canBeShortened: true),
+                .init("DETAIL", canBeShortened: true),
+            ])
+            for field in records.lazy.flatMap(fields) { table.add(field) }
+            try Console.standard.write(table.encoded(for: TerminalFeatures(of: STDOUT_FILENO)))
+        case .csv:
+            var csv = CSVWriter(["at", "who", "action", "name", "serial", "detail"])
+            for field in records.lazy.flatMap(fields) { csv.add(field) }
+            try Console.standard.write(csv.encoded())
+        case .json: try Console.standard.print(AuditReport(records: records), as: .json)
         }
     }
 
@@ -108,33 +99,22 @@ struct AuditCommand: ParsableCommand {
         for found in chain.breaks { Console.standard.report(InputError(message: "\(found)")) }
         guard chain.breaks.isEmpty else { throw ExitCode(ExitStatus.notNeeded) }
         let rows = chain.count == 1 ? "1 row" : "\(chain.count) rows"
-        try Console.standard.write(
-            "\(rows), each follows the one before; the head is \(chain.head.map { "\($0)" } ?? "none")\n"
-        )
+        let head = chain.head.map { "\($0)" } ?? "none"
+        try Console.standard.write("\(rows), each follows the one before; the head is \(head)\n")
     }
+}
 
-    private struct Line: Encodable {
-        var at: Date
-        var who: String
-        var action: String
-        var name: String?
-        var serialNumber: String?
-        var detail: String?
+private struct AuditReport: Report {
+    var records: [AuditRecord]
+    var text: String { "" }
 
-        init(_ record: AuditRecord) {
-            at = record.date
-            who = record.who
-            action = record.action.rawValue
-            name = record.name
-            serialNumber = record.serialNumber?.hexadecimal
-            detail = record.detail
+    func encode(to encoder: any Encoder) throws {
+        let rows = records.map { record in
+            [
+                "at": record.date, "who": record.who, "action": record.action.rawValue, "name": record.name,
+                "serialNumber": record.serialNumber?.hexadecimal, "detail": record.detail,
+            ] as JSONMembers
         }
-    }
-
-    private struct Lines: Report {
-        var lines: [Line]
-        var text: String { "" }
-
-        func encode(to encoder: any Encoder) throws { try lines.encode(to: encoder) }
+        try rows.encode(to: encoder)
     }
 }

@@ -2,79 +2,64 @@
 
 import ArgumentParser
 import Authority
+import AWSModel
 import Certificates
 import FoundationEssentials
 import SystemSupport
 import TrustAnchors
 
-/// `pki crl`
 struct CRLCommand: ParsableCommand {
-    /// The form of the list.
     enum Format: String, CaseIterable, ExpressibleByArgument {
-        /// Text.
-        case pem
-        /// Bytes.
-        case der
-        /// The command that imports it into IAM Roles Anywhere.
+        case pem, der
+        /// The command that imports the CRL into IAM Roles Anywhere.
         case awsCLI = "aws-cli"
     }
 
     static let configuration = CommandConfiguration(
         commandName: "crl",
-        abstract: "Make a CA's next certificate revocation list.",
+        abstract: "Create a CA's next certificate revocation list (CRL).",
         discussion: """
-            The list holds what the CA revoked and what is not over yet, has the next number, and stands in the directory as \
-            ISSUER-crl.pem; it is printed as well. AWS keeps a copy: import it again after each revocation and before it \
-            ends, and it never looks elsewhere.
+            The CRL lists what the CA has revoked and what has not expired yet. It has the next number, is kept as \
+            ISSUER-crl.pem in the directory, and is printed. AWS uses the copy that you import: import the CRL again after \
+            each revocation, and before the next update is due.
 
             For example:
 
               pki crl > root-crl.pem
               pki crl --issuer issuing-1 --next-update 30d --format der > issuing-1.crl
-              pki crl --format aws-cli --trust-anchor-arn arn:aws:rolesanywhere:… | sh
+              pki crl --format aws-cli --trust-anchor-arn "$ANCHOR" | sh
 
-            AWS takes two lists for each trust anchor, of at most 300,000 bytes each.
+            AWS takes two CRLs for each trust anchor, of at most 300,000 bytes each.
             """
     )
 
-    @Option(name: .long, help: ArgumentHelp("The CA's directory.", valueName: "directory"))
-    var directory = CADirectoryArgument.standard
+    @OptionGroup var directory: DirectoryOption
 
-    @Option(name: .long, help: ArgumentHelp("The CA whose list it is. (default: root)", valueName: "name"))
+    @Option(help: ArgumentHelp("The CA whose CRL it is. (default: root)", valueName: "name"))
     var issuer: String?
 
     @Option(
-        name: .long,
-        help: ArgumentHelp("When there will be another: 30d, 2w, 12h from now.", valueName: "span"),
+        help: ArgumentHelp("The time until the next update is due: 30d, 2w, 12h.", valueName: "time"),
         transform: Duration.argument
     )
     var nextUpdate = Duration.seconds(35 * 86400)
 
-    @Option(name: .long, help: ArgumentHelp("The form: pem, der or aws-cli.", valueName: "form"))
+    @Option(help: ArgumentHelp("Output format: pem, der or aws-cli.", valueName: "format"))
     var format = Format.pem
 
     @Option(
         name: .customLong("trust-anchor-arn"),
-        help: ArgumentHelp("With aws-cli: the trust anchor.", valueName: "arn")
+        help: ArgumentHelp("With aws-cli: import a new CRL for this trust anchor.", valueName: "arn")
     )
     var trustAnchorARN: String?
 
-    @Option(
-        name: .long,
-        help: ArgumentHelp("With aws-cli: the list's name in AWS. (default: from the CA's)", valueName: "name")
-    )
+    @Option(help: ArgumentHelp("With aws-cli: the CRL's name in AWS. (default: from the CA's)", valueName: "name"))
     var crlName: String?
 
-    @Option(
-        name: .long,
-        help: ArgumentHelp("With aws-cli: the list is there already; give it this one.", valueName: "id")
-    )
+    @Option(help: ArgumentHelp("With aws-cli: replace this CRL in AWS.", valueName: "id"))
     var crlId: String?
 
-    @Option(
-        name: .long,
-        help: ArgumentHelp("With aws-cli: the AWS region. (default: the AWS CLI's own)", valueName: "region")
-    )
+    @Option(help: ArgumentHelp("With aws-cli: the AWS region. (default: the AWS CLI's)", valueName: "region"))
     var region: String?
 
     @OptionGroup(title: "The CA's key")
@@ -82,36 +67,36 @@ struct CRLCommand: ParsableCommand {
 
     func validate() throws {
         guard format == .awsCLI || trustAnchorARN == nil && crlName == nil && crlId == nil && region == nil else {
-            throw ValidationError("--trust-anchor-arn, --crl-name, --crl-id and --region go with --format aws-cli")
+            throw ValidationError("--trust-anchor-arn, --crl-name, --crl-id and --region require --format aws-cli")
         }
         guard format != .awsCLI || (trustAnchorARN == nil) != (crlId == nil) else {
             throw ValidationError(
-                "--format aws-cli needs --trust-anchor-arn for a first list, or --crl-id for the next ones"
+                "--format aws-cli needs --trust-anchor-arn for a new CRL, or --crl-id to replace one"
             )
         }
     }
 
     func run() throws {
-        let authority = try caKey.open(directory, issuer: issuer)
+        let authority = try caKey.open(directory.path, issuer: issuer)
         let now = Date.now
         let made = try authority.makeRevocationList(
             validFor: .until(now.addingTimeInterval(nextUpdate.timeInterval)),
             now: now
         )
-        for notice in made.notices { Console.standard.warning(notice) }
+        made.notices.forEach(Console.standard.warning)
         let text = made.list.pemEncoded
         let count = made.list.revokedCount
-        if text.utf8.count > RevocationListImport.maximumLength {
+        if text.utf8.count > AWSLimit.crlLength.maximum {
             let message =
-                "\(made.path) has \(text.utf8.count) bytes with \(count) entries, and AWS takes \(RevocationListImport.maximumLength)"
+                "\(made.path) has \(text.utf8.count) bytes (\(count) entries); AWS takes at most \(AWSLimit.crlLength.maximum)"
             let hint =
-                "spread clients over several intermediate CAs, each with its list, and shorten their lives: pki issue-intermediate"
+                "spread the clients over several intermediate CAs, each with its own CRL: pki issue-intermediate"
             guard format != .awsCLI else { throw InputError(message: message, hint: hint) }
             Console.standard.warning(message)
             Console.standard.hint(hint)
         }
         Console.standard.note(
-            "list \(made.list.number?.decimal ?? "") of \(authority.name): \(count) revoked, next by "
+            "CRL \(made.list.number?.decimal ?? "") of \(authority.name): \(count) revoked, next update by "
                 + "\(CivilTime(made.list.nextUpdate ?? now).extended), kept in \(made.path)"
         )
         switch format {

@@ -10,12 +10,12 @@ import SystemSupport
 struct CacheCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "cache",
-        abstract: "Show or empty the cache of credentials.",
+        abstract: "List or remove cached credentials.",
         discussion: """
             pki creds --cache, exec --cache and whoami --cache keep credentials in $XDG_CACHE_HOME/pki/credentials, or in \
             ~/.cache/pki/credentials: one file for each endpoint, trust anchor, profile, role, duration, session name and \
-            certificate, which you alone can read. They are handed out while 20 minutes are left, or half of a shorter \
-            lifetime. Removing them does not end them: whoever has a copy can use it until they expire.
+            certificate, readable by you alone. They are used while 20 minutes are left, or half of a shorter lifetime. \
+            Removing them does not revoke them: a copy works until they expire.
 
             For example:
 
@@ -31,15 +31,14 @@ struct CacheCommand: ParsableCommand {
 struct CacheListCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "list",
-        abstract: "Show what is in the cache, without secrets."
+        abstract: "List the cached credentials, without secrets."
     )
 
-    @Option(name: .long, help: "For whom to report: text or json.")
-    var format = ReportFormat.text
+    @OptionGroup var format: FormatOption
 
     func run() throws {
         let cache = CredentialCache.standard
-        try Console.standard.print(CacheReport(try cache.entries(), at: .now), as: format)
+        try Console.standard.print(CacheReport(try cache.entries(), at: .now), as: format.value)
     }
 }
 
@@ -51,7 +50,7 @@ struct CacheClearCommand: ParsableCommand {
         discussion: "Exit status: 0 also when there were none."
     )
 
-    @Flag(name: .long, help: "Leave those that are still valid.")
+    @Flag(name: .long, help: "Remove only expired credentials.")
     var expired = false
 
     func run() throws {
@@ -60,7 +59,6 @@ struct CacheClearCommand: ParsableCommand {
     }
 }
 
-/// What is in the cache.
 struct CacheReport: Report {
     struct Entry: Encodable {
         var roleArn: String

@@ -6,14 +6,12 @@ import Certificates
 import FoundationEssentials
 import SystemSupport
 
-/// `pki change-passphrase`
 struct ChangePassphraseCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "change-passphrase",
-        abstract: "Encrypt a key of the CA's directory under another passphrase.",
+        abstract: "Change the passphrase of a key in the CA's directory.",
         discussion: """
-            The key stays the same, and so do its certificates. Without options the passphrases are asked for on the \
-            terminal.
+            The key and its certificates stay the same. Without options, the passphrases are asked for on the terminal.
 
             For example:
 
@@ -21,48 +19,28 @@ struct ChangePassphraseCommand: ParsableCommand {
               pki change-passphrase web-1 --key-passphrase-file new.txt
               pki change-passphrase root --passphrase-file old.txt --no-passphrase
 
-            A passphrase that others know is not mended by this: they may have the key. Make a new one, with pki renew \
-            --rekey or pki rotate-ca.
+            If others know the passphrase, they may have the key: create a new key with pki renew --rekey or pki rotate-ca.
             """
     )
 
-    @Argument(help: ArgumentHelp("The name under which the key stands.", valueName: "name"))
+    @Argument(help: ArgumentHelp("The name of the key.", valueName: "name"))
     var name = "root"
 
-    @Option(name: .long, help: ArgumentHelp("The CA's directory.", valueName: "directory"))
-    var directory = CADirectoryArgument.standard
+    @OptionGroup var directory: DirectoryOption
 
-    @Option(
-        name: .long,
-        help: ArgumentHelp("The old passphrase is the first line of this file. (default: ask)", valueName: "file")
-    )
-    var passphraseFile: String?
+    @OptionGroup var oldKey: PassphraseOptions<StoredKeyRole>
 
-    @Option(name: .long, help: ArgumentHelp("… or of this environment variable.", valueName: "variable"))
-    var passphraseEnv: String?
+    @OptionGroup var newKey: PassphraseOptions<NewKeyRole>
 
-    @Option(name: .long, help: ArgumentHelp("… or of this open file descriptor.", valueName: "n"))
-    var passphraseFd: Int32?
-
-    @OptionGroup var newKey: NewKeyPassphraseOptions
-
-    @Flag(name: .long, help: "Store the key open, readable by you alone.")
+    @Flag(help: "Store the key unencrypted, readable by you alone.")
     var noPassphrase = false
 
     func run() throws {
-        let inventory = try Inventory(in: directory, by: Operator.name, now: .now)
-        let old = try Passphrase(
-            PassphraseSource.choose(
-                file: passphraseFile,
-                environment: passphraseEnv,
-                descriptor: passphraseFd,
-                option: "--passphrase"
-            )
-        )
-        try old.check()
+        let inventory = try Inventory(in: directory.path, by: Operator.name, now: .now)
+        let old = try oldKey.passphrase()
         let given = try newKey.read()
         guard given == nil || !noPassphrase else {
-            throw UsageError(message: "a new passphrase and --no-passphrase cannot go together")
+            throw UsageError(message: "a new passphrase cannot be used with --no-passphrase")
         }
         let path = try inventory.changePassphrase(
             of: name,
@@ -71,21 +49,22 @@ struct ChangePassphraseCommand: ParsableCommand {
             now: .now
         )
         Console.standard.note(
-            "\(path) \(noPassphrase ? "is stored open, readable by you alone" : "has a new passphrase")"
+            "\(path) \(noPassphrase ? "is stored unencrypted, readable by you alone" : "has a new passphrase")"
         )
     }
 
-    /// Asks twice, so that nobody is locked out by a slip.
+    /// Asks twice, to catch a typing error.
     private func asked() throws -> SecretBytes {
         guard let first = try Terminal.askSecret("new passphrase of \(name)") else {
             throw UsageError(
                 message: "there is no new passphrase",
-                hint: "give one with --key-passphrase-file, or --no-passphrase to store the key open"
+                hint: "give one with --key-passphrase-file, or --no-passphrase to store the key unencrypted"
             )
         }
-        let second = try Terminal.askSecret("the same once more")
-        let isSame = second.map(first.isEqual) ?? false
-        guard isSame else { throw InputError(message: "the two are not the same, and nothing was changed") }
+        let second = try Terminal.askSecret("new passphrase again")
+        guard let second, first.isEqual(to: second) else {
+            throw InputError(message: "the passphrases differ; nothing was changed")
+        }
         return first
     }
 }

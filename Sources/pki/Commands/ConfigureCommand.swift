@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import AWSModel
 import ArgumentParser
 import Certificates
 import Delivery
@@ -11,12 +12,12 @@ import SystemSupport
 struct ConfigureCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "configure",
-        abstract: "Write a profile for the AWS CLI and the SDKs, which then ask pki for credentials themselves.",
+        abstract: "Write a profile with which the AWS CLI and the SDKs get credentials from pki.",
         discussion: """
-            Writes one section of ~/.aws/config (or of AWS_CONFIG_FILE): the options that are given here as pki_* settings, \
-            a credential_process that calls pki with them, and the region where none is set. Every other byte of the file \
-            stays as it is. What the profile has already and is not given here stays too; --unset takes a \
-            setting out, and so does an empty text. The identity is read first: nothing is written that cannot work.
+            Writes one section of ~/.aws/config (or of AWS_CONFIG_FILE): the options as pki_* settings, a \
+            credential_process that calls pki with them, and the region if none is set. The rest of the file is not \
+            changed. Settings that are not given here stay; --unset or an empty value removes one. The identity is read \
+            first, so that a profile that cannot work is not written.
 
             For example:
 
@@ -35,15 +36,14 @@ struct ConfigureCommand: ParsableCommand {
 
     @Option(
         name: .long,
-        help: ArgumentHelp("Take a setting out, by its option's name: --unset session-duration.", valueName: "option")
+        help: ArgumentHelp("Remove a setting, by its option's name: --unset session-duration.", valueName: "option")
     )
     var unset: [String] = []
 
-    @Flag(name: .long, help: "Replace a credential_process that is another program's.")
+    @Flag(name: .long, help: "Replace the credential_process of another program.")
     var force = false
 
-    @Option(name: .long, help: "For whom to report: text or json.")
-    var format = ReportFormat.text
+    @OptionGroup var format: FormatOption
 
     func validate() throws {
         let known = Set(ProfileSetting.all.map(\.option))
@@ -61,9 +61,9 @@ struct ConfigureCommand: ParsableCommand {
         let name = profile.profile ?? AWSFiles.standardProfile(environment)
         try Self.check(name)
         let files = AWSFiles(environment)
-        let given = access.settings
+        let given = access
         let directory = FileManager.default.currentDirectoryPath
-        guard given.identity.passphraseFd == nil else {
+        guard given.identity.passphrase.fd == nil else {
             throw UsageError(
                 message: "a profile cannot hold --passphrase-fd: a descriptor is open in one process only",
                 hint: "use --passphrase-file or --passphrase-env"
@@ -71,7 +71,7 @@ struct ConfigureCommand: ParsableCommand {
         }
         try Self.checkPlaces(given.identity)
         var removed = Set(unset.map(Self.option))
-        // One way to name the certificate takes the place of the other.
+        // One way to name the certificate replaces the other.
         if given.identity.certificate != nil {
             removed.formUnion(["--certificate-store", "--cert-selector", "--use-latest-expiring-certificate"])
         } else if given.identity.certificateStore != nil {
@@ -112,18 +112,18 @@ struct ConfigureCommand: ParsableCommand {
             SharedConfiguration(bytes).value(of: "aws_access_key_id", in: name) != nil
         {
             console.warning(
-                "\(files.credentials.path) has keys for \(name) too, and programs use those first: take them out, unless "
+                "\(files.credentials.path) has keys for \(name) too, and programs use those first: remove them, unless "
                     + "pki update keeps them fresh"
             )
         }
-        if let report { try console.print(report, as: format) }
+        if let report { try console.print(report, as: format.value) }
     }
 
-    /// Refuses what means nothing to the next process, or must not be written down.
-    private static func checkPlaces(_ identity: IdentitySettings) throws {
+    /// Refuses locations that exist in one process only, and passwords.
+    private static func checkPlaces(_ identity: IdentityOptions) throws {
         let places = [
             ("--certificate", identity.certificate), ("--private-key", identity.privateKey),
-            ("--intermediates", identity.intermediates), ("--passphrase-file", identity.passphraseFile),
+            ("--intermediates", identity.intermediates), ("--passphrase-file", identity.passphrase.file),
         ]
         for (option, text) in places {
             guard let text, !text.isEmpty else { continue }
@@ -131,7 +131,7 @@ struct ConfigureCommand: ParsableCommand {
             let place = option == "--passphrase-file" ? .file(text) : try KeyLocation(text)
             if place.isLasting { continue }
             throw UsageError(
-                message: "a profile cannot hold \(option) \(printable(text)): it means something in one process only",
+                message: "a profile cannot hold \(option) \(printable(text)): it exists in one process only",
                 hint: "name a file, env:NAME, a token, a TPM or an agent"
             )
         }
@@ -143,9 +143,8 @@ struct ConfigureCommand: ParsableCommand {
         }
     }
 
-    /// What a profile holds.
-    private static func settings(_ values: [(name: String, value: String)]) throws -> AccessSettings {
-        var settings = AccessSettings()
+    private static func settings(_ values: [(name: String, value: String)]) throws -> AccessOptions {
+        var settings = AccessOptions.none
         let values = Dictionary(values, uniquingKeysWith: { $1 })
         for setting in ProfileSetting.all { try values[setting.name].map { try setting.fill($0, into: &settings) } }
         return settings
@@ -155,13 +154,13 @@ struct ConfigureCommand: ParsableCommand {
         profile == "default" ? "default" : "profile \(profile)"
     }
 
-    /// Refuses what cannot stand in a section's header so that every program reads the same there.
+    /// Refuses a name that not every program reads in the same way in a section's header.
     private static func check(_ name: String) throws {
         let isUsable = name.unicodeScalars.allSatisfy { !$0.isControl && !"[]\"'\\#;".unicodeScalars.contains($0) }
         guard !name.isEmpty, isUsable, name.utf8.first != 0x20, name.utf8.last != 0x20 else {
             throw UsageError(
                 message: "\"\(printable(name, limit: 100))\" cannot be a profile's name",
-                hint: "leave out line ends and other control characters, blanks at its ends, and [ ] ' \" \\ # ;"
+                hint: "do not use control characters, blanks at its ends, or [ ] ' \" \\ # ;"
             )
         }
     }
@@ -202,14 +201,13 @@ struct ConfigureCommand: ParsableCommand {
         return quote == nil ? words.map { String(decoding: $0, as: UTF8.self) } : nil
     }
 
-    /// The command that programs run: some give it to a shell, others split it into words themselves, and both must come to
-    /// the same. Neither `~` nor variables are expanded in it.
+    /// The command that programs run, quoted so that a shell and programs that split it into words themselves read the same.
+    /// Neither `~` nor variables are expanded in it.
     private static func credentialProcess(profile: String) -> String {
         Quoting.command([ProgramPath.current, "creds"] + Quoting.words("--profile", profile) + ["--cache"])
     }
 }
 
-/// What `pki configure` did.
 struct ProfileReport: Report {
     var profile: String
     var file: String

@@ -9,11 +9,10 @@ import RolesAnywhere
 struct CredsCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "creds",
-        abstract: "Trade a client certificate for AWS session credentials.",
+        abstract: "Exchange a client certificate for AWS session credentials.",
         discussion: """
-            Signs a CreateSession request of IAM Roles Anywhere with the certificate's key and prints what comes back. \
-            The certificate, its chain, its key and the ARNs are checked first, by the rules of the service: what would \
-            be refused there is named here, and nothing is sent.
+            Signs a CreateSession request of IAM Roles Anywhere with the certificate's key and prints the credentials. \
+            Certificate, chain, key and ARNs are checked by the service's rules first; nothing is sent that it would refuse.
 
             For example, in a shell:
 
@@ -31,8 +30,7 @@ struct CredsCommand: ParsableCommand {
                 --trust-anchor-arn $anchor --profile-arn $profile --role-arn $role
               aws sts get-caller-identity --profile web
 
-            Exit status: 0 done, 2 refused here with the rule named, 64 wrong usage, 69 the service cannot be reached or \
-            cannot answer, 77 the service refused.
+            Exit status: 0 done, 2 refused by a local check, 64 wrong usage, 69 service unavailable, 77 denied by the service.
             """
     )
 
@@ -44,17 +42,17 @@ struct CredsCommand: ParsableCommand {
         name: .long,
         help: ArgumentHelp(
             """
-            process: JSON for credential_process. env, fish, powershell: lines for that shell (env: POSIX). ini: a \
-            section of ~/.aws/credentials. json: everything the service said.
+            Output format. process: JSON for credential_process; env (POSIX), fish, powershell: lines for a shell; \
+            ini: a section of ~/.aws/credentials; json: the service's whole answer.
             """,
-            valueName: "form"
+            valueName: "format"
         )
     )
     var format = CredentialsFormat.process
 
     func run() throws {
         let console = Console.standard
-        let access = try Access(access.settings, profile: profile.profile)
+        let access = try Access(access, profile: profile.profile)
         let credentials = try access.credentials(usesCache: cache.cache, console)
         let text = try credentials.text(as: format, section: access.name)
         try console.write(text + "\n")
@@ -63,24 +61,34 @@ struct CredsCommand: ParsableCommand {
 
 extension CredentialsFormat: ExpressibleByArgument {}
 
-extension Credentials {
-    /// Credentials as the service gave them.
-    ///
-    /// - Parameters:
-    ///   - session: The service's answer.
-    ///   - issued: When it came.
-    init(_ session: SessionCredentials, issued: Date) {
-        self.init(
-            accessKeyID: session.accessKeyID,
-            secretAccessKey: session.secretAccessKey,
-            sessionToken: session.sessionToken,
-            issued: issued,
-            expiration: session.expiration,
-            accountID: session.accountID,
-            roleARN: session.roleARN,
-            assumedRoleARN: session.assumedRoleARN,
-            subjectARN: session.subjectARN,
-            sourceIdentity: session.sourceIdentity
-        )
+/// The answer to the command line that `pki configure` writes for programs, which call it again and again.
+///
+/// Setting up the parser of the command line costs more than all the rest of a hit in the cache, so this one command is
+/// answered without it. Anything else, including any failure, takes the ordinary path, which reports errors.
+struct CachedAnswer {
+    let text: String
+
+    /// `nil` unless the arguments are `creds`, `--profile NAME` or `--profile=NAME`, and `--cache`, in any order of the latter
+    /// two, and the credentials are in the cache.
+    init?(_ arguments: ArraySlice<String>) {
+        guard let profile = Self.profile(of: arguments),
+            let access = try? Access(AccessOptions.none, profile: profile),
+            let key = try? access.cacheKey(), let credentials = try? CredentialCache.standard.cached(for: key),
+            let document = try? credentials.text(as: .process)
+        else { return nil }
+        text = document + "\n"
+    }
+
+    static func profile(of arguments: ArraySlice<String>) -> String? {
+        guard arguments.first == "creds" else { return nil }
+        var words = Array(arguments.dropFirst())
+        guard words.first == "--cache" || words.last == "--cache" else { return nil }
+        words.remove(at: words.first == "--cache" ? 0 : words.count - 1)
+        let joined = "--profile="
+        if words.count == 1, words[0].hasPrefix(joined), words[0] != joined {
+            return String(words[0].dropFirst(joined.count))
+        }
+        guard words.count == 2, words[0] == "--profile", !words[1].isEmpty, !words[1].hasPrefix("-") else { return nil }
+        return words[1]
     }
 }

@@ -3,20 +3,18 @@
 import ArgumentParser
 import FoundationEssentials
 
-/// `pki doctor`
 struct DoctorCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "doctor",
-        abstract: "Look for what is wrong with the CA's directory, and with the road to AWS.",
+        abstract: "Check the CA's directory and the access to AWS.",
         discussion: """
-            Alone it looks at the CA's directory and changes nothing. With --repair it finishes what a killed process has \
-            left, corrects permissions and writes missing certificates and chains again; what is in the way goes to \
-            the archive.
+            Without options it checks the CA's directory and changes nothing. --repair completes interrupted changes, \
+            corrects permissions and restores missing certificates and chains; files in the way are archived.
 
-            With a profile, or the options of pki creds, it looks at the road to AWS instead, and with --directory at both: \
-            settings and ARNs, certificate, key and chain, the rules of IAM Roles Anywhere, a signature that is made and \
-            not sent, what in the environment overrides settings, the endpoint's name and address, and this machine's clock \
-            against the service's. No session is asked for without --session.
+            With a profile or the options of pki creds it checks the access to AWS instead, and with --directory both: \
+            settings and ARNs, certificate, key and chain, the rules of IAM Roles Anywhere, a test signature, environment \
+            variables that override settings, the endpoint's name and address, and the clock against the service's. A \
+            session is requested only with --session.
 
             For example:
 
@@ -26,54 +24,49 @@ struct DoctorCommand: AsyncParsableCommand {
               pki doctor --profile web --session
               pki doctor --format json | jq '.checks[] | select(.verdict == "failed")'
 
-            Exit status: 0 all is well, warnings allowed; 1 something does not work; 2 nothing could be looked at.
+            Exit status: 0 no failures, warnings allowed; 1 a check failed; 2 nothing could be checked.
             """
     )
 
-    @Option(
-        name: .long,
-        help: ArgumentHelp("The CA's directory. (default: credential-process-data)", valueName: "directory")
-    )
+    @Option(help: ArgumentHelp("The CA's directory. (default: credential-process-data)", valueName: "path"))
     var directory: String?
 
-    @Flag(name: .long, help: "Mend what can be mended without asking.")
+    @Flag(help: "Repair the CA's directory where that is safe.")
     var repair = false
 
-    @Option(name: .long, help: ArgumentHelp("The form of the answer: text or json.", valueName: "form"))
-    var format = ReportFormat.text
+    @OptionGroup var format: FormatOption
 
-    @Flag(name: .long, help: "Ask the service for a session, as pki creds does, and throw it away.")
+    @Flag(help: "Request a session as pki creds does, and discard it.")
     var session = false
 
-    @Flag(name: .long, help: "Leave out whatever needs the network.")
+    @Flag(help: "Skip checks that need the network.")
     var offline = false
 
     @OptionGroup var profile: ProfileOption
     @OptionGroup var access: AccessOptions
 
     func validate() throws {
-        guard !session || !offline else { throw ValidationError("--session needs the network, and --offline has none") }
+        guard !session || !offline else { throw ValidationError("--session cannot be used with --offline") }
         guard !repair || directory != nil || !isAboutAccess else {
-            throw ValidationError("--repair mends the CA's directory: name it with --directory")
+            throw ValidationError("--repair needs the CA's directory: --directory")
         }
     }
 
-    /// Whether anything was said about the road to AWS.
-    private var isAboutAccess: Bool { profile.profile != nil || access.settings.isGiven || session }
+    /// Whether the access to AWS is checked.
+    private var isAboutAccess: Bool { profile.profile != nil || access.isGiven || session }
 
     func run() async throws {
         var diagnosis = Diagnosis()
         if directory != nil || !isAboutAccess {
-            diagnosis = try CADirectoryDiagnosis.run(directory ?? CADirectoryArgument.standard, repairs: repair)
+            diagnosis = try CADirectoryDiagnosis.run(directory ?? DirectoryOption.standard, repairs: repair)
         }
         if isAboutAccess { diagnosis.checks += accessChecks.run() }
-        try Console.standard.print(diagnosis, as: format)
+        try Console.standard.print(diagnosis, as: format.value)
         if diagnosis.hasFailed { throw ExitCode(ExitStatus.notNeeded) }
     }
 
-    /// The checks of the road to AWS.
     private var accessChecks: CheckList {
-        let settings = access.settings
+        let settings = access
         let environment = ProcessInfo.processInfo.environment
         let used = profile.profile ?? (settings.identity.namesCertificate ? nil : AWSFiles.standardProfile(environment))
         let checks = AccessChecks(
@@ -92,8 +85,8 @@ struct DoctorCommand: AsyncParsableCommand {
     }
 }
 
-extension AccessSettings {
-    /// Whether anything was said of certificate, ARNs or the endpoint.
+extension AccessOptions {
+    /// Whether certificate, ARNs or the endpoint are given.
     var isGiven: Bool {
         identity.namesCertificate || identity.privateKey != nil || identity.intermediates != nil
             || session.trustAnchorArn != nil || session.profileArn != nil || session.roleArn != nil

@@ -4,7 +4,7 @@ import ArgumentParser
 import Certificates
 import Delivery
 import FoundationEssentials
-import HTTPService
+import HTTPServer
 import RolesAnywhere
 import SystemSupport
 import UnixSignals
@@ -13,24 +13,23 @@ import UnixSignals
 struct ExecCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "exec",
-        abstract: "Run a command with credentials in its environment, and in no file.",
+        abstract: "Run a command with credentials in its environment.",
         discussion: """
             Sets AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_CREDENTIAL_EXPIRATION and \
-            AWS_ACCOUNT_ID, and AWS_REGION where no region is set, and takes out what would lead the SDKs elsewhere: \
-            AWS_PROFILE, AWS_ROLE_ARN, AWS_WEB_IDENTITY_TOKEN_FILE and the container's and metadata service's variables. \
-            Then the command takes this process's place: its exit status and its signals are its own.
+            AWS_ACCOUNT_ID, and AWS_REGION where no region is set, and removes variables that name other credentials: \
+            AWS_PROFILE, AWS_ROLE_ARN, AWS_WEB_IDENTITY_TOKEN_FILE and those of the container and metadata services. \
+            Then the command replaces this process: its exit status and its signals are its own.
 
-            The command has these credentials and gets no others. For one that runs longer than they last, --server stays \
-            beside it and answers its SDK as a container credentials endpoint, on loopback, under a token that only the \
-            command knows.
+            These credentials are not renewed. For a command that runs longer, --server keeps pki running and serves the \
+            command's SDK as a container credentials endpoint on loopback, under a token that only the command gets.
 
             For example:
 
               pki exec --profile web -- aws s3 ls
               pki exec --profile web --server -- ./long-backup
 
-            Exit status: the command's, and its end when a signal ends it; 126 when it cannot be run, 127 when it is not \
-            found; before it runs, those of pki creds.
+            Exit status: the command's, or its signal; 126 when it cannot be run, 127 when it is not found; before it \
+            runs, those of pki creds.
             """
     )
 
@@ -38,7 +37,7 @@ struct ExecCommand: AsyncParsableCommand {
     @OptionGroup var access: AccessOptions
     @OptionGroup var cache: CacheOption
 
-    @Flag(name: .long, help: "Stay, and keep the command's credentials fresh for as long as it runs.")
+    @Flag(name: .long, help: "Keep running, and keep the command's credentials fresh.")
     var server = false
 
     @Argument(parsing: .postTerminator, help: ArgumentHelp("The command and its arguments.", valueName: "command"))
@@ -46,7 +45,7 @@ struct ExecCommand: AsyncParsableCommand {
 
     func validate() throws {
         guard !command.isEmpty else {
-            throw ValidationError("there is no command behind \"--\": pki exec --profile NAME -- COMMAND …")
+            throw ValidationError("there is no command after \"--\": pki exec --profile NAME -- COMMAND …")
         }
         guard !(server && cache.cache) else {
             throw ValidationError("--cache and --server cannot go together: the server keeps credentials in memory")
@@ -57,7 +56,7 @@ struct ExecCommand: AsyncParsableCommand {
         let console = Console.standard
         let inherited = ProcessInfo.processInfo.environment
         if server { return try await serve(inherited, console) }
-        let access = try Access(access.settings, profile: profile.profile)
+        let access = try Access(access, profile: profile.profile)
         let credentials = try access.credentials(usesCache: cache.cache, console)
         let environment = Self.environment(
             inherited,
@@ -69,18 +68,18 @@ struct ExecCommand: AsyncParsableCommand {
 
     private func serve(_ inherited: [String: String], _ console: Console) async throws {
         let descriptors = ChildProcess.openDescriptors
-        let access = try Access(access.settings, profile: profile.profile)
+        let access = try Access(access, profile: profile.profile)
         let quiet = console.quiet
         let group = try RefresherGroup(
             profiles: profile.profile.map { [$0] } ?? [],
-            settings: self.access.settings,
+            settings: self.access,
             console: quiet
         )
-        // What cannot work is said before the command runs.
-        try group.keepers.first?.refresh()
+        // Failures are reported before the command runs.
+        try group.refreshers.first?.refresh()
         let token = randomBytes(24).map { hexadecimal([$0]) }.joined()
         let handler = CredentialServer(
-            keepers: group.keepers,
+            keepers: group.refreshers,
             authorization: { token },
             now: { Date.now },
             randomBytes: randomBytes
@@ -130,8 +129,8 @@ struct ExecCommand: AsyncParsableCommand {
         return settings?.last { $0.name == "region" }?.value ?? access.request.region
     }
 
-    /// Variables that hide those of AWS's files whose standard profile has credentials of its own: the SDKs would take
-    /// them before a container's, and be somebody else.
+    /// Variables that hide those of AWS's files whose default profile has credentials: the SDKs would prefer them to a
+    /// container's.
     private static func hiding(_ files: AWSFiles, _ console: Console) -> [(name: String, value: String)] {
         let places = [
             ("AWS_CONFIG_FILE", files.config, AWSFiles.configSections("default")),
@@ -143,13 +142,13 @@ struct ExecCommand: AsyncParsableCommand {
             let names = sections.flatMap { text.settings(in: $0) ?? [] }.map(\.name)
             guard names.contains(where: sources.contains) else { return nil }
             console.warning(
-                "\(file.path) is hidden from the command: its standard profile has credentials, which would go before these"
+                "\(file.path) is hidden from the command: its default profile has credentials, which would override these"
             )
             return (variable, "/dev/null")
         }
     }
 
-    /// Settings by which a profile has credentials.
+    /// Settings that give a profile credentials.
     private static let sources: Set<String> = [
         "aws_access_key_id", "credential_process", "credential_source", "role_arn", "source_profile", "sso_session",
         "sso_start_url", "web_identity_token_file", "login_session",
@@ -172,7 +171,7 @@ struct ExecCommand: AsyncParsableCommand {
         return environment
     }
 
-    /// Variables by which the SDKs would find other credentials, or take those that are set for others.
+    /// Variables that name other credentials, or describe these as others.
     private static let removed: Set<String> = [
         "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_ACCESS_KEY",
         "AWS_SECRET_KEY", "AWS_CREDENTIAL_EXPIRATION", "AWS_ACCOUNT_ID", "AWS_PROFILE", "AWS_DEFAULT_PROFILE",

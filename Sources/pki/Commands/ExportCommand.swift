@@ -7,32 +7,27 @@ import FoundationEssentials
 import Glibc
 import SystemSupport
 
-/// `pki export`
 struct ExportCommand: ParsableCommand {
-    /// What an identity becomes.
     enum Format: String, CaseIterable, ExpressibleByArgument {
-        /// PKCS#12 with key, certificate and chain; also a keystore for Java.
         case pkcs12
-        /// A Secret of the type kubernetes.io/tls.
         case kubernetesSecret = "kubernetes-secret"
-        /// The same for a CA, and the issuer of cert-manager that uses it.
         case certManagerIssuer = "cert-manager-issuer"
-        /// PKCS#12 with the root alone, which Java trusts.
         case javaTruststore = "java-truststore"
 
-        /// Whether the file is encrypted under a passphrase, and not text.
+        /// Whether the file is PKCS#12, which is not text and encrypted under a passphrase.
         var isArchive: Bool { self == .pkcs12 || self == .javaTruststore }
     }
 
     static let configuration = CommandConfiguration(
         commandName: "export",
-        abstract: "Write a key and its certificates in the form that other programs take.",
+        abstract: "Export a key and its certificates for other programs.",
         discussion: """
-            NAME is what the files in the CA's directory begin with: root for the CA itself. The new file is readable by you \
-            alone, and never takes the place of another without --force.
+            NAME is the name of a certificate in the CA's directory; root is the CA itself. The new file is readable by you \
+            alone, and replaces an existing file only with --force.
 
-            pkcs12 is for Windows, macOS, browsers, and for Java as a keystore. java-truststore has only the root, for \
-            programs that are to accept NAME. Of the forms for Kubernetes the key is not encrypted.
+            pkcs12 is for Windows, macOS, browsers, and for Java as a keystore. java-truststore has only the root, for Java \
+            programs that verify NAME. kubernetes-secret is a Secret of type kubernetes.io/tls; cert-manager-issuer adds an \
+            issuer to the Secret of a CA. Keys in them are not encrypted.
 
             For example:
 
@@ -49,79 +44,48 @@ struct ExportCommand: ParsableCommand {
             """
     )
 
-    @Argument(help: "Whose files to export: web-1, or root.")
+    @Argument(help: "The name of the certificate, such as web-1 or root.")
     var name: String
 
-    @Option(name: .long, help: ArgumentHelp("The CA's directory.", valueName: "directory"))
-    var directory = CADirectoryArgument.standard
+    @OptionGroup var directory: DirectoryOption
 
     @Option(
-        name: .long,
         help: ArgumentHelp(
-            "pkcs12, java-truststore, kubernetes-secret or cert-manager-issuer.",
-            valueName: "form"
+            "Export format: pkcs12, java-truststore, kubernetes-secret or cert-manager-issuer.",
+            valueName: "format"
         )
     )
     var format: Format
 
-    @Option(name: .long, help: ArgumentHelp("The new file; - for standard output.", valueName: "file"))
+    @Option(help: ArgumentHelp("Write to this file; - is standard output.", valueName: "file"))
     var output: String
 
-    @Flag(name: .long, help: "Replace files of the same names.")
+    @Flag(help: "Replace existing files.")
     var force = false
 
     @OptionGroup var exportPassphrase: ExportPassphraseOptions
 
-    @Flag(
-        name: .long,
-        help: "Triple DES and SHA-1, for macOS, Java before 8u301 and Windows before 2019, which read nothing else."
-    )
+    @Flag(help: "Use Triple DES and SHA-1, for macOS, Java before 8u301 and Windows before 2019.")
     var legacy = false
 
-    @Option(
-        name: .long,
-        help: ArgumentHelp("The namespace of the Secret. (default: kubectl's, or cert-manager)", valueName: "name")
-    )
+    @Option(help: ArgumentHelp("The Secret's namespace. (default: kubectl's, or cert-manager)", valueName: "name"))
     var namespace: String?
 
-    @Option(
-        name: .long,
-        help: ArgumentHelp("What Secret and issuer are called. (default: made of NAME)", valueName: "name")
-    )
+    @Option(help: ArgumentHelp("The name of the Secret and the issuer. (default: from NAME)", valueName: "name"))
     var secretName: String?
 
-    @Flag(name: .long, help: "A ClusterIssuer instead of an Issuer.")
+    @Flag(help: "With cert-manager-issuer: write a ClusterIssuer instead of an Issuer.")
     var cluster = false
 
-    @Option(
-        name: .long,
-        help: ArgumentHelp(
-            "Open the key with the first line of this file. (default: ask on the terminal)",
-            valueName: "file"
-        )
-    )
-    var passphraseFile: String?
-
-    @Option(name: .long, help: ArgumentHelp("… or of this environment variable.", valueName: "variable"))
-    var passphraseEnv: String?
-
-    @Option(name: .long, help: ArgumentHelp("… or of this open file descriptor.", valueName: "n"))
-    var passphraseFd: Int32?
+    @OptionGroup var keyPassphrase: PassphraseOptions<StoredKeyRole>
 
     func run() throws {
         try checkOptions()
-        let source = try PassphraseSource.choose(
-            file: passphraseFile,
-            environment: passphraseEnv,
-            descriptor: passphraseFd,
-            option: "--passphrase"
-        )
-        let passphrase = Passphrase(source)
-        try passphrase.check()
+        let passphrase = try keyPassphrase.passphrase()
         for path in [output, exportPassphrase.generatePassphrase ?? "-"] where path != "-" {
             try AtomicFile.check(path, replaces: force)
         }
-        let identity = try StoredIdentity(name: name, in: directory)
+        let identity = try StoredIdentity(name: name, in: directory.path)
         let manifest = format.isArchive ? nil : try manifest()
         try manifest?.check(identity)
         func key() throws -> PrivateKey {
@@ -147,49 +111,50 @@ struct ExportCommand: ParsableCommand {
             try AtomicFile.write([passphraseFile].compactMap(\.self), replaces: force)
             return
         }
-        // The passphrase first: a file that nothing opens is of no use, and an unused passphrase does no harm.
+        // The passphrase is written first: without it the file is useless.
         let file = AtomicFile(path: output, contents: contents)
         try AtomicFile.write([passphraseFile, file].compactMap(\.self), replaces: force)
-        try Console.standard.print(
-            ExportReport(file: output, passphrase: passphraseFile?.path, next: next),
-            as: .text
-        )
+        let isPrivate = " (readable by you alone)"
+        let lines = labelledLines([
+            ("file", output + isPrivate), ("passphrase", passphraseFile.map { $0.path + isPrivate }), ("next", next),
+        ])
+        try Console.standard.write(lines + "\n")
     }
 
-    /// Refuses options that the form has no use for: who gives one expects something of it.
+    /// Refuses options that the format does not use.
     private func checkOptions() throws {
         if format.isArchive {
             guard namespace == nil, secretName == nil else {
-                throw UsageError(message: "--namespace and --secret-name are for the forms of Kubernetes")
+                throw UsageError(message: "--namespace and --secret-name are for Kubernetes formats only")
             }
             guard exportPassphrase.isGiven else { return _ = try exportPassphrase.passphrase() }
             guard output != "-" || isatty(STDOUT_FILENO) == 0 else {
-                throw UsageError(message: "\(format.rawValue) is not text, and standard output is a terminal")
+                throw UsageError(message: "\(format.rawValue) is not text and cannot be written to a terminal")
             }
             if let path = exportPassphrase.generatePassphrase, path == output || path == "-" {
-                throw UsageError(message: "--generate-passphrase needs a file of its own")
+                throw UsageError(message: "--generate-passphrase needs a different file")
             }
         } else {
             guard !exportPassphrase.isGiven, !legacy else {
                 throw UsageError(
-                    message: "\(format.rawValue) is not encrypted: it takes neither passphrase nor --legacy"
+                    message: "\(format.rawValue) is not encrypted: passphrase options and --legacy have no effect"
                 )
             }
         }
         guard !cluster || format == .certManagerIssuer else {
-            throw UsageError(message: "--cluster is for --format cert-manager-issuer")
+            throw UsageError(message: "--cluster requires --format cert-manager-issuer")
         }
     }
 
-    /// Java decrypts nothing under a passphrase that is not ASCII, and says that it is wrong.
+    /// Java rejects passphrases that are not ASCII as wrong.
     private func checkForJava(_ passphrase: SecretBytes) throws {
         guard unsafe passphrase.withUnsafeBytes({ unsafe $0.contains { $0 >= 0x80 } }) else { return }
         guard format == .javaTruststore else {
-            return Console.standard.warning("Java will not open the file: the passphrase is not ASCII")
+            return Console.standard.warning("Java cannot open the file: the passphrase is not ASCII")
         }
         throw InputError(
-            message: "Java would not open the file: the passphrase is not ASCII",
-            hint: "choose another, or have one made: --generate-passphrase FILE"
+            message: "Java could not open the file: the passphrase is not ASCII",
+            hint: "choose another, or generate one: --generate-passphrase FILE"
         )
     }
 
@@ -202,16 +167,14 @@ struct ExportCommand: ParsableCommand {
         )
     }
 
-    /// What whoever sends a key to a cluster should know.
     private func manifestNotices(_ identity: StoredIdentity) -> [String] {
         guard format == .certManagerIssuer, identity.certificate == identity.root else { return [] }
         return [
-            "whoever can read the Secret has the key of the root, which nothing but a new root undoes: an intermediate CA "
-                + "is the safer choice"
+            "the Secret holds the root's key, and only a new root recovers from its disclosure: prefer an intermediate CA"
         ]
     }
 
-    /// The command that shows or uses the new file.
+    /// A command that shows or uses the new file.
     private var next: String {
         switch format {
         case .pkcs12: "openssl pkcs12 -info -noout -in \(Quoting.shell(output))"

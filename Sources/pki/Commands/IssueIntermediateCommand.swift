@@ -6,15 +6,14 @@ import Certificates
 import FoundationEssentials
 import SystemSupport
 
-/// `pki issue-intermediate`
 struct IssueIntermediateCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "issue-intermediate",
-        abstract: "Issue an intermediate CA, so that the root's key can rest.",
+        abstract: "Issue an intermediate CA, so that the root's key can stay offline.",
         discussion: """
-            The files are NAME-cert.pem, NAME-key.pem and, below another intermediate, NAME-chain.pem in the CA's directory. \
-            The intermediate then issues with --issuer NAME; its clients get NAME-chain.pem, which goes to AWS with them. \
-            The trust anchor in AWS stays the root.
+            Writes NAME-cert.pem, NAME-key.pem and, below another intermediate, NAME-chain.pem to the CA's directory. The \
+            intermediate issues with --issuer NAME. Its clients get NAME-chain.pem, which they send to AWS. The trust anchor \
+            in AWS stays the root.
 
             For example:
 
@@ -24,106 +23,72 @@ struct IssueIntermediateCommand: ParsableCommand {
               pki issue-intermediate --name partner --cross-certify partner-root.pem
               pki issue-client --name web-1 --issuer issuing-1
 
-            Once an intermediate issues, move root-key.pem to a safe place: pki then takes the intermediate by itself.
+            Then move root-key.pem to a safe place: without it, pki issues from the only CA whose key is in the directory.
             """
     )
 
-    @Option(name: .long, help: ArgumentHelp("The CA's directory.", valueName: "directory"))
-    var directory = CADirectoryArgument.standard
+    @OptionGroup var directory: DirectoryOption
 
-    @Option(
-        name: .long,
-        help: ArgumentHelp("What the files are called, and the CN unless --subject is given.", valueName: "name")
-    )
+    @Option(help: ArgumentHelp("The name of the files, and the CN without --subject.", valueName: "name"))
     var name: String
 
     @Option(
-        name: .long,
-        help: ArgumentHelp("The CA's name as in RFC 4514, in UTF-8. (default: CN=NAME)", valueName: "name"),
+        help: ArgumentHelp("The CA's name (RFC 4514, UTF-8). (default: CN=NAME)", valueName: "name"),
         transform: DistinguishedName.argument
     )
     var subject: DistinguishedName?
 
-    @Option(
-        name: .long,
-        help: ArgumentHelp("The CA that issues, as pki tree shows it. (default: root)", valueName: "name")
-    )
+    @Option(help: ArgumentHelp("Issue from this CA; pki tree lists them. (default: root)", valueName: "name"))
     var issuer: String?
 
     @OptionGroup var newKey: NewAuthorityKeyOptions
 
-    @Option(
-        name: .long,
-        help: ArgumentHelp("Certify the key of this PKCS#10 request (PEM or DER) and make none.", valueName: "file")
-    )
+    @Option(help: ArgumentHelp("Certify the key of this PKCS#10 request (PEM or DER).", valueName: "file"))
     var csr: String?
 
-    @Flag(name: .long, help: "With --csr: take the subject of the request, in place of the name's.")
+    @Flag(help: "With --csr: use the subject of the request instead of CN=NAME.")
     var acceptSubject = false
 
     @OptionGroup var insecure: InsecureNamesOption
 
-    @Option(
-        name: .long,
-        help: ArgumentHelp(
-            "Certify the key and the name of this CA certificate: a cross-certificate.",
-            valueName: "file"
-        )
-    )
+    @Option(help: ArgumentHelp("Cross-certify the key and name of this CA certificate.", valueName: "file"))
     var crossCertify: String?
 
     @OptionGroup var validity: LifetimeOptions
 
-    @Option(
-        name: .long,
-        help: ArgumentHelp("How many levels of CAs may follow below it. (default: 0)", valueName: "n")
-    )
+    @Option(help: ArgumentHelp("Allow this many levels of CAs below it. (default: 0)", valueName: "n"))
     var pathLength: Int?
 
     @OptionGroup var names: NameConstraintOptions
 
-    @Option(
-        name: .long,
-        help: ArgumentHelp(
-            "A template in OpenSSL's format, in place of the built-in intermediate.conf.",
-            valueName: "file"
-        )
-    )
-    var template: String?
+    @OptionGroup var template: TemplateOptions
 
-    @Flag(help: "Let the template read other files and environment variables.")
-    var trustTemplate = false
-
-    @Flag(
-        name: .long,
-        help: "Move files of the same names to the directory's archive first; share another's common name."
-    )
+    @Flag(help: "Archive existing files of the same name first; allow a common name in use.")
     var force = false
 
-    @Option(name: .long, help: ArgumentHelp("The form of the answer: text or json.", valueName: "form"))
-    var format = ReportFormat.text
+    @OptionGroup var format: FormatOption
 
     @OptionGroup(title: "The new key")
-    var newKeyPassphrase: NewKeyPassphraseOptions
+    var newKeyPassphrase: PassphraseOptions<NewKeyRole>
 
     @OptionGroup(title: "The CA's key")
     var caKey: AuthorityKeyOptions
 
     func validate() throws {
         guard !acceptSubject || csr != nil && subject == nil else {
-            throw ValidationError("--accept-subject goes with --csr, and not with --subject")
+            throw ValidationError("--accept-subject requires --csr and excludes --subject")
         }
         guard [newKey.key, csr, crossCertify].compactMap(\.self).count <= 1 else {
             throw ValidationError("only one of --key, --csr and --cross-certify can be given")
         }
         guard newKey.keyType == nil || csr == nil && crossCertify == nil else {
-            throw ValidationError("--key-type goes with a new key, and --csr and --cross-certify bring theirs")
+            throw ValidationError("--key-type cannot be used with --csr or --cross-certify")
         }
     }
 
     func run() throws {
         var request = IntermediateRequest(
-            template: try TemplateFile.read(template, isTrusted: trustTemplate) ?? BuiltInTemplates.intermediate(),
+            template: try template.read() ?? BuiltInTemplate.intermediate.template,
             name: name
         )
         request.subject = subject
@@ -135,31 +100,27 @@ struct IssueIntermediateCommand: ParsableCommand {
         request.passphrase = try newKeyPassphrase.read()
         request.archivesExisting = force
         request.key = try subjectKey(passphrase: request.passphrase)
-        let authority = try caKey.open(directory, issuer: issuer)
+        let authority = try caKey.open(directory.path, issuer: issuer)
         var generator = SystemRandomNumberGenerator()
         let issued = try authority.issue(request, now: .now, using: &generator)
-        for notice in issued.notices { Console.standard.warning(notice) }
+        issued.notices.forEach(Console.standard.warning)
         names.explain()
-        let place = CADirectoryArgument.option(directory)
-        try Console.standard.print(
-            IssueReport(
-                issued,
-                next: issued.keyPath == nil ? nil : "pki issue-client --issuer \(Quoting.shell(name))\(place)"
-            ),
-            as: format
-        )
+        let next =
+            issued.keyPath == nil
+            ? nil : "pki issue-client --issuer \(Quoting.shell(name))\(directory.argument)"
+        try Console.standard.print(IssueReport(issued: issued, next: next), as: format.value)
     }
 
-    private func subjectKey(passphrase: SecretBytes?) throws -> IntermediateRequest.Subject {
+    private func subjectKey(passphrase: SecretBytes?) throws -> IntermediateRequest.KeySource {
         if let csr { return .request(try CertificateRequest(reading: InputFile.read(csr), name: csr)) }
         if let crossCertify {
             let certificates = try Certificate.certificates(in: InputFile.read(crossCertify))
             guard let certificate = certificates.first else {
-                throw InputError(message: "\(crossCertify) holds no certificate")
+                throw InputError(message: "\(crossCertify) contains no certificate")
             }
             return .crossCertificate(certificate)
         }
-        let external = try newKey.externalKey(caKey.device.settings, passphrase: Passphrase(given: passphrase))
+        let external = try newKey.externalKey(caKey.device, passphrase: Passphrase(given: passphrase))
         return external.map { .externalKey($0, newKey.keyType) } ?? .newKey(newKey.keyType)
     }
 }

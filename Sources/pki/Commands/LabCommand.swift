@@ -4,29 +4,27 @@ import ArgumentParser
 import Authority
 import Certificates
 import FoundationEssentials
-import HTTPService
+import HTTPServer
 import Lab
 import SystemSupport
 import TrustAnchors
 import UnixSignals
 
-/// `pki lab`
 struct LabCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "lab",
-        abstract: "Run IAM Roles Anywhere, IAM and STS on this machine, to try the whole road without an AWS account.",
+        abstract: "Run IAM Roles Anywhere, IAM and STS on this machine, without an AWS account.",
         discussion: """
-            Verifies requests as AWS does and says on standard error why one is refused; the page at its address shows the \
-            same as it happens, and pki lab log prints it with every check. The CA in the directory becomes a trust anchor, \
-            with a profile and a role beside it; their ARNs stay the same as long as the CA does. Once the lab listens, it \
-            prints what a shell has to export: pki, the AWS CLI, the SDKs and Terraform then find the lab in the place of \
-            AWS. Ctrl-C or SIGTERM ends it; with --state it goes on the next time where it was.
+            Verifies requests as AWS does, and prints on standard error why one is denied; its web page and pki lab log show \
+            every check. The CA in the directory becomes a trust anchor, with a profile and a role; their ARNs stay the same \
+            as long as the CA does. The lab prints variables for a shell: with them, pki, the AWS CLI, the SDKs and Terraform \
+            use the lab instead of AWS. Ctrl-C or SIGTERM stops it; with --state it continues at the next start.
 
             For example, in one terminal:
 
               pki lab --port 9912
 
-            and in another, with the lines that it printed:
+            and in another, after the lines that it printed:
 
               pki creds --trust-anchor-arn "$PKI_LAB_TRUST_ANCHOR_ARN" \\
                 --profile-arn "$PKI_LAB_PROFILE_ARN" --role-arn "$PKI_LAB_ROLE_ARN" \\
@@ -38,121 +36,96 @@ struct LabCommand: AsyncParsableCommand {
         subcommands: [LabLogCommand.self]
     )
 
-    @Option(name: .long, help: ArgumentHelp("The CA's directory.", valueName: "directory"))
-    var directory = CADirectoryArgument.standard
+    @OptionGroup var directory: DirectoryOption
 
-    @Option(
-        name: .long,
-        help: ArgumentHelp("CA certificates for the trust anchor, instead of the directory's.", valueName: "file")
-    )
+    @Option(help: ArgumentHelp("CA certificates for the trust anchor instead of the directory's.", valueName: "file"))
     var trustAnchor: String?
 
     @Option(
-        name: .long,
         help: ArgumentHelp(
-            "Trust anchors, roles and profiles to begin with, as JSON: see templates/lab.json.",
+            "Create the trust anchors, roles and profiles in this JSON file (see templates/lab.json).",
             valueName: "file"
         )
     )
     var seed: String?
 
-    @Option(
-        name: .long,
-        help: ArgumentHelp(
-            "Remember in this file (SQLite) what was set up. (default: in memory only)",
-            valueName: "file"
-        )
-    )
+    @Option(help: ArgumentHelp("Keep the state in this SQLite file. (default: in memory)", valueName: "file"))
     var state: String?
 
-    @Option(name: .long, help: ArgumentHelp("The port; 0 lets the system choose one.", valueName: "port"))
+    @Option(help: ArgumentHelp("The port; 0 chooses a free one.", valueName: "port"))
     var port = 9_912
 
     @Option(
-        name: .long,
         help: ArgumentHelp(
-            """
-            The address to listen on. Others than loopback open the lab to the network; its access key is then a random one.
-            """,
+            "Listen on this address. If it is not loopback, the network can reach the lab, and its access key is random.",
             valueName: "address"
         )
     )
     var listen = "127.0.0.1"
 
     @Option(
-        name: .long,
         help: ArgumentHelp(
-            "A host name that requests may be for, beside localhost and the address: NAME or NAME:PORT; again for more.",
+            "Also accept requests for this host: NAME or NAME:PORT; repeatable.",
             valueName: "name"
         )
     )
     var allowHost: [String] = []
 
-    @Flag(name: .long, help: "Serve HTTPS, with a certificate that is made for this run.")
+    @Flag(help: "Serve HTTPS with a temporary certificate.")
     var tls = false
 
     @Option(
-        name: .long,
         help: ArgumentHelp(
-            "With --tls: where to write the CA certificate that clients must trust. (default: a private temporary file)",
+            "With --tls: write the CA certificate for clients here. (default: a private temporary file)",
             valueName: "file"
         )
     )
     var tlsCAFile: String?
 
-    @Option(name: .long, help: ArgumentHelp("The AWS region to play.", valueName: "region"))
+    @Option(help: ArgumentHelp("The AWS region of the lab.", valueName: "region"))
     var region = "us-east-1"
 
-    @Option(name: .long, help: ArgumentHelp("The AWS account to play.", valueName: "id"))
+    @Option(help: ArgumentHelp("The AWS account of the lab.", valueName: "id"))
     var account = "123456789012"
 
     @Option(
-        name: .long,
         help: ArgumentHelp(
             """
-            The access key that may do everything. (default: AKIAIOSFODNN7EXAMPLE with the secret of AWS's documentation; \
-            a random one where --listen is not a loopback address)
+            The administrator's access key. (default: AKIAIOSFODNN7EXAMPLE with the secret from AWS's documentation; random \
+            if --listen is not loopback)
             """,
             valueName: "id"
         )
     )
     var adminAccessKey: String?
 
-    @Option(
-        name: .long,
-        help: ArgumentHelp("With --admin-access-key: the file that holds its secret.", valueName: "file")
-    )
+    @Option(help: ArgumentHelp("The file with the secret of --admin-access-key.", valueName: "file"))
     var adminSecretFile: String?
 
     @OptionGroup var faults: LabFaultOptions
 
     func validate() throws {
-        guard (0...65_535).contains(port) else { throw ValidationError("--port is 0 to 65535") }
+        guard (0...65_535).contains(port) else { throw ValidationError("--port must be 0 to 65535") }
         guard account.utf8.count == 12, account.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else {
-            throw ValidationError("--account is twelve digits")
+            throw ValidationError("--account must be twelve digits")
         }
         let parts = region.split(separator: "-", omittingEmptySubsequences: false)
         guard parts.count >= 3,
             parts.allSatisfy({ !$0.isEmpty && $0.allSatisfy { $0.isASCII && ($0.isLowercase || $0.isNumber) } })
-        else { throw ValidationError("--region is a region's name, such as us-east-1") }
+        else { throw ValidationError("--region must be a region, such as us-east-1") }
         for name in allowHost where HTTPAuthority(name) == nil {
-            throw ValidationError(
-                "--allow-host is a host name or an address, with or without a port: \"\(name)\" is not"
-            )
+            throw ValidationError("--allow-host \"\(name)\" is not a host name or address, with or without a port")
         }
-        guard tls || tlsCAFile == nil else { throw ValidationError("--tls-ca-file goes with --tls") }
+        guard tls || tlsCAFile == nil else { throw ValidationError("--tls-ca-file requires --tls") }
         guard (adminAccessKey == nil) == (adminSecretFile == nil) else {
-            throw ValidationError("--admin-access-key and --admin-secret-file go together")
+            throw ValidationError("--admin-access-key and --admin-secret-file must be given together")
         }
         if let key = adminAccessKey {
             guard (16...128).contains(key.utf8.count),
-                key.utf8.allSatisfy({ byte in
-                    (0x30...0x39).contains(byte) || (0x41...0x5a).contains(byte) || (0x61...0x7a).contains(byte)
-                        || byte == 0x5f
-                }), !key.hasPrefix("ASIA")
+                key.allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "_") }), !key.hasPrefix("ASIA")
             else {
                 throw ValidationError(
-                    "--admin-access-key is 16 to 128 letters, digits and underscores, and begins not with ASIA"
+                    "--admin-access-key must be 16 to 128 letters, digits and underscores, not beginning with ASIA"
                 )
             }
         }
@@ -167,10 +140,10 @@ struct LabCommand: AsyncParsableCommand {
             randomBytes: randomBytes
         )
         let console = Console.standard
-        let seed = try planned(in: environment)
+        let seed = try initialResources(in: environment)
         var options = LabService.Options()
         var listener = HTTPListener(address: listen, port: port)
-        // Every client that reaches the lab knows the published key.
+        // The documented key is public, so it is used on loopback only.
         let chosen = try administrator()
         options.administrator = chosen ?? (listener.isLoopback ? .documented : .random(environment.randomBytes))
         options.hosts = Set(allowHost)
@@ -183,35 +156,50 @@ struct LabCommand: AsyncParsableCommand {
         listener.identity = identity?.identity
         if !listener.isLoopback {
             console.warning(
-                "listening on \(listen): whoever reaches it can use the lab, and what it hands out looks like credentials"
+                "listening on \(listen): everyone who can reach it can use the lab and get its credentials"
             )
             if chosen == nil {
-                console.note("the access key that may do everything is a random one, and stands here once")
+                console.note("the administrator's access key is random, and printed only once")
             }
         }
-        // Trapped before anything listens, so that no signal can find the lab half open.
+        // Signals are trapped before anything listens, so that the lab always shuts down cleanly.
         let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm)
         let authorityFile = try identity.map { try LabAuthorityFile($0.certificateAuthority, at: tlsCAFile) }
         defer { authorityFile?.removeIfTemporary() }
         let server = try await HTTPServer.start([listener], configuration: lab.configuration, handler: lab)
         do {
             let endpoint = server.listeners.first?.reachableOrigin ?? ""
-            let exports = LabExports(
-                endpoint: endpoint,
-                environment: environment,
-                administrator: options.administrator,
-                printsSecret: chosen == nil,
-                seed: seed,
-                authorityFile: authorityFile
-            )
-            try console.write(exactly: exports.text)
-            console.note("the lab listens; what happens is shown at \(endpoint)/")
+            // A user who chose the key has the secret.
+            var variables = exports(seed, at: endpoint, options.administrator, showsSecret: chosen == nil)
+            if let path = authorityFile?.path { variables += [("PKI_LAB_CA_BUNDLE", path), ("AWS_CA_BUNDLE", path)] }
+            try console.write(exactly: variables.map { "export \($0)=\(Quoting.shell($1))\n" }.joined())
+            console.note("the lab is listening; open \(endpoint)/ to watch it")
         } catch {
             await server.shutDown(within: .zero)
             throw error
         }
         for await _ in signals { break }
         await server.shutDown(within: .seconds(5))
+    }
+
+    /// The variables with which programs find the lab instead of AWS.
+    private func exports(
+        _ seed: LabSeed,
+        at endpoint: String,
+        _ administrator: Administrator,
+        showsSecret: Bool
+    ) -> [(name: String, value: String)] {
+        var variables = [
+            ("PKI_LAB_ENDPOINT", endpoint), ("AWS_ENDPOINT_URL_ROLESANYWHERE", endpoint),
+            ("AWS_ENDPOINT_URL_IAM", endpoint), ("AWS_ENDPOINT_URL_STS", endpoint), ("AWS_REGION", region),
+            ("AWS_DEFAULT_REGION", region), ("AWS_ACCOUNT_ID", account),
+            ("AWS_ACCESS_KEY_ID", administrator.accessKeyIdentifier),
+        ]
+        if showsSecret { variables.append(("AWS_SECRET_ACCESS_KEY", administrator.secretAccessKey)) }
+        if let anchor = seed.trustAnchors.first { variables.append(("PKI_LAB_TRUST_ANCHOR_ARN", "\(anchor.arn)")) }
+        if let profile = seed.profiles.first { variables.append(("PKI_LAB_PROFILE_ARN", "\(profile.arn)")) }
+        if let role = seed.roles.first { variables.append(("PKI_LAB_ROLE_ARN", "\(role.arn)")) }
+        return variables
     }
 
     /// The administrator that the user chose.
@@ -221,15 +209,15 @@ struct LabCommand: AsyncParsableCommand {
         let secret = text.split(whereSeparator: \.isNewline).first.map(String.init) ?? ""
         guard secret.utf8.count >= 8 else {
             throw InputError(
-                message: "\(printable(adminSecretFile)) holds no secret of eight characters or more",
-                hint: "write the secret access key into it, on one line"
+                message: "the secret in \(printable(adminSecretFile)) has fewer than eight characters",
+                hint: "write the secret access key to the file, on one line"
             )
         }
         return Administrator(accessKeyIdentifier: adminAccessKey, secretAccessKey: secret)
     }
 
-    /// What the lab begins with: what the seed file says, or one of each for the CA.
-    private func planned(in environment: LabEnvironment) throws -> LabSeed {
+    /// The resources of the seed file, or a trust anchor, a profile and a role for the CA.
+    private func initialResources(in environment: LabEnvironment) throws -> LabSeed {
         guard let seed else { return try LabSeed(certificates: try certificates(), in: environment) }
         let directory = FilePath.parent(of: seed)
         return try LabSeed(reading: try InputFile.read(seed), name: seed, in: environment) { path in
@@ -240,7 +228,7 @@ struct LabCommand: AsyncParsableCommand {
 
     private func certificates() throws -> [Certificate] {
         let named = trustAnchor.map { [$0] } ?? []
-        let files = try AuthorityCertificates.files(named, orIn: directory, option: "--trust-anchor")
+        let files = try AuthorityCertificates.files(named, orIn: directory.path, option: "--trust-anchor")
         return try TrustAnchorBundle(reading: files, at: .now).certificates
     }
 
@@ -250,7 +238,7 @@ struct LabCommand: AsyncParsableCommand {
     }
 
     private func serverIdentity(in environment: LabEnvironment) throws -> LabServerIdentity {
-        let template = try BuiltInTemplates.labServer()
+        let template = try BuiltInTemplate.labServer.template
         var names: [GeneralName] = []
         if !["127.0.0.1", "::1"].contains(listen) || !allowHost.isEmpty {
             names = [.dns("localhost"), try .ipAddress("127.0.0.1"), try .ipAddress("::1")]
@@ -259,14 +247,51 @@ struct LabCommand: AsyncParsableCommand {
                 names.append((try? GeneralName.ipAddress(name)) ?? .dns(name))
             }
         }
-        // Clients look at the certificate by their own clock, whatever the lab's says.
+        // Clients check the certificate by the real time, not by the lab's clock.
         var environment = environment
         environment.now = { Date.now }
         return try LabServerIdentity(
-            authorityTemplate: try BuiltInTemplates.labAuthority(),
+            authorityTemplate: try BuiltInTemplate.labAuthority.template,
             serverTemplate: template,
             names: names,
             in: environment
         )
+    }
+}
+
+/// The file with the CA certificate for TLS clients of the lab.
+private struct LabAuthorityFile {
+    private static let name = "ca.pem"
+
+    let path: String
+
+    /// The directory that was created for the file; `nil` if the user chose the path.
+    private let temporary: Directory?
+
+    /// Writes the certificate to the path that the user chose, where it replaces only a regular file, or to a new directory that
+    /// only this user can read.
+    init(_ text: String, at chosenPath: String?) throws {
+        let contents = SecretBytes(Array(text.utf8))
+        if let chosenPath {
+            (path, temporary) = (chosenPath, nil)
+            let directory = try Directory(FilePath.parent(of: chosenPath), for: .output)
+            let name = FilePath.name(of: chosenPath)
+            try NewFile.write(name, in: directory, contents, mode: 0o644, replacing: .always)
+            return
+        }
+        let parent = ProcessInfo.processInfo.environment["TMPDIR"].flatMap { $0.isEmpty ? nil : $0 } ?? "/tmp"
+        let directory = try Directory.makeTemporary("pki-lab-", in: parent)
+        (path, temporary) = (directory.path(of: Self.name), directory)
+        do {
+            try directory.create(Self.name, contents, mode: 0o644)
+        } catch {
+            removeIfTemporary()
+            throw error
+        }
+    }
+
+    func removeIfTemporary() {
+        temporary?.unlink(Self.name)
+        temporary?.remove()
     }
 }

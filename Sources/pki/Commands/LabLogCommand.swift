@@ -4,14 +4,15 @@ import ArgumentParser
 import FoundationEssentials
 import Glibc
 import RolesAnywhere
+import SystemSupport
 
-/// `pki lab log`
 struct LabLogCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "log",
-        abstract: "Print what a running lab decided, check by check, and what would mend a refusal.",
+        abstract: "Print the decisions of a running lab with every check, and hints for denied requests.",
         discussion: """
-            Asks the lab that the environment names, else the one at its usual port. The lab keeps the last 200 decisions.
+            Asks the lab at PKI_LAB_ENDPOINT, or at its default port. The lab keeps the last 200 decisions. With --format json \
+            each decision is an object on a line of its own.
 
             For example:
 
@@ -22,7 +23,6 @@ struct LabLogCommand: ParsableCommand {
     )
 
     @Option(
-        name: .long,
         help: ArgumentHelp(
             "The lab's address. (default: PKI_LAB_ENDPOINT, else http://127.0.0.1:9912)",
             valueName: "url"
@@ -31,22 +31,17 @@ struct LabLogCommand: ParsableCommand {
     var endpoint: String?
 
     @Option(
-        name: .long,
         help: ArgumentHelp("The CA certificate of a lab with --tls. (default: PKI_LAB_CA_BUNDLE)", valueName: "file")
     )
     var caBundle: String?
 
-    @Flag(name: .shortAndLong, help: "Go on with what comes, until the lab ends or Ctrl-C.")
+    @Flag(name: .shortAndLong, help: "Follow new decisions, until the lab stops or Ctrl-C.")
     var follow = false
 
-    @Flag(name: .long, help: "Print refusals only.")
+    @Flag(help: "Only denied requests.")
     var refused = false
 
-    @Option(
-        name: .long,
-        help: ArgumentHelp("text, or json: one object a line, with every check.", valueName: "form")
-    )
-    var format = ReportFormat.text
+    @OptionGroup var format: FormatOption
 
     func run() throws {
         let environment = ProcessInfo.processInfo.environment
@@ -68,12 +63,11 @@ struct LabLogCommand: ParsableCommand {
             do {
                 page = try Self.page(of: transport, at: address)
             } catch  where wasReached {
-                // Nothing went wrong: there is nobody left to follow.
-                Console.standard.note("the lab has ended")
+                Console.standard.note("the lab has stopped")
                 return
             }
             wasReached = true
-            // The lab was started anew and counts from one again.
+            // The lab was restarted and counts from one again.
             if let newest = page.newest, newest < last {
                 last = 0
                 continue
@@ -92,21 +86,21 @@ struct LabLogCommand: ParsableCommand {
             let page = try? JSONDecoder().decode(LabLogPage.self, from: Data(response.body))
         else {
             throw InputError(
-                message: "what answers at \(address) with status \(response.status) is no lab of this version",
-                hint: "name the lab's address with --endpoint: it stands in what pki lab printed"
+                message: "\(address) is not a lab of this version: it answered with status \(response.status)",
+                hint: "give the lab's address with --endpoint; pki lab prints it"
             )
         }
         return page
     }
 
     private func show(_ trace: LabTrace) throws {
-        switch format {
+        switch format.value {
         case .json: try Console.standard.write(trace.json + "\n")
         case .text: try Console.standard.write(trace.text(width: Self.width) + "\n")
         }
     }
 
-    /// How many columns the terminal has; enough for a long line where there is none.
+    /// The columns of the terminal, or enough for long lines without one.
     private static var width: Int {
         var size = winsize()
         guard unsafe ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col >= 40 else { return 160 }
@@ -116,5 +110,96 @@ struct LabLogCommand: ParsableCommand {
     private static func pause() {
         var time = timespec(tv_sec: 0, tv_nsec: 250_000_000)
         _ = unsafe nanosleep(&time, nil)
+    }
+}
+
+private struct LabLogPage: Decodable {
+    var traces: [LabTrace]
+    /// The number of the lab's newest trace.
+    var newest: Int?
+}
+
+/// A decision of the lab, as its log endpoint returns it.
+private struct LabTrace: Codable {
+    struct Check: Codable {
+        var check: String
+        var title: String
+        var passed: Bool
+        var detail: String
+        var hint: String?
+    }
+
+    struct CanonicalRequest: Codable {
+        var lab: String
+        var client: String?
+        var difference: String?
+    }
+
+    var number: Int
+    var requestId: String
+    var date: String
+    var remoteAddress: String
+    var service: String
+    var operation: String
+    var status: Int
+    var code: String?
+    var message: String?
+    var subject: String?
+    var caller: String?
+    var assumedRole: String?
+    var checks: [Check]
+    var canonicalRequest: CanonicalRequest?
+
+    var failure: Check? { checks.last.flatMap { $0.passed ? nil : $0 } }
+
+    var json: String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        return (try? encoder.encode(self)).map { String(decoding: $0, as: UTF8.self) } ?? "{}"
+    }
+
+    /// The outcome, every check, and for a bad signature both canonical requests side by side.
+    func text(width: Int) -> String {
+        var lines = ["#\(number) \(date) \(status) \(operation) from \(subject ?? caller ?? remoteAddress)"]
+        for check in checks {
+            lines.append("  \(check.passed ? "ok    " : "FAILED")  \(check.title): \(check.detail)")
+            if let hint = check.hint { lines.append("          hint: \(hint)") }
+        }
+        if let code { lines.append("  answered \(code): \(message ?? "")") }
+        if let assumedRole { lines.append("  session \(assumedRole)") }
+        if let canonicalRequest { lines += canonicalRequest.lines(width: width) }
+        // Names from certificates and requests must not add lines.
+        return lines.map { printable($0, limit: .max) }.joined(separator: "\n") + "\n"
+    }
+}
+
+extension LabTrace.CanonicalRequest {
+    /// Both requests side by side with differences marked, or only the lab's if the client's is not known.
+    fileprivate func lines(width: Int) -> [String] {
+        guard let client else {
+            return ["  canonical request that the lab computed:"]
+                + lab.split(separator: "\n", omittingEmptySubsequences: false).map { "  | \($0)" }
+        }
+        let column = max(16, (width - 7) / 2)
+        let left = lab.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+        let right = client.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+        var lines = [
+            "  canonical request: \(difference ?? "")",
+            "    \(Self.cell("the lab's", column)) | the client's",
+        ]
+        for index in 0..<max(left.count, right.count) {
+            let (one, other) = (index < left.count ? left[index] : "", index < right.count ? right[index] : "")
+            let pieces = max(1, (max(one.count, other.count) + column - 1) / column)
+            for piece in 0..<pieces {
+                let mark = one == other ? " " : "!"
+                let cells = [one, other].map { String($0.dropFirst(piece * column).prefix(column)) }
+                lines.append("  \(mark) \(Self.cell(cells[0], column)) | \(cells[1])")
+            }
+        }
+        return lines
+    }
+
+    private static func cell(_ text: String, _ width: Int) -> String {
+        text + String(repeating: " ", count: max(0, width - text.count))
     }
 }

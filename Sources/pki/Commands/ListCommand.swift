@@ -5,25 +5,18 @@ import Authority
 import Certificates
 import FoundationEssentials
 import Glibc
+import SystemSupport
 
-/// `pki list`
 struct ListCommand: ParsableCommand {
-    /// The form of the list.
     enum Format: String, CaseIterable, ExpressibleByArgument {
-        /// For a person.
-        case table
-        /// For a program: an array of objects.
-        case json
-        /// For a spreadsheet.
-        case csv
+        case table, json, csv
     }
 
     static let configuration = CommandConfiguration(
         commandName: "list",
-        abstract: "List what the CA has issued, and how long each is good for.",
+        abstract: "List the issued certificates, and when they expire.",
         discussion: """
-            Those that end first come first. Certificates that another has taken the place of are left out, unless --all is \
-            given. No CA key is needed.
+            Those that expire first come first. Replaced certificates are left out without --all. No CA key is needed.
 
             For example:
 
@@ -36,62 +29,78 @@ struct ListCommand: ParsableCommand {
             """
     )
 
-    @Option(name: .long, help: ArgumentHelp("The CA's directory.", valueName: "directory"))
-    var directory = CADirectoryArgument.standard
+    @OptionGroup var directory: DirectoryOption
 
     @Option(
-        name: .long,
-        help: ArgumentHelp("Only what ends within this span, and has not ended: 30d, 12h, 2w.", valueName: "span"),
+        help: ArgumentHelp("Only valid ones that expire within this time: 30d, 12h, 2w.", valueName: "time"),
         transform: Duration.argument
     )
     var expiring: Duration?
 
-    @Flag(name: .long, help: "Only what was revoked or is on hold, replaced ones too.")
+    @Flag(help: "Only revoked ones and ones on hold, also if replaced.")
     var revoked = false
 
     @Option(
-        name: .long,
-        help: ArgumentHelp("Only these names: web-*, db-?, [ab]*.", valueName: "pattern"),
+        help: ArgumentHelp("Only names that match this pattern: web-*, db-?, [ab]*.", valueName: "pattern"),
         transform: GlobPattern.argument
     )
     var name: GlobPattern?
 
-    @Flag(name: .long, help: "Also what was replaced or lost.")
+    @Flag(help: "Also replaced and lost ones.")
     var all = false
 
-    @Flag(name: .long, help: "Only CAs.")
+    @Flag(help: "Only CAs.")
     var ca = false
 
-    @Option(name: .long, help: ArgumentHelp("The form: table, json or csv.", valueName: "form"))
+    @Option(help: ArgumentHelp("Output format: table, json or csv.", valueName: "format"))
     var format = Format.table
 
     func run() throws {
         let now = Date.now
-        let inventory = try Inventory(reading: directory, now: now)
+        let inventory = try Inventory(reading: directory.path, now: now)
         var query = InventoryQuery(at: now)
         query.expiringBy = expiring.map { now.addingTimeInterval($0.timeInterval) }
         query.isRevoked = revoked
         query.includesFormer = all
         query.isCA = ca ? true : nil
         query.namePrefix = name?.literalPrefix ?? ""
-        let count: Int
-        switch format {
-        case .table: count = try printTable(of: inventory, query)
-        case .json: count = try stream(JSONListing(now: now), of: inventory, query)
-        case .csv: count = try stream(CSVListing(now: now), of: inventory, query)
-        }
-        if count == 0 { Console.standard.note("nothing in \(directory) is like that") }
+        let count =
+            switch format {
+            case .table: try printTable(of: inventory, query)
+            case .json: try stream(JSONEntryWriter(), of: inventory, query)
+            case .csv: try stream(CSVEntryWriter(), of: inventory, query)
+            }
+        if count == 0 { Console.standard.note("no certificate in \(directory.path) matches") }
     }
 
     private func printTable(of inventory: Inventory, _ query: InventoryQuery) throws -> Int {
-        var table = TableListing()
+        var table = Table([
+            .init("NAME", canBeShortened: true), .init("PROFILE"), .init("NAMES", canBeShortened: true),
+            .init("ISSUER", canBeShortened: true), .init("STATUS"), .init("EXPIRES"),
+            .init("DAYS", isRightAligned: true),
+        ])
         var count = 0
-        // An option's value is looked up whenever it is asked for.
+        // The rows are sorted by expiry, so that most have the day of the row before.
+        var day: (number: Int64, text: String) = (.min, "")
+        // Reading an option's property is slow.
         let pattern = name
         try inventory.visitSummaries(query) { entry in
             if let pattern, !pattern.matches(entry.name) { return }
             count += 1
-            table.add(entry)
+            let isValid = entry.status == .valid
+            let mayBecomeValid = entry.status == .held || entry.status == .notYetValid
+            let number = entry.notAfter / 86400
+            if number != day.number {
+                let date = Date(timeIntervalSince1970: Double(entry.notAfter))
+                day = (number, String(CivilTime(date).extended.prefix(10)))
+            }
+            table.add(entry.name, entry.isCA ? .bold : nil)
+            table.add(entry.profile)
+            table.add(entry.alternativeNames)
+            table.add(entry.issuer)
+            table.add(entry.status.rawValue, isValid ? nil : mayBecomeValid ? .yellow : .red)
+            table.add(day.text)
+            table.add(entry.daysLeft, isValid ? .daysLeft(entry.daysLeft) : nil)
         }
         if count > 0 {
             try table.write(for: TerminalFeatures(of: STDOUT_FILENO)) { try Console.standard.write($0) }
@@ -99,19 +108,120 @@ struct ListCommand: ParsableCommand {
         return count
     }
 
-    /// Prints rows as they come, so that memory does not grow with their number.
-    private func stream(_ empty: some Listing, of inventory: Inventory, _ query: InventoryQuery) throws -> Int {
+    /// Prints JSON or CSV while the rows are read, so that memory does not grow with their number.
+    private func stream(_ empty: some EntryWriter, of inventory: Inventory, _ query: InventoryQuery) throws -> Int {
         let issuers = try inventory.issuerNames()
-        var listing = empty
-        var count = 0
         let pattern = name
+        var writer = empty
+        var count = 0
         try inventory.visit(query) { entry in
             if let pattern, !pattern.matches(entry.name) { return }
             count += 1
-            listing.add(entry, issuer: issuers.name(of: entry))
-            if count.isMultiple(of: 256) { try Console.standard.write(listing.take()) }
+            writer.add(entry, issuer: issuers.name(of: entry), at: query.now)
+            if count.isMultiple(of: 256) { try Console.standard.write(writer.take()) }
         }
-        try Console.standard.write(listing.encoded())
+        try Console.standard.write(writer.encoded())
         return count
     }
+}
+
+/// Writes entries field by field. No encoder is used, to be fast for 100,000 entries.
+private protocol EntryWriter {
+    mutating func beginEntry()
+    mutating func add(_ name: StaticString, _ text: String?)
+    mutating func add(_ name: StaticString, _ texts: [String])
+    mutating func add(_ name: StaticString, _ number: Int)
+    mutating func add(_ name: StaticString, _ flag: Bool)
+    mutating func endEntry(chain: String?, fingerprint: String)
+
+    /// Removes and returns what was written so far. Call it between entries.
+    mutating func take() -> [UInt8]
+    consuming func encoded() -> [UInt8]
+}
+
+extension EntryWriter {
+    fileprivate mutating func add(_ entry: InventoryEntry, issuer: String?, at now: Date) {
+        beginEntry()
+        add("name", entry.name)
+        add("serialNumber", entry.serialNumber.hexadecimal)
+        add("status", entry.status(at: now).rawValue)
+        add("profile", entry.profile)
+        add("subject", entry.subject)
+        add("subjectAlternativeNames", entry.alternativeNames)
+        add("issuer", issuer)
+        add("keyType", entry.keyType)
+        add("ca", entry.isCA)
+        add("notBefore", CivilTime(entry.notBefore).extended)
+        add("notAfter", CivilTime(entry.notAfter).extended)
+        add("daysLeft", entry.daysLeft(at: now))
+        add("revokedAt", entry.revocation.map { CivilTime($0.date).extended })
+        add("reason", entry.revocation?.reason.name)
+        add("issuedAt", CivilTime(entry.issuedAt).extended)
+        add("issuedBy", entry.issuedBy)
+        add("certificate", entry.certificateFile)
+        add("key", entry.keyFile)
+        endEntry(chain: entry.chainFile, fingerprint: entry.fingerprint)
+    }
+}
+
+/// One object a line, without members that have no value.
+private struct JSONEntryWriter: EntryWriter {
+    private var bytes = Array("[".utf8)
+    private var isFirst = true
+    private var separator = ""
+
+    mutating func beginEntry() {
+        bytes += (isFirst ? "\n  {" : ",\n  {").utf8
+        (isFirst, separator) = (false, "")
+    }
+
+    mutating func add(_ name: StaticString, _ text: String?) {
+        if let text { append(name, Quoting.json(text)) }
+    }
+
+    mutating func add(_ name: StaticString, _ texts: [String]) {
+        append(name, "[\(texts.map(Quoting.json).joined(separator: ", "))]")
+    }
+
+    mutating func add(_ name: StaticString, _ number: Int) { append(name, String(number)) }
+
+    mutating func add(_ name: StaticString, _ flag: Bool) { append(name, flag ? "true" : "false") }
+
+    mutating func endEntry(chain: String?, fingerprint: String) {
+        add("chain", chain)
+        add("fingerprint", fingerprint)
+        bytes.append(UInt8(ascii: "}"))
+    }
+
+    private mutating func append(_ name: StaticString, _ value: String) {
+        bytes += separator.utf8
+        bytes.append(UInt8(ascii: "\""))
+        name.withUTF8Buffer { unsafe bytes.append(contentsOf: $0) }
+        bytes += "\": ".utf8
+        bytes += value.utf8
+        separator = ", "
+    }
+
+    mutating func take() -> [UInt8] {
+        defer { bytes.removeAll(keepingCapacity: true) }
+        return bytes
+    }
+
+    consuming func encoded() -> [UInt8] { bytes + "\n]\n".utf8 }
+}
+
+private struct CSVEntryWriter: EntryWriter {
+    private var csv = CSVWriter([
+        "name", "serial", "status", "profile", "subject", "names", "issuer", "key_type", "ca", "not_before",
+        "not_after", "days_left", "revoked_at", "reason", "issued_at", "issued_by", "certificate", "key", "fingerprint",
+    ])
+
+    mutating func beginEntry() {}
+    mutating func add(_ name: StaticString, _ text: String?) { csv.add(text ?? "") }
+    mutating func add(_ name: StaticString, _ texts: [String]) { csv.add(texts.joined(separator: " ")) }
+    mutating func add(_ name: StaticString, _ number: Int) { csv.add(number) }
+    mutating func add(_ name: StaticString, _ flag: Bool) { csv.add(flag ? "yes" : "no") }
+    mutating func endEntry(chain: String?, fingerprint: String) { csv.add(fingerprint) }
+    mutating func take() -> [UInt8] { csv.take() }
+    consuming func encoded() -> [UInt8] { csv.encoded() }
 }

@@ -5,14 +5,13 @@ import Authority
 import Certificates
 import FoundationEssentials
 
-/// `pki renew`
 struct RenewCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "renew",
-        abstract: "Issue a certificate again before it ends: same names, same profile, new life.",
+        abstract: "Renew certificates: same names, same profile, new validity.",
         discussion: """
-            The old files go to the directory's archive, and the place is never empty: what reads the files meanwhile gets the \
-            old certificate or the new one. pki serve and pki update take up a renewed pair by themselves.
+            The old files are moved to the directory's archive. The files always exist: a program that reads them gets the old \
+            certificate or the new one. pki serve and pki update load a renewed pair automatically.
 
             For example:
 
@@ -20,33 +19,31 @@ struct RenewCommand: AsyncParsableCommand {
               pki renew web-1 --rekey --exec 'systemctl reload nginx'
               pki renew --all --if-expires-within 30d
 
-            The last one is for a timer: templates/systemd/pki-renew.timer. The hook runs after each renewal with \
-            PKI_NAME, PKI_CERTIFICATE, PKI_KEY, PKI_CHAIN and PKI_SERIAL set, by /bin/sh.
+            Run the last one from a timer: templates/systemd/pki-renew.timer. The --exec command runs under /bin/sh with \
+            PKI_NAME, PKI_CERTIFICATE, PKI_KEY, PKI_CHAIN and PKI_SERIAL set.
 
-            Exit status: 0 renewed, 1 nothing had to be, 2 something could not be.
+            Exit status: 0 renewed, 1 nothing to renew, 2 a renewal failed.
             """
     )
 
-    @Argument(help: ArgumentHelp("The name, or the serial number.", valueName: "name"))
+    @Argument(help: ArgumentHelp("Names or serial numbers.", valueName: "name"))
     var reference: [String] = []
 
-    @Flag(name: .long, help: "Every certificate that stands under its name, but for roots.")
+    @Flag(help: "Renew all current certificates except roots.")
     var all = false
 
-    @Option(name: .long, help: ArgumentHelp("The CA's directory.", valueName: "directory"))
-    var directory = CADirectoryArgument.standard
+    @OptionGroup var directory: DirectoryOption
 
     @Option(
-        name: .long,
-        help: ArgumentHelp("Only what ends within this span: 30d, 12h, 2w.", valueName: "span"),
+        help: ArgumentHelp("Renew only what expires within this time: 30d, 12h, 2w.", valueName: "time"),
         transform: Duration.argument
     )
     var ifExpiresWithin: Duration?
 
-    @Flag(name: .long, help: "Make a new key too, of the same kind. With --all, CAs keep theirs.")
+    @Flag(help: "Create a new key of the same type. With --all, CAs keep their keys.")
     var rekey = false
 
-    @Option(name: .long, help: ArgumentHelp("With --rekey: the kind of the new key.", valueName: "kind"))
+    @Option(help: ArgumentHelp("The type of the new key, with --rekey. (default: the old one's)", valueName: "type"))
     var keyType: KeyType?
 
     @OptionGroup var validity: LifetimeOptions
@@ -54,9 +51,8 @@ struct RenewCommand: AsyncParsableCommand {
     @OptionGroup var insecure: InsecureNamesOption
 
     @Option(
-        name: .long,
         help: ArgumentHelp(
-            "The CA that issues. With --all: only what this CA issued. (default: the one before)",
+            "Issue from this CA (default: the old issuer). With --all: renew only what this CA issued.",
             valueName: "name"
         )
     )
@@ -65,25 +61,24 @@ struct RenewCommand: AsyncParsableCommand {
     @Option(name: .customLong("exec"), help: ArgumentHelp("Run this command after each renewal.", valueName: "command"))
     var hook: String?
 
-    @Option(name: .long, help: ArgumentHelp("The form of the answer: text or json.", valueName: "form"))
-    var format = ReportFormat.text
+    @OptionGroup var format: FormatOption
 
     @OptionGroup(title: "The new key")
-    var newKey: NewKeyPassphraseOptions
+    var newKey: PassphraseOptions<NewKeyRole>
 
     @OptionGroup(title: "The CA's key")
     var caKey: AuthorityKeyOptions
 
     func validate() throws {
         guard all != !reference.isEmpty else {
-            throw ValidationError(all ? "--all and names cannot go together" : "say what to renew: a name, or --all")
+            throw ValidationError(all ? "--all cannot be used with names" : "give the names to renew, or --all")
         }
-        guard rekey || keyType == nil else { throw ValidationError("--key-type goes with --rekey") }
+        guard rekey || keyType == nil else { throw ValidationError("--key-type requires --rekey") }
     }
 
     func run() async throws {
-        let inventory = try Inventory(in: directory, by: Operator.name, now: .now)
-        let passphrase = try caKey.passphrase()
+        let inventory = try Inventory(in: directory.path, by: Operator.name, now: .now)
+        let passphrase = try caKey.passphraseOptions.passphrase()
         var request = RenewalRequest()
         request.makesNewKey = rekey
         request.keyType = keyType
@@ -92,38 +87,40 @@ struct RenewCommand: AsyncParsableCommand {
         request.passphrase = try newKey.read()
 
         var issuers: [String: CertificateAuthority] = [:]
-        var reports: [IssueReport] = []
+        var renewed: [IssueReport] = []
         var failures = 0
-        // What a CA issued is renewed under its new certificate, whose end may be a later one.
+        // CAs are renewed first: their certificates limit the validity of what they issue.
         for entry in try entries(in: inventory).issuersFirst() {
             do {
                 if let span = ifExpiresWithin, entry.notAfter > Date.now.addingTimeInterval(span.timeInterval) {
                     continue
                 }
                 let name = try issuerName(of: entry, in: inventory)
-                let authority = try issuers[name] ?? caKey.open(directory, issuer: name, passphrase: passphrase)
+                let authority = try issuers[name] ?? caKey.open(directory.path, issuer: name, passphrase: passphrase)
                 issuers[name] = authority
                 var own = request
                 if all, rekey, entry.isCA {
-                    Console.standard.note("the CA \(entry.name) keeps its key, for what it has issued")
+                    Console.standard.note(
+                        "the CA \(entry.name) keeps its key, because of the certificates that it issued"
+                    )
                     (own.makesNewKey, own.keyType, own.passphrase) = (false, nil, nil)
                 }
                 var generator = SystemRandomNumberGenerator()
                 let issued = try authority.renew(entry, own, now: .now, using: &generator)
                 for notice in issued.notices { Console.standard.warning("\(entry.name): \(notice)") }
-                reports.append(IssueReport(issued, next: nil))
+                renewed.append(IssueReport(issued: issued))
                 if entry.isCA { issuers = [:] }
                 if let hook { try await run(hook, name: entry.name, issued) }
             } catch {
-                // One that cannot be renewed must not keep the others from it.
+                // One failure does not stop the others.
                 guard all || reference.count > 1 else { throw error }
                 Console.standard.report(error)
                 failures += 1
             }
         }
-        try Console.standard.print(RenewalReport(renewed: reports), as: format)
+        try Console.standard.print(RenewalReport(renewed: renewed), as: format.value)
         if failures > 0 { throw ExitCode(ExitStatus.failed) }
-        if reports.isEmpty { throw ExitCode(ExitStatus.notNeeded) }
+        if renewed.isEmpty { throw ExitCode(ExitStatus.notNeeded) }
     }
 
     private func entries(in inventory: Inventory) throws -> [InventoryEntry] {
@@ -137,13 +134,13 @@ struct RenewCommand: AsyncParsableCommand {
         }
     }
 
-    /// The CA that issued the old certificate; in the place of a root that is on its way out, the new one.
+    /// The CA that issues: the issuer of the old certificate, or the new root if that is being replaced.
     private func issuerName(of entry: InventoryEntry, in inventory: Inventory) throws -> String {
         if let issuer, !all { return issuer }
         guard let name = try inventory.issuerName(of: entry) else {
             throw InputError(
-                message: "the CA that issued \(entry.name) is not in \(directory)",
-                hint: "name another with --issuer, or import its directory: pki import --help"
+                message: "the CA that issued \(entry.name) is not in \(directory.path)",
+                hint: "name another CA with --issuer, or import its directory: pki import --help"
             )
         }
         return name == CertificateAuthority.previousRootName ? CertificateAuthority.rootName : name
@@ -159,16 +156,14 @@ struct RenewCommand: AsyncParsableCommand {
         let status = try await ShellCommand.run(hook, environment: environment)
         guard status == 0 else {
             throw InputError(
-                message: "\(name) was renewed, and the command after it ended with status \(status): \(hook)",
-                hint: "run it by hand; the certificate is \(issued.certificatePath)"
+                message: "\(name) was renewed, but the --exec command failed with status \(status): \(hook)",
+                hint: "run it yourself; the certificate is \(issued.certificatePath)"
             )
         }
     }
 }
 
-/// What `renew` answers.
-struct RenewalReport: Report {
-    /// The new certificates.
+private struct RenewalReport: Report {
     var renewed: [IssueReport]
 
     var text: String {

@@ -6,27 +6,25 @@ package import Certificates
 import FoundationEssentials
 
 extension RevocationReason: ExpressibleByArgument {
-    /// Reads the name of RFC 5280, or the same with hyphens.
+    /// Reads a name of RFC 5280 in any case, also with hyphens.
     package init?(argument: String) {
         let plain = argument.lowercased().filter { $0 != "-" && $0 != "_" }
         guard let reason = Self.allCases.first(where: { $0.name.lowercased() == plain }) else { return nil }
         self = reason
     }
 
-    /// What a user can choose: a hold has its own option, and what is taken back is not revoked.
     package static var allValueStrings: [String] {
         allCases.filter { $0 != .removeFromCRL }.map(\.name)
     }
 }
 
-/// `pki revoke`
 struct RevokeCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "revoke",
-        abstract: "Take certificates back, for good or until further notice.",
+        abstract: "Revoke certificates, permanently or on hold.",
         discussion: """
-            The inventory knows at once; AWS learns it from the next list: pki crl. No CA key is needed to revoke, and the \
-            one of the CA that issued to make the list. A compromised key takes every certificate of that key with it.
+            The inventory is updated at once; AWS needs a new CRL: pki crl. Revoking needs no CA key; the CRL needs the key of \
+            the issuer. With --reason keyCompromise, all certificates of the same key are revoked.
 
             For example:
 
@@ -38,130 +36,111 @@ struct RevokeCommand: ParsableCommand {
             The reasons are those of RFC 5280: unspecified, keyCompromise, cACompromise, affiliationChanged, superseded, \
             cessationOfOperation, certificateHold, privilegeWithdrawn, aACompromise.
 
-            Exit status: 0 done, 1 it was so before, 2 refused.
+            Exit status: 0 done, 1 already so, nothing changed, 2 refused.
             """
     )
 
     @Argument(help: ArgumentHelp("Names, serial numbers or SHA-256 fingerprints.", valueName: "name"))
     var references: [String]
 
-    @Option(name: .long, help: ArgumentHelp("The CA's directory.", valueName: "directory"))
-    var directory = CADirectoryArgument.standard
+    @OptionGroup var directory: DirectoryOption
 
-    @Option(name: .long, help: ArgumentHelp("Why, as RFC 5280 calls it. (default: unspecified)", valueName: "reason"))
+    @Option(help: ArgumentHelp("The reason (RFC 5280). (default: unspecified)", valueName: "reason"))
     var reason: RevocationReason?
 
-    @Flag(name: .long, help: "Put it on hold (certificateHold), which --release takes back.")
+    @Flag(help: "Put on hold (certificateHold) until --release.")
     var hold = false
 
-    @Flag(name: .long, help: "Take a hold back.")
+    @Flag(help: "Release from hold.")
     var release = false
 
     @Option(
-        name: .long,
-        help: ArgumentHelp("Since when the key may have been in other hands, in UTC.", valueName: "moment"),
+        help: ArgumentHelp("The time (UTC) from which the key may have been compromised.", valueName: "time"),
         transform: Moment.argument
     )
     var invalidSince: Moment?
 
-    @Option(name: .long, help: ArgumentHelp("The form of the answer: text or json.", valueName: "form"))
-    var format = ReportFormat.text
+    @OptionGroup var format: FormatOption
 
     func validate() throws {
         guard [hold, release, reason != nil].count(where: \.self) <= 1 else {
             throw ValidationError("only one of --reason, --hold and --release can be given")
         }
-        guard reason != .removeFromCRL else { throw ValidationError("removeFromCRL is --release") }
-        guard invalidSince == nil || !release else { throw ValidationError("--invalid-since goes with a revocation") }
+        guard reason != .removeFromCRL else { throw ValidationError("--reason removeFromCRL is --release") }
+        guard invalidSince == nil || !release else {
+            throw ValidationError("--invalid-since cannot be used with --release")
+        }
     }
 
     func run() throws {
-        let inventory = try Inventory(in: directory, by: Operator.name, now: .now)
-        // What is meant by all of them is known before any of them is touched.
+        let inventory = try Inventory(in: directory.path, by: Operator.name, now: .now)
+        // All names are looked up before anything is changed.
         let entries = try references.map(inventory.entry)
-        var changed: [RevocationReport.Line] = []
-        var touched: [InventoryEntry] = []
         let reason = hold ? RevocationReason.certificateHold : self.reason ?? .unspecified
+        var changed: [InventoryEntry] = []
         for entry in entries {
             if release {
-                guard try inventory.release(entry, now: .now) else { continue }
-                touched.append(entry)
-                changed.append(.init(name: entry.name, serialNumber: entry.serialNumber.hexadecimal, reason: nil))
-                continue
-            }
-            let revoked = try inventory.revoke(entry, reason: reason, invalidityDate: invalidSince?.date, now: .now)
-            touched += revoked
-            for one in revoked {
-                changed.append(
-                    .init(name: one.name, serialNumber: one.serialNumber.hexadecimal, reason: reason.name)
-                )
+                if try inventory.release(entry, now: .now) { changed.append(entry) }
+            } else {
+                changed += try inventory.revoke(entry, reason: reason, invalidityDate: invalidSince?.date, now: .now)
             }
         }
-        let place = CADirectoryArgument.option(directory)
-        if !release { try warn(ofOthers: touched, in: inventory, reason: reason, place: place) }
+        if !release { try warnOfOlder(changed, in: inventory, reason: reason) }
         var issuers: Set<String> = []
-        for entry in touched {
+        for entry in changed {
             if let issuer = try inventory.presentIssuerName(of: entry) {
                 issuers.insert(issuer)
             } else {
                 Console.standard.warning(
-                    "the CA that issued \(entry.name) is not in \(directory) any more, so no list can name it: who trusts that CA trusts the certificate still"
+                    "no CRL can list \(entry.name): its issuer is not in \(directory.path), and systems that trust that CA still accept it"
                 )
             }
         }
-        let next = issuers.sorted().map { "pki crl\($0 == "root" ? "" : " --issuer \($0)")\(place)" }
-        try Console.standard.print(RevocationReport(changed: changed, next: next), as: format)
+        let report = RevocationReport(
+            entries: changed,
+            reason: release ? nil : reason,
+            next: issuers.sorted().map { "pki crl\($0 == "root" ? "" : " --issuer \($0)")\(directory.argument)" }
+        )
+        try Console.standard.print(report, as: format.value)
         if changed.isEmpty { throw ExitCode(ExitStatus.notNeeded) }
     }
-}
 
-extension RevokeCommand {
-    /// Says which certificates of the same names go on to be accepted: those from before a renewal have the same key.
-    private func warn(
-        ofOthers touched: [InventoryEntry],
-        in inventory: Inventory,
-        reason: RevocationReason,
-        place: String
-    ) throws {
-        for entry in touched where entry.place == .current {
+    /// Warns of older certificates of the same names that are still accepted: a renewal keeps the key.
+    private func warnOfOlder(_ entries: [InventoryEntry], in inventory: Inventory, reason: RevocationReason) throws {
+        for entry in entries where entry.place == .current {
             let others = try inventory.usable(besides: entry, at: .now)
             guard !others.isEmpty else { continue }
             let what = others.count == 1 ? "an older certificate" : "\(others.count) older certificates"
             let how = hold ? "--hold" : "--reason \(reason.name)"
+            let serials = others.map(\.serialNumber.hexadecimal).joined(separator: " ")
             Console.standard.warning("\(entry.name) has \(what) that can still be used")
-            Console.standard.hint(
-                "take it back too: pki revoke \(others.map(\.serialNumber.hexadecimal).joined(separator: " ")) \(how)\(place)"
-            )
+            Console.standard.hint("revoke it too: pki revoke \(serials) \(how)\(directory.argument)")
         }
     }
 }
 
-/// What `revoke` answers.
-struct RevocationReport: Report {
-    /// One certificate.
-    struct Line: Encodable {
-        /// Its name.
-        var name: String
-        /// Its serial number in hexadecimal.
-        var serialNumber: String
-        /// Why; nothing when a hold was taken back.
-        var reason: String?
-    }
-
-    /// What changed.
-    var changed: [Line]
-    /// What makes it known.
+private struct RevocationReport: ModelReport {
+    var entries: [InventoryEntry]
+    /// `nil` if the entries were released from hold.
+    var reason: RevocationReason?
+    /// The commands that make new CRLs.
     var next: [String]
 
-    private enum CodingKeys: CodingKey { case changed }
+    var members: JSONMembers {
+        [
+            "changed": entries.map {
+                ["name": $0.name, "serialNumber": $0.serialNumber.hexadecimal, "reason": reason?.name] as JSONMembers
+            }
+        ]
+    }
 
     var text: String {
-        if changed.isEmpty { return "nothing to do: it was so before" }
-        let lines = changed.map { line in
-            let what = line.reason.map { $0 == "certificateHold" ? "on hold  " : "revoked  " } ?? "released "
-            let why = line.reason.map { ", \($0)" } ?? ""
-            return "\(what)    \(line.name), serial \(line.serialNumber)\(why)"
-        }
-        return (lines + next.map { "next         \($0)" }).joined(separator: "\n")
+        if entries.isEmpty { return "already \(reason == nil ? "released" : "revoked"); nothing changed" }
+        let label = reason.map { $0 == .certificateHold ? "on hold" : "revoked" } ?? "released"
+        let why = reason.map { ", \($0.name)" } ?? ""
+        return labelledLines(
+            entries.map { (label, "\($0.name), serial \($0.serialNumber.hexadecimal)\(why)") }
+                + next.map { ("next", $0) }
+        )
     }
 }

@@ -5,17 +5,16 @@ import Authority
 import Certificates
 import FoundationEssentials
 
-/// `pki rotate-ca`
 struct RotateCACommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "rotate-ca",
-        abstract: "Replace the root by a new one while both are trusted.",
+        abstract: "Replace the root CA by a new one, while both are trusted.",
         discussion: """
-            1. pki rotate-ca makes the new root, which issues from now on. The old one becomes root-previous; \
-            root-cross-cert.pem is the new root certified by the old one, and goes with every new client.
-            2. pki print-bundle prints both roots: give them to the trust anchor in AWS, which takes two at the most.
-            3. pki renew --all --issuer root-previous issues the clients again under the new root.
-            4. pki rotate-ca --finish retires the old root, and pki print-bundle prints the new one alone.
+            1. pki rotate-ca creates the new root, which issues from now on. The old one becomes root-previous. \
+            root-cross-cert.pem, the new root certified by the old one, is sent along by new clients.
+            2. pki print-bundle prints both roots: update the trust anchor in AWS, which takes at most two.
+            3. pki renew --all --issuer root-previous renews the clients under the new root.
+            4. pki rotate-ca --finish archives the old root; pki print-bundle then prints only the new one.
 
             For example:
 
@@ -24,22 +23,20 @@ struct RotateCACommand: ParsableCommand {
               pki rotate-ca --key "pkcs11:token=CA;object=root-2" --generate-key
               pki rotate-ca --finish
 
-            The new root has the old one's name unless --subject is given: conditions on the issuer go on to hold.
+            Without --subject the new root has the old one's name, so that conditions on the issuer still match.
             """
     )
 
-    @Option(name: .long, help: ArgumentHelp("The CA's directory.", valueName: "directory"))
-    var directory = CADirectoryArgument.standard
+    @OptionGroup var directory: DirectoryOption
 
-    @Flag(name: .long, help: "End the rotation: the previous root goes to the archive.")
+    @Flag(help: "Finish the rotation: move the previous root to the archive.")
     var finish = false
 
-    @Flag(name: .long, help: "With --finish: although certificates of the previous root are still good.")
+    @Flag(help: "With --finish: even if certificates of the previous root are still valid.")
     var force = false
 
     @Option(
-        name: .long,
-        help: ArgumentHelp("The new root's name as in RFC 4514. (default: the old one's)", valueName: "name"),
+        help: ArgumentHelp("The new root's name (RFC 4514). (default: the old root's)", valueName: "name"),
         transform: DistinguishedName.argument
     )
     var subject: DistinguishedName?
@@ -49,9 +46,8 @@ struct RotateCACommand: ParsableCommand {
     @OptionGroup var validity: LifetimeOptions
 
     @Option(
-        name: .long,
         help: ArgumentHelp(
-            "How many levels of intermediate CAs may follow, 0 to 255. (default: the old one's)",
+            "Allow this many levels of intermediate CAs, 0 to 255. (default: the old root's)",
             valueName: "n"
         )
     )
@@ -59,39 +55,27 @@ struct RotateCACommand: ParsableCommand {
 
     @OptionGroup var insecure: InsecureNamesOption
 
-    @Option(
-        name: .long,
-        help: ArgumentHelp("A template in OpenSSL's format, in place of the built-in root.conf.", valueName: "file")
-    )
-    var template: String?
+    @OptionGroup var template: TemplateOptions
 
-    @Flag(help: "Let the template read other files and environment variables.")
-    var trustTemplate = false
-
-    @Option(name: .long, help: ArgumentHelp("The form of the answer: text or json.", valueName: "form"))
-    var format = ReportFormat.text
+    @OptionGroup var format: FormatOption
 
     @OptionGroup(title: "The new key")
-    var newKeyPassphrase: NewKeyPassphraseOptions
+    var newKeyPassphrase: PassphraseOptions<NewKeyRole>
 
     @OptionGroup(title: "The old root's key")
     var caKey: AuthorityKeyOptions
 
     func run() throws {
-        let place = CADirectoryArgument.option(directory)
+        let option = directory.argument
         if finish {
-            let inventory = try Inventory(in: directory, by: Operator.name, now: .now)
+            let inventory = try Inventory(in: directory.path, by: Operator.name, now: .now)
             let archived = try inventory.finishRotation(force: force, now: .now)
-            try Console.standard.print(
-                RotationReport(archived: archived, next: ["pki print-bundle\(place)"]),
-                as: format
-            )
-            return
+            let report = RotationReport(archived: archived, next: ["pki print-bundle\(option)"])
+            return try Console.standard.print(report, as: format.value)
         }
-        guard !force else { throw UsageError(message: "--force goes with --finish") }
-        let authority = try caKey.open(directory, issuer: CertificateAuthority.rootName)
-        let template = try TemplateFile.read(template, isTrusted: trustTemplate) ?? BuiltInTemplates.root()
-        var request = RootRequest(template: template)
+        guard !force else { throw UsageError(message: "--force requires --finish") }
+        let authority = try caKey.open(directory.path, issuer: CertificateAuthority.rootName)
+        var request = RootRequest(template: try template.read() ?? BuiltInTemplate.root.template)
         request.subject = subject
         request.keyType = newKey.keyType
         request.lifetime = try validity.lifetime
@@ -99,52 +83,46 @@ struct RotateCACommand: ParsableCommand {
         request.nameConstraints = authority.certificate.nameConstraints ?? NameConstraints()
         request.allowsInsecureNames = insecure.insecureNames
         let secret = try newKeyPassphrase.read()
-        request.externalKey = try newKey.externalKey(caKey.device.settings, passphrase: Passphrase(given: secret))
+        request.externalKey = try newKey.externalKey(caKey.device, passphrase: Passphrase(given: secret))
         if request.externalKey == nil { request.passphrase = secret }
         var generator = SystemRandomNumberGenerator()
         let rotation = try authority.rotate(
             to: request,
-            crossTemplate: BuiltInTemplates.intermediate(),
+            crossTemplate: BuiltInTemplate.intermediate.template,
             now: .now,
             using: &generator
         )
-        for notice in rotation.root.notices { Console.standard.warning(notice) }
-        try Console.standard.print(
-            RotationReport(
-                root: IssueReport(rotation.root, next: nil),
-                cross: rotation.cross.certificatePath,
-                previous: rotation.previousPath,
-                next: [
-                    "pki print-bundle\(place)",
-                    "pki renew --all --issuer \(CertificateAuthority.previousRootName)\(place)",
-                    "pki rotate-ca --finish\(place)",
-                ]
-            ),
-            as: format
+        rotation.root.notices.forEach(Console.standard.warning)
+        let report = RotationReport(
+            root: IssueReport(issued: rotation.root),
+            cross: rotation.cross.certificatePath,
+            previous: rotation.previousPath,
+            next: [
+                "pki print-bundle\(option)",
+                "pki renew --all --issuer \(CertificateAuthority.previousRootName)\(option)",
+                "pki rotate-ca --finish\(option)",
+            ]
         )
+        try Console.standard.print(report, as: format.value)
     }
 }
 
-/// What `rotate-ca` answers.
-struct RotationReport: Report {
-    /// The new root.
+private struct RotationReport: Report {
     var root: IssueReport?
     /// The path of the cross-certificate.
     var cross: String?
     /// The path of the previous root's certificate.
     var previous: String?
-    /// Where files went when the rotation was finished.
+    /// The paths in the archive of what was moved there.
     var archived: [String] = []
-    /// What is to be done next, in order.
+    /// The next commands, in order.
     var next: [String]
 
     private enum CodingKeys: CodingKey { case root, cross, previous, archived }
 
     var text: String {
-        var lines = archived.map { "archived     \($0)" }
-        if let root { lines.append(root.text) }
-        if let cross { lines.append("cross        \(cross)") }
-        if let previous { lines.append("previous     \(previous)") }
-        return (lines + next.map { "next         \($0)" }).joined(separator: "\n")
+        let before = labelledLines(archived.map { ("archived", $0) })
+        let after = labelledLines([("cross", cross), ("previous", previous)] + next.map { ("next", $0) })
+        return [before, root?.text ?? "", after].filter { !$0.isEmpty }.joined(separator: "\n")
     }
 }

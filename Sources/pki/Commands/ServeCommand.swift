@@ -4,7 +4,7 @@ import ArgumentParser
 import Delivery
 import FoundationEssentials
 import Glibc
-import HTTPService
+import HTTPServer
 import Synchronization
 import SystemSupport
 import UnixSignals
@@ -13,13 +13,13 @@ import UnixSignals
 struct ServeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "serve",
-        abstract: "Serve credentials to the programs on this machine, always fresh, from memory.",
+        abstract: "Serve fresh credentials to the programs on this machine, from memory.",
         discussion: """
-            Answers every AWS SDK as a container credentials endpoint: each profile under a name of its own, for programs that \
-            can read the token. With --imds also as the instance metadata service (IMDSv2): the first profile's role, without \
-            a secret, for every program of every user of this machine. Credentials are replaced in the background 25 minutes before they end, \
-            or at half of a shorter lifetime. When that fails, the ones that are there are served until they expire, then a \
-            503 that says why.
+            Serves AWS SDKs as a container credentials endpoint: each profile under its name, for programs that can read \
+            the token. With --imds also as the instance metadata service (IMDSv2): the first profile's role, for every \
+            program of every user of this machine. Credentials are replaced in the background 25 minutes before they \
+            expire, or at half of a shorter lifetime. When that fails, the old ones are served until they expire, then a \
+            503 with the reason.
 
             For example:
 
@@ -34,10 +34,9 @@ struct ServeCommand: AsyncParsableCommand {
 
               AWS_EC2_METADATA_SERVICE_ENDPOINT=http://127.0.0.1:9911
 
-            /healthz answers 200 while every profile has valid credentials; /metrics is for Prometheus. Certificates are \
+            /healthz returns 200 while every profile has valid credentials; /metrics is for Prometheus. Certificates are \
             read again when their files change, profiles at SIGHUP or when ~/.aws/config changes. \
-            templates/systemd/pki-serve.service runs it as a service; it takes sockets from systemd and tells it when it is \
-            ready.
+            templates/systemd/pki-serve.service runs it as a service, with socket activation and readiness notification.
             """
     )
 
@@ -45,7 +44,7 @@ struct ServeCommand: AsyncParsableCommand {
         name: .long,
         help: ArgumentHelp(
             """
-            A profile that pki configure wrote; give it again for more. The first one is that of --imds. (default: \
+            A profile that pki configure wrote; repeatable. --imds serves the first. (default: \
             without --certificate, AWS_PROFILE, else "default")
             """,
             valueName: "name"
@@ -57,8 +56,8 @@ struct ServeCommand: AsyncParsableCommand {
         name: .long,
         help: ArgumentHelp(
             """
-            Where to listen: ADDRESS:PORT, [IPv6]:PORT, PORT or unix:PATH; again for more. Port 0 lets the system choose. \
-            Others than loopback want --token-file. (default: 127.0.0.1:9911, or the sockets that systemd hands over)
+            Where to listen: ADDRESS:PORT, [IPv6]:PORT, PORT or unix:PATH; repeatable. Port 0 lets the system choose. \
+            Other addresses than loopback need --token-file. (default: 127.0.0.1:9911, or the sockets from systemd)
             """,
             valueName: "address"
         ),
@@ -68,13 +67,13 @@ struct ServeCommand: AsyncParsableCommand {
 
     @Option(
         name: .long,
-        help: ArgumentHelp("As --listen 127.0.0.1:PORT, for aws_signing_helper's sake.", valueName: "port")
+        help: ArgumentHelp("Same as --listen 127.0.0.1:PORT, as in aws_signing_helper.", valueName: "port")
     )
     var port: Int?
 
     @Option(
         name: .long,
-        help: ArgumentHelp("How many hops an answer may take (IP TTL), 1 to 255.", valueName: "n")
+        help: ArgumentHelp("IP time to live (hops) of responses, 1 to 255.", valueName: "n")
     )
     var hopLimit = 64
 
@@ -82,7 +81,7 @@ struct ServeCommand: AsyncParsableCommand {
         name: .long,
         help: ArgumentHelp(
             """
-            The file with the container endpoint's token, for you alone to read; it is made when it is missing. (default: \
+            The file with the container endpoint's token, readable by you alone; made if it is missing. (default: \
             $XDG_RUNTIME_DIR/pki/token, else ~/.cache/pki/token)
             """,
             valueName: "file"
@@ -93,7 +92,7 @@ struct ServeCommand: AsyncParsableCommand {
     @Flag(
         name: .long,
         help: """
-            Answer as the instance metadata service too: every user of this machine can then have the first profile's \
+            Serve the instance metadata service too: every user of this machine can then get the first profile's \
             credentials.
             """
     )
@@ -101,14 +100,14 @@ struct ServeCommand: AsyncParsableCommand {
 
     @Flag(
         name: .long,
-        help: "Print what a program's environment has to be, once the server listens, and go on serving."
+        help: "Print the environment for programs once the server listens."
     )
     var printEnv = false
 
     @Option(
         name: .long,
         help: ArgumentHelp(
-            "A host name that requests may be for, beside addresses and localhost; again for more.",
+            "A host name to accept in requests, besides addresses and localhost; repeatable.",
             valueName: "name"
         )
     )
@@ -117,7 +116,7 @@ struct ServeCommand: AsyncParsableCommand {
     @OptionGroup var access: AccessOptions
 
     func validate() throws {
-        guard profile.count <= 1 || !access.identity.settings.namesCertificate else {
+        guard profile.count <= 1 || !access.identity.namesCertificate else {
             throw ValidationError("--certificate is for one profile, not for several")
         }
         guard port == nil || listen.isEmpty else {
@@ -135,23 +134,23 @@ struct ServeCommand: AsyncParsableCommand {
         let isOpen = listeners.contains { !$0.isLoopback }
         if isOpen, tokenFile == nil {
             throw UsageError(
-                message: "listening on an address that others can reach wants a token that they do not have",
+                message: "an address that other machines can reach needs a token that they do not have",
                 hint: "name its file with --token-file, or listen on loopback only"
             )
         }
         let token = try TokenFile(path: tokenPath(environment), randomBytes: randomBytes)
-        let group = try RefresherGroup(profiles: profile, settings: access.settings, console: console)
+        let group = try RefresherGroup(profiles: profile, settings: access, console: console)
         var options = CredentialServer.Options()
         options.hosts = Set(allowHost.map { $0.lowercased() })
         options.servesMetadata = servesMetadata
         let handler = CredentialServer(
-            keepers: group.keepers,
+            keepers: group.refreshers,
             options: options,
             authorization: { token.token },
             now: { Date.now },
             randomBytes: randomBytes
         )
-        // Trapped before anything listens, so that no signal can find the server half open.
+        // Trapped before anything listens, so that no signal finds the server half open.
         let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm, .sighup)
         var configuration = HTTPServer.Configuration(now: { Date.now })
         configuration.eventLoops = 2
@@ -166,14 +165,13 @@ struct ServeCommand: AsyncParsableCommand {
         )
         do {
             let places = server.listeners.map(\.origin).joined(separator: ", ")
-            console.note("serving \(group.keepers.map(\.name).joined(separator: ", ")) at \(places)")
+            console.note("serving \(group.refreshers.map(\.name).joined(separator: ", ")) at \(places)")
             if isOpen {
                 console.warning(
-                    "other machines can reach it, and there is no TLS: token and credentials cross the network in clear, "
-                        + "and a reader of the token gets the credentials"
+                    "other machines can reach it without TLS: the token and the credentials cross the network in clear text"
                 )
             }
-            if printEnv { try console.write(exactly: exports(server.listeners, group.keepers, token)) }
+            if printEnv { try console.write(exactly: exports(server.listeners, group.refreshers, token)) }
         } catch {
             await server.shutDown(within: .zero)
             throw error
@@ -207,10 +205,10 @@ struct ServeCommand: AsyncParsableCommand {
         return "\(homeDirectory(environment["HOME"]))/.cache/pki/token"
     }
 
-    /// Whether the metadata service is offered: the program in whose place this one stands knows nothing else.
+    /// Whether the metadata service is served; aws_signing_helper serves nothing else.
     private var servesMetadata: Bool { imds || SigningHelper.isCalled(by: CommandLine.arguments) }
 
-    /// What a program's environment has to be, for a POSIX shell. SDKs know no unix sockets.
+    /// The environment for programs, for a POSIX shell. SDKs do not support unix sockets.
     private func exports(
         _ listeners: [HTTPListener],
         _ keepers: [CredentialRefresher],

@@ -11,20 +11,19 @@ import UnixSignals
 struct UpdateCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "update",
-        abstract: "Keep profiles of ~/.aws/credentials fresh, for programs that read nothing else.",
+        abstract: "Keep profiles of ~/.aws/credentials fresh, for programs that read only that.",
         discussion: """
             Writes the keys of each profile into its section of ~/.aws/credentials (or of AWS_SHARED_CREDENTIALS_FILE), \
-            and new ones before they expire, until SIGTERM or Ctrl-C. Every other byte of the file stays as it is; it is \
-            replaced as a whole, under a lock that all of pki shares, with mode 0600; a symbolic link stays one.
+            and new ones before they expire, until SIGTERM or Ctrl-C. The rest of the file is not changed; it is replaced \
+            as a whole, under a lock that all pki processes share, with mode 0600; a symbolic link stays one.
 
-            A network that is away, a service that fails, a machine that slept: it goes on trying, ever more slowly up to \
-            once a minute, and says so on standard error. Certificates are read again when their files change, profiles at \
-            SIGHUP.
+            After a failure it retries, at most once a minute in the end, and says so on standard error. Certificates are \
+            read again when their files change, profiles at SIGHUP.
 
             For example:
 
               pki update --profile web --profile backup
-              pki update --once --profile web     from cron: once, with an exit status
+              pki update --once --profile web     # from cron
 
             templates/systemd/pki-update@.service runs it as a service. Where a program can use credential_process or the \
             container endpoint, pki configure and pki serve keep secrets out of files.
@@ -34,19 +33,19 @@ struct UpdateCommand: AsyncParsableCommand {
     @Option(
         name: .long,
         help: ArgumentHelp(
-            "A profile that pki configure wrote; give it again for more. With --certificate: the section to write.",
+            "A profile that pki configure wrote; repeatable. With --certificate: the section to write.",
             valueName: "name"
         )
     )
     var profile: [String] = []
 
-    @Flag(name: .long, help: "Write each profile once and end.")
+    @Flag(name: .long, help: "Write each profile once and exit.")
     var once = false
 
     @OptionGroup var access: AccessOptions
 
     func validate() throws {
-        guard profile.count <= 1 || !access.identity.settings.namesCertificate else {
+        guard profile.count <= 1 || !access.identity.namesCertificate else {
             throw ValidationError("--certificate is for one profile, not for several")
         }
     }
@@ -56,17 +55,16 @@ struct UpdateCommand: AsyncParsableCommand {
         let file = AWSFiles(ProcessInfo.processInfo.environment).credentials
         let group = try RefresherGroup(
             profiles: profile,
-            settings: access.settings,
+            settings: access,
             console: console,
             retries: !once,
             wrapping: { FileTarget(file: file, section: $0).wrapping($1) }
         )
         if once { return try Self.refreshOnce(group) }
         let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm, .sighup)
-        console.note("keeping \(group.keepers.map(\.name).joined(separator: ", ")) in \(file.path)")
+        console.note("keeping \(group.refreshers.map(\.name).joined(separator: ", ")) in \(file.path)")
         await withTaskGroup { tasks in
             tasks.addTask { await group.run() }
-            ResidentMemory.releaseStartUpPages()
             for await signal in signals {
                 guard signal == .sighup else { break }
                 group.reload()
@@ -75,14 +73,14 @@ struct UpdateCommand: AsyncParsableCommand {
         }
     }
 
-    /// Each profile gets its turn, whatever became of those before it.
+    /// Refreshes every profile, even after a failure.
     private static func refreshOnce(_ group: RefresherGroup) throws {
         var failure: (any Error)?
-        for keeper in group.keepers {
+        for refresher in group.refreshers {
             do {
-                try keeper.refresh()
+                try refresher.refresh()
             } catch {
-                // The worst is said last, and is the one whose status counts.
+                // The worst failure is reported last, and its status counts.
                 guard let other = failure else {
                     failure = error
                     continue
@@ -96,7 +94,7 @@ struct UpdateCommand: AsyncParsableCommand {
     }
 }
 
-/// A section of the credentials file, into which credentials are written as they come.
+/// A section of the credentials file, which gets each new set of credentials.
 final class FileTarget: Sendable {
     private let file: SharedFile
     private let section: String
@@ -108,7 +106,7 @@ final class FileTarget: Sendable {
         self.section = section
     }
 
-    /// A source that has obtained credentials when they are in the file. A full disk costs no second session.
+    /// A source whose credentials are in the file when it returns. A full disk costs no second session.
     func wrapping(_ source: CredentialSource) -> CredentialSource {
         var wrapped = source
         wrapped.obtain = {

@@ -2,35 +2,35 @@
 
 import ArgumentParser
 import Authority
+import AWSModel
 import Certificates
 import FoundationEssentials
 import Glibc
 import SystemSupport
 
-/// `pki verify`
 struct VerifyCommand: ParsableCommand {
-    /// What a certificate is verified for.
     enum Purpose: String, CaseIterable, ExpressibleByArgument {
         case rolesanywhere, client, server
     }
 
     static let configuration = CommandConfiguration(
         commandName: "verify",
-        abstract: "Verify a certificate up to its root, and say everything that is wrong on the way.",
+        abstract: "Verify a certificate up to its root, and report everything that is wrong.",
         discussion: """
-            The file stands first. Its first certificate is verified; others in it, and those of --intermediates, may stand between \
-            it and the bundle, and are not trusted; without the option, NAME-chain.pem beside NAME-cert.pem serves. Every certificate of the path is held to the rules that pki lint \
-            knows. With --crl, each list must be current and issued by a CA of the path; a certificate that no list \
-            speaks of is warned of. --purpose rolesanywhere adds what AWS wants of clients, trust anchors and CRLs.
+            Verifies the first certificate in the file. Others in it, and those of --intermediates, are not trusted and may \
+            be used in the path; without that option, NAME-chain.pem next to NAME-cert.pem is used. Every certificate of the \
+            path is checked by the rules of pki lint. With --crl, each CRL must be current and issued by a CA of the path, \
+            and a certificate without a CRL gets a warning. --purpose rolesanywhere adds the rules of AWS.
 
             For example:
 
               pki verify web-1-cert.pem
-              pki verify web-1-cert.pem --bundle root-cert.pem --intermediates ops-cert.pem
+              pki verify web-1-cert.pem --bundle root-cert.pem \\
+                --intermediates ops-cert.pem
               pki verify web-1-cert.pem --crl root-crl.pem --purpose rolesanywhere
               pki verify www-cert.pem --purpose server --hostname www.example.com
               pki verify web-1-cert.pem --at 2030-01-01
-              pki verify web-1-cert.pem --format json | jq .path[].findings[].rule
+              pki verify web-1-cert.pem --format json | jq '.path[].findings[].rule'
 
             Exit status: 0 valid, 1 not valid, 2 a file cannot be read, 64 wrong usage.
             """
@@ -40,65 +40,50 @@ struct VerifyCommand: ParsableCommand {
     var file: String
 
     @Option(
-        name: .long,
         parsing: .upToNextOption,
-        help: ArgumentHelp("Trusted certificates. (default: those of the CA's directory)", valueName: "file")
+        help: ArgumentHelp("Trust these certificates. (default: the roots in the CA's directory)", valueName: "file")
     )
     var bundle: [String] = []
 
-    @Option(name: .long, help: ArgumentHelp("The CA's directory, whose root is trusted.", valueName: "directory"))
-    var directory = CADirectoryArgument.standard
+    @OptionGroup var directory: DirectoryOption
 
     @Option(
-        name: .long,
         parsing: .upToNextOption,
-        help: ArgumentHelp("Certificates that may stand in between; they are not trusted.", valueName: "file")
+        help: ArgumentHelp("Untrusted certificates that may be in the path.", valueName: "file")
     )
     var intermediates: [String] = []
 
-    @Option(
-        name: .long,
-        parsing: .upToNextOption,
-        help: ArgumentHelp("Certificate revocation lists.", valueName: "file")
-    )
+    @Option(parsing: .upToNextOption, help: ArgumentHelp("Check revocation by these CRLs.", valueName: "file"))
     var crl: [String] = []
 
     @Option(
-        name: .long,
         help: ArgumentHelp(
-            "The moment: 2030-12-31 or 2030-12-31T12:00:00Z. (default: now)",
-            valueName: "moment"
+            "Verify at this time: 2030-12-31 or 2030-12-31T12:00:00Z. (default: now)",
+            valueName: "time"
         ),
         transform: Moment.argument
     )
     var at: Moment?
 
-    @Option(
-        name: .long,
-        help: ArgumentHelp("What for: rolesanywhere, client or server. (default: any)", valueName: "purpose")
-    )
+    @Option(help: ArgumentHelp("The purpose: rolesanywhere, client or server. (default: any)", valueName: "purpose"))
     var purpose: Purpose?
 
-    @Option(
-        name: .long,
-        help: ArgumentHelp("With server: the name or address that it is asked for.", valueName: "name")
-    )
+    @Option(help: ArgumentHelp("With --purpose server: the server's name or address.", valueName: "name"))
     var hostname: String?
 
-    @Option(name: .long, help: ArgumentHelp("text or json.", valueName: "form"))
-    var format = ReportFormat.text
+    @OptionGroup var format: FormatOption
 
     @OptionGroup(title: "PKCS#12")
-    var passphraseOptions: PassphraseOptions
+    var passphraseOptions: PassphraseOptions<InspectedFileRole>
 
     func validate() throws {
         if hostname != nil, purpose != .server {
-            throw ValidationError("--hostname goes with --purpose server")
+            throw ValidationError("--hostname requires --purpose server")
         }
     }
 
-    /// What pki puts beside a certificate: NAME-chain.pem beside NAME-cert.pem.
-    private func chainBeside(_ file: String) -> [String] {
+    /// The chain that pki writes next to a certificate.
+    private func chain(of file: String) -> [String] {
         guard file.hasSuffix("-cert.pem") else { return [] }
         let chain = file.dropLast("cert.pem".count) + "chain.pem"
         return FileManager.default.fileExists(atPath: String(chain)) ? [String(chain)] : []
@@ -108,15 +93,15 @@ struct VerifyCommand: ParsableCommand {
         let date = at?.date ?? .now
         let own = try CertificateFile(reading: file, passphrase: try passphraseOptions.read())
         guard let certificate = own.certificates.first else {
-            throw InputError(message: "\(printable(file)) holds no certificate")
+            throw InputError(message: "\(printable(file)) contains no certificate")
         }
         let anchors = try trusted()
-        let helpers = try (intermediates.isEmpty ? chainBeside(file) : intermediates).flatMap {
+        let helpers = try (intermediates.isEmpty ? chain(of: file) : intermediates).flatMap {
             try Self.certificates($0)
         }
         let lists = try crl.flatMap { path in
             let found = try CertificateFile(reading: path).revocationLists
-            if found.isEmpty { throw InputError(message: "\(printable(path)) holds no certificate revocation list") }
+            if found.isEmpty { throw InputError(message: "\(printable(path)) contains no CRL") }
             return found
         }
         var report = CertificateVerifier(anchors: anchors).report(
@@ -136,49 +121,47 @@ struct VerifyCommand: ParsableCommand {
             at: date,
             isForTerminal: isatty(STDOUT_FILENO) == 1
         )
-        try Console.standard.print(answer, as: format)
+        try Console.standard.print(answer, as: format.value)
         if !report.isValid { throw ExitCode(ExitStatus.notNeeded) }
     }
 
-    /// The trusted certificates: those that were named, or else the root of the CA's directory, and the one before it while it
-    /// is replaced.
+    /// The certificates of --bundle, or the roots of the CA's directory: one, or two during a rotation.
     private func trusted() throws -> [Certificate] {
         if !bundle.isEmpty { return try bundle.flatMap { try Self.certificates($0) } }
         do {
-            return try StoredIdentity.trustedRoots(in: directory).flatMap { path, contents in
+            return try StoredIdentity.trustedRoots(in: directory.path).flatMap { path, contents in
                 try CertificateFile(SecretBytes(contents), named: path).certificates
             }
         } catch let error as AuthorityError where error.code == .missing {
             throw InputError(
                 message: error.message,
-                hint: "name the trusted certificates with --bundle, or the CA's directory with --directory"
+                hint: "give the trusted certificates with --bundle, or the CA's directory with --directory"
             )
         }
     }
 
     private static func certificates(_ path: String) throws -> [Certificate] {
         let found = try CertificateFile(reading: path).certificates
-        if found.isEmpty { throw InputError(message: "\(printable(path)) holds no certificate") }
+        if found.isEmpty { throw InputError(message: "\(printable(path)) contains no certificate") }
         return found
     }
 }
 
 extension PathReport {
-    /// Adds what IAM Roles Anywhere has against the path.
+    /// Adds the rules of IAM Roles Anywhere that the path breaks.
     fileprivate mutating func addAnywhereFindings(anchors: [Certificate], at date: Date) {
         guard let leaf = steps.first else { return }
-        let broken = AnywhereRules.findings(in: leaf.certificate, as: .client, beside: leaf.findings, at: date)
-        add(broken, at: 0)
-        add(
-            AnywhereRules.findings(inPath: steps.map(\.certificate), anchors: anchors, lists: lists.map(\.list)),
-            at: 0
-        )
+        let path = AnchoredPath(path: steps.map(\.certificate), anchors: anchors, lists: lists.map(\.list))
+        add(AWSRules.client.findings(in: DatedCertificate(leaf.certificate, at: date), beside: leaf.findings), at: 0)
+        let bundle = AWSRules.bundle.findings(in: Array(Set(anchors))).errors
+            .map { RuleViolation($0.rule, "is below a trust anchor that \($0.finding)", hint: $0.hint) }
+        add(AWSRules.path.findings(in: path) + bundle, at: 0)
         for (index, step) in steps.enumerated() where step.isAnchor {
-            let found = AnywhereRules.findings(in: step.certificate, as: .root, beside: step.findings, at: date)
-            add(found, at: index)
+            let dated = DatedCertificate(step.certificate, at: date)
+            add(AWSRules.anchor.findings(in: dated, beside: step.findings), at: index)
         }
         for index in lists.indices {
-            addToList(AnywhereRules.findings(in: lists[index].list, beside: lists[index].findings), at: index)
+            addToList(AWSRules.revocationList.findings(in: lists[index].list, beside: lists[index].findings), at: index)
         }
     }
 }

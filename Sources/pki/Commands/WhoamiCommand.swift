@@ -10,12 +10,12 @@ import SystemSupport
 struct WhoamiCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "whoami",
-        abstract: "Ask AWS who the certificate makes one: the last step, with nothing but pki.",
+        abstract: "Show the AWS identity that this certificate gives you.",
         discussion: """
-            Trades the certificate for credentials and asks STS whose they are (sts:GetCallerIdentity, which needs no \
-            permission). When this prints the role, all of the road is right: trust anchor, profile, role, trust policy, \
-            certificate and clock. STS is asked in the trust anchor's region, or where AWS_ENDPOINT_URL_STS says, \
-            else AWS_ENDPOINT_URL.
+            Exchanges the certificate for credentials and asks STS whose they are (sts:GetCallerIdentity, which needs no \
+            permission). When this prints the role, everything works: trust anchor, profile, role, trust policy, \
+            certificate and clock. The STS endpoint is that of the trust anchor's region, unless AWS_ENDPOINT_URL_STS or \
+            AWS_ENDPOINT_URL is set.
 
             For example:
 
@@ -29,12 +29,11 @@ struct WhoamiCommand: ParsableCommand {
     @OptionGroup var access: AccessOptions
     @OptionGroup var cache: CacheOption
 
-    @Option(name: .long, help: "For whom to report: text, or json as the AWS CLI prints it.")
-    var format = ReportFormat.text
+    @OptionGroup var format: FormatOption
 
     func run() throws {
         let console = Console.standard
-        let access = try Access(access.settings, profile: profile.profile)
+        let access = try Access(access, profile: profile.profile)
         let credentials = try access.credentials(usesCache: cache.cache, console)
         let session = SessionCredentials(
             accessKeyID: credentials.accessKeyID,
@@ -44,7 +43,7 @@ struct WhoamiCommand: ParsableCommand {
             role: access.request.role
         )
         let identity = try access.identityClient(console).callerIdentity(of: session)
-        switch format {
+        switch format.value {
         case .text:
             try console.write(
                 """

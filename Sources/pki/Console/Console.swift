@@ -2,16 +2,18 @@
 
 import ArgumentParser
 import Certificates
+import Delivery
 import FoundationEssentials
 import Glibc
+import RolesAnywhere
 import SystemSupport
 
-/// A result that can be shown to a person and to a program.
+/// A result that can be printed as text and as JSON.
 protocol Report: Encodable, Sendable {
-    /// The text for a person, without a last newline.
+    /// The text, without a newline at the end.
     var text: String { get }
 
-    /// The same with what stands out on a terminal; by default nothing does.
+    /// The same text with styles for a terminal; by default it has none.
     var styledText: [StyledText] { get }
 }
 
@@ -19,24 +21,55 @@ extension Report {
     var styledText: [StyledText] { [StyledText(text)] }
 }
 
-/// The form of a report.
-enum ReportFormat: String, CaseIterable, ExpressibleByArgument, Sendable {
-    /// For a person.
-    case text
-    /// For a program: one JSON object.
-    case json
+/// Lines of a label and a value, for the text of a report. Rows without a value are left out.
+func labelledLines(_ rows: [(label: String, value: String?)]) -> String {
+    rows.compactMap { label, value in
+        value.map { "\(label)\(String(repeating: " ", count: max(1, 13 - label.count)))\($0)" }
+    }
+    .joined(separator: "\n")
 }
 
-/// Where a command's words go: the product to standard output, all else to standard error.
+/// The members of a JSON object. Members that are `nil` are left out.
+struct JSONMembers: Encodable, ExpressibleByDictionaryLiteral {
+    private struct Name: CodingKey {
+        var stringValue: String
+        var intValue: Int? { nil }
+
+        init(stringValue: String) { self.stringValue = stringValue }
+        init?(intValue: Int) { nil }
+    }
+
+    private let members: [(name: String, value: (any Encodable)?)]
+
+    init(dictionaryLiteral members: (String, (any Encodable)?)...) { self.members = members }
+
+    func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: Name.self)
+        for case (let name, let value?) in members { try container.encode(value, forKey: Name(stringValue: name)) }
+    }
+}
+
+/// A report whose JSON is made of a model value.
+protocol ModelReport: Report {
+    var members: JSONMembers { get }
+}
+
+extension ModelReport {
+    func encode(to encoder: any Encoder) throws { try members.encode(to: encoder) }
+}
+
+enum ReportFormat: String, CaseIterable, ExpressibleByArgument, Sendable {
+    case text, json
+}
+
+/// Writes results to standard output and everything else to standard error.
 ///
-/// Everything that a terminal may get to see passes here and is made harmless here: text and JSON lose their
-/// control and format characters, and what is said on standard error cannot begin a line of its own. Nothing else writes to
-/// either stream; `script/gates/boundaries` sees to it.
+/// Text that a terminal may show is made harmless here: control and format characters are escaped, and a message on standard
+/// error cannot start a line of its own. Nothing else writes to these streams; `script/gates/boundaries` checks it.
 struct Console: Sendable {
-    /// The process's own streams.
     static let standard = Console()
 
-    /// The same, with nothing to be said but what may be wrong: another program has the floor.
+    /// A console that prints warnings and errors but no notes.
     var quiet: Console {
         var quiet = self
         quiet.saysNotes = false
@@ -45,12 +78,6 @@ struct Console: Sendable {
 
     private var saysNotes = true
 
-    /// Prints a report.
-    ///
-    /// - Parameters:
-    ///   - report: The command's result.
-    ///   - format: For whom.
-    /// - Throws: ``OutputError`` when standard output cannot take it.
     func print(_ report: some Report, as format: ReportFormat) throws {
         switch format {
         case .text: try write(report.styledText + [StyledText("\n")])
@@ -62,121 +89,144 @@ struct Console: Sendable {
         }
     }
 
-    /// Writes text or JSON to standard output, all of it or an error. Control and format characters but line ends are escaped
-    /// as JSON does it, so that JSON means the same afterwards.
-    ///
-    /// - Parameter text: Any text.
-    /// - Throws: ``OutputError`` when standard output cannot take it.
+    /// Writes text or JSON. Control and format characters other than line ends are escaped as in JSON, which does not change
+    /// the meaning of JSON.
     func write(_ text: String) throws { try write(Array(terminalSafe(text).utf8)) }
 
-    /// Writes text whose parts may stand out on a terminal, all of it or an error.
-    ///
-    /// - Parameter text: The parts.
-    /// - Throws: ``OutputError`` when standard output cannot take it.
+    /// Writes text with styles, if standard output can show them.
     func write(_ text: [StyledText]) throws {
         let hasStyles = TerminalFeatures(of: STDOUT_FILENO).hasStyles
         try write(text.flatMap { $0.encoded(hasStyles: hasStyles) })
     }
 
-    /// Writes text that another program is to read byte for byte, such as lines for a shell, all of it or an error. A terminal
-    /// gets to see it as ``write(_:)`` would show it.
-    ///
-    /// - Parameter text: Text that was quoted for the program.
-    /// - Throws: ``OutputError`` when standard output cannot take it.
+    /// Writes text that another program reads, such as lines for a shell, without escaping it unless it goes to a terminal.
     func write(exactly text: String) throws {
         try isatty(STDOUT_FILENO) == 1 ? write(text) : write(Array(text.utf8))
     }
 
-    /// Writes a product that is not text to standard output, all of it or an error.
-    ///
-    /// - Parameter bytes: The bytes as they are.
-    /// - Throws: ``OutputError`` when standard output cannot take them.
+    /// Writes bytes as they are.
     func write(_ bytes: [UInt8]) throws { try check(writeAll(bytes, to: STDOUT_FILENO)) }
 
-    /// Writes a product that is secret to standard output, all of it or an error.
-    ///
-    /// - Parameter secret: The bytes as they are.
-    /// - Throws: ``OutputError`` when standard output cannot take them.
+    /// Writes a secret as it is.
     func write(_ secret: SecretBytes) throws { try check(writeAll(secret, to: STDOUT_FILENO)) }
 
-    /// Says something that is not a failure and not the product.
-    func note(_ text: String) { if saysNotes { say(text) } }
-
-    /// Says what may be wrong.
-    func warning(_ text: String) { say("warning: \(text)") }
-
-    /// Prints how to fix what went wrong.
-    func hint(_ text: String) { say("hint: \(text)") }
-
-    /// Prints what went wrong, and the hint if there is one.
-    func report(_ error: any Error) {
-        guard let explained = error as? any ExplainedError else {
-            say("error: \(error)")
-            return
-        }
-        say("error: \(explained.message)")
-        if let text = explained.hint { hint(text) }
+    private func check(_ reason: CInt) throws {
+        guard reason == 0 else { throw OutputError(reason: systemErrorText(reason)) }
     }
 
-    /// Ends the process in the way that an error asks for.
-    ///
-    /// - Parameter error: What a command threw, or what the parser of the command line did.
+    func note(_ text: String) { if saysNotes { say(text) } }
+
+    func warning(_ text: String) { say("warning: \(text)") }
+
+    func hint(_ text: String) { say("hint: \(text)") }
+
+    /// Prints an error, and its hint if it has one.
+    func report(_ error: any Error) {
+        let explained = error as? any ExplainedError
+        say("error: \(explained?.message ?? "\(error)")")
+        if let text = explained?.hint { hint(text) }
+    }
+
+    /// Prints an error and ends the process with its exit status. Help and versions, which the argument parser throws too, go
+    /// to standard output.
     func exit(with error: any Error) -> Never {
-        if PKI.exitCode(for: error) == .success {
-            // Help and version are products.
+        if let code = error as? ExitCode { leave(code.rawValue) }
+        let isSigningHelper = SigningHelper.isMeant(by: CommandLine.arguments)
+        switch PKI.exitCode(for: error) {
+        case .success:
             try? write(exactly: PKI.message(for: error) + "\n")
             leave(ExitStatus.done)
-        }
-        if let code = error as? ExitCode { leave(code.rawValue) }
-        if PKI.exitCode(for: error) == .validationFailure {
-            // The parser repeats what it does not understand.
+        case .validationFailure:
+            // The parser's message repeats the argument.
             if let secret = CommandLine.arguments.dropFirst().first(where: FileError.looksLikeKey) {
                 say("error: an argument of \(secret.utf8.count) bytes looks like a key, and is not repeated here")
                 hint("put the key into a file and name it, or the variable that holds it: --private-key env:NAME")
-                leave(Self.isSigningHelper ? SigningHelper.failure : ExitStatus.usage)
+            } else {
+                let parsed = ParserMessage(PKI.message(for: error), details: PKI.fullMessage(for: error))
+                say("error: \(parsed.message)")
+                if let text = parsed.hint { hint(text) }
             }
-            let message = PKI.message(for: error)
-            say("error: \(message)")
-            // Behind the message stands how the command is used.
-            let whole = PKI.fullMessage(for: error)
-            if let end = whole.firstRange(of: message)?.upperBound {
-                let usage = whole[end...].drop { $0 == "\n" }
-                if !usage.isEmpty { writeToStandardError("\(usage)\n") }
-            }
-            leave(Self.isSigningHelper ? SigningHelper.failure : ExitStatus.usage)
+            leave(isSigningHelper ? SigningHelper.failure : ExitStatus.usage)
+        default:
+            report(error)
+            leave(isSigningHelper ? SigningHelper.failure : ExitStatus.status(for: error))
         }
-        report(error)
-        leave(Self.isSigningHelper ? SigningHelper.failure : ExitStatus.status(for: error))
     }
 
-    /// Whether the process is to end as aws_signing_helper ends.
-    private static var isSigningHelper: Bool { SigningHelper.isMeant(by: CommandLine.arguments) }
-
-    /// Ends the process at once: nothing that was written waits in a buffer, and what libraries would tidy up goes with the
-    /// process anyway.
-    ///
-    /// - Parameter status: What the process's parent is told.
+    /// Ends the process at once: nothing is buffered, and libraries need no clean-up.
     func leave(_ status: Int32) -> Never { _exit(status) }
 
-    /// Says something. Its second line and those after it are set in, so that none looks like one that the program began.
+    /// Prints a message. Lines after the first are indented, so that none looks like a message of its own.
     private func say(_ text: String) {
         let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
-        writeToStandardError("pki: \(lines.joined(separator: "\n  "))\n")
-    }
-
-    private func writeToStandardError(_ text: String) {
-        _ = writeAll(Array(terminalSafe(text).utf8), to: STDERR_FILENO)
-    }
-
-    private func check(_ reason: CInt) throws(OutputError) {
-        guard reason == 0 else { throw OutputError(reason: systemErrorText(reason)) }
+        let message = terminalSafe("pki: \(lines.joined(separator: "\n  "))\n")
+        _ = writeAll(Array(message.utf8), to: STDERR_FILENO)
     }
 }
 
-/// The product could not be written.
+/// A message of the argument parser in the form of this program's own: lower case, no full stop, and a hint.
+struct ParserMessage {
+    var message: String
+    var hint: String?
+
+    /// - Parameters:
+    ///   - text: The parser's message.
+    ///   - details: The same with the usage, which ends with a command that prints help.
+    init(_ text: String, details: String) {
+        let help = details.firstRange(of: "  See '").map { details[$0.upperBound...].prefix { $0 != "'" } }
+        var (message, hint) = (text[...], help.map { "see \($0)" })
+        if let range = text.firstRange(of: ". Did you mean '") {
+            message = text[..<range.lowerBound]
+            hint = "did you mean \(text[range.upperBound...].prefix { $0 != "'" })? See \(help ?? "pki --help")"
+        } else if let range = text.firstRange(of: ". Please provide one of") {
+            message = text[..<range.lowerBound]
+            let values = text[range.upperBound...].split { $0.isWhitespace || ",':.".contains($0) }
+                .filter { !["the", "following", "or", "-"].contains($0) }
+            hint = "use one of \(values.joined(separator: ", "))"
+        }
+        if message.last == "." { message.removeLast() }
+        let isSentence = message.first?.isUppercase == true && message.dropFirst().first?.isLowercase == true
+        self.message = isSentence ? message.prefix(1).lowercased() + message.dropFirst() : String(message)
+        self.hint = hint
+    }
+}
+
+/// Standard output could not be written.
 struct OutputError: ExplainedError {
-    /// The system's words.
     var reason: String
-    var message: String { "standard output cannot be written: \(reason)" }
+    var message: String { "cannot write to standard output: \(reason)" }
     var hint: String? { nil }
+}
+
+enum ExitStatus {
+    static let done: Int32 = 0
+    /// A check failed, or nothing had to be done.
+    static let notNeeded: Int32 = 1
+    /// The request was refused, or it failed.
+    static let failed: Int32 = 2
+    /// The command line is wrong.
+    static let usage: Int32 = 64
+    /// A service did not answer.
+    static let unavailable: Int32 = 69
+    /// A service denied the request.
+    static let denied: Int32 = 77
+
+    static func status(for error: any Error) -> Int32 {
+        switch error {
+        case is UsageError: usage
+        case let error as RolesAnywhereError: status(for: error.code)
+        case let error as SharedFailure: error.status
+        case let error as CommandError: error.status
+        default: failed
+        }
+    }
+
+    private static func status(for code: RolesAnywhereError.Code) -> Int32 {
+        switch code {
+        case .invalidArgument: usage
+        case .unreachable, .untrustedServer, .unavailable, .malformedAnswer: unavailable
+        case .denied: denied
+        default: failed
+        }
+    }
 }

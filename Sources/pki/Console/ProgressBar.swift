@@ -5,8 +5,7 @@ import Glibc
 import Synchronization
 import SystemSupport
 
-/// How far a long piece of work has got: a line on a terminal that is drawn again and again and is gone at the end, or one line
-/// at the end where there is no terminal.
+/// The progress of long work: a line that is redrawn on a terminal and removed at the end, or one line at the end elsewhere.
 ///
 /// Any number of threads may report to one.
 final class ProgressBar: Sendable {
@@ -15,8 +14,8 @@ final class ProgressBar: Sendable {
         var drawn: Duration?
     }
 
-    /// The line is drawn ten times a second at most.
     private static let interval = Duration.milliseconds(100)
+    private static let barWidths = 10...40
 
     private let verb: String
     private let total: Int
@@ -32,17 +31,17 @@ final class ProgressBar: Sendable {
     /// - Parameters:
     ///   - verb: What is done to each: `issued`.
     ///   - total: How many there are.
-    ///   - done: How many were done before, in another run; they do not count for the rate.
+    ///   - done: How many were done by an earlier run; they do not count for the rate.
     ///   - features: What the stream can show.
-    ///   - now: A clock that never goes back.
+    ///   - now: A monotonic clock.
     ///   - write: Writes to the stream.
     init(
         _ verb: String,
         total: Int,
         done: Int = 0,
         on features: TerminalFeatures = TerminalFeatures(of: STDERR_FILENO),
-        now: @escaping @Sendable () -> Duration = ProgressBar.clock(),
-        write: @escaping @Sendable ([UInt8]) -> Void = ProgressBar.writeToStandardError
+        now: @escaping @Sendable () -> Duration = { [start = ContinuousClock.now] in ContinuousClock.now - start },
+        write: @escaping @Sendable ([UInt8]) -> Void = { _ = writeAll($0, to: STDERR_FILENO) }
     ) {
         self.verb = verb
         self.total = total
@@ -54,9 +53,7 @@ final class ProgressBar: Sendable {
         state = Mutex(State(done: done))
     }
 
-    /// Counts what was done, and shows it when it is time to.
-    ///
-    /// - Parameter count: How many were done since the last call.
+    /// Counts what was done since the last call, and shows it ten times a second at most.
     func advance(by count: Int = 1) {
         state.withLock { state in
             state.done += count
@@ -64,18 +61,11 @@ final class ProgressBar: Sendable {
             let time = now()
             if let drawn = state.drawn, time - drawn < Self.interval { return }
             state.drawn = time
-            let line = ProgressLine(
-                verb: verb,
-                done: state.done,
-                doneBefore: doneBefore,
-                total: total,
-                elapsed: time - start
-            )
-            write(Array("\r\(line.text(within: width - 1))\u{1b}[K".utf8))
+            write(Array("\r\(line(done: state.done, elapsed: time - start, width: width - 1))\u{1b}[K".utf8))
         }
     }
 
-    /// Takes the line from the terminal, so that something else can be said; it is drawn again with the next advance.
+    /// Removes the line from the terminal until the next ``advance(by:)``, so that something else can be printed.
     func clear() {
         state.withLock { state in
             if state.drawn != nil { write(Array("\r\u{1b}[K".utf8)) }
@@ -83,23 +73,44 @@ final class ProgressBar: Sendable {
         }
     }
 
-    /// Ends the showing: the line is gone from a terminal; elsewhere one line says what was done, and in which time. What was
-    /// done in another run does not count.
+    /// Removes the line from a terminal; elsewhere prints how many this run has done, and in which time.
     func finish() {
         clear()
         if features.canRedraw { return }
-        let line = state.withLock { state in
-            "pki: \(verb) \(state.done - doneBefore) of \(total - doneBefore) in \(ProgressLine.text(of: now() - start))\n"
-        }
-        write(Array(line.utf8))
+        let done = state.withLock(\.done)
+        let time = Self.text(of: now() - start)
+        write(Array("pki: \(verb) \(done - doneBefore) of \(total - doneBefore) in \(time)\n".utf8))
     }
 
-    private static func clock() -> @Sendable () -> Duration {
-        let start = ContinuousClock.now
-        return { ContinuousClock.now - start }
+    /// The line in ASCII, with at most `width` characters: the count, and a bar, the rate and the time left where they fit.
+    func line(done: Int, elapsed: Duration, width: Int) -> String {
+        let digits = String(done)
+        let blanks = String(repeating: " ", count: max(0, String(total).count - digits.count))
+        let count = "\(verb) \(blanks)\(digits) of \(total)"
+        let end = ends(done: done, seconds: elapsed / .seconds(1)).first { count.count + $0.count <= width } ?? ""
+        let room = min(width - count.count - end.count - 3, Self.barWidths.upperBound)
+        guard room >= Self.barWidths.lowerBound, total > 0 else { return String((count + end).prefix(max(0, width))) }
+        let filled = min(room, max(0, room * done / total))
+        return
+            "\(count) [\(String(repeating: "#", count: filled))\(String(repeating: ".", count: room - filled))]\(end)"
     }
 
-    private static func writeToStandardError(_ bytes: [UInt8]) {
-        _ = writeAll(bytes, to: STDERR_FILENO)
+    /// The rate and the time left, the longest text first; neither is known in the first second.
+    private func ends(done: Int, seconds: Double) -> [String] {
+        let perSecond = seconds < 1 ? 0 : Double(done - doneBefore) / seconds
+        // At a lower rate the time left is only a guess.
+        guard perSecond > 0.05 else { return [""] }
+        let rate = perSecond >= 10 ? "\(Int(perSecond.rounded()))" : "\((perSecond * 10).rounded() / 10)"
+        let timeLeft = Self.text(of: .seconds(Double(max(0, total - done)) / perSecond))
+        return [", \(rate)/s, \(timeLeft) left", ", \(timeLeft) left", ""]
+    }
+
+    /// A duration in its two largest units: `9 s`, `3 min 20 s`, `2 h 5 min`.
+    static func text(of time: Duration) -> String {
+        let seconds = Int((time / .seconds(1)).rounded())
+        if seconds < 60 { return "\(max(0, seconds)) s" }
+        let (large, small) = seconds < 3600 ? (seconds / 60, seconds % 60) : (seconds / 3600, seconds / 60 % 60)
+        let units = seconds < 3600 ? ("min", "s") : ("h", "min")
+        return "\(large) \(units.0)" + (small == 0 ? "" : " \(small) \(units.1)")
     }
 }

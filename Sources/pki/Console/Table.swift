@@ -1,27 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Rows of cells under headings, to be read by a person.
+/// A table of text.
 ///
-/// Columns are as wide as their widest cell. On a terminal that is too narrow, those columns are shortened that may be, the
-/// widest first; elsewhere nothing is. What could steer the terminal is escaped.
-///
-/// All cells are in one buffer, so that a hundred thousand rows are printed without anybody waiting.
+/// Columns are as wide as their widest cell. On a terminal that is too narrow, columns that may be shortened are, the widest
+/// first. Control characters are escaped. All cells are in one buffer, so that 100,000 rows are printed quickly.
 struct Table: Sendable {
-    /// A column.
     struct Column: Sendable {
-        /// What stands above it.
         var heading: String
-        /// Whether its cells stand at the right, as numbers do.
-        var isRightAligned = false
-        /// Whether its cells may be cut off, with "…" at the end.
-        var canBeShortened = false
+        var isRightAligned: Bool
+        /// Whether cells may be cut off, with "…" at the end.
+        var canBeShortened: Bool
 
-        /// Makes a column.
-        ///
-        /// - Parameters:
-        ///   - heading: What stands above it.
-        ///   - isRightAligned: Whether its cells stand at the right.
-        ///   - canBeShortened: Whether its cells may be cut off.
         init(_ heading: String, isRightAligned: Bool = false, canBeShortened: Bool = false) {
             self.heading = heading
             self.isRightAligned = isRightAligned
@@ -29,22 +18,17 @@ struct Table: Sendable {
         }
     }
 
-    /// A cell, which begins in the buffer where the one before ends: eight bytes, for there may be a million of them.
+    /// A cell, which begins in the buffer where the one before ends. It has eight bytes, as there may be a million.
     private struct Cell {
         var length: UInt32
         var width: UInt16
         var style: TextStyle?
     }
 
-    /// So much is put together before it is written.
     private static let chunkSize = 1 << 16
-
-    /// The blanks between columns.
     private static let gap = 2
     private static let ellipsis = Array("…".utf8)
-
-    /// What a column that may be shortened keeps.
-    private static let shortest = 8
+    private static let shortestColumn = 8
 
     private let columns: [Column]
     private var text: [UInt8] = []
@@ -52,20 +36,14 @@ struct Table: Sendable {
     private var widths: [Int]
     private var next = 0
 
-    /// Makes a table without rows.
-    ///
-    /// - Parameter columns: The columns, at least one.
+    /// Creates a table without rows and with at least one column.
     init(_ columns: [Column]) {
         self.columns = columns
         widths = columns.map { _ in 0 }
         for column in columns { add(column.heading, .bold) }
     }
 
-    /// Adds the next cell, in a new row when the row before has all of its cells.
-    ///
-    /// - Parameters:
-    ///   - cell: The text of the cell.
-    ///   - style: How it stands out.
+    /// Adds the next cell, in a new row if the last row is full.
     mutating func add(_ cell: String, _ style: TextStyle? = nil) {
         let start = text.count
         let width = text.append(showing: cell)
@@ -76,29 +54,16 @@ struct Table: Sendable {
         next = next + 1 == columns.count ? 0 : next + 1
     }
 
-    /// Adds the next cell.
-    ///
-    /// - Parameters:
-    ///   - number: The number to show.
-    ///   - style: How it stands out.
     mutating func add(_ number: Int, _ style: TextStyle? = nil) { add(String(number), style) }
 
-    /// The table as lines of text.
-    ///
-    /// - Parameter features: What shows them.
-    /// - Returns: The lines in UTF-8, each with its end.
+    /// The lines in UTF-8, each with its end.
     func encoded(for features: TerminalFeatures) -> [UInt8] {
         var lines: [UInt8] = []
         write(for: features) { lines += $0 }
         return lines
     }
 
-    /// Writes the table as lines of text.
-    ///
-    /// - Parameters:
-    ///   - features: What shows them.
-    ///   - output: Called with some of the lines in UTF-8, each with its end, until all are written.
-    /// - Throws: What the output throws, after which it is not called again.
+    /// Writes the lines in chunks of whole lines.
     func write<Failure: Error>(
         for features: TerminalFeatures,
         to output: ([UInt8]) throws(Failure) -> Void
@@ -108,7 +73,7 @@ struct Table: Sendable {
         lines.reserveCapacity(Self.chunkSize * 5 / 4)
         var end = 0
         var column = 0
-        // Blanks are written when something follows them.
+        // Blanks are written only if text follows them.
         var blanks = 0
         for cell in cells {
             let start = end
@@ -147,18 +112,18 @@ struct Table: Sendable {
         if !lines.isEmpty { try output(lines) }
     }
 
-    /// The widths of the columns in a line of some width, as far as columns may be shortened.
+    /// The widths of the columns in a line of at most `limit` columns, as far as columns may be shortened.
     private func widths(within limit: Int?) -> [Int] {
         guard let limit else { return widths }
         let total = widths.reduce(0, +) + Self.gap * (columns.count - 1)
         var excess = total - limit
         var result = widths
         while excess > 0 {
-            // The widest gives up what it has more than the second, or its share of what is left.
-            let candidates = columns.indices.filter { columns[$0].canBeShortened && result[$0] > Self.shortest }
+            // The widest is shortened to the width of the second, or by its share of the excess.
+            let candidates = columns.indices.filter { columns[$0].canBeShortened && result[$0] > Self.shortestColumn }
             guard let widest = candidates.map({ result[$0] }).max() else { break }
             let group = candidates.filter { result[$0] == widest }
-            let second = candidates.map { result[$0] }.filter { $0 < widest }.max() ?? Self.shortest
+            let second = candidates.map { result[$0] }.filter { $0 < widest }.max() ?? Self.shortestColumn
             let share = max(1, min(widest - second, excess / group.count))
             for index in group where excess > 0 {
                 result[index] -= share
@@ -168,7 +133,7 @@ struct Table: Sendable {
         return result
     }
 
-    /// The beginning of a cell and a mark that there was more, and how many columns both take.
+    /// The beginning of a cell with an ellipsis, and the number of columns of both.
     private func shortened(_ range: Range<Int>, _ width: Int, to limit: Int) -> ([UInt8], width: Int) {
         if range.count == width { return (text[range].prefix(limit - 1) + Self.ellipsis, limit) }
         var result: [UInt8] = []
@@ -179,5 +144,60 @@ struct Table: Sendable {
             result += UTF8.encode(scalar) ?? .init()
         }
         return (result + Self.ellipsis, count)
+    }
+}
+
+/// Comma-separated values (RFC 4180) with a line of headings; lines end in LF, and each row is one line.
+///
+/// A field that a spreadsheet would read as a formula, because it begins with `=`, `+`, `-` or `@`, gets an apostrophe in front,
+/// which spreadsheets do not show; numbers do not need it. Control characters are escaped as in JSON.
+struct CSVWriter: Sendable {
+    private var bytes: [UInt8] = []
+    private let columnCount: Int
+    private var next = 0
+    private var isFirst = true
+
+    init(_ columns: [String]) {
+        columnCount = columns.count
+        for column in columns { add(column) }
+    }
+
+    /// Adds the next field, in a new row if the last row is full.
+    mutating func add(_ text: String) {
+        separate()
+        let start = bytes.count
+        if let first = text.utf8.first, "=+-@".utf8.contains(first) { bytes.append(UInt8(ascii: "'")) }
+        bytes.append(showing: text)
+        let field = bytes[start...]
+        let needsQuotes = field.contains { $0 == UInt8(ascii: "\"") || $0 == UInt8(ascii: ",") }
+        // A row of one empty field must not be an empty line.
+        guard needsQuotes || field.first == 0x20 || field.last == 0x20 || field.isEmpty && columnCount == 1 else {
+            return
+        }
+        let quoted = field.flatMap { $0 == UInt8(ascii: "\"") ? [$0, $0] : [$0] }
+        bytes.replaceSubrange(start..., with: [UInt8(ascii: "\"")] + quoted + [UInt8(ascii: "\"")])
+    }
+
+    mutating func add(_ number: Int) {
+        separate()
+        bytes += String(number).utf8
+    }
+
+    /// Removes and returns the complete rows so far, without the end of the last one. Call it between rows.
+    mutating func take() -> [UInt8] {
+        defer { bytes.removeAll(keepingCapacity: true) }
+        return bytes
+    }
+
+    /// The rows in UTF-8, each with its end.
+    consuming func encoded() -> [UInt8] {
+        bytes.append(0x0a)
+        return bytes
+    }
+
+    private mutating func separate() {
+        if !isFirst { bytes.append(next == 0 ? 0x0a : UInt8(ascii: ",")) }
+        isFirst = false
+        next = next + 1 == columnCount ? 0 : next + 1
     }
 }

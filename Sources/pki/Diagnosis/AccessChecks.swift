@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import AWSModel
 import Certificates
 import FoundationEssentials
 import RolesAnywhere
 import SystemSupport
 
-/// What stands between this machine and credentials of AWS, as far as it can be told without asking anybody: settings,
-/// certificate, key, chain, signature.
+/// The checks of `pki doctor` that need no network: settings, certificate, key, chain, rules and signature.
 ///
-/// Each check keeps what it found for those behind it, which are skipped when it is missing.
+/// Each check keeps what it found for later ones, which are skipped without it.
 final class AccessChecks {
-    private let given: AccessSettings
+    private let given: AccessOptions
     private let profile: String?
     private let environment: [String: String]
     private let directory: String?
@@ -18,7 +18,7 @@ final class AccessChecks {
     let now: Date
 
     /// The settings of command line and profile.
-    private(set) var settings: AccessSettings?
+    private(set) var settings: AccessOptions?
     /// What would be asked for.
     private(set) var request: SessionRequest?
     /// Where the service listens.
@@ -32,17 +32,8 @@ final class AccessChecks {
     private var source: (source: IdentitySource, passphrase: Passphrase)?
     private var knownTransport: CurlTransport?
 
-    /// Prepares checks. Nothing is looked at.
-    ///
-    /// - Parameters:
-    ///   - settings: What the command line gave.
-    ///   - profile: The profile that was named.
-    ///   - directory: The CA's directory, when one was named.
-    ///   - environment: The variables.
-    ///   - now: The moment at which certificates must be valid.
-    ///   - console: Where warnings go.
     init(
-        _ settings: AccessSettings,
+        _ settings: AccessOptions,
         profile: String?,
         directory: String?,
         environment: [String: String],
@@ -58,32 +49,45 @@ final class AccessChecks {
     }
 
     /// Adds the checks that need no network.
-    ///
-    /// - Parameter list: The list that gets them.
     func add(to list: inout CheckList) {
-        list.add("settings", wayOut: "check the options, or the profile that pki configure wrote") {
-            try self.checkSettings()
-        }
-        list.add("certificate", wayOut: "name the certificate with --certificate") { try self.checkCertificate() }
-        list.add(
-            "key",
-            wayOut: "name the certificate's key with --private-key, and what opens it with --passphrase-file"
-        ) { try self.checkKey() }
-        list.add("chain", wayOut: "name the CA certificates above it with --intermediates") { try self.checkChain() }
-        list.add("rules", wayOut: "have it issued again: pki issue-client") { try self.checkRules() }
-        list.add("validity", wayOut: "renew it: pki renew, or whatever issues certificates here") {
-            try self.checkExpiry()
-        }
-        if let directory {
-            list.add(
-                "authority",
-                wayOut: "the trust anchor must be made from the CA that issued, and every CA between goes along"
-            ) { try self.checkAuthority(directory) }
-        }
-        list.add("signature", wayOut: "check that the token, TPM or agent that holds the key is there") {
-            try self.checkSignature()
+        for check in Self.all where check.name != "authority" || directory != nil {
+            list.add(check.name, hint: check.hint) { try check.run(self) }
         }
     }
+
+    /// A check, with the hint for failures that have none of their own.
+    private struct AccessCheck: Sendable {
+        let name: String
+        let hint: String
+        let run: @Sendable (AccessChecks) throws -> CheckList.Outcome
+
+        init(_ name: String, hint: String, run: @escaping @Sendable (AccessChecks) throws -> CheckList.Outcome) {
+            (self.name, self.hint, self.run) = (name, hint, run)
+        }
+    }
+
+    private static let all = [
+        AccessCheck("settings", hint: "check the options, or the profile that pki configure wrote") {
+            try $0.checkSettings()
+        },
+        AccessCheck("certificate", hint: "name the certificate with --certificate") { try $0.checkCertificate() },
+        AccessCheck(
+            "key",
+            hint: "name the certificate's key with --private-key, and what opens it with --passphrase-file"
+        ) { try $0.checkKey() },
+        AccessCheck("chain", hint: "name the CA certificates above it with --intermediates") { try $0.checkChain() },
+        AccessCheck("rules", hint: "have it issued again: pki issue-client") { try $0.checkRules() },
+        AccessCheck("validity", hint: "renew it: pki renew, or whatever issues certificates here") {
+            try $0.checkExpiry()
+        },
+        AccessCheck(
+            "authority",
+            hint: "the trust anchor must be made from the CA that issued, and every CA between goes along"
+        ) { try $0.checkAuthority() },
+        AccessCheck("signature", hint: "check that the token, TPM or agent that holds the key is there") {
+            try $0.checkSignature()
+        },
+    ]
 
     // MARK: - Settings
 
@@ -91,15 +95,15 @@ final class AccessChecks {
         let (settings, _) = try Access.completed(given, profile: profile, environment: environment)
         self.settings = settings
         if let problem = settings.network.problem { throw UsageError(message: problem) }
-        let anchor = settings.session.trustAnchorArn.flatMap { try? AmazonResourceName($0) }
+        let anchor = settings.session.trustAnchorArn.flatMap { AmazonResourceName($0) }
         // An address that was given needs no region, so that the rest can be looked at all the same.
         endpoint = try? settings.network.address(region: anchor?.region ?? "")
         let request = try settings.session.request()
         self.request = request
         endpoint = try settings.network.address(region: request.region)
         let accounts = [
-            ("trust anchor", request.trustAnchor.accountID), ("profile", request.profile.accountID),
-            ("role", request.role.accountID),
+            ("trust anchor", request.trustAnchor.account), ("profile", request.profile.account),
+            ("role", request.role.account),
         ]
         guard Set(accounts.map(\.1)).count == 1 else {
             return .failed(
@@ -107,7 +111,7 @@ final class AccessChecks {
                 hint: "all three are of one account; a role of another one can be assumed from theirs"
             )
         }
-        return .ok("account \(request.role.accountID), \(request.region), \(request.role.resource)")
+        return .ok("account \(request.role.account), \(request.region), \(request.role.resource)")
     }
 
     // MARK: - Identity
@@ -115,7 +119,7 @@ final class AccessChecks {
     private func checkCertificate() throws -> CheckList.Outcome {
         guard let settings else { throw CheckList.Skipped("the settings are not known") }
         guard settings.identity.namesCertificate else { throw UsageError.missing("--certificate") }
-        let passphrase = try settings.identity.passphrase(console)
+        let passphrase = try settings.identity.secret(console)
         let source = try settings.identity.source(passphrase).0
         self.source = (source, passphrase)
         certificates = try Self.certificates(at: source.certificate, passphrase)
@@ -140,13 +144,8 @@ final class AccessChecks {
         case .found(_, _, let read): return try read()
         }
         do {
-            do {
-                return try Container(reading: bytes).certificates
-            } catch {
-                guard error.code == .missingPassphrase, let secret = try passphrase.read("passphrase of \(name)") else {
-                    throw error
-                }
-                return try Container(reading: bytes, passphrase: secret).certificates
+            return try askingForPassphrase({ try passphrase.read("passphrase of \(name)") }) {
+                (secret) throws(CertificateError) in try Container(reading: bytes, passphrase: secret).certificates
             }
         } catch let error as CertificateError {
             throw InputError(message: "\(name): \(error.message)", hint: error.hint)
@@ -220,23 +219,24 @@ final class AccessChecks {
 
     private func checkRules() throws -> CheckList.Outcome {
         let certificate = try client()
-        var broken = ClientCertificateRules.broken(by: certificate, at: now).map { ("the certificate", $0) }
-        for above in identity?.intermediates ?? [] {
-            broken += ClientCertificateRules.brokenByAny(above, at: now).map { ("\(above.subject)", $0) }
+        let above = identity?.intermediates ?? []
+        // Validity is the next check.
+        var findings = CertificateJudge.findings(in: certificate, as: .client, at: nil).map { ("the certificate", $0) }
+        for certificate in above {
+            findings += CertificateJudge.findings(in: certificate, as: .intermediate, at: nil)
+                .map { ("\(certificate.subject)", $0) }
         }
-        // When certificates are valid is looked at below.
-        let rules = broken.filter { $0.1.name != "validity" }
-        guard rules.isEmpty else {
+        let errors = findings.filter { $0.1.rule.severity == .error }
+        guard errors.isEmpty else {
             return .failed(
-                rules.map { "\($0.0) \($0.1.finding)" }.joined(separator: "; "),
-                hint: rules.lazy.compactMap(\.1.hint).first
+                errors.map { "\($0.0) \($0.1.finding)" }.joined(separator: "; "),
+                hint: errors.first?.1.hint
             )
         }
-        isAcceptable = broken.isEmpty
-        let doubts = ClientCertificateRules.doubts(about: certificate)
-        guard doubts.isEmpty else {
+        isAcceptable = ([certificate] + above).allSatisfy { $0.isValid(at: now) }
+        guard findings.isEmpty else {
             return .warning(
-                "the certificate " + doubts.joined(separator: "; "),
+                findings.map { "\($0.0) \($0.1.finding)" }.joined(separator: "; "),
                 hint: "ask for a session: --session"
             )
         }
@@ -272,7 +272,8 @@ final class AccessChecks {
         return .ok(text)
     }
 
-    private func checkAuthority(_ directory: String) throws -> CheckList.Outcome {
+    private func checkAuthority() throws -> CheckList.Outcome {
+        guard let directory else { throw CheckList.Skipped("no directory was named") }
         let certificate = try client()
         let paths = ["root-cert.pem", "root-previous-cert.pem"].map { "\(directory)/\($0)" }
         let anchors = paths.flatMap { path -> [Certificate] in
@@ -282,14 +283,15 @@ final class AccessChecks {
         guard !anchors.isEmpty else { throw CheckList.Skipped("there is no root-cert.pem in \(directory)") }
         let intermediates = identity?.intermediates ?? certificates
         guard certificate.isValid(at: now) else {
-            // A path is valid at one moment, which this certificate may not have with its CA: signatures say enough.
+            // A path is valid at one time, which this certificate may not have with its CA: signatures say enough.
             let top = anchors.first { anchor in ([certificate] + intermediates).contains { anchor.hasIssued($0) } }
             guard let top else { return .failed("the chain does not lead to the CA in \(directory)", hint: nil) }
             return .ok("the chain leads to \(top.subject)")
         }
         do {
-            let path = try CertificateVerifier(anchors: anchors)
-                .path(for: certificate, intermediates: intermediates, at: now)
+            var verifier = CertificateVerifier(anchors: anchors)
+            verifier.isStrict = false
+            let path = try verifier.path(for: certificate, intermediates: intermediates, at: now)
             return .ok("the chain leads to \(path.last?.subject.description ?? "")")
         } catch {
             return .failed(
@@ -337,7 +339,7 @@ final class AccessChecks {
                 hint: "the token, TPM or agent that holds the key does not sign as it should"
             )
         }
-        let algorithm = ClientCertificateRules.signingAlgorithm(for: identity.key.publicKey.algorithm) ?? ""
+        let algorithm = RequestSignature.name(for: identity.key.publicKey.algorithm) ?? ""
         return .ok("\(algorithm), good by the certificate's public key; nothing was sent")
     }
 }

@@ -5,7 +5,6 @@ import SystemSupport
 
 /// What one check of `pki doctor` found.
 struct Check: Encodable, Sendable {
-    /// How it went.
     enum Verdict: String, Encodable, Sendable {
         /// As it should be.
         case ok
@@ -19,7 +18,6 @@ struct Check: Encodable, Sendable {
 
     /// The check's name, for programs.
     var name: String
-    /// How it went.
     var verdict: Verdict
     /// What was found.
     var found: String
@@ -31,7 +29,7 @@ struct Check: Encodable, Sendable {
 struct Diagnosis: Report {
     /// The checks in their order.
     var checks: [Check] = []
-    /// What was mended.
+    /// What was repaired.
     var repaired: [String] = []
 
     /// Whether anything does not work.
@@ -54,4 +52,62 @@ struct Diagnosis: Report {
 extension String {
     /// The text with blanks behind it.
     fileprivate func padding(to width: Int) -> String { self + String(repeating: " ", count: max(0, width - count)) }
+}
+
+/// Checks that run in order; a failure does not stop those after it.
+///
+/// The checks of a CA's directory and those of access to AWS are independent of one another.
+struct CheckList {
+    /// What a check found.
+    struct Outcome: Sendable {
+        let verdict: Check.Verdict
+        let found: String
+        let hint: String?
+
+        static func ok(_ found: String) -> Outcome { Outcome(verdict: .ok, found: found, hint: nil) }
+
+        static func warning(_ found: String, hint: String?) -> Outcome {
+            Outcome(verdict: .warning, found: found, hint: hint)
+        }
+
+        static func failed(_ found: String, hint: String?) -> Outcome {
+            Outcome(verdict: .failed, found: found, hint: hint)
+        }
+    }
+
+    /// Thrown by a check that cannot be made, or is not wanted.
+    struct Skipped: Error {
+        let reason: String
+
+        init(_ reason: String) { self.reason = reason }
+    }
+
+    private var checks: [(name: String, hint: String, run: () throws -> Outcome)] = []
+
+    /// Adds a check behind the others.
+    mutating func add(_ name: String, hint: String, _ run: @escaping () throws -> Outcome) {
+        checks.append((name, hint, run))
+    }
+
+    /// Makes the checks.
+    func run() -> [Check] {
+        checks.map { check in
+            let outcome: Outcome
+            do {
+                outcome = try check.run()
+            } catch let skipped as Skipped {
+                outcome = Outcome(verdict: .skipped, found: skipped.reason, hint: nil)
+            } catch let error as any ExplainedError {
+                outcome = .failed(error.message, hint: error.hint)
+            } catch {
+                outcome = .failed("\(error)", hint: nil)
+            }
+            return Check(
+                name: check.name,
+                verdict: outcome.verdict,
+                found: outcome.found,
+                hint: outcome.hint ?? (outcome.verdict == .failed ? check.hint : nil)
+            )
+        }
+    }
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Authority
 import Delivery
+import FoundationEssentials
 import SystemSupport
 
 /// What in the environment and in AWS's files takes the place of settings, here or in the programs that ask pki.
@@ -11,12 +13,9 @@ struct EnvironmentChecks {
     /// The profile that was named, or is used because nothing else was.
     var profile: String?
 
-    /// Adds the checks.
-    ///
-    /// - Parameter list: The list that gets them.
     func add(to list: inout CheckList) {
-        list.add("environment", wayOut: "unset what is not meant to be so") { checkVariables() }
-        if let profile { list.add("profile", wayOut: "write it with pki configure") { try checkProfile(profile) } }
+        list.add("environment", hint: "unset what is not meant to be so") { checkVariables() }
+        if let profile { list.add("profile", hint: "write it with pki configure") { try checkProfile(profile) } }
     }
 
     private func value(_ name: String) -> String? { environment[name].flatMap { $0.isEmpty ? nil : $0 } }
@@ -96,5 +95,64 @@ struct EnvironmentChecks {
             )
         }
         return .ok("\(name) in \(files.config.path) asks pki")
+    }
+}
+
+/// The part of `pki doctor` that is about the CA's directory.
+struct CADirectoryDiagnosis {
+    /// The names of the checks, and what is said when one finds nothing.
+    private static let checks = [
+        ("inventory", "the inventory is whole"),
+        ("audit", "the audit is unbroken"),
+        ("permissions", "only the owner can use the keys"),
+        ("certificate-file", "every certificate is where the inventory says it is"),
+        ("key-file", "every key is its certificate's"),
+        ("chain-file", "every chain is there"),
+        ("expiry", "nothing ends within 30 days, and no CA within 90"),
+        ("issuer", "the CA of every certificate is here and not revoked"),
+        ("unknown-file", "every certificate of the directory is in the inventory"),
+        ("crl", "every revocation is in a current CRL"),
+    ]
+
+    /// The most findings of one kind that are shown one by one.
+    private static let limit = 10
+
+    /// Looks at a directory.
+    static func run(_ directory: String, repairs: Bool) throws -> Diagnosis {
+        var diagnosis = Diagnosis()
+        if repairs {
+            diagnosis.repaired = try Inventory.repair(in: directory, by: Operator.name, now: .now)
+        }
+        let inventory = try Inventory(reading: directory, now: .now)
+        let findings = try inventory.check(now: .now)
+        for (name, allIsWell) in checks {
+            let found = findings.filter { $0.check == name }
+            if found.isEmpty { diagnosis.checks.append(Check(name: name, verdict: .ok, found: allIsWell)) }
+            for finding in found.prefix(limit) {
+                diagnosis.checks.append(
+                    Check(
+                        name: name,
+                        verdict: verdict(of: finding),
+                        found: finding.message,
+                        hint: finding.hint
+                    )
+                )
+            }
+            if found.count > limit {
+                let worst = found.contains { $0.severity == .failure }
+                diagnosis.checks.append(
+                    Check(name: name, verdict: worst ? .failed : .warning, found: "and \(found.count - limit) more")
+                )
+            }
+        }
+        return diagnosis
+    }
+
+    private static func verdict(of finding: CADirectoryFinding) -> Check.Verdict {
+        switch finding.severity {
+        case .notice: .ok
+        case .warning: .warning
+        case .failure: .failed
+        }
     }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import AWSModel
 import Certificates
 import FoundationEssentials
 import Glibc
@@ -21,13 +22,6 @@ final class ServiceChecks {
     /// How many seconds they may be apart before AWS refuses signatures.
     private static let toleratedDifference = 300.0
 
-    /// Prepares checks. Nothing is sent.
-    ///
-    /// - Parameters:
-    ///   - access: Knows where the service is and who asks.
-    ///   - environment: The variables.
-    ///   - isOffline: Whether to skip all of them.
-    ///   - asksForSession: Whether to ask for credentials at the end.
     init(_ access: AccessChecks, environment: [String: String], isOffline: Bool, asksForSession: Bool) {
         self.access = access
         self.environment = environment
@@ -35,22 +29,19 @@ final class ServiceChecks {
         self.asksForSession = asksForSession
     }
 
-    /// Adds the checks.
-    ///
-    /// - Parameter list: The list that gets them.
     func add(to list: inout CheckList) {
-        list.add("name", wayOut: "check the region or --endpoint, and that this machine's name server answers") {
+        list.add("name", hint: "check the region or --endpoint, and that this machine's name server answers") {
             try self.checkName()
         }
-        list.add("endpoint", wayOut: "check --endpoint, firewalls, and HTTPS_PROXY where a proxy is the only way out") {
+        list.add("endpoint", hint: "check --endpoint, firewalls, and HTTPS_PROXY where a proxy is the only way out") {
             try self.checkEndpoint()
         }
-        list.add("clock", wayOut: "set the clock, and let it be kept: timedatectl set-ntp true") {
+        list.add("clock", hint: "set the clock, and let it be kept: timedatectl set-ntp true") {
             try self.checkClock()
         }
         list.add(
             "session",
-            wayOut: "look in the account's CloudTrail for the CreateSession event; with pki lab: pki lab log"
+            hint: "look in the account's CloudTrail for the CreateSession event; with pki lab: pki lab log"
         ) { try self.checkSession() }
     }
 
@@ -129,7 +120,7 @@ final class ServiceChecks {
         guard !(300..<400).contains(response.status) else {
             return .failed(
                 "\(text) with a redirect (HTTP \(response.status)), which AWS does not send",
-                hint: "a proxy or a captive portal may stand between; check --endpoint"
+                hint: "a proxy or a captive portal may intercept the connection; check --endpoint"
             )
         }
         return .ok(text)
@@ -166,5 +157,25 @@ final class ServiceChecks {
         return .ok(
             "\(session.assumedRoleARN ?? request.role.description), until \(CivilTime(session.expiration).extended)"
         )
+    }
+}
+
+/// Which proxy the environment puts before an address, as libcurl chooses it. Only to be said: libcurl itself decides.
+enum ProxyChoice {
+    /// The proxy's host and port, without a name or password that its URL may have.
+    static func host(for url: HTTPURL, _ environment: [String: String]) -> String? {
+        guard !url.isLoopback else { return nil }
+        let names = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]
+        guard let proxy = names.lazy.compactMap({ environment[$0] }).first(where: { !$0.isEmpty }) else { return nil }
+        let exempt = environment["no_proxy"] ?? environment["NO_PROXY"] ?? ""
+        for entry in exempt.split(whereSeparator: { $0 == "," || $0 == " " }) {
+            if entry == "*" { return nil }
+            let name = entry.drop { $0 == "." }.lowercased()
+            if url.host.lowercased() == name || url.host.lowercased().hasSuffix(".\(name)") { return nil }
+        }
+        var rest = proxy[...]
+        if let scheme = rest.firstRange(of: "://") { rest = rest[scheme.upperBound...] }
+        if let at = rest.lastIndex(of: "@") { rest = rest[rest.index(after: at)...] }
+        return String(rest.prefix { $0 != "/" })
     }
 }

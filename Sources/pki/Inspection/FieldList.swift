@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Certificates
+import FoundationEssentials
 import SystemSupport
 
 /// Fields for a person: a label, and its values below one another, in lines of at most 100 columns.
@@ -21,10 +22,6 @@ struct FieldList {
     mutating func heading(_ text: String) { lines.append(printable(text)) }
 
     /// Adds a field with one value.
-    ///
-    /// - Parameters:
-    ///   - label: What the value is; nothing for a value that goes on with the field before.
-    ///   - value: The value; nothing adds nothing.
     mutating func add(_ label: String = "", _ value: String?) {
         guard let value else { return }
         for (index, line) in Self.wrapped(printable(value)).enumerated() {
@@ -35,10 +32,6 @@ struct FieldList {
     }
 
     /// Adds a field with several values, each on a line of its own; of very many the first ones.
-    ///
-    /// - Parameters:
-    ///   - label: What the values are.
-    ///   - values: The values; none add nothing.
     mutating func add(_ label: String, _ values: [String]) {
         for (index, value) in values.prefix(Self.valueLimit).enumerated() { add(index == 0 ? label : "", value) }
         if values.count > Self.valueLimit { add("", "… and \(values.count - Self.valueLimit) more") }
@@ -71,5 +64,85 @@ struct FieldList {
         var rest = Substring(text)
         while rest.last == " " { rest.removeLast() }
         return String(rest)
+    }
+}
+
+/// What a report says of a broken rule.
+struct FindingFacts: Encodable, Sendable {
+    var rule: String
+    var severity: String
+    var source: String
+    var finding: String
+    var hint: String
+
+    init(_ finding: RuleViolation) {
+        rule = finding.rule.name
+        severity = finding.rule.severity.rawValue
+        source = finding.rule.source
+        self.finding = finding.finding
+        hint = finding.hint
+    }
+}
+
+extension FieldList {
+    /// Adds a broken rule: what is wrong, the hint and the source.
+    mutating func add(_ finding: FindingFacts) {
+        add(finding.severity, finding.finding)
+        add("", "hint: \(finding.hint)")
+        add("", "[\(finding.rule)] \(finding.source)")
+    }
+}
+
+/// How many findings there are of each severity.
+struct FindingCounts: Encodable, Sendable {
+    var errors = 0
+    var warnings = 0
+    var notices = 0
+
+    init(_ findings: some Sequence<FindingFacts>) {
+        for finding in findings {
+            switch ValidationRule.Severity(rawValue: finding.severity) {
+            case .error: errors += 1
+            case .warning: warnings += 1
+            case .notice, nil: notices += 1
+            }
+        }
+    }
+
+    /// `2 errors, 1 warning`
+    var text: String {
+        let parts = [(errors, "error"), (warnings, "warning"), (notices, "notice")].filter { $0.0 > 0 }
+        return parts.isEmpty
+            ? "nothing found" : parts.map { "\($0.0) \($0.1)\($0.0 == 1 ? "" : "s")" }.joined(separator: ", ")
+    }
+}
+
+/// Where a time lies between two others.
+enum Validity: String, Encodable, Sendable {
+    case notYetValid, valid, expired
+
+    init(of date: Date, from start: Date, to end: Date?) {
+        self = date < start ? .notYetValid : end.map { date > $0 } ?? false ? .expired : .valid
+    }
+
+    /// `84 days`, `5 hours`, `1 minute`: the whole ones between two times.
+    static func span(_ seconds: Double) -> String {
+        let seconds = Int(abs(seconds))
+        for (name, length) in [("day", 86_400), ("hour", 3600), ("minute", 60)] where seconds >= length {
+            let count = seconds / length
+            return "\(count) \(name)\(count == 1 ? "" : "s")"
+        }
+        return "less than a minute"
+    }
+
+    /// Both ends, and how long it is to the one or since the other.
+    static func text(from start: Date, to end: Date, at now: Date) -> [String] {
+        let state =
+            switch Validity(of: now, from: start, to: end) {
+            case .notYetValid: "NOT YET VALID: begins in \(span(start.timeIntervalSince(now)))"
+            case .valid: "\(span(end.timeIntervalSince(now))) left"
+            case .expired: "EXPIRED \(span(now.timeIntervalSince(end))) ago"
+            }
+        return ["\(CivilTime(start).extended) to \(CivilTime(end).extended), \(state)"]
     }
 }

@@ -59,11 +59,6 @@ struct InspectReport: Report {
     private var chain: [Link] = []
 
     /// Describes what was read.
-    ///
-    /// - Parameters:
-    ///   - files: The sources in their order.
-    ///   - now: The moment that counts as now.
-    /// - Returns: A report for each source. What belongs together is found across all of them.
     static func reports(on files: [InspectedFile], at now: Date) -> [InspectReport] {
         let all = files.flatMap(\.objects)
         let relations = Relations(of: all)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import AWSModel
 import Certificates
 import FoundationEssentials
 import SystemSupport
@@ -28,11 +29,6 @@ struct LintReport: Report {
     var counts: FindingCounts
 
     /// Judges files.
-    ///
-    /// - Parameters:
-    ///   - files: What was read, without what is neither a certificate nor a list.
-    ///   - role: What the certificates are for; read out of each when nothing is given.
-    ///   - now: The moment that counts as now.
     init(_ files: [(name: String, objects: [InspectedObject])], as role: CertificateRole?, at now: Date) {
         let all = files.flatMap(\.objects)
         let relations = Relations(of: all)
@@ -99,7 +95,13 @@ extension LintReport.Object {
         let role = role ?? CertificateRole(of: certificate)
         var found = CertificateLinter.findings(in: certificate, as: role)
         if let issuer { found += CertificateLinter.findings(in: certificate, issuedBy: issuer) }
-        found += AnywhereRules.findings(in: certificate, as: role, beside: found, at: now)
+        let dated = DatedCertificate(certificate, at: now)
+        switch role {
+        case .client: found += AWSRules.client.findings(in: dated, beside: found)
+        case .root: found += AWSRules.anchor.findings(in: dated, beside: found)
+        case .intermediate: found += AWSRules.intermediate.findings(in: dated, beside: found)
+        case .server, .other: break
+        }
         let subject = certificate.subject.description
         kind = "certificate"
         name = subject.isEmpty ? "serial number \(certificate.serialNumber)" : subject
@@ -111,7 +113,7 @@ extension LintReport.Object {
     fileprivate init(_ list: CertificateRevocationList, issuer: Certificate?) {
         var found = RevocationListLinter.findings(in: list)
         if let issuer { found += RevocationListLinter.findings(in: list, issuedBy: issuer) }
-        found += AnywhereRules.findings(in: list, beside: found)
+        found += AWSRules.revocationList.findings(in: list, beside: found)
         kind = "revocationList"
         name = list.issuer.description
         sha256 = hexadecimal(Digest.sha256.hash(list.derEncoded))

@@ -2,7 +2,7 @@
 
 import Certificates
 import FoundationEssentials
-import Lab
+import AWSModel
 import SystemSupport
 
 /// What `pki inspect` says of a certificate revocation list.
@@ -50,12 +50,6 @@ struct RevocationListReport: Encodable, Sendable {
     /// How many entries a person is shown.
     private static let entryLimit = 10
 
-    /// Describes a list.
-    ///
-    /// - Parameters:
-    ///   - list: The list.
-    ///   - issuer: The certificate whose key signed it, when that was read too.
-    ///   - now: The moment that counts as now.
     init(_ list: CertificateRevocationList, issuer: Certificate?, at now: Date) {
         self.list = list
         self.now = now
@@ -80,17 +74,12 @@ struct RevocationListReport: Encodable, Sendable {
         extensions = list.extensions.map(ExtensionFacts.init)
         pem = list.pemEncoded
         size = pem.utf8.count
-        sizeLimit = RevocationListRules.lengthLimit
+        sizeLimit = AWSLimit.crlLength.maximum
         sha256 = hexadecimal(Digest.sha256.hash(list.derEncoded))
         issuedBy = issuer?.fingerprint
         rolesAnywhere = AnywhereFacts(list)
     }
 
-    /// Every field.
-    ///
-    /// - Parameters:
-    ///   - fields: The block.
-    ///   - signer: A name for the certificate whose key signed the list.
     func add(to fields: inout FieldList, signer: String?) {
         fields.add("issuer", issuer.isEmpty ? "(empty)" : issuer)
         fields.add("signed by", signer)

@@ -40,9 +40,9 @@ struct VerifyReport: Report {
     var valid: Bool
     /// Whether the path ends at a certificate of the bundle.
     var complete: Bool
-    /// The moment at which everything had to be valid.
+    /// The time at which everything had to be valid.
     var at: Date
-    /// `rolesanywhere`, `client` or `server`; nothing for any.
+    /// `rolesanywhere`, `client` or `server`; `nil` for any.
     var purpose: String?
     var hostname: String?
     /// The certificate first.
@@ -54,18 +54,9 @@ struct VerifyReport: Report {
         case file, valid, complete, at, purpose, hostname, path, revocationLists, counts
     }
 
-    /// What stands before a certificate that is as it should be, and before one that is not.
+    /// The mark of a certificate without and with faults.
     private let marks: (good: String, bad: String)
 
-    /// Describes a verification.
-    ///
-    /// - Parameters:
-    ///   - report: What was found out.
-    ///   - file: What the certificate's file is called.
-    ///   - purpose: What the certificate was to be for.
-    ///   - hostname: The server that it was to be for.
-    ///   - date: The moment in question.
-    ///   - isForTerminal: Whether the text goes to somebody's eyes and not into a file.
     init(_ report: PathReport, file: String, purpose: String?, hostname: String?, at date: Date, isForTerminal: Bool) {
         marks = isForTerminal ? ("✓", "✗") : ("ok", "FAILED")
         self.file = file

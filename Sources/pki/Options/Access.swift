@@ -1,40 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import AWSModel
 import Certificates
 import Delivery
 import FoundationEssentials
 import RolesAnywhere
+import Synchronization
 import SystemSupport
 
-/// Who asks for which role, and where: options and profile put together and found to be complete.
+/// What is asked for, from whom and with which identity: options completed from a profile, and checked.
 struct Access: Sendable {
-    /// The profile's name; `default` when there is none.
+    /// The profile's name; `default` without one.
     let name: String
 
-    /// What is asked for.
     let request: SessionRequest
 
-    /// Where the service listens.
     let endpoint: Endpoint
 
-    /// Where the identity is.
     let source: IdentitySource
 
-    /// What the identity is known by in the cache, without opening it.
+    /// The identity's name in the cache, found without opening it.
     private let cacheName: @Sendable () throws -> String
 
     private let passphrase: Passphrase
-    private let network: NetworkSettings
+    private let network: NetworkOptions
 
-    /// Puts options and a profile together.
-    ///
-    /// - Parameters:
-    ///   - settings: What the command line gave.
-    ///   - profile: The profile that was named.
-    ///   - environment: The variables.
-    /// - Throws: ``UsageError`` when something is missing, or what is wrong with a value.
+    /// Completes options from a profile.
     init(
-        _ settings: AccessSettings,
+        _ settings: AccessOptions,
         profile: String?,
         environment: [String: String] = ProcessInfo.processInfo.environment
     ) throws {
@@ -42,45 +35,35 @@ struct Access: Sendable {
         try self.init(complete: settings, name: name ?? "default")
     }
 
-    /// Adds what a profile says to what the command line gave.
-    ///
-    /// - Parameters:
-    ///   - settings: What the command line gave.
-    ///   - profile: The profile that was named.
-    ///   - environment: The variables.
-    /// - Returns: All settings, and the profile's name when one was asked.
-    /// - Throws: ``UsageError`` when there is no such profile, or what is wrong with one of its values.
+    /// The options completed from a profile, and its name if one was read.
     static func completed(
-        _ settings: AccessSettings,
+        _ settings: AccessOptions,
         profile: String?,
         environment: [String: String]
-    ) throws -> (settings: AccessSettings, profile: String?) {
+    ) throws -> (settings: AccessOptions, profile: String?) {
         var settings = settings
         let name = profile ?? (settings.identity.namesCertificate ? nil : AWSFiles.standardProfile(environment))
         if let name { try fill(&settings, from: name, files: AWSFiles(environment)) }
         return (settings, name)
     }
 
-    /// Takes settings to which nothing is to be added.
+    /// Checks options that are complete.
     ///
-    /// - Parameters:
-    ///   - settings: The settings.
-    ///   - name: The profile's name.
-    /// - Throws: ``UsageError`` when something is missing, or what is wrong with a value.
-    init(complete settings: AccessSettings, name: String) throws {
+    /// - Throws: ``UsageError`` when one is missing, or what is wrong with a value.
+    init(complete settings: AccessOptions, name: String) throws {
         self.name = name
         if let problem = settings.network.problem { throw UsageError(message: "the profile \(name): \(problem)") }
         guard settings.identity.namesCertificate else { throw UsageError.missing("--certificate") }
         request = try settings.session.request()
         endpoint = try settings.network.address(region: request.region)
-        let passphrase = try settings.identity.passphrase(.standard)
+        let passphrase = try settings.identity.secret(.standard)
         (source, cacheName) = try settings.identity.source(passphrase)
         self.passphrase = passphrase
         network = settings.network
     }
 
-    /// Fills in what the command line left open. A profile that is not there is an error only where it is needed.
-    private static func fill(_ given: inout AccessSettings, from profile: String, files: AWSFiles) throws {
+    /// Fills in what the command line left open. A missing profile is an error only where it is needed.
+    private static func fill(_ given: inout AccessOptions, from profile: String, files: AWSFiles) throws {
         let settings = try files.settings(of: profile)
         let values = Dictionary(settings ?? [], uniquingKeysWith: { $1 })
         let known = ProfileSetting.all.filter { values[$0.name] != nil }
@@ -93,7 +76,7 @@ struct Access: Sendable {
                     "write it with pki configure \(Quoting.option("--profile", profile)) …, or give --certificate and the ARNs here"
             )
         }
-        // An address that the command line gives takes the place of every way to give one.
+        // An address on the command line replaces every way to give one in the profile.
         let network = given.network
         let hasAddress = network.endpoint != nil || network.dualStack || network.fips
         let hasTrust = network.caBundle != nil || network.noVerifySsl
@@ -119,17 +102,14 @@ struct Access: Sendable {
         }
     }
 
-    /// A client on libcurl, which is not opened before the first request.
     func client(_ console: Console) throws -> SessionClient {
         try network.client(at: endpoint, region: request.region, console: console)
     }
 
-    /// A client that asks STS whose credentials are.
     func identityClient(_ console: Console) throws -> CallerIdentityClient {
         try network.identityClient(region: request.region, console: console)
     }
 
-    /// The identity, as it is now.
     func identity() throws -> Identity {
         try passphrase.check()
         return try source.read { try passphrase.read(Self.question) }
@@ -137,27 +117,21 @@ struct Access: Sendable {
 
     private static let question = "passphrase of the private key"
 
-    /// The identity, which follows its files.
+    /// The identity, which is read again when its files change.
     func rotatingIdentity() throws -> RotatingIdentity {
         let passphrase = passphrase
         try passphrase.check()
         return try RotatingIdentity(source) { try passphrase.read(Self.question) }
     }
 
-    /// Credentials from the service.
+    /// New credentials from the service.
     func credentials(_ console: Console) throws -> Credentials {
         let client = try client(console)
         let session = try client.createSession(request, as: identity())
         return Credentials(session, issued: Date.now.addingTimeInterval(client.clockCorrection))
     }
 
-    /// Credentials, out of the cache when that is wanted and possible.
-    ///
-    /// - Parameters:
-    ///   - usesCache: Whether to look there first.
-    ///   - console: Where warnings go.
-    /// - Returns: Credentials that last.
-    /// - Throws: What the service, the identity or the network had against it.
+    /// Credentials, from the cache if that is wanted and possible.
     func credentials(usesCache: Bool, _ console: Console) throws -> Credentials {
         guard usesCache else { return try credentials(console) }
         do {
@@ -181,8 +155,8 @@ struct Access: Sendable {
         }
     }
 
-    /// What the credentials are obtained with. The certificate is its file, or its address: whatever is changed in it, makes
-    /// other credentials; neither it nor the key has to be understood to find what is in the cache.
+    /// Everything that the credentials depend on. The certificate is represented by its file's digest or its address, so that
+    /// neither it nor the key has to be parsed to find an entry.
     func cacheKey() throws -> CredentialCache.Key {
         [
             "endpoint": endpoint.description, "region": request.region,
@@ -194,11 +168,100 @@ struct Access: Sendable {
     }
 }
 
+extension Credentials {
+    init(_ session: SessionCredentials, issued: Date) {
+        self.init(
+            accessKeyID: session.accessKeyID,
+            secretAccessKey: session.secretAccessKey,
+            sessionToken: session.sessionToken,
+            issued: issued,
+            expiration: session.expiration,
+            accountID: session.accountID,
+            roleARN: session.roleARN,
+            assumedRoleARN: session.assumedRoleARN,
+            subjectARN: session.subjectARN,
+            sourceIdentity: session.sourceIdentity
+        )
+    }
+}
+
 extension CredentialCache {
-    /// The user's cache.
     static var standard: CredentialCache {
         let environment = ProcessInfo.processInfo.environment
         let path = standardPath(environment: environment, home: homeDirectory(environment["HOME"]))
         return CredentialCache(path: path, now: { Date.now })
     }
+}
+
+/// Credentials for as long as a process runs, from an identity that is read again when its files change.
+final class AccessSource: Sendable {
+    private let access: Access
+    private let identity: RotatingIdentity
+    private let client: SessionClient
+    private let console: Console
+    private let clock: ServiceClock
+    private let lastComplaint = Mutex("")
+
+    init(_ access: Access, clock: ServiceClock, console: Console) throws {
+        self.access = access
+        self.console = console
+        self.clock = clock
+        identity = try access.rotatingIdentity()
+        client = try access.client(console)
+    }
+
+    var source: CredentialSource {
+        CredentialSource(
+            obtain: { try self.obtain() },
+            hasChanged: { self.hasChanged() },
+            certificateExpiration: { self.identity.identity.certificate.notAfter }
+        )
+    }
+
+    private func obtain() throws -> Credentials {
+        _ = hasChanged()
+        let session = try client.createSession(access.request, as: identity.identity)
+        clock.correction = client.clockCorrection
+        return Credentials(session, issued: clock.now)
+    }
+
+    /// Looks at the files, and reports a change.
+    private func hasChanged() -> Bool {
+        switch identity.update() {
+        case nil: return false
+        case .replaced(let identity):
+            lastComplaint.withLock { $0 = "" }
+            console.note(
+                "\(access.name): the certificate was replaced: \(identity.certificate.subject), valid until "
+                    + CivilTime(identity.certificate.notAfter).extended
+            )
+            return true
+        case .kept(let error):
+            let message = (error as? any ExplainedError)?.message ?? "\(error)"
+            // Files are looked at every few seconds; half a rotation is reported once.
+            let isNew = lastComplaint.withLock { last in
+                defer { last = message }
+                return last != message
+            }
+            if isNew {
+                console.warning(
+                    "\(access.name): the files have changed and cannot be used, so the old ones are: \(message)"
+                )
+            }
+            return false
+        }
+    }
+}
+
+/// The time by the service's clock, once this machine's clock was found to be wrong.
+final class ServiceClock: Sendable {
+    private let offset = Mutex(0.0)
+
+    /// By how many seconds the service's clock is ahead of this machine's.
+    var correction: Double {
+        get { offset.withLock { $0 } }
+        set { offset.withLock { $0 = newValue } }
+    }
+
+    var now: Date { Date.now.addingTimeInterval(correction) }
 }

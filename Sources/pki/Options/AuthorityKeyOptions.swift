@@ -4,6 +4,7 @@ import ArgumentParser
 import Authority
 import Certificates
 import FoundationEssentials
+import Glibc
 
 /// Where a CA's key is and what opens it.
 struct AuthorityKeyOptions: ParsableArguments {
@@ -11,65 +12,27 @@ struct AuthorityKeyOptions: ParsableArguments {
         name: .long,
         help: ArgumentHelp(
             """
-            Where the CA key is: a file, a pkcs11: URI, handle:0x81… for a TPM, ssh-agent:SHA256:…, -, env:NAME or fd:N. \
-            (default: the directory's ISSUER-key.pem, else what its ISSUER-key.uri says)
+            The CA key: a file, a pkcs11: URI, handle:0x81… for a TPM, ssh-agent:SHA256:…, -, env:NAME or fd:N. \
+            (default: ISSUER-key.pem in the directory, else the key that ISSUER-key.uri names)
             """,
-            valueName: "place"
+            valueName: "location"
         )
     )
     var caKey: String?
 
     @OptionGroup var device: DeviceOptions
 
-    @Option(
-        name: .long,
-        help: ArgumentHelp(
-            "Open the CA key (passphrase, PIN, password) with the first line of this file. (default: ask on the terminal)",
-            valueName: "file"
-        )
-    )
-    var passphraseFile: String?
+    @OptionGroup var passphraseOptions: PassphraseOptions<CAKeyRole>
 
-    @Option(name: .long, help: ArgumentHelp("… or of this environment variable.", valueName: "variable"))
-    var passphraseEnv: String?
-
-    @Option(name: .long, help: ArgumentHelp("… or of this open file descriptor.", valueName: "n"))
-    var passphraseFd: Int32?
-
-    /// Reads where the secret is.
-    ///
-    /// - Returns: The secret, read when it is needed.
-    /// - Throws: ``UsageError`` or what a place that cannot be read throws.
-    func passphrase() throws -> Passphrase {
-        let passphrase = try Passphrase(
-            PassphraseSource.choose(
-                file: passphraseFile,
-                environment: passphraseEnv,
-                descriptor: passphraseFd,
-                option: "--passphrase"
-            )
-        )
-        try passphrase.check()
-        return passphrase
-    }
-
-    /// Opens a CA.
-    ///
-    /// - Parameters:
-    ///   - directory: The CA's directory.
-    ///   - issuer: The CA's name; without one, the root or the only CA whose key is there.
-    ///   - passphrase: What opens the key.
-    ///   - now: The moment.
-    /// - Returns: The CA.
-    /// - Throws: An `ExplainedError`.
+    /// Opens the CA of a name; without a name, the root or the only CA whose key is there.
     func open(
         _ directory: String,
         issuer: String? = nil,
         passphrase: Passphrase? = nil,
         now: Date = .now
     ) throws -> CertificateAuthority {
-        let passphrase = try passphrase ?? self.passphrase()
-        let opener = KeyOpener(device.settings, passphrase: passphrase)
+        let passphrase = try passphrase ?? passphraseOptions.passphrase()
+        let opener = KeyOpener(device, passphrase: passphrase)
         let authority = try CertificateAuthority(
             openingIn: directory,
             issuer: issuer,
@@ -85,5 +48,112 @@ struct AuthorityKeyOptions: ParsableArguments {
             Console.standard.note("the root's key is not in \(directory): the CA \(authority.name) issues")
         }
         return authority
+    }
+}
+
+/// The key of a new CA: made in the directory, or one in a token, a TPM or an agent.
+struct NewAuthorityKeyOptions: ParsableArguments {
+    @Option(
+        name: .long,
+        help: ArgumentHelp("Key type. ML-DSA needs OpenSSL 3.5. (default: ec-p256)", valueName: "type")
+    )
+    var keyType: KeyType?
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "Use this key in a device: a pkcs11: URI, handle:0x81… for a TPM, or ssh-agent:SHA256:….",
+            valueName: "location"
+        )
+    )
+    var key: String?
+
+    @Flag(
+        name: .long,
+        help: "Make the key of --key in the token first, of the type --key-type."
+    )
+    var generateKey = false
+
+    func validate() throws {
+        guard !generateKey || key != nil else { throw ValidationError("--generate-key needs --key pkcs11:…") }
+    }
+
+    /// The key in a device, not opened yet; `nil` if a key is made in the directory.
+    ///
+    /// - Throws: ``UsageError`` when the location is a file.
+    func externalKey(_ device: DeviceOptions, passphrase: Passphrase) throws -> ExternalKey? {
+        guard let key else { return nil }
+        let place = try KeyLocation(key)
+        let opener = KeyOpener(device, passphrase: passphrase)
+        switch place {
+        case .pkcs11:
+            guard generateKey else { break }
+            let type = keyType ?? .ecP256
+            return ExternalKey(address: "\(place)") { try opener.generateKey(at: key, type: type) }
+        case .tpm, .agent:
+            guard !generateKey else { throw UsageError(message: "--generate-key makes keys in PKCS#11 tokens only") }
+        case .file, .standardInput, .environment, .descriptor:
+            throw UsageError(
+                message: "--key is for a key that stays where it is: pkcs11:…, handle:0x81… or ssh-agent:SHA256:…",
+                hint: "leave it out, and a key is made in the CA's directory"
+            )
+        }
+        return ExternalKey(address: "\(place)") { try opener.key(at: place) }
+    }
+}
+
+/// Who runs the program, for the CA's audit.
+enum Operator {
+    /// The user's name and the machine's, `alex@rack-7`; under sudo also who called it.
+    ///
+    /// Read from the password file: a call of the name services costs more than issuing.
+    static var name: String {
+        var user = userName(of: getuid())
+        if getuid() == 0, let caller = ProcessInfo.processInfo.environment["SUDO_USER"], !caller.isEmpty, caller != user
+        {
+            user = "\(caller) as \(user)"
+        }
+        var host = [CChar](repeating: 0, count: 256)
+        guard unsafe gethostname(&host, host.count - 1) == 0 else { return user }
+        return "\(user)@\(String(decoding: host.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self))"
+    }
+
+    private static func userName(of identifier: uid_t) -> String {
+        let file = (try? String(contentsOfFile: "/etc/passwd", encoding: .utf8)) ?? ""
+        for line in file.split(separator: "\n") {
+            let fields = line.split(separator: ":", maxSplits: 3, omittingEmptySubsequences: false)
+            if fields.count == 4, fields[2] == "\(identifier)" { return String(fields[0]) }
+        }
+        return "uid \(identifier)"
+    }
+}
+
+/// How tokens and TPMs are used.
+struct DeviceOptions: ParsableArguments, Sendable {
+    @Option(
+        name: .customLong("pkcs11-lib"),
+        help: ArgumentHelp(
+            "PKCS#11 module for pkcs11: URIs without module-path. (default: those configured in p11-kit)",
+            valueName: "file"
+        )
+    )
+    var pkcs11Library: String?
+
+    @Flag(name: .long, help: "Use the login PIN for keys that want a PIN for each signature.")
+    var reusePin = false
+
+    @Flag(name: .long, help: "Do not ask for a password of the TPM key; it has none.")
+    var noTpmKeyPassword = false
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp("The TPM key's password, which every user of this machine can see.", visibility: .hidden)
+    )
+    var tpmKeyPassword: String?
+
+    func validate() throws {
+        if noTpmKeyPassword, tpmKeyPassword != nil {
+            throw ValidationError("--tpm-key-password and --no-tpm-key-password cannot go together")
+        }
     }
 }

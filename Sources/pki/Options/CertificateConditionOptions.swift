@@ -5,45 +5,66 @@ import Certificates
 import SystemSupport
 import TrustAnchors
 
-/// What a certificate must say so that its bearer may take the role.
+/// The conditions on a certificate for assuming the role.
 struct CertificateConditionOptions: ParsableArguments {
     @Option(
         name: .long,
         help: ArgumentHelp(
-            "The certificate's CN must be this. Given again: or this. * and ? are wildcards, here and below.",
+            "Require this CN; repeatable for alternatives. * and ? are wildcards.",
             valueName: "name"
         )
     )
     var subjectCn: [String] = []
 
-    @Option(name: .long, help: ArgumentHelp("The certificate's OU must be this.", valueName: "name"))
+    @Option(
+        name: .long,
+        help: ArgumentHelp("Require this OU; repeatable for alternatives. * and ? are wildcards.", valueName: "name")
+    )
     var subjectOu: [String] = []
 
-    @Option(name: .long, help: ArgumentHelp("The certificate's O must be this.", valueName: "name"))
+    @Option(
+        name: .long,
+        help: ArgumentHelp("Require this O; repeatable for alternatives. * and ? are wildcards.", valueName: "name")
+    )
     var subjectO: [String] = []
 
     @Option(
         name: .long,
-        help: ArgumentHelp("The certificate's first DNS name must be this.", valueName: "name")
+        help: ArgumentHelp(
+            "Require this first DNS name; repeatable for alternatives. * and ? are wildcards.",
+            valueName: "name"
+        )
     )
     var sanDns: [String] = []
 
-    @Option(name: .long, help: ArgumentHelp("The certificate's first URI must be this.", valueName: "uri"))
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "Require this first URI; repeatable for alternatives. * and ? are wildcards.",
+            valueName: "uri"
+        )
+    )
     var sanUri: [String] = []
 
-    @Option(name: .long, help: ArgumentHelp("The CN of the certificate's issuer must be this.", valueName: "name"))
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "Require this CN of the issuer; repeatable for alternatives. * and ? are wildcards.",
+            valueName: "name"
+        )
+    )
     var issuerCn: [String] = []
 
     @Option(
         name: .long,
         help: ArgumentHelp(
-            "The certificate must have the name of this one: its CN, else its first DNS name or URI.",
+            "Require the name of this certificate: its CN, else its first DNS name or URI.",
             valueName: "file"
         )
     )
     var certificate: [String] = []
 
-    @Flag(name: .long, help: "Let every certificate of the CA take the role.")
+    @Flag(name: .long, help: "Allow every certificate of the CA to assume the role.")
     var anyCertificate = false
 
     func validate() throws {
@@ -53,9 +74,8 @@ struct CertificateConditionOptions: ParsableArguments {
         else { throw ValidationError("--any-certificate cannot go with a condition on the certificate") }
     }
 
-    /// The conditions.
+    /// One condition for each part of the certificate that was named.
     ///
-    /// - Returns: One for each part of the certificate that was named.
     /// - Throws: `TrustAnchorError` naming the value that AWS would drop, `InputError` naming a file.
     func conditions() throws -> [CertificateCondition] {
         var values: [(field: CertificateCondition.Field, values: [String])] = [
@@ -72,8 +92,7 @@ struct CertificateConditionOptions: ParsableArguments {
         }
         guard named.allSatisfy({ $0 == named.first }) else {
             throw InputError(
-                message:
-                    "the certificates are known by different parts of them, which one condition cannot join with \"or\"",
+                message: "the certificates have names of different kinds, which one condition cannot join with \"or\"",
                 hint: "print a policy for each, or issue certificates that all have a CN"
             )
         }

@@ -1,57 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import Authority
 import Certificates
+import FoundationEssentials
 import SystemSupport
+import TrustAnchors
 
-/// The options for a passphrase that opens PKCS#12.
-struct PassphraseOptions: ParsableArguments {
-    @Option(
-        name: .long,
-        help: ArgumentHelp("Open PKCS#12 with the first line of this file.", valueName: "file")
-    )
-    var passphraseFile: String?
-
-    @Option(name: .long, help: ArgumentHelp("… or of this environment variable.", valueName: "variable"))
-    var passphraseEnv: String?
-
-    @Option(name: .long, help: ArgumentHelp("… or of this open file descriptor.", valueName: "n"))
-    var passphraseFd: Int32?
-
-    /// Reads the passphrase, if one was named.
-    func read() throws -> SecretBytes? {
-        try PassphraseSource.choose(
-            file: passphraseFile,
-            environment: passphraseEnv,
-            descriptor: passphraseFd,
-            option: "--passphrase"
-        )?.read()
-    }
-}
-
-/// A file of certificates and lists. Keys in it are passed over without being opened.
+/// A file of certificates and CRLs. Keys in it are skipped without being opened.
 struct CertificateFile {
-    /// What the file is called.
     var name: String
-    /// The certificates and lists in their order.
     var objects: [InspectedObject]
 
-    /// The certificates in their order.
     var certificates: [Certificate] {
         objects.compactMap { if case .certificate(let certificate) = $0 { certificate } else { nil } }
     }
 
-    /// The lists in their order.
     var revocationLists: [CertificateRevocationList] {
         objects.compactMap { if case .revocationList(let list) = $0 { list } else { nil } }
     }
 
-    /// Reads a file.
-    ///
-    /// - Parameters:
-    ///   - source: A file, `-`, `env:NAME` or `fd:N`.
-    ///   - passphrase: Opens PKCS#12.
-    /// - Throws: ``InputError`` naming the file, when it cannot be read.
+    /// Reads a file, `-`, `env:NAME` or `fd:N`.
     init(reading source: String, passphrase: SecretBytes? = nil) throws {
         guard let contents = try KeyLocation(source).read()?.bytes else {
             throw UsageError(
@@ -62,7 +31,6 @@ struct CertificateFile {
         try self.init(contents, named: source, passphrase: passphrase)
     }
 
-    /// Takes the contents of a file.
     init(_ contents: SecretBytes, named source: String, passphrase: SecretBytes? = nil) throws {
         let container: Container
         do {
@@ -77,6 +45,30 @@ struct CertificateFile {
             case .revocationList(let list): .revocationList(list)
             default: nil
             }
+        }
+    }
+}
+
+/// The CA certificates that a command uses: those that were named, else the root in the CA's directory, with the previous
+/// one during a rotation.
+enum AuthorityCertificates {
+    /// Reads the files without checking them.
+    ///
+    /// - Parameter option: The option that names files, for the hint.
+    static func files(
+        _ paths: [String],
+        orIn directory: String,
+        option: String
+    ) throws -> [TrustAnchorBundle.File] {
+        if !paths.isEmpty { return try paths.map { .init(name: $0, contents: try InputFile.read($0)) } }
+        do {
+            return try StoredIdentity.trustedRoots(in: directory).map { .init(name: $0.path, contents: $0.contents) }
+        } catch let error as AuthorityError where error.code == .missing {
+            throw InputError(
+                message: error.message,
+                hint: "make a CA with: pki init-ca \(Quoting.option("--directory", directory)), "
+                    + "or name certificates with \(option)"
+            )
         }
     }
 }

@@ -2,10 +2,9 @@
 
 import ArgumentParser
 
-/// A pattern for names, as a shell has it for files: `*`, `?`, `[a-c]`, `[!a-c]`, and `\` before a character that is meant as it
-/// is. Case counts.
+/// A pattern for names as in a shell: `*`, `?`, `[a-c]`, `[!a-c]`, and `\` before a literal character. Case counts.
 ///
-/// However many `*` there are, the time is bounded by the product of the lengths of pattern and name.
+/// The time is bounded by the product of the lengths of pattern and name.
 struct GlobPattern: Sendable {
     private enum Part: Sendable {
         case one(Unicode.Scalar)
@@ -16,10 +15,6 @@ struct GlobPattern: Sendable {
 
     private let parts: [Part]
 
-    /// Reads a pattern.
-    ///
-    /// - Parameter text: The pattern.
-    /// - Throws: `ValidationError` when a `[` is not closed or a range goes backwards.
     init(_ text: String) throws {
         var rest = Substring(text).unicodeScalars
         var parts: [Part] = []
@@ -37,7 +32,7 @@ struct GlobPattern: Sendable {
         self.parts = parts
     }
 
-    /// Reads a set behind its `[`.
+    /// Reads a set after its `[`.
     private static func set(_ rest: inout Substring.UnicodeScalarView, of text: String) throws -> Part {
         var ranges: [ClosedRange<UInt32>] = []
         let isExcluded = rest.first == "!" || rest.first == "^"
@@ -61,10 +56,9 @@ struct GlobPattern: Sendable {
         throw ValidationError("in \"\(text)\" a \"[\" is not closed; \"\\[\" is a bracket that is meant as it is")
     }
 
-    /// Reads an option's value.
     static func argument(_ text: String) throws -> GlobPattern { try GlobPattern(text) }
 
-    /// What every name begins with that fits.
+    /// What every matching name begins with.
     var literalPrefix: String {
         var prefix = ""
         for part in parts {
@@ -74,16 +68,13 @@ struct GlobPattern: Sendable {
         return prefix
     }
 
-    /// Whether the pattern is for a name, the whole of it.
-    ///
-    /// - Parameter name: Any text.
-    /// - Returns: Whether it fits.
+    /// Whether the pattern matches the whole name.
     func matches(_ name: String) -> Bool {
         let scalars = name.unicodeScalars
         var position = scalars.startIndex
         var part = 0
-        // Where to go on when what follows the last "*" does not fit: the "*" then takes one character more. An earlier one
-        // never has to be tried again.
+        // Where to resume when what follows the last "*" does not match: the "*" then takes one more character. An earlier
+        // one never has to be tried again.
         var retry: (part: Int, position: String.UnicodeScalarView.Index)?
         while position < scalars.endIndex {
             if part < parts.count, case .several = parts[part] {

@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import Certificates
+import RolesAnywhere
+import SystemSupport
 
-/// Who asks: certificate, key and chain, wherever they are.
-struct IdentityOptions: ParsableArguments {
+/// Certificate, key and chain, wherever they are.
+struct IdentityOptions: ParsableArguments, Sendable {
     @Option(
         name: .long,
         help: ArgumentHelp(
             """
-            The client certificate: a file in PEM, DER or PKCS#12, which may hold chain and key too, in any order; or - for \
-            standard input, env:NAME, fd:N, or a pkcs11: URI (RFC 7512).
+            The client certificate: a file in PEM, DER or PKCS#12, which may also hold chain and key; or - for standard \
+            input, env:NAME, fd:N, or a pkcs11: URI (RFC 7512).
             """,
-            valueName: "place"
+            valueName: "location"
         )
     )
     var certificate: String?
@@ -20,11 +23,11 @@ struct IdentityOptions: ParsableArguments {
         name: .long,
         help: ArgumentHelp(
             """
-            Its private key: a file with PKCS#8, PKCS#1, SEC1, PKCS#12 or TSS2 PRIVATE KEY, encrypted or not; or -, \
+            The private key: a file with PKCS#8, PKCS#1, SEC1, PKCS#12 or TSS2 PRIVATE KEY, encrypted or not; or -, \
             env:NAME, fd:N, a pkcs11: URI, handle:0x81… for a TPM, ssh-agent:SHA256:… for an agent. (default: the key with \
             the certificate)
             """,
-            valueName: "place"
+            valueName: "location"
         )
     )
     var privateKey: String?
@@ -32,8 +35,8 @@ struct IdentityOptions: ParsableArguments {
     @Option(
         name: .long,
         help: ArgumentHelp(
-            "Certificates between it and the trust anchor, in any order; a root among them is left out.",
-            valueName: "place"
+            "Intermediate CA certificates, in any order; a root among them is left out.",
+            valueName: "location"
         )
     )
     var intermediates: String?
@@ -41,8 +44,8 @@ struct IdentityOptions: ParsableArguments {
     @Option(
         name: .long,
         help: ArgumentHelp(
-            "Choose the certificate out of this directory of PEM files, or this token (pkcs11:…), by --cert-selector.",
-            valueName: "place"
+            "Choose the certificate from this directory of PEM files or token (pkcs11:…), by --cert-selector.",
+            valueName: "location"
         )
     )
     var certificateStore: String?
@@ -51,41 +54,28 @@ struct IdentityOptions: ParsableArguments {
         name: .long,
         help: ArgumentHelp(
             """
-            Which certificate: Key=x509Subject,Value=CN=web-1 and, after a blank, more of x509Issuer, x509Serial (hex), \
-            x509Fingerprint (SHA-256); or file://PATH with [{"Key":"…","Value":"…"}].
+            Which certificate of the store: Key=x509Subject,Value=CN=web-1; after a blank, more of x509Issuer, x509Serial \
+            (hex), x509Fingerprint (SHA-256); or file://PATH with [{"Key":"…","Value":"…"}].
             """,
             valueName: "selector"
         )
     )
     var certSelector: String?
 
-    @Flag(name: .long, help: "Of several certificates that match, take the one that ends last.")
+    @Flag(name: .long, help: "Of several matching certificates, use the one that expires last.")
     var useLatestExpiringCertificate = false
 
-    @Option(
-        name: .long,
-        help: ArgumentHelp(
-            """
-            Open the key with the first line of this file: a passphrase, a token's PIN, a TPM key's password. (default: ask \
-            on the terminal)
-            """,
-            valueName: "file"
-        )
-    )
-    var passphraseFile: String?
+    @OptionGroup var passphrase: PassphraseOptions<ClientKeyRole>
 
-    @Option(name: .long, help: ArgumentHelp("… or of this environment variable.", valueName: "variable"))
-    var passphraseEnv: String?
-
-    @Option(name: .long, help: ArgumentHelp("… or of this open file descriptor.", valueName: "n"))
-    var passphraseFd: Int32?
-
-    @Flag(name: .long, help: "Use a key file that others than its owner may read.")
+    @Flag(name: .long, help: "Use a key file that other users can read.")
     var insecurePermissions = false
 
     @OptionGroup var device: DeviceOptions
 
-    @Option(name: .long, help: ArgumentHelp("As --passphrase-file, with everybody looking on.", visibility: .hidden))
+    @Option(
+        name: .long,
+        help: ArgumentHelp("The passphrase itself, which every user of this machine can see.", visibility: .hidden)
+    )
     var pkcs8Password: String?
 
     @Option(name: .long, help: ArgumentHelp("A certificate store of Windows.", visibility: .hidden))
@@ -99,21 +89,109 @@ struct IdentityOptions: ParsableArguments {
         }
     }
 
-    /// The options' values.
-    var settings: IdentitySettings {
-        IdentitySettings(
-            certificate: certificate,
-            privateKey: privateKey,
-            intermediates: intermediates,
-            certificateStore: certificateStore,
-            certSelector: certSelector,
-            useLatestExpiringCertificate: useLatestExpiringCertificate,
-            passphraseFile: passphraseFile,
-            passphraseEnv: passphraseEnv,
-            passphraseFd: passphraseFd,
-            pkcs8Password: pkcs8Password,
-            insecurePermissions: insecurePermissions,
-            device: device.settings
+    var namesCertificate: Bool { certificate != nil || certificateStore != nil || certSelector != nil }
+
+    var namesPassphrase: Bool {
+        passphrase.isGiven || pkcs8Password != nil || device.tpmKeyPassword != nil
+    }
+
+    /// The key's passphrase when it is needed; the console gets a warning about one that everybody can see.
+    ///
+    /// - Throws: ``UsageError`` when several places are named.
+    func secret(_ console: Console) throws -> Passphrase {
+        let source = try passphrase.source()
+        let shown = [("--pkcs8-password", pkcs8Password), ("--tpm-key-password", device.tpmKeyPassword)].compactMap {
+            (option, value) in value.map { (option, $0) }
+        }
+        guard let (option, value) = shown.first else { return Passphrase(source) }
+        guard source == nil, shown.count == 1 else {
+            throw UsageError(
+                message: "only one of --passphrase-…, --pkcs8-password and --tpm-key-password can be given"
+            )
+        }
+        console.warning(
+            "every user of this machine can read the value of \(option) in the list of processes; "
+                + "use --passphrase-file, --passphrase-env or --passphrase-fd"
         )
+        return Passphrase(given: SecretBytes(value.utf8))
+    }
+
+    /// Throws ``UsageError`` for options that do not go together.
+    func check() throws {
+        if certificateStore != nil, certificate != nil {
+            throw UsageError(message: "only one of --certificate and --certificate-store can be given")
+        }
+        if certSelector != nil, certificateStore == nil {
+            throw UsageError(
+                message: "--cert-selector needs --certificate-store DIRECTORY or --certificate-store pkcs11:…",
+                hint:
+                    "there are no certificate stores of Windows and macOS here; use a directory of PEM files or a token"
+            )
+        }
+        if useLatestExpiringCertificate, certificateStore == nil {
+            throw UsageError(message: "--use-latest-expiring-certificate needs --certificate-store")
+        }
+        let wrong: String? =
+            switch try certificate.map(KeyLocation.init) {
+            case .agent: "an SSH agent holds keys and no certificates"
+            case .tpm: "a TPM's handle is a key and no certificate"
+            default: nil
+            }
+        if let wrong { throw UsageError(message: wrong, hint: "name it with --private-key") }
+        switch try intermediates.map(KeyLocation.init) {
+        case .agent, .tpm:
+            throw UsageError(message: "--intermediates takes certificates, and \(intermediates ?? "") is a key")
+        default: break
+        }
+    }
+
+    /// Where certificate, key and chain are, and what names the certificate in the cache without opening it. What can be
+    /// read only once is read.
+    func source(_ passphrase: Passphrase) throws -> (IdentitySource, cacheName: @Sendable () throws -> String) {
+        try check()
+        let opener = KeyOpener(device, passphrase: passphrase)
+        var source: IdentitySource
+        let cacheName: @Sendable () throws -> String
+        if let store = try CertificateStore(self, opener: opener, passphrase: passphrase) {
+            let key = try privateKey.map { try opener.keySource(at: KeyLocation($0), beside: .file("")) }
+            source = IdentitySource(certificate: store.certificates, key: key ?? store.key)
+            let words = [certificateStore, certSelector, "\(useLatestExpiringCertificate)"]
+            cacheName = { words.map { $0 ?? "" }.joined(separator: "\n") }
+        } else {
+            let place = try KeyLocation(certificate ?? "")
+            let certificates = try opener.certificateSource(at: place)
+            let key = try privateKey.map { try KeyLocation($0) }
+            source = IdentitySource(certificate: certificates, key: try opener.keySource(at: key, beside: place))
+            cacheName = {
+                switch certificates {
+                case .file(let path): hexadecimal(Digest.sha256.hash(try InputFile.read(path)))
+                case .contents(let bytes, _):
+                    unsafe bytes.withUnsafeBytes { unsafe hexadecimal(Digest.sha256.hash(Array($0))) }
+                case .found(let name, _, _): name
+                }
+            }
+        }
+        source.intermediates = try intermediates.map { try opener.certificateSource(at: KeyLocation($0)) }
+        source.allowsInsecurePermissions = insecurePermissions
+        source.openTPMKey = { try opener.tpmKey(in: $0, name: $1) }
+        return (source, cacheName)
+    }
+
+    /// The key alone, for which no certificate is needed where a key is named.
+    func key(_ console: Console) throws -> any SigningKey {
+        guard privateKey != nil || namesCertificate else { throw UsageError.missing("--private-key") }
+        let passphrase = try secret(console)
+        guard let privateKey, certificateStore == nil else {
+            return try source(passphrase).0.read { try passphrase.read("passphrase of the private key") }.key
+        }
+        let opener = KeyOpener(device, passphrase: passphrase)
+        var certificates: [Certificate] = []
+        if let certificate { certificates = try opener.certificates(at: KeyLocation(certificate)) }
+        let place = try KeyLocation(privateKey)
+        do {
+            return try opener.key(at: place, for: certificates, insecurePermissions ? .anyone : .ownerOnly)
+        } catch let error as FileError {
+            throw RolesAnywhereError(error)
+        }
     }
 }

@@ -2,11 +2,12 @@
 
 import Certificates
 import Glibc
+import HardwareKeys
 import SystemSupport
 
-/// Where a certificate or a key is, as it is written on the command line.
+/// Where a certificate or a key is, as written on the command line.
 enum KeyLocation: Hashable, Sendable {
-    /// A file; one whose name begins like another place is written `./env:x`.
+    /// A file; one whose name begins like another location is written `./env:x`.
     case file(String)
     /// `-`: standard input.
     case standardInput
@@ -23,8 +24,7 @@ enum KeyLocation: Hashable, Sendable {
 
     /// Reads an option's value.
     ///
-    /// - Parameter text: The value.
-    /// - Throws: ``UsageError`` when it begins like a place and is none.
+    /// - Throws: ``UsageError`` when it begins like a location and is none.
     init(_ text: String) throws {
         if text == "-" {
             self = .standardInput
@@ -60,11 +60,9 @@ enum KeyLocation: Hashable, Sendable {
         }
     }
 
-    /// Reads what is there.
+    /// The contents and their name in messages; `nil` for a key or certificate in a device.
     ///
     /// - Parameter rule: Who may be able to read a file.
-    /// - Returns: The contents, and what they are called in messages; nothing for a place that does not give its contents.
-    /// - Throws: `FileError` or ``InputError``.
     func read(_ rule: FileContents.Rule = .anyone) throws -> (bytes: SecretBytes, name: String)? {
         switch self {
         case .file(let path): (try FileContents(of: path, rule).bytes, path)
@@ -79,5 +77,47 @@ enum KeyLocation: Hashable, Sendable {
             )
         case .pkcs11, .tpm, .agent: nil
         }
+    }
+}
+
+extension KeyLocation: CustomStringConvertible {
+    /// The location without what may be secret.
+    var description: String {
+        switch self {
+        case .file(let path): path
+        case .standardInput: "standard input"
+        case .environment(let name): "env:\(name)"
+        case .descriptor(let number): "fd:\(number)"
+        case .pkcs11(let text): (try? PKCS11URI(text)).map { "\($0)" } ?? "pkcs11:…"
+        case .tpm(let handle): handle
+        case .agent(let fingerprint): "ssh-agent:\(fingerprint)"
+        }
+    }
+}
+
+/// Input that cannot be read or used.
+struct InputError: ExplainedError {
+    var message: String
+    var hint: String?
+}
+
+/// A command line whose parts do not go together.
+struct UsageError: ExplainedError {
+    var message: String
+    var hint: String?
+
+    static func missing(_ option: String) -> UsageError {
+        UsageError(
+            message: "\(option) is missing",
+            hint: "give it, or --profile NAME for one that pki configure wrote; --help shows an example"
+        )
+    }
+}
+
+/// A file that the user named.
+enum InputFile {
+    /// Reads a whole file of at most 4 MiB.
+    static func read(_ path: String) throws -> [UInt8] {
+        unsafe try FileContents(of: path).bytes.withUnsafeBytes { unsafe Array($0) }
     }
 }

@@ -3,36 +3,36 @@
 import ArgumentParser
 import Lab
 
-/// What the lab is to do otherwise than AWS.
+/// How the lab behaves differently from AWS.
 struct LabFaultOptions: ParsableArguments {
-    @Option(name: .long, help: ArgumentHelp("Wait so long before every answer.", valueName: "seconds"))
+    @Option(name: .long, help: ArgumentHelp("Delay every response.", valueName: "seconds"))
     var delay = 0.0
 
     @Option(
         name: .long,
-        help: ArgumentHelp("Answer the next n requests with --fail-status instead.", valueName: "n")
+        help: ArgumentHelp("Fail the next n requests with --fail-status.", valueName: "n")
     )
     var failNext = 0
 
-    @Option(name: .long, help: ArgumentHelp("The status for --fail-next, 400 to 599.", valueName: "status"))
+    @Option(name: .long, help: ArgumentHelp("HTTP status for --fail-next, 400 to 599.", valueName: "status"))
     var failStatus = 503
 
     @Option(
         name: .long,
-        help: ArgumentHelp("Allow n CreateSession a second and throttle what is beyond. AWS: 10.", valueName: "n")
+        help: ArgumentHelp("Throttle CreateSession to n a second. AWS: 10.", valueName: "n")
     )
     var throttle: Int?
 
     @Option(
         name: .long,
         parsing: .unconditional,
-        help: ArgumentHelp("Have the lab's clock go ahead by so much, or behind when negative.", valueName: "seconds")
+        help: ArgumentHelp("Set the lab's clock ahead, or behind if negative.", valueName: "seconds")
     )
     var clockOffset = 0.0
 
     @Option(
         name: .long,
-        help: ArgumentHelp("Let sessions end after so long, whatever was asked for.", valueName: "seconds")
+        help: ArgumentHelp("Expire sessions after this time, whatever was requested.", valueName: "seconds")
     )
     var expiresIn: Int?
 
@@ -47,7 +47,6 @@ struct LabFaultOptions: ParsableArguments {
         }
     }
 
-    /// The faults.
     var faults: LabFaults {
         var faults = LabFaults()
         faults.delay = .seconds(delay)

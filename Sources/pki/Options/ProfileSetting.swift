@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Delivery
+import Glibc
+import SystemSupport
+
 /// An option that a profile can hold: `pki_trust_anchor_arn` for `--trust-anchor-arn`.
 struct ProfileSetting {
-    /// The kind of value, and where it is among the options.
+    /// The kind of value, and the option that has it.
     private enum Place {
-        /// A path, or one of the other places of ``KeyLocation``.
-        case path(WritableKeyPath<AccessSettings, String?>)
-        case text(WritableKeyPath<AccessSettings, String?>)
-        case integer(WritableKeyPath<AccessSettings, Int?>)
-        case number(WritableKeyPath<AccessSettings, Double?>)
-        case flag(WritableKeyPath<AccessSettings, Bool>)
+        /// A path, or another ``KeyLocation``.
+        case path(WritableKeyPath<AccessOptions, String?>)
+        case text(WritableKeyPath<AccessOptions, String?>)
+        case integer(WritableKeyPath<AccessOptions, Int?>)
+        case number(WritableKeyPath<AccessOptions, Double?>)
+        case flag(WritableKeyPath<AccessOptions, Bool>)
     }
 
     /// The option's long name, with its dashes.
@@ -17,14 +21,13 @@ struct ProfileSetting {
 
     private let place: Place
 
-    /// What the names of settings begin with, so that no other program takes them for its own.
+    /// The prefix of the settings' names, which no other program uses.
     static let prefix = "pki_"
 
-    /// The setting's name in the file.
     var name: String { Self.prefix + option.dropFirst(2).replacing("-", with: "_") }
 
-    /// Every option that a profile can hold. A file descriptor and a region are not among them: the one is a process's own,
-    /// the other is the trust anchor's.
+    /// Every option that a profile can hold: not a file descriptor, which is a process's own, nor a region, which is the trust
+    /// anchor's.
     static var all: [ProfileSetting] {
         [
             ProfileSetting(option: "--certificate", place: .path(\.identity.certificate)),
@@ -36,8 +39,8 @@ struct ProfileSetting {
                 option: "--use-latest-expiring-certificate",
                 place: .flag(\.identity.useLatestExpiringCertificate)
             ),
-            ProfileSetting(option: "--passphrase-file", place: .path(\.identity.passphraseFile)),
-            ProfileSetting(option: "--passphrase-env", place: .text(\.identity.passphraseEnv)),
+            ProfileSetting(option: "--passphrase-file", place: .path(\.identity.passphrase.file)),
+            ProfileSetting(option: "--passphrase-env", place: .text(\.identity.passphrase.env)),
             ProfileSetting(option: "--insecure-permissions", place: .flag(\.identity.insecurePermissions)),
             ProfileSetting(option: "--pkcs11-lib", place: .path(\.identity.device.pkcs11Library)),
             ProfileSetting(option: "--reuse-pin", place: .flag(\.identity.device.reusePin)),
@@ -58,14 +61,10 @@ struct ProfileSetting {
         ]
     }
 
-    /// What an option says, as a profile holds it.
+    /// The option's value as a profile holds it; `nil` if it was not given, empty if it is to be removed.
     ///
-    /// - Parameters:
-    ///   - settings: What the command line gave.
-    ///   - directory: What relative paths are relative to.
-    /// - Returns: The text; nothing when the option was not given, and an empty one when it was given to be taken out of
-    ///   the profile.
-    func text(in settings: AccessSettings, directory: String) -> String? {
+    /// - Parameter directory: The base of relative paths.
+    func text(in settings: AccessOptions, directory: String) -> String? {
         switch place {
         case .path(let path):
             settings[keyPath: path].map { text in
@@ -79,13 +78,10 @@ struct ProfileSetting {
         }
     }
 
-    /// Fills in what the command line left open.
+    /// Sets an option that was not given to the profile's value.
     ///
-    /// - Parameters:
-    ///   - text: The profile's value.
-    ///   - settings: What the command line gave.
     /// - Throws: ``InputError`` when the value is not of the option's kind.
-    func fill(_ text: String, into settings: inout AccessSettings) throws {
+    func fill(_ text: String, into settings: inout AccessOptions) throws {
         switch place {
         case .path(let path), .text(let path):
             if settings[keyPath: path] == nil { settings[keyPath: path] = text }
@@ -109,14 +105,68 @@ struct ProfileSetting {
     }
 }
 
-/// A path from the root.
-///
-/// - Parameters:
-///   - path: A path.
-///   - directory: What it is relative to, if it is.
-/// - Returns: The path with the directory before it, without `.` and doubled slashes. `..` stays: behind a link it means what
-///   only the system knows.
+/// An absolute path without `.` and doubled slashes. `..` stays: after a link only the system knows what it means.
 func absolutePath(_ path: String, in directory: String) -> String {
     let whole = path.hasPrefix("/") ? path : "\(directory)/\(path)"
     return "/" + whole.split(separator: "/").filter { $0 != "." }.joined(separator: "/")
+}
+
+/// The files of the AWS CLI and the SDKs (AWS SDKs and Tools Reference Guide, "Location of the shared config and
+/// credentials files").
+struct AWSFiles {
+    /// `~/.aws/config`, or `AWS_CONFIG_FILE`.
+    let config: SharedFile
+
+    /// `~/.aws/credentials`, or `AWS_SHARED_CREDENTIALS_FILE`.
+    let credentials: SharedFile
+
+    init(_ environment: [String: String]) {
+        let home = homeDirectory(environment["HOME"])
+        func path(_ variable: String, _ standard: String) -> String {
+            guard let value = environment[variable], !value.isEmpty else { return "\(home)/.aws/\(standard)" }
+            return value == "~" || value.hasPrefix("~/") ? home + value.dropFirst() : value
+        }
+        config = SharedFile(path: path("AWS_CONFIG_FILE", "config"))
+        credentials = SharedFile(path: path("AWS_SHARED_CREDENTIALS_FILE", "credentials"))
+    }
+
+    /// The profile when none is named.
+    static func standardProfile(_ environment: [String: String]) -> String {
+        environment["AWS_PROFILE"].flatMap { $0.isEmpty ? nil : $0 } ?? "default"
+    }
+
+    /// The names that a profile's section may have in the config file, in their precedence.
+    static func configSections(_ profile: String) -> [String] {
+        profile == "default" ? ["profile default", "default"] : ["profile \(profile)"]
+    }
+
+    /// The settings of a profile; `nil` if it is not in the config file.
+    func settings(of profile: String) throws -> [(name: String, value: String)]? {
+        guard let bytes = try config.read() else { return nil }
+        let file = SharedConfiguration(bytes)
+        let found = Self.configSections(profile).lazy.compactMap { file.settings(in: $0) }.first
+        if found?.contains(where: { $0.name.hasPrefix(ProfileSetting.prefix) }) == true { try refuseForeignConfig() }
+        return found
+    }
+
+    /// Refuses settings of ours, which name keys and libraries, in a file of another user or one that all users can write
+    /// to. AWS's own settings are for AWS's tools to judge.
+    private func refuseForeignConfig() throws {
+        guard let status = FileStatus(at: config.path) else { return }
+        let path = Quoting.shell(config.path)
+        guard status.owner == FileStatus.ownUser || status.owner == 0 else {
+            throw InputError(
+                message:
+                    "\(printable(config.path)) belongs to user \(status.owner), and its profile names keys and libraries",
+                hint: "make it yours: chown \(FileStatus.ownUser) \(path)"
+            )
+        }
+        guard status.mode & 0o002 == 0 else {
+            throw InputError(
+                message: "all users can write to \(printable(config.path)), and its profile names keys and libraries: "
+                    + "its mode is \(status.modeText)",
+                hint: "check that it was not changed, then: chmod o-w \(path)"
+            )
+        }
+    }
 }

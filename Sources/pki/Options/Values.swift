@@ -11,57 +11,45 @@ import SystemSupport
 extension KeyType: ExpressibleByArgument {}
 
 extension DistinguishedName {
-    /// Reads an option's value.
     static func argument(_ text: String) throws -> DistinguishedName {
         try explaining { () throws(CertificateError) in try DistinguishedName(text) }
     }
 }
 
 extension NameConstraints.Subtree {
-    /// Reads an option's value.
     static func argument(_ text: String) throws -> NameConstraints.Subtree {
         try explaining { () throws(CertificateError) in try NameConstraints.Subtree(text) }
     }
 }
 
 extension GeneralName {
-    /// Reads the value of `--dns`.
     static func dnsArgument(_ text: String) throws -> GeneralName {
         try explaining { () throws(CertificateError) in try dnsName(text) }
     }
 
-    /// Reads the value of `--ip`.
     static func ipArgument(_ text: String) throws -> GeneralName {
         try explaining { () throws(CertificateError) in try ipAddress(text) }
     }
 
-    /// Reads the value of `--uri`.
     static func uriArgument(_ text: String) throws -> GeneralName {
         try explaining { () throws(CertificateError) in try uniformResourceIdentifier(text) }
     }
 
-    /// Reads the value of `--email`.
     static func emailArgument(_ text: String) throws -> GeneralName {
         try explaining { () throws(CertificateError) in try mailbox(text) }
     }
 }
 
 extension Lifetime {
-    /// Reads the value of `--not-after`: a moment in UTC, or a day, which counts to its end.
+    /// Reads the value of `--not-after`: a time in UTC, or a day, which counts to its end.
     static func argument(_ text: String) throws -> Lifetime {
         guard let lifetime = Lifetime(notAfter: text) else {
-            throw ValidationError("\"\(text)\" is not a moment such as 2030-12-31 or 2030-12-31T12:00:00Z")
+            throw ValidationError("\"\(text)\" is not a time such as 2030-12-31 or 2030-12-31T12:00:00Z")
         }
         return lifetime
     }
 
-    /// Chooses between `--days` and `--not-after`.
-    ///
-    /// - Parameters:
-    ///   - days: The value of `--days`.
-    ///   - notAfter: The value of `--not-after`.
-    /// - Returns: The lifetime, or nothing when neither was given.
-    /// - Throws: ``UsageError`` when both were given.
+    /// Chooses between `--days` and `--not-after`; throws ``UsageError`` when both were given.
     static func choose(days: Int?, notAfter: Lifetime?) throws -> Lifetime? {
         guard days == nil || notAfter == nil else {
             throw UsageError(message: "only one of --days and --not-after can be given")
@@ -71,7 +59,7 @@ extension Lifetime {
 }
 
 extension Duration {
-    /// The same in seconds, as dates are reckoned with.
+    /// The same in whole seconds.
     var timeInterval: Double { Double(components.seconds) }
 
     /// Reads a span of time: `30d`, `12h`, `90m` for minutes, `2w`, or a number of days.
@@ -84,10 +72,10 @@ extension Duration {
                 "\"\(text)\" is not a span of time such as 30d for days, 12h for hours, 90m for minutes or 2w for weeks"
             )
         }
-        // What a calendar can still be asked about: no certificate is good for longer.
+        // No certificate is valid for longer, and calendars can still compute it.
         let limit = 8000 * 366 * 86_400
         guard let number = Int(digits), number <= limit / (unit ?? 86_400) else {
-            throw ValidationError("\"\(text)\" is longer than any certificate is good for")
+            throw ValidationError("\"\(text)\" is longer than any certificate is valid")
         }
         return .seconds(number * (unit ?? 86_400))
     }
@@ -99,5 +87,59 @@ private func explaining<Value>(_ body: () throws(CertificateError) -> Value) thr
         return try body()
     } catch {
         throw ValidationError([error.message, error.hint].compactMap(\.self).joined(separator: "; "))
+    }
+}
+
+/// Where a server listens, as written on the command line.
+enum ListenAddress: Hashable, Sendable {
+    /// An IP address in numbers and a port; 0 lets the system choose one.
+    case tcp(address: String, port: Int)
+    /// A path in the file system.
+    case unix(path: String)
+
+    /// Reads `127.0.0.1:9911`, `[::1]:9911`, `localhost:9911`, `9911` or `unix:/run/pki/pki.sock`.
+    static func argument(_ text: String) throws -> ListenAddress {
+        if text.hasPrefix("unix:") {
+            let path = String(text.dropFirst("unix:".count))
+            guard !path.isEmpty else { throw ValidationError("\"\(text)\" names no path") }
+            return .unix(path: path)
+        }
+        if text.hasPrefix("[") {
+            let parts = text.dropFirst().split(separator: "]", maxSplits: 1, omittingEmptySubsequences: false)
+            guard parts.count == 2, parts[1].hasPrefix(":") else { throw malformed(text) }
+            return .tcp(address: String(parts[0]), port: try port(parts[1].dropFirst(), of: text))
+        }
+        let parts = text.split(separator: ":", omittingEmptySubsequences: false)
+        switch parts.count {
+        case 1: return .tcp(address: "127.0.0.1", port: try port(parts[0], of: text))
+        case 2:
+            let address = parts[0] == "localhost" ? "127.0.0.1" : String(parts[0])
+            return .tcp(address: address, port: try port(parts[1], of: text))
+        default: throw malformed(text)
+        }
+    }
+
+    private static func port(_ digits: Substring, of text: String) throws -> Int {
+        guard (1...5).contains(digits.utf8.count), digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }),
+            let port = Int(digits), port <= 65_535
+        else { throw malformed(text) }
+        return port
+    }
+
+    private static func malformed(_ text: String) -> ValidationError {
+        ValidationError("\"\(text)\" is none of ADDRESS:PORT, [ADDRESS]:PORT, PORT and unix:PATH")
+    }
+}
+
+/// A time on a command line.
+struct Moment: Sendable {
+    var date: Date
+
+    /// Reads a time in UTC, or a day, which counts from its beginning.
+    static func argument(_ text: String) throws -> Moment {
+        guard let date = CivilTime.date(fromISO8601: text.contains("T") ? text : text + "T00:00:00Z") else {
+            throw ValidationError("\"\(text)\" is not a time such as 2030-12-31 or 2030-12-31T12:00:00Z")
+        }
+        return Moment(date: date)
     }
 }

@@ -14,24 +14,18 @@ struct CertificateStore: Sendable {
     private let opener: KeyOpener
     private let passphrase: Passphrase
 
-    /// Describes a store.
-    ///
-    /// - Parameters:
-    ///   - settings: What the command line says.
-    ///   - opener: Opens tokens.
-    ///   - passphrase: Opens encrypted keys.
-    /// - Throws: ``UsageError`` when the place is no store, or what is wrong with the selector.
-    init?(_ settings: IdentitySettings, opener: KeyOpener, passphrase: Passphrase) throws {
-        guard let text = settings.certificateStore else { return nil }
+    /// `nil` when the options name no store.
+    init?(_ options: IdentityOptions, opener: KeyOpener, passphrase: Passphrase) throws {
+        guard let text = options.certificateStore else { return nil }
         place = try KeyLocation(text)
         switch place {
         case .file, .pkcs11: break
         default:
             throw UsageError(message: "--certificate-store takes a directory or a pkcs11: URI, not \(place)")
         }
-        selector = try settings.certSelector.map(Self.selector) ?? CertificateSelector()
-        takesLatest = settings.useLatestExpiringCertificate
-        allowsInsecurePermissions = settings.insecurePermissions
+        selector = try options.certSelector.map(Self.selector) ?? CertificateSelector()
+        takesLatest = options.useLatestExpiringCertificate
+        allowsInsecurePermissions = options.insecurePermissions
         self.opener = opener
         self.passphrase = passphrase
     }
@@ -54,7 +48,7 @@ struct CertificateStore: Sendable {
         }
     }
 
-    /// The certificates, for an identity: the one that is chosen, and the CAs beside it.
+    /// For an identity: the chosen certificate, and the CAs beside it.
     var certificates: IdentitySource.Certificates {
         var watched: [String] = []
         if case .file(let path) = place { watched = [path] }
@@ -66,22 +60,20 @@ struct CertificateStore: Sendable {
         }
     }
 
-    /// The key, for an identity.
     var key: IdentitySource.Key {
         .found(name: "\(place)") { certificates in
             guard let certificate = certificates.first else {
                 throw InputError(message: "there is no certificate in \(place)")
             }
-            if case .pkcs11(let text) = place { return try opener.key(inToken: text, for: certificate) }
+            if case .pkcs11 = place { return try opener.key(at: place, for: [certificate]) }
             return try key(of: certificate)
         }
     }
 
-    /// Every certificate in the store that the selector asks for.
     func matching() throws -> [Certificate] { try allCertificates().filter { selector.matches($0) } }
 
     private func allCertificates() throws -> [Certificate] {
-        if case .pkcs11(let text) = place { return try opener.certificates(inToken: text) }
+        if case .pkcs11 = place { return try opener.certificates(at: place, wholeToken: true) }
         return try files().flatMap { $0.container.certificates }
     }
 
@@ -90,7 +82,7 @@ struct CertificateStore: Sendable {
         var container: Container
     }
 
-    /// The files of the directory that can be read; others are none of the store's.
+    /// The files of the directory that can be read; others are skipped.
     private func files() throws -> [File] {
         guard case .file(let directory) = place else { return [] }
         let names: [String]
@@ -105,7 +97,7 @@ struct CertificateStore: Sendable {
         }
         return names.compactMap { name in
             let path = "\(directory)/\(name)"
-            // A pipe in the directory is passed over without waiting.
+            // A pipe in the directory is skipped without waiting.
             guard let contents = try? FileContents(regular: path, followsLinks: true),
                 let container = try? Container(reading: contents.bytes)
             else { return nil }

@@ -4,13 +4,14 @@ import Certificates
 import Dispatch
 import FoundationEssentials
 import Glibc
+import Synchronization
 import SystemSupport
 
 /// A command that could not be run.
 struct CommandError: ExplainedError {
     var message: String
     var hint: String?
-    /// What shells answer: 127 when there is no such command, 126 when it cannot be run.
+    /// As in shells: 127 when there is no such command, 126 when it cannot be run.
     var status: Int32
 
     init(_ command: String, _ reason: Int32) {
@@ -20,7 +21,7 @@ struct CommandError: ExplainedError {
     }
 }
 
-/// A command that another process runs, or that takes this one's place.
+/// A command in another process, or one that replaces this process.
 struct ChildProcess: Sendable {
     /// How a process ended.
     enum End: Sendable {
@@ -33,7 +34,7 @@ struct ChildProcess: Sendable {
             case .exited(let status): _exit(status)
             case .signalled(let number):
                 ChildProcess.restoreSignals()
-                // To this very thread: to the process, it might come to another one, later than the next line.
+                // raise() signals this thread: a signal to the process might arrive later, in another one.
                 raise(number)
                 _exit(128 + number)
             }
@@ -42,12 +43,7 @@ struct ChildProcess: Sendable {
 
     private let identifier: pid_t
 
-    /// Starts a command. It gets nothing that carried a secret to this process.
-    ///
-    /// - Parameters:
-    ///   - command: The command, which is looked for on the PATH, and its arguments.
-    ///   - environment: Its environment, all of it.
-    /// - Throws: ``CommandError``.
+    /// Starts a command, found on the PATH, with this environment. It inherits nothing that carried a secret to this process.
     init(_ command: [String], environment: [String: String]) throws {
         Self.hideSecretDescriptors()
         let environment = Self.withoutSecrets(environment)
@@ -62,7 +58,7 @@ struct ChildProcess: Sendable {
         unsafe posix_spawnattr_setsigmask(&attributes, &signals)
         unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK))
         var identifier = pid_t()
-        // The command's limit is its parent's. Until this process has its own again, it leaves no core all the same.
+        // The command gets its parent's limit. GuardedMemory keeps this process from dumping core meanwhile.
         CoreDumps.allow()
         defer { CoreDumps.forbid() }
         let status = unsafe Self.withCStrings(command) { arguments in
@@ -74,14 +70,11 @@ struct ChildProcess: Sendable {
         self.identifier = identifier
     }
 
-    /// The descriptors that are open now.
     static var openDescriptors: Set<CInt> {
         Set((try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd"))?.compactMap { CInt($0) } ?? [])
     }
 
-    /// Keeps descriptors from commands that are started from now on: whatever has been opened since, by whatever library.
-    ///
-    /// - Parameter inherited: Those that commands may have: what was open when this process began.
+    /// Closes descriptors for commands started from now on, except those that were open when this process began.
     static func keepDescriptors(besides inherited: Set<CInt>) {
         for descriptor in openDescriptors.subtracting(inherited) where descriptor > 2 {
             let flags = fcntl(descriptor, F_GETFD)
@@ -97,12 +90,12 @@ struct ChildProcess: Sendable {
         return environment.filter { !secrets.contains($0.key) || own[$0.key] != $0.value }
     }
 
-    /// Keeps the descriptors that a secret was read from out of commands. Standard input, which every program has, becomes
-    /// empty; a terminal stays one.
+    /// Closes the descriptors that a secret was read from for commands. Standard streams, which every program has, become
+    /// /dev/null; a terminal stays.
     private static func hideSecretDescriptors() {
         let named = SecretOrigins.descriptors
         let others = named.isEmpty ? [] : openDescriptors.filter { $0 > STDERR_FILENO }
-        // All of them are known before the first is changed: they are told by what they have in common.
+        // All of them are known before the first is changed: they are recognised by what they have in common.
         let carriers = named.union(others).filter(SecretOrigins.carriesSecret)
         for descriptor in carriers {
             let flags = fcntl(descriptor, F_GETFD)
@@ -118,12 +111,8 @@ struct ChildProcess: Sendable {
         }
     }
 
-    /// Lets a command take this process's place. It gets nothing that carried a secret to this process.
-    ///
-    /// - Parameters:
-    ///   - command: The command, which is looked for on the PATH, and its arguments.
-    ///   - environment: Its environment, all of it.
-    /// - Returns: Why it did not.
+    /// Replaces this process by a command, found on the PATH, with this environment. It inherits nothing that carried a
+    /// secret to this process. Returns only the reason of a failure.
     static func replace(by command: [String], environment: [String: String]) -> CommandError {
         restoreSignals()
         hideSecretDescriptors()
@@ -138,13 +127,13 @@ struct ChildProcess: Sendable {
         return CommandError(command[0], reason)
     }
 
-    /// Passes a signal on. What a terminal sends, it has sent to the command itself.
+    /// Forwards a signal, unless a terminal has sent it to the command too.
     func send(_ number: Int32) {
         if number == SIGINT || number == SIGQUIT, Self.isInForeground { return }
         kill(identifier, number)
     }
 
-    /// Waits until the command has ended, on a thread that may block.
+    /// Waits for the command on a thread that may block.
     func wait() async -> End {
         let identifier = identifier
         return await withCheckedContinuation { continuation in
@@ -165,7 +154,7 @@ struct ChildProcess: Sendable {
         return tcgetpgrp(terminal) == getpgrp()
     }
 
-    /// Gives every signal its default meaning again: what is ignored here would stay ignored in a command.
+    /// Resets every signal: what is ignored here would stay ignored in a command.
     private static func restoreSignals() {
         for number in 1..<Int32(32) where number != SIGKILL && number != SIGSTOP { signal(number, SIG_DFL) }
         var none = sigset_t()
@@ -173,7 +162,7 @@ struct ChildProcess: Sendable {
         unsafe sigprocmask(SIG_SETMASK, &none, nil)
     }
 
-    /// Lends texts to a call that wants an array of C strings with nothing at its end.
+    /// Lends a nil-terminated array of C strings.
     private static func withCStrings<Result>(
         _ texts: [String],
         _ body: ([UnsafeMutablePointer<CChar>?]) -> Result
@@ -181,5 +170,40 @@ struct ChildProcess: Sendable {
         let copies = unsafe texts.map { unsafe strdup($0) }
         defer { unsafe copies.forEach { unsafe free($0) } }
         return unsafe body(copies + [nil])
+    }
+}
+
+/// Whether the system may write this process's memory to a file when it crashes.
+enum CoreDumps {
+    /// The limit of this process's parent.
+    private static let inherited = Mutex<rlimit?>(nil)
+
+    /// Forbids it from now on, for this process and the commands that it starts.
+    static func forbid() {
+        var limit = rlimit()
+        guard unsafe getrlimit(resource, &limit) == 0 else { return }
+        inherited.withLock { $0 = $0 ?? limit }
+        limit.rlim_cur = 0
+        unsafe setrlimit(resource, &limit)
+    }
+
+    /// Restores the parent's limit for a command that is about to start.
+    static func allow() {
+        guard var limit = inherited.withLock({ $0 }) else { return }
+        unsafe setrlimit(resource, &limit)
+    }
+
+    private static let resource = __rlimit_resource_t(RLIMIT_CORE.rawValue)
+}
+
+/// A command that the user wrote as one string.
+enum ShellCommand {
+    /// Runs a command in /bin/sh, with its output on standard error, and returns its exit status: 128 plus the signal's number
+    /// when a signal ended it.
+    static func run(_ text: String, environment: [String: String]) async throws -> Int32 {
+        switch try await ChildProcess(["/bin/sh", "-c", "exec >&2\n\(text)"], environment: environment).wait() {
+        case .exited(let status): status
+        case .signalled(let number): 128 + number
+        }
     }
 }

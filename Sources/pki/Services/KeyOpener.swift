@@ -8,16 +8,14 @@ import SystemSupport
 
 /// Finds certificates and keys where a command line says they are.
 struct KeyOpener: Sendable {
-    private let device: DeviceSettings
+    private let device: DeviceOptions
     private let passphrase: Passphrase
     private let tokens: PKCS11Source
 
-    /// Makes an opener.
-    ///
     /// - Parameters:
-    ///   - device: How tokens and TPMs are spoken to.
-    ///   - passphrase: The secret that opens a key: a token's PIN, a TPM key's password.
-    init(_ device: DeviceSettings, passphrase: Passphrase) {
+    ///   - device: How tokens and TPMs are used.
+    ///   - passphrase: The secret that opens a key: a passphrase, a token's PIN, a TPM key's password.
+    init(_ device: DeviceOptions, passphrase: Passphrase) {
         self.device = device
         self.passphrase = passphrase
         tokens = PKCS11Source(module: device.pkcs11Library, reusesPIN: device.reusePin) { request in
@@ -28,157 +26,121 @@ struct KeyOpener: Sendable {
         }
     }
 
-    /// Where certificates are, for an identity.
-    ///
-    /// - Parameter place: The place.
-    /// - Returns: The source. What can be read only once has been read.
-    /// - Throws: `FileError`, ``InputError`` or `HardwareKeyError`.
-    func certificates(at place: KeyLocation) throws -> IdentitySource.Certificates {
-        switch place {
+    // MARK: - For an identity, which is read later and again
+
+    /// The certificates at a location. What can be read only once is read now.
+    func certificateSource(at location: KeyLocation) throws -> IdentitySource.Certificates {
+        switch location {
         case .file(let path):
             SecretOrigins.add(path: path)
             return .file(path)
         case .pkcs11(let text):
             let (address, tokens) = (try PKCS11URI(text), tokens)
-            return .found(name: "\(address)", watching: []) { try Self.certificates(at: address, in: tokens) }
-        default:
-            guard let (bytes, name) = try place.read() else {
-                throw UsageError(message: "certificates cannot be read from \(place)")
+            return .found(name: "\(address)", watching: []) {
+                // With one certificate go the CAs of its token, of which the chain may be.
+                let named = try tokens.certificates(at: address)
+                guard named.count == 1 else { return named }
+                return try named + tokens.allCertificates(at: address).filter { $0.isCA && $0 != named[0] }
             }
+        default:
+            let (bytes, name) = try contents(of: location, "certificates")
             return .contents(bytes, name: name)
         }
     }
 
-    /// The certificate that an address means, and the others of its token, of which the chain may be.
-    private static func certificates(at address: PKCS11URI, in tokens: PKCS11Source) throws -> [Certificate] {
-        let named = try tokens.certificates(at: address)
-        guard named.count == 1 else { return named }
-        let others = try tokens.allCertificates(at: address).filter { $0.isCA && $0 != named[0] }
-        return named + others
-    }
-
-    /// Every certificate at a place.
-    ///
-    /// - Parameter place: The place.
-    /// - Returns: The certificates in their order; there may be none.
-    /// - Throws: An `ExplainedError` naming the place and what is wrong.
-    func allCertificates(at place: KeyLocation) throws -> [Certificate] {
-        if case .pkcs11(let text) = place { return try tokens.certificates(at: PKCS11URI(text)) }
-        guard let (bytes, name) = try place.read() else {
-            throw UsageError(message: "certificates cannot be read from \(place)")
-        }
-        do {
-            do {
-                return try Container(reading: bytes).certificates
-            } catch {
-                guard error.code == .missingPassphrase, let secret = try passphrase.read("passphrase of \(name)") else {
-                    throw error
-                }
-                return try Container(reading: bytes, passphrase: secret).certificates
-            }
-        } catch let error as CertificateError {
-            throw InputError(message: "\(name): \(error.message)", hint: error.hint)
-        }
-    }
-
-    /// Where a key is, for an identity.
-    ///
-    /// - Parameters:
-    ///   - place: The place; nothing for the certificate's.
-    ///   - certificate: The certificate's place.
-    /// - Returns: The source.
-    /// - Throws: `FileError`, ``InputError`` or `HardwareKeyError`.
-    func key(at place: KeyLocation?, beside certificate: KeyLocation) throws -> IdentitySource.Key {
-        switch place ?? certificate {
+    /// The key at a location; without one, where the certificate is. What can be read only once is read now.
+    func keySource(at location: KeyLocation?, beside certificate: KeyLocation) throws -> IdentitySource.Key {
+        switch location ?? certificate {
         case .file(let path):
-            // It may not be read at all, when there are credentials in the cache, and is no child's all the same.
+            // With credentials in the cache it is never read, and is still no child's.
             SecretOrigins.add(path: path)
-            return place == nil ? .besideCertificate : .file(path)
-        case .pkcs11(let text):
-            let (address, tokens) = (try PKCS11URI(text), tokens)
-            return .found(name: "\(address)") { try tokens.key(at: address, certificates: $0) }
-        case .agent, .tpm:
-            let found = place ?? certificate
+            return location == nil ? .besideCertificate : .file(path)
+        case .pkcs11, .agent, .tpm:
+            let found = location ?? certificate
+            if case .pkcs11(let text) = found { _ = try PKCS11URI(text) }
             return .found(name: "\(found)") { certificates in try key(at: found, for: certificates) }
         case let other:
-            if place == nil || place == certificate { return .besideCertificate }
-            guard let (bytes, name) = try other.read(.ownerOnly) else {
-                throw UsageError(message: "a key cannot be read from \(other)")
-            }
+            if location == nil || location == certificate { return .besideCertificate }
+            let (bytes, name) = try contents(of: other, "a key", .ownerOnly)
             return .contents(bytes, name: name)
         }
     }
 
-    /// Opens a key.
+    // MARK: - At once
+
+    /// The certificates at a location in their order; there may be none.
+    ///
+    /// - Parameter wholeToken: Whether a token's certificates are returned whichever of its objects is named.
+    func certificates(at location: KeyLocation, wholeToken: Bool = false) throws -> [Certificate] {
+        if case .pkcs11(let text) = location {
+            let address = try PKCS11URI(text)
+            return try wholeToken ? tokens.allCertificates(at: address) : tokens.certificates(at: address)
+        }
+        let (bytes, name) = try contents(of: location, "certificates")
+        return try open(name) { (secret) throws(CertificateError) in
+            try Container(reading: bytes, passphrase: secret).certificates
+        }
+    }
+
+    /// The key at a location.
     ///
     /// - Parameters:
-    ///   - place: Where it is.
+    ///   - location: Where it is.
     ///   - certificates: Those that it may belong to.
-    ///   - allowsInsecurePermissions: Whether a file may be one that others can read.
-    /// - Returns: The key.
-    /// - Throws: An `ExplainedError` naming the place and what is wrong.
+    ///   - rule: Who may be able to read its file.
     func key(
-        at place: KeyLocation,
+        at location: KeyLocation,
         for certificates: [Certificate] = [],
-        allowsInsecurePermissions: Bool = false
+        _ rule: FileContents.Rule = .ownerOnly
     ) throws -> any SigningKey {
-        switch place {
+        switch location {
         case .pkcs11(let text): return try tokens.key(at: PKCS11URI(text), certificates: certificates)
         case .tpm(let handle): return try TPMKey(handle: handle, password: tpmPassword)
         case .agent(let fingerprint): return try agent.key(fingerprint: fingerprint)
         default:
-            guard let (bytes, name) = try place.read(allowsInsecurePermissions ? .anyone : .ownerOnly) else {
-                throw UsageError(message: "a key cannot be read from \(place)")
-            }
-            return try key(in: bytes, name: name)
-        }
-    }
-
-    private func key(in bytes: SecretBytes, name: String) throws -> any SigningKey {
-        func explained(_ error: CertificateError) -> InputError {
-            InputError(message: "\(name): \(error.message)", hint: error.hint)
-        }
-        do {
+            let (bytes, name) = try contents(of: location, "a key", rule)
             let container = try? Container(reading: bytes)
             if container?.privateKeys.first?.form == .tss2 { return try tpmKey(in: bytes, name: name) }
-            return try PrivateKey(reading: bytes)
-        } catch let error as CertificateError {
-            guard error.code == .missingPassphrase, let secret = try passphrase.read("passphrase of \(name)") else {
-                throw explained(error)
-            }
-            do {
-                return try PrivateKey(reading: bytes, passphrase: secret)
-            } catch {
-                throw explained(error)
+            return try open(name) { (secret) throws(CertificateError) in
+                try PrivateKey(reading: bytes, passphrase: secret)
             }
         }
     }
 
-    /// Opens a file that refers to a key in a TPM.
+    /// The key that a file refers to, in a TPM.
     func tpmKey(in file: SecretBytes, name: String) throws -> any SigningKey {
         try TPMKey(reading: file, password: tpmPassword, place: name)
     }
 
     /// Makes a key in a token.
-    ///
-    /// - Parameters:
-    ///   - text: Its address.
-    ///   - type: The kind of key.
-    /// - Returns: The key.
-    /// - Throws: `HardwareKeyError`.
     func generateKey(at text: String, type: KeyType) throws -> any SigningKey {
         try tokens.generateKey(at: PKCS11URI(text), type: type)
     }
 
-    /// The certificates of a token.
-    func certificates(inToken text: String) throws -> [Certificate] { try tokens.allCertificates(at: PKCS11URI(text)) }
-
-    /// A key of a token for one of its certificates.
-    func key(inToken text: String, for certificate: Certificate) throws -> any SigningKey {
-        try tokens.key(at: PKCS11URI(text), certificates: [certificate])
+    private func contents(
+        of location: KeyLocation,
+        _ what: String,
+        _ rule: FileContents.Rule = .anyone
+    ) throws -> (SecretBytes, name: String) {
+        guard let contents = try location.read(rule) else {
+            throw UsageError(message: "\(what) cannot be read from \(location)")
+        }
+        return contents
     }
 
-    /// A password that was given is given to the TPM at once: to find out whether a key has one may count as a wrong try.
+    /// Opens something that may be encrypted; errors name it.
+    private func open<Value>(
+        _ name: String,
+        _ body: (SecretBytes?) throws(CertificateError) -> Value
+    ) throws -> Value {
+        do {
+            return try askingForPassphrase({ try passphrase.read("passphrase of \(name)") }, body)
+        } catch let error as CertificateError {
+            throw InputError(message: "\(name): \(error.message)", hint: error.hint)
+        }
+    }
+
+    /// A password that was given goes to the TPM at once: finding out whether a key has one may count as a wrong try.
     private var tpmPassword: TPMKey.Password {
         get throws {
             if device.noTpmKeyPassword { return .none }
@@ -197,21 +159,6 @@ struct KeyOpener: Sendable {
                 )
             }
             return SSHAgent(socket: socket)
-        }
-    }
-}
-
-extension KeyLocation: CustomStringConvertible {
-    /// The place without what may be secret.
-    var description: String {
-        switch self {
-        case .file(let path): path
-        case .standardInput: "standard input"
-        case .environment(let name): "env:\(name)"
-        case .descriptor(let number): "fd:\(number)"
-        case .pkcs11(let text): (try? PKCS11URI(text)).map { "\($0)" } ?? "pkcs11:…"
-        case .tpm(let handle): handle
-        case .agent(let fingerprint): "ssh-agent:\(fingerprint)"
         }
     }
 }

@@ -2,21 +2,16 @@
 
 import Glibc
 
-/// What systemd, or whoever plays its part, told this process, and how it is told things (sd_notify(3), sd_listen_fds(3),
-/// sd_watchdog_enabled(3)). Without one, nothing is known and nothing is sent.
+/// The protocol of systemd: notifications, socket activation and watchdog (sd_notify(3), sd_listen_fds(3),
+/// sd_watchdog_enabled(3)). Without a service manager nothing is sent.
 struct ServiceManager: Sendable {
-    /// Something a service manager is told.
     enum Notice: Hashable, Sendable {
-        /// The service has started, or has read its configuration again.
+        /// Started, or reloaded.
         case ready
-        /// The configuration is being read again since this time; see ``ServiceManager/monotonicMicroseconds()``. It ends
-        /// with ``ready``.
+        /// Reloading since this time of ``ServiceManager/monotonicMicroseconds()``, until ``ready``.
         case reloading(monotonicMicroseconds: UInt64)
-        /// The service is about to end.
         case stopping
-        /// The service is alive.
         case watchdog
-        /// What the service is doing, on one line.
         case status(String)
 
         fileprivate var lines: String {
@@ -26,7 +21,7 @@ struct ServiceManager: Sendable {
             case .stopping: return "STOPPING=1"
             case .watchdog: return "WATCHDOG=1"
             case .status(let text):
-                // A line of its own would be another assignment.
+                // A second line would be another assignment.
                 let line = text.unicodeScalars.map { $0.properties.generalCategory == .control ? " " : String($0) }
                 return "STATUS=\(line.joined())"
             }
@@ -35,30 +30,24 @@ struct ServiceManager: Sendable {
 
     /// A socket that was opened for this process.
     struct Socket: Hashable, Sendable {
-        /// Its number.
         let descriptor: CInt
-        /// What the unit calls it (`FileDescriptorName=`); `unknown` when the manager gave no names.
+        /// From the unit's `FileDescriptorName=`; `unknown` without one.
         let name: String
     }
 
-    /// How often ``Notice/watchdog`` has to be sent: half of the time after which the manager takes the process for dead.
-    /// Nothing when it does not watch.
+    /// How often ``Notice/watchdog`` is sent: half of the manager's timeout; `nil` without a watchdog.
     let watchdogInterval: Duration?
 
     private let environment: [String: String]
     private let processID: pid_t
 
-    /// The first number of those that are handed over.
+    /// The first inherited socket.
     private static let firstDescriptor: CInt = 3
 
-    /// The most sockets that are taken; a number beyond it is a mistake.
+    /// The maximum number of inherited sockets.
     private static let socketLimit: CInt = 1_024
 
-    /// Reads what the manager left in the environment.
-    ///
-    /// - Parameters:
-    ///   - environment: The environment of the process.
-    ///   - processID: The number of the process, for which it must be meant: children inherit the environment too.
+    /// - Parameter processID: Of this process. Variables for another process, inherited from a parent, are ignored.
     init(environment: [String: String], processID: pid_t) {
         self.environment = environment
         self.processID = processID
@@ -68,10 +57,7 @@ struct ServiceManager: Sendable {
             if isMeant, let microseconds, microseconds > 1 { .microseconds(microseconds / 2) } else { nil }
     }
 
-    /// Tells the manager something, in one message.
-    ///
-    /// - Parameter notices: What to tell.
-    /// - Returns: Whether there is a manager and it was told. A service goes on without.
+    /// Sends notices in one message. Returns whether there is a manager that got them.
     @discardableResult func notify(_ notices: Notice...) -> Bool {
         guard let name = environment["NOTIFY_SOCKET"], !notices.isEmpty, let (address, size) = Self.address(name) else {
             return false
@@ -91,18 +77,14 @@ struct ServiceManager: Sendable {
         }
     }
 
-    /// The time that ``Notice/reloading(monotonicMicroseconds:)`` wants: microseconds of CLOCK_MONOTONIC.
+    /// Microseconds of CLOCK_MONOTONIC, for ``Notice/reloading(monotonicMicroseconds:)``.
     static func monotonicMicroseconds() -> UInt64 {
         var time = timespec()
         unsafe clock_gettime(CLOCK_MONOTONIC, &time)
         return UInt64(time.tv_sec) * 1_000_000 + UInt64(time.tv_nsec) / 1_000
     }
 
-    /// The sockets that were opened for this process. From then on no program that it starts inherits them.
-    ///
-    /// - Parameter first: The number of the first; the manager's own rule when left out.
-    /// - Returns: The sockets in the order of the unit; none when nobody opened any for this process.
-    /// - Throws: ``InputError`` when what the environment says cannot be.
+    /// The sockets that were opened for this process, in the order of the unit. Programs that it starts do not inherit them.
     func sockets(from first: CInt = ServiceManager.firstDescriptor) throws(InputError) -> [Socket] {
         guard environment["LISTEN_PID"] == String(processID), let text = environment["LISTEN_FDS"] else { return [] }
         guard let count = Self.digits(text).flatMap({ CInt($0) }), count <= Self.socketLimit else {
@@ -132,7 +114,6 @@ struct ServiceManager: Sendable {
         return sockets
     }
 
-    /// A text of digits and nothing else.
     private static func digits(_ text: String) -> String? {
         !text.isEmpty && text.utf8.allSatisfy { (0x30...0x39).contains($0) } ? text : nil
     }

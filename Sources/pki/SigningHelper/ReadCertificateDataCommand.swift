@@ -10,7 +10,7 @@ struct ReadCertificateDataCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "read-certificate-data",
         abstract:
-            "As aws_signing_helper: print what a request says of a certificate, or which certificates a store has.",
+            "Print what requests say of a certificate, or list a store, as in aws_signing_helper.",
         discussion: """
             Of a file: one JSON object. Of a token (--certificate pkcs11:…) or a store (--certificate-store with \
             --cert-selector): a list. pki inspect shows much more.
@@ -28,16 +28,15 @@ struct ReadCertificateDataCommand: ParsableCommand {
 
     func run() throws {
         let console = Console.standard
-        let settings = identity.settings
-        try settings.check()
-        let passphrase = try settings.passphrase(console)
-        let opener = KeyOpener(settings.device, passphrase: passphrase)
-        if let store = try CertificateStore(settings, opener: opener, passphrase: passphrase) {
+        try identity.check()
+        let passphrase = try identity.secret(console)
+        let opener = KeyOpener(identity.device, passphrase: passphrase)
+        if let store = try CertificateStore(identity, opener: opener, passphrase: passphrase) {
             return try console.write(Self.list(store.matching()))
         }
-        guard let text = settings.certificate else { throw UsageError.missing("--certificate") }
+        guard let text = identity.certificate else { throw UsageError.missing("--certificate") }
         let place = try KeyLocation(text)
-        let certificates = try opener.allCertificates(at: place)
+        let certificates = try opener.certificates(at: place)
         if case .pkcs11 = place { return try console.write(Self.list(certificates, address: "\(place)")) }
         guard let certificate = certificates.first else {
             throw InputError(
@@ -48,7 +47,6 @@ struct ReadCertificateDataCommand: ParsableCommand {
         try console.write(Self.data(of: certificate))
     }
 
-    /// What a request says of a certificate.
     static func data(of certificate: Certificate) -> String {
         let (type, algorithms): (String, [String]) =
             switch certificate.publicKey.algorithm {

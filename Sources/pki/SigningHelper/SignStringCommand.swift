@@ -9,10 +9,10 @@ import SystemSupport
 struct SignStringCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "sign-string",
-        abstract: "As aws_signing_helper: sign a fixed string, to see whether a key can be used.",
+        abstract: "Sign a fixed string to test a key, as in aws_signing_helper.",
         discussion: """
             The string is "AWS Roles Anywhere Credential Helper Signing Test1" and, for RSA and EC keys, the 32 bytes of the \
-            SHA-256 of "IAM RA" and the public key. Nothing else can be signed, so that nobody can be made to sign a request.
+            SHA-256 of "IAM RA" and the public key. Nothing else can be signed, so that it cannot be misused for requests.
 
             For example:
 
@@ -20,7 +20,6 @@ struct SignStringCommand: ParsableCommand {
             """
     )
 
-    /// How the signature is printed.
     enum Format: String, CaseIterable, ExpressibleByArgument {
         case json, text, bin
     }
@@ -29,11 +28,15 @@ struct SignStringCommand: ParsableCommand {
 
     @Option(
         name: .long,
-        help: ArgumentHelp("json: hexadecimal in quotes; text: hexadecimal; bin: bytes.", valueName: "form")
+        help: ArgumentHelp("Output format: hexadecimal in quotes, hexadecimal, or bytes.", valueName: "format")
     )
     var format = Format.json
 
-    @Option(name: .long, help: ArgumentHelp("SHA256, SHA384 or SHA512.", valueName: "digest"), transform: Self.digest)
+    @Option(
+        name: .long,
+        help: ArgumentHelp("Digest: SHA256, SHA384 or SHA512.", valueName: "digest"),
+        transform: Self.digest
+    )
     var digest = Digest.sha256
 
     @Flag(name: .long, help: .hidden)
@@ -48,7 +51,7 @@ struct SignStringCommand: ParsableCommand {
 
     func run() throws {
         let console = Console.standard
-        let key = try identity.settings.key(console)
+        let key = try identity.key(console)
         let signature = try key.signature(for: Self.fixedString(for: key.publicKey), digest: digest)
         switch format {
         case .json: try console.write("\"\(hexadecimal(signature))\"")
@@ -57,36 +60,11 @@ struct SignStringCommand: ParsableCommand {
         }
     }
 
-    /// What is signed.
     static func fixedString(for key: PublicKey) -> [UInt8] {
         let text = Array("AWS Roles Anywhere Credential Helper Signing Test1".utf8)
         switch key.algorithm {
         case .rsa, .ec: return text + Digest.sha256.hash(Array("IAM RA".utf8) + key.subjectPublicKey)
         default: return text
-        }
-    }
-}
-
-extension IdentitySettings {
-    /// The key alone, for which no certificate is needed where a key is named.
-    ///
-    /// - Parameter console: Where warnings go.
-    /// - Returns: The key.
-    /// - Throws: An `ExplainedError` naming what is missing or wrong.
-    func key(_ console: Console) throws -> any SigningKey {
-        guard privateKey != nil || namesCertificate else { throw UsageError.missing("--private-key") }
-        let passphrase = try passphrase(console)
-        guard let privateKey, certificateStore == nil else {
-            return try source(passphrase).0.read { try passphrase.read("passphrase of the private key") }.key
-        }
-        let opener = KeyOpener(device, passphrase: passphrase)
-        var certificates: [Certificate] = []
-        if let certificate { certificates = try opener.allCertificates(at: KeyLocation(certificate)) }
-        let place = try KeyLocation(privateKey)
-        do {
-            return try opener.key(at: place, for: certificates, allowsInsecurePermissions: insecurePermissions)
-        } catch let error as FileError {
-            throw RolesAnywhereError(error)
         }
     }
 }

@@ -6,15 +6,15 @@ import Delivery
 import FoundationEssentials
 import SystemSupport
 
-/// The command line of `aws_signing_helper`, in whose place `pki` can stand: under that name, by a link, or as
+/// The command line of `aws_signing_helper`, which `pki` can replace: by a link of that name, or as
 /// `pki credential-process` and so on.
 struct SigningHelper: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "aws_signing_helper",
         abstract: "AWS session credentials for a client certificate: pki, called as aws_signing_helper.",
         discussion: """
-            Takes the options of aws_signing_helper 1.8, prints what it prints, and exits with 1 when anything fails. Each \
-            option of pki works too. docs/migrating-from-aws-signing-helper.md says what is better under pki's own names.
+            Has the options, output and exit status (1 for any failure) of aws_signing_helper 1.8. All options of pki \
+            work too. docs/migrating-from-aws-signing-helper.md compares it with pki's own commands.
             """,
         version: Version.text,
         subcommands: [
@@ -31,27 +31,18 @@ struct SigningHelper: ParsableCommand {
     /// The status of every failure.
     static let failure: Int32 = 1
 
-    /// Whether a program is called as the helper.
-    ///
-    /// - Parameter arguments: The whole command line.
-    /// - Returns: Whether it is.
+    /// Whether the program was started under the helper's name.
     static func isCalled(by arguments: [String]) -> Bool {
         arguments.first?.split(separator: "/").last.map { $0 == "aws_signing_helper" } ?? false
     }
 
-    /// Whether a command line is to end as the helper ends.
-    ///
-    /// - Parameter arguments: The whole command line.
-    /// - Returns: Whether it is.
+    /// Whether the command exits with the helper's status.
     static func isMeant(by arguments: [String]) -> Bool {
         isCalled(by: arguments)
             || arguments.count > 1 && commands.contains { $0.configuration.commandName == arguments[1] }
     }
 
-    /// The arguments as this parser takes them: the helper's takes a value for a flag, as in `--debug=true`.
-    ///
-    /// - Parameter arguments: The command line behind the program's name.
-    /// - Returns: The same without values of flags; flags that are set to false are left out.
+    /// The arguments after the program's name for this parser: the helper accepts values of flags, as in `--debug=true`.
     static func normalized(_ arguments: [String]) -> [String] {
         let flags: Set = [
             "--debug", "--no-verify-ssl", "--with-proxy", "--use-latest-expiring-certificate", "--reuse-pin",
@@ -74,15 +65,16 @@ struct SigningHelper: ParsableCommand {
 struct CredentialProcessCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "credential-process",
-        abstract: "As aws_signing_helper: print credentials for credential_process.",
+        abstract: "Print credentials for credential_process, as in aws_signing_helper.",
         discussion: """
-            One JSON object without a line end, each time fresh from the service. pki creds --cache prints the same, and asks \
+            One JSON object without a line end, always new from the service. pki creds --cache prints the same, and asks \
             the service once for any number of callers.
 
             For example:
 
-              pki credential-process --certificate web-1-cert.pem --private-key web-1-key.pem \\
-                --trust-anchor-arn $anchor --profile-arn $profile --role-arn $role
+              pki credential-process --certificate web-1-cert.pem \\
+                --private-key web-1-key.pem --trust-anchor-arn $anchor \\
+                --profile-arn $profile --role-arn $role
             """
     )
 
@@ -90,7 +82,7 @@ struct CredentialProcessCommand: ParsableCommand {
 
     func run() throws {
         let console = Console.standard
-        let credentials = try Access(access.settings, profile: nil).credentials(console)
+        let credentials = try Access(access, profile: nil).credentials(console)
         try console.write(credentials.helperText)
     }
 }
@@ -99,9 +91,9 @@ struct CredentialProcessCommand: ParsableCommand {
 struct VersionCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "version",
-        abstract: "As aws_signing_helper: print the version.",
+        abstract: "Print the version, as in aws_signing_helper.",
         discussion: """
-            The version of pki, which is no version of aws_signing_helper.
+            The version of pki, not of aws_signing_helper.
 
             For example:
 

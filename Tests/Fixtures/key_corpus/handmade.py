@@ -81,7 +81,7 @@ def add_derivations(corpus: Corpus) -> None:
     def add(title: str, what: str, derivation: bytes) -> None:
         cipher = sequence(identifier("2.16.840.1.101.3.4.1.42"), octets(bytes(16)))
         scheme = sequence(identifier("1.2.840.113549.1.5.13"), sequence(derivation, cipher))
-        refused = refusal("unsupported", "more than would be waited for")
+        refused = refusal("unsupported", "would take too long")
         content = sequence(scheme, octets(bytes(range(144))))
         corpus.add(f"hostile-{title}.der", content, what, tool="make-key-corpus", passphrase=PASSPHRASE, refused=refused)
         content = armoured("ENCRYPTED PRIVATE KEY", content)

@@ -7,7 +7,7 @@ import SQLite
 import SystemSupport
 
 extension FuzzTarget {
-    /// The inventory of a CA directory. The input is a list of changes to an honest one, each three bytes for the place and one
+    /// The inventory of a CA directory. The input is a delta CRL to an honest one, each three bytes for the place and one
     /// for the value; an input that begins with an odd byte changes the log beside it.
     static let inventory = FuzzTarget("inventory") { bytes in
         guard let ground = HostileInventory.shared, let first = bytes.first else { return }
@@ -28,7 +28,7 @@ private final class HostileInventory: Sendable {
     init() throws {
         directory = FileManager.default.temporaryDirectory.appending(path: "pki-fuzz-inventory-\(UUID())")
         var generator = SystemRandomNumberGenerator()
-        let request = RootRequest(template: try BuiltInTemplates.root())
+        let request = RootRequest(template: try BuiltInTemplate.root.template)
         _ = try CertificateAuthority.create(in: directory.path, request, by: "fuzz", now: now, using: &generator)
         log = Array(try Data(contentsOf: directory.appending(path: "inventory.sqlite-wal")))
         // Pages in the log are guarded by checksums; those in the file are not.

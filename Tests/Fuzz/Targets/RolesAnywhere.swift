@@ -1,19 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import AWSModel
 import FoundationEssentials
 @testable import RolesAnywhere
 
-private let sessionRequest: SessionRequest? = {
-    guard
-        let anchor = try? AmazonResourceName(
-            "arn:aws:rolesanywhere:eu-west-1:111122223333:trust-anchor/00000000-0000-4000-8000-000000000000"
-        ),
-        let profile = try? AmazonResourceName(
-            "arn:aws:rolesanywhere:eu-west-1:111122223333:profile/00000000-0000-4000-8000-000000000000"
-        ), let role = try? AmazonResourceName("arn:aws:iam::111122223333:role/r")
-    else { return nil }
-    return try? SessionRequest(trustAnchor: anchor, profile: profile, role: role)
-}()
+private let sessionRequest = try? SessionRequest(
+    trustAnchorARN: "arn:aws:rolesanywhere:eu-west-1:111122223333:trust-anchor/00000000-0000-4000-8000-000000000000",
+    profileARN: "arn:aws:rolesanywhere:eu-west-1:111122223333:profile/00000000-0000-4000-8000-000000000000",
+    roleARN: "arn:aws:iam::111122223333:role/r"
+)
 
 extension FuzzTarget {
     static let serviceAnswer = FuzzTarget("service-answer") { bytes in
@@ -37,7 +32,7 @@ extension FuzzTarget {
     static let address = FuzzTarget("address") { bytes in
         let text = String(decoding: bytes, as: UTF8.self)
         _ = try? HTTPURL(text)
-        _ = try? AmazonResourceName(text)
+        _ = AmazonResourceName(text)
         _ = try? Endpoint(text)
         _ = try? CertificateSelector(text)
     }

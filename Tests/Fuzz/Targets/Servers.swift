@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 @testable import Certificates
-@testable import HTTPService
+@testable import HTTPServer
 @testable import Lab
 
 extension FuzzTarget {
@@ -55,7 +55,7 @@ private func requests(in pieces: [[UInt8]]) -> [String] {
                 switch try parser.next() {
                 case .incomplete, .expectsContinue: break reading
                 case .complete(let request):
-                    found.append("\(request.method) \(request.target) \(request.body) \(request.keepsAlive)")
+                    found.append("\(request.method) \(request.target) \(request.body) \(parser.keepsAlive)")
                 }
             }
         }

@@ -88,10 +88,10 @@ import Testing
         let path = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
         defer { unsafe unlink(path) }
         #expect(file >= 0 && writeAll(Array("s3cr3t\n".utf8), to: file) == 0)
-        #expect(try SecretFile.firstLine(of: path).count == 6)
+        #expect(try pin(inFirstLineOf: path).count == 6)
         #expect(fchown(file, 65_534, 65_534) == 0)
         close(file)
-        let error = try #require(throws: HardwareKeyError.self) { try SecretFile.firstLine(of: path) }
+        let error = try #require(throws: HardwareKeyError.self) { try pin(inFirstLineOf: path) }
         #expect(error.code == .pinNeeded && error.message.contains("65534") && !error.message.contains("s3cr3t"))
     }
 

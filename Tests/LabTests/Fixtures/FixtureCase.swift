@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import AWSModel
 import Certificates
 import FoundationEssentials
-import HTTPService
+import HTTPServer
 import Testing
 
 @testable import Lab

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import AWSModel
 import FoundationEssentials
-import HTTPService
+import HTTPServer
 import Testing
 
 @testable import Lab

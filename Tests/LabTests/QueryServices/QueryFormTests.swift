@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import HTTPService
+import HTTPServer
 import Testing
 
 @testable import Lab
 
 @Suite struct QueryFormLimitTests {
     @Test(arguments: [
-        (QueryForm.Form.name, "aZ09_+=,.@-", true), (.name, "a b", false), (.name, "a/b", false), (.name, "é", false),
+        (TextForm.name, "aZ09_+=,.@-", true), (.name, "a b", false), (.name, "a/b", false), (.name, "é", false),
         (.externalIdentifier, "a:/b", true), (.externalIdentifier, "a b", false),
         (.path, "/", true), (.path, "/a/", true), (.path, "//", false), (.path, "/a", false), (.path, "a/", false),
         (.path, "/a b/", false), (.path, "/é/", false), (.path, "/a/b/", true),
         (.pathPrefix, "/a", true), (.pathPrefix, "a", false),
         (.description, "a\n\té ÿ", true), (.description, "\u{80}", false), (.description, "€", false),
         (.policy, "{\r\n\t\u{80}ÿ}", true), (.policy, "€", false), (.policy, "\u{1}", false),
-        (.tag, "ä 7_.:/=+-@", true), (.tag, "a!", false), (.tag, "日本", true), (.tag, "a\tb", false),
+        (.roleTag, "ä 7_.:/=+-@", true), (.roleTag, "a!", false), (.roleTag, "日本", true), (.roleTag, "a\tb", false),
     ])
-    func `texts consist of what the service's model says`(_ form: QueryForm.Form, _ text: String, _ isRight: Bool) {
+    func `texts consist of what the service's model says`(_ form: TextForm, _ text: String, _ isRight: Bool) {
         #expect(form.admits(text) == isRight)
     }
 
@@ -40,11 +40,11 @@ import Testing
     }
 }
 
-@Suite struct ManagedPolicyNameTests {
+@Suite struct ManagedPolicyTests {
     @Test func `a policy of AWS's own has a path and a name`() throws {
-        let plain = try #require(ManagedPolicyName("arn:aws:iam::aws:policy/ReadOnlyAccess"))
+        let plain = try #require(ManagedPolicy("arn:aws:iam::aws:policy/ReadOnlyAccess"))
         #expect((plain.path, plain.name) == ("/", "ReadOnlyAccess"))
-        let deep = try #require(ManagedPolicyName("arn:aws-cn:iam::aws:policy/a/b/C"))
+        let deep = try #require(ManagedPolicy("arn:aws-cn:iam::aws:policy/a/b/C"))
         #expect((deep.path, deep.name) == ("/a/b/", "C"))
     }
 
@@ -52,5 +52,5 @@ import Testing
         "", "arn:aws:iam::123456789012:policy/x", "arn:aws:iam::aws:policy/", "arn:aws:iam::aws:policy/a//b",
         "arn:aws:iam::aws:role/x", "arn:aws:s3::aws:policy/x", "arn:aws:iam::aws:policy/a b", "arn:aws:iam::aws:policy",
     ])
-    func `other ARNs are none`(_ arn: String) { #expect(ManagedPolicyName(arn) == nil) }
+    func `other ARNs are none`(_ arn: String) { #expect(ManagedPolicy(arn) == nil) }
 }

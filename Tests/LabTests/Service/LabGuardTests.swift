@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import HTTPService
+import HTTPServer
 import Testing
 
 @testable import Lab
@@ -98,7 +98,7 @@ import Testing
         let lab = try FixtureLab()
         for headers: HTTPHeaders in [["Host": "evil.com"], ["Host": "lab.test", "Origin": "http://evil.com"], [:]] {
             let request = HTTPRequest(
-                method: HTTPMethod(rawValue: method),
+                method: try #require(HTTPMethod(rawValue: method)),
                 target: target,
                 headers: headers,
                 arrival: .now

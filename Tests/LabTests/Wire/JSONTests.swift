@@ -64,10 +64,6 @@ import Testing
                 + "<A>&lt;&amp;&gt;&quot;' \u{fffd}\u{fffd}&#xD;\n\u{fffd}é</A></Root>\n"
         )
     }
-
-    @Test func `a list has a member for each element`() {
-        #expect(XMLElement("L", members: ["a", "b"]).document.contains("<L><member>a</member><member>b</member></L>"))
-    }
 }
 
 @Suite struct QueryFormTests {

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import FoundationEssentials
-import HTTPService
+import HTTPServer
 import Testing
 
 @testable import Lab
 
-@Suite struct RequestMomentTests {
+@Suite struct RequestTimeTests {
     @Test(arguments: [
         ("19700101T000000Z", 0.0), ("20000229T235959Z", 951_868_799), ("20260301T120000Z", 1_772_366_400),
         ("99991231T235959Z", 253_402_300_799), ("16010101T000000Z", -11_644_473_600),
     ])
     func `a moment is read to the second`(_ text: String, _ seconds: Double) {
-        #expect(RequestMoment(text)?.date == Date(timeIntervalSince1970: seconds))
+        #expect(RequestTime(text)?.date == Date(timeIntervalSince1970: seconds))
     }
 
     @Test(arguments: [
@@ -22,7 +22,7 @@ import Testing
         "20260301T240000Z", "20260301T126000Z", "20260301T120060Z", "2026030éT20000Z", "+2026030T120000Z",
     ])
     func `what is no moment is refused`(_ text: String) {
-        #expect(RequestMoment(text) == nil)
+        #expect(RequestTime(text) == nil)
     }
 }
 
@@ -94,33 +94,5 @@ import Testing
     @Test(arguments: ["%", "%4", "%zz", "a=%ff", "=1", "a=1&&b=2", "&"])
     func `a query that can be read in two ways is refused`(_ query: String) {
         #expect(throws: ServiceRefusal.self) { try QueryParameter.parameters(in: query[...]) }
-    }
-}
-
-@Suite struct AmazonResourceNameTests {
-    @Test(arguments: [
-        "arn:aws:iam::123456789012:role/a", "arn:aws-cn:rolesanywhere:cn-north-1:123456789012:profile/x",
-        "arn:aws:rolesanywhere:us-east-1:123456789012:alias/trust-anchor/name", "arn:aws:s:r:123456789012:a:b:c",
-    ])
-    func `a name is kept as it is`(_ text: String) {
-        #expect(AmazonResourceName(text)?.description == text)
-    }
-
-    @Test(arguments: [
-        "", "arn", "arn:aws:iam::123456789012", "arn:aws:iam::123456789012:", "arn:aws:iam::12345678901:role/a",
-        "arn:aws:iam::12345678901x:role/a", "arn:gcp:iam::123456789012:role/a", "ARN:aws:iam::123456789012:role/a",
-        "arn:aws:IAM::123456789012:role/a", "arn:aws:iam::123456789012:role/a b", "arn:aws:iam::123456789012:role/a\n",
-        "arn:aws:iam::١٢٣٤٥٦٧٨٩٠١٢:role/a", "arn:aws::us-east-1:123456789012:x",
-    ])
-    func `what is no name is refused`(_ text: String) {
-        #expect(AmazonResourceName(text) == nil)
-    }
-
-    @Test(arguments: [("us-east-1", "aws"), ("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov")])
-    func `the partition follows the region`(_ region: String, _ partition: String) {
-        #expect(
-            AmazonResourceName(rolesAnywhere: "profile/x", region: region, account: "123456789012").partition
-                == partition
-        )
     }
 }

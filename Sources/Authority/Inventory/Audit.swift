@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import Certificates
+public import FoundationEssentials
+import SQLite
+import SystemSupport
+
+/// An action on the CA: a line of the audit, which is only appended to.
+public struct AuditRecord: Hashable, Sendable {
+    /// The kinds of actions.
+    public enum Action: String, Sendable, CaseIterable {
+        /// A CA was made.
+        case create
+        /// A certificate was issued.
+        case issue
+        /// A certificate replaced another of the same name.
+        case renew
+        /// A certificate was revoked.
+        case revoke
+        /// A certificate was put on hold.
+        case hold
+        /// A certificate was released from a hold.
+        case release
+        /// A CRL was made.
+        case revocationList = "crl"
+        /// A certificate was read into the inventory from files.
+        case adopt
+        /// A file was found missing.
+        case lose
+        /// A file was put back.
+        case restore
+        /// A new root replaced the old one.
+        case rotate
+        /// The passphrase of a key was changed.
+        case passphrase
+    }
+
+    /// The time of the action.
+    public let date: Date
+    /// The user.
+    public let who: String
+    /// What was done.
+    public let action: Action
+    /// The name it was done to.
+    public let name: String?
+    /// The certificate it was done to.
+    public let serialNumber: SerialNumber?
+    /// Details, as text.
+    public let detail: String?
+}
+
+/// The audit is a chain: each row carries SHA-256 of the one before it, all columns of it, so that a row that is changed, taken
+/// out or put in shows. That the newest rows were removed shows only against a kept digest of the last one.
+extension InventoryDatabase {
+    private static let columns = "id, at, who, action, name, serial, detail, previous"
+
+    /// Adds a line to the audit.
+    func record(_ line: AuditRecord) throws {
+        let last = try lastAudit ?? self.lastRow()
+        let (id, overflows) = (last?.id ?? 0).addingReportingOverflow(1)
+        guard !overflows else { throw RowReader(table: "audit", id: id).damaged("id", "a number that can grow") }
+        let fields = AuditFields(id: id, line, previous: last?.digest)
+        try database.execute(
+            "INSERT INTO audit (\(Self.columns)) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            .integer(id),
+            .time(line.date),
+            .text(line.who),
+            .text(line.action.rawValue),
+            .optional(line.name),
+            line.serialNumber.map { .blob($0.magnitude) } ?? .null,
+            .optional(line.detail),
+            last.map { .blob($0.digest) } ?? .null
+        )
+        lastAudit = (id, fields.digest)
+    }
+
+    /// The newest row and its digest; `nil` when there is none.
+    private func lastRow() throws -> (id: Int64, digest: [UInt8])? {
+        var last: (Int64, [UInt8])?
+        try database.visit("SELECT \(Self.columns) FROM audit ORDER BY id DESC LIMIT 1") { row in
+            last = (row.integer(0), AuditFields(row).digest)
+        }
+        return last
+    }
+
+    /// Visits the audit from its beginning.
+    func visitAudit(_ body: (AuditRecord) throws -> Void) throws {
+        try database.visit("SELECT id, at, who, action, name, serial, detail FROM audit ORDER BY id") { row in
+            let value = RowReader(table: "audit", id: row.integer(0))
+            guard let action = AuditRecord.Action(rawValue: row.text(3)) else {
+                throw value.damaged("action", "something that pki does")
+            }
+            try body(
+                AuditRecord(
+                    date: try value.time(row, 1, "at"),
+                    who: row.text(2),
+                    action: action,
+                    name: row.optionalText(4),
+                    serialNumber: row.isNull(5) ? nil : SerialNumber(try value.bytes(row, 5, "serial", atMost: 64)),
+                    detail: row.optionalText(6)
+                )
+            )
+        }
+    }
+
+    /// Follows the chain.
+    func verifyAudit(containing head: AuditChain.Head? = nil) throws -> AuditChain {
+        var chain = AuditChain()
+        guard try database.userVersion() >= 4 else {
+            chain.breaks.append(.noChain)
+            return chain
+        }
+        for name in try InventorySchema.missingTriggers(in: database).keys.sorted() {
+            chain.breaks.append(.missingTrigger(name))
+        }
+        var before: (id: Int64, digest: [UInt8])?
+        var isHeadThere = head == nil
+        try database.visit("SELECT \(Self.columns) FROM audit ORDER BY id") { row in
+            let fields = AuditFields(row)
+            if fields.previous != before?.digest { chain.breaks.append(.row(fields.id, after: before?.id)) }
+            let digest = fields.digest
+            if let head, head.row == fields.id { isHeadThere = areEqual(head.digest, digest) }
+            before = (fields.id, digest)
+            chain.count += 1
+        }
+        if !isHeadThere, let head { chain.breaks.append(.missingHead(head.row)) }
+        chain.head = before.map { AuditChain.Head(row: $0.id, digest: $0.digest) }
+        return chain
+    }
+
+    /// Writes the digests of an audit that has none. The trigger against changes is not there meanwhile.
+    func chainAudit() throws {
+        var rows: [AuditFields] = []
+        try database.visit("SELECT \(Self.columns) FROM audit ORDER BY id") { rows.append(AuditFields($0)) }
+        var previous: [UInt8]?
+        for var row in rows {
+            row.previous = previous
+            if let previous {
+                try database.execute("UPDATE audit SET previous = ? WHERE id = ?", .blob(previous), .integer(row.id))
+            }
+            previous = row.digest
+        }
+    }
+}
+
+/// What an audit's chain of digests shows.
+package struct AuditChain: Sendable {
+    /// A row and its digest, to be kept elsewhere: `17:9f86d081…`.
+    package struct Head: Hashable, Sendable, CustomStringConvertible {
+        /// The row's number.
+        package let row: Int64
+        /// SHA-256 of the row.
+        package let digest: [UInt8]
+
+        init(row: Int64, digest: [UInt8]) { (self.row, self.digest) = (row, digest) }
+
+        /// Reads what ``description`` wrote; `nil` for any other text.
+        package init?(_ text: String) {
+            let parts = text.split(separator: ":", omittingEmptySubsequences: false)
+            guard parts.count == 2, let row = Int64(parts[0]), row > 0, parts[1].utf8.count == 64 else { return nil }
+            let digits = parts[1].utf8.compactMap { UInt8(hexadecimalDigit: $0) }
+            guard digits.count == 64 else { return nil }
+            self.init(row: row, digest: stride(from: 0, to: 64, by: 2).map { digits[$0] << 4 | digits[$0 + 1] })
+        }
+
+        /// The row's number, a colon and 64 hexadecimal digits.
+        package var description: String { "\(row):\(hexadecimal(digest))" }
+    }
+
+    /// A place where the chain breaks.
+    package enum Break: Hashable, Sendable, CustomStringConvertible {
+        /// The inventory is of a version that had no chain.
+        case noChain
+        /// A trigger that keeps rows from being changed is missing.
+        case missingTrigger(String)
+        /// A row does not follow the one before it; the first row has none before it.
+        case row(Int64, after: Int64?)
+        /// The row whose digest was kept is another one now, or is gone.
+        case missingHead(Int64)
+
+        /// One sentence without a full stop.
+        package var description: String {
+            switch self {
+            case .noChain: "the inventory is of a version without a chain; the next command that writes begins one"
+            case .missingTrigger(let name): "the trigger \(name) is missing"
+            case .row(let row, let before):
+                (before.map { "row \(row) does not follow row \($0)" } ?? "row \(row) is not the first")
+                    + ": one was changed, or a row between them was removed or added"
+            case .missingHead(let row): "row \(row) does not have the digest that was kept, or it is gone"
+            }
+        }
+    }
+
+    /// How many rows there are.
+    package internal(set) var count = 0
+    /// The newest row; `nil` when there is none.
+    package internal(set) var head: Head?
+    /// Where the chain breaks; empty when it is whole.
+    package internal(set) var breaks: [Break] = []
+}
+
+extension Inventory {
+    /// Verifies the chain of the audit's digests. `head` is a row whose digest was kept elsewhere, and which must still
+    /// be there.
+    package func verifyAudit(containing head: AuditChain.Head? = nil) throws -> AuditChain {
+        try withDatabase { try $0.verifyAudit(containing: head) }
+    }
+}
+
+/// The columns of a row of the audit, as they are digested.
+private struct AuditFields {
+    var id: Int64
+    var at: Int64
+    var texts: [[UInt8]?]
+    var previous: [UInt8]?
+
+    init(id: Int64, _ line: AuditRecord, previous: [UInt8]?) {
+        self.id = id
+        at = Int64(line.date.timeIntervalSince1970.rounded(.down))
+        texts = [
+            Array(line.who.utf8), Array(line.action.rawValue.utf8), line.name.map { Array($0.utf8) },
+            line.serialNumber?.magnitude, line.detail.map { Array($0.utf8) },
+        ]
+        self.previous = previous
+    }
+
+    init(_ row: borrowing Row) {
+        id = row.integer(0)
+        at = row.integer(1)
+        texts = []
+        for column in Int32(2)...6 { texts.append(row.isNull(column) ? nil : row.blob(column)) }
+        previous = row.isNull(7) ? nil : row.blob(7)
+    }
+
+    /// SHA-256 over all columns, each after its length, so that no text can pass for two.
+    var digest: [UInt8] {
+        var bytes = Array("pki audit 1\n\(id) \(at)\n".utf8)
+        for field in texts + [previous] {
+            bytes += Array((field.map { "\($0.count):" } ?? "-").utf8)
+            bytes += field ?? []
+        }
+        return Digest.sha256.hash(bytes)
+    }
+}

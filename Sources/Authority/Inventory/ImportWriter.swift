@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Certificates
+package import FoundationEssentials
+import SystemSupport
+
+/// The result of an import.
+package struct ImportOutcome: Sendable {
+    /// How many certificates were added to the inventory.
+    package internal(set) var certificates = 0
+    /// How many of them are revoked.
+    package internal(set) var revoked = 0
+    /// How many are known by their serial numbers alone.
+    package internal(set) var lost = 0
+    /// Files of certificates whose serial number another certificate of the same CA has, or whose name cannot be used.
+    package internal(set) var skipped: [String] = []
+    /// Where a damaged inventory was moved.
+    package internal(set) var archivedInventory: String?
+}
+
+extension Inventory {
+    /// Reads a CA directory of this program into its inventory again: entries stay as they are, and missing ones are added. A
+    /// damaged inventory goes to the archive, and a new one is made.
+    package static func rebuild(in directory: String, by who: String, now: Date) throws -> ImportOutcome {
+        let directory = try CADirectory(path: directory, for: .writing)
+        var archived: String?
+        if directory.contains(fileName), try isDamaged(directory) { archived = try setAside(in: directory, now: now) }
+        let before = directory.contains(fileName)
+        let inventory = try Inventory(directory: directory, by: who, now: now)
+        if before {
+            return try inventory.change(now: now) { change in
+                try ImportWriter.adopt(directory, into: change.records, by: who, now: now)
+            }
+        }
+        // A new inventory has adopted everything already.
+        var outcome = ImportOutcome()
+        outcome.archivedInventory = archived
+        try inventory.withDatabase { database in
+            try database.visit(where: "1 = 1") { entry in
+                outcome.certificates += 1
+                if entry.revocation != nil { outcome.revoked += 1 }
+            }
+        }
+        return outcome
+    }
+
+    private static func isDamaged(_ directory: CADirectory) throws -> Bool {
+        do {
+            let database = try InventoryDatabase(in: directory)
+            return try !database.isNew && !database.damages().isEmpty
+        } catch let error as AuthorityError {
+            guard error.code == .broken else { throw error }
+            return true
+        } catch {
+            return true
+        }
+    }
+
+    /// Moves a damaged inventory into the archive, with the files that SQLite has beside it.
+    private static func setAside(in directory: CADirectory, now: Date) throws -> String {
+        try directory.withLock {
+            let name = try directory.archivedName(of: fileName, stamp: CivilTime(now).basic, taken: [])
+            try directory.moveAside(fileName, to: name)
+            for suffix in ["-wal", "-shm"] where directory.contains(fileName + suffix) {
+                try directory.moveAside(fileName + suffix, to: name + suffix)
+            }
+            return directory.path(of: name)
+        }
+    }
+
+    /// Creates a CA directory from one of other software: its CA certificates and keys, what it issued, and what it
+    /// revoked. The other directory is not changed, and the new one must not have a CA.
+    package static func take(
+        _ foreign: ImportedCA,
+        into directory: String,
+        by who: String,
+        now: Date
+    ) throws -> ImportOutcome {
+        let directory = try CADirectory(path: directory, for: .writing, creates: true)
+        let rootName = CertificateAuthority.rootName
+        guard !directory.contains(AuthorityFiles.certificate(of: rootName)) else {
+            throw AuthorityError(
+                .exists,
+                "\(directory.path) has a CA already, and a directory has one root",
+                hint: "import into another directory: pki import \(foreign.directory) --directory NEW"
+            )
+        }
+        let inventory = try Inventory(directory: directory, by: who, now: now)
+        return try inventory.change(now: now, jobs: 16) { change in
+            var writer = ImportWriter(foreign: foreign, database: change.records, who: who, now: now)
+            var used: Set<String> = []
+            for found in foreign.certificates {
+                let files = try ImportWriter.Files(of: found, from: foreign, &used)
+                guard try writer.add(found, files) else { continue }
+                if let key = files.key, let source = found.key, source.address == nil {
+                    let contents = try rethrown { () throws(FileError) in
+                        try foreign.scan.contents(of: source.file)
+                    }
+                    try change.add(.init(name: key, contents: contents, mode: 0o600))
+                } else if let address = found.key?.address, found.certificate.isCA {
+                    try change.add(.keyAddress(address, of: files.name))
+                }
+                try change.add(.certificates([found.certificate], files.certificate))
+            }
+            try writer.finish()
+            if let root = try change.records.current(rootName).first {
+                try change.refreshChains(below: [root.subjectKey])
+            }
+            return writer.outcome
+        }
+    }
+}
+
+/// Writes an imported CA into an inventory.
+struct ImportWriter {
+    let foreign: ImportedCA
+    /// In a transaction.
+    let database: InventoryDatabase
+    let who: String
+    let now: Date
+    private(set) var outcome = ImportOutcome()
+
+    init(foreign: ImportedCA, database: InventoryDatabase, who: String, now: Date) {
+        (self.foreign, self.database, self.who, self.now) = (foreign, database, who, now)
+    }
+
+    /// The names of a certificate's files in the CA directory, or the address of its key.
+    struct Files {
+        var name: String
+        var certificate: String
+        var key: String?
+        var chain: String?
+
+        /// Whether everything here is a file of a CA directory, or the address of a key.
+        var areSafe: Bool {
+            AuthorityFiles.isPath(name) && AuthorityFiles.isPath(certificate)
+                && chain.map(AuthorityFiles.isPath) ?? true
+                && key.map { AuthorityFiles.isPath($0) || AuthorityFiles.isLastingAddress($0) } ?? true
+        }
+    }
+
+    /// Reads the files of a CA directory into its inventory: those that a CA of it issued and that the inventory does not have.
+    @discardableResult
+    static func adopt(
+        _ directory: CADirectory,
+        into database: InventoryDatabase,
+        by who: String,
+        now: Date
+    ) throws -> ImportOutcome {
+        guard directory.contains(AuthorityFiles.certificate(of: CertificateAuthority.rootName)) else { return .init() }
+        let foreign: ImportedCA
+        do {
+            foreign = try ImportedCA(reading: directory.directory, now: now)
+        } catch let error as AuthorityError where error.code != .storage {
+            // Commands that need the root report the error.
+            return .init()
+        }
+        var writer = ImportWriter(foreign: foreign, database: database, who: who, now: now)
+        for found in foreign.certificates {
+            let files = Files(
+                name: found.name,
+                certificate: found.certificateFile,
+                key: found.key.map { $0.address.map(AuthorityFiles.lastingAddress) ?? $0.file },
+                chain: found.chainFile
+            )
+            if files.areSafe {
+                _ = try writer.add(found, files)
+            } else {
+                writer.outcome.skipped.append(found.certificateFile)
+            }
+        }
+        try writer.finish()
+        return writer.outcome
+    }
+
+    /// Adds a certificate, and tells whether it was added: each certificate once, and each serial number of an issuer once.
+    mutating func add(_ found: ForeignCertificate, _ files: Files) throws -> Bool {
+        let certificate = found.certificate
+        let issuerKey = found.issuer.digest
+        guard try !database.contains(fingerprint: Digest.sha256.hash(certificate.derEncoded)) else { return false }
+        guard try !database.contains(serialNumber: certificate.serialNumber, of: issuerKey) else {
+            outcome.skipped.append(found.certificateFile)
+            return false
+        }
+        // Another certificate was in the file before.
+        for former in try database.current(files.name)
+        where found.place == .current && former.certificateFile == files.certificate {
+            try database.setPlace(
+                of: former.id,
+                .lost,
+                certificateFile: former.certificateFile,
+                keyFile: nil,
+                chainFile: nil
+            )
+        }
+        try database.insert(
+            InventoryEntry(
+                name: files.name,
+                certificate,
+                profile: BuiltInTemplate(matching: certificate).rawValue,
+                issuerKey: issuerKey,
+                certificateFile: files.certificate,
+                keyFile: files.key,
+                chainFile: files.chain,
+                place: found.place,
+                revocation: found.revocation,
+                issuedAt: certificate.notBefore,
+                issuedBy: who
+            ),
+            certificate
+        )
+        try record(files.name, certificate.serialNumber, found.certificateFile)
+        outcome.certificates += 1
+        if found.revocation != nil { outcome.revoked += 1 }
+        return true
+    }
+
+    private func record(_ name: String?, _ serialNumber: SerialNumber, _ source: String) throws {
+        try database.record(
+            AuditRecord(
+                date: now,
+                who: who,
+                action: .adopt,
+                name: name,
+                serialNumber: serialNumber,
+                detail: "\(foreign.kind.rawValue): \(source)"
+            )
+        )
+    }
+
+    /// Adds what is known without its certificate, so that no revocation is lost, and the numbers of CRLs.
+    mutating func finish() throws {
+        for lost in foreign.lost where try !database.contains(serialNumber: lost.serialNumber, of: lost.issuer.digest) {
+            try database.insert(InventoryEntry(lost, issuedAt: now, issuedBy: who), nil)
+            let line = lost.line.map { ":\($0)" } ?? ""
+            try record(nil, lost.serialNumber, "\(lost.file)\(line), no certificate")
+            outcome.lost += 1
+        }
+        for issuer in foreign.issuers {
+            guard let next = issuer.nextRevocationListNumber, next.magnitude.count < 8 else { continue }
+            let number = next.magnitude.reduce(Int64(0)) { $0 << 8 | Int64($1) } - 1
+            let issuerKey = issuer.certificate.publicKey.digest
+            guard number > 0, try database.lastRevocationList(issuerKey: issuerKey)?.number ?? 0 < number else {
+                continue
+            }
+            let list = issuer.revocationListFile.flatMap(list)
+            // Without the CRL itself, the next one holds everything.
+            try database.insertRevocationList(
+                issuerKey: issuerKey,
+                number: number,
+                thisUpdate: list?.thisUpdate ?? issuer.certificate.notBefore,
+                nextUpdate: list?.nextUpdate ?? now,
+                entries: list?.revokedCount ?? 0
+            )
+        }
+    }
+
+    private func list(in file: String) -> CertificateRevocationList? {
+        guard let contents = try? foreign.scan.contents(of: file, limit: 64 << 20) else { return nil }
+        for case .revocationList(let list) in (try? Container(reading: contents))?.objects ?? [] { return list }
+        return nil
+    }
+}
+
+extension ImportWriter.Files {
+    /// The files in a new directory of a certificate from another one.
+    fileprivate init(of found: ForeignCertificate, from foreign: ImportedCA, _ used: inout Set<String>) throws {
+        let serial = found.certificate.serialNumber.hexadecimal
+        if found.certificate == foreign.root.certificate {
+            name = CertificateAuthority.rootName
+        } else {
+            name = (try? EntryName.checkNew(found.name)) == nil ? "imported-\(serial)" : found.name
+        }
+        guard found.place == .current, used.insert(name).inserted else {
+            let (archive, suffix) = (CADirectory.archiveDirectory, serial.suffix(40))
+            certificate = "\(archive)/\(name)-cert-\(suffix).pem"
+            if let key = found.key, key.address == nil { self.key = "\(archive)/\(name)-key-\(suffix).pem" }
+            return
+        }
+        certificate = AuthorityFiles.certificate(of: name)
+        if let address = found.key?.address {
+            key = AuthorityFiles.lastingAddress(address)
+            guard AuthorityFiles.isLastingAddress(AuthorityFiles.lastingAddress(address)) else {
+                throw AuthorityError(
+                    .broken,
+                    "the key of \(printable(name)) is at an address that cannot be used: \(printable(address, limit: 200))"
+                )
+            }
+        } else if found.key != nil {
+            key = AuthorityFiles.key(of: name)
+        }
+    }
+}

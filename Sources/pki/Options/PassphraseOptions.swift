@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Authority
+import Certificates
+import Glibc
+import Synchronization
+import SystemSupport
+
+/// What a passphrase opens or encrypts: decides how its options begin and what their help says.
+protocol PassphraseRole: Sendable {
+    /// What the options' names begin with, without the dashes.
+    static var prefix: String { get }
+    /// The secret, as an object in a sentence.
+    static var secret: String { get }
+    /// What happens without the options; `nil` when there is nothing to say.
+    static var standard: String? { get }
+}
+
+extension PassphraseRole {
+    static var prefix: String { "passphrase" }
+    static var standard: String? { "ask on the terminal" }
+}
+
+/// The key of the CA that issues.
+enum CAKeyRole: PassphraseRole {
+    static let secret = "the CA key's passphrase or PIN"
+}
+
+/// The key of a CA that `init-ca` makes, or one in a device.
+enum NewCAKeyRole: PassphraseRole {
+    static let secret = "the new key's passphrase or PIN"
+    static let standard: String? = nil
+}
+
+/// The key of a new certificate.
+enum NewKeyRole: PassphraseRole {
+    static let prefix = "key-passphrase"
+    static let secret = "the new key's passphrase or PIN"
+    static let standard: String? = nil
+}
+
+/// A key in the CA's directory.
+enum StoredKeyRole: PassphraseRole {
+    static let secret = "the key's current passphrase"
+}
+
+/// The key of a client.
+enum ClientKeyRole: PassphraseRole {
+    static let secret = "the key's passphrase or PIN"
+}
+
+/// A key or container that is looked at.
+enum InspectedFileRole: PassphraseRole {
+    static let secret = "the passphrase"
+    static let standard: String? = nil
+}
+
+/// An exported file.
+enum ExportedFileRole: PassphraseRole {
+    static let prefix = "export-passphrase"
+    static let secret = "the export's passphrase"
+    static let standard: String? = nil
+}
+
+/// The three ways to give a passphrase. It is never an argument, which every user of the machine could read.
+struct PassphraseOptions<Role: PassphraseRole>: ParsableArguments, Sendable {
+    @Option(
+        name: .customLong("\(Role.prefix)-file"),
+        help: ArgumentHelp(
+            "Read \(Role.secret) from the first line of this file."
+                + (Role.standard.map { " (default: \($0))" } ?? ""),
+            valueName: "file"
+        )
+    )
+    var file: String?
+
+    @Option(
+        name: .customLong("\(Role.prefix)-env"),
+        help: ArgumentHelp("Read \(Role.secret) from this environment variable.", valueName: "variable")
+    )
+    var env: String?
+
+    @Option(
+        name: .customLong("\(Role.prefix)-fd"),
+        help: ArgumentHelp("Read \(Role.secret) from this open file descriptor.", valueName: "n")
+    )
+    var fd: Int32?
+
+    var isGiven: Bool { file != nil || env != nil || fd != nil }
+
+    /// The place that was named. No child process gets the variable or descriptor, read or not.
+    ///
+    /// - Throws: ``UsageError`` when several were given, or another option has the same stream, which can be read once.
+    func source() throws -> PassphraseSource? {
+        let sources = [
+            file.map(PassphraseSource.file), env.map(PassphraseSource.environment),
+            fd.map(PassphraseSource.descriptor),
+        ].compactMap(\.self)
+        let option = "--\(Role.prefix)"
+        guard sources.count <= 1 else {
+            throw UsageError(message: "only one of \(option)-file, \(option)-env and \(option)-fd can be given")
+        }
+        try sources.first?.claim(for: option)
+        return sources.first
+    }
+
+    /// The passphrase, if a place was named.
+    func read() throws -> SecretBytes? { try source()?.read() }
+
+    /// The passphrase when it is needed. A place that cannot be read is an error even when the key needs no passphrase.
+    func passphrase() throws -> Passphrase {
+        let passphrase = Passphrase(try source())
+        try passphrase.check()
+        return passphrase
+    }
+}
+
+/// Where a passphrase is read from.
+enum PassphraseSource {
+    /// The first line of a file.
+    case file(String)
+    case environment(String)
+    /// The first line of an open file descriptor.
+    case descriptor(Int32)
+
+    /// What can be read once, and which option's passphrase it is.
+    private static let claims = Mutex<[(option: String, stream: FileStamp, descriptor: Int32?)]>([])
+
+    /// Two passphrases from one pipe would be the same: its first line.
+    fileprivate func claim(for option: String) throws {
+        let (status, descriptor): (FileStatus?, Int32?)
+        switch self {
+        case .environment(let name): return SecretOrigins.add(variable: name)
+        case .file(let path):
+            SecretOrigins.add(path: path)
+            (status, descriptor) = (FileStatus(at: path), nil)
+        case .descriptor(let number):
+            SecretOrigins.add(descriptor: number)
+            (status, descriptor) = (FileStatus(of: number), number)
+        }
+        guard let status, status.kind != .regular || descriptor != nil else { return }
+        let other = Self.claims.withLock { claims in
+            defer { claims.append((option, status.stamp, descriptor)) }
+            return claims.first { claim in
+                claim.option != option && claim.stream.isSameFile(as: status.stamp)
+                    && (status.kind != .regular || claim.descriptor == descriptor)
+            }
+        }
+        if let other {
+            throw UsageError(
+                message: "\(other.option) and \(option) name the same open file, which can be read only once",
+                hint: "give each passphrase a file, a variable or a descriptor of its own"
+            )
+        }
+    }
+
+    /// Reads the first line, without its end.
+    ///
+    /// - Throws: ``InputError`` naming the source; never its contents.
+    func read() throws -> SecretBytes {
+        let (bytes, name): (SecretBytes, String)
+        switch self {
+        case .file(let path):
+            name = "the passphrase file \(printable(path))"
+            bytes = try FileContents(of: path, .ownerOnly).bytes
+        case .descriptor(let number):
+            name = "file descriptor \(number)"
+            bytes = try FileContents(handedOver: number, name: name).bytes
+        case .environment(let variable):
+            name = "the environment variable \(variable)"
+            bytes = try EnvironmentVariable.value(of: variable)
+        }
+        let line = bytes.firstLine
+        guard line.count > 0 else {
+            throw InputError(message: "\(name) holds no passphrase: its first line is empty")
+        }
+        return line
+    }
+}
+
+/// A variable whose value is a secret.
+enum EnvironmentVariable {
+    /// Reads a variable into memory that is wiped. No child process gets it.
+    ///
+    /// - Throws: ``InputError`` when it is not set.
+    static func value(of name: String) throws -> SecretBytes {
+        SecretOrigins.add(variable: name)
+        guard let value = unsafe getenv(name) else {
+            throw InputError(
+                message: "the environment variable \(name) is not set",
+                hint: "export it before the command"
+            )
+        }
+        return unsafe SecretBytes(UnsafeRawBufferPointer(start: value, count: strlen(value)))
+    }
+}
+
+/// A secret that opens a key: read from where the command line says, or asked for, when it is needed and not before.
+///
+/// It can be read again when an identity's files have changed; what a person typed is kept.
+final class Passphrase: Sendable {
+    private let source: PassphraseSource?
+    private let kept: Mutex<SecretBytes?>
+
+    /// Takes a secret from a place; without one, asks on the terminal.
+    init(_ source: PassphraseSource?) {
+        self.source = source
+        kept = Mutex(nil)
+    }
+
+    /// Takes a known secret; without one, asks on the terminal.
+    init(given secret: SecretBytes?) {
+        source = nil
+        kept = Mutex(secret)
+    }
+
+    /// Reads the place that was named, if one was: a place that cannot be read is an error even when the key needs no
+    /// passphrase.
+    func check() throws { _ = try source?.read() }
+
+    /// The secret; `nil` when only a person could give it.
+    func given() throws -> SecretBytes? { try source?.read() ?? kept.withLock { $0 } }
+
+    /// The secret; `nil` when it was not given and there is no terminal to ask on.
+    func read(_ prompt: String) throws -> SecretBytes? {
+        if let source { return try source.read() }
+        return try kept.withLock { kept in
+            if let kept { return kept }
+            kept = try Terminal.askSecret(prompt)
+            return kept
+        }
+    }
+}
+
+/// Where the passphrase of an exported file comes from.
+struct ExportPassphraseOptions: ParsableArguments {
+    @OptionGroup var given: PassphraseOptions<ExportedFileRole>
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp("Encrypt the export under a new random passphrase, written to this file.", valueName: "file")
+    )
+    var generatePassphrase: String?
+
+    var isGiven: Bool {
+        given.isGiven || generatePassphrase != nil
+            || generatePassphrase != nil
+    }
+
+    /// The passphrase, and the file to write it to when it is new.
+    ///
+    /// - Throws: ``UsageError`` unless exactly one option was given.
+    func passphrase() throws -> (secret: SecretBytes, file: AtomicFile?) {
+        let source = try given.source()
+        guard let path = generatePassphrase else {
+            guard let source else {
+                throw UsageError(
+                    message: "there is no passphrase for the new file",
+                    hint: "--generate-passphrase FILE makes one; --export-passphrase-file, -env and -fd take one"
+                )
+            }
+            return (try source.read(), nil)
+        }
+        guard source == nil else {
+            throw UsageError(message: "only one of --generate-passphrase and --export-passphrase-… can be given")
+        }
+        var generator = SystemRandomNumberGenerator()
+        let secret = GeneratedPassphrase.make(using: &generator)
+        let line = unsafe secret.withUnsafeBytes { bytes in
+            unsafe SecretBytes(capacity: bytes.count + 1) { buffer in
+                unsafe UnsafeMutableRawBufferPointer(buffer).copyMemory(from: bytes)
+                unsafe buffer[bytes.count] = UInt8(ascii: "\n")
+                return bytes.count + 1
+            }
+        }
+        return (secret, AtomicFile(path: path, contents: line))
+    }
+}
