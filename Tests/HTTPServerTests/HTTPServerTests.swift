@@ -309,7 +309,7 @@ import SystemSupport
         #expect(error?.code == .invalidAddress)
     }
 
-    @Test func `a port that is taken is refused with a way out`() async throws {
+    @Test func `a port that is taken is refused with a hint`() async throws {
         try await withServer { server in
             let error = await #expect(throws: HTTPServerError.self) {
                 try await HTTPServer.start(

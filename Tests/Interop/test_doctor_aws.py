@@ -42,7 +42,7 @@ def identity_options(ca: Path, name: str = "client") -> list[str | Path]:
 
 def the_only_failure(checks: dict[str, dict[str, Any]], name: str) -> dict[str, Any]:
     assert failures(checks) == [name], checks
-    assert checks[name]["hint"], "a failure without a way out"
+    assert checks[name]["hint"], "a failure without a hint"
     return checks[name]
 
 

@@ -60,11 +60,11 @@ def certificate(leaf: Identity, tmp_path: Path) -> Path:
 def refused(
     pki: Pki, *options: str | Path, command: tuple[str, ...] = ("creds",), secrets: tuple[str, ...] = ()
 ) -> str:
-    """One error, a way out, no secret, and nothing sent: a request to nowhere has another status."""
+    """One error, a hint, no secret, and nothing sent: a request to nowhere has another status."""
     before, after = (command[:1], command[1:])
     result = pki.run(*before, *ARNS, *NOWHERE, *options, *after, status=REFUSED)
     assert result.error
-    assert re.search(r"^pki: hint: ", result.stderr, re.MULTILINE), f"no way out in:\n{result.stderr}"
+    assert re.search(r"^pki: hint: ", result.stderr, re.MULTILINE), f"no hint in:\n{result.stderr}"
     for secret in secrets:
         assert secret not in result.stderr
     return result.stderr

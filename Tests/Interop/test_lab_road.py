@@ -137,7 +137,7 @@ def test_the_road(pki: Pki, ca: Path, lab: Lab, shell: Shell):
     check = last_refusal(pki, lab)["checks"][-1]
     assert (check["check"], check["passed"]) == ("trustPolicy", False)
     assert 'wants "web-1", the request has "db-1"' in check["detail"]
-    # The way out that the trace names is one.
+    # The hint of the trace works.
     command = check["hint"].split(": ", 1)[1]
     shell.run(
         f"{command} >policy.json && "

@@ -148,7 +148,7 @@ class TestRequests:
         assert "CreateSession" in shown and "CN=stranger" in shown
         assert "✕" in shown and "refused 403" in shown
         assert "CN=stranger" in page.text(f"{NEWEST} .reason")
-        assert re.fullmatch(r"Way out: .*intermediates.*", page.text(f"{NEWEST} .reason .hint"))
+        assert re.fullmatch(r"Hint: .*intermediates.*", page.text(f"{NEWEST} .reason .hint"))
         assert "1 refused" in page.text("#requests-count")
         assert page.text(f"{NEWEST} .checks") == ""
         page.click(f"{NEWEST} button")
@@ -266,7 +266,7 @@ class TestNewTrustAnchor:
         page.click("#add-form [type=submit]")
         page.wait_for("document.querySelector('#add-answer').innerText !== ''")
         answer = page.text("#add-answer")
-        assert answer.startswith("✕ ") and "CA" in answer and "Way out: " in answer
+        assert answer.startswith("✕ ") and "CA" in answer and "Hint: " in answer
         # The text stays for another try, and the cursor is in it.
         assert "BEGIN CERTIFICATE" in page.evaluate("document.activeElement.value")
         assert page.evaluate("document.querySelectorAll('#anchors article').length") == 1

@@ -125,7 +125,7 @@ def test_an_intermediate_that_nobody_renewed(pki: Pki, tmp_path: Path) -> None:
     failed = at.run("verify", folder / "web-cert.pem", *here, status=None)
     assert failed.status in (CHECK_FAILED, REFUSED) and "expired" in failed.stdout + failed.stderr
     assert verdict(folder, "web", later) != 0
-    # The way out that it names, and everything is as before.
+    # Its hint works, and everything is as before.
     at.run("renew", "issuing", *here)
     at.run("renew", "web", *here)
     at.run("issue-client", *here, "--name", "late", "--issuer", "issuing")

@@ -268,7 +268,7 @@ extension Inventory {
                     !$0.isSelfSigned && $0.name != CertificateAuthority.crossName && $0.status(at: now) == .valid
                 }
             guard used.isEmpty || force else {
-                let names = used.prefix(5).map(\.name).joined(separator: ", ")
+                let names = used.map(\.name).sorted().prefix(5).joined(separator: ", ")
                 throw AuthorityError(
                     .policy,
                     "what the previous root issued is still good and would be trusted no longer: \(names)\(used.count > 5 ? " and \(used.count - 5) more" : "")",

@@ -7,7 +7,7 @@ import SystemSupport
 /// Credentials on the disk, for programs that ask each time they start, such as users of `credential_process`.
 ///
 /// One process obtains credentials while others that want the same wait, until it ends. Files and directories are used only if
-/// they belong to the user and nobody else can read or write them.
+/// they belong to the user and no other user can read or write them.
 package struct CredentialCache: Sendable {
     /// Everything that the credentials depend on.
     package struct Key: Hashable, Sendable, ExpressibleByDictionaryLiteral {

@@ -53,7 +53,7 @@ package struct SSHAgent: Sendable {
             throw HardwareKeyError(
                 .unsupported,
                 "the key \(identity) in the SSH agent cannot be used: \(identity.obstacle ?? "its kind is unknown")",
-                hint: "use an ECDSA or RSA key: ssh-keygen -t ecdsa makes one, ssh-add gives it to the agent"
+                hint: "use an ECDSA or RSA key: create one with ssh-keygen -t ecdsa and add it with ssh-add"
             )
         }
         return try SSHAgentKey(in: self, identity: identity, publicKey: publicKey)

@@ -120,7 +120,7 @@ protocol AnywhereResource: Codable, Hashable, Sendable {
     /// The member of an answer that holds one: `trustAnchor`. Paths and operations are named after it.
     static var member: String { get }
 
-    /// What the name of the operation that makes one begins with.
+    /// The prefix of the operation that creates one.
     static var createVerb: String { get }
 
     /// How many an account may have; `nil` if another rule limits them.

@@ -171,7 +171,7 @@ enum SignatureDialect: Sendable {
         case missing
         /// A part of it is missing or malformed.
         case incomplete
-        /// Nobody has this access key, or the session token was not given out by the service or was altered.
+        /// There is no such access key, or the session token was altered or is not from the service.
         case unknownCredentials
         case expiredCredentials
         /// It does not fit what was received, or was made for another time or place.

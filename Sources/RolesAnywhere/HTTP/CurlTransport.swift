@@ -155,7 +155,7 @@ public struct ServerTrust: Hashable, Sendable {
     /// by one: reading the whole bundle file costs some 20 milliseconds for each request.
     public static var system: ServerTrust { system(directory: "/etc/ssl/certs") }
 
-    /// Everyone is believed. Whoever sits between here and the service can then read the credentials.
+    /// Server certificates are not verified: an attacker between here and the service can read the credentials.
     public static let unverified = ServerTrust(source: .unverified)
 
     /// Custom CA certificates, instead of the system's.
@@ -227,7 +227,7 @@ extension CurlTransport {
             return RolesAnywhereError(
                 .unreachable,
                 "no connection to \(host): \(detail)",
-                hint: "check --endpoint, firewalls, and HTTPS_PROXY where a proxy is the only way out",
+                hint: "check --endpoint, firewalls, and HTTPS_PROXY where a proxy is required",
                 isTransient: true
             )
         case CURLE_OPERATION_TIMEDOUT:

@@ -37,7 +37,7 @@ public struct RolesAnywhereError: ExplainedError, Equatable {
     /// What is wrong. Never holds a secret.
     public let message: String
 
-    /// The way out, when there is one to name.
+    /// How to fix it, if there is one way to name.
     public let hint: String?
 
     /// What the service answered; `nil` if the failure is not the service's.
@@ -51,7 +51,7 @@ public struct RolesAnywhereError: ExplainedError, Equatable {
     /// - Parameters:
     ///   - code: The kind of failure.
     ///   - message: What is wrong, in lower case and without a full stop.
-    ///   - hint: The way out.
+    ///   - hint: How to fix it.
     ///   - service: What the service said.
     ///   - isTransient: Whether the same request may succeed a little later.
     public init(

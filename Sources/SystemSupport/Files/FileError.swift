@@ -25,7 +25,7 @@ package struct FileError: ExplainedError, Equatable {
     /// What is wrong, with the name of the file.
     package let message: String
 
-    /// The way out, when there is one to name.
+    /// How to fix it, if there is one way to name.
     package let hint: String?
 
     /// The system's number for the failure; 0 when it is none of the system's.

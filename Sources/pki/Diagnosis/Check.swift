@@ -21,7 +21,7 @@ struct Check: Encodable, Sendable {
     var verdict: Verdict
     /// What was found.
     var found: String
-    /// The way out.
+    /// How to fix it.
     var hint: String?
 }
 

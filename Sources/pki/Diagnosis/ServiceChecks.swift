@@ -33,7 +33,7 @@ final class ServiceChecks {
         list.add("name", hint: "check the region or --endpoint, and that this machine's name server answers") {
             try self.checkName()
         }
-        list.add("endpoint", hint: "check --endpoint, firewalls, and HTTPS_PROXY where a proxy is the only way out") {
+        list.add("endpoint", hint: "check --endpoint, firewalls, and HTTPS_PROXY where a proxy is required") {
             try self.checkEndpoint()
         }
         list.add("clock", hint: "set the clock, and let it be kept: timedatectl set-ntp true") {

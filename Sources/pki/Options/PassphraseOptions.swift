@@ -257,7 +257,7 @@ struct ExportPassphraseOptions: ParsableArguments {
             guard let source else {
                 throw UsageError(
                     message: "there is no passphrase for the new file",
-                    hint: "--generate-passphrase FILE makes one; --export-passphrase-file, -env and -fd take one"
+                    hint: "--generate-passphrase FILE creates one; --export-passphrase-file, -env and -fd read one"
                 )
             }
             return (try source.read(), nil)

@@ -119,7 +119,7 @@ import Testing
         (trust("{\(head),\(service),\"Effect\":\"deny\"}"), "join both values"),
         (trust("{\"Effect\":\"ALLOW\",\(service),\"Action\":\"sts:AssumeRole\"}"), "with a capital"),
     ])
-    func `a usual mistake is answered with the way out`(_ text: String, _ hint: String) {
+    func `a usual mistake is answered with a hint`(_ text: String, _ hint: String) {
         let error = #expect(throws: PolicyError.self) { try PolicyDocument(text, kind: .trust) }
         #expect(error?.hint?.contains(hint) == true, "\(error?.hint ?? "")")
     }
