@@ -56,30 +56,18 @@ package struct AWSLimit: Hashable, Sendable {
 
     /// The seconds of a session.
     package static let sessionDuration = AWSLimit(
-        "sessionDuration",
-        900...43_200,
-        .createProfile,
-        "CreateProfileRequestDurationSecondsInteger",
-        "UpdateProfileRequestDurationSecondsInteger"
-    )
+        "sessionDuration", 900...43_200, .createProfile, "CreateProfileRequestDurationSecondsInteger",
+        "UpdateProfileRequestDurationSecondsInteger")
     /// The default duration of a session, in seconds.
     package static let defaultSessionDuration = 3_600
     package static let roleSessionNameLength = AWSLimit("roleSessionNameLength", 2...64, .assumeRole)
     package static let sourceIdentityLength = AWSLimit("sourceIdentityLength", 2...64, .assumeRole)
     package static let instancePropertyCount = AWSLimit(
-        "instancePropertyCount",
-        0...50,
-        .createSession,
-        "InstancePropertyMap"
-    )
+        "instancePropertyCount", 0...50, .createSession, "InstancePropertyMap")
     /// The characters of a name or a value of an instance property.
     package static let instancePropertyLength = AWSLimit(
-        "instancePropertyLength",
-        1...200,
-        .createSession,
-        "InstancePropertyMapKeyString",
-        "InstancePropertyMapValueString"
-    )
+        "instancePropertyLength", 1...200, .createSession, "InstancePropertyMapKeyString",
+        "InstancePropertyMapValueString")
     /// The certificates between the client's and the trust anchor's that a request may carry.
     package static let chainLength = AWSLimit("chainLength", 0...5, .createSession)
 
@@ -89,39 +77,21 @@ package struct AWSLimit: Hashable, Sendable {
     package static let anchorCertificateCount = AWSLimit("anchorCertificateCount", 1...2, .quotas)
     /// The characters of PEM of a trust anchor.
     package static let anchorLength = AWSLimit(
-        "anchorLength",
-        1...204_800,
-        .createTrustAnchor,
-        "SourceDataX509CertificateDataString"
-    )
+        "anchorLength", 1...204_800, .createTrustAnchor, "SourceDataX509CertificateDataString")
     /// The characters of PEM that a trust anchor takes in accounts with the older quota.
     package static let olderAnchorLength = 8_000
     /// The bytes of a CRL.
     package static let crlLength = AWSLimit(
-        "crlLength",
-        1...300_000,
-        .importCRL,
-        "ImportCrlRequestCrlDataBlob",
-        "UpdateCrlRequestCrlDataBlob"
-    )
+        "crlLength", 1...300_000, .importCRL, "ImportCrlRequestCrlDataBlob", "UpdateCrlRequestCrlDataBlob")
     /// The CRLs of a trust anchor.
     package static let crlCount = AWSLimit("crlCount", 0...2, .quotas)
     package static let notificationSettingCount = AWSLimit(
-        "notificationSettingCount",
-        0...50,
-        .createTrustAnchor,
-        "NotificationSettings",
-        "NotificationSettingKeys",
-        "NotificationSettingDetails"
-    )
+        "notificationSettingCount", 0...50, .createTrustAnchor, "NotificationSettings", "NotificationSettingKeys",
+        "NotificationSettingDetails")
     /// The days before an expiry at which AWS gives notice.
     package static let notificationThreshold = AWSLimit(
-        "notificationThreshold",
-        1...360,
-        .createTrustAnchor,
-        "NotificationSettingThresholdInteger",
-        "NotificationSettingDetailThresholdInteger"
-    )
+        "notificationThreshold", 1...360, .createTrustAnchor, "NotificationSettingThresholdInteger",
+        "NotificationSettingDetailThresholdInteger")
     /// The default threshold of a notification, in days.
     package static let defaultNotificationThreshold = 45
 
@@ -130,35 +100,17 @@ package struct AWSLimit: Hashable, Sendable {
     package static let profileRoleCount = AWSLimit("profileRoleCount", 0...250, .createProfile, "RoleArnList")
     package static let profilePolicyCount = AWSLimit("profilePolicyCount", 0...50, .createProfile, "ManagedPolicyList")
     package static let profilePolicyARNLength = AWSLimit(
-        "profilePolicyARNLength",
-        1...200,
-        .createProfile,
-        "ManagedPolicyListMemberString"
-    )
+        "profilePolicyARNLength", 1...200, .createProfile, "ManagedPolicyListMemberString")
     /// The characters of a profile's session policy.
     package static let sessionPolicyLength = AWSLimit(
-        "sessionPolicyLength",
-        1...100_000,
-        .createProfile,
-        "UpdateProfileRequestSessionPolicyString"
-    )
+        "sessionPolicyLength", 1...100_000, .createProfile, "UpdateProfileRequestSessionPolicyString")
     package static let specifierLength = AWSLimit(
-        "specifierLength",
-        0...60,
-        .attributeMapping,
-        "MappingRuleSpecifierString"
-    )
+        "specifierLength", 0...60, .attributeMapping, "MappingRuleSpecifierString")
 
     // MARK: - Every resource
 
     package static let arnLength = AWSLimit(
-        "arnLength",
-        1...1_011,
-        .tagResource,
-        "AmazonResourceName",
-        "RoleArn",
-        "TrustAnchorIdentifierArn"
-    )
+        "arnLength", 1...1_011, .tagResource, "AmazonResourceName", "RoleArn", "TrustAnchorIdentifierArn")
     /// The characters of the name of a trust anchor, a CRL or a profile.
     package static let resourceNameLength = AWSLimit("resourceNameLength", 1...255, .createProfile, "ResourceName")
     package static let aliasLength = AWSLimit("aliasLength", 0...256, .createProfile, "AliasName")

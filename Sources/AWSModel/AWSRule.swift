@@ -14,13 +14,8 @@ package struct AWSRule<Subject>: Sendable {
     package let check: @Sendable (Subject) -> (words: String, hint: String?)?
 
     init(
-        _ name: String,
-        _ page: AWSPage,
-        _ summary: String,
-        hint: String,
-        severity: ValidationRule.Severity = .error,
-        scope: ValidationRule.Scope = .certificate,
-        coveredBy: Set<String> = [],
+        _ name: String, _ page: AWSPage, _ summary: String, hint: String, severity: ValidationRule.Severity = .error,
+        scope: ValidationRule.Scope = .certificate, coveredBy: Set<String> = [],
         check: @escaping @Sendable (Subject) -> (words: String, hint: String?)?
     ) {
         rule = ValidationRule(name, severity, page.rawValue, summary, hint: hint, scopes: [scope])
@@ -30,13 +25,8 @@ package struct AWSRule<Subject>: Sendable {
 
     /// A rule whose hint is always the same.
     init(
-        _ name: String,
-        _ page: AWSPage,
-        _ summary: String,
-        hint: String,
-        severity: ValidationRule.Severity = .error,
-        scope: ValidationRule.Scope = .certificate,
-        coveredBy: Set<String> = [],
+        _ name: String, _ page: AWSPage, _ summary: String, hint: String, severity: ValidationRule.Severity = .error,
+        scope: ValidationRule.Scope = .certificate, coveredBy: Set<String> = [],
         finding: @escaping @Sendable (Subject) -> String?
     ) {
         self.init(
@@ -58,8 +48,7 @@ extension Array {
     /// - Parameter known: What the general rules found; an AWS rule that one of them covers is left out.
     /// - Returns: The broken rules, in the order of the list.
     package func findings<Subject>(
-        in subject: Subject,
-        beside known: [RuleViolation] = []
+        in subject: Subject, beside known: [RuleViolation] = []
     ) -> [RuleViolation] where Element == AWSRule<Subject> {
         let names = Set(known.map(\.rule.name))
         return compactMap { rule in
@@ -101,11 +90,7 @@ package struct ProfileValues: Sendable {
     package var sessionPolicyLength: Int?
 
     package init(
-        name: String,
-        roleCount: Int,
-        managedPolicies: [String],
-        durationSeconds: Int,
-        sessionPolicyLength: Int? = nil
+        name: String, roleCount: Int, managedPolicies: [String], durationSeconds: Int, sessionPolicyLength: Int? = nil
     ) {
         self.name = name
         self.roleCount = roleCount
@@ -166,11 +151,7 @@ package enum CertificateJudge {
     ///
     /// - Parameter date: The time at which it must be valid; `nil` leaves its validity out.
     /// - Returns: AWS's rules first, then the general ones.
-    package static func findings(
-        in certificate: Certificate,
-        as part: Part,
-        at date: Date?
-    ) -> [RuleViolation] {
+    package static func findings(in certificate: Certificate, as part: Part, at date: Date?) -> [RuleViolation] {
         let own = part.rules.findings(in: DatedCertificate(certificate, at: date))
         let role: CertificateRole =
             switch part {
@@ -185,13 +166,7 @@ package enum CertificateJudge {
             guard advised.contains(finding.rule.name) else { return nil }
             let rule = finding.rule
             let warning = ValidationRule(
-                rule.name,
-                .warning,
-                rule.source,
-                rule.summary,
-                hint: rule.hint,
-                scopes: rule.scopes
-            )
+                rule.name, .warning, rule.source, rule.summary, hint: rule.hint, scopes: rule.scopes)
             return RuleViolation(warning, finding.finding, hint: finding.hint)
         }
         return own + general

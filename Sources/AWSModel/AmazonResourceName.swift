@@ -66,10 +66,7 @@ package struct AmazonResourceName: Hashable, Sendable, CustomStringConvertible {
     /// Creates the ARN of a resource of IAM Roles Anywhere.
     package init(rolesAnywhere resource: String, region: String, account: String) {
         self.init(
-            partition: Partition(of: region).name,
-            service: "rolesanywhere",
-            region: region,
-            account: account,
+            partition: Partition(of: region).name, service: "rolesanywhere", region: region, account: account,
             resource: resource
         )
     }
@@ -79,11 +76,7 @@ package struct AmazonResourceName: Hashable, Sendable, CustomStringConvertible {
     /// - Parameter region: Any region of the partition.
     package init(global service: String, _ resource: String, region: String, account: String) {
         self.init(
-            partition: Partition(of: region).name,
-            service: service,
-            region: "",
-            account: account,
-            resource: resource
+            partition: Partition(of: region).name, service: service, region: "", account: account, resource: resource
         )
     }
 
@@ -144,10 +137,7 @@ extension AmazonResourceName {
     package func require(_ kind: Kind) throws(AWSModelError) {
         guard isA(kind) else {
             throw AWSModelError(
-                .wrongKind,
-                "\"\(self)\" is not the ARN of a \(kind.noun)",
-                hint: "it looks like \(kind.example)"
-            )
+                .wrongKind, "\"\(self)\" is not the ARN of a \(kind.noun)", hint: "it looks like \(kind.example)")
         }
     }
 

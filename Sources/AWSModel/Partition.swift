@@ -15,11 +15,7 @@ package struct Partition: Hashable, Sendable, CustomStringConvertible {
     private let regionPrefixes: [String]
 
     private init(
-        _ name: String,
-        _ suffix: String,
-        dualStack: String? = nil,
-        firstRegion: String,
-        regions: [String] = []
+        _ name: String, _ suffix: String, dualStack: String? = nil, firstRegion: String, regions: [String] = []
     ) {
         self.name = name
         self.suffix = suffix
@@ -34,19 +30,10 @@ package struct Partition: Hashable, Sendable, CustomStringConvertible {
     package static let all: [Partition] = [
         commercial,
         Partition(
-            "aws-us-gov",
-            "amazonaws.com",
-            dualStack: "api.aws",
-            firstRegion: "us-gov-west-1",
-            regions: ["us-gov-"]
-        ),
+            "aws-us-gov", "amazonaws.com", dualStack: "api.aws", firstRegion: "us-gov-west-1", regions: ["us-gov-"]),
         Partition(
-            "aws-cn",
-            "amazonaws.com.cn",
-            dualStack: "api.amazonwebservices.com.cn",
-            firstRegion: "cn-north-1",
-            regions: ["cn-"]
-        ),
+            "aws-cn", "amazonaws.com.cn", dualStack: "api.amazonwebservices.com.cn", firstRegion: "cn-north-1",
+            regions: ["cn-"]),
         Partition("aws-iso", "c2s.ic.gov", firstRegion: "us-iso-east-1", regions: ["us-iso-"]),
         Partition("aws-iso-b", "sc2s.sgov.gov", firstRegion: "us-isob-east-1", regions: ["us-isob-"]),
         Partition("aws-iso-e", "cloud.adc-e.uk", firstRegion: "eu-isoe-west-1", regions: ["eu-isoe-"]),

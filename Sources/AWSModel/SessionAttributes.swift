@@ -66,9 +66,7 @@ package struct CertificateAttribute: Hashable, Sendable {
     }
 
     private static func attributes(
-        of name: DistinguishedName,
-        _ field: AttributeMapping.Field,
-        prefix: String = ""
+        of name: DistinguishedName, _ field: AttributeMapping.Field, prefix: String = ""
     ) -> [CertificateAttribute] {
         var attributes: [CertificateAttribute] = []
         for part in name.relativeNames.joined() {

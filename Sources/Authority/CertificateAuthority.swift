@@ -70,10 +70,8 @@ public struct CertificateAuthority: Sendable {
         } catch let error as AuthorityError where error.code == .missing {
             guard try inventory.withDatabase({ try !$0.current(name).isEmpty }) else { throw error }
             throw AuthorityError(
-                .missing,
-                error.message,
-                hint: "the inventory knows it: pki doctor --repair --directory \(Quoting.shell(directory.path))"
-            )
+                .missing, error.message,
+                hint: "the inventory knows it: pki doctor --repair --directory \(Quoting.shell(directory.path))")
         }
         let certificatePath = directory.path(of: AuthorityFiles.certificate(of: name))
         let key: any SigningKey
@@ -86,8 +84,7 @@ public struct CertificateAuthority: Sendable {
         guard key.publicKey == certificate.publicKey else {
             let place = address ?? directory.path(of: AuthorityFiles.key(of: name))
             throw AuthorityError(
-                .broken,
-                "the CA key \(place) is not the key of the CA certificate \(certificatePath)",
+                .broken, "the CA key \(place) is not the key of the CA certificate \(certificatePath)",
                 hint:
                     "put back the pair that was made together; what pki replaced is in \(directory.path(of: "archive"))"
             )
@@ -98,8 +95,7 @@ public struct CertificateAuthority: Sendable {
                 "\(certificatePath) is not a CA's certificate: it lacks basicConstraints CA:TRUE or keyUsage keyCertSign",
                 hint: name == Self.rootName
                     ? "make a CA with: pki init-ca --directory \(Quoting.shell(directory.path))"
-                    : "see which CAs there are: pki tree --directory \(Quoting.shell(directory.path))"
-            )
+                    : "see which CAs there are: pki tree --directory \(Quoting.shell(directory.path))")
         }
         try Self.checkValidity(of: certificate, name: name, in: directory, now: now)
         let chain = try Self.chain(above: certificate, of: name, in: directory, now: now)
@@ -129,9 +125,7 @@ extension CertificateAuthority {
             throw AuthorityError(
                 .invalidRequest,
                 "the root's key is not in \(directory.path), and there are several other CAs: "
-                    + able.map(\.name).sorted().joined(separator: ", "),
-                hint: "name one with --issuer"
-            )
+                    + able.map(\.name).sorted().joined(separator: ", "), hint: "name one with --issuer")
         }
         return able.first?.name ?? rootName
     }
@@ -147,16 +141,12 @@ extension CertificateAuthority {
         } catch let error as AuthorityError where error.code == .missing {
             if name == rootName {
                 throw AuthorityError(
-                    .missing,
-                    "there is no CA in \(directory.path): \(error.message)",
-                    hint: "make one with: pki init-ca --directory \(Quoting.shell(directory.path))"
-                )
+                    .missing, "there is no CA in \(directory.path): \(error.message)",
+                    hint: "make one with: pki init-ca --directory \(Quoting.shell(directory.path))")
             }
             throw AuthorityError(
-                .missing,
-                "there is no CA \(name) in \(directory.path): \(error.message)",
-                hint: "see which CAs there are: pki tree --directory \(Quoting.shell(directory.path))"
-            )
+                .missing, "there is no CA \(name) in \(directory.path): \(error.message)",
+                hint: "see which CAs there are: pki tree --directory \(Quoting.shell(directory.path))")
         }
     }
 
@@ -176,17 +166,14 @@ extension CertificateAuthority {
                 .broken,
                 "the first line of \(directory.path(of: file)) is not the address of a key: pkcs11:, handle: or ssh-agent:, "
                     + "and nothing behind a question mark",
-                hint: "say where the key is on the command line: --ca-key, with the library in --pkcs11-lib"
-            )
+                hint: "say where the key is on the command line: --ca-key, with the library in --pkcs11-lib")
         }
         return String(line)
     }
 
     /// The key of a name, from its file in the directory.
     static func readKey(
-        of name: String,
-        in directory: CADirectory,
-        passphrase: () throws -> SecretBytes?
+        of name: String, in directory: CADirectory, passphrase: () throws -> SecretBytes?
     ) throws -> PrivateKey {
         let path = directory.path(of: AuthorityFiles.key(of: name))
         let file: SecretBytes
@@ -195,19 +182,15 @@ extension CertificateAuthority {
         } catch {
             guard error.code == .missing else { throw error }
             throw AuthorityError(
-                .missing,
-                error.message,
-                hint: "bring the key back, say where it is with --ca-key, or let another CA issue with --issuer"
-            )
+                .missing, error.message,
+                hint: "bring the key back, say where it is with --ca-key, or let another CA issue with --issuer")
         }
         return try openKey(file, path, passphrase: passphrase)
     }
 
     /// Opens a key file, with the passphrase when it is encrypted.
     static func openKey(
-        _ file: SecretBytes,
-        _ path: String,
-        passphrase: () throws -> SecretBytes?
+        _ file: SecretBytes, _ path: String, passphrase: () throws -> SecretBytes?
     ) throws -> PrivateKey {
         try askingForPassphrase(passphrase) { (secret) throws(CertificateError) in
             try naming(path) { () throws(CertificateError) in try PrivateKey(reading: file, passphrase: secret) }
@@ -215,37 +198,27 @@ extension CertificateAuthority {
     }
 
     private static func checkValidity(
-        of certificate: Certificate,
-        name: String,
-        in directory: CADirectory,
-        now: Date
+        of certificate: Certificate, name: String, in directory: CADirectory, now: Date
     ) throws(AuthorityError) {
         let path = directory.path(of: AuthorityFiles.certificate(of: name))
         guard now <= certificate.notAfter else {
             throw AuthorityError(
-                .broken,
-                "the CA \(path) expired at \(timestamp(certificate.notAfter))",
+                .broken, "the CA \(path) expired at \(timestamp(certificate.notAfter))",
                 hint: name == rootName
                     ? "make a new one with: pki init-ca --force --directory \(Quoting.shell(directory.path))"
-                    : "renew it with: pki renew \(name) --directory \(Quoting.shell(directory.path))"
-            )
+                    : "renew it with: pki renew \(name) --directory \(Quoting.shell(directory.path))")
         }
         guard now >= certificate.notBefore else {
             throw AuthorityError(
-                .broken,
-                "the CA \(path) is not valid before \(timestamp(certificate.notBefore))",
-                hint: "check this machine's clock, which says \(timestamp(now))"
-            )
+                .broken, "the CA \(path) is not valid before \(timestamp(certificate.notBefore))",
+                hint: "check this machine's clock, which says \(timestamp(now))")
         }
     }
 
     /// The CA certificates for what a CA issues: its own unless it is a root, and its chain file. For a root, the
     /// certificate that a previous root gave it, while that is valid.
     private static func chain(
-        above certificate: Certificate,
-        of name: String,
-        in directory: CADirectory,
-        now: Date
+        above certificate: Certificate, of name: String, in directory: CADirectory, now: Date
     ) throws -> [Certificate] {
         if certificate.isSelfIssued {
             guard name == rootName, directory.contains(AuthorityFiles.certificate(of: crossName)) else { return [] }
@@ -259,10 +232,7 @@ extension CertificateAuthority {
 
     /// The directory's roots, when the CA's path ends at one of them; otherwise the highest CA that is known.
     private static func anchors(
-        of certificate: Certificate,
-        chain: [Certificate],
-        in directory: CADirectory,
-        now: Date
+        of certificate: Certificate, chain: [Certificate], in directory: CADirectory, now: Date
     ) -> [Certificate] {
         if certificate.isSelfIssued { return [certificate] }
         let roots = [rootName, previousRootName].compactMap { try? self.certificate(of: $0, in: directory) }

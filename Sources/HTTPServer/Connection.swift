@@ -66,10 +66,7 @@ struct ConnectionTimer {
     private var wakeUp: (task: Scheduled<Void>, at: NIODeadline)?
 
     mutating func set(
-        _ purpose: Purpose,
-        after time: TimeAmount,
-        on eventLoop: any EventLoop,
-        _ action: @escaping () -> Void
+        _ purpose: Purpose, after time: TimeAmount, on eventLoop: any EventLoop, _ action: @escaping () -> Void
     ) {
         self.purpose = purpose
         deadline = eventLoop.now + time
@@ -120,10 +117,7 @@ struct ResponseEncoder {
     init(now: @escaping @Sendable () -> Date) { self.now = now }
 
     mutating func encodeHead(
-        _ response: HTTPResponse,
-        _ framing: Framing,
-        keepsAlive: Bool,
-        _ minorVersion: Int,
+        _ response: HTTPResponse, _ framing: Framing, keepsAlive: Bool, _ minorVersion: Int,
         into buffer: inout ByteBuffer
     ) {
         buffer.writeStaticString("HTTP/1.1 ")

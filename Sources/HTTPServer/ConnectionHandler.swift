@@ -230,8 +230,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
     private func refuse(_ refusal: RequestRefusal) {
         shared.logger.debug(
             "request refused",
-            metadata: ["remote": "\(peer.address)", "status": "\(refusal.status.code)", "reason": "\(refusal.reason)"]
-        )
+            metadata: ["remote": "\(peer.address)", "status": "\(refusal.status.code)", "reason": "\(refusal.reason)"])
         phase = .working
         isHead = false
         keepsAlive = false
@@ -250,8 +249,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
         switch response.body {
         case .bytes(let body):
             buffer = context.channel.allocator.buffer(
-                capacity: 256 + response.headers.wireBytes.count + (sendsBody ? body.count : 0)
-            )
+                capacity: 256 + response.headers.wireBytes.count + (sendsBody ? body.count : 0))
             encode(response, isBodyless ? .none : .length(body.count), into: &buffer)
             if sendsBody { buffer.writeBytes(body) }
             context.write(wrapOutboundOut(buffer), promise: nil)

@@ -26,12 +26,7 @@ package struct HTTPListener: Sendable {
     package var identity: TLSIdentity?
 
     /// Creates a listener at an IP address and port: names can mean several addresses. Port 0 lets the system choose one.
-    package init(
-        address: String = "127.0.0.1",
-        port: Int = 0,
-        identity: TLSIdentity? = nil,
-        timeToLive: Int? = nil
-    ) {
+    package init(address: String = "127.0.0.1", port: Int = 0, identity: TLSIdentity? = nil, timeToLive: Int? = nil) {
         self.address = address
         self.port = port
         self.identity = identity
@@ -62,9 +57,7 @@ package struct HTTPListener: Sendable {
     ///
     /// - Throws: ``HTTPServerError/Code/invalidAddress`` if it is not a listening stream socket of TCP or unix.
     package init(
-        inheriting descriptor: CInt,
-        identity: TLSIdentity? = nil,
-        timeToLive: Int? = nil
+        inheriting descriptor: CInt, identity: TLSIdentity? = nil, timeToLive: Int? = nil
     ) throws(HTTPServerError) {
         self.descriptor = descriptor
         self.identity = identity
@@ -112,10 +105,8 @@ package struct HTTPListener: Sendable {
             return try SocketAddress(ipAddress: address, port: port)
         } catch {
             throw HTTPServerError(
-                .invalidAddress,
-                "\"\(address)\" is not an IP address",
-                hint: "write it in numbers, for example 127.0.0.1 or ::1"
-            )
+                .invalidAddress, "\"\(address)\" is not an IP address",
+                hint: "write it in numbers, for example 127.0.0.1 or ::1")
         }
     }
 
@@ -168,10 +159,8 @@ package struct TLSIdentity: Sendable, CustomStringConvertible, CustomDebugString
             context = try NIOSSLContext(configuration: configuration)
         } catch {
             throw HTTPServerError(
-                .invalidIdentity,
-                "the TLS certificate or its key cannot be used: \(error)",
-                hint: "give PEM with the server's certificate first, and its key without a passphrase"
-            )
+                .invalidIdentity, "the TLS certificate or its key cannot be used: \(error)",
+                hint: "give PEM with the server's certificate first, and its key without a passphrase")
         }
     }
 

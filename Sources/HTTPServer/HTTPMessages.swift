@@ -94,12 +94,8 @@ package struct HTTPHeaders: Sendable {
         bytes.append(0x0a)
         positions.append(
             Position(
-                nameStart: Int32(clamping: nameStart),
-                nameEnd: Int32(clamping: nameEnd),
-                valueStart: Int32(clamping: valueStart),
-                valueEnd: Int32(clamping: valueEnd)
-            )
-        )
+                nameStart: Int32(clamping: nameStart), nameEnd: Int32(clamping: nameEnd),
+                valueStart: Int32(clamping: valueStart), valueEnd: Int32(clamping: valueEnd)))
     }
 
     /// The value of the first field of a name, in any case.

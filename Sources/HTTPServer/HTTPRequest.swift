@@ -33,14 +33,8 @@ package struct HTTPRequest: Sendable {
     package let arrival: ContinuousClock.Instant
 
     package init(
-        method: HTTPMethod,
-        target: String,
-        headers: HTTPHeaders = HTTPHeaders(),
-        body: [UInt8] = [],
-        remoteAddress: String = "",
-        localAddress: HTTPAuthority? = nil,
-        isLocal: Bool = false,
-        isSecure: Bool = false,
+        method: HTTPMethod, target: String, headers: HTTPHeaders = HTTPHeaders(), body: [UInt8] = [],
+        remoteAddress: String = "", localAddress: HTTPAuthority? = nil, isLocal: Bool = false, isSecure: Bool = false,
         arrival: ContinuousClock.Instant
     ) {
         self.method = method

@@ -35,9 +35,7 @@ package struct HTTPResponse: Sendable {
     /// - Parameter stream: Is given the writer after the head was sent, on the connection's event loop, where it must not block.
     ///     The writer may be kept and used from anywhere. It is not called for HEAD.
     package init(
-        status: HTTPStatus,
-        headers: HTTPHeaders = HTTPHeaders(),
-        stream: @escaping @Sendable (HTTPBodyWriter) -> Void
+        status: HTTPStatus, headers: HTTPHeaders = HTTPHeaders(), stream: @escaping @Sendable (HTTPBodyWriter) -> Void
     ) {
         self.status = status
         self.headers = headers

@@ -47,11 +47,7 @@ package struct HTTPRouter: HTTPHandler {
     package init() {}
 
     /// Adds a route. Throws if the template is malformed or the route exists.
-    package mutating func on(
-        _ method: HTTPMethod,
-        _ path: String,
-        _ action: @escaping Action
-    ) throws(HTTPServerError) {
+    package mutating func on(_ method: HTTPMethod, _ path: String, _ action: @escaping Action) throws(HTTPServerError) {
         let segments = try Self.segments(path)
         let isDuplicate: Bool
         if segments.allSatisfy({ if case .literal = $0 { true } else { false } }) {
@@ -87,9 +83,7 @@ package struct HTTPRouter: HTTPHandler {
     }
 
     private func answer(
-        _ request: HTTPRequest,
-        by actions: [HTTPMethod: Action],
-        _ parameters: Parameters
+        _ request: HTTPRequest, by actions: [HTTPMethod: Action], _ parameters: Parameters
     ) -> HTTPAnswer {
         if let action = actions[request.method] { return action(request, parameters) }
         if request.method == .head, let action = actions[.get] { return action(request, parameters) }

@@ -97,19 +97,12 @@ package final class HTTPServer: Sendable {
     ///
     /// - Throws: ``HTTPServerError`` if it cannot listen at one of the addresses; then it listens at none.
     package static func start(
-        _ listeners: [HTTPListener],
-        configuration: Configuration,
-        handler: some HTTPHandler
+        _ listeners: [HTTPListener], configuration: Configuration, handler: some HTTPHandler
     ) async throws(HTTPServerError) -> HTTPServer {
         let workers = NIOThreadPool(numberOfThreads: max(1, configuration.workers))
         let shared = ServerContext(
-            limits: configuration.limits,
-            handler: handler,
-            now: configuration.now,
-            workers: workers,
-            logger: configuration.logger,
-            connections: ConnectionRegistry(limit: configuration.limits.connections)
-        )
+            limits: configuration.limits, handler: handler, now: configuration.now, workers: workers,
+            logger: configuration.logger, connections: ConnectionRegistry(limit: configuration.limits.connections))
         let group = MultiThreadedEventLoopGroup(numberOfThreads: max(1, configuration.eventLoops))
         var bound: [BoundListener] = []
         do throws(HTTPServerError) {

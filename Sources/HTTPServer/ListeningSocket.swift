@@ -14,8 +14,7 @@ struct BoundListener: Sendable {
     private let file: UnixSocketFile?
 
     init(
-        _ listener: HTTPListener,
-        on group: MultiThreadedEventLoopGroup,
+        _ listener: HTTPListener, on group: MultiThreadedEventLoopGroup,
         admit: @escaping @Sendable (any Channel) throws -> Void
     ) async throws(HTTPServerError) {
         var bootstrap = ServerBootstrap(group: group)
@@ -24,8 +23,7 @@ struct BoundListener: Sendable {
             // However much a client sends at once, the loop's other connections get their turn after a few pages.
             .childChannelOption(.maxMessagesPerRead, value: 1)
             .childChannelOption(
-                .recvAllocator,
-                value: AdaptiveRecvByteBufferAllocator(minimum: 64, initial: 2_048, maximum: 16_384)
+                .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 64, initial: 2_048, maximum: 16_384)
             )
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture { try admit(channel) }
@@ -47,9 +45,7 @@ struct BoundListener: Sendable {
             // Connections inherit it. A socket for IPv6 has both, because it may carry IPv4.
             let version4 = ChannelOptions.Types.SocketOption(level: .ip, name: NIOBSDSocket.Option(rawValue: IP_TTL))
             let version6 = ChannelOptions.Types.SocketOption(
-                level: .ipv6,
-                name: NIOBSDSocket.Option(rawValue: IPV6_UNICAST_HOPS)
-            )
+                level: .ipv6, name: NIOBSDSocket.Option(rawValue: IPV6_UNICAST_HOPS))
             bootstrap = bootstrap.serverChannelOption(version4, value: timeToLive)
             if listener.address.contains(":") {
                 bootstrap = bootstrap.serverChannelOption(version6, value: timeToLive)
@@ -82,10 +78,7 @@ struct BoundListener: Sendable {
     }
 
     private static func take(
-        _ descriptor: CInt,
-        _ bootstrap: ServerBootstrap,
-        _ listener: HTTPListener,
-        _ file: UnixSocketFile?
+        _ descriptor: CInt, _ bootstrap: ServerBootstrap, _ listener: HTTPListener, _ file: UnixSocketFile?
     ) async throws(HTTPServerError) -> any Channel {
         _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
         do {
@@ -99,11 +92,7 @@ struct BoundListener: Sendable {
         }
     }
 
-    private static func unavailable(
-        _ listener: HTTPListener,
-        _ error: any Error,
-        hint: String?
-    ) -> HTTPServerError {
+    private static func unavailable(_ listener: HTTPListener, _ error: any Error, hint: String?) -> HTTPServerError {
         let reason = (error as? IOError).map { systemErrorText($0.errnoCode) } ?? "\(error)"
         return HTTPServerError(.addressUnavailable, "cannot listen on \(listener.name): \(reason)", hint: hint)
     }
@@ -155,10 +144,8 @@ enum ListeningSocket {
 
     private static func unusable(_ descriptor: CInt, _ why: String) -> HTTPServerError {
         HTTPServerError(
-            .invalidAddress,
-            "the file descriptor \(descriptor) \(why)",
-            hint:
-                "hand over a TCP or unix stream socket that listens already (in systemd: ListenStream= and Accept=no)"
+            .invalidAddress, "the file descriptor \(descriptor) \(why)",
+            hint: "hand over a TCP or unix stream socket that listens already (in systemd: ListenStream= and Accept=no)"
         )
     }
 }

@@ -115,16 +115,8 @@ struct RequestParser: Sendable {
             }
         }
         let request = HTTPRequest(
-            method: head.method,
-            target: head.target,
-            headers: headers,
-            body: body,
-            remoteAddress: peer.address,
-            localAddress: peer.localAddress,
-            isLocal: peer.isLocal,
-            isSecure: peer.isSecure,
-            arrival: .now
-        )
+            method: head.method, target: head.target, headers: headers, body: body, remoteAddress: peer.address,
+            localAddress: peer.localAddress, isLocal: peer.isLocal, isSecure: peer.isSecure, arrival: .now)
         state = .head
         head = RequestHead()
         headers = HTTPHeaders()
@@ -270,11 +262,8 @@ private struct RequestHead: Sendable {
             index += 1
         }
         return HTTPHeaders.Position(
-            nameStart: Int32(clamping: line.lowerBound),
-            nameEnd: Int32(clamping: nameEnd),
-            valueStart: Int32(clamping: start),
-            valueEnd: Int32(clamping: end)
-        )
+            nameStart: Int32(clamping: line.lowerBound), nameEnd: Int32(clamping: nameEnd),
+            valueStart: Int32(clamping: start), valueEnd: Int32(clamping: end))
     }
 
     /// How the end of the body is found (RFC 9112 §6). Refuses what two readers could understand in two ways.
@@ -365,9 +354,7 @@ private struct ChunkedBody: Sendable {
     }
 
     private static func line(
-        _ bytes: [UInt8],
-        _ position: inout Int,
-        limit: Int
+        _ bytes: [UInt8], _ position: inout Int, limit: Int
     ) throws(RequestRefusal) -> Range<Int>? {
         let start = position
         guard let end = bytes[start...].prefix(limit).firstIndex(of: 0x0a) else {

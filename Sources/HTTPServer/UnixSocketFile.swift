@@ -36,10 +36,7 @@ struct UnixSocketFile: Sendable {
     }
 
     private static func listen(
-        _ descriptor: CInt,
-        at path: String,
-        _ address: sockaddr_un,
-        in lock: Directory
+        _ descriptor: CInt, at path: String, _ address: sockaddr_un, in lock: Directory
     ) throws(HTTPServerError) -> UnixSocketFile {
         let name = FilePath.name(of: path)
         // Linux gives the file the socket's own mode, less the umask: it never has a wider one.
@@ -74,10 +71,7 @@ struct UnixSocketFile: Sendable {
 
     /// Removes the file of a socket that no one listens on.
     private static func removeAbandoned(
-        _ name: String,
-        in directory: Directory,
-        _ path: String,
-        _ address: sockaddr_un
+        _ name: String, in directory: Directory, _ path: String, _ address: sockaddr_un
     ) throws(HTTPServerError) {
         guard let kind = directory.status(of: name)?.kind else { return }
         guard kind == .socket else {
@@ -119,8 +113,7 @@ struct UnixSocketFile: Sendable {
             throw HTTPServerError(
                 .invalidAddress,
                 "the path of the unix socket has \(octets.count) bytes; the system takes \(longestPath): \(path)",
-                hint: "choose a shorter path"
-            )
+                hint: "choose a shorter path")
         }
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
@@ -130,9 +123,7 @@ struct UnixSocketFile: Sendable {
 
     /// Calls `bind` or `connect`.
     private static func call(
-        _ function: (CInt, UnsafePointer<sockaddr>, socklen_t) -> CInt,
-        _ descriptor: CInt,
-        _ address: sockaddr_un
+        _ function: (CInt, UnsafePointer<sockaddr>, socklen_t) -> CInt, _ descriptor: CInt, _ address: sockaddr_un
     ) -> CInt {
         unsafe withUnsafePointer(to: address) { address in
             unsafe address.withMemoryRebound(to: sockaddr.self, capacity: 1) {
@@ -143,9 +134,7 @@ struct UnixSocketFile: Sendable {
 
     private static func unavailable(_ path: String, _ why: String, hint: String? = nil) -> HTTPServerError {
         HTTPServerError(
-            .addressUnavailable,
-            "cannot listen on unix:\(path): \(why)",
-            hint: hint ?? "choose another path, in a directory that is there and yours"
-        )
+            .addressUnavailable, "cannot listen on unix:\(path): \(why)",
+            hint: hint ?? "choose another path, in a directory that is there and yours")
     }
 }

@@ -18,9 +18,7 @@ package struct LabEnvironment: Sendable {
     package var randomBytes: @Sendable (Int) -> [UInt8]
 
     package init(
-        region: String,
-        account: String,
-        now: @escaping @Sendable () -> Date,
+        region: String, account: String, now: @escaping @Sendable () -> Date,
         randomBytes: @escaping @Sendable (Int) -> [UInt8]
     ) {
         self.region = region

@@ -48,10 +48,7 @@ package import SystemSupport
     /// - Throws: `FileError` when the file or one beside it is no regular file of this user alone; ``SQLiteError`` when it
     ///   cannot be opened or is no database.
     package init(
-        _ name: String,
-        in directory: Directory,
-        applicationIdentifier: Int32 = 0,
-        busyTimeout: Int32 = 10_000,
+        _ name: String, in directory: Directory, applicationIdentifier: Int32 = 0, busyTimeout: Int32 = 10_000,
         checkpointsAtEnd: Bool = true
     ) throws {
         self.directory = directory
@@ -87,10 +84,8 @@ package import SystemSupport
     /// Opens a database by the path of its file, as above.
     package convenience init(path: String, applicationIdentifier: Int32 = 0, busyTimeout: Int32 = 10_000) throws {
         try self.init(
-            FilePath.name(of: path),
-            in: Directory(FilePath.parent(of: path), for: .output),
-            applicationIdentifier: applicationIdentifier,
-            busyTimeout: busyTimeout
+            FilePath.name(of: path), in: Directory(FilePath.parent(of: path), for: .output),
+            applicationIdentifier: applicationIdentifier, busyTimeout: busyTimeout
         )
     }
 
@@ -181,10 +176,8 @@ package import SystemSupport
         let journal = name + "-journal"
         guard directory.contains(journal) else { return }
         throw FileError(
-            .foreign,
-            "\"\(printable(directory.path(of: journal)))\" is a journal, which pki never makes",
-            hint: "find out who made it, and take it away: rm \(Quoting.shell(directory.path(of: journal)))"
-        )
+            .foreign, "\"\(printable(directory.path(of: journal)))\" is a journal, which pki never makes",
+            hint: "find out who made it, and take it away: rm \(Quoting.shell(directory.path(of: journal)))")
     }
 
     /// Takes the lock that keeps other processes from moving the log into the file.
@@ -289,10 +282,7 @@ package import SystemSupport
     ///   - body: Runs the statements. When it throws, nothing was changed.
     /// - Returns: What the body returns.
     /// - Throws: ``SQLiteError``, or what the body throws.
-    package func transaction<Result>(
-        _ durability: Durability = .power,
-        _ body: () throws -> Result
-    ) throws -> Result {
+    package func transaction<Result>(_ durability: Durability = .power, _ body: () throws -> Result) throws -> Result {
         if self.durability != durability {
             try execute(durability == .power ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL")
             self.durability = durability
@@ -329,11 +319,7 @@ package import SystemSupport
         return Dictionary(rows.map { ($0[0].text ?? "", $0[1].text ?? "") }) { first, _ in first }
     }
 
-    private func rows(
-        _ sql: String,
-        _ values: [SQLiteValue],
-        _ body: ([SQLiteValue]) -> Void
-    ) throws(SQLiteError) {
+    private func rows(_ sql: String, _ values: [SQLiteValue], _ body: ([SQLiteValue]) -> Void) throws(SQLiteError) {
         let statement = try bound(sql, values)
         defer { statement.reset() }
         while try next(statement) { body(statement.columns) }

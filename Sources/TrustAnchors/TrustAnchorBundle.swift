@@ -47,10 +47,8 @@ public struct TrustAnchorBundle: Hashable, Sendable {
             let found = try Self.certificates(in: file)
             guard !found.isEmpty else {
                 throw TrustAnchorError(
-                    .empty,
-                    "\(file.name) holds no certificate",
-                    hint: "a certificate in PEM begins with -----BEGIN CERTIFICATE-----"
-                )
+                    .empty, "\(file.name) holds no certificate",
+                    hint: "a certificate in PEM begins with -----BEGIN CERTIFICATE-----")
             }
             for certificate in found where !certificates.contains(certificate) {
                 warnings += try Self.check(certificate, in: file.name, at: now)
@@ -62,10 +60,8 @@ public struct TrustAnchorBundle: Hashable, Sendable {
         }
         if let finding = AWSRules.bundle.findings(in: certificates).errors.first {
             throw TrustAnchorError(
-                finding.rule.name == "aws-anchor-count" ? .tooMany : .tooLong,
-                "the bundle \(finding.finding)",
-                hint: finding.hint
-            )
+                finding.rule.name == "aws-anchor-count" ? .tooMany : .tooLong, "the bundle \(finding.finding)",
+                hint: finding.hint)
         }
         self.certificates = certificates
         self.warnings =
@@ -104,10 +100,8 @@ public struct TrustAnchorBundle: Hashable, Sendable {
     static func check(name: String) throws(TrustAnchorError) {
         guard AWSLimit.resourceNameLength.contains(name.utf8.count), AWSText.resourceName.allows(name) else {
             throw TrustAnchorError(
-                .name,
-                "AWS takes no trust anchor of the name \"\(name)\"",
-                hint: "use 1 to \(AWSLimit.resourceNameLength.maximum) \(AWSText.resourceName.words)"
-            )
+                .name, "AWS takes no trust anchor of the name \"\(name)\"",
+                hint: "use 1 to \(AWSLimit.resourceNameLength.maximum) \(AWSText.resourceName.words)")
         }
     }
 
@@ -141,15 +135,12 @@ extension TrustAnchorBundle {
                 where !document.label.hasSuffix("CERTIFICATE") {
                     if document.label.hasSuffix("PRIVATE KEY") {
                         throw TrustAnchorError(
-                            .privateKey,
-                            "\(file.name) holds a private key, which must never go into a trust anchor",
-                            hint: "give the file that holds the CA's certificate alone"
-                        )
+                            .privateKey, "\(file.name) holds a private key, which must never go into a trust anchor",
+                            hint: "give the file that holds the CA's certificate alone")
                     }
                     throw TrustAnchorError(
                         .foreignObject,
-                        "\(file.name) holds a \"\(document.label)\", and a trust anchor takes certificates only"
-                    )
+                        "\(file.name) holds a \"\(document.label)\", and a trust anchor takes certificates only")
                 }
             }
             return try Certificate.certificates(in: file.contents)
@@ -164,18 +155,13 @@ extension TrustAnchorBundle {
 
     /// Checks a certificate and returns the warnings.
     private static func check(
-        _ certificate: Certificate,
-        in file: String,
-        at now: Date
+        _ certificate: Certificate, in file: String, at now: Date
     ) throws(TrustAnchorError) -> [String] {
         let findings = CertificateJudge.findings(in: certificate, as: .anchor, at: now)
         let name = "\(file): \(printable(certificate.subject.description, limit: 200))"
         if let finding = findings.errors.first {
             throw TrustAnchorError(
-                codes[finding.rule.name] ?? .malformed,
-                "\(name) \(finding.finding)",
-                hint: finding.hint
-            )
+                codes[finding.rule.name] ?? .malformed, "\(name) \(finding.finding)", hint: finding.hint)
         }
         return findings.map { "\(name) \($0.finding)" }
     }
@@ -216,18 +202,14 @@ public struct RevocationListImport: Hashable, Sendable {
             try TrustAnchorBundle.check(name: name)
             guard AmazonResourceName(arn)?.isA(.trustAnchor) == true, Self.isPlain(arn) else {
                 throw TrustAnchorError(
-                    .name,
-                    "\"\(arn)\" is not the ARN of a trust anchor",
-                    hint: "see it with: aws rolesanywhere list-trust-anchors"
-                )
+                    .name, "\"\(arn)\" is not the ARN of a trust anchor",
+                    hint: "see it with: aws rolesanywhere list-trust-anchors")
             }
         case .list(let identifier):
             guard !identifier.isEmpty, Self.isPlain(identifier) else {
                 throw TrustAnchorError(
-                    .name,
-                    "\"\(identifier)\" is not the identifier of a list in AWS",
-                    hint: "see it with: aws rolesanywhere list-crls"
-                )
+                    .name, "\"\(identifier)\" is not the identifier of a list in AWS",
+                    hint: "see it with: aws rolesanywhere list-crls")
             }
         }
         if let region { try TrustAnchorBundle.check(region: region) }

@@ -45,8 +45,7 @@ struct PKI: AsyncParsableCommand {
             ),
             CommandGroup(
                 name: "Checking",
-                subcommands: [DoctorCommand.self, InspectCommand.self, VerifyCommand.self, LintCommand.self]
-            ),
+                subcommands: [DoctorCommand.self, InspectCommand.self, VerifyCommand.self, LintCommand.self]),
             CommandGroup(
                 name: "AWS",
                 subcommands: [
@@ -81,8 +80,7 @@ struct PKI: AsyncParsableCommand {
             var command: any ParsableCommand
             if SigningHelper.isCalled(by: CommandLine.arguments) {
                 command = try SigningHelper.parseAsRoot(
-                    SigningHelper.normalized(Array(CommandLine.arguments.dropFirst()))
-                )
+                    SigningHelper.normalized(Array(CommandLine.arguments.dropFirst())))
             } else {
                 // An unknown command is reported before its options are.
                 func checkName() throws {

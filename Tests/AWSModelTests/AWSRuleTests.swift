@@ -25,17 +25,12 @@ import Testing
         """
 
     private func certificate(
-        _ subject: String = "CN=web",
-        _ extensions: String,
-        days: Double = 30
+        _ subject: String = "CN=web", _ extensions: String, days: Double = 30
     ) throws -> Certificate {
         let key = try PrivateKey(generating: .ecP256)
         return try CertificateParameters(
-            serialNumber: SerialNumber([0x01, 0xff]),
-            subject: try DistinguishedName(subject),
-            publicKey: key.publicKey,
-            notBefore: date.addingTimeInterval(-86_400),
-            notAfter: date.addingTimeInterval(days * 86_400),
+            serialNumber: SerialNumber([0x01, 0xff]), subject: try DistinguishedName(subject), publicKey: key.publicKey,
+            notBefore: date.addingTimeInterval(-86_400), notAfter: date.addingTimeInterval(days * 86_400),
             template: try CertificateTemplate(reading: Array("[ v3 ]\n\(extensions)\n".utf8), name: "test")
         ).selfSigned(by: key)
     }
@@ -47,16 +42,13 @@ import Testing
     @Test func `a client that keeps the rules has no finding but that no trust anchor issued it`() throws {
         let client = try certificate(extensions("digitalSignature"))
         #expect(
-            CertificateJudge.findings(in: client, as: .client, at: date).map(\.rule.name) == ["aws-client-self-signed"]
-        )
+            CertificateJudge.findings(in: client, as: .client, at: date).map(\.rule.name) == ["aws-client-self-signed"])
     }
 
     @Test func `every rule that a client breaks is found, each with its hint`() throws {
         let bad = try certificate("", "basicConstraints = CA:FALSE", days: -0.5)
         let findings = CertificateJudge.findings(in: bad, as: .client, at: date)
-        #expect(
-            codes(findings, .error) == ["aws-client-subject", "aws-client-key-usage", "aws-client-validity"]
-        )
+        #expect(codes(findings, .error) == ["aws-client-subject", "aws-client-key-usage", "aws-client-validity"])
         #expect(findings.allSatisfy { !$0.hint.isEmpty })
         let undated = CertificateJudge.findings(in: bad, as: .client, at: nil)
         #expect(codes(undated, .error) == ["aws-client-subject", "aws-client-key-usage"])
@@ -80,13 +72,11 @@ import Testing
     @Test func `an anchor is a CA that may sign`() throws {
         let leaf = try certificate(extensions("digitalSignature"))
         #expect(
-            codes(CertificateJudge.findings(in: leaf, as: .anchor, at: date), .error)
-                == ["aws-anchor-ca", "aws-anchor-key-usage"]
-        )
+            codes(CertificateJudge.findings(in: leaf, as: .anchor, at: date), .error) == [
+                "aws-anchor-ca", "aws-anchor-key-usage",
+            ])
         let root = try certificate(
-            "CN=root",
-            "basicConstraints = critical, CA:TRUE\nkeyUsage = critical, keyCertSign, cRLSign"
-        )
+            "CN=root", "basicConstraints = critical, CA:TRUE\nkeyUsage = critical, keyCertSign, cRLSign")
         #expect(CertificateJudge.findings(in: root, as: .anchor, at: date).isEmpty)
         #expect(AWSRules.bundle.findings(in: [root, root]).isEmpty)
         #expect(AWSRules.bundle.findings(in: [root, root, root]).map(\.rule.name) == ["aws-anchor-count"])

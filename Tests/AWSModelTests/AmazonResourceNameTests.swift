@@ -8,8 +8,7 @@ import SystemSupport
 struct AmazonResourceNameTests {
     @Test func `a name is read into its parts`() throws {
         let name = try AmazonResourceName(
-            parsing: "arn:aws-cn:rolesanywhere:cn-north-1:123456789012:trust-anchor/a:b/c"
-        )
+            parsing: "arn:aws-cn:rolesanywhere:cn-north-1:123456789012:trust-anchor/a:b/c")
         #expect(name.partition == "aws-cn")
         #expect(name.service == "rolesanywhere")
         #expect(name.region == "cn-north-1")

@@ -32,13 +32,8 @@ import Testing
     private let facts = Facts(
         limits: AWSLimit.all.map {
             Limit(
-                name: $0.name,
-                minimum: $0.minimum,
-                maximum: $0.maximum,
-                page: $0.page.rawValue,
-                url: $0.page.url,
-                shapes: $0.shapes
-            )
+                name: $0.name, minimum: $0.minimum, maximum: $0.maximum, page: $0.page.rawValue, url: $0.page.url,
+                shapes: $0.shapes)
         },
         texts: AWSText.allCases.map {
             Text(name: $0.rawValue, pattern: $0.pattern, page: $0.page.rawValue, url: $0.page.url, shapes: $0.shapes)

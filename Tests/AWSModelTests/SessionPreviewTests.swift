@@ -12,11 +12,8 @@ import Testing
     private func certificate(_ subject: String, _ names: [GeneralName] = []) throws -> Certificate {
         let key = try PrivateKey(generating: .ecP256)
         return try CertificateParameters(
-            serialNumber: SerialNumber([0x01, 0xff]),
-            subject: DistinguishedName(subject),
-            publicKey: key.publicKey,
-            notBefore: date,
-            notAfter: date.addingTimeInterval(3600),
+            serialNumber: SerialNumber([0x01, 0xff]), subject: DistinguishedName(subject), publicKey: key.publicKey,
+            notBefore: date, notAfter: date.addingTimeInterval(3600),
             template: CertificateTemplate(reading: Array("[ v3 ]\nkeyUsage = digitalSignature\n".utf8), name: "test"),
             subjectAlternativeNames: names
         ).selfSigned(by: key)

@@ -18,13 +18,7 @@ import Testing
     private func directory() throws -> String {
         var generator = SystemRandomNumberGenerator()
         let request = RootRequest(template: try BuiltInTemplate.root.template)
-        _ = try CertificateAuthority.create(
-            in: place.path,
-            request,
-            by: "a",
-            now: now,
-            using: &generator
-        )
+        _ = try CertificateAuthority.create(in: place.path, request, by: "a", now: now, using: &generator)
         let inventory = try Inventory(in: place.path, by: "a", now: now)
         for detail in ["one", "two", "three"] {
             try inventory.change(now: now) { try $0.audit(.passphrase, "web-1", nil, detail: detail) }
@@ -40,10 +34,8 @@ import Testing
     /// The inventory without anybody's rules.
     private func database(_ path: String) throws -> Database {
         try Database(
-            Inventory.fileName,
-            in: Directory(path, for: .writing),
-            applicationIdentifier: InventorySchema.applicationIdentifier
-        )
+            Inventory.fileName, in: Directory(path, for: .writing),
+            applicationIdentifier: InventorySchema.applicationIdentifier)
     }
 
     @Test func `a chain that nobody touched is whole, and its head can be kept`() throws {
@@ -83,12 +75,8 @@ import Testing
         let path = try directory()
         let head = try #require(try Inventory(reading: path, now: now).verifyAudit().head)
         try alter(
-            path,
-            "DROP TRIGGER audit_is_never_changed",
-            "DROP TRIGGER audit_is_never_deleted",
-            "DROP TRIGGER audit_is_never_replaced",
-            attack
-        )
+            path, "DROP TRIGGER audit_is_never_changed", "DROP TRIGGER audit_is_never_deleted",
+            "DROP TRIGGER audit_is_never_replaced", attack)
         let chain = try Inventory(reading: path, now: now).verifyAudit(containing: head)
         #expect(chain.breaks.count > 3, "\(chain.breaks)")
         let findings = try Inventory(reading: path, now: now).check(now: now)
@@ -142,8 +130,7 @@ import Testing
                 }
                 columns[table] = all.filter { $0 != "previous" && (version >= 2 || $0 != "lifetime") }
                 rows[table] = try database.query(
-                    "SELECT \(columns[table, default: []].joined(separator: ", ")) FROM \(table)"
-                )
+                    "SELECT \(columns[table, default: []].joined(separator: ", ")) FROM \(table)")
             }
         }
         let directory = try Directory(path, for: .writing)

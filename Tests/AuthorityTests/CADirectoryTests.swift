@@ -41,9 +41,7 @@ import Testing
         try place.write("goes", to: "c")
         let directory = try CADirectory(path: place.path, for: .writing)
         try directory.writeDrafts(
-            [(".new/1-0", file("a")), (".new/1-1", file("b"))],
-            links: [("b", ".new/1-2"), ("c", ".new/1-3")]
-        )
+            [(".new/1-0", file("a")), (".new/1-1", file("b"))], links: [("b", ".new/1-2"), ("c", ".new/1-3")])
         let moves = [
             FileMove(name: "archive/b", kind: .place(draft: ".new/1-2", replaces: false), stage: .archive),
             FileMove(name: "archive/c", kind: .place(draft: ".new/1-3", replaces: false), stage: .archive),

@@ -68,8 +68,7 @@ import Testing
         _ = try create { $0.keyType = .rsa2048 }
         let client = try issue { $0.keyType = .rsa2048 }
         #expect(
-            client.certificate.keyUsage == [.digitalSignature, .nonRepudiation, .keyEncipherment, .dataEncipherment]
-        )
+            client.certificate.keyUsage == [.digitalSignature, .nonRepudiation, .keyEncipherment, .dataEncipherment])
     }
 
     @Test func `a second run refuses and changes nothing`() throws {
@@ -162,8 +161,7 @@ import Testing
         let open = try #require(refusal { try issue() } as? AuthorityError)
         #expect(
             open.code == .permissions && open.message.contains("mode is 0644")
-                && open.hint?.contains("chmod 600") == true
-        )
+                && open.hint?.contains("chmod 600") == true)
         unsafe chmod("\(path)/root-key.pem", 0o600)
         _ = try create { $0.archivesExisting = true }
         try directory.write(key, to: "ca/root-key.pem")

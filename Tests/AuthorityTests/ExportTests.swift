@@ -16,17 +16,10 @@ import Testing
         let directory = try TemporaryDirectory()
         var generator = SystemRandomNumberGenerator()
         _ = try CertificateAuthority.create(
-            in: directory.path,
-            RootRequest(template: BuiltInTemplate.root.template),
-            now: Self.now,
-            using: &generator
-        )
+            in: directory.path, RootRequest(template: BuiltInTemplate.root.template), now: Self.now, using: &generator)
         let authority = try CertificateAuthority(openingIn: directory.path, now: Self.now)
         _ = try authority.issue(
-            ClientRequest(template: BuiltInTemplate.client.template, name: "web-1"),
-            now: Self.now,
-            using: &generator
-        )
+            ClientRequest(template: BuiltInTemplate.client.template, name: "web-1"), now: Self.now, using: &generator)
         return directory
     }
 

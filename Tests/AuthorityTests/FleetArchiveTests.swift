@@ -75,9 +75,7 @@ import Testing
             ]
         )
         let listing = try run(
-            ["tar", "--utc", "--full-time", "-tvf", "archive.tar", "web-1/web-1-key.pem"],
-            in: directory
-        )
+            ["tar", "--utc", "--full-time", "-tvf", "archive.tar", "web-1/web-1-key.pem"], in: directory)
         #expect(listing.hasPrefix("-rw------- root/root") && listing.contains("2023-11-14 22:13:20"))
         _ = unsafe mkdir("\(directory.path)/unpacked", 0o700)
         #expect(try run(["tar", "-xpf", "archive.tar", "--no-same-owner", "-C", "unpacked"], in: directory).isEmpty)

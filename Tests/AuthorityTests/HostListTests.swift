@@ -96,8 +96,7 @@ import SystemSupport
 
     @Test func `a quoted field holds commas, quotation marks and ends of lines, which count`() throws {
         let hosts = try read(
-            "name,dns,subject\r\nweb-1,\"a.example.com\r\nb.example.com\",\"CN=a\\, \"\"b\"\"\"\r\nweb-2,,\r\n"
-        )
+            "name,dns,subject\r\nweb-1,\"a.example.com\r\nb.example.com\",\"CN=a\\, \"\"b\"\"\"\r\nweb-2,,\r\n")
         #expect(hosts[0].subjectAlternativeNames == [.dns("a.example.com"), .dns("b.example.com")])
         #expect(hosts[0].subject?.commonName == "a, \"b\"")
         #expect(hosts[1].line == 4)
@@ -155,10 +154,7 @@ import SystemSupport
         ("{\"hosts\":[{\"name\":\"web-1\"}]}", "hosts.csv:1: unknown key \"hosts\""),
         ("{\"name\":\"web-1\",\"name\":\"web-2\"}", "hosts.csv:1: a key is in the object twice"),
         ("{\"name\":\"web-1\",\"n\\u0061me\":\"web-2\"}", "a key is in the object twice"),
-        (
-            "{\"name\":\"web-1\",\"key_type\":\"ec-p256\",\"key-type\":\"ec-p256\"}",
-            "the key key_type appears twice"
-        ),
+        ("{\"name\":\"web-1\",\"key_type\":\"ec-p256\",\"key-type\":\"ec-p256\"}", "the key key_type appears twice"),
         ("{\"name\":1}", "the value of name is not a string"), ("{\"name\":[\"a\"]}", "name is not a string"),
         ("{\"name\":\"a\",\"dns\":[1]}", "the value of dns is not a string or an array of strings"),
         ("{\"name\":\"a\",\"dns\":[\"\"]}", "the array dns holds an empty string"),
@@ -204,11 +200,9 @@ import SystemSupport
 
     @Test func `objects behind a faulty one are read too`() throws {
         let error = try #require(
-            refusal("{\"name\":}\n{\"nome\":\"web-2\"}\n{\"name\":\"web-3\"}\n{\"name\":\"web 4\"}\n")
-        )
+            refusal("{\"name\":}\n{\"nome\":\"web-2\"}\n{\"name\":\"web-3\"}\n{\"name\":\"web 4\"}\n"))
         #expect(
-            error.message.hasPrefix("3 lines of hosts.csv cannot be used\nhosts.csv:1: the object is not well-formed")
-        )
+            error.message.hasPrefix("3 lines of hosts.csv cannot be used\nhosts.csv:1: the object is not well-formed"))
         #expect(error.message.contains("\nhosts.csv:2: unknown key \"nome\"\nhosts.csv:4: the name \"web 4\""))
     }
 

@@ -137,11 +137,7 @@ struct ImportedCATests {
         var generator = SystemRandomNumberGenerator()
         let path = directory.path + "/ca"
         _ = try CertificateAuthority.create(
-            in: path,
-            RootRequest(template: BuiltInTemplate.root.template),
-            now: now,
-            using: &generator
-        )
+            in: path, RootRequest(template: BuiltInTemplate.root.template), now: now, using: &generator)
         let authority = try CertificateAuthority(openingIn: path, now: now)
         var request = ClientRequest(template: try BuiltInTemplate.client.template, name: "web")
         request.nameIsCommonName = true
@@ -174,12 +170,7 @@ struct ImportedCATests {
         request.subject = try DistinguishedName("CN=same")
         for number in 0..<40 {
             let place = try TemporaryDirectory()
-            _ = try CertificateAuthority.create(
-                in: place.path + "/ca",
-                request,
-                now: now,
-                using: &generator
-            )
+            _ = try CertificateAuthority.create(in: place.path + "/ca", request, now: now, using: &generator)
             try directory.write(place.read("ca/root-cert.pem"), to: "\(number).pem")
         }
         let found = try ImportedCA(reading: directory.path, now: now)

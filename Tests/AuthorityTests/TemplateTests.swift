@@ -29,12 +29,8 @@ import Testing
             let key = try PrivateKey(generating: .ecP256)
             let now = Date(timeIntervalSince1970: 1_780_000_000)
             _ = try CertificateParameters(
-                serialNumber: SerialNumber([1]),
-                subject: template.subject,
-                publicKey: key.publicKey,
-                notBefore: now,
-                notAfter: now.addingTimeInterval(1),
-                template: template
+                serialNumber: SerialNumber([1]), subject: template.subject, publicKey: key.publicKey, notBefore: now,
+                notAfter: now.addingTimeInterval(1), template: template
             ).selfSigned(by: key)
         }
     }

@@ -122,9 +122,7 @@ import SystemSupport
         ("unknown", ["1.3.6.1.4.1.55555.1"], false), ("reasons", [], false),
     ])
     func `a critical extension that changes what the list says is told`(
-        _ name: String,
-        _ names: [String],
-        _ isDelta: Bool
+        _ name: String, _ names: [String], _ isDelta: Bool
     ) throws {
         let list = try list(name)
         #expect(list.unhandledCriticalExtensions == names)
@@ -191,11 +189,7 @@ import SystemSupport
         var sample = Sample()
         // certificateIssuer: an entry that speaks of another CA's certificate.
         let issuer = CertificateExtension(
-            "2.5.29.29",
-            name: "",
-            isCritical: true,
-            value: DER.sequence([DER.encode(0x82, Array("example.com".utf8))])
-        )
+            "2.5.29.29", name: "", isCritical: true, value: DER.sequence([DER.encode(0x82, Array("example.com".utf8))]))
         sample.entries = [
             Sample.entry(5, extensions: [issuer.derEncoded]), Sample.entry(6, extensions: [issuer.derEncoded]),
         ]
@@ -297,8 +291,7 @@ extension CertificateRevocationListTests {
             if let reason {
                 all.append(
                     CertificateExtension("2.5.29.21", name: "", isCritical: false, value: [0x0a, 0x01, reason])
-                        .derEncoded
-                )
+                        .derEncoded)
             }
             return DER.sequence([number, time] + (all.isEmpty ? [] : [DER.sequence(all)]))
         }
@@ -316,9 +309,7 @@ extension CertificateRevocationListTests {
             if !extensions.isEmpty { fields.append(DER.encode(0xa0, DER.sequence(extensions))) }
             let list = DER.sequence(fields)
             let signature = try key.signature(for: list, digest: .sha256)
-            return try CertificateRevocationList(
-                derEncoded: DER.sequence([list, algorithm, DER.bitString(signature)])
-            )
+            return try CertificateRevocationList(derEncoded: DER.sequence([list, algorithm, DER.bitString(signature)]))
         }
     }
 }

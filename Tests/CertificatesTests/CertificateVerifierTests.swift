@@ -21,9 +21,7 @@ import Testing
             parameters.pathLength = 0
             intermediate = try parameters.signed(by: rootKey, issuer: root)
             leaf = try Samples.parameters(
-                "CN=leaf",
-                key: PrivateKey(generating: .ecP256).publicKey,
-                template: Samples.clientText
+                "CN=leaf", key: PrivateKey(generating: .ecP256).publicKey, template: Samples.clientText
             )
             .signed(by: key, issuer: intermediate)
         }
@@ -32,10 +30,7 @@ import Testing
     @Test func `a path is found through an intermediate, and ends at any anchor`() throws {
         let chain = try Chain()
         let whole = try CertificateVerifier(anchors: [chain.root]).path(
-            for: chain.leaf,
-            intermediates: [chain.intermediate],
-            at: Samples.now
-        )
+            for: chain.leaf, intermediates: [chain.intermediate], at: Samples.now)
         #expect(whole == [chain.leaf, chain.intermediate, chain.root])
         let short = try CertificateVerifier(anchors: [chain.intermediate]).path(for: chain.leaf, at: Samples.now)
         #expect(short == [chain.leaf, chain.intermediate])

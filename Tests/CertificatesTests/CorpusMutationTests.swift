@@ -49,11 +49,9 @@ import Testing
         try Corpus.load().files.flatMap { file in
             let contents = try file.contents()
             let source = CorpusMutation.Source(
-                contents: contents,
-                passphrase: file.secret,
+                contents: contents, passphrase: file.secret,
                 documents: file.form == .pem ? (try? PEMDocument.documents(in: contents)) ?? [] : [],
-                weight: weight(of: file, contents.count)
-            )
+                weight: weight(of: file, contents.count))
             return Array(repeating: source, count: source.weight)
         }
     }

@@ -11,8 +11,7 @@ import Testing
     func `a key usage that the key cannot have is not written`(kind: KeyType) throws {
         let key = try PrivateKey(generating: kind)
         let certificate = try Samples.parameters("CN=x", key: key.publicKey, template: Samples.clientText).selfSigned(
-            by: key
-        )
+            by: key)
         let usage = try #require(certificate.keyUsage)
         #expect(usage.contains(.digitalSignature))
         #expect(usage.contains(.keyEncipherment) == (kind == .rsa2048))
@@ -79,9 +78,7 @@ import Testing
         let caKey = try PrivateKey(generating: .ecP256)
         var root = try Samples.parameters("CN=Root", key: caKey.publicKey, template: Samples.rootText)
         root.nameConstraints = try NameConstraints(
-            permitted: [.init("dns:example.com"), .init("ip:10.0.0.0/8")],
-            excluded: [.init("dns:bad.example.com")]
-        )
+            permitted: [.init("dns:example.com"), .init("ip:10.0.0.0/8")], excluded: [.init("dns:bad.example.com")])
         root.pathLength = 300
         let certificate = try root.selfSigned(by: caKey)
         #expect(certificate.extensions.first { $0.name == "nameConstraints" }?.isCritical == true)

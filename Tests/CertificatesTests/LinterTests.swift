@@ -45,11 +45,7 @@ import Testing
         let chain = try CertificateVerifierTests.Chain()
         let verifier = CertificateVerifier(anchors: [chain.root])
         let good = verifier.report(
-            on: chain.leaf,
-            intermediates: [chain.intermediate],
-            purpose: .client,
-            at: Samples.now
-        )
+            on: chain.leaf, intermediates: [chain.intermediate], purpose: .client, at: Samples.now)
         #expect(good.isValid && good.isComplete)
         #expect(good.steps.map(\.certificate) == [chain.leaf, chain.intermediate, chain.root])
         #expect(good.steps.map(\.revocation) == [.notChecked, .notChecked, .trusted])
@@ -95,12 +91,7 @@ import Testing
                 }
                 _ = CertificateLinter.findings(in: certificate, issuedBy: certificate)
                 let report = CertificateVerifier(anchors: [certificate]).report(
-                    on: certificate,
-                    intermediates: [certificate],
-                    purpose: .server,
-                    host: "a.example",
-                    at: Samples.now
-                )
+                    on: certificate, intermediates: [certificate], purpose: .server, host: "a.example", at: Samples.now)
                 #expect(!report.steps.isEmpty)
                 judged += 1
             } else if let list = try? CertificateRevocationList(derEncoded: mutation.contents) {
@@ -134,8 +125,7 @@ import Testing
         var parameters = try Samples.parameters("CN=Root,O=Acme,C=DE", key: key.publicKey, template: Samples.rootText)
         parameters.nameConstraints = NameConstraints(
             permitted: [try .init("dns:example.com"), try .init("ip:10.0.0.0/8")],
-            excluded: [try .init("email:example.org")]
-        )
+            excluded: [try .init("email:example.org")])
         let root = try parameters.selfSigned(by: key)
         var leaf = try Samples.parameters("CN=leaf", key: key.publicKey, template: Samples.clientText)
         leaf.subjectAlternativeNames = [

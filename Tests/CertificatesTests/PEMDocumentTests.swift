@@ -37,9 +37,7 @@ import Testing
 
     @Test func `headers of an encrypted object are seen and not taken for data`() throws {
         let text = Self.plain.replacing(
-            "AQIDBA==",
-            with: "Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,\n 0011\n\nAQIDBA=="
-        )
+            "AQIDBA==", with: "Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,\n 0011\n\nAQIDBA==")
         let document = try #require(try PEMDocument.documents(in: text.utf8).first)
         #expect(document.hasHeaders)
         #expect(document.bytes == [1, 2, 3, 4])

@@ -20,17 +20,11 @@ import Testing
 
     @Test(arguments: PrivateKeyTests.kinds, PKCS12Archive.Encryption.allCases)
     func `what is written is read back, and opens with its passphrase alone`(
-        kind: KeyType,
-        encryption: PKCS12Archive.Encryption
+        kind: KeyType, encryption: PKCS12Archive.Encryption
     ) throws {
         let (key, leaf, root) = try identity(kind)
         let archive = try PKCS12Archive(
-            key: key,
-            certificate: leaf,
-            chain: [root],
-            friendlyName: "Größe 🔑",
-            encryption: encryption
-        )
+            key: key, certificate: leaf, chain: [root], friendlyName: "Größe 🔑", encryption: encryption)
         let file = try archive.encoded(passphrase: Self.passphrase)
         let container = try Container(reading: file, passphrase: Self.passphrase)
         #expect(container.form == .pkcs12)

@@ -47,11 +47,7 @@ import Testing
         #expect(!key.publicKey.isValid(signature: signature, for: Self.message, digest: other))
         #expect(
             !(try PrivateKey(generating: kind)).publicKey.isValid(
-                signature: signature,
-                for: Self.message,
-                digest: digest
-            )
-        )
+                signature: signature, for: Self.message, digest: digest))
         #expect(!key.publicKey.isValid(signature: [], for: Self.message, digest: digest))
     }
 

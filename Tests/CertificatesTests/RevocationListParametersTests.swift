@@ -10,28 +10,18 @@ import SystemSupport
     private static let revoked = Date(timeIntervalSince1970: 1_779_990_000)
 
     private func parameters(
-        _ entries: [RevocationListParameters.Entry] = [],
-        number: [UInt8] = [1]
+        _ entries: [RevocationListParameters.Entry] = [], number: [UInt8] = [1]
     ) -> RevocationListParameters {
         RevocationListParameters(
-            number: SerialNumber(number),
-            thisUpdate: Samples.now,
-            nextUpdate: Samples.now.addingTimeInterval(7 * 86400),
-            entries: entries
-        )
+            number: SerialNumber(number), thisUpdate: Samples.now,
+            nextUpdate: Samples.now.addingTimeInterval(7 * 86400), entries: entries)
     }
 
     private func entry(
-        _ serial: [UInt8],
-        _ reason: RevocationReason? = nil,
-        invalid: Date? = nil
+        _ serial: [UInt8], _ reason: RevocationReason? = nil, invalid: Date? = nil
     ) -> RevocationListParameters.Entry {
         RevocationListParameters.Entry(
-            serialNumber: SerialNumber(serial),
-            revocationDate: Self.revoked,
-            reason: reason,
-            invalidityDate: invalid
-        )
+            serialNumber: SerialNumber(serial), revocationDate: Self.revoked, reason: reason, invalidityDate: invalid)
     }
 
     private func code(_ body: () throws -> CertificateRevocationList) -> CertificateErrorCode? {
@@ -233,8 +223,7 @@ import SystemSupport
             RevocationListParameters.Entry(
                 serialNumber: .random(using: &generator),
                 revocationDate: Self.revoked.addingTimeInterval(Double(index)),
-                reason: [nil, .superseded, .certificateHold][index % 3]
-            )
+                reason: [nil, .superseded, .certificateHold][index % 3])
         }
         let list = try parameters(entries).signed(by: key, issuer: Samples.root(key))
         #expect(list.revokedCount == entries.count)

@@ -26,10 +26,7 @@ final class RunningTPM: Sendable {
         Self.ignoresCallersTPM
         let settings: [FileAttributeKey: Any] = [.posixPermissions: 0o700]
         try FileManager.default.createDirectory(
-            atPath: path + "/state",
-            withIntermediateDirectories: true,
-            attributes: settings
-        )
+            atPath: path + "/state", withIntermediateDirectories: true, attributes: settings)
         let command = [
             "timeout", "600", "swtpm", "socket", "--tpm2", "--tpmstate", "dir=\(path)/state", "--server",
             "type=unixio,path=\(path)/s", "--ctrl", "type=unixio,path=\(path)/s.ctrl", "--flags",
@@ -97,15 +94,7 @@ final class RunningTPM: Sendable {
         try write(message, to: "message")
         try write(signature, to: "signature")
         return try run(
-            "openssl",
-            "dgst",
-            "-\(digest.rawValue)",
-            "-verify",
-            "public.pem",
-            "-signature",
-            "signature",
-            "message"
-        )
+            "openssl", "dgst", "-\(digest.rawValue)", "-verify", "public.pem", "-signature", "signature", "message")
     }
 
     func read(_ name: String) throws -> [UInt8] { try Self.contents(of: "\(path)/\(name)") }
@@ -171,8 +160,7 @@ final class RunningTPM: Sendable {
 
     /// Lends texts to a call that wants an array of C strings with nothing at its end.
     private static func withCStrings<Result>(
-        _ texts: [String],
-        _ body: ([UnsafeMutablePointer<CChar>?]) -> Result
+        _ texts: [String], _ body: ([UnsafeMutablePointer<CChar>?]) -> Result
     ) -> Result {
         let copies = unsafe texts.map { unsafe strdup($0) }
         defer { unsafe copies.forEach { unsafe free($0) } }

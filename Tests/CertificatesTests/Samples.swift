@@ -33,19 +33,12 @@ enum Samples {
 
     /// Parameters for a certificate that is valid for a day around ``now``.
     static func parameters(
-        _ subject: String,
-        key: PublicKey,
-        template text: String,
-        serial: [UInt8] = [7]
+        _ subject: String, key: PublicKey, template text: String, serial: [UInt8] = [7]
     ) throws -> CertificateParameters {
         CertificateParameters(
-            serialNumber: SerialNumber(serial),
-            subject: try DistinguishedName(subject),
-            publicKey: key,
-            notBefore: now.addingTimeInterval(-300),
-            notAfter: now.addingTimeInterval(86400),
-            template: try template(text)
-        )
+            serialNumber: SerialNumber(serial), subject: try DistinguishedName(subject), publicKey: key,
+            notBefore: now.addingTimeInterval(-300), notAfter: now.addingTimeInterval(86400),
+            template: try template(text))
     }
 
     static func root(_ key: PrivateKey, subject: String = "CN=Root,O=Ünïcode") throws -> Certificate {

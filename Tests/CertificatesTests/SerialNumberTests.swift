@@ -22,9 +22,7 @@ import Testing
         ),
     ])
     func `a serial number is printed in decimal and in hexadecimal`(
-        bytes: [UInt8],
-        decimal: String,
-        hexadecimal: String
+        bytes: [UInt8], decimal: String, hexadecimal: String
     ) {
         #expect(SerialNumber(bytes).decimal == decimal)
         #expect(SerialNumber(bytes).hexadecimal == hexadecimal)

@@ -9,9 +9,7 @@ import Testing
 @Suite struct TPMKeyFileTests {
     /// The parts of a key that can be loaded, by their tags.
     static func file(
-        type: String = "2.23.133.10.1.3",
-        emptyAuthorization: [UInt8]? = [0x01, 0x01, 0xff],
-        extra: [[UInt8]] = [],
+        type: String = "2.23.133.10.1.3", emptyAuthorization: [UInt8]? = [0x01, 0x01, 0xff], extra: [[UInt8]] = [],
         area: [UInt8] = [0, 12, 0, 0x23, 0, 0x0b, 0, 0x04, 0, 0x72, 0, 0]
     ) -> [UInt8] {
         DER.sequence(

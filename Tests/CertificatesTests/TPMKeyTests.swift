@@ -35,9 +35,7 @@ import Testing
         ("rsa2048:rsassa-sha256:null", "RSA 2048", [.sha256]), ("rsa2048:rsapss-sha256:null", "RSA 2048", []),
     ])
     func `a key that stays in the TPM signs as its scheme allows`(
-        kind: String,
-        name: String,
-        digests: [Digest]
+        kind: String, name: String, digests: [Digest]
     ) throws {
         let tpm = try RunningTPM()
         try tpm.makeKey("0x81000001", kind, "-a", Self.signing)

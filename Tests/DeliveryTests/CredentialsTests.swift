@@ -9,21 +9,14 @@ import Testing
 extension Credentials {
     /// Credentials for tests: an hour from 2026-01-02T03:04:05Z.
     static func example(
-        secret: String = "a-SECRET",
-        token: String = "t-SECRET",
-        issued: Date = Date(timeIntervalSince1970: 1_767_323_045),
-        lifetime: Double = 3600
+        secret: String = "a-SECRET", token: String = "t-SECRET",
+        issued: Date = Date(timeIntervalSince1970: 1_767_323_045), lifetime: Double = 3600
     ) -> Credentials {
         Credentials(
-            accessKeyID: "ASIAEXAMPLE",
-            secretAccessKey: secret,
-            sessionToken: token,
-            issued: issued,
-            expiration: issued.addingTimeInterval(lifetime),
-            accountID: "123456789012",
+            accessKeyID: "ASIAEXAMPLE", secretAccessKey: secret, sessionToken: token, issued: issued,
+            expiration: issued.addingTimeInterval(lifetime), accountID: "123456789012",
             roleARN: "arn:aws:iam::123456789012:role/path/App",
-            assumedRoleARN: "arn:aws:sts::123456789012:assumed-role/App/1a2b"
-        )
+            assumedRoleARN: "arn:aws:sts::123456789012:assumed-role/App/1a2b")
     }
 }
 
@@ -32,8 +25,7 @@ extension Credentials {
         #expect(
             try Credentials.example().text(as: .process)
                 == #"{"Version":1,"AccessKeyId":"ASIAEXAMPLE","SecretAccessKey":"a-SECRET","SessionToken":"t-SECRET","#
-                + #""Expiration":"2026-01-02T04:04:05Z","AccountId":"123456789012"}"#
-        )
+                + #""Expiration":"2026-01-02T04:04:05Z","AccountId":"123456789012"}"#)
     }
 
     @Test func `a POSIX shell gets quoted exports`() throws {

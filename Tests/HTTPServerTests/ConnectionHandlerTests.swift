@@ -38,8 +38,7 @@ final class TestConnection {
         )
         _ = try channel.setOption(.allowRemoteHalfClosure, value: true).wait()
         try channel.pipeline.syncOperations.addHandler(
-            ConnectionHandler(shared, ConnectionPeer(address: "127.0.0.1:1"))
-        )
+            ConnectionHandler(shared, ConnectionPeer(address: "127.0.0.1:1")))
         try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
     }
 

@@ -16,9 +16,7 @@ import SystemSupport
     private let last = "GET /last HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
 
     private func start(
-        _ listeners: HTTPListener...,
-        limits: HTTPLimits = .patient,
-        handler: TestHandler = .echo
+        _ listeners: HTTPListener..., limits: HTTPLimits = .patient, handler: TestHandler = .echo
     ) async throws -> HTTPServer {
         var configuration = HTTPServer.Configuration(now: { .now })
         configuration.eventLoops = 1

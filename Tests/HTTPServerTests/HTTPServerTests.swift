@@ -14,9 +14,7 @@ import SystemSupport
     private let last = "GET /last HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
 
     private func withServer(
-        _ handler: TestHandler = .echo,
-        limits: HTTPLimits = .patient,
-        identity: TLSIdentity? = nil,
+        _ handler: TestHandler = .echo, limits: HTTPLimits = .patient, identity: TLSIdentity? = nil,
         _ body: (HTTPServer) async throws -> Void
     ) async throws {
         var configuration = HTTPServer.Configuration(now: { .now })
@@ -24,10 +22,7 @@ import SystemSupport
         configuration.eventLoops = 1
         configuration.workers = 1
         let server = try await HTTPServer.start(
-            [HTTPListener(identity: identity)],
-            configuration: configuration,
-            handler: handler
-        )
+            [HTTPListener(identity: identity)], configuration: configuration, handler: handler)
         do {
             try await body(server)
         } catch {
@@ -244,10 +239,7 @@ import SystemSupport
         try await withServer(identity: identity()) { server in
             #expect(server.listeners[0].origin.hasPrefix("https://"))
             let client = try await RawClient.connect(
-                to: server,
-                trusting: TLSFixture.certificate,
-                tls: (version, version)
-            )
+                to: server, trusting: TLSFixture.certificate, tls: (version, version))
             try await client.send(get + last)
             #expect(statuses(try await client.text()) == [200, 200])
         }
@@ -256,10 +248,7 @@ import SystemSupport
     @Test func `it speaks no TLS that is out of date`() async throws {
         try await withServer(identity: identity()) { server in
             let client = try await RawClient.connect(
-                to: server,
-                trusting: TLSFixture.certificate,
-                tls: (.tlsv1, .tlsv11)
-            )
+                to: server, trusting: TLSFixture.certificate, tls: (.tlsv1, .tlsv11))
             await #expect(throws: (any Error).self) {
                 try await client.send(last)
                 _ = try await client.text()

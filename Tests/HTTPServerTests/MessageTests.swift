@@ -15,10 +15,7 @@ import Testing
         ("//a/b", "//a/b", nil, "header"),
     ])
     func `path, query and host are found in the target`(
-        _ target: String,
-        _ path: String,
-        _ query: String?,
-        _ host: String
+        _ target: String, _ path: String, _ query: String?, _ host: String
     ) {
         let request = HTTPRequest(method: .get, target: target, headers: ["Host": "header"], arrival: .now)
         if target != "*" { #expect(request.path == path) }

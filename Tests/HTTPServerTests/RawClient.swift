@@ -20,9 +20,7 @@ struct RawClient {
     /// - Returns: The connection.
     /// - Throws: When nobody listens.
     static func connect(
-        to server: HTTPServer,
-        trusting trusted: String? = nil,
-        tls: (TLSVersion, TLSVersion) = (.tlsv12, .tlsv13)
+        to server: HTTPServer, trusting trusted: String? = nil, tls: (TLSVersion, TLSVersion) = (.tlsv12, .tlsv13)
     ) async throws -> RawClient {
         let loop = MultiThreadedEventLoopGroup.singleton.next()
         let all = loop.makePromise(of: [UInt8].self)

@@ -138,11 +138,8 @@ import Testing
     @Test func `another trust anchor does not vouch for the certificate`() throws {
         var lab = try FixtureLab()
         lab.anchor = TrustAnchor(
-            identifier: lab.anchor.identifier,
-            name: lab.anchor.name,
-            bundle: try CertificateBundle(reading: FixtureText.otherRoot),
-            in: fixtureEnvironment()
-        )
+            identifier: lab.anchor.identifier, name: lab.anchor.name,
+            bundle: try CertificateBundle(reading: FixtureText.otherRoot), in: fixtureEnvironment())
         // First accepted, so that a remembered path would show.
         #expect(try lab.answer(.named("P-256 is accepted")).response.status.code == 201)
         try lab.plant()

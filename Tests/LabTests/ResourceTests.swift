@@ -75,13 +75,8 @@ import SystemSupport
         for number in 0..<count {
             log.append(
                 Trace(
-                    requestIdentifier: "\(number)",
-                    date: fixtureMoment,
-                    remoteAddress: "",
-                    service: "sts",
-                    operation: "GetCallerIdentity"
-                )
-            )
+                    requestIdentifier: "\(number)", date: fixtureMoment, remoteAddress: "", service: "sts",
+                    operation: "GetCallerIdentity"))
         }
         #expect(log.traces.map(\.requestIdentifier) == (0..<count).suffix(3).map(String.init))
     }
@@ -119,11 +114,8 @@ import SystemSupport
     ])
     func `what it does not serve is answered as AWS would`(_ method: String, _ target: String) throws {
         let request = HTTPRequest(
-            method: try #require(HTTPMethod(rawValue: method)),
-            target: target,
-            headers: ["Host": "localhost"],
-            arrival: .now
-        )
+            method: try #require(HTTPMethod(rawValue: method)), target: target, headers: ["Host": "localhost"],
+            arrival: .now)
         let response = try #require(try FixtureLab().service.answer(request).immediateResponse)
         #expect(response.status == .notFound)
         #expect(response.headers["X-Amzn-ErrorType"] == "UnknownOperationException")
@@ -140,9 +132,7 @@ import SystemSupport
         #expect(told.count == 3)
         #expect(
             told[0].hasPrefix(
-                "201 CreateSession from CN=fixture-p256: arn:aws:sts::123456789012:assumed-role/lab-role/"
-            )
-        )
+                "201 CreateSession from CN=fixture-p256: arn:aws:sts::123456789012:assumed-role/lab-role/"))
         #expect(
             told[1]
                 == "403 CreateSession from CN=fixture-expired: certificate rules: the certificate has expired: it was valid until 2021-01-01T00:00:00Z (have it renewed)"

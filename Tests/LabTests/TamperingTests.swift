@@ -14,9 +14,7 @@ import Testing
         #expect((400...404).contains(response.status.code), "\(what) was answered with \(response.status)")
         #expect(
             ["ValidationException", "AccessDeniedException", "ResourceNotFoundException"].contains(
-                response.headers["X-Amzn-ErrorType"]
-            )
-        )
+                response.headers["X-Amzn-ErrorType"]))
     }
 
     @Test func `the request is accepted as it is`() throws {

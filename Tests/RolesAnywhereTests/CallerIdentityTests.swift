@@ -38,10 +38,7 @@ extension HTTPResponse {
 
     /// A refusal of STS.
     static func callerFailure(
-        _ status: Int,
-        _ code: String,
-        _ text: String,
-        headers: HTTPHeaders = [:]
+        _ status: Int, _ code: String, _ text: String, headers: HTTPHeaders = [:]
     ) -> HTTPResponse {
         HTTPResponse(
             status: status,
@@ -65,12 +62,9 @@ extension HTTPResponse {
 struct CallerIdentityTests {
     private func credentials(_ vector: CallerIdentityVector = .virginia) throws -> SessionCredentials {
         SessionCredentials(
-            accessKeyID: vector.accessKeyID,
-            secretAccessKey: vector.secretAccessKey,
-            sessionToken: vector.sessionToken,
+            accessKeyID: vector.accessKeyID, secretAccessKey: vector.secretAccessKey, sessionToken: vector.sessionToken,
             expiration: TestAuthority.now.addingTimeInterval(3600),
-            role: try AmazonResourceName(parsing: SessionRequest.role)
-        )
+            role: try AmazonResourceName(parsing: SessionRequest.role))
     }
 
     private func client(
@@ -80,13 +74,10 @@ struct CallerIdentityTests {
         observer: @escaping @Sendable (SessionEvent) -> Void = { _ in }
     ) throws -> CallerIdentityClient {
         CallerIdentityClient(
-            endpoint: try Endpoint(region: "us-east-1", service: .securityTokenService),
-            region: "us-east-1",
+            endpoint: try Endpoint(region: "us-east-1", service: .securityTokenService), region: "us-east-1",
             transport: transport,
             retryPolicy: RetryPolicy(attempts: attempts, firstDelay: .seconds(1), longestDelay: .seconds(20)),
-            dependencies: dependencies.dependencies,
-            observer: observer
-        )
+            dependencies: dependencies.dependencies, observer: observer)
     }
 
     // MARK: Requests
@@ -97,11 +88,8 @@ struct CallerIdentityTests {
             try vector.endpoint.map { try Endpoint($0) }
             ?? Endpoint(region: vector.region, service: .securityTokenService)
         let client = CallerIdentityClient(
-            endpoint: endpoint,
-            region: vector.region,
-            transport: ScriptedTransport(),
-            dependencies: DrivenSurroundings().dependencies
-        )
+            endpoint: endpoint, region: vector.region, transport: ScriptedTransport(),
+            dependencies: DrivenSurroundings().dependencies)
         let signed = try client.signedRequest(with: credentials(vector))
         #expect(signed.request.method == "POST")
         #expect(signed.request.url.description + (signed.request.url.path.isEmpty ? "/" : "") == vector.url)
@@ -137,11 +125,8 @@ struct CallerIdentityTests {
         #expect(
             caller
                 == CallerIdentity(
-                    account: "123456789012",
-                    arn: "arn:aws:sts::123456789012:assumed-role/App/1a2b",
-                    userID: "AROAEXAMPLE:1a2b"
-                )
-        )
+                    account: "123456789012", arn: "arn:aws:sts::123456789012:assumed-role/App/1a2b",
+                    userID: "AROAEXAMPLE:1a2b"))
     }
 
     private static let arn = "<Arn>arn:aws:iam::123456789012:root</Arn>"
@@ -190,10 +175,7 @@ struct CallerIdentityTests {
         (403, "RegionDisabledException", "STS is not activated", "activate it in IAM"),
     ])
     func `a refusal has the service's words and is not tried again`(
-        status: Int,
-        code: String,
-        text: String,
-        cause: String
+        status: Int, code: String, text: String, cause: String
     ) throws {
         let transport = ScriptedTransport(.callerFailure(status, code, text), .callerIdentity())
         let error = try #require(throws: RolesAnywhereError.self) {
@@ -237,11 +219,7 @@ struct CallerIdentityTests {
 
     @Test func `a clock that is too far off is put right once`() throws {
         let refusal = HTTPResponse.callerFailure(
-            403,
-            "SignatureDoesNotMatch",
-            "Signature expired",
-            headers: ["Date": "Fri, 02 Jan 2026 03:44:05 GMT"]
-        )
+            403, "SignatureDoesNotMatch", "Signature expired", headers: ["Date": "Fri, 02 Jan 2026 03:44:05 GMT"])
         let transport = ScriptedTransport(refusal, .callerIdentity())
         let client = try client(transport, attempts: 1)
         _ = try client.callerIdentity(of: credentials())

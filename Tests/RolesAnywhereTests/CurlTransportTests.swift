@@ -7,34 +7,21 @@ import Testing
 
 struct CurlTransportTests {
     private let transport = CurlTransport(
-        trust: .system,
-        connectTimeout: .seconds(5),
-        timeout: .seconds(5),
-        bodyLimit: 1000,
-        userAgent: "test/1"
-    )
+        trust: .system, connectTimeout: .seconds(5), timeout: .seconds(5), bodyLimit: 1000, userAgent: "test/1")
 
     private func request(
-        _ port: Int,
-        scheme: String = "http",
-        method: String = "POST",
-        body: String = "{}"
+        _ port: Int, scheme: String = "http", method: String = "POST", body: String = "{}"
     ) throws -> HTTPRequest {
         HTTPRequest(
             method: method,
             url: try HTTPURL("\(scheme)://127.0.0.1:\(port)/a").appending(
-                path: "/sessions",
-                query: [HTTPURL.Parameter("x y", "1/2")]
-            ),
-            headers: ["Content-Type": "application/json", "Host": "signed.example:1"],
-            body: Array(body.utf8)
-        )
+                path: "/sessions", query: [HTTPURL.Parameter("x y", "1/2")]),
+            headers: ["Content-Type": "application/json", "Host": "signed.example:1"], body: Array(body.utf8))
     }
 
     @Test func `a request is sent as it is, and the answer comes back whole`() throws {
         let server = try LoopbackServer(
-            .answer("HTTP/1.1 201 Created\r\nX-Amzn-RequestId:  4d1f \r\nx-empty:\r\nContent-Length: 5\r\n\r\nhello")
-        )
+            .answer("HTTP/1.1 201 Created\r\nX-Amzn-RequestId:  4d1f \r\nx-empty:\r\nContent-Length: 5\r\n\r\nhello"))
         defer { server.stop() }
         let response = try transport.send(request(server.port, body: #"{"a":1}"#))
         #expect(response.status == 201)
@@ -72,8 +59,7 @@ struct CurlTransportTests {
         let target = try LoopbackServer(.answer("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"))
         defer { target.stop() }
         let server = try LoopbackServer(
-            .answer("HTTP/1.1 307 Go\r\nLocation: http://127.0.0.1:\(target.port)/\r\nContent-Length: 0\r\n\r\n")
-        )
+            .answer("HTTP/1.1 307 Go\r\nLocation: http://127.0.0.1:\(target.port)/\r\nContent-Length: 0\r\n\r\n"))
         defer { server.stop() }
         #expect(try transport.send(request(server.port)).status == 307)
         #expect(target.requests.isEmpty)
@@ -81,8 +67,7 @@ struct CurlTransportTests {
 
     @Test func `only the last header counts after a provisional answer`() throws {
         let server = try LoopbackServer(
-            .answer("HTTP/1.1 103 Hints\r\nX-A: 1\r\n\r\nHTTP/1.1 200 OK\r\nX-B: 2\r\nContent-Length: 0\r\n\r\n")
-        )
+            .answer("HTTP/1.1 103 Hints\r\nX-A: 1\r\n\r\nHTTP/1.1 200 OK\r\nX-B: 2\r\nContent-Length: 0\r\n\r\n"))
         defer { server.stop() }
         let response = try transport.send(request(server.port))
         #expect(response.status == 200)
@@ -213,11 +198,7 @@ struct CurlTransportTests {
         (CURLE_OUT_OF_MEMORY, "", .unreachable, true, "libcurl error 27"),
     ])
     func `errors of libcurl are put in words that name the host`(
-        code: CURLcode,
-        text: String,
-        kind: RolesAnywhereError.Code,
-        isTransient: Bool,
-        words: String
+        code: CURLcode, text: String, kind: RolesAnywhereError.Code, isTransient: Bool, words: String
     ) {
         let failure = CurlFailure(code: code, text: text, proxyStatus: 0, isTooLong: false)
         let error = transport.explain(failure, host: "host.example")

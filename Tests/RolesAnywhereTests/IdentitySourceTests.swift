@@ -37,8 +37,7 @@ struct IdentitySourceTests {
     private func files(mode: mode_t = 0o600) throws -> IdentitySource {
         IdentitySource(
             certificate: try directory.write("cert.pem", Fixtures.ecCertificate, mode: 0o644),
-            privateKey: try directory.write("key.pem", Fixtures.ecKey, mode: mode)
-        )
+            privateKey: try directory.write("key.pem", Fixtures.ecKey, mode: mode))
     }
 
     @Test func `certificate and key are read from two files or from one`() throws {
@@ -56,8 +55,7 @@ struct IdentitySourceTests {
         let files = IdentitySource(
             certificate: try directory.write("cert.pem", intermediate.client(key: key).pemEncoded),
             privateKey: try directory.write("key.pem", text),
-            intermediates: try directory.write("chain.pem", intermediate.certificate.pemEncoded)
-        )
+            intermediates: try directory.write("chain.pem", intermediate.certificate.pemEncoded))
         #expect(try files.read().intermediates == [intermediate.certificate])
     }
 
@@ -138,8 +136,7 @@ struct IdentitySourceTests {
         let isDirectory = try #require(throws: RolesAnywhereError.self) { try files.read() }
         #expect(isDirectory.message.contains("it is a directory"))
         files.certificate = .file(
-            try directory.write("large.pem", String(repeating: "x", count: FileContents.limit + 1))
-        )
+            try directory.write("large.pem", String(repeating: "x", count: FileContents.limit + 1)))
         let large = try #require(throws: RolesAnywhereError.self) { try files.read() }
         #expect(large.message.contains("larger than 4 MiB"))
     }

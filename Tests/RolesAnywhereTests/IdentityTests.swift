@@ -56,9 +56,7 @@ struct IdentityTests {
         let impostor = try root.intermediate("Same Name")
         let key = try PrivateKey(generating: .ecP256)
         let identity = try Identity(
-            key: key,
-            certificates: [impostor.certificate, real.client(key: key), real.certificate]
-        )
+            key: key, certificates: [impostor.certificate, real.client(key: key), real.certificate])
         #expect(identity.intermediates == [real.certificate])
     }
 
@@ -110,14 +108,11 @@ struct IdentityTests {
         }
         let split = try Identity(
             certificates: chain.client.derEncoded,
-            privateKey: SecretBytes((keyText + chain.intermediates[0].pemEncoded).utf8)
-        )
+            privateKey: SecretBytes((keyText + chain.intermediates[0].pemEncoded).utf8))
         #expect(split.intermediates == chain.intermediates)
         let apart = try Identity(
-            certificates: Array(chain.client.pemEncoded.utf8),
-            privateKey: SecretBytes(keyText.utf8),
-            intermediates: Array((chain.root.pemEncoded + chain.intermediates[0].pemEncoded).utf8)
-        )
+            certificates: Array(chain.client.pemEncoded.utf8), privateKey: SecretBytes(keyText.utf8),
+            intermediates: Array((chain.root.pemEncoded + chain.intermediates[0].pemEncoded).utf8))
         #expect(apart.intermediates == chain.intermediates)
     }
 

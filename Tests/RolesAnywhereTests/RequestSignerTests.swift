@@ -9,25 +9,18 @@ import Testing
 
 struct RequestSignerTests {
     private func request(
-        to endpoint: Endpoint,
-        headers: HTTPHeaders = ["Content-Type": "application/json"]
+        to endpoint: Endpoint, headers: HTTPHeaders = ["Content-Type": "application/json"]
     ) throws -> HTTPRequest {
         let session = try SessionRequest.example()
         return HTTPRequest(
-            method: "POST",
-            url: endpoint.url(for: "/sessions", query: session.query),
-            headers: headers,
-            body: session.body
-        )
+            method: "POST", url: endpoint.url(for: "/sessions", query: session.query), headers: headers,
+            body: session.body)
     }
 
     @Test func `a request is signed as the description of CreateSession says, step by step`() throws {
         let identity = try Identity(certificate: Fixtures.rsaCertificate, key: Fixtures.rsaKey)
         let signed = try RequestSigner(region: "us-east-1").sign(
-            request(to: Endpoint(region: "us-east-1")),
-            as: identity,
-            at: TestAuthority.now
-        )
+            request(to: Endpoint(region: "us-east-1")), as: identity, at: TestAuthority.now)
         #expect(signed.canonicalRequest == SigningVector.canonicalRequest)
         #expect(signed.stringToSign == SigningVector.stringToSign)
         #expect(signed.request.headers["authorization"] == SigningVector.authorization)
@@ -40,15 +33,9 @@ struct RequestSignerTests {
         let leaf = try #require(Certificate.certificates(in: Array(Fixtures.rsaCertificate.utf8)).first)
         let others = try Certificate.certificates(in: Array((Fixtures.ecCertificate + "\n" + Fixtures.root).utf8))
         let identity = Identity(
-            certificate: leaf,
-            intermediates: others,
-            key: try PrivateKey(reading: SecretBytes(Fixtures.rsaKey.utf8))
-        )
+            certificate: leaf, intermediates: others, key: try PrivateKey(reading: SecretBytes(Fixtures.rsaKey.utf8)))
         let signed = try RequestSigner(region: "us-east-1").sign(
-            request(to: Endpoint("https://127.0.0.1:8443/gateway/v1/")),
-            as: identity,
-            at: TestAuthority.now
-        )
+            request(to: Endpoint("https://127.0.0.1:8443/gateway/v1/")), as: identity, at: TestAuthority.now)
         #expect(signed.canonicalRequest == SigningVector.canonicalRequestWithPath)
         #expect(
             signed.request.headers["X-Amz-X509-Chain"]
@@ -70,10 +57,7 @@ struct RequestSignerTests {
             "content-type": "  application/json;   charset=utf-8 ", "User-Agent": "x", "X-Amzn-Trace-Id": "Root=1",
         ]
         let signed = try RequestSigner(region: "us-east-1").sign(
-            request(to: Endpoint(region: "us-east-1"), headers: headers),
-            as: identity,
-            at: TestAuthority.now
-        )
+            request(to: Endpoint(region: "us-east-1"), headers: headers), as: identity, at: TestAuthority.now)
         let authorization = try #require(signed.request.headers["Authorization"])
         #expect(authorization.contains("SignedHeaders=content-type;host;x-amz-date;x-amz-x509, "))
         #expect(signed.canonicalRequest.contains("\ncontent-type:application/json; charset=utf-8\nhost:"))
@@ -86,23 +70,17 @@ struct RequestSignerTests {
         (.rsa2048, "AWS4-X509-RSA-SHA256"),
     ])
     func `the signature is the key's over the string to sign, with SHA-256 whatever its size`(
-        type: KeyType,
-        algorithm: String
+        type: KeyType, algorithm: String
     ) throws {
         let key = try PrivateKey(generating: type)
         let identity = try Identity(key: key, certificates: [TestAuthority().client(key: key)])
         let signed = try RequestSigner(region: "eu-west-1").sign(
-            request(to: Endpoint(region: "eu-west-1")),
-            as: identity,
-            at: TestAuthority.now
-        )
+            request(to: Endpoint(region: "eu-west-1")), as: identity, at: TestAuthority.now)
         let authorization = try #require(signed.request.headers["Authorization"])
         #expect(authorization.hasPrefix("\(algorithm) Credential="))
         #expect(
             signed.stringToSign.hasPrefix(
-                "\(algorithm)\n20260102T030405Z\n20260102/eu-west-1/rolesanywhere/aws4_request\n"
-            )
-        )
+                "\(algorithm)\n20260102T030405Z\n20260102/eu-west-1/rolesanywhere/aws4_request\n"))
         let digits = Array(try #require(authorization.split(separator: "Signature=").last).utf8)
         let signature = try stride(from: 0, to: digits.count, by: 2).map {
             try #require(UInt8(String(decoding: digits[$0..<$0 + 2], as: UTF8.self), radix: 16))
@@ -121,10 +99,7 @@ struct RequestSignerTests {
     @Test func `no description shows the signature`() throws {
         let identity = try Identity.example()
         let signed = try RequestSigner(region: "us-east-1").sign(
-            request(to: Endpoint(region: "us-east-1")),
-            as: identity,
-            at: TestAuthority.now
-        )
+            request(to: Endpoint(region: "us-east-1")), as: identity, at: TestAuthority.now)
         var dumped = ""
         dump(signed, to: &dumped)
         for text in [dumped, "\(signed.request.headers)", String(reflecting: signed.request.headers)] {

@@ -56,8 +56,7 @@ extension HTTPResponse {
 
     /// A successful answer as the service gives it.
     static func credentials(
-        expiration: String = "2026-01-02T04:04:05Z",
-        role: String = SessionRequest.role,
+        expiration: String = "2026-01-02T04:04:05Z", role: String = SessionRequest.role,
         session: String = "arn:aws:sts::123456789012:assumed-role/App+Test@one=1/1a2b",
         subject: String = "arn:aws:rolesanywhere:us-east-1:123456789012:subject/41a3"
     ) -> HTTPResponse {

@@ -75,10 +75,7 @@ struct ServiceErrorTests {
         ] as [(Int, String?, String, String)]
     )
     func `code and text are repeated, and the likely cause stands under them`(
-        status: Int,
-        code: String?,
-        text: String,
-        cause: String
+        status: Int, code: String?, text: String, cause: String
     ) {
         let service = ServiceError(.failure(status, code, text, headers: ["X-Amzn-RequestId": "4d1f"]))
         let error = RolesAnywhereError(service, attempts: 1, clockDifference: nil)
@@ -102,10 +99,7 @@ struct ServiceErrorTests {
         ] as [(Int, String?, RolesAnywhereError.Code, Bool)]
     )
     func `the status decides between refusal and failure`(
-        status: Int,
-        code: String?,
-        kind: RolesAnywhereError.Code,
-        isTransient: Bool
+        status: Int, code: String?, kind: RolesAnywhereError.Code, isTransient: Bool
     ) {
         let error = RolesAnywhereError(ServiceError(.failure(status, code, "x")), attempts: 1, clockDifference: nil)
         #expect(error.code == kind)
@@ -120,10 +114,7 @@ struct ServiceErrorTests {
 
     @Test func `what a server says cannot drive a terminal`() {
         let error = RolesAnywhereError(
-            ServiceError(.failure(403, "Access\u{1b}[2J", "a\\u001b[31mb\\nc")),
-            attempts: 1,
-            clockDifference: nil
-        )
+            ServiceError(.failure(403, "Access\u{1b}[2J", "a\\u001b[31mb\\nc")), attempts: 1, clockDifference: nil)
         #expect(!error.message.contains("\u{1b}"))
         #expect(!error.message.contains("\n"))
     }

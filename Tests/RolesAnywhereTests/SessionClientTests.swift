@@ -17,13 +17,9 @@ struct SessionClientTests {
         observer: @escaping @Sendable (SessionEvent) -> Void = { _ in }
     ) throws -> SessionClient {
         SessionClient(
-            endpoint: try Endpoint(region: "us-east-1"),
-            region: region,
-            transport: transport,
+            endpoint: try Endpoint(region: "us-east-1"), region: region, transport: transport,
             retryPolicy: RetryPolicy(attempts: attempts, firstDelay: .seconds(1), longestDelay: .seconds(20)),
-            dependencies: dependencies.dependencies,
-            observer: observer
-        )
+            dependencies: dependencies.dependencies, observer: observer)
     }
 
     private static func unreachable(isTransient: Bool = true) -> RolesAnywhereError {
@@ -41,9 +37,7 @@ struct SessionClientTests {
         #expect(request.method == "POST")
         #expect(
             request.url.description.hasPrefix(
-                "https://rolesanywhere.us-east-1.amazonaws.com/sessions?profileArn=arn%3A"
-            )
-        )
+                "https://rolesanywhere.us-east-1.amazonaws.com/sessions?profileArn=arn%3A"))
         #expect(request.headers["Content-Type"] == "application/json")
         #expect(request.headers["X-Amz-X509-Chain"] != nil)
     }
@@ -118,8 +112,7 @@ struct SessionClientTests {
         let transport = ScriptedTransport(
             .failure(403, "AccessDeniedException", "Invalid signature", headers: ["Date": date]),
             .credentials(expiration: CivilTime(serverTime.date.addingTimeInterval(3600)).extended),
-            .credentials(expiration: CivilTime(serverTime.date.addingTimeInterval(3600)).extended)
-        )
+            .credentials(expiration: CivilTime(serverTime.date.addingTimeInterval(3600)).extended))
         let dependencies = DrivenSurroundings()
         let client = try client(transport, dependencies, attempts: 1)
         _ = try client.createSession(.example(), as: .example())
@@ -141,9 +134,7 @@ struct SessionClientTests {
     ])
     func `W9: by a clock that is more than a day away nothing is signed`(date: String, shown: String) throws {
         let transport = ScriptedTransport(
-            .failure(403, "AccessDeniedException", "Invalid signature", headers: ["Date": date]),
-            .credentials()
-        )
+            .failure(403, "AccessDeniedException", "Invalid signature", headers: ["Date": date]), .credentials())
         let client = try client(transport)
         let error = try #require(throws: RolesAnywhereError.self) {
             try client.createSession(.example(), as: .example())
@@ -161,8 +152,7 @@ struct SessionClientTests {
         let identity = try Identity(key: key, certificates: [certificate])
         let transport = ScriptedTransport(
             .failure(403, "AccessDeniedException", "no", headers: ["Date": "Fri, 02 Jan 2026 05:04:05 GMT"]),
-            .credentials()
-        )
+            .credentials())
         let error = try #require(throws: RolesAnywhereError.self) {
             try client(transport).createSession(.example(), as: identity)
         }
@@ -173,11 +163,7 @@ struct SessionClientTests {
     @Test func `a second refusal under the server's clock stands`() throws {
         let refusals = ["05:04:05", "07:04:05"].map { time in
             HTTPResponse.failure(
-                403,
-                "AccessDeniedException",
-                "Invalid signature",
-                headers: ["Date": "Fri, 02 Jan 2026 \(time) GMT"]
-            )
+                403, "AccessDeniedException", "Invalid signature", headers: ["Date": "Fri, 02 Jan 2026 \(time) GMT"])
         }
         let transport = ScriptedTransport(refusals[0], refusals[1], .credentials())
         let error = try #require(throws: RolesAnywhereError.self) {
@@ -191,8 +177,7 @@ struct SessionClientTests {
         ("Fri, 02 Jan 2026 03:09:05 GMT", 403), ("nonsense", 403), ("Fri, 02 Jan 2026 05:04:05 GMT", 404),
     ])
     func `the clock is not corrected within five minutes, without a date, or for another status`(
-        date: String,
-        status: Int
+        date: String, status: Int
     ) throws {
         let transport = ScriptedTransport(.failure(status, "X", "no", headers: ["Date": date]), .credentials())
         let client = try client(transport)
@@ -218,11 +203,8 @@ struct SessionClientTests {
         var dependencies = DrivenSurroundings().dependencies
         dependencies.sleep = { _ in throw Stop() }
         let client = SessionClient(
-            endpoint: try Endpoint(region: "us-east-1"),
-            region: "us-east-1",
-            transport: transport,
-            dependencies: dependencies
-        )
+            endpoint: try Endpoint(region: "us-east-1"), region: "us-east-1", transport: transport,
+            dependencies: dependencies)
         #expect(throws: Stop.self) { try client.createSession(.example(), as: .example()) }
     }
 

@@ -56,9 +56,7 @@ struct SessionCredentialsTests {
         ("}]", "}", "not the JSON object"),
     ])
     func `an answer that lacks something is refused with the member named, and no secret`(
-        part: String,
-        replacement: String,
-        what: String
+        part: String, replacement: String, what: String
     ) throws {
         let body = String(decoding: HTTPResponse.credentials().body, as: UTF8.self)
         #expect(body.contains(part))

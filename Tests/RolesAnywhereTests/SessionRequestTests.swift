@@ -8,15 +8,12 @@ struct SessionRequestTests {
     @Test func `the content has the duration alone unless there is more to say`() throws {
         #expect(String(decoding: try SessionRequest.example().body, as: UTF8.self) == #"{"durationSeconds":3600}"#)
         let full = try SessionRequest.example(
-            durationSeconds: 900,
-            roleSessionName: "web-1@example.com",
-            instanceProperties: ["zone": "a \"quoted\" one", "host": "web-1"]
-        )
+            durationSeconds: 900, roleSessionName: "web-1@example.com",
+            instanceProperties: ["zone": "a \"quoted\" one", "host": "web-1"])
         #expect(
             String(decoding: full.body, as: UTF8.self)
                 == #"{"durationSeconds":900,"instanceProperties":{"host":"web-1","zone":"a \"quoted\" one"},"#
-                + #""roleSessionName":"web-1@example.com"}"#
-        )
+                + #""roleSessionName":"web-1@example.com"}"#)
     }
 
     @Test(arguments: [900, 43_200])

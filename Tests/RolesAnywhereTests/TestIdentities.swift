@@ -39,10 +39,7 @@ struct TestAuthority {
     }
 
     private static func parameters(
-        _ name: String,
-        _ key: PublicKey,
-        isCA: Bool,
-        years: Double = 10
+        _ name: String, _ key: PublicKey, isCA: Bool, years: Double = 10
     ) throws -> CertificateParameters {
         var generator = SystemRandomNumberGenerator()
         let extensions =
@@ -50,13 +47,9 @@ struct TestAuthority {
             ? "basicConstraints = critical, CA:TRUE\nkeyUsage = critical, keyCertSign, cRLSign\n"
             : "basicConstraints = CA:FALSE\nkeyUsage = critical, digitalSignature\n"
         return CertificateParameters(
-            serialNumber: .random(using: &generator),
-            subject: try DistinguishedName("CN=\(name)"),
-            publicKey: key,
-            notBefore: now.addingTimeInterval(-86_400),
-            notAfter: now.addingTimeInterval(years * 365 * 86_400),
-            template: try CertificateTemplate(reading: Array("[ v3 ]\n\(extensions)".utf8), name: "test")
-        )
+            serialNumber: .random(using: &generator), subject: try DistinguishedName("CN=\(name)"), publicKey: key,
+            notBefore: now.addingTimeInterval(-86_400), notAfter: now.addingTimeInterval(years * 365 * 86_400),
+            template: try CertificateTemplate(reading: Array("[ v3 ]\n\(extensions)".utf8), name: "test"))
     }
 }
 
@@ -94,20 +87,11 @@ extension SessionRequest {
 
     /// A request from texts.
     static func example(
-        trustAnchor: String = trustAnchor,
-        profile: String = profile,
-        role: String = role,
-        durationSeconds: Int? = nil,
-        roleSessionName: String? = nil,
-        instanceProperties: [String: String] = [:]
+        trustAnchor: String = trustAnchor, profile: String = profile, role: String = role, durationSeconds: Int? = nil,
+        roleSessionName: String? = nil, instanceProperties: [String: String] = [:]
     ) throws -> SessionRequest {
         try SessionRequest(
-            trustAnchorARN: trustAnchor,
-            profileARN: profile,
-            roleARN: role,
-            durationSeconds: durationSeconds,
-            roleSessionName: roleSessionName,
-            instanceProperties: instanceProperties
-        )
+            trustAnchorARN: trustAnchor, profileARN: profile, roleARN: role, durationSeconds: durationSeconds,
+            roleSessionName: roleSessionName, instanceProperties: instanceProperties)
     }
 }

@@ -153,10 +153,7 @@ import Testing
         let before = try directory.contents()
         do {
             let reader = try Database(
-                reading: "d",
-                in: Directory(directory.path, for: .reading),
-                applicationIdentifier: 7
-            )
+                reading: "d", in: Directory(directory.path, for: .reading), applicationIdentifier: 7)
             #expect(try reader.query("SELECT v FROM t") == [[1]])
             #expect(throws: SQLiteError.self) { try reader.execute("INSERT INTO t VALUES (2)") }
             // What is committed meanwhile is for the next reader.

@@ -56,9 +56,7 @@ private struct Policy: Decodable {
 
     @Test func `it trusts the service, for three actions, through the trust anchor`() throws {
         let policy = try TrustPolicy(
-            source: .trustAnchors([anchor]),
-            conditions: [CertificateCondition(.subjectCommonName, ["web-1"])]
-        )
+            source: .trustAnchors([anchor]), conditions: [CertificateCondition(.subjectCommonName, ["web-1"])])
         let statement = try statement(policy)
         #expect(statement.effect == "Allow")
         #expect(statement.principal == ["Service": "rolesanywhere.amazonaws.com"])
@@ -138,11 +136,8 @@ private struct Policy: Decodable {
         let key = try PrivateKey(generating: .ecP256)
         let now = Date(timeIntervalSince1970: 1_780_000_000)
         let root = try CertificateParameters(
-            serialNumber: SerialNumber([1]),
-            subject: try DistinguishedName("CN=Root & Sons"),
-            publicKey: key.publicKey,
-            notBefore: now,
-            notAfter: now.addingTimeInterval(86_400),
+            serialNumber: SerialNumber([1]), subject: try DistinguishedName("CN=Root & Sons"), publicKey: key.publicKey,
+            notBefore: now, notAfter: now.addingTimeInterval(86_400),
             template: try CertificateTemplate(reading: Array(template.utf8), name: "t.conf")
         ).selfSigned(by: key)
         return try TrustAnchorBundle(reading: [.init(name: "r", contents: Array(root.pemEncoded.utf8))], at: now)
@@ -204,12 +199,8 @@ private struct Policy: Decodable {
 
     @Test func `a policy of AWS's own is known by its name in every partition`() throws {
         let setup = try AccountSetup(
-            bundle: bundle(),
-            conditions: [],
-            allowsAnyCertificate: true,
-            managedPolicies: ["ReadOnlyAccess", "arn:aws-cn:iam::123456789012:policy/team/own"],
-            partition: "aws-cn"
-        )
+            bundle: bundle(), conditions: [], allowsAnyCertificate: true,
+            managedPolicies: ["ReadOnlyAccess", "arn:aws-cn:iam::123456789012:policy/team/own"], partition: "aws-cn")
         #expect(
             setup.managedPolicies == [
                 "arn:aws-cn:iam::aws:policy/ReadOnlyAccess", "arn:aws-cn:iam::123456789012:policy/team/own",
@@ -219,12 +210,8 @@ private struct Policy: Decodable {
 
     @Test func `the region tells where AWS's own policies are`() throws {
         let setup = try AccountSetup(
-            bundle: bundle(),
-            conditions: [],
-            allowsAnyCertificate: true,
-            managedPolicies: ["ReadOnlyAccess"],
-            region: "us-gov-west-1"
-        )
+            bundle: bundle(), conditions: [], allowsAnyCertificate: true, managedPolicies: ["ReadOnlyAccess"],
+            region: "us-gov-west-1")
         #expect(setup.managedPolicies == ["arn:aws-us-gov:iam::aws:policy/ReadOnlyAccess"])
     }
 

@@ -15,18 +15,12 @@ import TrustAnchors
         """
 
     private func certificate(
-        _ subject: String = "CN=Root",
-        template: String = rootTemplate,
-        from: Double = -300,
-        until: Double = 86400
+        _ subject: String = "CN=Root", template: String = rootTemplate, from: Double = -300, until: Double = 86400
     ) throws -> Certificate {
         let key = try PrivateKey(generating: .ecP256)
         return try CertificateParameters(
-            serialNumber: SerialNumber([1]),
-            subject: try DistinguishedName(subject),
-            publicKey: key.publicKey,
-            notBefore: Self.now.addingTimeInterval(from),
-            notAfter: Self.now.addingTimeInterval(until),
+            serialNumber: SerialNumber([1]), subject: try DistinguishedName(subject), publicKey: key.publicKey,
+            notBefore: Self.now.addingTimeInterval(from), notAfter: Self.now.addingTimeInterval(until),
             template: try CertificateTemplate(reading: Array(template.utf8), name: "t.conf")
         ).selfSigned(by: key)
     }
@@ -75,8 +69,7 @@ import TrustAnchors
         #expect(code(good + "-----BEGIN PRIVATE KEY-----\nAQID\n-----END PRIVATE KEY-----\n") == .privateKey)
         #expect(
             code(good + "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAQID\n-----END ENCRYPTED PRIVATE KEY-----\n")
-                == .privateKey
-        )
+                == .privateKey)
         #expect(code(good + "-----BEGIN X509 CRL-----\nAQID\n-----END X509 CRL-----\n") == .foreignObject)
         #expect(code("-----BEGIN CERTIFICATE-----\nAQID\n-----END CERTIFICATE-----\n") == .malformed)
         #expect(code(String(good.dropLast(30))) == .malformed)
@@ -84,8 +77,7 @@ import TrustAnchors
         #expect(code(try certificate(template: "[ v3 ]\nbasicConstraints = CA:TRUE\n").pemEncoded) == .keyUsage)
         #expect(
             code(try certificate(template: "[ v3 ]\nbasicConstraints = CA:TRUE\nkeyUsage = cRLSign\n").pemEncoded)
-                == .keyUsage
-        )
+                == .keyUsage)
         #expect(code(try certificate(until: -1).pemEncoded) == .validity)
         #expect(code(try certificate(from: 10).pemEncoded) == .validity)
     }
@@ -94,9 +86,7 @@ import TrustAnchors
         ("SHA-1", Fixtures.sha1Root, TrustAnchorErrorCode.weakSignature), ("version 1", Fixtures.version1, .version),
     ])
     func `certificates that nothing here makes any more are refused`(
-        kind: String,
-        pem: String,
-        expected: TrustAnchorErrorCode
+        kind: String, pem: String, expected: TrustAnchorErrorCode
     ) {
         #expect(code(pem) == expected, "\(kind)")
     }

@@ -86,9 +86,7 @@ import Testing
         (["audit", "--contains", "x"], "--contains requires --verify", "see pki audit --help"),
     ])
     func `an error of the parser is lower case, without a full stop, and with a hint`(
-        arguments: [String],
-        message: String,
-        hint: String
+        arguments: [String], message: String, hint: String
     ) {
         do {
             _ = try PKI.parseAsRoot(arguments)
@@ -109,8 +107,7 @@ import Testing
         encoder.outputFormatting = .sortedKeys
         #expect(
             String(decoding: try encoder.encode(members), as: UTF8.self)
-                == #"{"inner":{"n":1},"list":["b"],"text":"a"}"#
-        )
+                == #"{"inner":{"n":1},"list":["b"],"text":"a"}"#)
     }
 
     @Test func `--days and --not-after exclude each other`() {

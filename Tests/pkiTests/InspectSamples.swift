@@ -34,29 +34,18 @@ struct InspectSamples {
     }
 
     static func parameters(
-        _ subject: String,
-        _ key: PrivateKey,
-        _ template: String,
-        serial: [UInt8] = [0x0a, 0xbc],
-        days: Double = 90
+        _ subject: String, _ key: PrivateKey, _ template: String, serial: [UInt8] = [0x0a, 0xbc], days: Double = 90
     ) throws -> CertificateParameters {
         CertificateParameters(
-            serialNumber: SerialNumber(serial),
-            subject: try DistinguishedName(subject),
-            publicKey: key.publicKey,
-            notBefore: now.addingTimeInterval(-86_400),
-            notAfter: now.addingTimeInterval(days * 86_400),
-            template: try CertificateTemplate(reading: Array(template.utf8), name: "sample.conf")
-        )
+            serialNumber: SerialNumber(serial), subject: try DistinguishedName(subject), publicKey: key.publicKey,
+            notBefore: now.addingTimeInterval(-86_400), notAfter: now.addingTimeInterval(days * 86_400),
+            template: try CertificateTemplate(reading: Array(template.utf8), name: "sample.conf"))
     }
 
     /// A client's certificate below the root.
     func client(
-        _ subject: String = "CN=web-1,OU=Ops,O=Acme",
-        key: PrivateKey,
-        template: String = clientText,
-        names: [GeneralName] = [],
-        days: Double = 90
+        _ subject: String = "CN=web-1,OU=Ops,O=Acme", key: PrivateKey, template: String = clientText,
+        names: [GeneralName] = [], days: Double = 90
     ) throws -> Certificate {
         var parameters = try Self.parameters(subject, key, template, days: days)
         parameters.subjectAlternativeNames = names

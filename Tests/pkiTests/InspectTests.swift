@@ -26,8 +26,7 @@ import Testing
     @Test func `a client's certificate fits one screen`() throws {
         let certificate = try samples.client(
             key: key,
-            names: [.dns("a.example.com"), .dns("b.example.com"), .uri("spiffe://x/y,z"), .ip([10, 0, 0, 1])]
-        )
+            names: [.dns("a.example.com"), .dns("b.example.com"), .uri("spiffe://x/y,z"), .ip([10, 0, 0, 1])])
         let identifiers = [certificate.subjectKeyIdentifier, certificate.authorityKeyIdentifier]
             .map { $0.map { hexadecimal($0) } ?? "absent" }
         let report = try InspectSamples.report(on: "before\n" + certificate.pemEncoded)
@@ -84,11 +83,7 @@ import Testing
 
     @Test func `every rule that is broken is named, with its hint`() throws {
         let certificate = try samples.client(
-            "",
-            key: key,
-            template: "[ v3 ]\nbasicConstraints = CA:FALSE\n",
-            days: -0.5
-        )
+            "", key: key, template: "[ v3 ]\nbasicConstraints = CA:FALSE\n", days: -0.5)
         let report = try InspectSamples.report(on: certificate.pemEncoded)
         for line in [
             "verdict           REFUSED as a client's certificate",
@@ -272,8 +267,7 @@ import Testing
 
     @Test func `an object of another kind is named`() throws {
         let report = try InspectSamples.report(
-            on: "-----BEGIN DH PARAMETERS-----\nMAYCAQICAQM=\n-----END DH PARAMETERS-----\n"
-        )
+            on: "-----BEGIN DH PARAMETERS-----\nMAYCAQICAQM=\n-----END DH PARAMETERS-----\n")
         #expect(report.text.contains("\"DH PARAMETERS\"\n"))
     }
 

@@ -20,10 +20,7 @@ private final class Listener {
         directory = "/tmp/pki-notify-\(random)"
         name = isAbstract ? "@pki-notify-\(random)" : "\(directory)/notify"
         try FileManager.default.createDirectory(
-            atPath: directory,
-            withIntermediateDirectories: false,
-            attributes: [.posixPermissions: 0o700]
-        )
+            atPath: directory, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
         descriptor = socket(AF_UNIX, CInt(SOCK_DGRAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0)
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)

@@ -124,9 +124,7 @@ import Testing
         ] as [([String: String], Bool, Bool)]
     )
     func `colours are for terminals that have some, and people who want some`(
-        environment: [String: String],
-        hasStyles: Bool,
-        canRedraw: Bool
+        environment: [String: String], hasStyles: Bool, canRedraw: Bool
     ) {
         let features = TerminalFeatures(windowWidth: 80, environment: environment)
         #expect(features.hasStyles == hasStyles)

@@ -81,10 +81,8 @@ package struct AtomicFile: Sendable {
         } catch {
             let isTaken = error.code == .exists
             throw AuthorityError(
-                isTaken || error.code == .kind ? .exists : .storage,
-                error.message,
-                hint: error.hint ?? (isTaken ? "--force replaces it" : nil)
-            )
+                isTaken || error.code == .kind ? .exists : .storage, error.message,
+                hint: error.hint ?? (isTaken ? "--force replaces it" : nil))
         }
     }
 
@@ -100,11 +98,7 @@ package struct AtomicFile: Sendable {
             (directory, name) = try AtomicFile.place(of: file.path)
             let isThere = directory.contains(name)
             self.file = try NewFile(
-                name,
-                in: directory,
-                replacing: replaces && isThere ? .always : .never,
-                isNameless: isNameless
-            )
+                name, in: directory, replacing: replaces && isThere ? .always : .never, isNameless: isNameless)
             try self.file.write(file.contents)
             try self.file.finish()
         }

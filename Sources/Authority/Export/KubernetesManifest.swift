@@ -38,8 +38,7 @@ package struct KubernetesManifest: Sendable {
                 .policy,
                 "\(printable(identity.name)) cannot be an issuer: it is not a CA, and no certificate that it signed would be "
                     + "accepted",
-                hint: "export root or an intermediate CA; a client goes into --format kubernetes-secret"
-            )
+                hint: "export root or an intermediate CA; a client goes into --format kubernetes-secret")
         }
     }
 
@@ -91,8 +90,7 @@ package struct KubernetesName: Hashable, Sendable, CustomStringConvertible {
     package init(_ name: String) throws(AuthorityError) {
         guard name.utf8.count <= 253, Self.isSubdomain(name) else {
             throw AuthorityError(
-                .invalidRequest,
-                "\"\(printable(name))\" cannot be the name of an object in Kubernetes",
+                .invalidRequest, "\"\(printable(name))\" cannot be the name of an object in Kubernetes",
                 hint:
                     "up to 253 of a to z, 0 to 9, \"-\" and \".\", each part beginning and ending with a letter or digit"
             )
@@ -104,10 +102,8 @@ package struct KubernetesName: Hashable, Sendable, CustomStringConvertible {
     package init(namespace: String) throws(AuthorityError) {
         guard namespace.utf8.count <= 63, Self.isSubdomain(namespace), !namespace.contains(".") else {
             throw AuthorityError(
-                .invalidRequest,
-                "\"\(printable(namespace))\" cannot be a namespace of Kubernetes",
-                hint: "up to 63 of a to z, 0 to 9 and \"-\", beginning and ending with a letter or digit"
-            )
+                .invalidRequest, "\"\(printable(namespace))\" cannot be a namespace of Kubernetes",
+                hint: "up to 63 of a to z, 0 to 9 and \"-\", beginning and ending with a letter or digit")
         }
         description = namespace
     }
@@ -127,10 +123,8 @@ package struct KubernetesName: Hashable, Sendable, CustomStringConvertible {
             try self.init(parts.joined(separator: "."))
         } catch {
             throw AuthorityError(
-                .invalidRequest,
-                "no name for an object in Kubernetes can be made of \"\(printable(name))\"",
-                hint: "choose one: --secret-name NAME"
-            )
+                .invalidRequest, "no name for an object in Kubernetes can be made of \"\(printable(name))\"",
+                hint: "choose one: --secret-name NAME")
         }
     }
 

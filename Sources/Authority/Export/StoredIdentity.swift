@@ -45,8 +45,7 @@ public struct StoredIdentity: Sendable {
             throw AuthorityError(
                 .broken,
                 "\(directory.path(of: name))-cert.pem does not lead to the root in \(directory.path(of: "root-cert.pem"))",
-                hint: "the CA was replaced, or \(printable(name))-chain.pem is missing; issue it again"
-            )
+                hint: "the CA was replaced, or \(printable(name))-chain.pem is missing; issue it again")
         }
         (intermediates, root) = path
     }
@@ -56,8 +55,7 @@ public struct StoredIdentity: Sendable {
     public static func trustedRoots(in directory: String) throws -> [(path: String, contents: [UInt8])] {
         let directory = try CADirectory(path: directory, for: .reading)
         let names = [CertificateAuthority.rootName, CertificateAuthority.previousRootName].map(
-            AuthorityFiles.certificate
-        )
+            AuthorityFiles.certificate)
         return try names.filter { $0 == names[0] || directory.contains($0) }.map { name in
             let file = try directory.read(name, isPrivate: false)
             return (directory.path(of: name), unsafe file.withUnsafeBytes { unsafe Array($0) })
@@ -66,9 +64,7 @@ public struct StoredIdentity: Sendable {
 
     /// Goes up by signatures: two CAs of one directory, one made after the other, have the same name.
     private static func path(
-        from certificate: Certificate,
-        through others: [Certificate],
-        to roots: [Certificate]
+        from certificate: Certificate, through others: [Certificate], to roots: [Certificate]
     ) -> (intermediates: [Certificate], root: Certificate)? {
         func issued(_ certificate: Certificate) -> (Certificate) -> Bool {
             { $0.subject == certificate.issuer && $0.hasSigned(certificate) }
@@ -104,8 +100,7 @@ public struct StoredIdentity: Sendable {
         let key = try CertificateAuthority.openKey(bytes, path, passphrase: passphrase)
         guard key.publicKey == certificate.publicKey else {
             throw AuthorityError(
-                .broken,
-                "\(path) is not the key of \(directory.path(of: name))-cert.pem",
+                .broken, "\(path) is not the key of \(directory.path(of: name))-cert.pem",
                 hint:
                     "put back the pair that was made together; what pki replaced is in \(directory.path(of: "archive"))"
             )
@@ -122,33 +117,25 @@ public struct StoredIdentity: Sendable {
                     + "which it never leaves",
                 hint: isAuthority
                     ? "export an intermediate CA whose key is a file: pki issue-intermediate --help"
-                    : "use it where it is, or issue a client whose key is a file: pki issue-client --help"
-            )
+                    : "use it where it is, or issue a client whose key is a file: pki issue-client --help")
         }
         return AuthorityError(
-            .missing,
-            "the key of \(name) cannot be exported: there is no \(path)",
+            .missing, "the key of \(name) cannot be exported: there is no \(path)",
             hint: isAuthority
                 ? "bring the key back from where it is kept, or export an intermediate CA: pki issue-intermediate --help"
                 : "who made the certificate request has it, and can join both: openssl pkcs12 -export -inkey KEY "
-                    + "-in \(name)-cert.pem -out \(name).p12"
-        )
+                    + "-in \(name)-cert.pem -out \(name).p12")
     }
 }
 
 extension StoredIdentity {
     /// Key, certificate and every CA certificate up to the root, under the identity's name.
     public func archive(
-        with key: PrivateKey,
-        encryption: PKCS12Archive.Encryption = .modern
+        with key: PrivateKey, encryption: PKCS12Archive.Encryption = .modern
     ) throws(CertificateError) -> PKCS12Archive {
         try PKCS12Archive(
-            key: key,
-            certificate: certificate,
-            chain: intermediates + (root == certificate ? [] : [root]),
-            friendlyName: name,
-            encryption: encryption
-        )
+            key: key, certificate: certificate, chain: intermediates + (root == certificate ? [] : [root]),
+            friendlyName: name, encryption: encryption)
     }
 
     /// The trusted roots and no key: a truststore for Java.

@@ -70,9 +70,7 @@ extension CertificateAuthority {
     }
 
     private func prepare(
-        _ requests: [ClientRequest],
-        _ random: [(serialNumber: SerialNumber, passphrase: SecretBytes?)],
-        jobs: Int,
+        _ requests: [ClientRequest], _ random: [(serialNumber: SerialNumber, passphrase: SecretBytes?)], jobs: Int,
         now: Date
     ) throws -> [PreparedCertificate] {
         // One of each kind shows that the path is right, unless names decide about it.
@@ -98,12 +96,7 @@ extension CertificateAuthority {
 /// descriptor without a copy on the disk, which a run of tar(1) would need.
 package enum FleetArchive {
     /// Writes the archive: mode 0600, whole or not at all. Hosts that have no certificate under their name are left out.
-    package static func write(
-        _ names: [String],
-        of inventory: Inventory,
-        to path: String,
-        replaces: Bool
-    ) throws {
+    package static func write(_ names: [String], of inventory: Inventory, to path: String, replaces: Bool) throws {
         let directory = inventory.directory
         let rootName = AuthorityFiles.certificate(of: CertificateAuthority.rootName)
         let root = try? directory.read(rootName, isPrivate: false)
@@ -144,11 +137,7 @@ package enum FleetArchive {
 
     /// The block before a file.
     private static func header(
-        of file: String,
-        in directory: String,
-        _ size: Int,
-        mode: Int,
-        modified: Date
+        of file: String, in directory: String, _ size: Int, mode: Int, modified: Date
     ) throws(AuthorityError) -> [UInt8] {
         // Both are names of the inventory, which lead nowhere else: AuthorityFiles.isPath.
         guard file.utf8.count <= 100, directory.utf8.count <= 155 else {

@@ -78,10 +78,8 @@ package struct HostList: Sendable {
         try faults.check()
         guard !read.isEmpty else {
             throw AuthorityError(
-                .invalidRequest,
-                "\(faults.file) names no host",
-                hint: "write a name on each line, or CSV with the columns \(HostColumn.list)"
-            )
+                .invalidRequest, "\(faults.file) names no host",
+                hint: "write a name on each line, or CSV with the columns \(HostColumn.list)")
         }
         hosts = read
     }
@@ -144,10 +142,8 @@ extension HostList.Host {
         if let text = value(.keyType) {
             guard let type = KeyType(rawValue: text) else {
                 throw AuthorityError(
-                    .invalidRequest,
-                    "\"\(text)\" is not a kind of key",
-                    hint: "the kinds are \(KeyType.allCases.map(\.rawValue).joined(separator: ", "))"
-                )
+                    .invalidRequest, "\"\(text)\" is not a kind of key",
+                    hint: "the kinds are \(KeyType.allCases.map(\.rawValue).joined(separator: ", "))")
             }
             keyType = type
         }
@@ -155,9 +151,7 @@ extension HostList.Host {
         certificateRequestPath = try value(.csr).map { try Self.checked($0, .csr) }
         guard keyType == nil || certificateRequestPath == nil else {
             throw AuthorityError(
-                .invalidRequest,
-                "only one of key_type and csr can be given: a certificate request brings its own key"
-            )
+                .invalidRequest, "only one of key_type and csr can be given: a certificate request brings its own key")
         }
     }
 
@@ -174,9 +168,7 @@ extension HostList.Host {
         guard let notAfter else { return nil }
         guard let lifetime = Lifetime(notAfter: notAfter) else {
             throw AuthorityError(
-                .invalidRequest,
-                "not_after is a time such as 2030-12-31 or 2030-12-31T12:00:00Z, not \"\(notAfter)\""
-            )
+                .invalidRequest, "not_after is a time such as 2030-12-31 or 2030-12-31T12:00:00Z, not \"\(notAfter)\"")
         }
         return lifetime
     }
@@ -382,15 +374,12 @@ private struct HostObject: Decodable {
             throw AuthorityError(
                 .invalidRequest,
                 "unknown \(unknown.count == 1 ? "key" : "keys") \(unknown.sorted().joined(separator: ", "))",
-                hint: "the keys are \(HostColumn.list)"
-            )
+                hint: "the keys are \(HostColumn.list)")
         }
     }
 
     private static func values(
-        of column: HostColumn,
-        _ container: KeyedDecodingContainer<Key>,
-        _ key: Key
+        of column: HostColumn, _ container: KeyedDecodingContainer<Key>, _ key: Key
     ) throws -> [String] {
         if column == .days, let number = try? container.decode(Int.self, forKey: key) { return [String(number)] }
         if let text = try? container.decode(String.self, forKey: key) { return column.values(in: text) }

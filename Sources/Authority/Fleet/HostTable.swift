@@ -95,17 +95,12 @@ enum HostTable {
 
     /// Reads a list of names, of which the first is known.
     private static func names(
-        _ first: CSVReader.Record,
-        _ reader: inout CSVReader,
-        now: Date,
-        _ faults: inout HostListFaults
+        _ first: CSVReader.Record, _ reader: inout CSVReader, now: Date, _ faults: inout HostListFaults
     ) -> [HostList.Host] {
         if let name = first.fields.first.map(HostColumn.trimmed), headingsOfOthers.contains(name.lowercased()) {
             faults.add(
-                "\"\(name)\" looks like a heading, and the column of the names is called name",
-                line: first.line,
-                hint: "write name in its place; to name a host \(name), put a line with name above it"
-            )
+                "\"\(name)\" looks like a heading, and the column of the names is called name", line: first.line,
+                hint: "write name in its place; to name a host \(name), put a line with name above it")
             return []
         }
         let positions: [Int?] = HostColumn.allCases.map { $0 == .name ? 0 : nil }
@@ -113,11 +108,7 @@ enum HostTable {
     }
 
     private static func hosts(
-        from first: CSVReader.Record?,
-        _ reader: inout CSVReader,
-        count: Int,
-        _ positions: [Int?],
-        now: Date,
+        from first: CSVReader.Record?, _ reader: inout CSVReader, count: Int, _ positions: [Int?], now: Date,
         _ faults: inout HostListFaults
     ) -> [HostList.Host] {
         var hosts: [HostList.Host] = []
@@ -153,8 +144,7 @@ enum HostTable {
                     : "unknown \(unknown.count == 1 ? "column" : "columns") \(unknown.joined(separator: ", "))",
                 line: line,
                 hint: isOtherTable
-                    ? "save the table with commas between its fields" : "the columns are \(HostColumn.list)"
-            )
+                    ? "save the table with commas between its fields" : "the columns are \(HostColumn.list)")
         } else if let column = doubled.first {
             faults.add("the column \(column) appears twice", line: line)
         } else if places[.name] == nil {
@@ -167,10 +157,7 @@ enum HostTable {
 
     /// The host of a record; `nil` when all its fields are empty.
     private static func host(
-        in record: CSVReader.Record,
-        count: Int,
-        _ positions: [Int?],
-        now: Date
+        in record: CSVReader.Record, count: Int, _ positions: [Int?], now: Date
     ) throws -> HostList.Host? {
         if let fault = record.fault { throw AuthorityError(.invalidRequest, fault) }
         guard !record.fields.allSatisfy(HostColumn.isEmpty) else { return nil }
@@ -183,8 +170,7 @@ enum HostTable {
                     : "it has \(fields) where the headings are \(count)",
                 hint: count == 1
                     ? "the first line of a table says what its columns are: \(HostColumn.list)"
-                    : "put a field with commas in it between quotation marks"
-            )
+                    : "put a field with commas in it between quotation marks")
         }
         for (index, field) in record.fields.enumerated() where !HostColumn.isEmpty(field) {
             guard positions.contains(index) else {

@@ -74,12 +74,8 @@ struct CertificateIndex: Sendable {
             throw Reason("it has a revocation, \(shown(2)), and the status \(status.rawValue)")
         }
         return Line(
-            number: number,
-            notAfter: notAfter,
-            revocation: status == .revoked ? try revocation(words[2]) : nil,
-            serialNumber: serialNumber,
-            writtenSubject: fields[5]
-        )
+            number: number, notAfter: notAfter, revocation: status == .revoked ? try revocation(words[2]) : nil,
+            serialNumber: serialNumber, writtenSubject: fields[5])
     }
 
     /// What is between tabs; one after a backslash does not count.
@@ -110,12 +106,7 @@ struct CertificateIndex: Sendable {
         let rest = pairs.suffix(5).map(\.self)
         return CivilTime(
             year: pairs.count == 7 ? pairs[0] * 100 + pairs[1] : pairs[0] + (pairs[0] < 50 ? 2000 : 1900),
-            month: rest[0],
-            day: rest[1],
-            hour: rest[2],
-            minute: rest[3],
-            second: rest[4]
-        )?.date
+            month: rest[0], day: rest[1], hour: rest[2], minute: rest[3], second: rest[4])?.date
     }
 
     /// `TIME`, `TIME,reason`, or `TIME,reason,more`: since when the key was compromised, or what to do in case of a hold.

@@ -25,10 +25,8 @@ struct ImportLayout {
 
     private static let rules = [
         Rule(
-            kind: .pki,
-            markers: ["root-cert.pem", "inventory.sqlite", "archive/root-cert-*"],
-            authorities: ["root-cert.pem", "archive/root-cert-*"]
-        ),
+            kind: .pki, markers: ["root-cert.pem", "inventory.sqlite", "archive/root-cert-*"],
+            authorities: ["root-cert.pem", "archive/root-cert-*"]),
         Rule(
             kind: .easyRSA,
             directories: ["", "pki"],
@@ -91,10 +89,7 @@ struct ImportLayout {
     /// The numbers that `openssl` uses next, from the files beside a CA's indexes and its certificate. The
     /// configuration file describes the root.
     func nextNumbers(
-        in scan: ImportScan,
-        beside indexes: [String],
-        of certificateFile: String,
-        isRoot: Bool
+        in scan: ImportScan, beside indexes: [String], of certificateFile: String, isRoot: Bool
     ) -> (serial: SerialNumber?, list: SerialNumber?) {
         guard kind == .openSSL || kind == .easyRSA || kind == .plain else { return (nil, nil) }
         let directories = indexes.map { String($0[..<($0.lastIndex(of: "/").map($0.index(after:)) ?? $0.startIndex)]) }
@@ -200,11 +195,7 @@ struct OpenSSLConfiguration {
     }
 
     /// Replaces `$name`, `${name}`, `$(name)` and `${section::name}`.
-    private static func expanded(
-        _ text: String,
-        _ sections: [String: [String: String]],
-        _ section: String
-    ) -> String {
+    private static func expanded(_ text: String, _ sections: [String: [String: String]], _ section: String) -> String {
         var result = ""
         var rest = text[...]
         // What is put in is not looked into again, so that this ends; what would grow without end is cut.

@@ -99,11 +99,7 @@ struct ImportedFamily {
     }
 
     /// The certificates at the top: the CA's own first, then its former and future ones.
-    func roots(
-        in files: [ImportScan.File],
-        _ layout: ImportLayout,
-        directory: String
-    ) throws(AuthorityError) -> [Int] {
+    func roots(in files: [ImportScan.File], _ layout: ImportLayout, directory: String) throws(AuthorityError) -> [Int] {
         let authorities = members.indices.filter { members[$0].isAuthority }
         var first: Int?
         for path in layout.authorities where first == nil {
@@ -122,10 +118,8 @@ struct ImportedFamily {
         }
         guard let first else {
             throw AuthorityError(
-                .missing,
-                "there is no CA's certificate in \(directory)",
-                hint: "name the directory in which the CA keeps its own certificate, and others after it"
-            )
+                .missing, "there is no CA's certificate in \(directory)",
+                hint: "name the directory in which the CA keeps its own certificate, and others after it")
         }
         let root = members[first].certificate
         let others = authorities.filter { index in
@@ -230,9 +224,7 @@ struct ImportedFamily {
 
     /// Names certificates, the root first.
     func names(
-        of accepted: [Int],
-        _ kind: ImportedCA.Kind,
-        _ revocations: [Int: InventoryEntry.Revocation]
+        of accepted: [Int], _ kind: ImportedCA.Kind, _ revocations: [Int: InventoryEntry.Revocation]
     ) -> [Int: Name] {
         var groups: [String: [Int]] = [:]
         for (position, index) in accepted.enumerated() {

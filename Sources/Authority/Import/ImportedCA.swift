@@ -210,20 +210,12 @@ extension ImportedCA {
             let member = members[index]
             let records = register.records(of: member.certificate.publicKey)
             let numbers = layout.nextNumbers(
-                in: scan,
-                beside: records.indexFiles,
-                of: member.file,
-                isRoot: index == accepted[0]
-            )
+                in: scan, beside: records.indexFiles, of: member.file, isRoot: index == accepted[0])
             return ImportedIssuer(
-                name: names[index]?.name ?? "",
-                certificate: member.certificate,
-                certificateFile: member.file,
-                key: keys[index],
-                nextSerialNumber: numbers.serial,
+                name: names[index]?.name ?? "", certificate: member.certificate, certificateFile: member.file,
+                key: keys[index], nextSerialNumber: numbers.serial,
                 nextRevocationListNumber: [numbers.list, records.list?.number?.successor].compactMap(\.self).max(),
-                revocationListFile: records.listFile
-            )
+                revocationListFile: records.listFile)
         }
         notes += issuers.filter { $0.key == nil }.map { issuer in
             let message = "the key of the CA \(printable(issuer.certificateFile)) is not here"
@@ -257,9 +249,7 @@ extension ImportedCA {
     }
 
     private static func indexes(
-        in scan: ImportScan,
-        _ layout: ImportLayout,
-        findings: inout [ForeignFinding]
+        in scan: ImportScan, _ layout: ImportLayout, findings: inout [ForeignFinding]
     ) -> [CertificateIndex] {
         let configured = layout.configuration?.candidates(for: .database) ?? []
         var indexes: [CertificateIndex] = []

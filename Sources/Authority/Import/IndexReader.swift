@@ -26,12 +26,7 @@ struct IndexReader {
     private(set) var findings: [ForeignFinding] = []
 
     /// Of the accepted certificates, those of CAs come in the order in which they issued each other.
-    init(
-        _ family: ImportedFamily,
-        accepted: [Int],
-        files: [ImportScan.File],
-        indexes: [CertificateIndex]
-    ) {
+    init(_ family: ImportedFamily, accepted: [Int], files: [ImportScan.File], indexes: [CertificateIndex]) {
         members = family.members
         for index in accepted where members[index].isAuthority {
             let certificate = members[index].certificate
@@ -60,19 +55,12 @@ struct IndexReader {
     }
 
     /// A CA's newest CRL, its file, and the files of the CA's indexes.
-    func records(
-        of key: PublicKey
-    ) -> (list: CertificateRevocationList?, listFile: String?, indexFiles: [String]) {
+    func records(of key: PublicKey) -> (list: CertificateRevocationList?, listFile: String?, indexFiles: [String]) {
         guard let issuer = positions[key].map({ issuers[$0] }) else { return (nil, nil, []) }
         return (issuer.list?.list, issuer.list?.file, issuer.indexes.map(\.path))
     }
 
-    private mutating func report(
-        _ rule: ForeignFinding.Rule,
-        _ message: String,
-        _ file: String,
-        line: Int? = nil
-    ) {
+    private mutating func report(_ rule: ForeignFinding.Rule, _ message: String, _ file: String, line: Int? = nil) {
         findings.append(ForeignFinding(rule, message, file: file, line: line))
     }
 
@@ -143,16 +131,9 @@ struct IndexReader {
                 guard let indices = issuers[position].certificates[line.serialNumber] else {
                     lost.append(
                         LostCertificate(
-                            serialNumber: line.serialNumber,
-                            subject: line.subject,
-                            subjectName: line.subjectName,
-                            notAfter: line.notAfter,
-                            revocation: line.revocation,
-                            issuer: issuers[position].certificate.publicKey,
-                            file: index.path,
-                            line: line.number
-                        )
-                    )
+                            serialNumber: line.serialNumber, subject: line.subject, subjectName: line.subjectName,
+                            notAfter: line.notAfter, revocation: line.revocation,
+                            issuer: issuers[position].certificate.publicKey, file: index.path, line: line.number))
                     continue
                 }
                 for number in indices {
@@ -181,10 +162,7 @@ struct IndexReader {
         for (number, entry) in lost.enumerated() where entry.issuer == key { lostHere[entry.serialNumber] = number }
         for entry in list.entries.sorted(by: { $0.serialNumber < $1.serialNumber }) {
             let revocation = InventoryEntry.Revocation(
-                date: entry.revocationDate,
-                reason: entry.reason ?? .unspecified,
-                invalidityDate: nil
-            )
+                date: entry.revocationDate, reason: entry.reason ?? .unspecified, invalidityDate: nil)
             let indices = issuers[position].certificates[entry.serialNumber] ?? []
             for index in indices where revocations[index] == nil {
                 revocations[index] = revocation
@@ -196,16 +174,8 @@ struct IndexReader {
             } else {
                 lost.append(
                     LostCertificate(
-                        serialNumber: entry.serialNumber,
-                        subject: nil,
-                        subjectName: nil,
-                        notAfter: nil,
-                        revocation: revocation,
-                        issuer: key,
-                        file: file,
-                        line: nil
-                    )
-                )
+                        serialNumber: entry.serialNumber, subject: nil, subjectName: nil, notAfter: nil,
+                        revocation: revocation, issuer: key, file: file, line: nil))
             }
         }
         guard hasIndex else { return }
@@ -226,11 +196,7 @@ struct IndexReader {
         for (serialNumber, indices) in issuer.certificates where !known.contains(serialNumber) {
             for index in indices where members[index].certificate.publicKey != issuer.certificate.publicKey {
                 let file = members[index].file
-                report(
-                    .notInIndex,
-                    "\(printable(file)), serial number \(serialNumber), is not in \(paths)",
-                    file
-                )
+                report(.notInIndex, "\(printable(file)), serial number \(serialNumber), is not in \(paths)", file)
             }
         }
     }

@@ -92,14 +92,9 @@ extension InventoryDatabase {
             }
             try body(
                 AuditRecord(
-                    date: try value.time(row, 1, "at"),
-                    who: row.text(2),
-                    action: action,
-                    name: row.optionalText(4),
+                    date: try value.time(row, 1, "at"), who: row.text(2), action: action, name: row.optionalText(4),
                     serialNumber: row.isNull(5) ? nil : SerialNumber(try value.bytes(row, 5, "serial", atMost: 64)),
-                    detail: row.optionalText(6)
-                )
-            )
+                    detail: row.optionalText(6)))
         }
     }
 

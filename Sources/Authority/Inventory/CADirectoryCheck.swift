@@ -102,11 +102,8 @@ struct CADirectoryCheck {
     mutating func run() throws {
         for damage in try records.damages() {
             report(
-                "inventory",
-                .failure,
-                "the inventory \(directory.path(of: Inventory.fileName)) is damaged: \(damage)",
-                "pki import reads the directory's files into a new one and keeps the old one in the archive"
-            )
+                "inventory", .failure, "the inventory \(directory.path(of: Inventory.fileName)) is damaged: \(damage)",
+                "pki import reads the directory's files into a new one and keeps the old one in the archive")
         }
         let unfinished = try unfinishedFiles()
         if let name = unfinished.first {
@@ -128,15 +125,11 @@ struct CADirectoryCheck {
     }
 
     private mutating func report(
-        _ check: String,
-        _ severity: CADirectoryFinding.Severity,
-        _ message: String,
-        _ hint: String? = nil,
+        _ check: String, _ severity: CADirectoryFinding.Severity, _ message: String, _ hint: String? = nil,
         _ isRepairable: Bool = false
     ) {
         findings.append(
-            .init(check: check, severity: severity, message: message, hint: hint, isRepairable: isRepairable)
-        )
+            .init(check: check, severity: severity, message: message, hint: hint, isRepairable: isRepairable))
     }
 
     /// The files that a process which was killed has recorded and not written yet.
@@ -186,13 +179,11 @@ struct CADirectoryCheck {
         for name in directories + beside + directory.names().filter(Self.isPrivate) {
             guard let owner = directory.status(of: name)?.owner, owner != user else { continue }
             report(
-                "permissions",
-                .failure,
+                "permissions", .failure,
                 "\(name == "." ? directory.path : directory.path(of: name)) belongs to user \(owner), and this is user "
                     + "\(user): no command that writes uses it",
                 "run the commands as user \(owner), or make all of it yours: chown -R \(user) "
-                    + Quoting.shell(directory.path)
-            )
+                    + Quoting.shell(directory.path))
             break
         }
         for (name, mode) in Self.openFiles(in: directory) {
@@ -200,12 +191,8 @@ struct CADirectoryCheck {
             let found = String(Self.mode(of: name, in: directory) ?? 0, radix: 8)
             let consequence = name.contains("-key") ? "; the key may have been read: consider replacing it" : ""
             report(
-                "permissions",
-                .failure,
-                "\(path) has mode \(found), and others than its owner can use it",
-                "pki doctor --repair sets mode \(String(mode, radix: 8))\(consequence)",
-                true
-            )
+                "permissions", .failure, "\(path) has mode \(found), and others than its owner can use it",
+                "pki doctor --repair sets mode \(String(mode, radix: 8))\(consequence)", true)
         }
     }
 
@@ -226,19 +213,14 @@ struct CADirectoryCheck {
         if let first = orphans.first {
             let names = orphans.count == 1 ? first : "\(first) and \(orphans.count - 1) more"
             report(
-                "issuer",
-                .warning,
+                "issuer", .warning,
                 "the CA that issued \(names) is revoked, or not here any more: no CA of today vouches for that",
-                "have it issued by a CA of today: pki renew \(first) --issuer NAME"
-            )
+                "have it issued by a CA of today: pki renew \(first) --issuer NAME")
         }
         if ending > 0 {
             report(
-                "expiry",
-                .warning,
-                "\(ending) certificate\(ending == 1 ? "" : "s") will end within 30 days",
-                "see which: pki list --expiring 30d; renew them: pki renew --all --if-expires-within 30d"
-            )
+                "expiry", .warning, "\(ending) certificate\(ending == 1 ? "" : "s") will end within 30 days",
+                "see which: pki list --expiring 30d; renew them: pki renew --all --if-expires-within 30d")
         }
     }
 
@@ -284,50 +266,36 @@ struct CADirectoryCheck {
             checkKey(of: entry, certificate)
         case .missing:
             return report(
-                "certificate-file",
-                isFormer ? .notice : .failure,
+                "certificate-file", isFormer ? .notice : .failure,
                 "\(path), the certificate \(entry.name) of serial number \(entry.serialNumber), is gone",
-                "pki doctor --repair restores it from the inventory",
-                true
-            )
+                "pki doctor --repair restores it from the inventory", true)
         case .unknown(let other):
             return report(
-                "certificate-file",
-                .failure,
+                "certificate-file", .failure,
                 "\(path) is another certificate than the inventory says, of serial number \(other.serialNumber)",
-                "pki import \(directory.path) takes it into the inventory"
-            )
+                "pki import \(directory.path) takes it into the inventory")
         case .wrong:
             return report(
-                "certificate-file",
-                .failure,
+                "certificate-file", .failure,
                 "\(path) is not the certificate of serial number \(entry.serialNumber) that the inventory says it is",
-                "pki doctor --repair moves it to the archive and writes the right one",
-                true
-            )
+                "pki doctor --repair moves it to the archive and writes the right one", true)
         }
         if let chainFile = entry.chainFile, !directory.contains(chainFile) {
             let text = "AWS needs it to find the way from \(entry.name) to the root"
             report(
-                "chain-file",
-                .failure,
-                "\(directory.path(of: chainFile)) is gone, and \(text)",
-                "pki doctor --repair restores it",
-                true
-            )
+                "chain-file", .failure, "\(directory.path(of: chainFile)) is gone, and \(text)",
+                "pki doctor --repair restores it", true)
         }
         let days = entry.daysLeft(at: now)
         guard entry.isCA, entry.revocation == nil, days < 90 else { return }
         let isOver = now > entry.notAfter
         let end = timestamp(entry.notAfter)
         report(
-            "expiry",
-            isOver ? .failure : .warning,
+            "expiry", isOver ? .failure : .warning,
             isOver
                 ? "the CA \(entry.name) ended at \(end)"
                 : "the CA \(entry.name) ends in \(days) days, at \(end), and with it all that it issues",
-            entry.isSelfSigned ? "begin its replacement: pki rotate-ca" : "pki renew \(entry.name)"
-        )
+            entry.isSelfSigned ? "begin its replacement: pki rotate-ca" : "pki renew \(entry.name)")
     }
 
     private mutating func checkKey(of entry: InventoryEntry, _ certificate: Certificate) {
@@ -359,11 +327,9 @@ struct CADirectoryCheck {
         let known = try records.certificateFiles()
         for name in directory.names().sorted() where name.hasSuffix("-cert.pem") && !known.contains(name) {
             report(
-                "unknown-file",
-                .warning,
+                "unknown-file", .warning,
                 "\(directory.path(of: name)) is a certificate that the inventory does not know",
-                "pki import \(directory.path) reads it, when a CA of this directory issued it"
-            )
+                "pki import \(directory.path) reads it, when a CA of this directory issued it")
         }
     }
 
@@ -386,9 +352,7 @@ struct CADirectoryCheck {
 
     /// Whether a revocation is missing from the last CRL. Both may have happened in one second; then their number tells.
     private func isUnlisted(
-        _ newest: Date,
-        by issuer: InventoryEntry,
-        _ last: (number: Int64, thisUpdate: Date, nextUpdate: Date)?
+        _ newest: Date, by issuer: InventoryEntry, _ last: (number: Int64, thisUpdate: Date, nextUpdate: Date)?
     ) throws -> Bool {
         guard let last, newest <= last.thisUpdate else { return true }
         guard newest == last.thisUpdate else { return false }

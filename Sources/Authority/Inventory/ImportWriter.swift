@@ -71,19 +71,14 @@ extension Inventory {
     /// Creates a CA directory from one of other software: its CA certificates and keys, what it issued, and what it
     /// revoked. The other directory is not changed, and the new one must not have a CA.
     package static func take(
-        _ foreign: ImportedCA,
-        into directory: String,
-        by who: String,
-        now: Date
+        _ foreign: ImportedCA, into directory: String, by who: String, now: Date
     ) throws -> ImportOutcome {
         let directory = try CADirectory(path: directory, for: .writing, creates: true)
         let rootName = CertificateAuthority.rootName
         guard !directory.contains(AuthorityFiles.certificate(of: rootName)) else {
             throw AuthorityError(
-                .exists,
-                "\(directory.path) has a CA already, and a directory has one root",
-                hint: "import into another directory: pki import \(foreign.directory) --directory NEW"
-            )
+                .exists, "\(directory.path) has a CA already, and a directory has one root",
+                hint: "import into another directory: pki import \(foreign.directory) --directory NEW")
         }
         let inventory = try Inventory(directory: directory, by: who, now: now)
         return try inventory.change(now: now, jobs: 16) { change in
@@ -142,10 +137,7 @@ struct ImportWriter {
     /// Reads the files of a CA directory into its inventory: those that a CA of it issued and that the inventory does not have.
     @discardableResult
     static func adopt(
-        _ directory: CADirectory,
-        into database: InventoryDatabase,
-        by who: String,
-        now: Date
+        _ directory: CADirectory, into database: InventoryDatabase, by who: String, now: Date
     ) throws -> ImportOutcome {
         guard directory.contains(AuthorityFiles.certificate(of: CertificateAuthority.rootName)) else { return .init() }
         let foreign: ImportedCA
@@ -186,29 +178,14 @@ struct ImportWriter {
         for former in try database.current(files.name)
         where found.place == .current && former.certificateFile == files.certificate {
             try database.setPlace(
-                of: former.id,
-                .lost,
-                certificateFile: former.certificateFile,
-                keyFile: nil,
-                chainFile: nil
-            )
+                of: former.id, .lost, certificateFile: former.certificateFile, keyFile: nil, chainFile: nil)
         }
         try database.insert(
             InventoryEntry(
-                name: files.name,
-                certificate,
-                profile: BuiltInTemplate(matching: certificate).rawValue,
-                issuerKey: issuerKey,
-                certificateFile: files.certificate,
-                keyFile: files.key,
-                chainFile: files.chain,
-                place: found.place,
-                revocation: found.revocation,
-                issuedAt: certificate.notBefore,
-                issuedBy: who
-            ),
-            certificate
-        )
+                name: files.name, certificate, profile: BuiltInTemplate(matching: certificate).rawValue,
+                issuerKey: issuerKey, certificateFile: files.certificate, keyFile: files.key, chainFile: files.chain,
+                place: found.place, revocation: found.revocation, issuedAt: certificate.notBefore, issuedBy: who),
+            certificate)
         try record(files.name, certificate.serialNumber, found.certificateFile)
         outcome.certificates += 1
         if found.revocation != nil { outcome.revoked += 1 }
@@ -218,14 +195,8 @@ struct ImportWriter {
     private func record(_ name: String?, _ serialNumber: SerialNumber, _ source: String) throws {
         try database.record(
             AuditRecord(
-                date: now,
-                who: who,
-                action: .adopt,
-                name: name,
-                serialNumber: serialNumber,
-                detail: "\(foreign.kind.rawValue): \(source)"
-            )
-        )
+                date: now, who: who, action: .adopt, name: name, serialNumber: serialNumber,
+                detail: "\(foreign.kind.rawValue): \(source)"))
     }
 
     /// Adds what is known without its certificate, so that no revocation is lost, and the numbers of CRLs.
@@ -246,12 +217,8 @@ struct ImportWriter {
             let list = issuer.revocationListFile.flatMap(list)
             // Without the CRL itself, the next one holds everything.
             try database.insertRevocationList(
-                issuerKey: issuerKey,
-                number: number,
-                thisUpdate: list?.thisUpdate ?? issuer.certificate.notBefore,
-                nextUpdate: list?.nextUpdate ?? now,
-                entries: list?.revokedCount ?? 0
-            )
+                issuerKey: issuerKey, number: number, thisUpdate: list?.thisUpdate ?? issuer.certificate.notBefore,
+                nextUpdate: list?.nextUpdate ?? now, entries: list?.revokedCount ?? 0)
         }
     }
 

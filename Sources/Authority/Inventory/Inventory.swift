@@ -61,17 +61,13 @@ public final class Inventory: Sendable {
         } catch {
             guard error.code == .missing else { throw error }
             throw AuthorityError(
-                .missing,
-                "there is no CA in \(printable(path)): \(error.message)",
-                hint: "make one with: pki init-ca --directory \(Quoting.shell(path))"
-            )
+                .missing, "there is no CA in \(printable(path)): \(error.message)",
+                hint: "make one with: pki init-ca --directory \(Quoting.shell(path))")
         }
         guard directory.contains(Self.fileName) || directory.contains(AuthorityFiles.certificate(of: "root")) else {
             throw AuthorityError(
-                .missing,
-                "there is no CA in \(printable(path)): it has neither \(Self.fileName) nor root-cert.pem",
-                hint: "make one with: pki init-ca --directory \(Quoting.shell(path))"
-            )
+                .missing, "there is no CA in \(printable(path)): it has neither \(Self.fileName) nor root-cert.pem",
+                hint: "make one with: pki init-ca --directory \(Quoting.shell(path))")
         }
         return directory
     }
@@ -120,22 +116,17 @@ public final class Inventory: Sendable {
         if let bytes = bytes(ofHexadecimal: reference) {
             let found = try database.entries(
                 where: "serial = ? OR fingerprint = ? ORDER BY id LIMIT 2",
-                [.blob(SerialNumber(bytes).magnitude), .blob(bytes)]
-            )
+                [.blob(SerialNumber(bytes).magnitude), .blob(bytes)])
             guard found.count < 2 else {
                 throw AuthorityError(
-                    .invalidRequest,
-                    "two CAs have issued a certificate of the serial number \(reference)",
-                    hint: "use the name, or the SHA-256 fingerprint: pki list --all --format json"
-                )
+                    .invalidRequest, "two CAs have issued a certificate of the serial number \(reference)",
+                    hint: "use the name, or the SHA-256 fingerprint: pki list --all --format json")
             }
             if let entry = found.first { return entry }
         }
         throw AuthorityError(
-            .missing,
-            "the inventory of \(path) has no certificate of the name or serial number \"\(reference)\"",
-            hint: "see what there is: pki list --all --directory \(Quoting.shell(path))"
-        )
+            .missing, "the inventory of \(path) has no certificate of the name or serial number \"\(reference)\"",
+            hint: "see what there is: pki list --all --directory \(Quoting.shell(path))")
     }
 
     private static func bytes(ofHexadecimal text: String) -> [UInt8]? {
@@ -175,11 +166,7 @@ public final class Inventory: Sendable {
 
     /// Changes the inventory and the directory together, or neither: when the body throws, nothing was changed. `jobs`
     /// threads wait for the disk.
-    func change<Result>(
-        now: Date,
-        jobs: Int = 1,
-        _ body: (inout InventoryChange) throws -> Result
-    ) throws -> Result {
+    func change<Result>(now: Date, jobs: Int = 1, _ body: (inout InventoryChange) throws -> Result) throws -> Result {
         guard !isReadOnly else { throw AuthorityError(.storage, "the CA in \(directoryPath) was opened to be read") }
         return try directory.withLock {
             try withDatabase { database in
@@ -236,19 +223,14 @@ extension Inventory {
     /// The new file replaces the old one in one step. The disk may keep the old one: a key whose old passphrase is
     /// known to others must be replaced, not encrypted again.
     package func changePassphrase(
-        of name: String,
-        from old: () throws -> SecretBytes?,
-        to new: SecretBytes?,
-        now: Date
+        of name: String, from old: () throws -> SecretBytes?, to new: SecretBytes?, now: Date
     ) throws -> String {
         try EntryName.check(name)
         let file = AuthorityFiles.key(of: name)
         guard directory.contains(file) else {
             throw AuthorityError(
-                .missing,
-                "\(directory.path(of: file)) is not there",
-                hint: "see what there is: pki list --directory \(Quoting.shell(directory.path))"
-            )
+                .missing, "\(directory.path(of: file)) is not there",
+                hint: "see what there is: pki list --directory \(Quoting.shell(directory.path))")
         }
         let before = try directory.read(file, isPrivate: true)
         let key = try CertificateAuthority.readKey(of: name, in: directory, passphrase: old)
@@ -256,9 +238,7 @@ extension Inventory {
             // Another process may have put another key here meanwhile.
             guard try directory.read(file, isPrivate: true).isEqual(to: before) else {
                 throw AuthorityError(
-                    .exists,
-                    "\(directory.path(of: file)) was replaced in the meantime, and is as it was"
-                )
+                    .exists, "\(directory.path(of: file)) was replaced in the meantime, and is as it was")
             }
             change.replace(with: .init(name: file, contents: try key.pemEncoded(passphrase: new), mode: 0o600))
             try change.audit(.passphrase, name, nil, detail: new == nil ? "removed" : "changed")

@@ -76,21 +76,10 @@ struct InventoryChange {
 
     /// Writes a line of the audit.
     func audit(
-        _ action: AuditRecord.Action,
-        _ name: String? = nil,
-        _ serialNumber: SerialNumber? = nil,
-        detail: String? = nil
+        _ action: AuditRecord.Action, _ name: String? = nil, _ serialNumber: SerialNumber? = nil, detail: String? = nil
     ) throws {
         try records.record(
-            AuditRecord(
-                date: now,
-                who: who,
-                action: action,
-                name: name,
-                serialNumber: serialNumber,
-                detail: detail
-            )
-        )
+            AuditRecord(date: now, who: who, action: action, name: name, serialNumber: serialNumber, detail: detail))
     }
 
     /// Brings every file to the disk as a draft.
@@ -103,8 +92,7 @@ struct InventoryChange {
             let draft = FileMove.draft(number, generation: generation)
             links.append((file.name, draft))
             moves.append(
-                FileMove(name: file.archivedName, kind: .place(draft: draft, replaces: false), stage: .archive)
-            )
+                FileMove(name: file.archivedName, kind: .place(draft: draft, replaces: false), stage: .archive))
         }
         var drafts: [(draft: String, file: CADirectory.PlannedFile)] = []
         for (number, file) in files.enumerated() {
@@ -112,11 +100,8 @@ struct InventoryChange {
             drafts.append((draft, file))
             moves.append(
                 FileMove(
-                    name: file.name,
-                    kind: .place(draft: draft, replaces: leaving.contains(file.name)),
-                    stage: file.mode & 0o077 == 0 ? .keys : .certificates
-                )
-            )
+                    name: file.name, kind: .place(draft: draft, replaces: leaving.contains(file.name)),
+                    stage: file.mode & 0o077 == 0 ? .keys : .certificates))
         }
         for file in archived where !added.contains(file.name) {
             moves.append(FileMove(name: file.name, kind: .remove(copy: file.archivedName), stage: .removals))
@@ -146,21 +131,15 @@ extension InventoryChange {
                 let name = AuthorityFiles.chain(of: entry.name)
                 if chain.isEmpty { _ = try archive(name) } else { replace(with: .certificates(chain, name)) }
                 try records.setPlace(
-                    of: entry.id,
-                    entry.place,
-                    certificateFile: entry.certificateFile,
-                    keyFile: entry.keyFile,
-                    chainFile: chain.isEmpty ? nil : name
-                )
+                    of: entry.id, entry.place, certificateFile: entry.certificateFile, keyFile: entry.keyFile,
+                    chainFile: chain.isEmpty ? nil : name)
             }
         }
     }
 
     /// The chain of the certificates that the CA with a key issues; `nil` when that CA is not here.
     private func chain(
-        ofIssuer key: [UInt8],
-        _ chains: inout [[UInt8]: [Certificate]?],
-        depth: Int
+        ofIssuer key: [UInt8], _ chains: inout [[UInt8]: [Certificate]?], depth: Int
     ) throws -> [Certificate]? {
         if let known = chains[key] { return known }
         var chain: [Certificate]?
@@ -215,11 +194,7 @@ struct CommonNames {
 
     /// Refuses a certificate whose common name another entry has: a trust policy would take one for the other. Upper and
     /// lower case are the same (X.520, caseIgnoreMatch). An entry that has the name already keeps it.
-    mutating func refuseTaken(
-        by certificate: Certificate,
-        named name: String,
-        in records: InventoryDatabase
-    ) throws {
+    mutating func refuseTaken(by certificate: Certificate, named name: String, in records: InventoryDatabase) throws {
         guard !CertificateAuthority.reservedNames.contains(name), let names = Self.names(of: certificate.subject) else {
             return
         }
@@ -238,17 +213,14 @@ struct CommonNames {
             .exists,
             "the common name \(printable(certificate.subject.commonName ?? key)) is that of \(printable(other.name)), "
                 + "and a trust policy would take \(name) for it",
-            hint: "choose another name or subject, or insist with --force"
-        )
+            hint: "choose another name or subject, or insist with --force")
     }
 
     private mutating func readNew(in database: Database) throws {
         var found = last
         var added: [([String], Holder)] = []
-        try database.visit(
-            "SELECT id, subject, is_ca FROM certificates WHERE id > ? AND place = 0",
-            [.integer(last)]
-        ) { row in
+        try database.visit("SELECT id, subject, is_ca FROM certificates WHERE id > ? AND place = 0", [.integer(last)]) {
+            row in
             let identifier = row.integer(0)
             found = max(found, identifier)
             if let names = Self.names(ofText: row.text(1)) {

@@ -19,8 +19,7 @@ extension InventoryDatabase {
             if let draft = row.optionalText(3) {
                 guard FileMove.isDraft(draft) else { throw value.damaged("draft", "a draft of this program") }
                 moves.append(
-                    FileMove(name: name, kind: .place(draft: draft, replaces: row.integer(4) != 0), stage: stage)
-                )
+                    FileMove(name: name, kind: .place(draft: draft, replaces: row.integer(4) != 0), stage: stage))
             } else {
                 guard let copy = try value.path(row, 5, "copy") else { throw value.damaged("copy", "there") }
                 moves.append(FileMove(name: name, kind: .remove(copy: copy), stage: stage))
@@ -41,13 +40,8 @@ extension InventoryDatabase {
             }
             try database.execute(
                 "INSERT INTO file_moves (position, stage, name, draft, replaces, copy) VALUES (?, ?, ?, ?, ?, ?)",
-                .integer(Int64(position)),
-                .integer(Int64(move.stage.rawValue)),
-                .text(move.name),
-                .optional(draft),
-                .integer(replaces ? 1 : 0),
-                .optional(copy)
-            )
+                .integer(Int64(position)), .integer(Int64(move.stage.rawValue)), .text(move.name), .optional(draft),
+                .integer(replaces ? 1 : 0), .optional(copy))
         }
     }
 
@@ -89,11 +83,7 @@ extension InventoryDatabase {
 
     /// Writes down that a list was made.
     func insertRevocationList(
-        issuerKey: [UInt8],
-        number: Int64,
-        thisUpdate: Date,
-        nextUpdate: Date,
-        entries: Int
+        issuerKey: [UInt8], number: Int64, thisUpdate: Date, nextUpdate: Date, entries: Int
     ) throws {
         try database.execute(
             """
@@ -110,8 +100,7 @@ extension InventoryDatabase {
     /// How many certificates a list holds.
     func entryCount(ofList number: Int64, issuerKey: [UInt8]) throws -> Int {
         let row = try database.query(
-            "SELECT entries FROM revocation_lists WHERE issuer_key = ? AND number = ?",
-            .blob(issuerKey),
+            "SELECT entries FROM revocation_lists WHERE issuer_key = ? AND number = ?", .blob(issuerKey),
             .integer(number)
         ).first
         return Int(row?.first?.integer ?? 0)
@@ -120,8 +109,7 @@ extension InventoryDatabase {
     /// When an issuer last revoked something.
     func lastRevocation(issuerKey: [UInt8]) throws -> Date? {
         let row = try database.query(
-            "SELECT MAX(revoked_at) FROM certificates WHERE issuer_key = ? AND revoked_at IS NOT NULL",
-            .blob(issuerKey)
+            "SELECT MAX(revoked_at) FROM certificates WHERE issuer_key = ? AND revoked_at IS NOT NULL", .blob(issuerKey)
         ).first
         guard let seconds = row?.first?.integer else { return nil }
         guard CivilTime.range.contains(Int(seconds)) else {
@@ -140,8 +128,7 @@ extension InventoryDatabase {
     /// Whether an issuer's serial number is known.
     func contains(serialNumber: SerialNumber, of issuerKey: [UInt8]) throws -> Bool {
         try !database.query(
-            "SELECT 1 FROM certificates WHERE issuer_key = ? AND serial = ?",
-            .blob(issuerKey),
+            "SELECT 1 FROM certificates WHERE issuer_key = ? AND serial = ?", .blob(issuerKey),
             .blob(serialNumber.magnitude)
         ).isEmpty
     }

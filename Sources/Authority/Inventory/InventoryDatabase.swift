@@ -18,12 +18,9 @@ final class InventoryDatabase {
         let path = directory.path(of: Inventory.fileName)
         let database = try explained(path) {
             try Database(
-                Inventory.fileName,
-                in: directory.directory,
-                applicationIdentifier: InventorySchema.applicationIdentifier,
-                busyTimeout: 60_000,
-                checkpointsAtEnd: false
-            )
+                Inventory.fileName, in: directory.directory,
+                applicationIdentifier: InventorySchema.applicationIdentifier, busyTimeout: 60_000,
+                checkpointsAtEnd: false)
         }
         try explained(path) { try InventorySchema.check(database, path: path, isLenient: repairs) }
         self.init(database)
@@ -34,10 +31,8 @@ final class InventoryDatabase {
         let path = directory.path(of: Inventory.fileName)
         let (database, version) = try explained(path) {
             let database = try Database(
-                reading: Inventory.fileName,
-                in: directory.directory,
-                applicationIdentifier: InventorySchema.applicationIdentifier
-            )
+                reading: Inventory.fileName, in: directory.directory,
+                applicationIdentifier: InventorySchema.applicationIdentifier)
             try InventorySchema.check(database, path: path, isLenient: true)
             return (database, try database.userVersion())
         }
@@ -71,10 +66,7 @@ final class InventoryDatabase {
         if let template, let digest = entry.templateDigest {
             try database.execute(
                 "INSERT INTO templates (digest, name, content) VALUES (?, ?, ?) ON CONFLICT (digest) DO NOTHING",
-                .blob(digest),
-                .text(template.name),
-                .blob(template.text)
-            )
+                .blob(digest), .text(template.name), .blob(template.text))
         }
         let values: [SQLiteValue] = [
             .text(entry.name), .blob(entry.serialNumber.magnitude), .text(entry.subject),
@@ -92,9 +84,7 @@ final class InventoryDatabase {
         try database.visit("INSERT INTO certificates (\(columns)) VALUES (\(places))", values) { _ in }
         guard let certificate else { return }
         try database.execute(
-            "INSERT INTO certificate_contents (id, der) VALUES (last_insert_rowid(), ?)",
-            .blob(certificate.derEncoded)
-        )
+            "INSERT INTO certificate_contents (id, der) VALUES (last_insert_rowid(), ?)", .blob(certificate.derEncoded))
     }
 
     private static let columns = """
@@ -104,11 +94,7 @@ final class InventoryDatabase {
         """
 
     /// Visits the entries that a condition names.
-    func visit(
-        where condition: String,
-        _ values: [SQLiteValue] = [],
-        _ body: (InventoryEntry) throws -> Void
-    ) throws {
+    func visit(where condition: String, _ values: [SQLiteValue] = [], _ body: (InventoryEntry) throws -> Void) throws {
         let lifetime = hasLifetime ? "lifetime" : "NULL"
         try database.visit("SELECT \(Self.columns), \(lifetime) FROM certificates WHERE \(condition)", values) { row in
             try body(InventoryEntry(row))
@@ -153,8 +139,7 @@ final class InventoryDatabase {
                         + "and what is issued below it is not accepted",
                     hint: isHold
                         ? "take the hold back first: pki revoke --release \(authority.name)"
-                        : "let another CA issue: --issuer NAME, or make one with pki issue-intermediate"
-                )
+                        : "let another CA issue: --issuer NAME, or make one with pki issue-intermediate")
             }
             key = authority.issuerKey
         }
@@ -229,20 +214,13 @@ final class InventoryDatabase {
 
     /// Writes down where the files of a certificate are now.
     func setPlace(
-        of identifier: Int64,
-        _ place: InventoryEntry.Place,
-        certificateFile: String,
-        keyFile: String?,
+        of identifier: Int64, _ place: InventoryEntry.Place, certificateFile: String, keyFile: String?,
         chainFile: String?
     ) throws {
         try database.execute(
             "UPDATE certificates SET place = ?, certificate_path = ?, key_path = ?, chain_path = ? WHERE id = ?",
-            .integer(place.rawValue),
-            .text(certificateFile),
-            .optional(keyFile),
-            .optional(chainFile),
-            .integer(identifier)
-        )
+            .integer(place.rawValue), .text(certificateFile), .optional(keyFile), .optional(chainFile),
+            .integer(identifier))
     }
 
     /// Writes down a new name, or a former one.
@@ -263,9 +241,7 @@ final class InventoryDatabase {
 
     /// Visits the entries of an issuer's next CRL: what it revoked and what had not expired when its last CRL was made.
     func visitRevoked(
-        issuerKey: [UInt8],
-        endingAfter date: Date,
-        _ body: (SerialNumber, InventoryEntry.Revocation) throws -> Void
+        issuerKey: [UInt8], endingAfter date: Date, _ body: (SerialNumber, InventoryEntry.Revocation) throws -> Void
     ) throws {
         try database.visit(
             """
@@ -277,8 +253,7 @@ final class InventoryDatabase {
             let value = RowReader(table: "certificates", id: 0)
             try body(
                 SerialNumber(magnitude: try value.bytes(row, 0, "serial", atMost: 64)),
-                try InventoryEntry.Revocation(row, at: 1, value)
-            )
+                try InventoryEntry.Revocation(row, at: 1, value))
         }
     }
 }

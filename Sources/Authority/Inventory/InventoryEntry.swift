@@ -116,19 +116,9 @@ public struct InventoryEntry: Hashable, Sendable, Identifiable {
 extension InventoryEntry {
     /// The row that is to be written for a certificate.
     init(
-        name: String,
-        _ certificate: Certificate,
-        profile: String,
-        issuerKey: [UInt8],
-        template: CertificateTemplate? = nil,
-        lifetime: Double? = nil,
-        certificateFile: String,
-        keyFile: String?,
-        chainFile: String?,
-        place: Place = .current,
-        revocation: Revocation? = nil,
-        issuedAt: Date,
-        issuedBy: String
+        name: String, _ certificate: Certificate, profile: String, issuerKey: [UInt8],
+        template: CertificateTemplate? = nil, lifetime: Double? = nil, certificateFile: String, keyFile: String?,
+        chainFile: String?, place: Place = .current, revocation: Revocation? = nil, issuedAt: Date, issuedBy: String
     ) {
         self.init(
             id: 0,
@@ -189,11 +179,7 @@ extension InventoryEntry {
 extension InventoryEntry.Status {
     /// The status by what the inventory says; `reason` is the reason code of a revocation.
     init<Time: Comparable>(
-        _ reason: Int64?,
-        _ place: InventoryEntry.Place,
-        from notBefore: Time,
-        to notAfter: Time,
-        at now: Time
+        _ reason: Int64?, _ place: InventoryEntry.Place, from notBefore: Time, to notAfter: Time, at now: Time
     ) {
         if let reason {
             self = reason == Int64(RevocationReason.certificateHold.rawValue) ? .held : .revoked
@@ -289,22 +275,12 @@ extension Inventory {
                 let left = notAfter - now
                 try body(
                     InventorySummary(
-                        name: try value.name(row.text(0), "name"),
-                        profile: row.text(1),
-                        alternativeNames: Self.onOneLine(row.text(2)),
-                        isCA: row.integer(3) != 0,
-                        notAfter: notAfter,
+                        name: try value.name(row.text(0), "name"), profile: row.text(1),
+                        alternativeNames: Self.onOneLine(row.text(2)), isCA: row.integer(3) != 0, notAfter: notAfter,
                         status: InventoryEntry.Status(
-                            row.isNull(7) ? nil : row.integer(7),
-                            place,
-                            from: try value.seconds(row, 4, "not_before"),
-                            to: notAfter,
-                            at: now
-                        ),
-                        daysLeft: Int(left >= 0 ? left / 86400 : (left - 86399) / 86400),
-                        issuer: row.integer(9) != 0 ? "itself" : lastIssuer
-                    )
-                )
+                            row.isNull(7) ? nil : row.integer(7), place, from: try value.seconds(row, 4, "not_before"),
+                            to: notAfter, at: now), daysLeft: Int(left >= 0 ? left / 86400 : (left - 86399) / 86400),
+                        issuer: row.integer(9) != 0 ? "itself" : lastIssuer))
             }
         }
     }

@@ -149,10 +149,8 @@ enum InventorySchema {
         guard version >= 0 else { throw damagedInventory(path, "its version is \(version)") }
         guard version <= migrations.count else {
             throw AuthorityError(
-                .broken,
-                "the inventory \(path) is of version \(version), and this program knows \(migrations.count)",
-                hint: "use the newer pki that wrote it"
-            )
+                .broken, "the inventory \(path) is of version \(version), and this program knows \(migrations.count)",
+                hint: "use the newer pki that wrote it")
         }
         let found = try database.schema()
         let expected = schema(ofVersion: Int(version))
@@ -161,8 +159,7 @@ enum InventorySchema {
                 path,
                 expected[name] == nil
                     ? "pki does not make \"\(printable(name, limit: 80))\", which is in its schema"
-                    : "\"\(name)\" is not defined as pki defines it"
-            )
+                    : "\"\(name)\" is not defined as pki defines it")
         }
         let missing = expected.filter { found[$0.key] == nil }
         guard let name = missing.keys.min() else { return }
@@ -173,8 +170,7 @@ enum InventorySchema {
         throw AuthorityError(
             .broken,
             "the inventory \(path) is damaged: the trigger \"\(name)\" is missing, which keeps the audit from being changed",
-            hint: "see whether it was changed: pki audit --verify; then: pki doctor --repair"
-        )
+            hint: "see whether it was changed: pki audit --verify; then: pki doctor --repair")
     }
 
     /// The triggers that are not there, with their texts.

@@ -12,26 +12,19 @@ extension Inventory {
     /// The revocation takes effect where the next CRL is read. The invalidity date is the time since which the key may
     /// have been compromised. A root cannot be revoked: its own CRL cannot take it back.
     public func revoke(
-        _ entry: InventoryEntry,
-        reason: RevocationReason,
-        invalidityDate: Date? = nil,
-        now: Date
+        _ entry: InventoryEntry, reason: RevocationReason, invalidityDate: Date? = nil, now: Date
     ) throws -> [InventoryEntry] {
         if entry.isSelfSigned {
             throw AuthorityError(
-                .policy,
-                "\(entry.name) is a root, and a list that it signs itself cannot take it back",
-                hint: "take it out of the trust anchor in AWS, or replace it: pki rotate-ca"
-            )
+                .policy, "\(entry.name) is a root, and a list that it signs itself cannot take it back",
+                hint: "take it out of the trust anchor in AWS, or replace it: pki rotate-ca")
         }
         guard reason != .removeFromCRL else {
             throw AuthorityError(.invalidRequest, "removeFromCRL takes a revocation back", hint: "use --release")
         }
         if let invalidityDate, invalidityDate > now {
             throw AuthorityError(
-                .invalidRequest,
-                "the key cannot have been lost at \(timestamp(invalidityDate)), which is to come"
-            )
+                .invalidRequest, "the key cannot have been lost at \(timestamp(invalidityDate)), which is to come")
         }
         return try change(now: now) { change in
             let isKeyLost = [.keyCompromise, .cACompromise, .aACompromise].contains(reason)
@@ -39,9 +32,7 @@ extension Inventory {
             let affected = try change.records.entries(
                 where: isKeyLost
                     ? "subject_key = (SELECT subject_key FROM certificates WHERE id = ?) AND subject_key <> issuer_key"
-                    : "id = ?",
-                [.integer(entry.id)]
-            )
+                    : "id = ?", [.integer(entry.id)])
             var revoked: [InventoryEntry] = []
             for one in affected {
                 // What is revoked for good keeps its date and its reason.
@@ -52,11 +43,7 @@ extension Inventory {
                 let revocation = InventoryEntry.Revocation(date: now, reason: reason, invalidityDate: invalidityDate)
                 try change.records.setRevocation(of: one.id, revocation)
                 try change.audit(
-                    reason == .certificateHold ? .hold : .revoke,
-                    one.name,
-                    one.serialNumber,
-                    detail: reason.name
-                )
+                    reason == .certificateHold ? .hold : .revoke, one.name, one.serialNumber, detail: reason.name)
                 revoked.append(one)
             }
             return revoked
@@ -73,8 +60,7 @@ extension Inventory {
                 throw AuthorityError(
                     .policy,
                     "\(one.name) was revoked at \(timestamp(revocation.date)) (\(revocation.reason.name)), and only a hold can be taken back",
-                    hint: "issue another: pki issue-client --name \(one.name) --force"
-                )
+                    hint: "issue another: pki issue-client --name \(one.name) --force")
             }
             try change.records.setRevocation(of: one.id, nil)
             try change.audit(.release, one.name, one.serialNumber)
@@ -129,18 +115,12 @@ extension CertificateAuthority {
             let last = try change.records.lastRevocationList(issuerKey: issuerKey)
             let number = (last?.number ?? 0) + 1
             var entries: [RevocationListParameters.Entry] = []
-            try change.records.visitRevoked(
-                issuerKey: issuerKey,
-                endingAfter: last?.thisUpdate ?? .distantPast
-            ) { serial, revocation in
+            try change.records.visitRevoked(issuerKey: issuerKey, endingAfter: last?.thisUpdate ?? .distantPast) {
+                serial, revocation in
                 entries.append(
                     .init(
-                        serialNumber: serial,
-                        revocationDate: revocation.date,
-                        reason: revocation.reason,
-                        invalidityDate: revocation.invalidityDate
-                    )
-                )
+                        serialNumber: serial, revocationDate: revocation.date, reason: revocation.reason,
+                        invalidityDate: revocation.invalidityDate))
             }
             let count = entries.count
             let list = try RevocationListParameters(
@@ -151,12 +131,7 @@ extension CertificateAuthority {
             ).signed(by: key, issuer: certificate)
             change.replace(with: .init(name: file, contents: SecretBytes(list.pemEncoded.utf8), mode: 0o644))
             try change.records.insertRevocationList(
-                issuerKey: issuerKey,
-                number: number,
-                thisUpdate: this,
-                nextUpdate: next,
-                entries: count
-            )
+                issuerKey: issuerKey, number: number, thisUpdate: this, nextUpdate: next, entries: count)
             try change.audit(.revocationList, name, nil, detail: "number \(number), \(count) revoked")
             return IssuedRevocationList(list: list, path: directory.path(of: file), notices: notices)
         }

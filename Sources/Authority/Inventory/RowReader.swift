@@ -53,8 +53,7 @@ extension InventoryEntry.Revocation {
             throw value.damaged("revocation_reason", "a reason of RFC 5280")
         }
         self.init(
-            date: try value.time(row, column, "revoked_at"),
-            reason: reason,
+            date: try value.time(row, column, "revoked_at"), reason: reason,
             invalidityDate: row.isNull(column + 2) ? nil : try value.time(row, column + 2, "invalid_since")
         )
     }
@@ -102,18 +101,13 @@ struct RowReader {
 
     /// The path of a file of the directory; `nil` for NULL.
     func path(
-        _ row: borrowing Row,
-        _ column: Int32,
-        _ name: String,
-        orAddress: Bool = false
+        _ row: borrowing Row, _ column: Int32, _ name: String, orAddress: Bool = false
     ) throws(DamagedValue) -> String? {
         guard !row.isNull(column) else { return nil }
         let text = row.text(column)
         guard AuthorityFiles.isPath(text) || orAddress && AuthorityFiles.isLastingAddress(text) else {
             throw damaged(
-                name,
-                orAddress ? "a file of this directory or the address of a key" : "a file of this directory"
-            )
+                name, orAddress ? "a file of this directory or the address of a key" : "a file of this directory")
         }
         return text
     }
@@ -152,24 +146,18 @@ func explained<Result>(_ path: String, _ body: () throws -> Result) throws -> Re
         if error.isDamaged { throw damagedInventory(path, error.message) }
         if error.isBusy {
             throw AuthorityError(
-                .storage,
-                "the inventory \(path) was in use by another program for a minute",
-                hint: "see who has it open: fuser -v \(path)"
-            )
+                .storage, "the inventory \(path) was in use by another program for a minute",
+                hint: "see who has it open: fuser -v \(path)")
         }
         throw AuthorityError(
-            .storage,
-            "the inventory \(path) cannot be used: \(error.message)",
-            hint: error.isFull ? "make room on the disk and run the same command again: nothing was changed" : nil
-        )
+            .storage, "the inventory \(path) cannot be used: \(error.message)",
+            hint: error.isFull ? "make room on the disk and run the same command again: nothing was changed" : nil)
     }
 }
 
 /// What is wrong with an inventory whose contents cannot be relied on.
 func damagedInventory(_ path: String, _ why: String) -> AuthorityError {
     AuthorityError(
-        .broken,
-        "the inventory \(path) is damaged: \(why)",
-        hint: "read the files into a new one, and keep the old one in the archive: pki import DIRECTORY"
-    )
+        .broken, "the inventory \(path) is damaged: \(why)",
+        hint: "read the files into a new one, and keep the old one in the archive: pki import DIRECTORY")
 }

@@ -7,9 +7,7 @@ import SystemSupport
 extension CertificateAuthority {
     /// Issues a certificate to a client, a server or a peer.
     public func issue(
-        _ request: ClientRequest,
-        now: Date,
-        using generator: inout some RandomNumberGenerator
+        _ request: ClientRequest, now: Date, using generator: inout some RandomNumberGenerator
     ) throws -> IssuedCertificate {
         try ClientPolicy.check(request)
         try checkIsNotRevoked()
@@ -26,8 +24,7 @@ extension CertificateAuthority {
     /// What is random about a certificate besides its key: the serial number, and the passphrase of a PKCS#12 file if one is
     /// made. It is drawn before threads share the work.
     static func random(
-        for request: ClientRequest,
-        using generator: inout some RandomNumberGenerator
+        for request: ClientRequest, using generator: inout some RandomNumberGenerator
     ) -> (serialNumber: SerialNumber, passphrase: SecretBytes?) {
         let serialNumber = SerialNumber.random(using: &generator)
         return (serialNumber, request.bundle == nil ? nil : GeneratedPassphrase.make(using: &generator))
@@ -35,9 +32,7 @@ extension CertificateAuthority {
 
     /// Makes a key and a certificate without touching the directory.
     func prepare(
-        _ request: ClientRequest,
-        _ random: (serialNumber: SerialNumber, passphrase: SecretBytes?),
-        now: Date,
+        _ request: ClientRequest, _ random: (serialNumber: SerialNumber, passphrase: SecretBytes?), now: Date,
         verifiesPath: Bool = true
     ) throws -> PreparedCertificate {
         try ClientPolicy.check(request)
@@ -52,33 +47,20 @@ extension CertificateAuthority {
         }
         let certificate = try certificate(
             CertificateParameters(
-                serialNumber: random.serialNumber,
-                subject: review.subject,
-                publicKey: publicKey,
-                notBefore: notBefore(from: now),
-                notAfter: end.date,
-                template: request.template,
-                subjectAlternativeNames: review.names
-            ),
-            now: now,
-            allowsInsecureNames: request.allowsInsecureNames,
+                serialNumber: random.serialNumber, subject: review.subject, publicKey: publicKey,
+                notBefore: notBefore(from: now), notAfter: end.date, template: request.template,
+                subjectAlternativeNames: review.names), now: now, allowsInsecureNames: request.allowsInsecureNames,
             verifiesPath: verifiesPath
         ) { made in try ClientPolicy.check(made, from: request.template) }
         var bundle: [CADirectory.PlannedFile] = []
         if let encryption = request.bundle, let key, let passphrase = random.passphrase {
             var archive = try PKCS12Archive(
-                key: key,
-                certificate: certificate,
-                chain: chain,
-                friendlyName: request.name,
-                encryption: encryption
-            )
+                key: key, certificate: certificate, chain: chain, friendlyName: request.name, encryption: encryption)
             archive.hasRandomPassphrase = true
             bundle = [
                 .init(
                     name: AuthorityFiles.bundle(of: request.name),
-                    contents: try archive.encoded(passphrase: passphrase),
-                    mode: 0o600
+                    contents: try archive.encoded(passphrase: passphrase), mode: 0o600
                 ),
                 .init(name: AuthorityFiles.bundlePassphrase(of: request.name), contents: passphrase, mode: 0o600),
             ]
@@ -103,10 +85,7 @@ extension CertificateAuthority {
     /// The path need not be verified for a certificate that differs from another only in key, names and serial number, under
     /// CAs that may certify any name.
     func certificate(
-        _ parameters: CertificateParameters,
-        now: Date,
-        allowsInsecureNames: Bool,
-        verifiesPath: Bool = true,
+        _ parameters: CertificateParameters, now: Date, allowsInsecureNames: Bool, verifiesPath: Bool = true,
         check: (Certificate) throws -> Void
     ) throws -> Certificate {
         if !allowsInsecureNames {
@@ -130,8 +109,7 @@ extension CertificateAuthority {
                 .policy,
                 "the CA \(certificatePath) may not issue a certificate for "
                     + "\(names.joined(separator: ", ")): \(error.message)",
-                hint: "see what the CA allows: openssl x509 -noout -text -in \(certificatePath)"
-            )
+                hint: "see what the CA allows: openssl x509 -noout -text -in \(certificatePath)")
         }
         return certificate
     }
@@ -148,10 +126,7 @@ extension CertificateAuthority {
     /// The end of a certificate: what was asked for, refused when it is after the CA's; or the template's, shortened to the
     /// CA's.
     func end(
-        _ lifetime: Lifetime?,
-        template: CertificateTemplate,
-        from now: Date,
-        notices: inout [String]
+        _ lifetime: Lifetime?, template: CertificateTemplate, from now: Date, notices: inout [String]
     ) throws -> End {
         let limit = certificate.notAfter
         guard let lifetime else {
@@ -159,8 +134,7 @@ extension CertificateAuthority {
             let end = try Lifetime.days(days).end(from: now)
             if end > limit {
                 notices.append(
-                    "the certificate ends with its CA, at \(timestamp(limit)), before the template's \(days) days"
-                )
+                    "the certificate ends with its CA, at \(timestamp(limit)), before the template's \(days) days")
             }
             return (min(end, limit), end)
         }
@@ -171,8 +145,7 @@ extension CertificateAuthority {
                 .policy,
                 "the certificate would end at \(timestamp(end)), after its CA \(certificatePath), which ends at \(timestamp(limit))",
                 hint: days > 0
-                    ? "the longest lifetime now is --days \(days)" : "make a new CA with: pki init-ca --force"
-            )
+                    ? "the longest lifetime now is --days \(days)" : "make a new CA with: pki init-ca --force")
         }
         return (end, end)
     }
@@ -181,9 +154,7 @@ extension CertificateAuthority {
 extension CertificateAuthority {
     /// Makes an intermediate CA, or certifies one that is made elsewhere.
     public func issue(
-        _ request: IntermediateRequest,
-        now: Date,
-        using generator: inout some RandomNumberGenerator
+        _ request: IntermediateRequest, now: Date, using generator: inout some RandomNumberGenerator
     ) throws -> IssuedCertificate {
         try EntryName.checkNew(request.name)
         try checkIsNotRevoked()
@@ -191,9 +162,7 @@ extension CertificateAuthority {
             try directory.checkDoesNotExist(AuthorityFiles.certificate(of: request.name))
             if request.key.bringsKey {
                 try directory.checkDoesNotExist(
-                    AuthorityFiles.key(of: request.name),
-                    AuthorityFiles.keyAddress(of: request.name)
-                )
+                    AuthorityFiles.key(of: request.name), AuthorityFiles.keyAddress(of: request.name))
             }
         }
         var notices: [String] = []
@@ -204,16 +173,9 @@ extension CertificateAuthority {
         func certificate(for publicKey: PublicKey) throws -> Certificate {
             try self.certificate(
                 CertificateParameters(
-                    serialNumber: .random(using: &generator),
-                    subject: subject,
-                    publicKey: publicKey,
-                    notBefore: notBefore(from: now),
-                    notAfter: end.date,
-                    template: request.template,
-                    pathLength: pathLength,
-                    nameConstraints: request.nameConstraints
-                ),
-                now: now,
+                    serialNumber: .random(using: &generator), subject: subject, publicKey: publicKey,
+                    notBefore: notBefore(from: now), notAfter: end.date, template: request.template,
+                    pathLength: pathLength, nameConstraints: request.nameConstraints), now: now,
                 allowsInsecureNames: request.allowsInsecureNames
             ) { made in try ClientPolicy.checkAuthority(made, from: request.template) }
         }
@@ -238,17 +200,10 @@ extension CertificateAuthority {
             key = .foreign
         }
         let prepared = PreparedCertificate(
-            name: request.name,
-            certificate: try certificate(for: publicKey),
-            profile: request.template.profile,
-            template: request.template,
-            lifetime: end.wanted.timeIntervalSince(now),
-            issuerKey: self.certificate.publicKey.digest,
-            key: key,
-            chain: chain,
-            archivesExisting: request.archivesExisting,
-            notices: notices
-        )
+            name: request.name, certificate: try certificate(for: publicKey), profile: request.template.profile,
+            template: request.template, lifetime: end.wanted.timeIntervalSince(now),
+            issuerKey: self.certificate.publicKey.digest, key: key, chain: chain,
+            archivesExisting: request.archivesExisting, notices: notices)
         return try inventory.commit(prepared, now: now)
     }
 
@@ -271,8 +226,7 @@ extension CertificateAuthority {
         if requested != subject {
             notices.append(
                 "\(printable(certificateRequest.name)) asks for the subject \(printable(terminalSafe("\(requested)"))); "
-                    + "the certificate has \(subject): --accept-subject takes the request's"
-            )
+                    + "the certificate has \(subject): --accept-subject takes the request's")
         }
         return subject
     }
@@ -283,10 +237,8 @@ extension CertificateAuthority {
         let limit = certificate.basicConstraints?.pathLength
         if let limit, limit == 0 {
             throw AuthorityError(
-                .policy,
-                "the CA \(certificatePath) may have no CA below it: its path length is 0",
-                hint: "take another issuer, or make a root with: pki init-ca --path-length 1"
-            )
+                .policy, "the CA \(certificatePath) may have no CA below it: its path length is 0",
+                hint: "take another issuer, or make a root with: pki init-ca --path-length 1")
         }
         guard let length = request.pathLength else { return nil }
         guard (0...255).contains(length) else {
@@ -296,8 +248,7 @@ extension CertificateAuthority {
             throw AuthorityError(
                 .policy,
                 "a path length of \(length) is more than the CA \(certificatePath) allows, whose own is \(limit)",
-                hint: "the most is --path-length \(limit - 1)"
-            )
+                hint: "the most is --path-length \(limit - 1)")
         }
         return length
     }

@@ -25,9 +25,7 @@ extension CertificateAuthority {
     /// Issues a certificate that replaces another, which must be the current one of its name: same name, subject and
     /// alternative names. The old files go to the archive, and the name always has a certificate.
     public func renew(
-        _ entry: InventoryEntry,
-        _ request: RenewalRequest = RenewalRequest(),
-        now: Date,
+        _ entry: InventoryEntry, _ request: RenewalRequest = RenewalRequest(), now: Date,
         using generator: inout some RandomNumberGenerator
     ) throws -> IssuedCertificate {
         try checkIsRenewable(entry, request, now: now)
@@ -40,28 +38,17 @@ extension CertificateAuthority {
         let isRoot = old.isSelfIssued && entry.isSelfSigned
         let end = try end(of: request, replacing: entry, isRoot: isRoot, from: now, notices: &notices)
         let parameters = CertificateParameters(
-            serialNumber: .random(using: &generator),
-            subject: old.subject,
-            publicKey: publicKey,
-            notBefore: isRoot ? now.addingTimeInterval(-Lifetime.backdating) : notBefore(from: now),
-            notAfter: end.date,
-            template: template,
-            subjectAlternativeNames: try names(of: old),
-            pathLength: old.basicConstraints?.pathLength,
-            nameConstraints: old.nameConstraints ?? NameConstraints()
-        )
+            serialNumber: .random(using: &generator), subject: old.subject, publicKey: publicKey,
+            notBefore: isRoot ? now.addingTimeInterval(-Lifetime.backdating) : notBefore(from: now), notAfter: end.date,
+            template: template, subjectAlternativeNames: try names(of: old),
+            pathLength: old.basicConstraints?.pathLength, nameConstraints: old.nameConstraints ?? NameConstraints())
         let renewed: Certificate
         if isRoot {
             renewed = try parameters.selfSigned(by: self.key)
             notices.append(
-                "AWS knows the old root by its certificate: give the trust anchor the new one, pki print-bundle"
-            )
+                "AWS knows the old root by its certificate: give the trust anchor the new one, pki print-bundle")
         } else {
-            renewed = try certificate(
-                parameters,
-                now: now,
-                allowsInsecureNames: request.allowsInsecureNames
-            ) { made in
+            renewed = try certificate(parameters, now: now, allowsInsecureNames: request.allowsInsecureNames) { made in
                 try old.isCA
                     ? ClientPolicy.checkAuthority(made, from: template) : ClientPolicy.check(made, from: template)
             }
@@ -99,8 +86,7 @@ extension CertificateAuthority {
             throw AuthorityError(
                 .invalidRequest,
                 "certificate \(entry.serialNumber) is no longer the current certificate of \(entry.name)",
-                hint: "renew what does: pki renew \(entry.name) --directory \(Quoting.shell(directory.path))"
-            )
+                hint: "renew what does: pki renew \(entry.name) --directory \(Quoting.shell(directory.path))")
         }
         if let revocation = entry.revocation {
             throw AuthorityError(
@@ -108,28 +94,23 @@ extension CertificateAuthority {
                 "\(entry.name) was revoked at \(timestamp(revocation.date)) (\(revocation.reason.name)) and is not renewed",
                 hint: revocation.reason == .certificateHold
                     ? "take the hold back first: pki revoke --release \(entry.name)"
-                    : "issue another with a new key: pki issue-client --name \(entry.name) --force"
-            )
+                    : "issue another with a new key: pki issue-client --name \(entry.name) --force")
         }
         guard request.makesNewKey else { return }
         if entry.isCA { try checkIsUnused(entry, now: now) }
         let keyName = AuthorityFiles.key(of: entry.name)
         guard directory.contains(keyName) else {
             throw AuthorityError(
-                .policy,
-                "the key of \(entry.name) is not in \(directory.path), so that pki cannot make its successor",
+                .policy, "the key of \(entry.name) is not in \(directory.path), so that pki cannot make its successor",
                 hint: entry.keyFile == nil
                     ? "make a new request beside the new key, and: pki issue-client --name \(entry.name) --csr FILE --force"
-                    : "leave --rekey out, or make the new key where the old one is"
-            )
+                    : "leave --rekey out, or make the new key where the old one is")
         }
         guard request.passphrase == nil else { return }
         guard try !inventory.hasEncryptedKey(entry.name) else {
             throw AuthorityError(
-                .policy,
-                "the key \(directory.path(of: keyName)) is encrypted, and its successor would not be",
-                hint: "give a passphrase for the new key: --key-passphrase-file FILE"
-            )
+                .policy, "the key \(directory.path(of: keyName)) is encrypted, and its successor would not be",
+                hint: "give a passphrase for the new key: --key-passphrase-file FILE")
         }
     }
 
@@ -145,8 +126,7 @@ extension CertificateAuthority {
             hint: authority.isSelfSigned
                 ? "make a new root beside it: pki rotate-ca"
                 : "make another CA beside it, pki issue-intermediate --name \(name)-2, and move what it has issued: "
-                    + "pki renew NAME --issuer \(name)-2"
-        )
+                    + "pki renew NAME --issuer \(name)-2")
     }
 
     private func type(of old: Certificate, _ template: CertificateTemplate) throws -> KeyType {
@@ -156,11 +136,7 @@ extension CertificateAuthority {
     /// What is asked for; otherwise as far from now as the certificate was to reach that is replaced, whether or not its CA
     /// let it. Otherwise lives would only ever get shorter.
     private func end(
-        of request: RenewalRequest,
-        replacing old: InventoryEntry,
-        isRoot: Bool,
-        from now: Date,
-        notices: inout [String]
+        of request: RenewalRequest, replacing old: InventoryEntry, isRoot: Bool, from now: Date, notices: inout [String]
     ) throws -> End {
         let former = old.lifetime ?? old.notAfter.timeIntervalSince(old.notBefore) - Lifetime.backdating
         if isRoot {
@@ -182,10 +158,8 @@ extension CertificateAuthority {
     private func names(of old: Certificate) throws -> [GeneralName] {
         for case .other(let kind) in old.subjectAlternativeNames {
             throw AuthorityError(
-                .policy,
-                "the certificate has an alternative name of the kind \(kind), which pki does not write",
-                hint: "issue one with the names that it needs: pki issue-client"
-            )
+                .policy, "the certificate has an alternative name of the kind \(kind), which pki does not write",
+                hint: "issue one with the names that it needs: pki issue-client")
         }
         return old.subjectAlternativeNames
     }

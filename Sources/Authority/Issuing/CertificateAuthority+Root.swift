@@ -8,18 +8,13 @@ extension CertificateAuthority {
     /// Creates a root CA in a directory, which is made with mode 0700 if it does not exist. `who` is the user, for the
     /// audit.
     public static func create(
-        in directory: String,
-        _ request: RootRequest,
-        by who: String = "",
-        now: Date,
+        in directory: String, _ request: RootRequest, by who: String = "", now: Date,
         using generator: inout some RandomNumberGenerator
     ) throws -> IssuedCertificate {
         if !request.archivesExisting, let directory = try? CADirectory(path: directory, for: .reading) {
             try directory.checkDoesNotExist(
-                AuthorityFiles.key(of: rootName),
-                AuthorityFiles.keyAddress(of: rootName),
-                AuthorityFiles.certificate(of: rootName)
-            )
+                AuthorityFiles.key(of: rootName), AuthorityFiles.keyAddress(of: rootName),
+                AuthorityFiles.certificate(of: rootName))
         }
         let root = try prepareRoot(request, now: now, using: &generator)
         // Nothing was touched so far: a refusal leaves no empty directory behind.
@@ -40,10 +35,7 @@ extension CertificateAuthority {
         let subject = request.subject ?? template.subject
         guard !subject.isEmpty else {
             throw AuthorityError(
-                .invalidRequest,
-                "the CA has no subject",
-                hint: "give one, for example --subject \"CN=Example Root\""
-            )
+                .invalidRequest, "the CA has no subject", hint: "give one, for example --subject \"CN=Example Root\"")
         }
         if !request.allowsInsecureNames { try NamePolicy.checkText(subject) }
         if let length = request.pathLength, !(0...255).contains(length) {
@@ -53,15 +45,9 @@ extension CertificateAuthority {
 
         func certificate(by key: any SigningKey) throws -> Certificate {
             let parameters = CertificateParameters(
-                serialNumber: .random(using: &generator),
-                subject: subject,
-                publicKey: key.publicKey,
-                notBefore: now.addingTimeInterval(-Lifetime.backdating),
-                notAfter: end,
-                template: template,
-                pathLength: request.pathLength,
-                nameConstraints: request.nameConstraints
-            )
+                serialNumber: .random(using: &generator), subject: subject, publicKey: key.publicKey,
+                notBefore: now.addingTimeInterval(-Lifetime.backdating), notAfter: end, template: template,
+                pathLength: request.pathLength, nameConstraints: request.nameConstraints)
             let certificate = try parameters.selfSigned(by: key)
             try ClientPolicy.checkAuthority(certificate, from: template)
             _ = try CertificateVerifier(anchors: [certificate]).path(for: certificate, at: now)
@@ -82,17 +68,9 @@ extension CertificateAuthority {
         }
         let root = try certificate(by: key)
         return PreparedCertificate(
-            name: rootName,
-            certificate: root,
-            profile: template.profile,
-            template: template,
-            lifetime: end.timeIntervalSince(now),
-            issuerKey: root.publicKey.digest,
-            key: place,
-            chain: [],
-            archivesExisting: request.archivesExisting,
-            action: .create
-        )
+            name: rootName, certificate: root, profile: template.profile, template: template,
+            lifetime: end.timeIntervalSince(now), issuerKey: root.publicKey.digest, key: place, chain: [],
+            archivesExisting: request.archivesExisting, action: .create)
     }
 }
 
@@ -113,9 +91,7 @@ extension CertificateAuthority {
     /// carries the cross-certificate in its chain, so that it is accepted where only the old root is known. Without a
     /// subject the new root has the old one's.
     public func rotate(
-        to request: RootRequest,
-        crossTemplate: CertificateTemplate,
-        now: Date,
+        to request: RootRequest, crossTemplate: CertificateTemplate, now: Date,
         using generator: inout some RandomNumberGenerator
     ) throws -> RootRotation {
         guard name == Self.rootName, certificate.isSelfIssued else {
@@ -126,8 +102,7 @@ extension CertificateAuthority {
             throw AuthorityError(
                 .exists,
                 "a rotation is under way: \(directory.path(of: AuthorityFiles.certificate(of: previousName))) is there, and AWS takes two roots at the most",
-                hint: "finish it first: pki rotate-ca --finish --directory \(Quoting.shell(directory.path))"
-            )
+                hint: "finish it first: pki rotate-ca --finish --directory \(Quoting.shell(directory.path))")
         }
         try checkProtection(of: request)
         var request = request
@@ -176,10 +151,8 @@ extension CertificateAuthority {
                 throw AuthorityError(.invalidRequest, "the new root was not certified by the old one")
             }
             return RootRotation(
-                root: madeRoot,
-                cross: cross,
-                previousPath: directory.path(of: AuthorityFiles.certificate(of: previousName))
-            )
+                root: madeRoot, cross: cross,
+                previousPath: directory.path(of: AuthorityFiles.certificate(of: previousName)))
         }
     }
 
@@ -191,53 +164,33 @@ extension CertificateAuthority {
                 .policy,
                 "the old root's key is in a device or an agent, and the new one's would be a file that is not encrypted",
                 hint: "--key PLACE uses one that is there, with --generate-key it is made in the token; "
-                    + "--key-passphrase-file FILE makes an encrypted file"
-            )
+                    + "--key-passphrase-file FILE makes an encrypted file")
         }
         guard try !inventory.hasEncryptedKey(name) else {
             throw AuthorityError(
-                .policy,
-                "the old root's key is encrypted, and the new one's would not be",
-                hint: "give a passphrase for the new key: --key-passphrase-file FILE"
-            )
+                .policy, "the old root's key is encrypted, and the new one's would not be",
+                hint: "give a passphrase for the new key: --key-passphrase-file FILE")
         }
     }
 
     /// The new root, certified by this one.
     private func crossCertificate(
-        of root: Certificate,
-        from template: CertificateTemplate,
-        now: Date,
+        of root: Certificate, from template: CertificateTemplate, now: Date,
         using generator: inout some RandomNumberGenerator
     ) throws -> PreparedCertificate {
         let made = try certificate(
             CertificateParameters(
-                serialNumber: .random(using: &generator),
-                subject: root.subject,
-                publicKey: root.publicKey,
-                notBefore: notBefore(from: now),
-                notAfter: min(root.notAfter, certificate.notAfter),
-                template: template,
-                pathLength: crossPathLength(of: root),
-                nameConstraints: root.nameConstraints ?? NameConstraints()
-            ),
+                serialNumber: .random(using: &generator), subject: root.subject, publicKey: root.publicKey,
+                notBefore: notBefore(from: now), notAfter: min(root.notAfter, certificate.notAfter), template: template,
+                pathLength: crossPathLength(of: root), nameConstraints: root.nameConstraints ?? NameConstraints()),
             now: now,
             // The root itself has just been checked.
             allowsInsecureNames: true
         ) { made in try ClientPolicy.checkAuthority(made, from: template) }
         return PreparedCertificate(
-            name: Self.crossName,
-            certificate: made,
-            profile: template.profile,
-            template: template,
-            lifetime: made.notAfter.timeIntervalSince(now),
-            issuerKey: certificate.publicKey.digest,
-            key: .foreign,
-            chain: [],
-            archivesExisting: true,
-            action: .issue,
-            detail: "the new root, certified by the previous one"
-        )
+            name: Self.crossName, certificate: made, profile: template.profile, template: template,
+            lifetime: made.notAfter.timeIntervalSince(now), issuerKey: certificate.publicKey.digest, key: .foreign,
+            chain: [], archivesExisting: true, action: .issue, detail: "the new root, certified by the previous one")
     }
 
     /// The new root's own path length, or what the old root allows below it if that is less. A certificate from a CA of the
@@ -258,10 +211,8 @@ extension Inventory {
         return try change(now: now) { change in
             guard let previous = try change.records.current(previousName).first else {
                 throw AuthorityError(
-                    .missing,
-                    "no rotation is under way in \(directory.path)",
-                    hint: "begin one with: pki rotate-ca --directory \(Quoting.shell(directory.path))"
-                )
+                    .missing, "no rotation is under way in \(directory.path)",
+                    hint: "begin one with: pki rotate-ca --directory \(Quoting.shell(directory.path))")
             }
             let used = try change.records.issued(byKey: previous.subjectKey)
                 .filter {

@@ -11,22 +11,17 @@ enum ClientPolicy {
         guard let certificateRequest = request.certificateRequest else { return }
         if request.keyType != nil {
             throw AuthorityError(
-                .invalidRequest,
-                "a certificate request brings its own key, so no key type can be chosen"
-            )
+                .invalidRequest, "a certificate request brings its own key, so no key type can be chosen")
         }
         if request.passphrase != nil {
             throw AuthorityError(
-                .invalidRequest,
-                "a certificate request brings its own key, so there is no key file to encrypt"
-            )
+                .invalidRequest, "a certificate request brings its own key, so there is no key file to encrypt")
         }
         if request.bundle != nil {
             throw AuthorityError(
                 .invalidRequest,
                 "a certificate request brings its own key, so there is no key to put into a PKCS#12 file",
-                hint: "leave --pkcs12 out; beside the key: openssl pkcs12 -export -inkey KEY -in CERTIFICATE"
-            )
+                hint: "leave --pkcs12 out; beside the key: openssl pkcs12 -export -inkey KEY -in CERTIFICATE")
         }
         try check(certificateRequest.publicKey, in: certificateRequest.name)
     }
@@ -38,10 +33,8 @@ enum ClientPolicy {
         case .ec("prime256v1"), .ec("secp384r1"), .ec("secp521r1"), .mlDSA: return
         default:
             throw AuthorityError(
-                .policy,
-                "the key in \(name), \(key.algorithm), is not certified",
-                hint: "use RSA with 2048 to 8192 bits, P-256, P-384, P-521 or ML-DSA"
-            )
+                .policy, "the key in \(name), \(key.algorithm), is not certified",
+                hint: "use RSA with 2048 to 8192 bits, P-256, P-384, P-521 or ML-DSA")
         }
     }
 
@@ -66,8 +59,7 @@ enum ClientPolicy {
             } else if !others.isEmpty {
                 review.notices.append(
                     "\(shown(certificateRequest.name)) asks for \(list(others)) too, which was not asked for here and is left "
-                        + "out: name it, or take what the request asks for with --accept-names"
-                )
+                        + "out: name it, or take what the request asks for with --accept-names")
             }
         }
         try NamePolicy.checkCount(review.names.count, atMost: request.maximumNames, of: request.name)
@@ -94,23 +86,18 @@ enum ClientPolicy {
             throw AuthorityError(
                 .invalidRequest,
                 "no name was given for the certificate of the key in \(shown(certificateRequest.name))",
-                hint: "give the name, --name NAME, or take the request's word for it: --accept-subject"
-            )
+                hint: "give the name, --name NAME, or take the request's word for it: --accept-subject")
         }
         guard let subject, !subject.isEmpty else {
             throw AuthorityError(
-                .invalidRequest,
-                "the client certificate has no subject, and IAM Roles Anywhere takes none without",
-                hint: "give one, for example --subject \"CN=\(request.name)\""
-            )
+                .invalidRequest, "the client certificate has no subject, and IAM Roles Anywhere takes none without",
+                hint: "give one, for example --subject \"CN=\(request.name)\"")
         }
         return subject
     }
 
     private static func reportSubject(
-        of certificateRequest: CertificateRequest,
-        _ request: ClientRequest,
-        _ review: inout RequestReview
+        of certificateRequest: CertificateRequest, _ request: ClientRequest, _ review: inout RequestReview
     ) {
         let requested = certificateRequest.subject
         guard !requested.isEmpty else { return }
@@ -120,16 +107,13 @@ enum ClientPolicy {
         } else if requested.relativeNames != review.subject.relativeNames {
             review.notices.append(
                 "\(shown(certificateRequest.name)) asks for the subject \(text); the certificate has "
-                    + shown(review.subject.description)
-            )
+                    + shown(review.subject.description))
         }
     }
 
     /// Passes over what the certificate has anyway, and refuses what is more.
     private static func checkExtensions(
-        of request: CertificateRequest,
-        _ template: CertificateTemplate,
-        _ review: inout RequestReview
+        of request: CertificateRequest, _ template: CertificateTemplate, _ review: inout RequestReview
     ) throws {
         guard !request.otherExtensions.isEmpty else { return }
         let (usage, purposes) = try template.usages()
@@ -139,8 +123,7 @@ enum ClientPolicy {
                 .policy,
                 "\(shown(request.name)) asks for \(shown(asked.refused.joined(separator: "; "))), which the profile "
                     + "\(template.profile) does not give",
-                hint: "make the request without it, or choose another with --profile or --template"
-            )
+                hint: "make the request without it, or choose another with --profile or --template")
         }
         review.notices.append(
             "\(shown(request.name)) asks for \(shown(asked.ignored.joined(separator: ", "))): the profile decides about that"
@@ -149,9 +132,7 @@ enum ClientPolicy {
 
     /// The names in a request, each checked as if it had been given to us. Unusual names are refused.
     private static func checked(
-        _ certificateRequest: CertificateRequest,
-        _ request: ClientRequest,
-        subject: DistinguishedName
+        _ certificateRequest: CertificateRequest, _ request: ClientRequest, subject: DistinguishedName
     ) throws -> [GeneralName] {
         var names: [GeneralName] = []
         for name in unique(certificateRequest.subjectAlternativeNames) {
@@ -161,10 +142,8 @@ enum ClientPolicy {
             if !request.allowsInsecureNames {
                 if let oddity = NamePolicy.oddity(of: name, subject: subject) {
                     throw AuthorityError(
-                        .policy,
-                        "\(shown(certificateRequest.name)) asks for \(shown(name.description)): \(oddity)",
-                        hint: "make the request without it, or insist with --insecure-names"
-                    )
+                        .policy, "\(shown(certificateRequest.name)) asks for \(shown(name.description)): \(oddity)",
+                        hint: "make the request without it, or insist with --insecure-names")
                 }
                 try NamePolicy.checkText(subject, [name])
             }
@@ -198,17 +177,13 @@ enum ClientPolicy {
         case .ip(let octets):
             guard octets.count == 4 || octets.count == 16 else {
                 throw CertificateError(
-                    .invalidName,
-                    "an IP address in the certificate request has \(octets.count) octets"
-                )
+                    .invalidName, "an IP address in the certificate request has \(octets.count) octets")
             }
             return name
         case .directory(let subject): return .directory(try DistinguishedName(relativeNames: subject.relativeNames))
         case .other(let kind):
             throw CertificateError(
-                .unsupported,
-                "the certificate request asks for an alternative name of the kind \(kind)"
-            )
+                .unsupported, "the certificate request asks for an alternative name of the kind \(kind)")
         }
     }
 
@@ -221,31 +196,22 @@ enum ClientPolicy {
     static func check(_ certificate: Certificate, from template: CertificateTemplate) throws(AuthorityError) {
         guard !certificate.isCA, certificate.keyUsage?.isDisjoint(with: [.keyCertSign, .crlSign]) ?? true else {
             throw AuthorityError(
-                .policy,
-                "\(template.name) makes a CA, and a client certificate must not be one",
-                hint: "it needs basicConstraints = CA:FALSE, and a keyUsage without keyCertSign and cRLSign"
-            )
+                .policy, "\(template.name) makes a CA, and a client certificate must not be one",
+                hint: "it needs basicConstraints = CA:FALSE, and a keyUsage without keyCertSign and cRLSign")
         }
         guard certificate.keyUsage?.contains(.digitalSignature) ?? false else {
             throw AuthorityError(
-                .policy,
-                "\(template.name) makes a certificate that cannot sign requests",
-                hint: "it needs keyUsage = critical, digitalSignature"
-            )
+                .policy, "\(template.name) makes a certificate that cannot sign requests",
+                hint: "it needs keyUsage = critical, digitalSignature")
         }
     }
 
     /// Checks that a template made a CA's certificate.
-    static func checkAuthority(
-        _ certificate: Certificate,
-        from template: CertificateTemplate
-    ) throws(AuthorityError) {
+    static func checkAuthority(_ certificate: Certificate, from template: CertificateTemplate) throws(AuthorityError) {
         guard certificate.isCA, certificate.keyUsage?.contains(.keyCertSign) == true else {
             throw AuthorityError(
-                .policy,
-                "\(template.name) does not make a CA: its certificate would not allow signing others",
-                hint: "it needs basicConstraints = critical, CA:TRUE and keyUsage = critical, keyCertSign, cRLSign"
-            )
+                .policy, "\(template.name) does not make a CA: its certificate would not allow signing others",
+                hint: "it needs basicConstraints = critical, CA:TRUE and keyUsage = critical, keyCertSign, cRLSign")
         }
     }
 }

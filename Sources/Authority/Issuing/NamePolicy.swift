@@ -28,18 +28,14 @@ enum NamePolicy {
     private static func check(_ text: String, of part: String) throws(AuthorityError) {
         guard let objection = NameText.objection(to: text) else { return }
         throw AuthorityError(
-            .policy,
-            "\(part) \"\(terminalSafe(text))\" can be taken for another: it \(objection)",
-            hint: "write it in the letters of one script, or insist with --insecure-names"
-        )
+            .policy, "\(part) \"\(terminalSafe(text))\" can be taken for another: it \(objection)",
+            hint: "write it in the letters of one script, or insist with --insecure-names")
     }
 
     /// Refuses names that CAs on the way to the root may not certify, more strictly than RFC 5280: a CA that permits some
     /// names by kind may certify no others, and a common name that reads as a host's, an address or a mailbox counts as one.
     static func checkConstraints(
-        _ subject: DistinguishedName,
-        _ names: [GeneralName],
-        below authorities: [Certificate]
+        _ subject: DistinguishedName, _ names: [GeneralName], below authorities: [Certificate]
     ) throws(AuthorityError) {
         let constraining = authorities.filter { $0.nameConstraints != nil }
         guard !constraining.isEmpty else { return }
@@ -55,8 +51,7 @@ enum NamePolicy {
                     .policy,
                     "the CA \(printable("\(authority.subject)")) may not issue a certificate for \(printable(shown)): "
                         + printable(objection),
-                    hint: "leave the name out, or issue it from another CA: pki tree shows them"
-                )
+                    hint: "leave the name out, or issue it from another CA: pki tree shows them")
             }
         }
     }
@@ -104,10 +99,8 @@ enum NamePolicy {
     static func checkCount(_ count: Int, atMost limit: Int, of name: String) throws(AuthorityError) {
         guard count > limit else { return }
         throw AuthorityError(
-            .policy,
-            "\(printable(name)) would have \(count) alternative names, and \(limit) are the most",
-            hint: "leave some out, or allow them: --max-names \(count)"
-        )
+            .policy, "\(printable(name)) would have \(count) alternative names, and \(limit) are the most",
+            hint: "leave some out, or allow them: --max-names \(count)")
     }
 
     /// Why a name that a request asks for is not taken unseen; `nil` for an ordinary one.
@@ -186,8 +179,7 @@ enum RequiredNames: String, CaseIterable {
             throw AuthorityError(
                 .policy,
                 "the profile \(request.template.profile) needs a DNS name or an IP address, and \(request.name) has none",
-                hint: "give one with --dns or --ip"
-            )
+                hint: "give one with --dns or --ip")
         case .spiffe:
             let identifiers = names.compactMap { name in
                 if case .uri(let text) = name { text } else { nil }
@@ -196,15 +188,12 @@ enum RequiredNames: String, CaseIterable {
                 throw AuthorityError(
                     .policy,
                     "the profile \(request.template.profile) needs exactly one URI, a SPIFFE ID, and \(request.name) has \(identifiers.count)",
-                    hint: "give it with --uri spiffe://example.org/\(request.name)"
-                )
+                    hint: "give it with --uri spiffe://example.org/\(request.name)")
             }
             guard let why = Self.objection(toIdentifier: identifier) else { return }
             throw AuthorityError(
-                .policy,
-                "\(identifier) is not a SPIFFE ID: \(why)",
-                hint: "it has the form spiffe://TRUST-DOMAIN/PATH, such as spiffe://example.org/web"
-            )
+                .policy, "\(identifier) is not a SPIFFE ID: \(why)",
+                hint: "it has the form spiffe://TRUST-DOMAIN/PATH, such as spiffe://example.org/web")
         }
     }
 

@@ -21,11 +21,8 @@ struct PreparedCertificate: Sendable {
         {
             .made(
                 .init(
-                    name: AuthorityFiles.key(of: name),
-                    contents: try key.pemEncoded(passphrase: passphrase),
-                    mode: 0o600
-                )
-            )
+                    name: AuthorityFiles.key(of: name), contents: try key.pemEncoded(passphrase: passphrase),
+                    mode: 0o600))
         }
     }
 
@@ -69,9 +66,7 @@ struct PreparedCertificate: Sendable {
                 .exists,
                 other.isCA
                     ? "\(name) is a CA, and no other certificate takes its place"
-                    : "\(name) is no CA, and no CA takes its place",
-                hint: "take another name with --name"
-            )
+                    : "\(name) is no CA, and no CA takes its place", hint: "take another name with --name")
         }
         if !archivesExisting || action == .renew {
             try names.refuseTaken(by: certificate, named: name, in: change.records)
@@ -84,33 +79,18 @@ struct PreparedCertificate: Sendable {
             let file = moved[AuthorityFiles.certificate(of: name)]
             let key = moved[AuthorityFiles.key(of: name)] ?? entry.keyFile
             try change.records.setPlace(
-                of: entry.id,
-                file == nil ? .lost : .replaced,
-                certificateFile: file ?? entry.certificateFile,
+                of: entry.id, file == nil ? .lost : .replaced, certificateFile: file ?? entry.certificateFile,
                 keyFile: nameChange == .create ? nil : key,
-                chainFile: nameChange == .create ? nil : moved[AuthorityFiles.chain(of: name)]
-            )
+                chainFile: nameChange == .create ? nil : moved[AuthorityFiles.chain(of: name)])
         }
         let (files, keyRecord) = files(replacing: former, in: change)
         for file in files { try change.add(file) }
         let chainFile = chain.isEmpty ? nil : AuthorityFiles.chain(of: name)
         try change.records.insert(
             InventoryEntry(
-                name: name,
-                certificate,
-                profile: profile,
-                issuerKey: issuerKey,
-                template: template,
-                lifetime: lifetime,
-                certificateFile: AuthorityFiles.certificate(of: name),
-                keyFile: keyRecord,
-                chainFile: chainFile,
-                issuedAt: change.now,
-                issuedBy: change.who
-            ),
-            certificate,
-            template
-        )
+                name: name, certificate, profile: profile, issuerKey: issuerKey, template: template, lifetime: lifetime,
+                certificateFile: AuthorityFiles.certificate(of: name), keyFile: keyRecord, chainFile: chainFile,
+                issuedAt: change.now, issuedBy: change.who), certificate, template)
         try change.audit(action, name, certificate.serialNumber, detail: detail)
 
         let keyIsFile = keyRecord.map { !AuthorityFiles.isAddress($0) } ?? false
@@ -140,8 +120,7 @@ struct PreparedCertificate: Sendable {
     /// Refuses names that must be free, and moves what leaves into the archive. Returns the files that move, with their
     /// names in the archive.
     private func archive(
-        _ nameChange: NameChange,
-        in change: inout InventoryChange
+        _ nameChange: NameChange, in change: inout InventoryChange
     ) throws(AuthorityError) -> [(String, String)] {
         let certificateFile = AuthorityFiles.certificate(of: name)
         let keys = [AuthorityFiles.key(of: name), AuthorityFiles.keyAddress(of: name)]
@@ -172,8 +151,7 @@ struct PreparedCertificate: Sendable {
 
     /// The files that are written, key before certificate, and what the inventory says of the key.
     private func files(
-        replacing former: [InventoryEntry],
-        in change: InventoryChange
+        replacing former: [InventoryEntry], in change: InventoryChange
     ) -> ([CADirectory.PlannedFile], key: String?) {
         var files: [CADirectory.PlannedFile] = []
         var keyRecord: String?

@@ -164,8 +164,7 @@ public struct ExternalKey: Sendable {
             throw AuthorityError(
                 .invalidRequest,
                 "the key \(address) is of the kind \(key.publicKey.algorithm), and \(type.rawValue) was asked for",
-                hint: "leave --key-type out, or name another key"
-            )
+                hint: "leave --key-type out, or name another key")
         }
         return key
     }

@@ -62,10 +62,8 @@ extension CertificateTemplate {
             guard let text = settings["key_type"] else { return .ecP256 }
             guard let type = KeyType(rawValue: text) else {
                 throw AuthorityError(
-                    .invalidRequest,
-                    "\(name): key_type = \(text) is not a kind of key",
-                    hint: "the kinds are \(KeyType.allCases.map(\.rawValue).joined(separator: ", "))"
-                )
+                    .invalidRequest, "\(name): key_type = \(text) is not a kind of key",
+                    hint: "the kinds are \(KeyType.allCases.map(\.rawValue).joined(separator: ", "))")
             }
             return type
         }
@@ -95,10 +93,8 @@ extension CertificateTemplate {
             guard let text = settings["names"] else { return .any }
             guard let rule = RequiredNames(rawValue: text) else {
                 throw AuthorityError(
-                    .invalidRequest,
-                    "\(name): names = \(text) is not a rule for alternative names",
-                    hint: "the rules are \(RequiredNames.allCases.map(\.rawValue).joined(separator: ", "))"
-                )
+                    .invalidRequest, "\(name): names = \(text) is not a rule for alternative names",
+                    hint: "the rules are \(RequiredNames.allCases.map(\.rawValue).joined(separator: ", "))")
             }
             return rule
         }
@@ -132,28 +128,21 @@ public enum Lifetime: Hashable, Sendable {
         case .days(let days):
             guard days >= 1 else {
                 throw AuthorityError(
-                    .invalidRequest,
-                    "a lifetime of \(days) days is not possible",
-                    hint: "give at least 1"
-                )
+                    .invalidRequest, "a lifetime of \(days) days is not possible", hint: "give at least 1")
             }
             end = now.addingTimeInterval(Double(days) * 86400)
         case .until(let date):
             guard date > now else {
                 throw AuthorityError(
-                    .invalidRequest,
-                    "the certificate would end at \(timestamp(date)), which is past",
-                    hint: "give a later time, or a number of days; it is \(timestamp(now)) by this machine's clock"
-                )
+                    .invalidRequest, "the certificate would end at \(timestamp(date)), which is past",
+                    hint: "give a later time, or a number of days; it is \(timestamp(now)) by this machine's clock")
             }
             end = date
         }
         guard end <= Self.latest else {
             throw AuthorityError(
-                .invalidRequest,
-                "the certificate would end after the year 9999, the last that X.509 can say",
-                hint: "give fewer days, or an earlier time"
-            )
+                .invalidRequest, "the certificate would end after the year 9999, the last that X.509 can say",
+                hint: "give fewer days, or an earlier time")
         }
         return Date(timeIntervalSince1970: end.timeIntervalSince1970.rounded(.down))
     }

@@ -63,8 +63,7 @@ final class CADirectory: Sendable {
     /// The directory and the component of a name: one component, or `archive/` or `.new/` and one. `nil` when the
     /// directory does not exist.
     private func place(
-        of name: String,
-        creates: Bool = false
+        of name: String, creates: Bool = false
     ) throws(AuthorityError) -> (directory: Directory, name: String)? {
         let parts = name.utf8.split(separator: 0x2f, maxSplits: 1, omittingEmptySubsequences: false)
         let last = String(parts[parts.count - 1]) ?? ""
@@ -98,10 +97,8 @@ final class CADirectory: Sendable {
     /// What is wrong when something has a name already.
     func takenName(_ name: String) -> AuthorityError {
         AuthorityError(
-            .exists,
-            "\(path(of: name)) exists already and is never overwritten",
-            hint: "--force moves the old files to \(path(of: Self.archiveDirectory)) first"
-        )
+            .exists, "\(path(of: name)) exists already and is never overwritten",
+            hint: "--force moves the old files to \(path(of: Self.archiveDirectory)) first")
     }
 
     /// Refuses a name that something has which is no regular file of this user: it is neither archived nor replaced.
@@ -110,10 +107,8 @@ final class CADirectory: Sendable {
         let path = path(of: name)
         guard status.kind == .regular else {
             throw AuthorityError(
-                .broken,
-                "\(printable(path)) is \(status.kind.noun), where a file is wanted",
-                hint: "find out who made it, take it away, and run the command again: rm \(Quoting.shell(path))"
-            )
+                .broken, "\(printable(path)) is \(status.kind.noun), where a file is wanted",
+                hint: "find out who made it, take it away, and run the command again: rm \(Quoting.shell(path))")
         }
         try rethrown { () throws(FileError) in try place.directory.checkReplaceable(place.name) }
     }
@@ -164,9 +159,7 @@ final class CADirectory: Sendable {
     ///
     /// To be called with the lock held. When one cannot be written, ``sweepDrafts()`` takes the others away.
     func writeDrafts(
-        _ files: [(draft: String, file: PlannedFile)],
-        links: [(name: String, draft: String)],
-        jobs: Int = 1
+        _ files: [(draft: String, file: PlannedFile)], links: [(name: String, draft: String)], jobs: Int = 1
     ) throws(AuthorityError) {
         if files.isEmpty, links.isEmpty { return }
         // Names are given when nothing can be taken back any more: what would be in their way is found out before.
@@ -229,12 +222,9 @@ final class CADirectory: Sendable {
             } catch {
                 guard error.code == .exists, !replaces else { throw AuthorityError(error) }
                 throw AuthorityError(
-                    .exists,
-                    "\(path(of: move.name)) was put there by another program, and is never overwritten",
-                    hint:
-                        "move it away: what pki made waits in \(path(of: draft)), and the next pki command that "
-                        + "writes gives it the name"
-                )
+                    .exists, "\(path(of: move.name)) was put there by another program, and is never overwritten",
+                    hint: "move it away: what pki made waits in \(path(of: draft)), and the next pki command that "
+                        + "writes gives it the name")
             }
             return to.directory === directory ? "." : Self.archiveDirectory
         case .remove(let copy):
@@ -276,9 +266,7 @@ final class CADirectory: Sendable {
 
     private func failure(_ name: String, _ reason: CInt) -> AuthorityError {
         AuthorityError(
-            reason == EEXIST ? .exists : .storage,
-            "\(path(of: name)) cannot be written: \(systemErrorText(reason))"
-        )
+            reason == EEXIST ? .exists : .storage, "\(path(of: name)) cannot be written: \(systemErrorText(reason))")
     }
 
     private func writeContents(of file: PlannedFile, as temporary: String) throws(AuthorityError) {

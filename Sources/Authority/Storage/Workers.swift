@@ -10,9 +10,7 @@ enum Workers {
     ///
     /// Not `concurrentPerform`, which starts no more threads than there are processors: most of these wait for the disk.
     static func firstFailure<Failure: Error>(
-        of count: Int,
-        jobs: Int,
-        _ body: @Sendable (Int) throws(Failure) -> Void
+        of count: Int, jobs: Int, _ body: @Sendable (Int) throws(Failure) -> Void
     ) -> Failure? {
         let failure = Mutex<Failure?>(nil)
         let next = Atomic(0)

@@ -86,10 +86,8 @@ public struct Certificate: Hashable, Sendable {
         where ["CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE"].contains(document.label) {
             if document.label == "TRUSTED CERTIFICATE" {
                 throw CertificateError(
-                    .unsupported,
-                    "a certificate is in OpenSSL's own TRUSTED form",
-                    hint: "convert it: openssl x509 -in FILE -out PLAIN.pem"
-                )
+                    .unsupported, "a certificate is in OpenSSL's own TRUSTED form",
+                    hint: "convert it: openssl x509 -in FILE -out PLAIN.pem")
             }
             certificates.append(try Certificate(derEncoded: document.bytes))
         }

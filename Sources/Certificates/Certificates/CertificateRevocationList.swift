@@ -95,10 +95,8 @@ public struct CertificateRevocationList: Hashable, Sendable {
         guard let document = try PEMDocument.documents(in: pemEncoded.utf8).first(where: { $0.label == Self.label })
         else {
             throw CertificateError(
-                .malformed,
-                "there is no certificate revocation list in it",
-                hint: "a list in PEM begins with -----BEGIN \(Self.label)-----"
-            )
+                .malformed, "there is no certificate revocation list in it",
+                hint: "a list in PEM begins with -----BEGIN \(Self.label)-----")
         }
         try self.init(derEncoded: document.bytes)
     }

@@ -70,10 +70,7 @@ public struct Container: Sendable {
         (form, self.objects) = (.pem, objects)
     }
 
-    private static func objects(
-        in block: PEMBlock,
-        passphrase: SecretBytes?
-    ) throws(CertificateError) -> [Object] {
+    private static func objects(in block: PEMBlock, passphrase: SecretBytes?) throws(CertificateError) -> [Object] {
         var bytes: [UInt8] { block.contents.array }
         if let key = try EncodedPrivateKey(block) { return [.privateKey(key)] }
         switch block.label {
@@ -104,8 +101,7 @@ public struct Container: Sendable {
         if beginning.starts(with: [0xfe, 0xed, 0xfe, 0xed]) || beginning.starts(with: [0xce, 0xce, 0xce, 0xce]) {
             return refusal(
                 "a Java keystore of the old form",
-                convert: "keytool -importkeystore -srckeystore FILE -destkeystore NEW.p12 -deststoretype pkcs12"
-            )
+                convert: "keytool -importkeystore -srckeystore FILE -destkeystore NEW.p12 -deststoretype pkcs12")
         }
         if beginning.starts(with: [0xff, 0xfe]) || beginning.starts(with: [0xfe, 0xff]) {
             return refusal("text in UTF-16", convert: "iconv -f UTF-16 -t UTF-8 FILE > NEW")
@@ -113,8 +109,7 @@ public struct Container: Sendable {
         if beginning.starts(with: "PuTTY-User-Key-File".utf8) {
             return refusal(
                 "a key in PuTTY's form",
-                convert: "puttygen FILE -O private-openssh -o NEW; ssh-keygen -p -m PKCS8 -f NEW"
-            )
+                convert: "puttygen FILE -O private-openssh -o NEW; ssh-keygen -p -m PKCS8 -f NEW")
         }
         if let line = WrappedText.firstLineWithObject(of: file) {
             let isJSON = beginning.first { $0 > 0x20 } == UInt8(ascii: "{")
@@ -123,15 +118,13 @@ public struct Container: Sendable {
                 "its line \(line.number) of \(line.count) characters has the beginning of a PEM object, and more around it",
                 hint: isJSON
                     ? "take the value out of the JSON: jq --raw-output .NAME FILE"
-                    : "put the object whole on one line, or its BEGIN and END on lines of their own"
-            )
+                    : "put the object whole on one line, or its BEGIN and END on lines of their own")
         }
         return CertificateError(
             .malformed,
             beginning.first == 0x30
                 ? "it is no key, certificate or container that is known" : "it is neither PEM nor DER",
-            hint: "an object in PEM begins with a line such as -----BEGIN CERTIFICATE-----"
-        )
+            hint: "an object in PEM begins with a line such as -----BEGIN CERTIFICATE-----")
     }
 }
 
@@ -147,8 +140,7 @@ extension EncodedPrivateKey {
                 self.init(form: form, encryption: nil, contents: .traditional(block.contents))
             } else {
                 self.init(
-                    form: form,
-                    encryption: "PEM headers with MD5 (1 round) and \(Self.cipher(in: block.headers))",
+                    form: form, encryption: "PEM headers with MD5 (1 round) and \(Self.cipher(in: block.headers))",
                     contents: .encryptedTraditional(headers: block.headers, block.contents)
                 )
             }

@@ -46,17 +46,12 @@ public struct PKCS12Archive: Sendable {
     /// friendly name, which is Java's alias. Throws ``CertificateErrorCode/mismatch`` if the certificate is not the
     /// key's.
     public init(
-        key: PrivateKey,
-        certificate: Certificate,
-        chain: [Certificate] = [],
-        friendlyName: String? = nil,
+        key: PrivateKey, certificate: Certificate, chain: [Certificate] = [], friendlyName: String? = nil,
         encryption: Encryption = .modern
     ) throws(CertificateError) {
         guard key.publicKey == certificate.publicKey else {
             throw CertificateError(
-                .mismatch,
-                "the private key is not the key in the certificate (\(certificate.subject))"
-            )
+                .mismatch, "the private key is not the key in the certificate (\(certificate.subject))")
         }
         contents = .identity(key, [certificate] + chain, friendlyName: friendlyName)
         self.encryption = encryption
@@ -65,8 +60,7 @@ public struct PKCS12Archive: Sendable {
     /// Creates an archive of certificates alone, which Java lists as `trustedCertEntry`. Throws
     /// ``CertificateErrorCode/invalidName`` for an alias that is empty or not unique: Java compares them in lower case.
     public init(
-        trusting certificates: [TrustedCertificate],
-        encryption: Encryption = .modern
+        trusting certificates: [TrustedCertificate], encryption: Encryption = .modern
     ) throws(CertificateError) {
         var names: Set<String> = []
         for certificate in certificates {
@@ -75,8 +69,7 @@ public struct PKCS12Archive: Sendable {
                     .invalidName,
                     certificate.name.isEmpty
                         ? "the alias of a trusted certificate is empty"
-                        : "two trusted certificates would have the alias \(printable(certificate.name))"
-                )
+                        : "two trusted certificates would have the alias \(printable(certificate.name))")
             }
         }
         contents = .trust(certificates)

@@ -93,9 +93,7 @@ struct PEMBlock {
     }
 
     private static func decode(
-        _ lines: [Range<Int>],
-        of text: UnsafeRawBufferPointer,
-        _ begun: Boundary
+        _ lines: [Range<Int>], of text: UnsafeRawBufferPointer, _ begun: Boundary
     ) throws(CertificateError) -> SecretBytes {
         let digits = lines.reduce(0) { $0 + $1.count }
         return try unsafe SecretBytes(capacity: digits / 4 * 3 + 3) { (output) throws(CertificateError) in
@@ -218,8 +216,7 @@ enum PEMLabel {
     /// Finds a boundary such as `-----BEGIN CERTIFICATE-----` at the start of bytes; `nil` if there is none with a plain
     /// label.
     static func boundary(
-        _ prefix: [UInt8],
-        atStartOf bytes: Slice<UnsafeRawBufferPointer>
+        _ prefix: [UInt8], atStartOf bytes: Slice<UnsafeRawBufferPointer>
     ) -> (line: Range<Int>, label: Range<Int>)? {
         guard unsafe bytes.starts(with: prefix) else { return nil }
         let start = unsafe bytes.startIndex + prefix.count

@@ -62,10 +62,7 @@ enum WrappedText {
 
     /// Writes a line with `\n` for line ends, which must begin with an object unless it is the only line.
     private static func writeEscaped(
-        _ bytes: UnsafeRawBufferPointer,
-        _ line: Range<Int>,
-        isAlone: Bool,
-        _ output: inout Output
+        _ bytes: UnsafeRawBufferPointer, _ line: Range<Int>, isAlone: Bool, _ output: inout Output
     ) -> Bool {
         let start = unsafe bytes[line].firstIndex { !isBlank($0) } ?? line.upperBound
         let beginsObject = unsafe bytes[start..<line.upperBound].starts(with: begin)
@@ -83,11 +80,7 @@ enum WrappedText {
     }
 
     /// The next backslashes followed by a letter that means a line end. Without a start, a `\/` does not count.
-    private static func escape(
-        _ bytes: UnsafeRawBufferPointer,
-        _ line: Range<Int>,
-        from start: Int?
-    ) -> Range<Int>? {
+    private static func escape(_ bytes: UnsafeRawBufferPointer, _ line: Range<Int>, from start: Int?) -> Range<Int>? {
         var index = start ?? line.lowerBound
         while index < line.upperBound {
             guard unsafe bytes[index] == backslash else {
@@ -107,9 +100,7 @@ enum WrappedText {
 
     /// Writes a line that is whole objects, with blanks between them and inside at most.
     private static func writeObjects(
-        _ bytes: UnsafeRawBufferPointer,
-        _ line: Range<Int>,
-        _ output: inout Output
+        _ bytes: UnsafeRawBufferPointer, _ line: Range<Int>, _ output: inout Output
     ) -> Bool {
         var objects: [(begin: Range<Int>, body: Range<Int>, end: Range<Int>)] = []
         var rest = unsafe bytes[line].drop(while: isBlank)

@@ -34,14 +34,8 @@ public struct CertificateParameters: Sendable {
 
     /// Creates parameters.
     public init(
-        serialNumber: SerialNumber,
-        subject: DistinguishedName,
-        publicKey: PublicKey,
-        notBefore: Date,
-        notAfter: Date,
-        template: CertificateTemplate,
-        subjectAlternativeNames: [GeneralName] = [],
-        pathLength: Int? = nil,
+        serialNumber: SerialNumber, subject: DistinguishedName, publicKey: PublicKey, notBefore: Date, notAfter: Date,
+        template: CertificateTemplate, subjectAlternativeNames: [GeneralName] = [], pathLength: Int? = nil,
         nameConstraints: NameConstraints = NameConstraints()
     ) {
         self.serialNumber = serialNumber
@@ -74,9 +68,7 @@ extension CertificateParameters {
         }
         guard issuer.isCA, issuer.keyUsage?.contains(.keyCertSign) ?? true else {
             throw CertificateError(
-                .forbidden,
-                "\(issuer.subject) is not a CA: its certificate does not allow it to sign others"
-            )
+                .forbidden, "\(issuer.subject) is not a CA: its certificate does not allow it to sign others")
         }
         guard notBefore >= issuer.notBefore, notAfter <= issuer.notAfter else {
             throw CertificateError(.forbidden, "the validity does not lie within that of the CA (\(issuer.subject))")
@@ -103,9 +95,7 @@ extension CertificateParameters {
             DER.encode(DER.constructed(3), DER.sequence(try extensions(issuer: issuer).map(\.derEncoded))),
         ])
         let signature = try key.signature(for: toBeSigned, digest: algorithm.digest)
-        return try Certificate(
-            derEncoded: DER.sequence([toBeSigned, algorithm.derEncoded, DER.bitString(signature)])
-        )
+        return try Certificate(derEncoded: DER.sequence([toBeSigned, algorithm.derEncoded, DER.bitString(signature)]))
     }
 
     /// The template's extensions with the corrections that RFC 5280 requires: key identifiers always and by key alone,
@@ -115,11 +105,8 @@ extension CertificateParameters {
         if template.hashesSubjectKey { replaced.insert(CertificateExtension.subjectKeyIdentifier) }
         if !subjectAlternativeNames.isEmpty { replaced.insert(CertificateExtension.subjectAlternativeName) }
         if !nameConstraints.isEmpty { replaced.insert(CertificateExtension.nameConstraints) }
-        var extensions = try TemplateExtensions(
-            template: template,
-            subject: subject,
-            issuer: issuer
-        ).extensions(except: replaced)
+        var extensions = try TemplateExtensions(template: template, subject: subject, issuer: issuer).extensions(
+            except: replaced)
 
         try replace(CertificateExtension.keyUsage, in: &extensions) { made throws(CertificateError) in
             guard let usage = KeyUsage(derEncoded: made.value) else { return made }
@@ -136,27 +123,21 @@ extension CertificateParameters {
         if !nameConstraints.isEmpty {
             extensions.append(
                 CertificateExtension(
-                    CertificateExtension.nameConstraints,
-                    name: "nameConstraints",
-                    isCritical: true,
-                    value: nameConstraints.derEncoded
-                )
-            )
+                    CertificateExtension.nameConstraints, name: "nameConstraints", isCritical: true,
+                    value: nameConstraints.derEncoded))
         }
         if !extensions.contains(where: { $0.identifier == CertificateExtension.subjectKeyIdentifier }) {
             let value = DER.encode(DER.octetString, try publicKey.keyIdentifier())
             let identifier = CertificateExtension.subjectKeyIdentifier
             extensions.append(
-                CertificateExtension(identifier, name: "subjectKeyIdentifier", isCritical: false, value: value)
-            )
+                CertificateExtension(identifier, name: "subjectKeyIdentifier", isCritical: false, value: value))
         }
         extensions.append(try authorityKeyIdentifier(issuer: issuer, extensions))
         return extensions
     }
 
     private func replace(
-        _ identifier: String,
-        in extensions: inout [CertificateExtension],
+        _ identifier: String, in extensions: inout [CertificateExtension],
         _ replacement: (CertificateExtension) throws(CertificateError) -> CertificateExtension
     ) throws(CertificateError) {
         guard let index = extensions.firstIndex(where: { $0.identifier == identifier }) else { return }
@@ -173,16 +154,12 @@ extension CertificateParameters {
             names.append(encoded)
         }
         return CertificateExtension(
-            CertificateExtension.subjectAlternativeName,
-            name: "subjectAltName",
-            isCritical: subject.isEmpty,
-            value: DER.sequence(names)
-        )
+            CertificateExtension.subjectAlternativeName, name: "subjectAltName", isCritical: subject.isEmpty,
+            value: DER.sequence(names))
     }
 
     private func authorityKeyIdentifier(
-        issuer: Certificate?,
-        _ extensions: [CertificateExtension]
+        issuer: Certificate?, _ extensions: [CertificateExtension]
     ) throws -> CertificateExtension {
         if let issuer { return try CertificateExtension(authorityKeyOf: issuer) }
         let own = extensions.first { $0.identifier == CertificateExtension.subjectKeyIdentifier }
@@ -204,9 +181,7 @@ extension CertificateExtension {
     /// certificates.
     init(authorityKeyIdentifier keyIdentifier: [UInt8]) {
         self.init(
-            Self.authorityKeyIdentifier,
-            name: "authorityKeyIdentifier",
-            isCritical: false,
+            Self.authorityKeyIdentifier, name: "authorityKeyIdentifier", isCritical: false,
             value: DER.sequence([DER.encode(DER.implicit(0), keyIdentifier)])
         )
     }
@@ -236,10 +211,7 @@ struct SignatureIdentifier {
             self.init("2.16.840.1.101.3.4.3.\(last)", .sha512)
         case .other(let name):
             throw CertificateError(
-                .unsupported,
-                "a CA key of the kind \(name) is not supported",
-                hint: "use an RSA, EC or ML-DSA key"
-            )
+                .unsupported, "a CA key of the kind \(name) is not supported", hint: "use an RSA, EC or ML-DSA key")
         }
     }
 

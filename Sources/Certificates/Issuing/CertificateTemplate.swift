@@ -94,9 +94,7 @@ enum TemplateRule {
 
     private static func refusal(_ what: String, _ line: Int, _ name: String) -> CertificateError {
         CertificateError(
-            .forbidden,
-            "line \(line) of \(name) has \(what) and the template is not trusted",
-            hint: "take it out; or, when the template is your own, say so: --trust-template"
-        )
+            .forbidden, "line \(line) of \(name) has \(what) and the template is not trusted",
+            hint: "take it out; or, when the template is your own, say so: --trust-template")
     }
 }

@@ -35,9 +35,7 @@ public struct RevocationListParameters: Sendable {
 
         /// Creates an entry.
         public init(
-            serialNumber: SerialNumber,
-            revocationDate: Date,
-            reason: RevocationReason? = nil,
+            serialNumber: SerialNumber, revocationDate: Date, reason: RevocationReason? = nil,
             invalidityDate: Date? = nil
         ) {
             self.serialNumber = serialNumber
@@ -72,8 +70,7 @@ extension RevocationListParameters {
             throw CertificateError(
                 .forbidden,
                 "the certificate of \(issuer.subject) does not allow it to sign revocation lists: its key usage lacks cRLSign",
-                hint: "issue the CA's certificate again with keyUsage = critical, keyCertSign, cRLSign"
-            )
+                hint: "issue the CA's certificate again with keyUsage = critical, keyCertSign, cRLSign")
         }
         try checkTimes(issuer: issuer)
         guard number.fitsInTwentyOctets else {
@@ -91,8 +88,7 @@ extension RevocationListParameters {
         ])
         let signature = try key.signature(for: toBeSigned, digest: algorithm.digest)
         return try CertificateRevocationList(
-            derEncoded: DER.sequence([toBeSigned, algorithm.derEncoded, DER.bitString(signature)])
-        )
+            derEncoded: DER.sequence([toBeSigned, algorithm.derEncoded, DER.bitString(signature)]))
     }
 
     /// Compares times as they are encoded, in whole seconds.
@@ -104,18 +100,14 @@ extension RevocationListParameters {
         guard issuer.isValid(at: made) else {
             throw CertificateError(
                 .forbidden,
-                "the certificate of the CA (\(issuer.subject)) is not valid when the revocation list is made"
-            )
+                "the certificate of the CA (\(issuer.subject)) is not valid when the revocation list is made")
         }
     }
 
     private func extensions(issuer: Certificate) throws -> [CertificateExtension] {
         let number = CertificateExtension(
-            CertificateExtension.revocationListNumber,
-            name: "crlNumber",
-            isCritical: false,
-            value: DER.unsignedInteger(number.magnitude)
-        )
+            CertificateExtension.revocationListNumber, name: "crlNumber", isCritical: false,
+            value: DER.unsignedInteger(number.magnitude))
         return [try CertificateExtension(authorityKeyOf: issuer), number]
     }
 
@@ -128,8 +120,7 @@ extension RevocationListParameters {
         for entry in sorted {
             guard entry.serialNumber != last else {
                 throw CertificateError(
-                    .forbidden,
-                    "the certificate with the serial number \(entry.serialNumber) would be in the CRL twice"
+                    .forbidden, "the certificate with the serial number \(entry.serialNumber) would be in the CRL twice"
                 )
             }
             last = entry.serialNumber
@@ -160,10 +151,8 @@ private struct RevokedCertificateEncoder {
             }
         )
         // Every invalidity date has the same length, so that all extensions begin alike.
-        invalidityDate = Self.encode(
-            CertificateExtension.invalidityDate,
-            [UInt8](repeating: 0, count: Self.timeCount)
-        ).dropLast(Self.timeCount)
+        invalidityDate = Self.encode(CertificateExtension.invalidityDate, [UInt8](repeating: 0, count: Self.timeCount))
+            .dropLast(Self.timeCount)
     }
 
     private static func encode(_ identifier: String, _ value: [UInt8]) -> [UInt8] {
@@ -173,10 +162,8 @@ private struct RevokedCertificateEncoder {
     mutating func append(_ entry: RevocationListParameters.Entry) throws(CertificateError) {
         guard entry.reason != .removeFromCRL else {
             throw CertificateError(
-                .forbidden,
-                "removeFromCRL is for delta CRLs only (serial number \(entry.serialNumber))",
-                hint: "leave a certificate that is no longer revoked out of the CRL"
-            )
+                .forbidden, "removeFromCRL is for delta CRLs only (serial number \(entry.serialNumber))",
+                hint: "leave a certificate that is no longer revoked out of the CRL")
         }
         fields.removeAll(keepingCapacity: true)
         let magnitude = entry.serialNumber.magnitude

@@ -28,10 +28,8 @@ public final class PrivateKey: SigningKey {
     public convenience init(reading file: SecretBytes, passphrase: SecretBytes? = nil) throws(CertificateError) {
         guard let key = try Container(reading: file, passphrase: passphrase).privateKeys.first else {
             throw CertificateError(
-                .malformed,
-                "there is no private key in it",
-                hint: "a key in PEM begins with a line such as -----BEGIN PRIVATE KEY-----"
-            )
+                .malformed, "there is no private key in it",
+                hint: "a key in PEM begins with a line such as -----BEGIN PRIVATE KEY-----")
         }
         try self.init(handle: KeyHandle(key, passphrase: passphrase))
     }
@@ -109,8 +107,7 @@ public struct EncodedPrivateKey: Sendable {
 ///   - ask: Returns the passphrase, `nil` if there is none. Called at most once.
 ///   - body: Opens it with the passphrase, or without one.
 package func askingForPassphrase<Value>(
-    _ ask: () throws -> SecretBytes?,
-    _ body: (SecretBytes?) throws(CertificateError) -> Value
+    _ ask: () throws -> SecretBytes?, _ body: (SecretBytes?) throws(CertificateError) -> Value
 ) throws -> Value {
     do {
         return try body(nil)

@@ -93,10 +93,7 @@ public final class TPMKey: SigningKey {
     public static func isKeyFile(_ file: SecretBytes) -> Bool { TPMKeyFile.isIn(file) }
 
     private convenience init(
-        number: String,
-        password: Password,
-        in connection: TPMConnection,
-        reopen: Reopen?
+        number: String, password: Password, in connection: TPMConnection, reopen: Reopen?
     ) throws(CertificateError) {
         let name = "the key \(number) in the TPM"
         var (secret, ask): (SecretBytes?, (@Sendable () throws -> SecretBytes?)?)
@@ -114,11 +111,7 @@ public final class TPMKey: SigningKey {
     }
 
     private convenience init(
-        file: TPMKeyFile,
-        password: Password,
-        in connection: TPMConnection,
-        place: String,
-        reopen: Reopen?
+        file: TPMKeyFile, password: Password, in connection: TPMConnection, place: String, reopen: Reopen?
     ) throws {
         let name = "the key of the TPM in \(printable(place, limit: 200))"
         var secret: SecretBytes?
@@ -213,8 +206,7 @@ public final class TPMKey: SigningKey {
         if digits.hasPrefix("0x") || digits.hasPrefix("0X") { digits = digits.dropFirst(2) } else { digits = "" }
         guard digits.utf8.count == 8, digits.hasPrefix("81"), digits.allSatisfy({ $0.isASCII && $0.isHexDigit }) else {
             throw CertificateError(
-                .malformed,
-                "\(printable(handle, limit: 100)) is not the handle of a key that stays in a TPM",
+                .malformed, "\(printable(handle, limit: 100)) is not the handle of a key that stays in a TPM",
                 hint:
                     "it is 0x81 and six more digits, as in handle:0x81000001; `tpm2_getcap handles-persistent` lists them"
             )
@@ -225,10 +217,8 @@ public final class TPMKey: SigningKey {
     private static func asked(_ ask: () throws -> SecretBytes?, for name: String) throws -> SecretBytes {
         guard let secret = try ask() else {
             throw CertificateError(
-                .missingPassphrase,
-                "\(name) has a password, and none was given",
-                hint: "name where it is: --passphrase-file FILE"
-            )
+                .missingPassphrase, "\(name) has a password, and none was given",
+                hint: "name where it is: --passphrase-file FILE")
         }
         return try checked(secret, for: name)
     }
@@ -238,9 +228,7 @@ public final class TPMKey: SigningKey {
         let limit = 64
         guard secret.count <= limit else {
             throw CertificateError(
-                .wrongPassphrase,
-                "the password for \(name) is longer than a TPM accepts, \(limit) bytes"
-            )
+                .wrongPassphrase, "the password for \(name) is longer than a TPM accepts, \(limit) bytes")
         }
         return secret
     }

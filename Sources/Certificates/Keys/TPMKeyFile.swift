@@ -22,10 +22,8 @@ struct TPMKeyFile {
         let file = WrappedText.unwrapped(file)
         guard let range = Self.range(in: file) else {
             throw CertificateError(
-                .malformed,
-                "there is no key of a TPM in it",
-                hint: "such a key begins with the line -----BEGIN \(Self.label)-----"
-            )
+                .malformed, "there is no key of a TPM in it",
+                hint: "such a key begins with the line -----BEGIN \(Self.label)-----")
         }
         // Only this part: what else the file has may be secret.
         let text = unsafe file.withUnsafeBytes { unsafe Array($0[range]) }
@@ -39,10 +37,8 @@ struct TPMKeyFile {
         }
         guard elements[0].contents.elementsEqual(DER.objectIdentifier("2.23.133.10.1.3").dropFirst(2)) else {
             throw CertificateError(
-                .unsupported,
-                "the key of a TPM is one to import or a sealed secret, not one to load",
-                hint: "import it first: tpm2_import"
-            )
+                .unsupported, "the key of a TPM is one to import or a sealed secret, not one to load",
+                hint: "import it first: tpm2_import")
         }
         let strings = elements.filter { $0.tag == DER.octetString }.map { Array($0.contents) }
         guard strings.count == 2, strings[0].count >= 10 else { throw Self.malformed }
@@ -54,10 +50,8 @@ struct TPMKeyFile {
         let attributes = area[6..<10].reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
         guard attributes & 1 << 18 != 0 else {
             throw CertificateError(
-                .unsupported,
-                "the key of a TPM may not sign: it lacks the attribute sign",
-                hint: "make a key for signing: openssl genpkey -provider tpm2 -algorithm EC -pkeyopt group:P-256"
-            )
+                .unsupported, "the key of a TPM may not sign: it lacks the attribute sign",
+                hint: "make a key for signing: openssl genpkey -provider tpm2 -algorithm EC -pkeyopt group:P-256")
         }
         guard !elements.contains(where: { $0.tag == DER.constructed(1) }) else {
             throw CertificateError(.unsupported, "the key of a TPM can be used under a policy only")

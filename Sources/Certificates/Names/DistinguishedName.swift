@@ -56,10 +56,8 @@ public struct DistinguishedName: Hashable, Sendable {
 extension DistinguishedName {
     private static func malformed(_ text: String, _ why: String) -> CertificateError {
         CertificateError(
-            .invalidName,
-            "the name \"\(text)\" is not a distinguished name: \(why)",
-            hint: "write it as in RFC 4514, for example \"CN=web-1,OU=Operations,O=Example\""
-        )
+            .invalidName, "the name \"\(text)\" is not a distinguished name: \(why)",
+            hint: "write it as in RFC 4514, for example \"CN=web-1,OU=Operations,O=Example\"")
     }
 
     /// `/type=value/type=value`, with `\` escaping the next character and ` + ` never joining.

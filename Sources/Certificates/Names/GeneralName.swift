@@ -27,10 +27,8 @@ extension GeneralName {
         }
         guard text.utf8.allSatisfy({ $0 < 0x80 }) else {
             throw CertificateError(
-                .invalidName,
-                "\"\(printable(text, limit: 300))\" is not a DNS name: it is not ASCII",
-                hint: "write an internationalised name in its ASCII form, \"xn--…\""
-            )
+                .invalidName, "\"\(printable(text, limit: 300))\" is not a DNS name: it is not ASCII",
+                hint: "write an internationalised name in its ASCII form, \"xn--…\"")
         }
         guard (1...253).contains(text.utf8.count) else {
             throw refuse("it has \(text.utf8.count) octets, not 1 to 253")
@@ -75,10 +73,8 @@ extension GeneralName {
     public static func uniformResourceIdentifier(_ text: String) throws(CertificateError) -> GeneralName {
         func refuse(_ why: String) -> CertificateError {
             CertificateError(
-                .invalidName,
-                "\"\(printable(text, limit: 300))\" is not an absolute URI: \(why)",
-                hint: "write it with its scheme, for example \"spiffe://example.org/web\""
-            )
+                .invalidName, "\"\(printable(text, limit: 300))\" is not an absolute URI: \(why)",
+                hint: "write it with its scheme, for example \"spiffe://example.org/web\"")
         }
         guard text.utf8.allSatisfy({ (0x21...0x7e).contains($0) && !#"<>"{}|\^`"#.utf8.contains($0) }) else {
             throw refuse("it holds a character that must be percent-encoded")

@@ -17,10 +17,8 @@ public struct NameConstraints: Hashable, Sendable {
             let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
             guard parts.count == 2, let kind = parts.first, let value = parts.last, !value.isEmpty else {
                 throw CertificateError(
-                    .invalidName,
-                    "\"\(text)\" is not a name constraint",
-                    hint: "write dns:DOMAIN, ip:ADDRESS/LENGTH, uri:HOST or email:DOMAIN"
-                )
+                    .invalidName, "\"\(text)\" is not a name constraint",
+                    hint: "write dns:DOMAIN, ip:ADDRESS/LENGTH, uri:HOST or email:DOMAIN")
             }
             switch kind {
             case "dns":
@@ -29,10 +27,8 @@ public struct NameConstraints: Hashable, Sendable {
                 _ = try GeneralName.dnsName(domain)
                 guard !domain.hasPrefix("*") else {
                     throw CertificateError(
-                        .invalidName,
-                        "\"\(text)\": a name constraint has no wildcard",
-                        hint: "the domain covers all below it"
-                    )
+                        .invalidName, "\"\(text)\": a name constraint has no wildcard",
+                        hint: "the domain covers all below it")
                 }
                 base = DER.encode(DER.implicit(2), Array(domain.utf8))
             case "uri":
@@ -49,10 +45,8 @@ public struct NameConstraints: Hashable, Sendable {
                 base = DER.encode(DER.implicit(7), try Self.network(value))
             default:
                 throw CertificateError(
-                    .invalidName,
-                    "\"\(text)\": unknown kind of name \"\(kind)\"",
-                    hint: "the kinds are dns, ip, uri and email"
-                )
+                    .invalidName, "\"\(text)\": unknown kind of name \"\(kind)\"",
+                    hint: "the kinds are dns, ip, uri and email")
             }
         }
 
@@ -66,9 +60,7 @@ public struct NameConstraints: Hashable, Sendable {
             let parts = text.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
             guard let first = parts.first, let address = IPAddress.octets(first), parts.count <= 2 else {
                 throw CertificateError(
-                    .invalidName,
-                    "\"\(text)\" is not an address with a prefix length, such as 10.0.0.0/8"
-                )
+                    .invalidName, "\"\(text)\" is not an address with a prefix length, such as 10.0.0.0/8")
             }
             let bits = address.count * 8
             guard let length = parts.count == 2 ? Int(parts[1]) : bits, (0...bits).contains(length) else {

@@ -103,11 +103,8 @@ package enum NameText {
 
     /// Letters of other scripts that many fonts draw as Latin ones (Unicode's confusables.txt).
     private static let latinLookalikes = Set(
-        ("АВЕЅІЈКМНОРСТУХаеѕіјорсухԁһԛԝӏҮүҺԌԐ"
-            + "ΑΒΕΖΗΙΚΜΝΟΡΤΥΧϹͿαγικνορυϲϳ"
-            + "ԱՍՏՕՈօսոհցզյ"
-            + "ⲞⲟⲢⲣⲤⲥⲦⲀⲂⲈⲎⲒⲔⲘⲚⲬ").unicodeScalars
-    )
+        ("АВЕЅІЈКМНОРСТУХаеѕіјорсухԁһԛԝӏҮүҺԌԐ" + "ΑΒΕΖΗΙΚΜΝΟΡΤΥΧϹͿαγικνορυϲϳ" + "ԱՍՏՕՈօսոհցզյ" + "ⲞⲟⲢⲣⲤⲥⲦⲀⲂⲈⲎⲒⲔⲘⲚⲬ")
+            .unicodeScalars)
 
     private static func looksLatin(_ scalar: Unicode.Scalar) -> Bool {
         // Most letters of Cherokee and Lisu were taken from Latin type.

@@ -108,11 +108,7 @@ extension EncodedPrivateKey {
         } catch {
             throw CertificateError(.malformed, "the private key cannot be read: \(error)")
         }
-        self.init(
-            form: .pkcs8,
-            encryption: encryption.description,
-            contents: .encryptedPrivateKeyInfo(file)
-        )
+        self.init(form: .pkcs8, encryption: encryption.description, contents: .encryptedPrivateKeyInfo(file))
     }
 }
 

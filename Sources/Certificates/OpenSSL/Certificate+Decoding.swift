@@ -168,13 +168,8 @@ extension Date {
         var parts = unsafe tm()
         try unsafe check(ASN1_TIME_to_tm(time, &parts), "ASN1_TIME_to_tm")
         let civil = unsafe CivilTime(
-            year: Int(parts.tm_year) + 1900,
-            month: Int(parts.tm_mon) + 1,
-            day: Int(parts.tm_mday),
-            hour: Int(parts.tm_hour),
-            minute: Int(parts.tm_min),
-            second: Int(parts.tm_sec)
-        )
+            year: Int(parts.tm_year) + 1900, month: Int(parts.tm_mon) + 1, day: Int(parts.tm_mday),
+            hour: Int(parts.tm_hour), minute: Int(parts.tm_min), second: Int(parts.tm_sec))
         guard let civil else { throw OpenSSLError(in: "ASN1_TIME_to_tm") }
         self = civil.date
     }

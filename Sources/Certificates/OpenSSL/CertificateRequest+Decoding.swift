@@ -20,10 +20,8 @@ extension CertificateRequest {
         let labels = ["CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"]
         guard let document = try PEMDocument.documents(in: file).first(where: { labels.contains($0.label) }) else {
             throw CertificateError(
-                .malformed,
-                "there is no certificate request in it",
-                hint: "a request in PEM begins with -----BEGIN CERTIFICATE REQUEST-----"
-            )
+                .malformed, "there is no certificate request in it",
+                hint: "a request in PEM begins with -----BEGIN CERTIFICATE REQUEST-----")
         }
         return document.bytes
     }
@@ -39,8 +37,7 @@ extension CertificateRequest {
             throw CertificateError(
                 .unsupported,
                 "the request's signature, by a key of the kind \(publicKey.algorithm), cannot be checked with "
-                    + OpenSSLVersion.text
-            )
+                    + OpenSSLVersion.text)
         }
     }
 

@@ -104,8 +104,7 @@ extension CertificateRevocationList {
     }
 
     private static func entries(
-        _ list: OpaquePointer,
-        _ unhandled: inout [String]
+        _ list: OpaquePointer, _ unhandled: inout [String]
     ) throws(OpenSSLError) -> [SerialNumber: Entry] {
         guard let stack = unsafe X509_CRL_get_REVOKED(list) else { return [:] }
         let count = unsafe pki_sk_X509_REVOKED_num(stack)
@@ -124,8 +123,7 @@ extension CertificateRevocationList {
     }
 
     private static func reason(
-        _ revoked: OpaquePointer,
-        _ unhandled: inout [String]
+        _ revoked: OpaquePointer, _ unhandled: inout [String]
     ) throws(OpenSSLError) -> RevocationReason? {
         let count = unsafe X509_REVOKED_get_ext_count(revoked)
         guard count > 0 else { return nil }

@@ -18,10 +18,8 @@ extension CertificateTemplate {
             subject = try DistinguishedName(relativeNames: Self.relativeNames(entries, onlyDefaults: asksForValues))
         } catch {
             throw CertificateError(
-                error.code,
-                "\(redacted("[ \(subjectSection) ]")) in \(name): \(redacted(error.message))",
-                hint: error.hint.map(redacted)
-            )
+                error.code, "\(redacted("[ \(subjectSection) ]")) in \(name): \(redacted(error.message))",
+                hint: error.hint.map(redacted))
         }
         var settings: [String: String] = [:]
         for entry in configuration.entries(in: "pki") ?? [] { settings[entry.name] = entry.value }
@@ -29,9 +27,7 @@ extension CertificateTemplate {
         let named = configuration.value("x509_extensions", in: "req") ?? configuration.value("extensions", in: nil)
         if let named, configuration.entries(in: named) == nil {
             throw CertificateError(
-                .malformed,
-                "\(name) names the extension section [ \(redacted(named)) ] and has none"
-            )
+                .malformed, "\(name) names the extension section [ \(redacted(named)) ] and has none")
         }
         let fallback = configuration.value("req_extensions", in: "req")
         let section = [named, "v3", fallback].compactMap(\.self).first { configuration.entries(in: $0) != nil }
@@ -94,9 +90,7 @@ struct TemplateExtensions {
     }
 
     private func made(
-        _ configuration: borrowing Configuration,
-        _ certificate: OpaquePointer,
-        _ issuer: OpaquePointer,
+        _ configuration: borrowing Configuration, _ certificate: OpaquePointer, _ issuer: OpaquePointer,
         except replaced: Set<String>
     ) throws -> [CertificateExtension] {
         var context = unsafe X509V3_CTX()
@@ -111,8 +105,7 @@ struct TemplateExtensions {
                 throw CertificateError(
                     .forbidden,
                     "\(template.name) asks for proxyCertInfo, which could read a file, and no CA issues proxy certificates",
-                    hint: "take the line out"
-                )
+                    hint: "take the line out")
             }
             let pointer = unsafe X509V3_EXT_nconf(configuration.pointer, &context, entry.name, entry.value)
             guard let pointer = unsafe pointer else { throw refusal(of: entry) }
@@ -139,8 +132,7 @@ struct TemplateExtensions {
             .malformed,
             "\(template.name): the extension \(redacted("\"\(entry.name) = \(entry.value)\"")) is not one that libcrypto "
                 + "can make: \(redacted(reasons))",
-            hint: "the extensions and their values are described in x509v3_config(5)"
-        )
+            hint: "the extensions and their values are described in x509v3_config(5)")
     }
 
     /// A certificate with only what extension values may refer to.

@@ -25,10 +25,7 @@ extension CertificateVerifier {
             let collector = ErrorCollector()
             return try withExtendedLifetime(collector) {
                 let status = unsafe X509_STORE_CTX_set_ex_data(
-                    context,
-                    0,
-                    Unmanaged.passUnretained(collector).toOpaque()
-                )
+                    context, 0, Unmanaged.passUnretained(collector).toOpaque())
                 try check(status, "X509_STORE_CTX_set_ex_data")
                 unsafe X509_STORE_CTX_set_verify_cb(context) { status, context in
                     guard status == 0, let context = unsafe context,
@@ -50,9 +47,7 @@ extension CertificateVerifier {
     }
 
     private func withContext<Result>(
-        for certificate: Certificate,
-        intermediates: [Certificate],
-        at date: Date,
+        for certificate: Certificate, intermediates: [Certificate], at date: Date,
         _ body: (OpaquePointer) throws -> Result
     ) throws -> Result {
         let store = try unsafe Owned<X509StoreObject>(X509_STORE_new(), from: "X509_STORE_new")
@@ -69,8 +64,7 @@ extension CertificateVerifier {
         let context = try unsafe Owned<X509StoreContextObject>(X509_STORE_CTX_new(), from: "X509_STORE_CTX_new")
         try unsafe check(
             X509_STORE_CTX_init(context.pointer, store.pointer, subject.pointer, untrusted.pointer),
-            "X509_STORE_CTX_init"
-        )
+            "X509_STORE_CTX_init")
         let flags = UInt(X509_V_FLAG_PARTIAL_CHAIN | (isStrict ? X509_V_FLAG_X509_STRICT : 0))
         unsafe X509_STORE_CTX_set_flags(context.pointer, flags)
         unsafe X509_STORE_CTX_set_time(context.pointer, 0, time_t(date.timeIntervalSince1970))
@@ -79,9 +73,7 @@ extension CertificateVerifier {
 
     private func chain(_ context: OpaquePointer, among known: [Certificate]) throws -> [Certificate] {
         let chain = try unsafe Owned<X509StackObject>(
-            X509_STORE_CTX_get1_chain(context),
-            from: "X509_STORE_CTX_get1_chain"
-        )
+            X509_STORE_CTX_get1_chain(context), from: "X509_STORE_CTX_get1_chain")
         return try unsafe (0..<pki_sk_X509_num(chain.pointer)).map { index in
             let element = unsafe pki_sk_X509_value(chain.pointer, index)
             let encoded = try unsafe derEncoding(by: "i2d_X509") { unsafe i2d_X509(element, $0) }

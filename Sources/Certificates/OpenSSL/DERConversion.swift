@@ -4,8 +4,7 @@ import COpenSSL
 import SystemSupport
 
 func derEncoding(
-    by function: StaticString,
-    _ encode: (UnsafeMutablePointer<UnsafeMutablePointer<UInt8>?>) -> CInt
+    by function: StaticString, _ encode: (UnsafeMutablePointer<UnsafeMutablePointer<UInt8>?>) -> CInt
 ) throws(OpenSSLError) -> [UInt8] {
     var bytes: UnsafeMutablePointer<UInt8>?
     let count = unsafe encode(&bytes)
@@ -16,8 +15,7 @@ func derEncoding(
 
 /// Decodes bytes that must be one libcrypto object and nothing else.
 func derDecoded<Object: OpenSSLObject>(
-    _ bytes: [UInt8],
-    by function: StaticString,
+    _ bytes: [UInt8], by function: StaticString,
     _ decode: (UnsafeMutablePointer<UnsafePointer<UInt8>?>, Int) -> OpaquePointer?
 ) throws(OpenSSLError) -> Owned<Object> {
     var isWhole = false
@@ -29,8 +27,7 @@ func derDecoded<Object: OpenSSLObject>(
 
 /// Decodes secret bytes that must be one libcrypto object and nothing else.
 func derDecoded<Object: OpenSSLObject>(
-    _ bytes: SecretBytes,
-    by function: StaticString,
+    _ bytes: SecretBytes, by function: StaticString,
     _ decode: (UnsafeMutablePointer<UnsafePointer<UInt8>?>, Int) -> OpaquePointer?
 ) throws(OpenSSLError) -> Owned<Object> {
     var isWhole = false
@@ -41,8 +38,7 @@ func derDecoded<Object: OpenSSLObject>(
 }
 
 private func derDecoded(
-    _ bytes: UnsafeRawBufferPointer,
-    isWhole: inout Bool,
+    _ bytes: UnsafeRawBufferPointer, isWhole: inout Bool,
     _ decode: (UnsafeMutablePointer<UnsafePointer<UInt8>?>, Int) -> OpaquePointer?
 ) -> OpaquePointer? {
     let start = unsafe bytes.assumingMemoryBound(to: UInt8.self).baseAddress

@@ -15,14 +15,7 @@ extension DistinguishedName {
                     let identifier = try attribute.checkedIdentifier()
                     let value = Array(attribute.value.utf8)
                     let status = unsafe X509_NAME_add_entry_by_NID(
-                        name.pointer,
-                        identifier,
-                        MBSTRING_UTF8,
-                        value,
-                        CInt(value.count),
-                        -1,
-                        index == 0 ? 0 : -1
-                    )
+                        name.pointer, identifier, MBSTRING_UTF8, value, CInt(value.count), -1, index == 0 ? 0 : -1)
                     guard status == 1 else { throw attribute.refusal("\(OpenSSLError(in: "X509_NAME_add_entry"))") }
                 }
             }
@@ -57,8 +50,7 @@ extension DistinguishedName {
             guard let entry = unsafe X509_NAME_get_entry(name.pointer, index) else { continue }
             let attribute = unsafe Attribute(
                 type: Certificates.name(of: X509_NAME_ENTRY_get_object(entry)),
-                value: Self.text(of: X509_NAME_ENTRY_get_data(entry))
-            )
+                value: Self.text(of: X509_NAME_ENTRY_get_data(entry)))
             let set = unsafe X509_NAME_ENTRY_set(entry)
             if set == lastSet { sets[sets.count - 1].append(attribute) } else { sets.append([attribute]) }
             lastSet = set
@@ -91,8 +83,7 @@ extension DistinguishedName: CustomStringConvertible {
         var data: UnsafeMutablePointer<CChar>?
         let count = unsafe pki_BIO_get_mem_data(output.pointer, &data)
         return Self.escapingLoneNumberSigns(
-            unsafe String(decoding: UnsafeRawBufferPointer(start: data, count: count), as: UTF8.self)
-        )
+            unsafe String(decoding: UnsafeRawBufferPointer(start: data, count: count), as: UTF8.self))
     }
 
     /// Escapes a value that is only a number sign: libcrypto does not escape it, and RFC 4514 would read hexadecimal
@@ -122,10 +113,8 @@ extension DistinguishedName.Attribute {
         guard identifier != NID_undef else {
             forgiveOpenSSLErrors()
             throw CertificateError(
-                .invalidName,
-                "\"\(type)\" is not a known attribute of a name",
-                hint: "usual ones are CN, O, OU, C, ST, L, DC, serialNumber, UID"
-            )
+                .invalidName, "\"\(type)\" is not a known attribute of a name",
+                hint: "usual ones are CN, O, OU, C, ST, L, DC, serialNumber, UID")
         }
         guard !value.isEmpty else { throw refusal("it is empty") }
         let count = value.unicodeScalars.count

@@ -63,19 +63,15 @@ extension KeyHandle {
         guard let parameterSet = parameterSets[identifier] else {
             return CertificateError(
                 .unsupported,
-                "the private key is for the algorithm \(identifier), which is not in \(OpenSSLVersion.text)"
-            )
+                "the private key is for the algorithm \(identifier), which is not in \(OpenSSLVersion.text)")
         }
         return CertificateError(
-            .unsupported,
-            "the private key is for ML-DSA-\(parameterSet), which is not in \(OpenSSLVersion.text)",
-            hint: "ML-DSA came with OpenSSL 3.5"
-        )
+            .unsupported, "the private key is for ML-DSA-\(parameterSet), which is not in \(OpenSSLVersion.text)",
+            hint: "ML-DSA came with OpenSSL 3.5")
     }
 
     private static func readTraditional(
-        _ bytes: SecretBytes,
-        form: EncodedPrivateKey.Form
+        _ bytes: SecretBytes, form: EncodedPrivateKey.Form
     ) throws(CertificateError) -> Owned<KeyObject> {
         let type = form == .sec1 ? EVP_PKEY_EC : EVP_PKEY_RSA
         do {
@@ -86,8 +82,7 @@ extension KeyHandle {
     }
 
     private static func decrypt(
-        _ bytes: SecretBytes,
-        passphrase: SecretBytes?
+        _ bytes: SecretBytes, passphrase: SecretBytes?
     ) throws(CertificateError) -> Owned<KeyObject> {
         guard let passphrase else { throw missingPassphrase }
         var plain: OpaquePointer?
@@ -112,9 +107,7 @@ extension KeyHandle {
 
     /// Decrypts as in RFC 1421, with the parameters in the PEM headers.
     private static func decrypt(
-        _ bytes: SecretBytes,
-        headers: [String],
-        passphrase: SecretBytes?
+        _ bytes: SecretBytes, headers: [String], passphrase: SecretBytes?
     ) throws(CertificateError) -> SecretBytes {
         guard let passphrase else { throw missingPassphrase }
         var cipher = unsafe EVP_CIPHER_INFO()
@@ -125,8 +118,7 @@ extension KeyHandle {
         guard unsafe PEM_get_EVP_CIPHER_INFO(&text, &cipher) == 1 else {
             throw CertificateError(
                 .unsupported,
-                "the private key's PEM headers cannot be used: \(OpenSSLError(in: "PEM_get_EVP_CIPHER_INFO"))"
-            )
+                "the private key's PEM headers cannot be used: \(OpenSSLError(in: "PEM_get_EVP_CIPHER_INFO"))")
         }
         var isOpen = false
         let plain = unsafe SecretBytes(capacity: bytes.count) { buffer in
@@ -143,10 +135,8 @@ extension KeyHandle {
 
     private static var missingPassphrase: CertificateError {
         CertificateError(
-            .missingPassphrase,
-            "the private key is encrypted and no passphrase was given",
-            hint: PrivateKey.passphraseHint
-        )
+            .missingPassphrase, "the private key is encrypted and no passphrase was given",
+            hint: PrivateKey.passphraseHint)
     }
 
     private static func wrongPassphrase(_ error: OpenSSLError) -> CertificateError {
@@ -160,10 +150,8 @@ extension KeyHandle {
     private static func closed(_ form: EncodedPrivateKey.Form) -> CertificateError {
         form == .openSSH
             ? CertificateError(
-                .unsupported,
-                "the private key is in OpenSSH's own form",
-                hint:
-                    "convert it in place: ssh-keygen -p -m PKCS8 -f FILE; or use it from an agent: ssh-agent:SHA256:…"
+                .unsupported, "the private key is in OpenSSH's own form",
+                hint: "convert it in place: ssh-keygen -p -m PKCS8 -f FILE; or use it from an agent: ssh-agent:SHA256:…"
             )
             : CertificateError(.unsupported, "the private key can only be used by the TPM that made it")
     }
@@ -176,8 +164,7 @@ extension PrivateKey {
 
 /// Lends a password to a closure as the context of ``givePassword``, which refuses without one.
 func lendPassword<Result: ~Copyable, Failure: Error>(
-    _ password: SecretBytes?,
-    _ body: (UnsafeMutableRawPointer?) throws(Failure) -> Result
+    _ password: SecretBytes?, _ body: (UnsafeMutableRawPointer?) throws(Failure) -> Result
 ) throws(Failure) -> Result {
     guard let password else { return try body(nil) }
     return try unsafe withUnsafePointer(to: password) { pointer throws(Failure) in
@@ -187,10 +174,7 @@ func lendPassword<Result: ~Copyable, Failure: Error>(
 
 /// Hands libcrypto a password, so that it never asks the terminal. `context` points to a `SecretBytes`.
 func givePassword(
-    _ buffer: UnsafeMutablePointer<CChar>?,
-    _ capacity: CInt,
-    _ writing: CInt,
-    _ context: UnsafeMutableRawPointer?
+    _ buffer: UnsafeMutablePointer<CChar>?, _ capacity: CInt, _ writing: CInt, _ context: UnsafeMutableRawPointer?
 ) -> CInt {
     guard let buffer = unsafe buffer, let context = unsafe context else { return -1 }
     let secret = unsafe context.assumingMemoryBound(to: SecretBytes.self).pointee

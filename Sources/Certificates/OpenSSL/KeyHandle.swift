@@ -21,18 +21,14 @@ import SystemSupport
 
     private static func generate(_ type: KeyType) throws -> Owned<KeyObject> {
         let context = try unsafe Owned<KeyContextObject>(
-            EVP_PKEY_CTX_new_from_name(nil, type.algorithmName, nil),
-            orUnsupported: type
-        )
+            EVP_PKEY_CTX_new_from_name(nil, type.algorithmName, nil), orUnsupported: type)
         try unsafe check(EVP_PKEY_keygen_init(context.pointer), "EVP_PKEY_keygen_init")
         if let curve = type.curveName {
             try unsafe check(EVP_PKEY_CTX_set_group_name(context.pointer, curve), "EVP_PKEY_CTX_set_group_name")
         }
         if let bits = type.modulusBits {
             try unsafe check(
-                EVP_PKEY_CTX_set_rsa_keygen_bits(context.pointer, bits),
-                "EVP_PKEY_CTX_set_rsa_keygen_bits"
-            )
+                EVP_PKEY_CTX_set_rsa_keygen_bits(context.pointer, bits), "EVP_PKEY_CTX_set_rsa_keygen_bits")
         }
         var key: OpaquePointer?
         let status = unsafe EVP_PKEY_generate(context.pointer, &key)
@@ -64,8 +60,7 @@ import SystemSupport
         var count = 0
         try unsafe check(
             EVP_PKEY_get_octet_string_param(key.pointer, "encoded-pub-key", &point, point.count, &count),
-            "EVP_PKEY_get_octet_string_param"
-        )
+            "EVP_PKEY_get_octet_string_param")
         guard point[0] == 0x04 else { return nil }
         let parameters = DER.objectIdentifier(curve.objectIdentifier)
         return PublicKey.ecEncoding(parameters: parameters, point: Array(point.prefix(count)))
@@ -87,9 +82,7 @@ import SystemSupport
         do {
             let context = try unsafe Owned<DigestContextObject>(EVP_MD_CTX_new(), from: "EVP_MD_CTX_new")
             try unsafe check(
-                EVP_DigestSignInit(context.pointer, nil, digest?.method, nil, key.pointer),
-                "EVP_DigestSignInit"
-            )
+                EVP_DigestSignInit(context.pointer, nil, digest?.method, nil, key.pointer), "EVP_DigestSignInit")
             return try context.signature(of: message)
         } catch {
             throw CertificateError(.failed, "the key cannot sign: \(error)")
@@ -108,8 +101,7 @@ import SystemSupport
                 try unsafe check(PEM_write_bio_PKCS8(output.pointer, encrypted.pointer), "PEM_write_bio_PKCS8")
             } else {
                 try unsafe check(
-                    PEM_write_bio_PKCS8_PRIV_KEY_INFO(output.pointer, info.pointer),
-                    "PEM_write_bio_PKCS8_PRIV_KEY_INFO"
+                    PEM_write_bio_PKCS8_PRIV_KEY_INFO(output.pointer, info.pointer), "PEM_write_bio_PKCS8_PRIV_KEY_INFO"
                 )
             }
             var data: UnsafeMutablePointer<CChar>?
@@ -122,8 +114,7 @@ import SystemSupport
 
     /// The key as EncryptedPrivateKeyInfo (RFC 5958 §3) in DER.
     func encryptedInfo(
-        under passphrase: SecretBytes,
-        by algorithm: consuming NewPasswordEncryption
+        under passphrase: SecretBytes, by algorithm: consuming NewPasswordEncryption
     ) throws(OpenSSLError) -> [UInt8] {
         let info = try unsafe Owned<PrivateKeyInfoObject>(EVP_PKEY2PKCS8(key.pointer), from: "EVP_PKEY2PKCS8")
         let encrypted = try algorithm.encrypt(info, under: passphrase)

@@ -168,9 +168,7 @@ struct PKCS12Store: ~Copyable {
         let password = try verified(passphrase)
         guard let contents = unsafe PKCS12_unpack_authsafes(store.pointer) else {
             throw CertificateError(
-                .malformed,
-                "the PKCS#12 file is damaged: \(OpenSSLError(in: "PKCS12_unpack_authsafes"))"
-            )
+                .malformed, "the PKCS#12 file is damaged: \(OpenSSLError(in: "PKCS12_unpack_authsafes"))")
         }
         defer { unsafe pki_sk_PKCS7_pop_free(contents) }
         var objects: [Container.Object] = []
@@ -178,9 +176,7 @@ struct PKCS12Store: ~Copyable {
             guard let safe = unsafe pki_sk_PKCS7_value(contents, index) else { continue }
             guard let bags = try unsafe bags(of: safe, password) else {
                 throw CertificateError(
-                    .unsupported,
-                    "the PKCS#12 file is encrypted for a public key, not under a password"
-                )
+                    .unsupported, "the PKCS#12 file is encrypted for a public key, not under a password")
             }
             defer { unsafe pki_sk_PKCS12_SAFEBAG_pop_free(bags) }
             objects += try unsafe read(bags, password, depth: 0)
@@ -228,10 +224,8 @@ struct PKCS12Store: ~Copyable {
         let error = OpenSSLError(in: "PKCS12_verify_mac")
         guard passphrase != nil else {
             throw CertificateError(
-                .missingPassphrase,
-                "the PKCS#12 file is encrypted and no passphrase was given",
-                hint: PrivateKey.passphraseHint
-            )
+                .missingPassphrase, "the PKCS#12 file is encrypted and no passphrase was given",
+                hint: PrivateKey.passphraseHint)
         }
         guard error.reasons.allSatisfy({ $0.contains("mac verify") }) else {
             throw CertificateError(.unsupported, "the PKCS#12 file cannot be authenticated: \(error)")
@@ -240,16 +234,13 @@ struct PKCS12Store: ~Copyable {
     }
 
     private func bags(
-        of safe: UnsafeMutablePointer<PKCS7>,
-        _ password: Password
+        of safe: UnsafeMutablePointer<PKCS7>, _ password: Password
     ) throws(CertificateError) -> OpaquePointer? {
         switch unsafe OBJ_obj2nid(safe.pointee.type) {
         case NID_pkcs7_data:
             guard let bags = unsafe PKCS12_unpack_p7data(safe) else {
                 throw CertificateError(
-                    .malformed,
-                    "the PKCS#12 file is damaged: \(OpenSSLError(in: "PKCS12_unpack_p7data"))"
-                )
+                    .malformed, "the PKCS#12 file is damaged: \(OpenSSLError(in: "PKCS12_unpack_p7data"))")
             }
             return unsafe bags
         case NID_pkcs7_encrypted:
@@ -266,9 +257,7 @@ struct PKCS12Store: ~Copyable {
     }
 
     private func read(
-        _ bags: OpaquePointer,
-        _ password: Password,
-        depth: Int
+        _ bags: OpaquePointer, _ password: Password, depth: Int
     ) throws(CertificateError) -> [Container.Object] {
         var objects: [Container.Object] = []
         for index in unsafe 0..<max(0, pki_sk_PKCS12_SAFEBAG_num(bags)) {
@@ -300,10 +289,7 @@ struct PKCS12Store: ~Copyable {
         return objects
     }
 
-    private func shroudedKey(
-        _ bag: OpaquePointer,
-        _ password: Password
-    ) throws(CertificateError) -> EncodedPrivateKey {
+    private func shroudedKey(_ bag: OpaquePointer, _ password: Password) throws(CertificateError) -> EncodedPrivateKey {
         guard let shrouded = unsafe PKCS12_SAFEBAG_get0_pkcs8(bag) else {
             throw CertificateError(.malformed, "a private key in the PKCS#12 file cannot be read")
         }
@@ -320,8 +306,7 @@ struct PKCS12Store: ~Copyable {
         guard count > 0 else {
             throw CertificateError(
                 .malformed,
-                "a private key in the PKCS#12 file cannot be read: \(OpenSSLError(in: "i2d_PKCS8_PRIV_KEY_INFO"))"
-            )
+                "a private key in the PKCS#12 file cannot be read: \(OpenSSLError(in: "i2d_PKCS8_PRIV_KEY_INFO"))")
         }
         let encoded = unsafe SecretBytes(capacity: Int(count)) { buffer in
             var position = buffer.baseAddress
@@ -336,10 +321,8 @@ struct PKCS12Store: ~Copyable {
             return error.wrongPassphrase(for: "the PKCS#12 file")
         }
         return CertificateError(
-            .missingPassphrase,
-            "the PKCS#12 file is encrypted and no passphrase was given",
-            hint: PrivateKey.passphraseHint
-        )
+            .missingPassphrase, "the PKCS#12 file is encrypted and no passphrase was given",
+            hint: PrivateKey.passphraseHint)
     }
 }
 

@@ -55,8 +55,7 @@ struct PasswordEncryption {
             .unsupported,
             "it is encrypted by \(algorithm), which \(OpenSSLVersion.text) has only in its legacy provider, and that "
                 + "cannot be loaded here",
-            hint: "encrypt it again on a machine that has it: openssl pkcs12 -legacy or openssl pkcs8 -topk8"
-        )
+            hint: "encrypt it again on a machine that has it: openssl pkcs12 -legacy or openssl pkcs8 -topk8")
     }
 
     /// The legacy provider. It is loaded when the first file needs it and stays; the pointer is kept so that all that it
@@ -125,10 +124,8 @@ struct PasswordEncryption {
 
     private static func tooCostly(_ what: String) -> CertificateError {
         CertificateError(
-            .unsupported,
-            "its encryption asks for \(what), which would take too long",
-            hint: "the file may be damaged; if it is not, encrypt it again with usual parameters: openssl pkcs8 -topk8"
-        )
+            .unsupported, "its encryption asks for \(what), which would take too long",
+            hint: "the file may be damaged; if it is not, encrypt it again with usual parameters: openssl pkcs8 -topk8")
     }
 }
 
@@ -187,8 +184,7 @@ private func objectName(_ object: OpaquePointer) -> String { unsafe name(of: obj
     }
 
     consuming func encrypt(
-        _ info: borrowing Owned<PrivateKeyInfoObject>,
-        under passphrase: SecretBytes
+        _ info: borrowing Owned<PrivateKeyInfoObject>, under passphrase: SecretBytes
     ) throws(OpenSSLError) -> Owned<EncryptedKeyObject> {
         let encrypted = unsafe passphrase.withText { unsafe PKCS8_set0_pbe($0, $1, info.pointer, algorithm) }
         // It belongs to the encrypted key when there is one.

@@ -81,64 +81,46 @@ struct TPMAnswer {
         switch meaning {
         case .wrongPassword where hasPassword:
             CertificateError(
-                .wrongPassphrase,
-                "the password for \(key) is wrong; it was tried once, and wrong ones lock the TPM",
-                hint: "give the right one; `tpm2_getcap properties-variable` shows how many wrong ones were counted"
-            )
+                .wrongPassphrase, "the password for \(key) is wrong; it was tried once, and wrong ones lock the TPM",
+                hint: "give the right one; `tpm2_getcap properties-variable` shows how many wrong ones were counted")
         case .wrongPassword:
             CertificateError(
-                .missingPassphrase,
-                "\(key) has a password, and none was given",
-                hint: "name where it is: --passphrase-file FILE"
-            )
+                .missingPassphrase, "\(key) has a password, and none was given",
+                hint: "name where it is: --passphrase-file FILE")
         case .lockedOut:
             CertificateError(
-                .locked,
-                "the TPM accepts no password for \(key): there were too many wrong ones",
-                hint: "wait, or run tpm2_dictionarylockout --clear-lockout"
-            )
+                .locked, "the TPM accepts no password for \(key): there were too many wrong ones",
+                hint: "wait, or run tpm2_dictionarylockout --clear-lockout")
         case .noObject:
             CertificateError(
-                .absent,
-                "\(key) or its parent does not exist",
-                hint: "`tpm2_getcap handles-persistent` lists the keys that stay in the TPM"
-            )
+                .absent, "\(key) or its parent does not exist",
+                hint: "`tpm2_getcap handles-persistent` lists the keys that stay in the TPM")
         case .notForSigning:
             CertificateError(
                 .unsupported,
                 "\(key) may not sign what it is given: it is made for something else, or restricted (\(text))",
-                hint: "make a key with the attribute sign and without restricted"
-            )
+                hint: "make a key with the attribute sign and without restricted")
         case .otherScheme:
             CertificateError(
                 .unsupported,
                 "\(key) does not sign in this way: it is bound to another scheme or hash function (\(text))",
-                hint: "make a key without a scheme of its own, or for RSASSA or ECDSA with SHA-256"
-            )
+                hint: "make a key without a scheme of its own, or for RSASSA or ECDSA with SHA-256")
         case .policy:
             CertificateError(
-                .unsupported,
-                "\(key) can be used under a policy only, not with a password (\(text))",
-                hint: "make a key with the attribute userwithauth"
-            )
+                .unsupported, "\(key) can be used under a policy only, not with a password (\(text))",
+                hint: "make a key with the attribute userwithauth")
         case .otherParent:
             CertificateError(
-                .mismatch,
-                "\(key) was made in another TPM, or under another parent (\(text))",
-                hint: "only the TPM that made it can load it: make a new key in this one"
-            )
+                .mismatch, "\(key) was made in another TPM, or under another parent (\(text))",
+                hint: "only the TPM that made it can load it: make a new key in this one")
         case .full:
             CertificateError(
-                .failed,
-                "the TPM has no room to load \(key) (\(text))",
-                hint: "go through the system's resource manager, /dev/tpmrm0, or clear the TPM: tpm2_flushcontext -t"
-            )
+                .failed, "the TPM has no room to load \(key) (\(text))",
+                hint: "go through the system's resource manager, /dev/tpmrm0, or clear the TPM: tpm2_flushcontext -t")
         case .unreachable:
             CertificateError(
-                .absent,
-                "\(key) cannot be used: the TPM does not answer any more (\(text))",
-                hint: "see whether the TPM or its resource manager works: tpm2_getcap properties-fixed"
-            )
+                .absent, "\(key) cannot be used: the TPM does not answer any more (\(text))",
+                hint: "see whether the TPM or its resource manager works: tpm2_getcap properties-fixed")
         case .other:
             CertificateError(.failed, "\(key) cannot be used: \(text)")
         }

@@ -44,15 +44,13 @@ import SystemSupport
             throw CertificateError(
                 .unsupported,
                 "keys in a TPM need OpenSSL's provider tpm2, and there is no \(printable(directory))/tpm2.so",
-                hint: "apt-get install tpm2-openssl"
-            )
+                hint: "apt-get install tpm2-openssl")
         }
         do {
             library = try unsafe Owned(OSSL_LIB_CTX_new(), from: "OSSL_LIB_CTX_new")
             try unsafe check(
                 OSSL_PROVIDER_set_default_search_path(library.pointer, directory),
-                "OSSL_PROVIDER_set_default_search_path"
-            )
+                "OSSL_PROVIDER_set_default_search_path")
             let loaded = unsafe OSSL_PROVIDER_load(library.pointer, "default")
             base = try unsafe Owned(loaded, from: "OSSL_PROVIDER_load")
         } catch {
@@ -64,10 +62,8 @@ import SystemSupport
         } catch {
             let place = tcti.map { printable($0, limit: 200) } ?? "the places where tpm2-tss looks for one"
             throw CertificateError(
-                .absent,
-                "no TPM answers at \(place): \(TPMAnswer(error).text)",
-                hint: "\(Self.variable) names the place, as in device:/dev/tpmrm0, which the group tss may use"
-            )
+                .absent, "no TPM answers at \(place): \(TPMAnswer(error).text)",
+                hint: "\(Self.variable) names the place, as in device:/dev/tpmrm0, which the group tss may use")
         }
     }
 

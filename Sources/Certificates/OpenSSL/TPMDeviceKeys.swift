@@ -11,23 +11,17 @@ extension Owned where Object == KeyObject {
     }
 
     borrowing func signatureInTPM(
-        for message: [UInt8],
-        digest: Digest,
-        _ library: OpaquePointer
+        for message: [UInt8], digest: Digest, _ library: OpaquePointer
     ) throws(OpenSSLError) -> [UInt8] {
         let context = try unsafe Owned<DigestContextObject>(EVP_MD_CTX_new(), from: "EVP_MD_CTX_new")
         var settings: OpaquePointer?
         let name = digest.rawValue
         try unsafe check(
             EVP_DigestSignInit_ex(context.pointer, &settings, name, library, "?provider=tpm2", pointer, nil),
-            "EVP_DigestSignInit_ex"
-        )
+            "EVP_DigestSignInit_ex")
         if unsafe EVP_PKEY_is_a(pointer, "RSA") == 1 {
             // A key made for PSS would sign with it otherwise.
-            try unsafe check(
-                EVP_PKEY_CTX_set_rsa_padding(settings, RSA_PKCS1_PADDING),
-                "EVP_PKEY_CTX_set_rsa_padding"
-            )
+            try unsafe check(EVP_PKEY_CTX_set_rsa_padding(settings, RSA_PKCS1_PADDING), "EVP_PKEY_CTX_set_rsa_padding")
         }
         return try context.signature(of: message)
     }
@@ -67,16 +61,13 @@ struct TPMPersistentKey: Sendable {
         KeyObject
     > {
         let method = try unsafe Owned<InterfaceMethodObject>(
-            UI_UTIL_wrap_read_pem_callback(givePassword, 0),
-            from: "UI_UTIL_wrap_read_pem_callback"
-        )
+            UI_UTIL_wrap_read_pem_callback(givePassword, 0), from: "UI_UTIL_wrap_read_pem_callback")
         let address = "handle:\(number)" + (password == nil ? "" : "?pass")
         return try unsafe lendPassword(password) { secret in
             // "provider=tpm2" without a question mark: no other provider may try the address, as the name of a file.
             let store = try unsafe Owned<StoreObject>(
                 OSSL_STORE_open_ex(address, library, "provider=tpm2", method.pointer, secret, nil, nil, nil),
-                from: "OSSL_STORE_open_ex"
-            )
+                from: "OSSL_STORE_open_ex")
             while unsafe OSSL_STORE_eof(store.pointer) == 0 {
                 let object = try unsafe Owned<StoreInfoObject>(OSSL_STORE_load(store.pointer), from: "OSSL_STORE_load")
                 guard unsafe OSSL_STORE_INFO_get_type(object.pointer) == OSSL_STORE_INFO_PKEY else { continue }
@@ -119,17 +110,14 @@ struct TPMPersistentKey: Sendable {
     }
 
     private static func open(
-        _ file: TPMKeyFile,
-        password: SecretBytes,
-        _ library: OpaquePointer
+        _ file: TPMKeyFile, password: SecretBytes, _ library: OpaquePointer
     ) throws -> Owned<KeyObject> {
         // Only what decodes into this kind: the others would load the key too.
         let kind = file.isRSA ? "RSA" : "EC"
         var key: OpaquePointer?
         let decoder = try unsafe Owned<DecoderContextObject>(
             OSSL_DECODER_CTX_new_for_pkey(&key, "DER", "TSS2", kind, 0, library, "provider=tpm2"),
-            from: "OSSL_DECODER_CTX_new_for_pkey"
-        )
+            from: "OSSL_DECODER_CTX_new_for_pkey")
         let status = unsafe lendPassword(password) { secret in
             unsafe OSSL_DECODER_CTX_set_pem_password_cb(decoder.pointer, givePassword, secret)
             return unsafe file.derEncoded.withUnsafeBufferPointer { bytes in

@@ -53,10 +53,7 @@ struct CertificateChecks {
             findings.add(EncodingRule.serialLength, "has a serial number of \(serial.count) octets")
         }
         if encoded.innerAlgorithm.encoding != encoded.outerAlgorithm.encoding {
-            findings.add(
-                EncodingRule.algorithmsDiffer,
-                "has two different signature algorithms"
-            )
+            findings.add(EncodingRule.algorithmsDiffer, "has two different signature algorithms")
         }
         findings.check(signature: encoded.outerAlgorithm)
         // A root's signature on itself proves nothing.
@@ -113,8 +110,7 @@ extension [RuleViolation] {
             if parameters != nil {
                 add(
                     EncodingRule.algorithmParameters,
-                    "has a signature whose algorithm has no parameters, with parameters"
-                )
+                    "has a signature whose algorithm has no parameters, with parameters")
             }
         default: break
         }
@@ -128,9 +124,7 @@ extension CertificateChecks {
         let hasLength = parts.contains { $0.tag == DER.integer }
         if parts.contains(where: { $0.tag == DER.boolean && $0.contents.first == 0 }) {
             findings.add(
-                EncodingRule.defaultValue,
-                "has CA:FALSE written out in its basicConstraints, which is the default"
-            )
+                EncodingRule.defaultValue, "has CA:FALSE written out in its basicConstraints, which is the default")
         }
         if certificate.isCA {
             if role == .client || role == .server { findings.add(UsageRule.isCA, "is a CA's (CA:TRUE)") }
@@ -169,15 +163,12 @@ extension CertificateChecks {
         if !impossible.isEmpty {
             findings.add(
                 UsageRule.impossible,
-                "has the key usage \(impossible), which a key of the kind \(certificate.publicKey.algorithm) cannot do"
-            )
+                "has the key usage \(impossible), which a key of the kind \(certificate.publicKey.algorithm) cannot do")
         } else if !usage.isDisjoint(with: [.encipherOnly, .decipherOnly]),
             !usage.contains(.keyAgreement) || usage.isSuperset(of: [.encipherOnly, .decipherOnly])
         {
             findings.add(
-                UsageRule.onlyBits,
-                "has the key usage \(usage), in which encipherOnly or decipherOnly has no meaning"
-            )
+                UsageRule.onlyBits, "has the key usage \(usage), in which encipherOnly or decipherOnly has no meaning")
         }
     }
 
@@ -207,8 +198,7 @@ extension CertificateChecks {
             findings.add(
                 UsageRule.extendedInconsistent,
                 "has the extended key usage \(name.text), and its key usage (\(usage)) has none of \(needed)",
-                hint: "add \(needed) to the key usage, as far as the key can do it"
-            )
+                hint: "add \(needed) to the key usage, as far as the key can do it")
         }
     }
 
@@ -232,9 +222,7 @@ extension CertificateChecks {
             let issuers = certificate.authorityKeyIdentifier, own != issuers, certificate.hasSigned(certificate)
         else { return }
         findings.add(
-            IssuerRule.keyIdentifier,
-            "is self-signed, and its authorityKeyIdentifier is not its subjectKeyIdentifier"
-        )
+            IssuerRule.keyIdentifier, "is self-signed, and its authorityKeyIdentifier is not its subjectKeyIdentifier")
     }
 }
 
@@ -246,8 +234,7 @@ extension [RuleViolation] {
         } else if parts.count > 1 {
             add(
                 UsageRule.authorityKeyIssuer,
-                "has an authorityKeyIdentifier that names the issuer's certificate, not the key alone"
-            )
+                "has an authorityKeyIdentifier that names the issuer's certificate, not the key alone")
         }
     }
 }

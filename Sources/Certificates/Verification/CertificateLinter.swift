@@ -62,10 +62,7 @@ public enum RevocationListLinter {
     }
 
     /// Returns the rules that a CRL breaks together with its issuer's certificate, the real one or a supposed one.
-    public static func findings(
-        in list: CertificateRevocationList,
-        issuedBy issuer: Certificate
-    ) -> [RuleViolation] {
+    public static func findings(in list: CertificateRevocationList, issuedBy issuer: Certificate) -> [RuleViolation] {
         var findings: [RuleViolation] = []
         findings.check(list, issuedBy: issuer)
         return findings

@@ -48,9 +48,7 @@ enum EncodingRule {
         .says("Extensions that restrict a CA or a CRL are critical, such as policyConstraints and deltaCRLIndicator.")
         .fix("mark the extension as critical")
     static let mustNotBeCritical = ValidationRule.error(
-        "extension-must-not-be-critical",
-        "RFC 5280 §4.2.1, §4.2.2, §5.2, §5.3",
-        .both
+        "extension-must-not-be-critical", "RFC 5280 §4.2.1, §4.2.2, §5.2, §5.3", .both
     )
     .says("Extensions that only inform are not critical, such as key identifiers, cRLNumber and authorityInfoAccess.")
     .fix("mark the extension as not critical")
@@ -223,16 +221,12 @@ enum UsageRule {
         .says("A certificate that another issued has an authorityKeyIdentifier.")
         .fix("issue one with authorityKeyIdentifier = keyid:always")
     static let authorityKeyWithoutKey = ValidationRule.error(
-        "authority-key-identifier-keyid",
-        "RFC 5280 §4.2.1.1, §5.2.1",
-        .both
+        "authority-key-identifier-keyid", "RFC 5280 §4.2.1.1, §5.2.1", .both
     )
     .says("An authorityKeyIdentifier names the key.")
     .fix("issue one with authorityKeyIdentifier = keyid:always")
     static let authorityKeyIssuer = ValidationRule.warning(
-        "authority-key-identifier-issuer",
-        "RFC 5280 §4.2.1.1",
-        .both
+        "authority-key-identifier-issuer", "RFC 5280 §4.2.1.1", .both
     )
     .says("An authorityKeyIdentifier names the key alone: a new certificate of the CA would break one that names more.")
     .fix("issue one with authorityKeyIdentifier = keyid:always, without issuer")

@@ -131,9 +131,7 @@ extension [RuleViolation] {
     /// Checks every extension and returns those whose values can be read, each once, by their identifiers. The place goes before
     /// an extension's name in a finding.
     mutating func check(
-        _ extensions: [EncodedExtension]?,
-        _ known: [String: KnownExtension],
-        place: String = ""
+        _ extensions: [EncodedExtension]?, _ known: [String: KnownExtension], place: String = ""
     ) -> [String: EncodedExtension] {
         guard let extensions else { return [:] }
         if extensions.isEmpty { add(EncodingRule.noExtensions, "has an empty list of extensions") }
@@ -149,8 +147,7 @@ extension [RuleViolation] {
             if found.writesDefault {
                 add(
                     EncodingRule.defaultValue,
-                    "has \(place)the extension \(name) with the default critical = FALSE written out"
-                )
+                    "has \(place)the extension \(name) with the default critical = FALSE written out")
             }
             guard let kind else {
                 if found.isCritical {
@@ -171,14 +168,12 @@ extension [RuleViolation] {
                     isMalformed ? EncodingRule.malformedExtension : EncodingRule.der,
                     isMalformed
                         ? "has \(place)the extension \(name) with a value that cannot be read"
-                        : "has \(place)the extension \(name), in which \(defect)"
-                )
+                        : "has \(place)the extension \(name), in which \(defect)")
                 if isMalformed { continue }
             } else if kind.isReadable, !CertificateExtension.canRead(found.identifier, [UInt8](found.value)) {
                 add(
                     EncodingRule.malformedExtension,
-                    "has \(place)the extension \(name) with a value that cannot be read"
-                )
+                    "has \(place)the extension \(name) with a value that cannot be read")
                 continue
             }
             readable[found.identifier] = found

@@ -160,9 +160,7 @@ extension CertificateChecks {
         }
         if certificate.subject.isEmpty, !found.isCritical {
             findings.add(
-                AlternativeNameRule.critical,
-                "has an empty subject, and alternative names that are not critical"
-            )
+                AlternativeNameRule.critical, "has an empty subject, and alternative names that are not critical")
         } else if !certificate.subject.isEmpty, found.isCritical {
             findings.add(AlternativeNameRule.notCritical, "has a subject, and alternative names that are critical")
         }
@@ -207,22 +205,13 @@ extension CertificateChecks {
         if text.hasPrefix("*.") { findings.add(AlternativeNameRule.wildcard, "has a wildcard, \(shown)") }
     }
 
-    private mutating func check(
-        _ rule: ValidationRule,
-        _ kind: String,
-        _ shown: String,
-        _ body: () throws -> Void
-    ) {
+    private mutating func check(_ rule: ValidationRule, _ kind: String, _ shown: String, _ body: () throws -> Void) {
         var ignored = false
         check(rule, kind, shown, wasWrong: &ignored, body)
     }
 
     private mutating func check(
-        _ rule: ValidationRule,
-        _ kind: String,
-        _ shown: String,
-        wasWrong: inout Bool,
-        _ body: () throws -> Void
+        _ rule: ValidationRule, _ kind: String, _ shown: String, wasWrong: inout Bool, _ body: () throws -> Void
     ) {
         do {
             try body()
@@ -262,9 +251,7 @@ extension CertificateChecks {
             guard let parts = DER.elements(in: tree.contents), let base = parts.first else { continue }
             if parts.count > 1 {
                 findings.add(
-                    AlternativeNameRule.constraintsDistance,
-                    "has a name constraint with a minimum or a maximum"
-                )
+                    AlternativeNameRule.constraintsDistance, "has a name constraint with a minimum or a maximum")
             }
             check(base: base)
         }
@@ -283,8 +270,7 @@ extension CertificateChecks {
                 findings.add(
                     AlternativeNameRule.constraintsBase,
                     "has a name constraint of \(base.contents.count) octets, \(hexadecimal(base.contents.prefix(40))), "
-                        + "which is not an address with its mask"
-                )
+                        + "which is not an address with its mask")
             }
             return
         default: return
@@ -296,9 +282,7 @@ extension CertificateChecks {
         }
         if (try? NameConstraints.Subtree("\(kind):\(text)")) == nil {
             findings.add(
-                AlternativeNameRule.constraintsBase,
-                "has the name constraint \(kind):\(shown), which is malformed"
-            )
+                AlternativeNameRule.constraintsBase, "has the name constraint \(kind):\(shown), which is malformed")
         }
     }
 

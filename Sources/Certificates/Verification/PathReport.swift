@@ -27,9 +27,7 @@ public struct CertificateVerifier: Sendable {
     /// - Throws: ``CertificateError`` with ``CertificateErrorCode/untrusted``, naming the certificate that failed and the
     ///   rule.
     public func path(
-        for certificate: Certificate,
-        intermediates: [Certificate] = [],
-        at date: Date
+        for certificate: Certificate, intermediates: [Certificate] = [], at date: Date
     ) throws(CertificateError) -> [Certificate] {
         do {
             return try verifiedPath(for: certificate, intermediates: intermediates, at: date)
@@ -53,12 +51,8 @@ public struct CertificateVerifier: Sendable {
     ///   - date: The time at which everything must be valid.
     /// - Returns: The report.
     public func report(
-        on certificate: Certificate,
-        intermediates: [Certificate] = [],
-        lists: [CertificateRevocationList] = [],
-        purpose: VerificationPurpose? = nil,
-        host: String? = nil,
-        at date: Date
+        on certificate: Certificate, intermediates: [Certificate] = [], lists: [CertificateRevocationList] = [],
+        purpose: VerificationPurpose? = nil, host: String? = nil, at date: Date
     ) -> PathReport {
         var builder = PathReportBuilder(verifier: self, intermediates: intermediates, purpose: purpose, date: date)
         builder.findPath(of: certificate)

@@ -46,12 +46,8 @@ struct PathReportBuilder {
     private func step(_ certificate: Certificate, at index: Int, findings: [RuleViolation]) -> PathReport.Step {
         let isAnchor = verifier.anchors.contains(certificate)
         return PathReport.Step(
-            certificate: certificate,
-            isAnchor: isAnchor,
-            role: role(of: certificate, at: index),
-            revocation: isAnchor ? .trusted : .notChecked,
-            findings: findings
-        )
+            certificate: certificate, isAnchor: isAnchor, role: role(of: certificate, at: index),
+            revocation: isAnchor ? .trusted : .notChecked, findings: findings)
     }
 
     /// The rule that libcrypto says is broken. For every fault of a CA it says that the certificate is not a CA's.
@@ -123,8 +119,7 @@ struct PathReportBuilder {
             report.steps[end].findings.add(
                 PathRule.incomplete,
                 "is issued by \(shown), whose certificate is neither in the bundle nor among the intermediates",
-                hint: "name it with --intermediates, or with --bundle when it is a root that you trust"
-            )
+                hint: "name it with --intermediates, or with --bundle when it is a root that you trust")
             return
         }
         let reasons = CertificateLinter.findings(in: certificate, issuedBy: candidate).errors
@@ -132,9 +127,7 @@ struct PathReportBuilder {
         report.steps[end].findings += reasons.filter { !known.contains($0.rule) }
         let why = reasons.isEmpty ? error.reason : "the only certificate of that name does not fit"
         report.steps[end].findings.add(
-            PathRule.incomplete,
-            "is issued by \(shown), and no path leads on from it: \(why)"
-        )
+            PathRule.incomplete, "is issued by \(shown), and no path leads on from it: \(why)")
     }
 
     // MARK: - The purpose

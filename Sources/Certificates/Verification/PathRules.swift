@@ -73,9 +73,7 @@ enum IssuerRule {
         .says("The key usage of a CRL's issuer has cRLSign.")
         .fix("issue the CA's certificate again with keyUsage = critical, keyCertSign, cRLSign")
     static let keyIdentifier = ValidationRule.error(
-        "authority-key-identifier-mismatch",
-        "RFC 5280 §4.2.1.1, §5.2.1",
-        .paths
+        "authority-key-identifier-mismatch", "RFC 5280 §4.2.1.1, §5.2.1", .paths
     )
     .says("The authorityKeyIdentifier is the subjectKeyIdentifier of the issuer.")
     .fix("find the certificate of the issuer that has this identifier, or have it issued again")
@@ -116,9 +114,7 @@ enum PathRule {
         .says("No name lies in a subtree that a CA above excludes.")
         .fix("have it issued with other names, or by a CA that may certify these")
     static let constraintsUnsupported = ValidationRule.error(
-        "name-constraints-unsupported",
-        "RFC 5280 §4.2.1.10",
-        .paths
+        "name-constraints-unsupported", "RFC 5280 §4.2.1.10", .paths
     )
     .says("Name constraints are of kinds that can be applied.")
     .fix("use dns, ip, uri, email and directory names without minimum and maximum")

@@ -46,10 +46,7 @@ struct RevocationListChecks {
         }
     }
 
-    private mutating func checkExtensions(
-        _ encoded: EncodedRevocationList,
-        _ extensions: [String: EncodedExtension]
-    ) {
+    private mutating func checkExtensions(_ encoded: EncodedRevocationList, _ extensions: [String: EncodedExtension]) {
         let identifiers = Set((encoded.extensions ?? []).map(\.identifier))
         if !identifiers.contains("2.5.29.20") { findings.add(RevocationListRule.noNumber, "has no number") }
         if !identifiers.contains(CertificateExtension.authorityKeyIdentifier) {
@@ -117,8 +114,7 @@ struct RevocationListChecks {
         guard let code = readable["2.5.29.21"].flatMap({ DER.elements(in: $0.value)?.first }) else { return }
         guard code.contents.count == 1, let reason = code.contents.first, reason <= 10, reason != 7 else {
             return report(
-                RevocationListRule.reasonInvalid,
-                "has \(shown) with the reason \(hexadecimal(code.contents.prefix(8)))"
+                RevocationListRule.reasonInvalid, "has \(shown) with the reason \(hexadecimal(code.contents.prefix(8)))"
             )
         }
         if reason == 0 { report(RevocationListRule.reasonUnspecified, "has \(shown) with the reason unspecified") }
@@ -152,8 +148,7 @@ extension [RuleViolation] {
             add(
                 IssuerRule.validity,
                 "is valid until \(CivilTime(certificate.notAfter).extended), longer than its issuer, "
-                    + CivilTime(issuer.notAfter).extended
-            )
+                    + CivilTime(issuer.notAfter).extended)
         }
     }
 
@@ -172,8 +167,7 @@ extension [RuleViolation] {
             add(
                 IssuerRule.keyIdentifier,
                 "names the issuer's key \(hexadecimal(named.prefix(32))), and that of \(issuer.shownSubject) is "
-                    + hexadecimal(own.prefix(32))
-            )
+                    + hexadecimal(own.prefix(32)))
         }
         if name != issuer.subject, name.isEqual(to: issuer.subject) {
             add(IssuerRule.nameEncoding, "encodes the name of its issuer in other bytes than \(issuer.shownSubject)")
@@ -197,9 +191,7 @@ extension DistinguishedName {
                 Set(
                     set.map {
                         Attribute(
-                            type: $0.type,
-                            value: $0.value.lowercased().split(separator: " ").joined(separator: " ")
-                        )
+                            type: $0.type, value: $0.value.lowercased().split(separator: " ").joined(separator: " "))
                     }
                 )
             }

@@ -46,11 +46,7 @@ public struct ValidationRule: Hashable, Sendable {
     public let scopes: [Scope]
 
     package init(
-        _ name: String,
-        _ severity: Severity,
-        _ source: String,
-        _ summary: String,
-        hint: String,
+        _ name: String, _ severity: Severity, _ source: String, _ summary: String, hint: String,
         scopes: [Scope] = [.certificate]
     ) {
         self.name = name

@@ -40,17 +40,9 @@ struct CacheEntry {
             let expiration = values["expiration"].flatMap(CivilTime.date(fromISO8601:))
         else { return nil }
         credentials = Credentials(
-            accessKeyID: accessKeyID,
-            secretAccessKey: secretAccessKey,
-            sessionToken: sessionToken,
-            issued: issued,
-            expiration: expiration,
-            accountID: accountID,
-            roleARN: roleARN,
-            assumedRoleARN: values["assumed-role-arn"],
-            subjectARN: values["subject-arn"],
-            sourceIdentity: values["source-identity"]
-        )
+            accessKeyID: accessKeyID, secretAccessKey: secretAccessKey, sessionToken: sessionToken, issued: issued,
+            expiration: expiration, accountID: accountID, roleARN: roleARN, assumedRoleARN: values["assumed-role-arn"],
+            subjectARN: values["subject-arn"], sourceIdentity: values["source-identity"])
     }
 
     var bytes: [UInt8] {

@@ -84,9 +84,7 @@ package struct CredentialCache: Sendable {
     /// - Throws: What the closure throws, ``SharedFailure`` when that was another process's, or ``DeliveryError`` when the
     ///   cache cannot be used; then the closure was not called.
     package func credentials(
-        for key: Key,
-        status: (any Error) -> Int32,
-        obtain: () throws -> Credentials
+        for key: Key, status: (any Error) -> Int32, obtain: () throws -> Credentials
     ) throws -> Outcome {
         let began = now()
         let name = key.fileName
@@ -124,11 +122,8 @@ package struct CredentialCache: Sendable {
         return try names(in: directory).compactMap { name in
             guard name.hasSuffix(".credentials"), let entry = entry(name, in: directory) else { return nil }
             return Entry(
-                path: directory.path(of: name),
-                parts: entry.parts,
-                credentials: entry.credentials,
-                isFresh: schedule.isFresh(entry.credentials, at: date)
-            )
+                path: directory.path(of: name), parts: entry.parts, credentials: entry.credentials,
+                isFresh: schedule.isFresh(entry.credentials, at: date))
         }.sorted { $0.credentials.expiration < $1.credentials.expiration }
     }
 

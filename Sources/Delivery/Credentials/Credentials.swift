@@ -22,15 +22,8 @@ package struct Credentials: Hashable, Sendable {
     package var sourceIdentity: String?
 
     package init(
-        accessKeyID: String,
-        secretAccessKey: String,
-        sessionToken: String,
-        issued: Date,
-        expiration: Date,
-        accountID: String,
-        roleARN: String,
-        assumedRoleARN: String? = nil,
-        subjectARN: String? = nil,
+        accessKeyID: String, secretAccessKey: String, sessionToken: String, issued: Date, expiration: Date,
+        accountID: String, roleARN: String, assumedRoleARN: String? = nil, subjectARN: String? = nil,
         sourceIdentity: String? = nil
     ) {
         self.accessKeyID = accessKeyID
@@ -90,10 +83,7 @@ extension Credentials {
     /// The credentials in a format, secrets included, without a last line end.
     ///
     /// - Throws: ``DeliveryError`` for ``CredentialsFormat/ini`` when the file cannot hold the section's name or a value.
-    package func text(
-        as format: CredentialsFormat,
-        section: String = "default"
-    ) throws(DeliveryError) -> String {
+    package func text(as format: CredentialsFormat, section: String = "default") throws(DeliveryError) -> String {
         switch format {
         case .process: processText
         case .env: lines { "export \($0)=\(Quoting.shell($1))" }

@@ -56,11 +56,7 @@ extension ConfigurationLine {
             lines.append(
                 ConfigurationLine(
                     kind: context.kind(of: content, indentation: content.lowerBound - start, end: end, in: bytes),
-                    range: start..<next,
-                    content: content,
-                    end: end
-                )
-            )
+                    range: start..<next, content: content, end: end))
             start = next
         }
         return lines

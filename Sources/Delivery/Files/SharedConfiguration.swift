@@ -81,10 +81,7 @@ package struct SharedConfiguration: Hashable, Sendable {
     ///
     /// - Throws: ``DeliveryError`` for a name or value that not every reader would see as it is; then nothing is changed. The
     ///   message names the setting and never the value.
-    package mutating func set(
-        _ settings: [(name: String, value: String?)],
-        in section: String
-    ) throws(DeliveryError) {
+    package mutating func set(_ settings: [(name: String, value: String?)], in section: String) throws(DeliveryError) {
         let section = try ConfigurationSectionName(checking: section)
         var changes: [(name: [UInt8], value: [UInt8]?)] = []
         for (name, value) in settings {
@@ -202,10 +199,7 @@ struct ConfigurationEdit {
     }
 
     private mutating func replace(
-        _ setting: ConfigurationLine.Setting,
-        in line: ConfigurationLine,
-        by value: [UInt8],
-        isAlone: Bool
+        _ setting: ConfigurationLine.Setting, in line: ConfigurationLine, by value: [UInt8], isAlone: Bool
     ) {
         if isAlone, setting.comment == nil, bytes[setting.value].elementsEqual(value) { return }
         if let comment = setting.comment {

@@ -96,10 +96,7 @@ package struct SharedFile: Sendable {
 
     /// Changes the file in its locked directory.
     private func update(
-        _ name: String,
-        in directory: Directory,
-        isPrivate: Bool,
-        _ change: (inout SharedConfiguration) throws -> Void
+        _ name: String, in directory: Directory, isPrivate: Bool, _ change: (inout SharedConfiguration) throws -> Void
     ) throws {
         for _ in 1...Self.maximumAttempts {
             let old = directory.status(of: name)
@@ -124,11 +121,7 @@ package struct SharedFile: Sendable {
 
     /// Replaces the old file, keeping owner and group if the system allows it. Returns `false` if it has changed meanwhile.
     private func replace(
-        _ name: String,
-        in directory: Directory,
-        _ old: FileStatus?,
-        by contents: [UInt8],
-        mode: UInt32
+        _ name: String, in directory: Directory, _ old: FileStatus?, by contents: [UInt8], mode: UInt32
     ) throws(FileError) -> Bool {
         let file = try NewFile(name, in: directory, replacing: .always)
         try file.write(SecretBytes(contents))

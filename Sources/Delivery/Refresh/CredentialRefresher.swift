@@ -20,8 +20,7 @@ package final class CredentialRefresher: Sendable {
         package var random: @Sendable () -> Double
 
         package init(
-            now: @escaping @Sendable () -> Date,
-            sleep: @escaping @Sendable (Duration) async throws -> Void,
+            now: @escaping @Sendable () -> Date, sleep: @escaping @Sendable (Duration) async throws -> Void,
             random: @escaping @Sendable () -> Double
         ) {
             self.now = now
@@ -102,13 +101,9 @@ package final class CredentialRefresher: Sendable {
         let (status, source) = state.withLock { state in
             let credentials = state.document.flatMap { $0.credentials.expiration > now ? $0.credentials : nil }
             let status = Status(
-                credentials: credentials,
-                secondsLeft: credentials?.expiration.timeIntervalSince(now) ?? 0,
-                failure: state.failure,
-                isPending: state.isRefreshing || state.lastAttempt == nil,
-                refreshes: state.refreshes,
-                failures: state.failures
-            )
+                credentials: credentials, secondsLeft: credentials?.expiration.timeIntervalSince(now) ?? 0,
+                failure: state.failure, isPending: state.isRefreshing || state.lastAttempt == nil,
+                refreshes: state.refreshes, failures: state.failures)
             return (status, state.source)
         }
         var complete = status

@@ -56,11 +56,8 @@ package final class CredentialServer: HTTPHandler {
     ///   - now: The time.
     ///   - randomBytes: Draws so many random bytes.
     package init(
-        keepers: [CredentialRefresher],
-        options: Options = Options(),
-        authorization: @escaping @Sendable () -> String?,
-        now: @escaping @Sendable () -> Date,
-        randomBytes: @escaping @Sendable (Int) -> [UInt8]
+        keepers: [CredentialRefresher], options: Options = Options(), authorization: @escaping @Sendable () -> String?,
+        now: @escaping @Sendable () -> Date, randomBytes: @escaping @Sendable (Int) -> [UInt8]
     ) {
         self.keepers = keepers
         names = Dictionary(keepers.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
@@ -83,9 +80,7 @@ package final class CredentialServer: HTTPHandler {
         requests.wrappingAdd(1, ordering: .relaxed)
         guard admits(request.host) else {
             return refuse(
-                .forbidden,
-                "the Host header names another host: an address in numbers or localhost is wanted"
-            )
+                .forbidden, "the Host header names another host: an address in numbers or localhost is wanted")
         }
         guard !request.headers.contains("X-Forwarded-For") else {
             return refuse(.forbidden, "a request that came through a proxy is not answered")
@@ -121,8 +116,7 @@ package final class CredentialServer: HTTPHandler {
             return refuse(
                 .notFound,
                 "the metadata service, which every user of this machine could ask, is not offered here; "
-                    + "pki serve --imds offers it"
-            )
+                    + "pki serve --imds offers it")
         }
         guard request.isLocal else {
             return refuse(.forbidden, "the metadata service is for programs on this machine")
@@ -155,16 +149,12 @@ package final class CredentialServer: HTTPHandler {
         else {
             return refuse(
                 .badRequest,
-                "\(Self.wantedTimeHeader) has to be given, once, with 1 to \(MetadataToken.longestTime) seconds"
-            )
+                "\(Self.wantedTimeHeader) has to be given, once, with 1 to \(MetadataToken.longestTime) seconds")
         }
         return .now(
             HTTPResponse(
-                status: .ok,
-                headers: ["Content-Type": "text/plain", Self.answeredTimeHeader: text],
-                body: Array(tokens.make(seconds: seconds, at: now()).utf8)
-            )
-        )
+                status: .ok, headers: ["Content-Type": "text/plain", Self.answeredTimeHeader: text],
+                body: Array(tokens.make(seconds: seconds, at: now()).utf8)))
     }
 
     /// The name of the role is known with its credentials only.
@@ -217,8 +207,7 @@ package final class CredentialServer: HTTPHandler {
 
     /// Answers with credentials: at once, when there are any; else when the attempt that is under way is over.
     private func whenThere(
-        _ keeper: CredentialRefresher,
-        _ headers: HTTPHeaders,
+        _ keeper: CredentialRefresher, _ headers: HTTPHeaders,
         _ answer: @escaping @Sendable (CredentialDocument) -> HTTPResponse
     ) -> HTTPAnswer {
         if let document = keeper.document { return .now(answer(document)) }
@@ -236,10 +225,7 @@ package final class CredentialServer: HTTPHandler {
     }
 
     private func refuse(
-        _ status: HTTPStatus,
-        _ text: String,
-        _ headers: HTTPHeaders = [:],
-        allow: String? = nil
+        _ status: HTTPStatus, _ text: String, _ headers: HTTPHeaders = [:], allow: String? = nil
     ) -> HTTPAnswer {
         var headers = headers
         if let allow { headers.append("Allow", allow) }
@@ -273,10 +259,8 @@ package final class CredentialServer: HTTPHandler {
             at: now()
         )
         return HTTPResponse(
-            status: .ok,
-            headers: ["Content-Type": "text/plain; version=0.0.4; charset=utf-8"],
-            body: Array(text.text.utf8)
-        )
+            status: .ok, headers: ["Content-Type": "text/plain; version=0.0.4; charset=utf-8"],
+            body: Array(text.text.utf8))
     }
 
     private static let tokenHeader = "X-aws-ec2-metadata-token"

@@ -93,19 +93,13 @@ package final class TokenFile: Sendable {
             let directory = FilePath.parent(of: target)
             try Directory.make(directory)
             try NewFile.write(
-                FilePath.name(of: target),
-                in: Directory(directory, for: .output),
-                SecretBytes(token),
-                replacing: .never
+                FilePath.name(of: target), in: Directory(directory, for: .output), SecretBytes(token), replacing: .never
             )
         } catch {
             // Another server may have made the file meanwhile; then its token counts.
             if error.code == .exists { return }
             throw DeliveryError(
-                .storage,
-                "the token file \(error.message)",
-                hint: error.hint ?? "name another with --token-file"
-            )
+                .storage, "the token file \(error.message)", hint: error.hint ?? "name another with --token-file")
         }
     }
 
@@ -123,15 +117,12 @@ package final class TokenFile: Sendable {
             throw DeliveryError(
                 .malformed,
                 "the token file \(path) ends with a line end, which the AWS SDK for Python takes for a part of the token",
-                hint: "write it with printf instead of echo, or remove the file: a new one is made"
-            )
+                hint: "write it with printf instead of echo, or remove the file: a new one is made")
         }
         guard line.count >= 16, line.allSatisfy({ (0x20...0x7e).contains($0) }) else {
             throw DeliveryError(
-                .malformed,
-                "the token file \(path) does not hold one token of 16 or more printable characters",
-                hint: "remove the file: a new one is made"
-            )
+                .malformed, "the token file \(path) does not hold one token of 16 or more printable characters",
+                hint: "remove the file: a new one is made")
         }
         return (String(decoding: line, as: UTF8.self), contents.stamp)
     }

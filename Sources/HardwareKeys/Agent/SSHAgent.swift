@@ -40,8 +40,7 @@ package struct SSHAgent: Sendable {
             throw HardwareKeyError(
                 .invalidAddress,
                 "\(printable(fingerprint, limit: 100)) is not the fingerprint of a key: it does not begin with SHA256:",
-                hint: "`ssh-add -l` prints those of the agent's keys"
-            )
+                hint: "`ssh-add -l` prints those of the agent's keys")
         }
         var wanted = Substring(fingerprint)
         while wanted.last == "=" { wanted.removeLast() }
@@ -53,8 +52,7 @@ package struct SSHAgent: Sendable {
             throw HardwareKeyError(
                 .unsupported,
                 "the key \(identity) in the SSH agent cannot be used: \(identity.obstacle ?? "its kind is unknown")",
-                hint: "use an ECDSA or RSA key: create one with ssh-keygen -t ecdsa and add it with ssh-add"
-            )
+                hint: "use an ECDSA or RSA key: create one with ssh-keygen -t ecdsa and add it with ssh-add")
         }
         return try SSHAgentKey(in: self, identity: identity, publicKey: publicKey)
     }
@@ -76,18 +74,14 @@ package struct SSHAgent: Sendable {
     private static func notFound(_ wanted: String, in identities: [SSHAgentIdentity]) -> HardwareKeyError {
         guard !identities.isEmpty else {
             return HardwareKeyError(
-                .notFound,
-                "the SSH agent has no key \(wanted): it holds none, or it is locked",
-                hint: "`ssh-add KEY` gives it a key, `ssh-add -X` unlocks it"
-            )
+                .notFound, "the SSH agent has no key \(wanted): it holds none, or it is locked",
+                hint: "`ssh-add KEY` gives it a key, `ssh-add -X` unlocks it")
         }
         let shown = identities.prefix(20).map(\.description).joined(separator: ", ")
         let more = identities.count > 20 ? " and \(identities.count - 20) more" : ""
         return HardwareKeyError(
-            .notFound,
-            "the SSH agent has no key \(wanted); it holds \(shown)\(more)",
-            hint: "name one of those by its whole fingerprint, or add the key with `ssh-add KEY`"
-        )
+            .notFound, "the SSH agent has no key \(wanted); it holds \(shown)\(more)",
+            hint: "name one of those by its whole fingerprint, or add the key with `ssh-add KEY`")
     }
 }
 
@@ -187,10 +181,7 @@ struct SSHPublicKey {
     }
 
     /// Lets libcrypto check a SubjectPublicKeyInfo.
-    private static func key(
-        _ derEncoded: [UInt8],
-        isKnown: (KeyAlgorithm) -> Bool
-    ) -> Result<PublicKey, Obstacle> {
+    private static func key(_ derEncoded: [UInt8], isKnown: (KeyAlgorithm) -> Bool) -> Result<PublicKey, Obstacle> {
         guard let key = try? PublicKey(derEncoded: derEncoded), isKnown(key.algorithm) else {
             return .failure(Obstacle(text: "its public half is not a valid key"))
         }

@@ -30,8 +30,7 @@ struct SSHAgentConnection: ~Copyable {
         guard octets.count <= longestPath, !octets.contains(0) else {
             throw HardwareKeyError(
                 .invalidAddress,
-                "\(printable(path)) cannot be the socket of an SSH agent: a path has at most \(longestPath) bytes"
-            )
+                "\(printable(path)) cannot be the socket of an SSH agent: a path has at most \(longestPath) bytes")
         }
         let descriptor = socket(AF_UNIX, CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else {
@@ -52,10 +51,7 @@ struct SSHAgentConnection: ~Copyable {
         }
         guard status == 0 else {
             throw HardwareKeyError(
-                .absent,
-                "no SSH agent answers at \(printable(path)): \(systemErrorText(errno))",
-                hint: wayToAnAgent
-            )
+                .absent, "no SSH agent answers at \(printable(path)): \(systemErrorText(errno))", hint: wayToAnAgent)
         }
         return connection
     }
@@ -71,8 +67,7 @@ struct SSHAgentConnection: ~Copyable {
         guard let count = reader.number(), (1...Self.longestMessage).contains(count) else {
             throw HardwareKeyError(
                 .failed,
-                "what answers on the SSH agent's socket is no agent: a message has 1 to \(Self.longestMessage) bytes"
-            )
+                "what answers on the SSH agent's socket is no agent: a message has 1 to \(Self.longestMessage) bytes")
         }
         return try receive(count)
     }
@@ -119,10 +114,8 @@ struct SSHAgentConnection: ~Copyable {
 
     private var timedOut: HardwareKeyError {
         HardwareKeyError(
-            .failed,
-            "the SSH agent did not answer within \(timeout)",
-            hint: "it may be waiting for a touch of the device or for a confirmation on its own screen"
-        )
+            .failed, "the SSH agent did not answer within \(timeout)",
+            hint: "it may be waiting for a touch of the device or for a confirmation on its own screen")
     }
 
     private func brokenOff(_ why: String) -> HardwareKeyError {

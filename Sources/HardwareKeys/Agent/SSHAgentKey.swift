@@ -35,8 +35,7 @@ package struct SSHAgentKey: SigningKey {
             throw HardwareKeyError(
                 .unsupported,
                 "an SSH agent signs no more than \(SSHAgentConnection.longestMessage) bytes, and there are \(message.count)",
-                hint: "keep the key that signs this in a file or a token"
-            )
+                hint: "keep the key that signs this in a file or a token")
         }
         var answer = try agent.ask(question)
         let kind = answer.byte()
@@ -46,10 +45,7 @@ package struct SSHAgentKey: SigningKey {
         }
         let signature = try scheme.signature(from: blob)
         guard verifier.isValid(signature: signature, for: message, digest: digest) else {
-            throw HardwareKeyError(
-                .failed,
-                "what the SSH agent answered is not a signature of the key \(identity)"
-            )
+            throw HardwareKeyError(.failed, "what the SSH agent answered is not a signature of the key \(identity)")
         }
         return signature
     }
@@ -60,14 +56,12 @@ package struct SSHAgentKey: SigningKey {
             return HardwareKeyError(
                 .failed,
                 "the SSH agent refused to sign and no longer lists the key \(identity): it is locked, or the key is gone",
-                hint: "`ssh-add -X` unlocks an agent, `ssh-add KEY` gives it a key"
-            )
+                hint: "`ssh-add -X` unlocks an agent, `ssh-add KEY` gives it a key")
         }
         return HardwareKeyError(
             .failed,
             "the SSH agent refused to sign with the key \(identity): the use was not confirmed, or its device failed",
-            hint: "a key added with `ssh-add -c` has to be confirmed each time it is used"
-        )
+            hint: "a key added with `ssh-add -c` has to be confirmed each time it is used")
     }
 }
 
@@ -103,8 +97,7 @@ struct SSHSignatureScheme {
             throw HardwareKeyError(
                 .unsupported,
                 "in an SSH agent, a key of the kind \(algorithm) signs with \(possible) only, not with \(digest.name)",
-                hint: "use a P-256 or RSA key where SHA-256 is asked for, as by Roles Anywhere"
-            )
+                hint: "use a P-256 or RSA key where SHA-256 is asked for, as by Roles Anywhere")
         }
     }
 
@@ -125,8 +118,7 @@ struct SSHSignatureScheme {
             throw HardwareKeyError(
                 .failed,
                 "the SSH agent was asked for a signature by \(name) and made one by \(printable(found, limit: 64))",
-                hint: found == "ssh-rsa" ? "this agent knows SHA-1 only: use another, or an ECDSA key" : nil
-            )
+                hint: found == "ssh-rsa" ? "this agent knows SHA-1 only: use another, or an ECDSA key" : nil)
         }
         guard !isRSA else {
             // Some agents drop its leading zeros.

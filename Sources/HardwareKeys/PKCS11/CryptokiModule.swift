@@ -115,12 +115,10 @@ extension CryptokiModule {
 
     private static func unusable(_ file: String, _ why: String) -> HardwareKeyError {
         HardwareKeyError(
-            .missingLibrary,
-            "the PKCS#11 module \(printable(file)) \(why)",
+            .missingLibrary, "the PKCS#11 module \(printable(file)) \(why)",
             hint: file == ModuleLocation.proxy
                 ? "install it (apt-get install libp11-kit0), or name the token's own module: module-path=/…"
-                : "name the token's module by its path: module-path=/usr/lib/…"
-        )
+                : "name the token's module by its path: module-path=/usr/lib/…")
     }
 }
 
@@ -144,9 +142,7 @@ enum ModuleLocation {
     /// The file to open: what the address names by path, else what the caller names, else what the address names by name,
     /// else p11-kit.
     static func file(
-        for address: PKCS11URI,
-        module: String?,
-        directories: [String] = directories
+        for address: PKCS11URI, module: String?, directories: [String] = directories
     ) throws(HardwareKeyError) -> String {
         if let path = address.modulePath ?? module { return path }
         guard let name = address.moduleName else { return proxy }
@@ -159,8 +155,7 @@ enum ModuleLocation {
         throw HardwareKeyError(
             .missingLibrary,
             "there is no PKCS#11 module \(printable(name)) in the directories where modules are, or it is not root's alone",
-            hint: "name it by its path: --pkcs11-lib /…/\(printable(name)).so"
-        )
+            hint: "name it by its path: --pkcs11-lib /…/\(printable(name)).so")
     }
 
     private static func isSystems(_ path: String, _ kind: FileStatus.Kind) -> Bool {

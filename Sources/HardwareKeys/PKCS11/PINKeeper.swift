@@ -46,10 +46,7 @@ final class PINKeeper: Sendable {
     }
 
     private func pin(
-        for token: Token,
-        _ address: PKCS11URI,
-        _ purpose: PINRequest.Purpose,
-        _ flags: CK_FLAGS
+        for token: Token, _ address: PKCS11URI, _ purpose: PINRequest.Purpose, _ flags: CK_FLAGS
     ) throws -> SecretBytes? {
         if let pin = accepted.withLock({ $0[token.identity] }) ?? address.pinValue { return pin }
         if let source = address.pinSource { return try HardwareKeys.pin(inFirstLineOf: source) }
@@ -58,10 +55,7 @@ final class PINKeeper: Sendable {
 
     /// Offers a PIN to the token, once.
     private func attempt(
-        _ user: CK_USER_TYPE,
-        _ session: Session,
-        _ token: Token,
-        pin obtain: (CK_FLAGS) throws -> SecretBytes?
+        _ user: CK_USER_TYPE, _ session: Session, _ token: Token, pin obtain: (CK_FLAGS) throws -> SecretBytes?
     ) throws {
         let flags = try checkedFlags(of: token)
         if flags & CKF_PROTECTED_AUTHENTICATION_PATH != 0 {
@@ -70,8 +64,7 @@ final class PINKeeper: Sendable {
         }
         guard let pin = try obtain(flags) else {
             throw HardwareKeyError(
-                .pinNeeded,
-                "the token \(token.name) wants its PIN" + (user == CKU_USER ? "" : " for each signature"),
+                .pinNeeded, "the token \(token.name) wants its PIN" + (user == CKU_USER ? "" : " for each signature"),
                 hint: user == CKU_USER
                     ? "name where it is: --passphrase-file FILE, or ?pin-source=/path in the address"
                     : "name where it is: --passphrase-file FILE; or let the PIN of the login be used again: --reuse-pin"
@@ -85,10 +78,8 @@ final class PINKeeper: Sendable {
             if user == CKU_USER, session.isLoggedIn { return }
             guard !refusals.contains(pin, token, user) else {
                 throw HardwareKeyError(
-                    .wrongPIN,
-                    "the token \(token.name) has refused this PIN before; it was not tried again",
-                    hint: "give the right PIN"
-                )
+                    .wrongPIN, "the token \(token.name) has refused this PIN before; it was not tried again",
+                    hint: "give the right PIN")
             }
             _ = try checkedFlags(of: token)
             let isProven: Bool
@@ -104,12 +95,7 @@ final class PINKeeper: Sendable {
     }
 
     /// Logs in, and returns whether it was by this PIN: another part of this process may already have logged in.
-    private func offer(
-        _ pin: SecretBytes?,
-        _ user: CK_USER_TYPE,
-        _ session: Session,
-        _ token: Token
-    ) throws -> Bool {
+    private func offer(_ pin: SecretBytes?, _ user: CK_USER_TYPE, _ session: Session, _ token: Token) throws -> Bool {
         do throws(CryptokiError) {
             if let pin {
                 try unsafe pin.withUnsafeBytes { bytes throws(CryptokiError) in try unsafe session.logIn(user, bytes) }
@@ -123,17 +109,13 @@ final class PINKeeper: Sendable {
             case CKR_PIN_INCORRECT, CKR_PIN_LEN_RANGE, CKR_PIN_INVALID:
                 let flags = (try? Token(token.module, slot: token.slot))?.flags ?? 0
                 throw HardwareKeyError(
-                    .wrongPIN,
-                    "the token \(token.name) refused the PIN (\(error.name)); it is not tried again",
-                    hint: Self.hint(flags)
-                )
+                    .wrongPIN, "the token \(token.name) refused the PIN (\(error.name)); it is not tried again",
+                    hint: Self.hint(flags))
             case CKR_PIN_LOCKED: throw Self.locked(token)
             case CKR_PIN_EXPIRED, CKR_USER_PIN_NOT_INITIALIZED:
                 throw HardwareKeyError(
-                    .failed,
-                    "the token \(token.name) has no PIN that could be used (\(error.name))",
-                    hint: "set its PIN with the token's own tool"
-                )
+                    .failed, "the token \(token.name) has no PIN that could be used (\(error.name))",
+                    hint: "set its PIN with the token's own tool")
             default: throw error
             }
         }
@@ -145,20 +127,16 @@ final class PINKeeper: Sendable {
         if flags & CKF_USER_PIN_LOCKED != 0 { throw Self.locked(token) }
         if flags & CKF_USER_PIN_FINAL_TRY != 0 {
             throw HardwareKeyError(
-                .locked,
-                "one more wrong PIN would lock the token \(token.name), so none was tried",
-                hint: "verify the PIN with another tool first, which sets the count back: pkcs11-tool --login --test"
-            )
+                .locked, "one more wrong PIN would lock the token \(token.name), so none was tried",
+                hint: "verify the PIN with another tool first, which sets the count back: pkcs11-tool --login --test")
         }
         return flags
     }
 
     private static func locked(_ token: Token) -> HardwareKeyError {
         HardwareKeyError(
-            .locked,
-            "the PIN of the token \(token.name) is locked",
-            hint: "unlock it with the token's own tool, by its security officer's PIN or PUK"
-        )
+            .locked, "the PIN of the token \(token.name) is locked",
+            hint: "unlock it with the token's own tool, by its security officer's PIN or PUK")
     }
 
     private static func hint(_ flags: CK_FLAGS) -> String {
@@ -207,9 +185,7 @@ func pin(inFirstLineOf path: String) throws(HardwareKeyError) -> SecretBytes {
     }
     guard line.count < 1024 else {
         throw HardwareKeyError(
-            .pinNeeded,
-            "the first line of the pin-source \(printable(path, limit: 200)) is too long to be a PIN"
-        )
+            .pinNeeded, "the first line of the pin-source \(printable(path, limit: 200)) is too long to be a PIN")
     }
     return line
 }

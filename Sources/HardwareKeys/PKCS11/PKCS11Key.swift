@@ -25,9 +25,7 @@ package final class PKCS11Key: SigningKey {
     private let reopen: @Sendable () throws -> TokenSigner
 
     init(
-        _ signer: TokenSigner,
-        publicKey: PublicKey,
-        reopen: @escaping @Sendable () throws -> TokenSigner
+        _ signer: TokenSigner, publicKey: PublicKey, reopen: @escaping @Sendable () throws -> TokenSigner
     ) throws(CertificateError) {
         verifier = try SignatureVerifier(publicKey)
         self.publicKey = publicKey
@@ -55,9 +53,7 @@ package final class PKCS11Key: SigningKey {
                 let reopened = try reopen()
                 guard let signature = try signature(by: reopened, message, digest) else {
                     throw HardwareKeyError(
-                        .mismatch,
-                        "the token \(tokenLabel) signs with another key than it did before"
-                    )
+                        .mismatch, "the token \(tokenLabel) signs with another key than it did before")
                 }
                 signer = reopened
                 return signature
@@ -98,10 +94,8 @@ struct TokenSigner: Sendable {
             return encoded
         default:
             throw HardwareKeyError(
-                .unsupported,
-                "the key \(key.name) in the token \(token.name) is of a kind that is not supported",
-                hint: "use an RSA or EC key"
-            )
+                .unsupported, "the key \(key.name) in the token \(token.name) is of a kind that is not supported",
+                hint: "use an RSA or EC key")
         }
     }
 
@@ -181,13 +175,10 @@ extension Session {
         for handle in try objects(attributes) where try flag(CKA_SIGN, of: handle) ?? true {
             keys.append(
                 TokenKey(
-                    handle: handle,
-                    label: try value(CKA_LABEL, of: handle) ?? [],
+                    handle: handle, label: try value(CKA_LABEL, of: handle) ?? [],
                     identifier: try value(CKA_ID, of: handle) ?? [],
                     keyType: number(try value(CKA_KEY_TYPE, of: handle)) ?? .max,
-                    alwaysAuthenticates: try flag(CKA_ALWAYS_AUTHENTICATE, of: handle) ?? false
-                )
-            )
+                    alwaysAuthenticates: try flag(CKA_ALWAYS_AUTHENTICATE, of: handle) ?? false))
         }
         return keys
     }

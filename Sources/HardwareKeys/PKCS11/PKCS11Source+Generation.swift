@@ -10,10 +10,8 @@ extension PKCS11Source {
     package func generateKey(at address: PKCS11URI, type: KeyType) throws -> PKCS11Key {
         guard let label = address.object, !label.isEmpty else {
             throw HardwareKeyError(
-                .invalidAddress,
-                "the address of a key to make does not name it",
-                hint: "write pkcs11:token=…;object=NAME"
-            )
+                .invalidAddress, "the address of a key to make does not name it",
+                hint: "write pkcs11:token=…;object=NAME")
         }
         guard address.type ?? .privateKey == .privateKey else {
             throw HardwareKeyError(.invalidAddress, "the address of a key to make asks for another thing than a key")
@@ -23,10 +21,8 @@ extension PKCS11Source {
             let tokens = try Token.matching(address, in: module)
             guard tokens.count == 1 else {
                 throw HardwareKeyError(
-                    .ambiguous,
-                    "several tokens could hold the key: \(listed(tokens.map(\.name)))",
-                    hint: "name one: pkcs11:token=…"
-                )
+                    .ambiguous, "several tokens could hold the key: \(listed(tokens.map(\.name)))",
+                    hint: "name one: pkcs11:token=…")
             }
             let session = try Session(tokens[0], isWritable: true)
             try pins.logIn(session, to: tokens[0], by: address)
@@ -60,21 +56,15 @@ extension PKCS11Source {
             for name in names where try !session.objects([Attribute(CKA_CLASS, kind), name]).isEmpty {
                 let what = name.type == CKA_LABEL ? printable(label, limit: 60) : "id \(hexadecimal(name.value))"
                 throw HardwareKeyError(
-                    .ambiguous,
-                    "the token \(token.name) has a key \(what) already",
-                    hint: "choose another name, or remove the old key with the token's own tool"
-                )
+                    .ambiguous, "the token \(token.name) has a key \(what) already",
+                    hint: "choose another name, or remove the old key with the token's own tool")
             }
         }
     }
 
     /// The new key, with an identifier, in a session that can only read.
     private func proven(
-        _ handle: CK_OBJECT_HANDLE,
-        _ label: String,
-        _ address: PKCS11URI,
-        _ session: Session,
-        _ token: Token,
+        _ handle: CK_OBJECT_HANDLE, _ label: String, _ address: PKCS11URI, _ session: Session, _ token: Token,
         publicObject: CK_OBJECT_HANDLE
     ) throws -> PKCS11Key {
         let made = try session.privateKeys(label: Array(label.utf8), identifier: address.identifier)
@@ -119,10 +109,8 @@ extension PKCS11Source {
         case .ecP384: return ec(.p384)
         case .mlDSA44, .mlDSA65, .mlDSA87:
             throw HardwareKeyError(
-                .unsupported,
-                "tokens do not make \(type.rawValue) keys",
-                hint: "choose one of ec-p256, ec-p384, rsa-2048, rsa-3072, rsa-4096"
-            )
+                .unsupported, "tokens do not make \(type.rawValue) keys",
+                hint: "choose one of ec-p256, ec-p384, rsa-2048, rsa-3072, rsa-4096")
         }
     }
 }

@@ -15,10 +15,8 @@ extension PKCS11Source {
         case nil, .privateKey, .certificate: break
         default:
             throw HardwareKeyError(
-                .invalidAddress,
-                "\(printable(address.pathText, limit: 200)) asks for another thing than a private key",
-                hint: "write type=private, or leave the type out"
-            )
+                .invalidAddress, "\(printable(address.pathText, limit: 200)) asks for another thing than a private key",
+                hint: "write type=private, or leave the type out")
         }
         return try withModule(of: address, "the key cannot be used") { module in
             let token = try token(at: address, certificates, in: module)
@@ -42,10 +40,7 @@ extension PKCS11Source {
             let tokens = try Token.matching(address, in: module)
             guard let token = tokens.first(where: { $0.identity == identity }) else {
                 throw HardwareKeyError(
-                    .absent,
-                    "the token \(printable(identity.label, limit: 40)) is gone",
-                    hint: "is it plugged in?"
-                )
+                    .absent, "the token \(printable(identity.label, limit: 40)) is gone", hint: "is it plugged in?")
             }
             let session = try Session(token)
             try pins.logIn(session, to: token, by: address)
@@ -65,10 +60,7 @@ extension PKCS11Source {
 
     /// Finds and proves the key in a token that is logged in to.
     private func search(
-        in session: Session,
-        _ token: Token,
-        _ address: PKCS11URI,
-        _ certificates: [Certificate]
+        in session: Session, _ token: Token, _ address: PKCS11URI, _ certificates: [Certificate]
     ) throws -> (TokenSigner, PublicKey) {
         let label = address.object.map { Array($0.utf8) }
         var mismatch: HardwareKeyError?
@@ -109,14 +101,12 @@ extension PKCS11Source {
             .notFound,
             "there is no private key that is \(printable(address.pathText, limit: 200)) in the token \(token.name), "
                 + (all.isEmpty ? "and no other" : "only " + listed(all.map(\.name))),
-            hint: all.isEmpty ? nil : "name one by object=… or id=…"
-        )
+            hint: all.isEmpty ? nil : "name one by object=… or id=…")
     }
 
     /// Takes the one key of some that is meant, and proves it.
     private func choose(
-        among signers: [TokenSigner],
-        _ certificates: [Certificate]
+        among signers: [TokenSigner], _ certificates: [Certificate]
     ) throws -> (TokenSigner, PublicKey) {
         var signers = signers
         let wanted = certificates.map(\.publicKey)
@@ -138,10 +128,8 @@ extension PKCS11Source {
         guard signers.count == 1 else {
             throw HardwareKeyError(
                 .ambiguous,
-                "several private keys in the token \(signer.token.name) are meant: "
-                    + listed(signers.map(\.key.name)),
-                hint: "name one by its id=…, and by object=… too"
-            )
+                "several private keys in the token \(signer.token.name) are meant: " + listed(signers.map(\.key.name)),
+                hint: "name one by its id=…, and by object=… too")
         }
         guard wanted.isEmpty else {
             guard let publicKey = try signer.proven(among: wanted) else {
@@ -154,32 +142,24 @@ extension PKCS11Source {
             throw HardwareKeyError(
                 .unsupported,
                 "the token \(signer.token.name) does not show the public half of the key \(signer.key.name)",
-                hint: "give the key's certificate too, or put its public key into the token under the same id"
-            )
+                hint: "give the key's certificate too, or put its public key into the token under the same id")
         }
         guard let publicKey = try signer.proven(among: shown) else {
             throw mismatch(
-                "the public key that the token \(signer.token.name) shows for \(signer.key.name) is another key's"
-            )
+                "the public key that the token \(signer.token.name) shows for \(signer.key.name) is another key's")
         }
         return (signer, publicKey)
     }
 
     private func mismatch(_ message: String) -> HardwareKeyError {
-        HardwareKeyError(
-            .mismatch,
-            message,
-            hint: "certificate and key must belong together: name both by the same id"
-        )
+        HardwareKeyError(.mismatch, message, hint: "certificate and key must belong together: name both by the same id")
     }
 }
 
 extension PKCS11Source {
     /// The one token of an address in which to look for a key.
     private func token(
-        at address: PKCS11URI,
-        _ certificates: [Certificate],
-        in module: CryptokiModule
+        at address: PKCS11URI, _ certificates: [Certificate], in module: CryptokiModule
     ) throws -> Token {
         let tokens = try Token.matching(address, in: module)
         guard tokens.count > 1 else { return tokens[0] }
@@ -198,15 +178,13 @@ extension PKCS11Source {
             throw HardwareKeyError(
                 .notFound,
                 "no token holds a private key that is \(printable(address.pathText, limit: 200)): looked at "
-                    + listed(tokens.map(\.name))
-            )
+                    + listed(tokens.map(\.name)))
         }
         guard possible.count == 1 else {
             throw HardwareKeyError(
                 .ambiguous,
                 "\(printable(address.pathText, limit: 200)) may be in several tokens: \(listed(possible.map(\.name)))",
-                hint: "name one: pkcs11:token=…"
-            )
+                hint: "name one: pkcs11:token=…")
         }
         return token
     }

@@ -28,8 +28,7 @@ package struct PKCS11Source: Sendable {
 
     /// Creates a source with its own way to open modules.
     init(
-        reusesPIN: Bool,
-        pin: @escaping @Sendable (PINRequest) throws -> SecretBytes?,
+        reusesPIN: Bool, pin: @escaping @Sendable (PINRequest) throws -> SecretBytes?,
         open: @escaping @Sendable (PKCS11URI) throws -> CryptokiModule
     ) {
         pins = PINKeeper(reusesPIN: reusesPIN, ask: pin)
@@ -41,10 +40,8 @@ package struct PKCS11Source: Sendable {
     package func certificates(at address: PKCS11URI) throws -> [Certificate] {
         guard address.type ?? .certificate == .certificate else {
             throw HardwareKeyError(
-                .invalidAddress,
-                "\(printable(address.pathText, limit: 200)) asks for another thing than a certificate",
-                hint: "write type=cert, or leave the type out"
-            )
+                .invalidAddress, "\(printable(address.pathText, limit: 200)) asks for another thing than a certificate",
+                hint: "write type=cert, or leave the type out")
         }
         return try withModule(of: address, "certificates cannot be read") { module in
             let objects = try certificateObjects(at: address, in: module) {
@@ -57,15 +54,12 @@ package struct PKCS11Source: Sendable {
                     .notFound,
                     "there is no certificate that is \(printable(address.pathText, limit: 200)), "
                         + (all.isEmpty ? "and no other" : "only " + listed(all.map(\.name))),
-                    hint: "name one by object=… or id=…; one that the token keeps private needs its PIN"
-                )
+                    hint: "name one by object=… or id=…; one that the token keeps private needs its PIN")
             }
             let certificates = objects.compactMap { try? Certificate(derEncoded: $0.value) }
             guard !certificates.isEmpty else {
                 throw HardwareKeyError(
-                    .failed,
-                    "the certificate \(objects[0].name) in the token cannot be read: it is malformed"
-                )
+                    .failed, "the certificate \(objects[0].name) in the token cannot be read: it is malformed")
             }
             return unique(certificates)
         }
@@ -85,9 +79,7 @@ package struct PKCS11Source: Sendable {
     }
 
     private func certificateObjects(
-        at address: PKCS11URI,
-        in module: CryptokiModule,
-        where isWanted: (CertificateObject) -> Bool
+        at address: PKCS11URI, in module: CryptokiModule, where isWanted: (CertificateObject) -> Bool
     ) throws -> [CertificateObject] {
         let tokens = try Token.matching(address, in: module)
         var found: [CertificateObject] = []
@@ -105,9 +97,7 @@ package struct PKCS11Source: Sendable {
     /// Does something with the module that an address wants, and once more when someone else in this process has closed
     /// it, or the token was put in again meanwhile.
     func withModule<Result>(
-        of address: PKCS11URI,
-        _ what: String,
-        _ body: (CryptokiModule) throws -> Result
+        of address: PKCS11URI, _ what: String, _ body: (CryptokiModule) throws -> Result
     ) throws -> Result {
         let module = try open(address)
         do {
@@ -142,10 +132,7 @@ extension Session {
             found.append(
                 CertificateObject(
                     label: try self.value(CKA_LABEL, of: handle) ?? [],
-                    identifier: try self.value(CKA_ID, of: handle) ?? [],
-                    value: value
-                )
-            )
+                    identifier: try self.value(CKA_ID, of: handle) ?? [], value: value))
         }
         return found
     }

@@ -168,8 +168,7 @@ extension PKCS11URI {
         case "type":
             guard let known = ObjectType(rawValue: try Self.text(octets, of: name)) else {
                 throw Self.invalid(
-                    "the type of a pkcs11: address is not one of public, private, cert, secret-key, data"
-                )
+                    "the type of a pkcs11: address is not one of public, private, cert, secret-key, data")
             }
             type = known
         case "id": identifier = octets
@@ -177,8 +176,7 @@ extension PKCS11URI {
         default:
             throw Self.invalid(
                 "the attribute \(redacted(printable(name, limit: 40))) of a pkcs11: address is not known, so nothing can match it",
-                hint: "known are token, manufacturer, serial, model, object, type, id, slot-… and library-…"
-            )
+                hint: "known are token, manufacturer, serial, model, object, type, id, slot-… and library-…")
         }
     }
 
@@ -190,9 +188,7 @@ extension PKCS11URI {
             let value = try Self.text(octets, of: name)
             guard !value.isEmpty, !value.utf8.contains(UInt8(ascii: "/")) else {
                 throw Self.invalid(
-                    "the module-name of a pkcs11: address is not a name",
-                    hint: "give a file by module-path"
-                )
+                    "the module-name of a pkcs11: address is not a name", hint: "give a file by module-path")
             }
             moduleName = value
         default:
@@ -208,10 +204,8 @@ extension PKCS11URI {
     private static func file(_ value: String) throws(HardwareKeyError) -> String {
         guard !value.hasPrefix("|") else {
             throw HardwareKeyError(
-                .unsupported,
-                "the pin-source of a pkcs11: address is a command, and commands are not run",
-                hint: "name a file that holds the PIN: pin-source=file:/run/pin"
-            )
+                .unsupported, "the pin-source of a pkcs11: address is a command, and commands are not run",
+                hint: "name a file that holds the PIN: pin-source=file:/run/pin")
         }
         var path = value[...]
         if path.prefix(5).lowercased() == "file:" {
@@ -264,8 +258,7 @@ extension PKCS11URI {
             // An attribute without a name may be part of a PIN, so it is not shown.
             throw invalid(
                 "an attribute of a pkcs11: address has no = in it",
-                hint: "attributes are NAME=VALUE with ; between them, and & after the question mark"
-            )
+                hint: "attributes are NAME=VALUE with ; between them, and & after the question mark")
         }
         let name = attribute[..<equals]
         guard !name.isEmpty,
@@ -277,9 +270,7 @@ extension PKCS11URI {
     }
 
     private static func decoded(
-        _ value: Substring.UTF8View,
-        of name: String,
-        also allowed: String
+        _ value: Substring.UTF8View, of name: String, also allowed: String
     ) throws(HardwareKeyError) -> [UInt8] {
         var octets: [UInt8] = []
         octets.reserveCapacity(value.count)
@@ -296,8 +287,7 @@ extension PKCS11URI {
                 guard PercentEncoding.isUnreserved(octet) || allowed.utf8.contains(octet) else {
                     throw invalid(
                         "the \(name) of a pkcs11: address has a character that must be encoded",
-                        hint: "write it as % and two hexadecimal digits: a blank as %20, a / as %2F, a ; as %3B"
-                    )
+                        hint: "write it as % and two hexadecimal digits: a blank as %20, a / as %2F, a ; as %3B")
                 }
                 octets.append(octet)
             }
@@ -316,8 +306,7 @@ extension PKCS11URI {
     private static func misplaced(_ name: String) -> HardwareKeyError {
         invalid(
             "the \(name) of a pkcs11: address is before the question mark",
-            hint: "write it after one: pkcs11:token=…?\(name)=…"
-        )
+            hint: "write it after one: pkcs11:token=…?\(name)=…")
     }
 
     private static func doubled(_ name: String) -> HardwareKeyError {

@@ -127,9 +127,7 @@ final class Session: Sendable {
 
 extension Session {
     func generatePair(
-        _ mechanism: CK_MECHANISM_TYPE,
-        publicKey: [Attribute],
-        privateKey: [Attribute]
+        _ mechanism: CK_MECHANISM_TYPE, publicKey: [Attribute], privateKey: [Attribute]
     ) throws(CryptokiError) -> (publicKey: CK_OBJECT_HANDLE, privateKey: CK_OBJECT_HANDLE) {
         var made = (publicKey: CK_OBJECT_HANDLE(), privateKey: CK_OBJECT_HANDLE())
         try module.call("C_GenerateKeyPair") { functions in
@@ -137,15 +135,8 @@ extension Session {
             return unsafe withTemplate(publicKey) { publicTemplate, publicCount in
                 unsafe withTemplate(privateKey) { privateTemplate, privateCount in
                     unsafe functions.C_GenerateKeyPair?(
-                        handle,
-                        &mechanism,
-                        publicTemplate,
-                        publicCount,
-                        privateTemplate,
-                        privateCount,
-                        &made.publicKey,
-                        &made.privateKey
-                    )
+                        handle, &mechanism, publicTemplate, publicCount, privateTemplate, privateCount, &made.publicKey,
+                        &made.privateKey)
                 }
             }
         }
@@ -184,8 +175,7 @@ struct Attribute {
 
 /// Lends attributes to a closure as a Cryptoki template.
 func withTemplate<Result>(
-    _ attributes: [Attribute],
-    _ body: (UnsafeMutablePointer<CK_ATTRIBUTE>?, CK_ULONG) -> Result
+    _ attributes: [Attribute], _ body: (UnsafeMutablePointer<CK_ATTRIBUTE>?, CK_ULONG) -> Result
 ) -> Result {
     var values = attributes.flatMap(\.value)
     return unsafe values.withUnsafeMutableBytes { bytes in

@@ -81,9 +81,7 @@ struct Token: Sendable {
             "there is no token that is \(printable(address.pathText, limit: 200)), "
                 + (all.isEmpty ? "and no other" : "only " + listed(all.map(\.name))),
             hint: all.isEmpty
-                ? "is it plugged in, and does \(module.name) know it?"
-                : "name one of them: pkcs11:token=…"
-        )
+                ? "is it plugged in, and does \(module.name) know it?" : "name one of them: pkcs11:token=…")
     }
 
     private func isMatch(_ address: PKCS11URI) throws(CryptokiError) -> Bool {
@@ -107,9 +105,7 @@ struct Token: Sendable {
         let maker = paddedText(of: information.manufacturerID)
         let description = paddedText(of: information.libraryDescription)
         let version = PKCS11URI.LibraryVersion(
-            major: information.libraryVersion.major,
-            minor: information.libraryVersion.minor
-        )
+            major: information.libraryVersion.major, minor: information.libraryVersion.minor)
         return address.libraryManufacturer ?? maker == maker && address.libraryDescription ?? description == description
             && address.libraryVersion ?? version == version
     }

@@ -15,10 +15,7 @@ struct CallerAuthentication: Sendable {
     let store: ResourceStore
 
     func caller(
-        of request: HTTPRequest,
-        services: [String],
-        dialect: SignatureDialect,
-        _ trace: inout Trace
+        of request: HTTPRequest, services: [String], dialect: SignatureDialect, _ trace: inout Trace
     ) throws -> Caller {
         let now = trace.date
         let rules = SignatureRules(
@@ -45,10 +42,7 @@ struct CallerAuthentication: Sendable {
     }
 
     private func credentials(
-        _ accessKey: String,
-        _ headers: HTTPHeaders,
-        _ dialect: SignatureDialect,
-        at now: Date
+        _ accessKey: String, _ headers: HTTPHeaders, _ dialect: SignatureDialect, at now: Date
     ) throws -> ((Caller, String), String) {
         guard headers.count("X-Amz-Security-Token") <= 1 else {
             throw dialect.refusal(.incomplete, "X-Amz-Security-Token appears more than once")
@@ -61,8 +55,7 @@ struct CallerAuthentication: Sendable {
                     isSession
                         ? "the access key \(accessKey.prefix(24)) is a session's and came without its token"
                         : "there is no access key \(accessKey.prefix(24))",
-                    hint: isSession ? "set AWS_SESSION_TOKEN too" : "the lab's is \(administrator.accessKeyIdentifier)"
-                )
+                    hint: isSession ? "set AWS_SESSION_TOKEN too" : "the lab's is \(administrator.accessKeyIdentifier)")
             }
             let caller = Caller.administrator(administrator, in: environment)
             return ((caller, administrator.secretAccessKey), "the lab's administrator")
@@ -74,16 +67,13 @@ struct CallerAuthentication: Sendable {
                 "the session token was not given out by this lab, was altered, or belongs to another access key",
                 hint: store.isPersistent
                     ? "get new credentials: pki creds"
-                    : "get new credentials: pki creds (a lab without --state forgets its sessions when it ends)"
-            )
+                    : "get new credentials: pki creds (a lab without --state forgets its sessions when it ends)")
         }
         let expiration = Date(timeIntervalSince1970: Double(claims.expiration))
         guard now < expiration else {
             throw dialect.refusal(
-                .expiredCredentials,
-                "the session ended at \(timestamp(expiration))",
-                hint: "get new credentials: pki creds"
-            )
+                .expiredCredentials, "the session ended at \(timestamp(expiration))",
+                hint: "get new credentials: pki creds")
         }
         let caller = Caller.session(claims, in: environment)
         return ((caller, secret), "\(caller.arn), until \(timestamp(expiration))")
@@ -103,19 +93,14 @@ struct Caller: Sendable {
     static func administrator(_ administrator: Administrator, in environment: LabEnvironment) -> Caller {
         let identifier = Base32.characters(derivedFrom: administrator.accessKeyIdentifier, count: 17)
         return Caller(
-            arn: environment.globalARN("iam", "user/lab-admin").description,
-            userIdentifier: "AIDA" + identifier,
-            account: environment.account
-        )
+            arn: environment.globalARN("iam", "user/lab-admin").description, userIdentifier: "AIDA" + identifier,
+            account: environment.account)
     }
 
     static func session(_ claims: SessionClaims, in environment: LabEnvironment) -> Caller {
         Caller(
-            arn: claims.assumedRole(in: environment),
-            userIdentifier: "\(claims.roleIdentifier):\(claims.sessionName)",
-            account: environment.account,
-            session: claims
-        )
+            arn: claims.assumedRole(in: environment), userIdentifier: "\(claims.roleIdentifier):\(claims.sessionName)",
+            account: environment.account, session: claims)
     }
 
     /// What policies know of the caller (IAM User Guide, "AWS global condition context keys").
@@ -141,16 +126,13 @@ package struct Administrator: Hashable, Sendable, CustomStringConvertible, Custo
 {
     /// The pair of AWS's own documentation, which secret scanners know to be no secret.
     package static let documented = Administrator(
-        accessKeyIdentifier: "AKIAIOSFODNN7EXAMPLE",
-        secretAccessKey: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
-    )
+        accessKeyIdentifier: "AKIAIOSFODNN7EXAMPLE", secretAccessKey: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
 
     /// Returns a random pair in the format of AWS's own.
     package static func random(_ randomBytes: (Int) -> [UInt8]) -> Administrator {
         Administrator(
             accessKeyIdentifier: "AKIA" + Base32.characters(randomBytes(16)),
-            secretAccessKey: Data(randomBytes(30)).base64EncodedString()
-        )
+            secretAccessKey: Data(randomBytes(30)).base64EncodedString())
     }
 
     package let accessKeyIdentifier: String

@@ -26,9 +26,7 @@ extension ResourceStore {
     /// Checks that a caller may do everything that a request needs: the administrator may, a session may what its role's
     /// policies allow and no limit takes away. What is needed is not asked for the administrator.
     func checkPermissions(
-        of caller: Caller,
-        _ required: @autoclosure () throws -> [RequiredPermission],
-        context: PolicyContext,
+        of caller: Caller, _ required: @autoclosure () throws -> [RequiredPermission], context: PolicyContext,
         code: ServiceRefusal.Code
     ) throws -> String {
         guard let session = caller.session else { return "the lab's administrator may do everything" }
@@ -36,25 +34,20 @@ extension ResourceStore {
         for permission in try required() {
             let (action, resource) = (permission.action, permission.resource)
             let request = PolicyRequest(
-                action: action,
-                principal: caller.principal,
-                resource: resource,
-                context: context.adding(permission.context)
-            )
+                action: action, principal: caller.principal, resource: resource,
+                context: context.adding(permission.context))
             if let reason = reasonAgainst(session, request, permission.resourcePolicy) {
                 throw ServiceRefusal(
                     code: code,
                     message:
                         "User: \(caller.arn) is not authorized to perform: \(action) on resource: \(resource) \(reason)",
                     detail: "\(caller.arn) may not \(action) on \(resource): \(reason)",
-                    hint: "use the lab's administrator, or give the role a policy that allows it"
-                )
+                    hint: "use the lab's administrator, or give the role a policy that allows it")
             }
             words.append(
                 permission.resourcePolicy == .namesCaller
                     ? "the resource's policy names \(session.roleName), and nothing denies \(action)"
-                    : "the policies of \(session.roleName) allow \(action) on \(resource)"
-            )
+                    : "the policies of \(session.roleName) allow \(action) on \(resource)")
         }
         return words.joined(separator: "; ")
     }
@@ -63,9 +56,7 @@ extension ResourceStore {
     ///
     /// Every kind of policy must allow it and none deny it: the role's own, its boundary, the session's.
     private func reasonAgainst(
-        _ session: SessionClaims,
-        _ request: PolicyRequest,
-        _ resourcePolicy: RequiredPermission.ResourcePolicy
+        _ session: SessionClaims, _ request: PolicyRequest, _ resourcePolicy: RequiredPermission.ResourcePolicy
     ) -> String? {
         guard let role = snapshot.roles[session.roleName], role.identifier == session.roleIdentifier else {
             return "because the role \(session.roleName) is no more"

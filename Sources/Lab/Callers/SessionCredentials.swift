@@ -34,9 +34,7 @@ struct SessionCredentials: Sendable, CustomStringConvertible, CustomDebugStringC
 
     /// Reads a token; `nil` if the lab did not make it, or if it was altered or belongs to another access key.
     static func open(
-        _ token: String,
-        accessKeyIdentifier: String,
-        key: [UInt8]
+        _ token: String, accessKeyIdentifier: String, key: [UInt8]
     ) -> (claims: SessionClaims, secretAccessKey: String)? {
         guard token.hasPrefix(tokenPrefix), token.utf8.count < 65_536,
             let data = Data(base64Encoded: String(token.dropFirst(tokenPrefix.count))),

@@ -63,9 +63,7 @@ extension ControlPlane {
             Operation("ResetNotificationSettings", .patch, "/reset-notifications-settings") { call in
                 guard
                     let keys = try call.members.objects(
-                        "notificationSettingKeys",
-                        AWSLimit.notificationSettingCount.range
-                    )
+                        "notificationSettingKeys", AWSLimit.notificationSettingCount.range)
                 else {
                     throw ServiceRefusal.validation("notificationSettingKeys is missing")
                 }
@@ -143,8 +141,7 @@ extension ControlPlane {
                     guard own.count <= tagLimit else {
                         throw ServiceRefusal(
                             code: .tooManyTags,
-                            message: "The resource would have \(own.count) tags, and may have \(tagLimit)"
-                        )
+                            message: "The resource would have \(own.count) tags, and may have \(tagLimit)")
                     }
                 }
                 return ([:], "\(tags.count) tags on \(arn)")
@@ -152,11 +149,7 @@ extension ControlPlane {
             Operation("UntagResource", .post, "/UntagResource") { call in
                 guard
                     let keys = try call.members.strings(
-                        "tagKeys",
-                        AWSLimit.tagCount.range,
-                        AWSLimit.tagKeyLength.range,
-                        .tag
-                    )
+                        "tagKeys", AWSLimit.tagCount.range, AWSLimit.tagKeyLength.range, .tag)
                 else {
                     throw ServiceRefusal.validation("tagKeys is missing")
                 }
@@ -189,9 +182,7 @@ extension ControlPlane {
     }
 
     private static func changeTags(
-        of arn: AmazonResourceName,
-        _ call: Call,
-        _ change: (inout [Tag]) throws -> Void
+        of arn: AmazonResourceName, _ call: Call, _ change: (inout [Tag]) throws -> Void
     ) throws {
         if let subject = call.store.subjects.first(where: { $0.arn == arn }) {
             return try call.store.updateSubject(subject.identifier) { try change(&$0.tags) }
@@ -215,9 +206,7 @@ extension ControlPlane.Call {
 
     /// Finds the resource that the path, or an identifier in the request, names.
     func named<Resource: AnywhereResource>(
-        _ type: Resource.Type,
-        _ identifier: String? = nil,
-        in account: Account
+        _ type: Resource.Type, _ identifier: String? = nil, in account: Account
     ) throws(ServiceRefusal) -> Resource {
         let text = identifier ?? path[type.pathParameter]
         guard let resource = identifier.map({ account[keyPath: type.table][$0] }) ?? account.find(type, named: text)
@@ -227,9 +216,7 @@ extension ControlPlane.Call {
 
     /// Changes the resource that the path, or an identifier in the request, names.
     func change<Resource: AnywhereResource>(
-        _ type: Resource.Type,
-        named identifier: String? = nil,
-        _ change: (inout Resource, Account) throws -> Void
+        _ type: Resource.Type, named identifier: String? = nil, _ change: (inout Resource, Account) throws -> Void
     ) throws -> Resource {
         try store.update { account in
             var resource = try named(type, identifier, in: account)
@@ -247,9 +234,7 @@ extension ControlPlane.Call {
             if let alias = try alias(for: resource, in: account) { resource.setAlias(alias) }
             if let limit = type.accountLimit, account[keyPath: type.table].count >= limit {
                 throw ServiceRefusal.validation(
-                    "the account has \(limit) \(type.noun)s, the most that it may have",
-                    hint: "delete one"
-                )
+                    "the account has \(limit) \(type.noun)s, the most that it may have", hint: "delete one")
             }
             account.put(resource)
             return resource
@@ -276,8 +261,7 @@ extension ControlPlane.Call {
 
     /// The alias that the request gives, checked to be of no other resource.
     private func alias<Resource: AnywhereResource>(
-        for resource: Resource,
-        in account: Account
+        for resource: Resource, in account: Account
     ) throws(ServiceRefusal) -> String? {
         guard let alias = try members.string("aliasName", 0...256, .alias) else { return nil }
         let owner = account[keyPath: Resource.table].values.first { $0.aliasName == alias && !alias.isEmpty }

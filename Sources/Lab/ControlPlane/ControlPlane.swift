@@ -34,10 +34,7 @@ struct ControlPlane: Sendable {
         let perform: @Sendable (Call) throws -> Outcome
 
         init(
-            _ name: String,
-            _ method: HTTPMethod,
-            _ path: String,
-            _ status: HTTPStatus = .ok,
+            _ name: String, _ method: HTTPMethod, _ path: String, _ status: HTTPStatus = .ok,
             _ perform: @escaping @Sendable (Call) throws -> Outcome
         ) {
             (self.name, self.method, self.path, self.status, self.perform) = (name, method, path, status, perform)
@@ -53,34 +50,22 @@ struct ControlPlane: Sendable {
     let authentication: CallerAuthentication
 
     func answer(
-        _ operation: Operation,
-        _ request: HTTPRequest,
-        _ path: HTTPRouter.Parameters,
-        _ trace: inout Trace
+        _ operation: Operation, _ request: HTTPRequest, _ path: HTTPRouter.Parameters, _ trace: inout Trace
     ) throws -> HTTPResponse {
         let now = trace.date
         let caller = try authentication.caller(of: request, services: ["rolesanywhere"], dialect: .rest, &trace)
         let call = try trace.run(.input) {
             let call = Call(
-                environment: environment,
-                store: store,
-                caller: caller,
-                now: now,
-                path: path,
+                environment: environment, store: store, caller: caller, now: now, path: path,
                 query: try QueryParameter.parameters(in: request.query),
-                members: try InputMembers(reading: request.body)
-            )
+                members: try InputMembers(reading: request.body))
             return (call, "well formed")
         }
         try trace.run(.permission) {
             var context = caller.context
             context.describeRequest(at: now, from: request.remoteAddress, region: environment.region)
             return try store.checkPermissions(
-                of: caller,
-                try Self.permissions(for: operation, call),
-                context: context,
-                code: .accessDenied
-            )
+                of: caller, try Self.permissions(for: operation, call), context: context, code: .accessDenied)
         }
         let output = try trace.run(.outcome) { try operation.perform(call) }
         return ServiceAnswer.json(operation.status, output, requestIdentifier: trace.requestIdentifier)
@@ -112,9 +97,7 @@ extension ControlPlane {
         ]
         if !tags.isEmpty, let kind = createdKinds[operation.name] {
             let arn = call.environment.arn(kind, "*").description
-            permissions.append(
-                RequiredPermission(action: "rolesanywhere:TagResource", resource: arn, context: request)
-            )
+            permissions.append(RequiredPermission(action: "rolesanywhere:TagResource", resource: arn, context: request))
         }
         for role in try passedRoles(operation, call) {
             var context = PolicyContext()

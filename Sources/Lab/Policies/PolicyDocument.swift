@@ -42,11 +42,7 @@ struct PolicyDocument: Sendable, Hashable {
             let match = statement.principalMatch(request)
             guard statement.effect == .allow else {
                 return PolicyDecision(
-                    outcome: .explicitlyDenied(by: index),
-                    principalMatch: match,
-                    document: self,
-                    request: request
-                )
+                    outcome: .explicitlyDenied(by: index), principalMatch: match, document: self, request: request)
             }
             // Of several the most direct one counts, for it may grant more.
             if let best = allowed, (best.match?.rawValue ?? -1) >= (match?.rawValue ?? -1) { continue }
@@ -222,10 +218,7 @@ struct PolicyStatement: Sendable {
     }
 
     private static func mismatch(
-        _ element: String,
-        _ texts: [String],
-        _ isNegated: Bool,
-        _ actual: String
+        _ element: String, _ texts: [String], _ isNegated: Bool, _ actual: String
     ) -> PolicyMismatch {
         let list = texts.quoted(atMost: 5)
         guard !isNegated else {
@@ -233,9 +226,7 @@ struct PolicyStatement: Sendable {
         }
         let wish = "\(element) wants \(texts.count > 1 ? "one of " : "")\(list)"
         return PolicyMismatch(
-            text: "\(wish), the request has \"\(actual)\"",
-            hint: "add \"\(actual)\" to the \(element)"
-        )
+            text: "\(wish), the request has \"\(actual)\"", hint: "add \"\(actual)\" to the \(element)")
     }
 }
 

@@ -33,11 +33,8 @@ struct PrincipalElement: Sendable, Hashable {
             names.append(.federated(name))
         default:
             throw .invalidPrincipal(
-                kind,
-                name,
-                "\(place) names a \(kind), which no trust policy knows",
-                hint: "use Service, AWS or Federated"
-            )
+                kind, name, "\(place) names a \(kind), which no trust policy knows",
+                hint: "use Service, AWS or Federated")
         }
         texts.append(name)
     }
@@ -67,13 +64,10 @@ struct PrincipalElement: Sendable, Hashable {
             !hasWildcard
         else {
             throw .invalidPrincipal(
-                "AWS",
-                name,
-                "\(place).AWS is \"\(name)\", which is neither an account nor an ARN of IAM or STS",
+                "AWS", name, "\(place).AWS is \"\(name)\", which is neither an account nor an ARN of IAM or STS",
                 hint: hasWildcard
                     ? "name the account, and narrow it with the condition ArnLike aws:PrincipalArn"
-                    : "write twelve digits, or for example arn:aws:iam::111122223333:role/NAME"
-            )
+                    : "write twelve digits, or for example arn:aws:iam::111122223333:role/NAME")
         }
         if parts[2] == "iam", parts[5] == "root" { return .account(String(parts[4])) }
         let kinds: [Substring: [String]] = ["iam": ["user/", "role/"], "sts": ["assumed-role/", "federated-user/"]]
@@ -82,12 +76,9 @@ struct PrincipalElement: Sendable, Hashable {
             prefix != "assumed-role/" || resource.split(separator: "/", omittingEmptySubsequences: false).count == 3
         else {
             throw .invalidPrincipal(
-                "AWS",
-                name,
-                "\(place).AWS is \"\(name)\", which is no user, role or session",
+                "AWS", name, "\(place).AWS is \"\(name)\", which is no user, role or session",
                 hint: "write for example arn:aws:iam::111122223333:role/NAME"
-                    + " or arn:aws:sts::111122223333:assumed-role/NAME/SESSION"
-            )
+                    + " or arn:aws:sts::111122223333:assumed-role/NAME/SESSION")
         }
         return .arn(name)
     }

@@ -42,8 +42,7 @@ struct PolicyReader {
             guard case .string(let text) = version, ["2012-10-17", "2008-10-17"].contains(text) else {
                 throw .syntax(
                     "Version is \(version.scalarText.map { "\"\($0)\"" } ?? version.kind)",
-                    hint: "write \"Version\": \"2012-10-17\"; it is the language's version, not the policy's date"
-                )
+                    hint: "write \"Version\": \"2012-10-17\"; it is the language's version, not the policy's date")
             }
             hasVariables = text == "2012-10-17"
         }
@@ -60,9 +59,7 @@ struct PolicyReader {
     }
 
     private static func members(
-        _ json: JSONValue,
-        _ place: String,
-        _ known: [String]
+        _ json: JSONValue, _ place: String, _ known: [String]
     ) throws(PolicyError) -> [String: JSONValue] {
         guard case .object(let members) = json else { throw .syntax("\(place) is \(json.kind), not an object") }
         var found: [String: JSONValue] = [:]
@@ -109,17 +106,14 @@ struct PolicyReader {
             throw PolicyError(
                 message: "Statement IDs (SID) must be alpha-numeric."
                     + " Check that your input satisfies the regular expression [0-9A-Za-z]*",
-                detail: "\(place).Sid is \"\(text)\"",
-                hint: "use letters and digits only"
-            )
+                detail: "\(place).Sid is \"\(text)\"", hint: "use letters and digits only")
         }
         guard !text.isEmpty else { return nil }
         guard identifiers.insert(text).inserted else {
             throw PolicyError(
                 message: "Statement IDs (SID) in a single policy must be unique.",
                 detail: "\(place).Sid is \"\(text)\", which an earlier statement has",
-                hint: "give each statement a Sid of its own, or none"
-            )
+                hint: "give each statement a Sid of its own, or none")
         }
         return text
     }
@@ -129,40 +123,30 @@ struct PolicyReader {
         guard case .string(let text) = json, let effect = PolicyStatement.Effect(rawValue: text) else {
             throw .syntax(
                 "\(place).Effect is \(json.scalarText.map { "\"\($0)\"" } ?? json.kind)",
-                hint: "write \"Allow\" or \"Deny\", with a capital"
-            )
+                hint: "write \"Allow\" or \"Deny\", with a capital")
         }
         return effect
     }
 
     private func principal(
-        _ members: [String: JSONValue],
-        _ effect: PolicyStatement.Effect,
-        _ place: String
+        _ members: [String: JSONValue], _ effect: PolicyStatement.Effect, _ place: String
     ) throws(PolicyError) -> PolicyStatement.Choice<PrincipalElement>? {
         let isNegated = members["NotPrincipal"] != nil
         let name = isNegated ? "NotPrincipal" : "Principal"
         guard let json = members[name] else {
             guard kind == .trust else { return nil }
             throw .missing(
-                "Principal",
-                at: place,
-                hint: "write \"Principal\": {\"Service\": \"rolesanywhere.amazonaws.com\"}"
-            )
+                "Principal", at: place, hint: "write \"Principal\": {\"Service\": \"rolesanywhere.amazonaws.com\"}")
         }
         guard kind == .trust else {
             throw PolicyError(
-                message: "Policy document should not specify a principal.",
-                detail: "\(place) has the element \(name)",
-                hint: "leave it out: the principal is what the policy is attached to"
-            )
+                message: "Policy document should not specify a principal.", detail: "\(place) has the element \(name)",
+                hint: "leave it out: the principal is what the policy is attached to")
         }
         if isNegated, effect == .allow {
             throw .prohibited(
-                "NotPrincipal",
-                at: place,
-                hint: "NotPrincipal works with \"Effect\": \"Deny\" only; name the principals instead"
-            )
+                "NotPrincipal", at: place,
+                hint: "NotPrincipal works with \"Effect\": \"Deny\" only; name the principals instead")
         }
         return PolicyStatement.Choice(elements: [try Self.principal(json, "\(place).\(name)")], isNegated: isNegated)
     }
@@ -173,8 +157,7 @@ struct PolicyReader {
             throw PolicyError(
                 message: "Invalid principal in policy.",
                 detail: "\(place) is \(json.scalarText.map { "\"\($0)\"" } ?? json.kind)",
-                hint: "write an object, for example {\"Service\": \"rolesanywhere.amazonaws.com\"}"
-            )
+                hint: "write an object, for example {\"Service\": \"rolesanywhere.amazonaws.com\"}")
         }
         var element = PrincipalElement()
         for member in members {
@@ -184,10 +167,8 @@ struct PolicyReader {
         }
         guard !element.texts.isEmpty else {
             throw PolicyError(
-                message: "Invalid principal in policy.",
-                detail: "\(place) names nobody",
-                hint: "write for example {\"Service\": \"rolesanywhere.amazonaws.com\"}"
-            )
+                message: "Invalid principal in policy.", detail: "\(place) names nobody",
+                hint: "write for example {\"Service\": \"rolesanywhere.amazonaws.com\"}")
         }
         return element
     }
@@ -205,9 +186,7 @@ struct PolicyReader {
 
     /// The strings of an element, or of its negation; none if neither is there.
     private static func choice(
-        _ element: String,
-        of members: [String: JSONValue],
-        _ place: String
+        _ element: String, of members: [String: JSONValue], _ place: String
     ) throws(PolicyError) -> (name: String, texts: [String], isNegated: Bool) {
         let isNegated = members["Not\(element)"] != nil
         let name = isNegated ? "Not\(element)" : element
@@ -216,17 +195,14 @@ struct PolicyReader {
     }
 
     private func actions(
-        _ members: [String: JSONValue],
-        _ place: String
+        _ members: [String: JSONValue], _ place: String
     ) throws(PolicyError) -> PolicyStatement.Choice<PolicyStatement.Action> {
         let (name, texts, isNegated) = try Self.choice("Action", of: members, place)
         guard !texts.isEmpty else {
             if kind == .trust { throw .missing("Action", at: place, hint: "write \"Action\": \"sts:AssumeRole\"") }
             throw PolicyError(
-                message: "Policy statement must contain actions.",
-                detail: "\(place) has no \(name)",
-                hint: "write for example \"Action\": \"s3:GetObject\""
-            )
+                message: "Policy statement must contain actions.", detail: "\(place) has no \(name)",
+                hint: "write for example \"Action\": \"s3:GetObject\"")
         }
         for text in texts { try check(action: text, "\(place).\(name)") }
         return PolicyStatement.Choice(elements: texts.map(PolicyStatement.Action.init), isNegated: isNegated)
@@ -238,8 +214,7 @@ struct PolicyReader {
             throw PolicyError(
                 message: "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.",
                 detail: "\(place) is \"\(text)\"",
-                hint: kind == .trust ? "write for example \"sts:AssumeRole\"" : "write SERVICE:ACTION"
-            )
+                hint: kind == .trust ? "write for example \"sts:AssumeRole\"" : "write SERVICE:ACTION")
         }
         guard kind == .trust else { return }
         let pattern = PolicyPattern(wildcards: text.lowercased())
@@ -255,8 +230,7 @@ struct PolicyReader {
     }
 
     private func resources(
-        _ members: [String: JSONValue],
-        _ place: String
+        _ members: [String: JSONValue], _ place: String
     ) throws(PolicyError) -> PolicyStatement.Choice<PolicyTemplate>? {
         guard kind == .identity else {
             for name in ["NotResource", "Resource"] where members[name] != nil {
@@ -267,10 +241,8 @@ struct PolicyReader {
         let (name, texts, isNegated) = try Self.choice("Resource", of: members, place)
         guard !texts.isEmpty else {
             throw PolicyError(
-                message: "Policy statement must contain resources.",
-                detail: "\(place) has no \(name)",
-                hint: "write for example \"Resource\": \"*\""
-            )
+                message: "Policy statement must contain resources.", detail: "\(place) has no \(name)",
+                hint: "write for example \"Resource\": \"*\"")
         }
         var templates: [PolicyTemplate] = []
         for text in texts {
@@ -280,9 +252,7 @@ struct PolicyReader {
             else {
                 throw PolicyError(
                     message: "Resource \(text) must be in ARN format or \"*\".",
-                    detail: "\(place).\(name) is \"\(text)\"",
-                    hint: "write for example \"arn:aws:s3:::NAME/*\""
-                )
+                    detail: "\(place).\(name) is \"\(text)\"", hint: "write for example \"arn:aws:s3:::NAME/*\"")
             }
             let style = PolicyTemplate.Style(hasWildcards: true, hasVariables: hasVariables)
             guard let template = PolicyTemplate(text, style) else { throw Self.badVariable("\(place).\(name)", text) }
@@ -292,10 +262,7 @@ struct PolicyReader {
     }
 
     private static func badVariable(_ place: String, _ text: String) -> PolicyError {
-        .syntax(
-            "\(place) is \"\(text)\", with a variable that is malformed",
-            hint: "write ${KEY} or ${KEY, 'DEFAULT'}"
-        )
+        .syntax("\(place) is \"\(text)\", with a variable that is malformed", hint: "write ${KEY} or ${KEY, 'DEFAULT'}")
     }
 
     private func conditions(_ json: JSONValue, _ place: String) throws(PolicyError) -> [PolicyCondition] {
@@ -311,8 +278,7 @@ struct PolicyReader {
             }
             guard case .object(let keys) = member.value else {
                 throw .syntax(
-                    "\(place).\(member.name) is \(member.value.kind), not an object",
-                    hint: "write {\"KEY\": \"VALUE\"}"
+                    "\(place).\(member.name) is \(member.value.kind), not an object", hint: "write {\"KEY\": \"VALUE\"}"
                 )
             }
             for key in keys {
@@ -323,16 +289,13 @@ struct PolicyReader {
     }
 
     private func condition(
-        _ comparison: ConditionOperator,
-        _ member: JSONMember,
-        _ place: String
+        _ comparison: ConditionOperator, _ member: JSONMember, _ place: String
     ) throws(PolicyError) -> PolicyCondition {
         guard let colon = member.name.firstIndex(of: ":"), colon != member.name.startIndex else {
             throw PolicyError(
                 message: "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.",
                 detail: "\(place) has a key without a service before a colon",
-                hint: "write for example aws:PrincipalTag/x509Subject/CN"
-            )
+                hint: "write for example aws:PrincipalTag/x509Subject/CN")
         }
         var values: [ConditionValue] = []
         var texts: [String] = []
@@ -377,12 +340,7 @@ struct PolicyError: Error, Equatable, CustomStringConvertible {
         PolicyError(message: "Has prohibited field \(field)", detail: "\(place) has the element \(field)", hint: hint)
     }
 
-    static func invalidPrincipal(
-        _ kind: String,
-        _ name: String,
-        _ detail: String,
-        hint: String? = nil
-    ) -> PolicyError {
+    static func invalidPrincipal(_ kind: String, _ name: String, _ detail: String, hint: String? = nil) -> PolicyError {
         PolicyError(message: "Invalid principal in policy: \"\(kind)\":\"\(name)\"", detail: detail, hint: hint)
     }
 }

@@ -17,8 +17,7 @@ extension AccessManagement {
                     guard total <= inlineLimit else {
                         throw ServiceRefusal.limitExceeded(
                             "Maximum policy size of \(inlineLimit) bytes exceeded for role \(role.name)",
-                            hint: "together they would have \(total) characters without blanks"
-                        )
+                            hint: "together they would have \(total) characters without blanks")
                     }
                 }
                 return (nil, "\(name) in \(role.name)")
@@ -74,8 +73,7 @@ extension AccessManagement {
                     role.attachedPolicyARNs.append(arn)
                     guard role.attachedPolicyARNs.count <= attachmentLimit else {
                         throw ServiceRefusal.limitExceeded(
-                            "Cannot exceed quota for PoliciesPerRole: \(attachmentLimit)"
-                        )
+                            "Cannot exceed quota for PoliciesPerRole: \(attachmentLimit)")
                     }
                 }
                 return (nil, "\(arn) on \(role.name)")
@@ -133,10 +131,7 @@ extension AccessManagement {
     }
 
     /// A managed policy that a request names. The lab has all of AWS's own, by name, and no others.
-    private static func managedPolicy(
-        _ call: Call,
-        _ parameter: String
-    ) throws -> (arn: String, name: ManagedPolicy) {
+    private static func managedPolicy(_ call: Call, _ parameter: String) throws -> (arn: String, name: ManagedPolicy) {
         let arn = try call.form.required(parameter, 20...2_048)
         guard arn.hasPrefix("arn:"), arn.split(separator: ":", omittingEmptySubsequences: false).count == 6 else {
             throw ServiceRefusal.unacceptable("ARN \(arn.prefix(200)) is not valid.")
@@ -144,8 +139,7 @@ extension AccessManagement {
         guard let name = ManagedPolicy(arn) else {
             throw ServiceRefusal.noSuchEntity(
                 "Policy \(arn) does not exist or is not attachable.",
-                hint:
-                    "the lab has AWS's managed policies only; give the role an inline policy: aws iam put-role-policy"
+                hint: "the lab has AWS's managed policies only; give the role an inline policy: aws iam put-role-policy"
             )
         }
         return (arn, name)
@@ -171,8 +165,7 @@ extension AccessManagement {
         guard version == "v1", let policy = ManagedPolicy.document(arn) else {
             throw ServiceRefusal.noSuchEntity(
                 "policy \(arn) version \(version.prefix(64)) does not exist or is not attachable.",
-                hint: "the lab knows what only few of AWS's policies say"
-            )
+                hint: "the lab knows what only few of AWS's policies say")
         }
         let elements = [
             XMLElement("Document", text: PercentEncoding.encode(policy.text)),

@@ -70,8 +70,7 @@ extension AccessManagement {
                     guard role.tags.count <= tagLimit else {
                         throw ServiceRefusal.limitExceeded(
                             "The number of tags has reached the maximum limit.",
-                            hint: "the role would have \(role.tags.count) tags, and may have \(tagLimit)"
-                        )
+                            hint: "the role would have \(role.tags.count) tags, and may have \(tagLimit)")
                     }
                 }
                 return (nil, "\(tags.count) tags on \(role.name)")
@@ -114,9 +113,7 @@ extension AccessManagement {
             let folded = name.lowercased()
             guard !account.roles.values.contains(where: { $0.name.lowercased() == folded }) else {
                 throw ServiceRefusal(
-                    code: .init("EntityAlreadyExists", .conflict),
-                    message: "Role with name \(name) already exists."
-                )
+                    code: .init("EntityAlreadyExists", .conflict), message: "Role with name \(name) already exists.")
             }
             guard account.roles.count < roleLimit else {
                 throw ServiceRefusal.limitExceeded("Cannot exceed quota for RolesPerAccount: \(roleLimit)")
@@ -130,21 +127,15 @@ extension AccessManagement {
     private static func delete(_ call: Call) throws -> Outcome {
         func conflict(_ what: String, _ has: String, hint: String) -> ServiceRefusal {
             ServiceRefusal(
-                code: .init("DeleteConflict", .conflict),
-                message: "Cannot delete entity, must \(what) first.",
-                detail: has,
-                hint: hint
-            )
+                code: .init("DeleteConflict", .conflict), message: "Cannot delete entity, must \(what) first.",
+                detail: has, hint: hint)
         }
         let name = try call.store.update { account in
             let role = try call.role(in: account)
             guard role.attachedPolicyARNs.isEmpty else {
                 let policies = role.attachedPolicyARNs.joined(separator: ", ")
                 throw conflict(
-                    "detach all policies",
-                    "\(role.name) has \(policies)",
-                    hint: "aws iam detach-role-policy"
-                )
+                    "detach all policies", "\(role.name) has \(policies)", hint: "aws iam detach-role-policy")
             }
             guard role.inlinePolicies.isEmpty else {
                 let policies = role.inlinePolicies.keys.sorted().joined(separator: ", ")
@@ -162,8 +153,7 @@ extension AccessManagement {
         guard size(policy) <= AWSLimit.trustPolicyLength.maximum else {
             throw ServiceRefusal.limitExceeded(
                 "Cannot exceed quota for ACLSizePerRole: 2048",
-                hint: "the policy has \(size(policy)) characters without blanks: shorten it"
-            )
+                hint: "the policy has \(size(policy)) characters without blanks: shorten it")
         }
         for text in policy.statements.flatMap({ $0.principal?.elements.flatMap(\.texts) ?? [] }) {
             guard let arn = AmazonResourceName(text), arn.service == "iam", arn.account == call.environment.account
@@ -174,8 +164,7 @@ extension AccessManagement {
                 : arn.resource == "root" || arn.resource == "user/lab-admin"
             guard isKnown else {
                 throw ServiceRefusal.malformedPolicy(
-                    .invalidPrincipal("AWS", text, "there is no \(text) in this account", hint: "make it first")
-                )
+                    .invalidPrincipal("AWS", text, "there is no \(text) in this account", hint: "make it first"))
             }
         }
     }

@@ -19,9 +19,7 @@ enum AccessManagement {
     /// Source of the keys: AWS, *Service Authorization Reference*, "Actions, resources, and condition keys for AWS Identity
     /// and Access Management".
     static func permission(
-        for action: QueryService.Action,
-        in account: Account,
-        _ environment: LabEnvironment
+        for action: QueryService.Action, in account: Account, _ environment: LabEnvironment
     ) -> RequiredPermission {
         let form = action.form
         var context = PolicyContext()
@@ -36,10 +34,7 @@ enum AccessManagement {
             role?.arn
             ?? form["RoleName"].map { environment.globalARN("iam", "role\(form["Path"] ?? "/")\($0)") }
         return RequiredPermission(
-            action: "iam:\(action.name)",
-            resource: arn?.description ?? form["PolicyArn"] ?? "*",
-            context: context
-        )
+            action: "iam:\(action.name)", resource: arn?.description ?? form["PolicyArn"] ?? "*", context: context)
     }
 }
 
@@ -81,9 +76,7 @@ extension QueryService.Call {
     /// One page of a list whose elements have keys that rise and never change: the elements, whether there are more, and
     /// the marker of the next page.
     func page<Element>(
-        _ name: String,
-        _ elements: [(key: String, element: Element)],
-        _ write: (Element) -> XMLElement
+        _ name: String, _ elements: [(key: String, element: Element)], _ write: (Element) -> XMLElement
     ) throws(ServiceRefusal) -> [XMLElement] {
         let count = try form.integer("MaxItems", 1...1_000) ?? 100
         var rest = elements[...]

@@ -50,8 +50,7 @@ struct AssumeRole {
                 code: .init("PackedPolicyTooLarge", .badRequest),
                 message:
                     "Packed size of session policies consumes \(length * 100 / Self.policyLimit)% of allotted space.",
-                hint: "session policies may have \(Self.policyLimit) characters together"
-            )
+                hint: "session policies may have \(Self.policyLimit) characters together")
         }
     }
 
@@ -61,8 +60,7 @@ struct AssumeRole {
             guard ManagedPolicy(arn) != nil else {
                 throw ServiceRefusal.invalidInput(
                     "\(arn.prefix(200)) is no policy of AWS's own",
-                    hint: "the lab has AWS's managed policies only; send the policy itself as Policy"
-                )
+                    hint: "the lab has AWS's managed policies only; send the policy itself as Policy")
             }
             arns.append(arn)
         }
@@ -79,17 +77,13 @@ struct AssumeRole {
             throw ServiceRefusal(
                 code: code,
                 message: "One of the specified transitive tag keys can't be set because it conflicts with a transitive "
-                    + "tag key from the calling session.",
-                detail: "the calling session hands on the tag \(tag.key)",
-                hint: "leave it out"
-            )
+                    + "tag key from the calling session.", detail: "the calling session hands on the tag \(tag.key)",
+                hint: "leave it out")
         }
         for key in transitiveKeys where !requestedTags.contains(where: { $0.key == key }) {
             throw ServiceRefusal(
-                code: code,
-                message: "The specified transitive tag key must be included in the requested tags.",
-                detail: "\(key) is to be transitive and is none of the tags"
-            )
+                code: code, message: "The specified transitive tag key must be included in the requested tags.",
+                detail: "\(key) is to be transitive and is none of the tags")
         }
     }
 
@@ -115,10 +109,8 @@ struct AssumeRole {
         try trace.run(.permission) {
             let required = matches.map { action, match in
                 RequiredPermission(
-                    action: action,
-                    resource: arn.description,
-                    resourcePolicy: match == .account ? .silent : .namesCaller
-                )
+                    action: action, resource: arn.description,
+                    resourcePolicy: match == .account ? .silent : .namesCaller)
             }
             return try call.store.checkPermissions(of: call.caller, required, context: context, code: .denied)
         }
@@ -143,32 +135,24 @@ struct AssumeRole {
     ) throws -> (finding: [(action: String, match: PolicyPrincipalMatch?)], detail: String) {
         if let known = call.caller.session?.sourceIdentity, let sourceIdentity, known != sourceIdentity {
             throw denied(
-                "sts:SetSourceIdentity",
-                "because the source identity of the calling session cannot be changed",
+                "sts:SetSourceIdentity", "because the source identity of the calling session cannot be changed",
                 "the calling session's source identity is \(known), the request's \(sourceIdentity)",
-                hint: "leave SourceIdentity out: it is handed on"
-            )
+                hint: "leave SourceIdentity out: it is handed on")
         }
         var matches: [(action: String, match: PolicyPrincipalMatch?)] = []
         var statements: [String] = []
         for action in actions {
             let request = PolicyRequest(
-                action: action,
-                principal: call.caller.principal,
-                resource: arn.description,
-                context: context
-            )
+                action: action, principal: call.caller.principal, resource: arn.description, context: context)
             let decision = role.trustPolicy.decision(for: request)
             guard decision.isAllowed else {
                 let findings = decision.explanation
                 throw denied(
-                    action,
-                    decision.isExplicitDenial ? "with an explicit deny in a resource-based policy" : nil,
+                    action, decision.isExplicitDenial ? "with an explicit deny in a resource-based policy" : nil,
                     "the trust policy of \(role.name) does not allow \(action): "
                         + findings.map(\.text).joined(separator: "; "),
                     hint: findings.compactMap(\.hint).first
-                        ?? "let it trust \(call.caller.session?.roleARN ?? call.caller.arn) with \(action)"
-                )
+                        ?? "let it trust \(call.caller.session?.roleARN ?? call.caller.arn) with \(action)")
             }
             matches.append((action, decision.principalMatch))
             if let statement = decision.statement, !statements.contains(statement) { statements.append(statement) }
@@ -205,14 +189,12 @@ struct AssumeRole {
         guard call.caller.session == nil || seconds <= Self.chainedLimit else {
             throw ServiceRefusal.invalidInput(
                 "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining",
-                hint: "ask for 3600 s at most"
-            )
+                hint: "ask for 3600 s at most")
         }
         guard seconds <= role.maximumSessionDuration else {
             throw ServiceRefusal.invalidInput(
                 "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
-                hint: "ask for \(role.maximumSessionDuration) s at most, or raise the role's MaxSessionDuration"
-            )
+                hint: "ask for \(role.maximumSessionDuration) s at most, or raise the role's MaxSessionDuration")
         }
         return (seconds, "\(seconds) s")
     }
@@ -223,25 +205,14 @@ struct AssumeRole {
         var tags = inherited
         for tag in requestedTags { tags[tag.key] = tag.value }
         return SessionClaims(
-            roleARN: role.arn.description,
-            roleName: role.name,
-            roleIdentifier: role.identifier,
-            sessionName: sessionName,
-            issuedAt: issuedAt,
-            expiration: issuedAt + (call.faults.expiresIn ?? seconds),
-            sourceIdentity: effectiveIdentity,
-            tags: tags,
-            transitiveTagKeys: (inherited.keys + transitiveKeys).sorted(),
-            sessionPolicy: policy,
-            sessionPolicyARNs: policyARNs
-        )
+            roleARN: role.arn.description, roleName: role.name, roleIdentifier: role.identifier,
+            sessionName: sessionName, issuedAt: issuedAt, expiration: issuedAt + (call.faults.expiresIn ?? seconds),
+            sourceIdentity: effectiveIdentity, tags: tags,
+            transitiveTagKeys: (inherited.keys + transitiveKeys).sorted(), sessionPolicy: policy,
+            sessionPolicyARNs: policyARNs)
     }
 
-    private func result(
-        _ session: SessionClaims,
-        _ credentials: SessionCredentials,
-        _ user: String
-    ) -> [XMLElement] {
+    private func result(_ session: SessionClaims, _ credentials: SessionCredentials, _ user: String) -> [XMLElement] {
         let identifier = XMLElement("AssumedRoleId", text: "\(session.roleIdentifier):\(session.sessionName)")
         let keys = [
             XMLElement("AccessKeyId", text: credentials.accessKeyIdentifier),

@@ -64,29 +64,22 @@ struct QueryForm: Sendable {
         guard let text = self[name] else { return nil }
         guard let number = Int(text) else {
             throw ServiceRefusal(
-                code: .init("MalformedInput", .badRequest),
-                message: "Invalid Argument",
-                detail: "\(name) is \"\(text.prefix(80))\", not a whole number"
-            )
+                code: .init("MalformedInput", .badRequest), message: "Invalid Argument",
+                detail: "\(name) is \"\(text.prefix(80))\", not a whole number")
         }
         guard range.contains(number) else {
             let isSmall = number < range.lowerBound
             throw .constraint(
-                text,
-                Self.member(name),
+                text, Self.member(name),
                 "have value \(isSmall ? "greater" : "less") than or equal to "
-                    + "\(isSmall ? range.lowerBound : range.upperBound)"
-            )
+                    + "\(isSmall ? range.lowerBound : range.upperBound)")
         }
         return number
     }
 
     /// Texts, as ``list(_:)`` finds them.
     func texts(
-        _ name: String,
-        atMost count: Int,
-        _ length: ClosedRange<Int>,
-        _ form: TextForm
+        _ name: String, atMost count: Int, _ length: ClosedRange<Int>, _ form: TextForm
     ) throws(ServiceRefusal) -> [String] {
         let texts = list(name)
         try Self.check(count: texts.count, atMost: count, name)
@@ -121,10 +114,7 @@ struct QueryForm: Sendable {
     }
 
     private static func check(
-        _ text: String,
-        _ member: String,
-        _ length: ClosedRange<Int>,
-        _ form: TextForm
+        _ text: String, _ member: String, _ length: ClosedRange<Int>, _ form: TextForm
     ) throws(ServiceRefusal) {
         let count = text.unicodeScalars.count
         guard count >= length.lowerBound else {

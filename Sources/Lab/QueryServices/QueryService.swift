@@ -67,11 +67,8 @@ struct QueryService: Sendable {
         let name = form["Action"] ?? ""
         let isTokenService = form["Version"] == "2011-06-15" || Self.tokenOperations[name] != nil
         return Action(
-            name: name.isEmpty ? "(none)" : String(name.prefix(60)),
-            service: isTokenService ? "sts" : "iam",
-            answer: isTokenService ? .securityTokens : .accessManagement,
-            form: form
-        )
+            name: name.isEmpty ? "(none)" : String(name.prefix(60)), service: isTokenService ? "sts" : "iam",
+            answer: isTokenService ? .securityTokens : .accessManagement, form: form)
     }
 
     func answer(_ action: Action, _ request: HTTPRequest, _ trace: inout Trace) throws -> HTTPResponse {
@@ -81,38 +78,25 @@ struct QueryService: Sendable {
                 code: .init("InvalidAction", .badRequest),
                 message: "The action \(action.name) is not valid for this endpoint.",
                 detail: "the lab's \(action.service) has no \(action.name)",
-                hint: "it has: \(operations.keys.sorted().joined(separator: ", "))"
-            )
+                hint: "it has: \(operations.keys.sorted().joined(separator: ", "))")
         }
         let caller = try authentication.caller(of: request, services: [action.service], dialect: .query, &trace)
         var context = caller.context
         // IAM is one for all regions, and is asked in the partition's first.
         context.describeRequest(
-            at: trace.date,
-            from: request.remoteAddress,
-            region: action.service == "iam"
-                ? Partition(of: environment.region).firstRegion : environment.region
-        )
+            at: trace.date, from: request.remoteAddress,
+            region: action.service == "iam" ? Partition(of: environment.region).firstRegion : environment.region)
         // Every caller may ask for its own identity, and AssumeRole asks the role's trust policy too.
         if action.service == "iam" {
             try trace.run(.permission) {
                 try store.checkPermissions(
-                    of: caller,
-                    [AccessManagement.permission(for: action, in: store.snapshot, environment)],
-                    context: context,
-                    code: .denied
-                )
+                    of: caller, [AccessManagement.permission(for: action, in: store.snapshot, environment)],
+                    context: context, code: .denied)
             }
         }
         let call = Call(
-            environment: environment,
-            store: store,
-            caller: caller,
-            now: trace.date,
-            form: action.form,
-            faults: faults,
-            context: context
-        )
+            environment: environment, store: store, caller: caller, now: trace.date, form: action.form, faults: faults,
+            context: context)
         let (result, words) = try operation(call, &trace)
         trace.pass(.outcome, words)
         return action.answer.result(of: action.name, result, requestIdentifier: trace.requestIdentifier)

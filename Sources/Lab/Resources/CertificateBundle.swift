@@ -28,17 +28,12 @@ package struct CertificateBundle: Hashable, Sendable {
     /// - Throws: ``LabError`` naming the certificate and the rule that it breaks.
     package init(reading text: String) throws(LabError) {
         guard text.unicodeScalars.count <= AWSLimit.anchorLength.maximum else {
-            throw LabError(
-                .invalidResource,
-                "the bundle is longer than \(AWSLimit.anchorLength.maximum) characters"
-            )
+            throw LabError(.invalidResource, "the bundle is longer than \(AWSLimit.anchorLength.maximum) characters")
         }
         guard !text.contains("PRIVATE KEY-----") else {
             throw LabError(
-                .invalidResource,
-                "the bundle holds a private key, which only the CA may have",
-                hint: "paste the certificate alone: pki print-bundle"
-            )
+                .invalidResource, "the bundle holds a private key, which only the CA may have",
+                hint: "paste the certificate alone: pki print-bundle")
         }
         let certificates: [Certificate]
         do {
@@ -54,10 +49,8 @@ package struct CertificateBundle: Hashable, Sendable {
     private init(_ certificates: [Certificate], text: String) throws(LabError) {
         guard AWSLimit.anchorCertificateCount.contains(certificates.count) else {
             throw LabError(
-                .invalidResource,
-                "a trust anchor takes one or two certificates, not \(certificates.count)",
-                hint: certificates.isEmpty ? Self.hint : "put in root CAs only: clients send their intermediates"
-            )
+                .invalidResource, "a trust anchor takes one or two certificates, not \(certificates.count)",
+                hint: certificates.isEmpty ? Self.hint : "put in root CAs only: clients send their intermediates")
         }
         for certificate in certificates { try Self.check(certificate) }
         self.certificates = certificates
@@ -69,10 +62,8 @@ package struct CertificateBundle: Hashable, Sendable {
         let findings = CertificateJudge.findings(in: certificate, as: .anchor, at: nil)
         guard let finding = findings.errors.first else { return }
         throw LabError(
-            .invalidResource,
-            "\(certificate.subject) cannot be a trust anchor: it \(finding.finding)",
-            hint: finding.hint
-        )
+            .invalidResource, "\(certificate.subject) cannot be a trust anchor: it \(finding.finding)",
+            hint: finding.hint)
     }
 }
 

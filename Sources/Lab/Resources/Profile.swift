@@ -47,9 +47,7 @@ extension Profile: AnywhereResource {
         let members = call.members
         guard members.contains("roleArns") else { throw ServiceRefusal.validation("roleArns is missing") }
         self.init(
-            identifier: call.environment.newIdentifier(),
-            name: try members.resourceName(),
-            roleARNs: [],
+            identifier: call.environment.newIdentifier(), name: try members.resourceName(), roleARNs: [],
             in: call.environment
         )
         try update(members, in: account)
@@ -61,10 +59,8 @@ extension Profile: AnywhereResource {
     mutating func update(_ members: InputMembers, in account: Account) throws {
         roleARNs = try Self.roleARNs(in: members) ?? roleARNs
         if let policies = try members.strings(
-            "managedPolicyArns",
-            AWSLimit.profilePolicyCount.range,
-            AWSLimit.profilePolicyARNLength.range
-        ) {
+            "managedPolicyArns", AWSLimit.profilePolicyCount.range, AWSLimit.profilePolicyARNLength.range)
+        {
             for policy in policies where AmazonResourceName(managedPolicy: policy) == nil {
                 throw ServiceRefusal.validation("managedPolicyArns holds \"\(policy)\", not the ARN of a policy")
             }

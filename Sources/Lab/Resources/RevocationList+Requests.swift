@@ -18,15 +18,11 @@ extension RevocationList {
         guard account.revocationLists(of: anchor).count < AWSLimit.crlCount.maximum else {
             throw ServiceRefusal.validation(
                 "the trust anchor \(anchor.name) has \(AWSLimit.crlCount.maximum) CRLs, the most that it may have",
-                hint: "replace one of them: aws rolesanywhere update-crl"
-            )
+                hint: "replace one of them: aws rolesanywhere update-crl")
         }
         try self.init(
-            identifier: call.environment.newIdentifier(),
-            name: name,
-            isEnabled: try call.members.boolean("enabled") ?? false,
-            trustAnchor: anchor,
-            data: data,
+            identifier: call.environment.newIdentifier(), name: name,
+            isEnabled: try call.members.boolean("enabled") ?? false, trustAnchor: anchor, data: data,
             in: call.environment
         )
     }
@@ -43,8 +39,7 @@ extension RevocationList {
         guard arn.resource.hasPrefix("\(TrustAnchor.kind)/") else {
             throw ServiceRefusal.notFound(
                 "trustAnchorArn is the ARN of an alias, which this operation does not accept: \(text)",
-                hint: "give the trustAnchorArn itself: aws rolesanywhere list-trust-anchors"
-            )
+                hint: "give the trustAnchorArn itself: aws rolesanywhere list-trust-anchors")
         }
         guard let anchor = account.find(TrustAnchor.self, arn) else {
             // The model of ImportCrl has no ResourceNotFoundException.

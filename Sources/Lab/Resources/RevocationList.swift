@@ -22,11 +22,7 @@ struct RevocationList: Hashable, Sendable {
     var tags: [Tag] = []
 
     init(
-        identifier: String,
-        name: String,
-        isEnabled: Bool,
-        trustAnchor: TrustAnchor,
-        data: [UInt8],
+        identifier: String, name: String, isEnabled: Bool, trustAnchor: TrustAnchor, data: [UInt8],
         in environment: LabEnvironment
     ) throws(ServiceRefusal) {
         self.identifier = identifier
@@ -36,10 +32,7 @@ struct RevocationList: Hashable, Sendable {
         trustAnchorARN = trustAnchor.arn.description
         list = try Self.checked(data, for: trustAnchor)
         arn = AmazonResourceName(
-            rolesAnywhere: "crl/\(identifier)",
-            region: environment.region,
-            account: environment.account
-        )
+            rolesAnywhere: "crl/\(identifier)", region: environment.region, account: environment.account)
         createdAt = environment.now()
         updatedAt = createdAt
     }
@@ -52,21 +45,18 @@ struct RevocationList: Hashable, Sendable {
 
     /// Reads a list and checks what the service wants of it.
     private static func checked(
-        _ data: [UInt8],
-        for trustAnchor: TrustAnchor
+        _ data: [UInt8], for trustAnchor: TrustAnchor
     ) throws(ServiceRefusal) -> CertificateRevocationList {
         guard AWSLimit.crlLength.contains(data.count) else {
             throw .validation(
                 "crlData has \(data.count) bytes, not 1 to \(AWSLimit.crlLength.maximum)",
-                hint: "leave out what has expired, or let another CA issue"
-            )
+                hint: "leave out what has expired, or let another CA issue")
         }
         let text = String(decoding: data, as: UTF8.self)
         guard text.split(separator: "-----BEGIN X509 CRL-----", omittingEmptySubsequences: false).count <= 2 else {
             throw .validation(
                 "crlData has several certificate revocation lists",
-                hint: "import each by itself: a trust anchor may have \(AWSLimit.crlCount.maximum)"
-            )
+                hint: "import each by itself: a trust anchor may have \(AWSLimit.crlCount.maximum)")
         }
         let list: CertificateRevocationList
         do {
@@ -74,8 +64,7 @@ struct RevocationList: Hashable, Sendable {
         } catch {
             throw .validation(
                 "crlData is not a certificate revocation list in PEM: \(error.message)",
-                hint: "write it as PEM: openssl crl -inform DER -in FILE"
-            )
+                hint: "write it as PEM: openssl crl -inform DER -in FILE")
         }
         if let finding = AWSRules.revocationList.findings(in: list).first {
             throw .validation("the CRL \(finding.finding)", hint: finding.hint)
@@ -84,17 +73,14 @@ struct RevocationList: Hashable, Sendable {
         guard !issuers.isEmpty else {
             throw .validation(
                 "the CRL's issuer \(list.issuer) is not a CA of the trust anchor \(trustAnchor.name)",
-                hint: "import it for the trust anchor of its issuer"
-            )
+                hint: "import it for the trust anchor of its issuer")
         }
         guard let issuer = issuers.first(where: { list.isSigned(by: $0) }) else {
             throw .validation("the CRL is not signed by its issuer's key")
         }
         guard issuer.keyUsage?.contains(.crlSign) ?? true else {
             throw .validation(
-                "the keyUsage of \(issuer.subject) lacks cRLSign",
-                hint: "make a CA that may sign CRLs: pki init-ca"
-            )
+                "the keyUsage of \(issuer.subject) lacks cRLSign", hint: "make a CA that may sign CRLs: pki init-ca")
         }
         return list
     }

@@ -29,10 +29,7 @@ package struct Role: Codable, Hashable, Sendable {
     /// Creates a role. Without a trust policy it trusts IAM Roles Anywhere with every trust anchor of this account: a
     /// start for the lab, and not a policy for AWS.
     init(
-        name: String,
-        path: String = "/",
-        trustPolicy: String? = nil,
-        in environment: LabEnvironment
+        name: String, path: String = "/", trustPolicy: String? = nil, in environment: LabEnvironment
     ) throws(LabError) {
         let open = """
             {"Version":"2012-10-17","Statement":[{"Sid":"AnyTrustAnchorOfThisAccount","Effect":"Allow",\
@@ -45,19 +42,14 @@ package struct Role: Codable, Hashable, Sendable {
             self.init(name: name, path: path, trustPolicy: policy, in: environment)
         } catch {
             throw LabError(
-                .invalidResource,
-                "the trust policy of the role \(name) is malformed: \(error.detail)",
-                hint: error.hint
+                .invalidResource, "the trust policy of the role \(name) is malformed: \(error.detail)", hint: error.hint
             )
         }
     }
 
     /// Creates a role. Without an identifier it is derived from the ARN, so that it stays the same from run to run.
     init(
-        name: String,
-        path: String,
-        identifier: String? = nil,
-        trustPolicy: PolicyDocument,
+        name: String, path: String, identifier: String? = nil, trustPolicy: PolicyDocument,
         in environment: LabEnvironment
     ) {
         self.name = name

@@ -46,9 +46,9 @@ struct Subject: Codable, Hashable, Sendable {
     var tags: [Tag] = []
 
     init(_ name: DistinguishedName, seenAt date: Date, in environment: LabEnvironment) {
-        identifier = UniversalIdentifier.derived(
-            from: [Array("subject".utf8), Array(environment.account.utf8), name.derEncoded]
-        )
+        identifier = UniversalIdentifier.derived(from: [
+            Array("subject".utf8), Array(environment.account.utf8), name.derEncoded,
+        ])
         arn = environment.arn(Self.kind, identifier)
         encodedName = Data(name.derEncoded)
         createdAt = date
@@ -64,12 +64,8 @@ struct Subject: Codable, Hashable, Sendable {
         lastSeen = use.date
         let hasFailed = use.session == nil
         let credential = Credential(
-            certificate: use.certificate.derEncoded,
-            serialNumber: use.certificate.serialNumber.hexadecimal,
-            issuer: "\(use.certificate.issuer)",
-            seenAt: use.date,
-            hasFailed: hasFailed
-        )
+            certificate: use.certificate.derEncoded, serialNumber: use.certificate.serialNumber.hexadecimal,
+            issuer: "\(use.certificate.issuer)", seenAt: use.date, hasFailed: hasFailed)
         credentials.removeAll { $0.certificate == credential.certificate }
         credentials = Array(([credential] + credentials).prefix(Self.historyLimit))
         guard !use.instanceProperties.isEmpty else { return }

@@ -49,10 +49,8 @@ extension TrustAnchor: AnywhereResource {
         let members = call.members
         guard let source = try members.object("source") else { throw ServiceRefusal.validation("source is missing") }
         self.init(
-            identifier: call.environment.newIdentifier(),
-            name: try members.resourceName(),
-            bundle: try Self.bundle(source),
-            in: call.environment
+            identifier: call.environment.newIdentifier(), name: try members.resourceName(),
+            bundle: try Self.bundle(source), in: call.environment
         )
         isEnabled = try members.boolean("enabled") ?? false
         checksDistributionPoints = try members.boolean("crlDpRevocationEnabled")
@@ -69,8 +67,7 @@ extension TrustAnchor: AnywhereResource {
         guard type == .bundle else {
             throw ServiceRefusal.validation(
                 "the lab creates no trust anchor from \(type.rawValue)",
-                hint: "use CERTIFICATE_BUNDLE, with what pki print-bundle prints"
-            )
+                hint: "use CERTIFICATE_BUNDLE, with what pki print-bundle prints")
         }
         guard let data = try source.object("sourceData") else {
             throw ServiceRefusal.validation("source.sourceData is missing")

@@ -73,10 +73,8 @@ struct LabPage: Sendable {
     private func events(_ request: HTTPRequest) -> HTTPResponse {
         let seen = request.headers["Last-Event-ID"].flatMap { Int($0) }
         let log = log
-        return HTTPResponse(
-            status: .ok,
-            headers: ["Content-Type": "text/event-stream", "Cache-Control": "no-store"]
-        ) { writer in
+        return HTTPResponse(status: .ok, headers: ["Content-Type": "text/event-stream", "Cache-Control": "no-store"]) {
+            writer in
             writer.write(Array("retry: 1000\n: welcome\n\n".utf8))
             if let seen {
                 for trace in log.traces where trace.number > seen { writer.write(Self.event(.trace(trace))) }
@@ -112,10 +110,8 @@ struct LabPage: Sendable {
         // Requests here are not signed as at the control plane; coming from this machine is enough.
         guard request.isLocal else {
             return refusal(
-                .forbidden,
-                "the page creates trust anchors for this machine alone, and the request comes from another",
-                hint: "sign the request: aws rolesanywhere create-trust-anchor"
-            )
+                .forbidden, "the page creates trust anchors for this machine alone, and the request comes from another",
+                hint: "sign the request: aws rolesanywhere create-trust-anchor")
         }
         guard request.headers["Content-Type"]?.hasPrefix("application/json") == true else {
             return refusal(.badRequest, "the content type is not application/json")
@@ -125,16 +121,12 @@ struct LabPage: Sendable {
             let name = try members.resourceName()
             let text = try members.required("bundle", AWSLimit.anchorLength.range)
             let anchor = TrustAnchor(
-                identifier: environment.newIdentifier(),
-                name: name,
-                bundle: try CertificateBundle(reading: text),
-                in: environment
-            )
+                identifier: environment.newIdentifier(), name: name, bundle: try CertificateBundle(reading: text),
+                in: environment)
             try store.update { account in
                 guard account.trustAnchors.count < AWSLimit.accountAnchorCount.maximum else {
                     throw ServiceRefusal.validation(
-                        "the account has \(AWSLimit.accountAnchorCount.maximum) trust anchors already"
-                    )
+                        "the account has \(AWSLimit.accountAnchorCount.maximum) trust anchors already")
                 }
                 account.put(anchor)
             }
@@ -166,9 +158,7 @@ extension LabPage {
             "roles": .array(account.roles.values.sorted { $0.name < $1.name }.map(Self.state(of:))),
             "subjects": .array(
                 store.subjects.map { subject in
-                    .object(
-                        subject.summary + [JSONMember(name: "serialNumber", value: .string(subject.serialNumber))]
-                    )
+                    .object(subject.summary + [JSONMember(name: "serialNumber", value: .string(subject.serialNumber))])
                 }
             ),
             "sessions": .array(store.sessions.map(Self.state(of:))), "traces": .array(log.traces.map(\.json)),

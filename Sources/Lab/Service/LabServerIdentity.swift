@@ -20,9 +20,7 @@ package struct LabServerIdentity: Sendable {
     ///   - names: Names to certify instead of the template's; none keeps those.
     ///   - environment: Time and random bytes.
     package init(
-        authorityTemplate: CertificateTemplate,
-        serverTemplate: CertificateTemplate,
-        names: [GeneralName] = [],
+        authorityTemplate: CertificateTemplate, serverTemplate: CertificateTemplate, names: [GeneralName] = [],
         in environment: LabEnvironment
     ) throws(LabError) {
         do {
@@ -31,22 +29,13 @@ package struct LabServerIdentity: Sendable {
             let end = start.addingTimeInterval(30 * 86_400)
             let authorityKey = try PrivateKey(generating: .ecP256)
             let authority = try CertificateParameters(
-                serialNumber: Self.serialNumber(environment),
-                subject: authorityTemplate.subject,
-                publicKey: authorityKey.publicKey,
-                notBefore: start,
-                notAfter: end,
-                template: authorityTemplate
+                serialNumber: Self.serialNumber(environment), subject: authorityTemplate.subject,
+                publicKey: authorityKey.publicKey, notBefore: start, notAfter: end, template: authorityTemplate
             ).selfSigned(by: authorityKey)
             let key = try PrivateKey(generating: .ecP256)
             let server = try CertificateParameters(
-                serialNumber: Self.serialNumber(environment),
-                subject: serverTemplate.subject,
-                publicKey: key.publicKey,
-                notBefore: start,
-                notAfter: end,
-                template: serverTemplate,
-                subjectAlternativeNames: names
+                serialNumber: Self.serialNumber(environment), subject: serverTemplate.subject, publicKey: key.publicKey,
+                notBefore: start, notAfter: end, template: serverTemplate, subjectAlternativeNames: names
             ).signed(by: authorityKey, issuer: authority)
             let privateKey = try key.pemEncoded()
             certificateAuthority = authority.pemEncoded

@@ -50,17 +50,10 @@ package final class LabService: HTTPHandler {
         let log = TraceLog(capacity: options.traceCount)
         let store = try ResourceStore(environment: environment, file: options.stateFile) { log.noteChange() }
         let dispatcher = RequestDispatcher(
-            environment: environment,
-            log: log,
-            faults: options.faults,
-            isPersistent: options.stateFile != nil,
-            observer: observer
-        )
+            environment: environment, log: log, faults: options.faults, isPersistent: options.stateFile != nil,
+            observer: observer)
         let authentication = CallerAuthentication(
-            environment: environment,
-            administrator: options.administrator,
-            store: store
-        )
+            environment: environment, administrator: options.administrator, store: store)
         var router = HTTPRouter()
         try Self.addServices(to: &router, dispatcher, authentication, options.faults)
         try LabPage(store: store, log: log, environment: environment, version: options.version)
@@ -76,9 +69,7 @@ package final class LabService: HTTPHandler {
     }
 
     private static func addServices(
-        to router: inout HTTPRouter,
-        _ dispatcher: RequestDispatcher,
-        _ authentication: CallerAuthentication,
+        to router: inout HTTPRouter, _ dispatcher: RequestDispatcher, _ authentication: CallerAuthentication,
         _ faults: LabFaults
     ) throws {
         let (environment, store) = (authentication.environment, authentication.store)
@@ -96,12 +87,7 @@ package final class LabService: HTTPHandler {
                 }
             }
         }
-        let query = QueryService(
-            environment: environment,
-            store: store,
-            authentication: authentication,
-            faults: faults
-        )
+        let query = QueryService(environment: environment, store: store, authentication: authentication, faults: faults)
         try router.on(.post, "/") { request, _ in
             let action = query.action(of: request)
             return dispatcher.answer(request, service: action.service, operation: action.name, as: action.answer) {
@@ -162,8 +148,7 @@ struct LabGuard: Sendable {
             let host = String((request.host ?? "").prefix(200))
             return Self.refusal(
                 "the lab is not served under the name \"\(host)\"",
-                hint: "use the address that the lab printed, or start it with --allow-host NAME"
-            )
+                hint: "use the address that the lab printed, or start it with --allow-host NAME")
         }
         let own = Self.origin(authority, request)
         for origin in request.headers.values("Origin") where Self.normalized(origin) != own {

@@ -15,10 +15,7 @@ final class RequestDispatcher: Sendable {
     private let failuresLeft: Atomic<Int>
 
     init(
-        environment: LabEnvironment,
-        log: TraceLog,
-        faults: LabFaults,
-        isPersistent: Bool,
+        environment: LabEnvironment, log: TraceLog, faults: LabFaults, isPersistent: Bool,
         observer: @escaping @Sendable (LabEvent) -> Void
     ) {
         self.environment = environment
@@ -34,20 +31,13 @@ final class RequestDispatcher: Sendable {
     /// In memory the answer is made at once, on the event loop: a verification takes some 0.1 ms, which a change of thread
     /// would not make shorter. With a state file it is made where the disk can be waited for.
     func answer(
-        _ request: HTTPRequest,
-        service: String,
-        operation: String,
-        as format: ServiceAnswer,
+        _ request: HTTPRequest, service: String, operation: String, as format: ServiceAnswer,
         _ decide: @escaping @Sendable (inout Trace) throws -> HTTPResponse
     ) -> HTTPAnswer {
         let work: @Sendable () -> HTTPResponse = { [self] in
             var trace = Trace(
-                requestIdentifier: environment.newIdentifier(),
-                date: environment.now(),
-                remoteAddress: request.remoteAddress,
-                service: service,
-                operation: operation
-            )
+                requestIdentifier: environment.newIdentifier(), date: environment.now(),
+                remoteAddress: request.remoteAddress, service: service, operation: operation)
             let response = response(as: format, decide, &trace)
             trace.status = response.status.code
             observer(LabEvent(request, response, log.append(trace)))
@@ -64,9 +54,7 @@ final class RequestDispatcher: Sendable {
     }
 
     private func response(
-        as format: ServiceAnswer,
-        _ decide: (inout Trace) throws -> HTTPResponse,
-        _ trace: inout Trace
+        as format: ServiceAnswer, _ decide: (inout Trace) throws -> HTTPResponse, _ trace: inout Trace
     ) -> HTTPResponse {
         let refusal: ServiceRefusal
         do {
@@ -81,8 +69,7 @@ final class RequestDispatcher: Sendable {
             refusal = ServiceRefusal(
                 code: .init(format == .json ? "InternalServerException" : "ServiceFailure", .internalServerError),
                 message: "The lab failed: \((error as? LabError)?.message ?? "\(error)")",
-                hint: (error as? LabError)?.hint
-            )
+                hint: (error as? LabError)?.hint)
         }
         trace.fail(.outcome, refusal)
         trace.code = refusal.code.name
@@ -105,11 +92,9 @@ final class RequestDispatcher: Sendable {
             default: "ValidationException"
             }
         return ServiceRefusal(
-            code: .init(code, HTTPStatus(faults.failureStatus)),
-            message: "The lab was told to fail",
+            code: .init(code, HTTPStatus(faults.failureStatus)), message: "The lab was told to fail",
             detail: "the lab was told to answer \(faults.failureStatus) to \(faults.failureCount) requests",
-            hint: "start it without --fail-next"
-        )
+            hint: "start it without --fail-next")
     }
 
     /// Answers a request that is not meant for the lab: in the format of the service that it asks, and with the hint, which
@@ -129,9 +114,7 @@ final class RequestDispatcher: Sendable {
     /// Answers a request that belongs to none of the services.
     func unknown(_ request: HTTPRequest) -> HTTPResponse {
         let refusal = ServiceRefusal(
-            code: .unknownOperation,
-            message: "The lab does not serve \(request.method) \(request.path.prefix(200))"
-        )
+            code: .unknownOperation, message: "The lab does not serve \(request.method) \(request.path.prefix(200))")
         let response = ServiceAnswer.json.refusal(refusal, requestIdentifier: environment.newIdentifier())
         observer(LabEvent(request, response, nil))
         return response

@@ -33,8 +33,7 @@ struct ClientCertificate: Sendable {
         guard let certificate = Self.certificate(header) else {
             throw .validation(
                 "X-Amz-X509 is not the base64 of one certificate in DER",
-                hint: "send the leaf alone, without line ends or PEM boundaries"
-            )
+                hint: "send the leaf alone, without line ends or PEM boundaries")
         }
         leaf = certificate
         subject = "\(certificate.subject)"

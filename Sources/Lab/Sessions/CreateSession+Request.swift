@@ -43,9 +43,7 @@ extension CreateSession {
         let type = value.prefix { $0 != ";" }.lowercased().filter { $0 != " " }
         guard ["application/json", "application/x-amz-json-1.0"].contains(type) else {
             throw ServiceRefusal.validation(
-                "the content type is \"\(value.prefix(60))\"",
-                hint: "send Content-Type: application/json"
-            )
+                "the content type is \"\(value.prefix(60))\"", hint: "send Content-Type: application/json")
         }
         return type
     }
@@ -56,10 +54,8 @@ extension CreateSession {
         }
         guard algorithm == expected else {
             throw SignatureDialect.certificate.refusal(
-                .invalid,
-                "the algorithm is \"\(algorithm.prefix(40))\" and the key \(key.algorithm)",
-                hint: "sign with \(expected): it follows the key, not the certificate's own signature"
-            )
+                .invalid, "the algorithm is \"\(algorithm.prefix(40))\" and the key \(key.algorithm)",
+                hint: "sign with \(expected): it follows the key, not the certificate's own signature")
         }
         return expected
     }
@@ -73,8 +69,7 @@ extension CreateSession {
                 isHexadecimal
                     ? "the credential's serial number is in hexadecimal"
                     : "the credential's serial number is not the certificate's",
-                hint: "write it in decimal: \(expected)"
-            )
+                hint: "write it in decimal: \(expected)")
         }
         return expected
     }
@@ -101,10 +96,7 @@ struct SessionParameters {
     }
 
     private static func arn(
-        _ name: String,
-        _ query: [QueryParameter],
-        _ body: InputMembers,
-        kind: String
+        _ name: String, _ query: [QueryParameter], _ body: InputMembers, kind: String
     ) throws(ServiceRefusal) -> AmazonResourceName {
         let inQuery = query.filter { $0.name == name }.map(\.value)
         let inBody = try body.string(name, 0...Int.max)
@@ -140,14 +132,11 @@ struct SessionParameters {
         let count = AWSLimit.instancePropertyCount
         let length = AWSLimit.instancePropertyLength
         guard count.contains(instanceProperties.count) else {
-            throw .validation(
-                "instanceProperties has \(instanceProperties.count) pairs, not at most \(count.maximum)"
-            )
+            throw .validation("instanceProperties has \(instanceProperties.count) pairs, not at most \(count.maximum)")
         }
         guard instanceProperties.allSatisfy({ length.contains($0.key.count) && length.contains($0.value.count) }) else {
             throw .validation(
-                "a key or value of instanceProperties is empty or longer than \(length.maximum) characters"
-            )
+                "a key or value of instanceProperties is empty or longer than \(length.maximum) characters")
         }
         guard let roleSessionName else { return "no name asked for" }
         guard AWSLimit.roleSessionNameLength.contains(roleSessionName.utf8.count),

@@ -59,10 +59,7 @@ struct CreateSession: Sendable {
             (try SessionParameters(query: authentic.query, body: request.body), "three ARNs")
         }
         var use = CertificateUse(
-            certificate: client.leaf,
-            date: trace.date,
-            instanceProperties: parameters.instanceProperties
-        )
+            certificate: client.leaf, date: trace.date, instanceProperties: parameters.instanceProperties)
         let claims: SessionClaims
         do {
             claims = try decide(parameters, authentic, request.remoteAddress, &trace)
@@ -74,15 +71,9 @@ struct CreateSession: Sendable {
         let credentials = SessionCredentials(claims, key: store.sessionKey, in: environment)
         let user = claims.assumedRole(in: environment)
         use.session = SessionRecord(
-            accessKeyIdentifier: credentials.accessKeyIdentifier,
-            assumedRoleARN: user,
-            roleARN: claims.roleARN,
-            subject: client.subject,
-            sourceIdentity: client.sourceIdentity,
-            issuedAt: trace.date,
-            expiration: credentials.expiration,
-            tags: claims.tags
-        )
+            accessKeyIdentifier: credentials.accessKeyIdentifier, assumedRoleARN: user, roleARN: claims.roleARN,
+            subject: client.subject, sourceIdentity: client.sourceIdentity, issuedAt: trace.date,
+            expiration: credentials.expiration, tags: claims.tags)
         let subject = try store.record(use)
         trace.assumedRole = user
         let session: JSONValue = [
@@ -98,18 +89,13 @@ struct CreateSession: Sendable {
             "sourceIdentity": .string(client.sourceIdentity),
         ]
         return ServiceAnswer.json(
-            .created,
-            ["credentialSet": [session], "subjectArn": .string(subject.arn.description)],
-            requestIdentifier: trace.requestIdentifier
-        )
+            .created, ["credentialSet": [session], "subjectArn": .string(subject.arn.description)],
+            requestIdentifier: trace.requestIdentifier)
     }
 
     /// Runs the checks from the parameters to the role, in the order of ``Check/ofCreateSession``.
     private func decide(
-        _ parameters: SessionParameters,
-        _ request: AuthenticRequest,
-        _ remoteAddress: String,
-        _ trace: inout Trace
+        _ parameters: SessionParameters, _ request: AuthenticRequest, _ remoteAddress: String, _ trace: inout Trace
     ) throws -> SessionClaims {
         let now = trace.date
         let client = request.client
@@ -126,8 +112,7 @@ struct CreateSession: Sendable {
             guard let role = account.role(parameters.role) else {
                 throw ServiceRefusal.notFound(
                     "there is no role \(parameters.role)",
-                    hint: Self.choice(account.roles.values.map(\.arn.description))
-                )
+                    hint: Self.choice(account.roles.values.map(\.arn.description)))
             }
             return (role, role.name)
         }
@@ -157,43 +142,30 @@ struct CreateSession: Sendable {
                 throw ServiceRefusal.denied(
                     "Unable to assume role for arn: \(role.arn)",
                     "the session would last \(seconds) s, the role's MaxSessionDuration is \(role.maximumSessionDuration) s",
-                    hint: "ask for a shorter session, or raise the role's MaxSessionDuration"
-                )
+                    hint: "ask for a shorter session, or raise the role's MaxSessionDuration")
             }
             return "\(seconds) s"
         }
         let issuedAt = Int(now.timeIntervalSince1970)
         return SessionClaims(
-            roleARN: role.arn.description,
-            roleName: role.name,
-            roleIdentifier: role.identifier,
-            sessionName: sessionName,
-            issuedAt: issuedAt,
-            expiration: issuedAt + (expiresIn ?? seconds),
-            sourceIdentity: client.sourceIdentity,
-            tags: tags.values,
-            sessionPolicy: profile.sessionPolicy,
-            sessionPolicyARNs: profile.managedPolicyARNs
-        )
+            roleARN: role.arn.description, roleName: role.name, roleIdentifier: role.identifier,
+            sessionName: sessionName, issuedAt: issuedAt, expiration: issuedAt + (expiresIn ?? seconds),
+            sourceIdentity: client.sourceIdentity, tags: tags.values, sessionPolicy: profile.sessionPolicy,
+            sessionPolicyARNs: profile.managedPolicyARNs)
     }
 
     private static func enabled<Resource: AnywhereResource>(
-        _ resource: Resource?,
-        _ arn: AmazonResourceName,
-        _ account: Account
+        _ resource: Resource?, _ arn: AmazonResourceName, _ account: Account
     ) throws -> (Resource, String) {
         guard let resource else {
             throw ServiceRefusal.notFound(
-                "there is no \(Resource.noun) \(arn)",
-                hint: choice(account.all(Resource.self).map(\.arn.description))
-            )
+                "there is no \(Resource.noun) \(arn)", hint: choice(account.all(Resource.self).map(\.arn.description)))
         }
         guard resource.isEnabled else {
             throw ServiceRefusal.notFound(
                 "the \(Resource.noun) \(resource.name) is disabled",
                 hint:
-                    "enable it: aws rolesanywhere enable-\(Resource.kind) --\(Resource.kind)-id \(resource.identifier)"
-            )
+                    "enable it: aws rolesanywhere enable-\(Resource.kind) --\(Resource.kind)-id \(resource.identifier)")
         }
         return (resource, resource.name)
     }
@@ -217,16 +189,12 @@ struct CreateSession: Sendable {
             try Self.checkAbove(request.chain[...], as: .intermediate, at: now)
             try Self.checkAbove(anchor.certificates[...], as: .anchor, at: now)
             throw ServiceRefusal.untrusted(
-                error.message,
-                hint: "send the intermediates, or use the trust anchor of the certificate's CA"
-            )
+                error.message, hint: "send the intermediates, or use the trust anchor of the certificate's CA")
         }
     }
 
     private static func checkAbove(
-        _ certificates: ArraySlice<Certificate>,
-        as part: CertificateJudge.Part,
-        at now: Date
+        _ certificates: ArraySlice<Certificate>, as part: CertificateJudge.Part, at now: Date
     ) throws(ServiceRefusal) {
         for certificate in certificates {
             guard let finding = CertificateJudge.findings(in: certificate, as: part, at: now).errors.first else {
@@ -234,16 +202,12 @@ struct CreateSession: Sendable {
             }
             throw .untrusted(
                 "\(part == .anchor ? "the trust anchor" : "the intermediate") \(certificate.subject) \(finding.finding)",
-                hint: finding.hint
-            )
+                hint: finding.hint)
         }
     }
 
     private static func checkRevocation(
-        _ path: [Certificate],
-        _ anchor: TrustAnchor,
-        _ account: Account,
-        at now: Date
+        _ path: [Certificate], _ anchor: TrustAnchor, _ account: Account, at now: Date
     ) throws -> String {
         var words: [String] = []
         for list in account.revocationLists(of: anchor) {
@@ -263,13 +227,11 @@ struct CreateSession: Sendable {
                     "the certificate \(certificate.subject) is revoked",
                     detail: "the CRL \(list.name) says that \(certificate.subject), serial number "
                         + "\(certificate.serialNumber), was revoked at \(timestamp(entry.revocationDate))\(reason)",
-                    hint: "issue another with: pki issue-client"
-                )
+                    hint: "issue another with: pki issue-client")
             }
             let isStale = list.list.nextUpdate.map { $0 < now } ?? false
             words.append(
-                "not in the CRL \(list.name)" + (isStale ? ", which should have been imported again by now" : "")
-            )
+                "not in the CRL \(list.name)" + (isStale ? ", which should have been imported again by now" : ""))
         }
         if anchor.checksDistributionPoints == true {
             words.append("the lab does not fetch CRLs from distribution points")
@@ -278,18 +240,14 @@ struct CreateSession: Sendable {
     }
 
     private static func check(
-        _ profile: Profile,
-        allows role: Role,
-        _ parameters: SessionParameters,
-        _ trace: inout Trace
+        _ profile: Profile, allows role: Role, _ parameters: SessionParameters, _ trace: inout Trace
     ) throws {
         try trace.run(.roleInProfile) {
             guard profile.roleARNs.contains(role.arn.description) else {
                 throw ServiceRefusal.denied(
                     "Unable to assume role for arn: \(role.arn)",
                     "the role \(role.name) is not one of the profile \(profile.name)",
-                    hint: "add its ARN to the profile's roleArns"
-                )
+                    hint: "add its ARN to the profile's roleArns")
             }
             return "\(role.name) in \(profile.name)"
         }
@@ -299,8 +257,7 @@ struct CreateSession: Sendable {
                 throw ServiceRefusal.denied(
                     "Not authorized to set roleSessionName.",
                     "the profile \(profile.name) does not let a request name its session, here \"\(name)\"",
-                    hint: "leave roleSessionName out, or set acceptRoleSessionName on the profile"
-                )
+                    hint: "leave roleSessionName out, or set acceptRoleSessionName on the profile")
             }
             return "allowed"
         }
@@ -333,19 +290,13 @@ struct TrustDecision {
         for action in RolesAnywhereService.trustPolicyActions {
             let decision = role.trustPolicy.decision(
                 for: PolicyRequest(
-                    action: action,
-                    principal: .service(RolesAnywhereService.principal),
-                    resource: role.arn.description,
-                    context: context
-                )
-            )
+                    action: action, principal: .service(RolesAnywhereService.principal), resource: role.arn.description,
+                    context: context))
             guard decision.isAllowed else {
                 throw ServiceRefusal.denied(
                     "Unable to assume role for arn: \(role.arn)",
                     "the trust policy of \(role.name) does not allow \(action): "
-                        + decision.explanation.map(\.text).joined(separator: "; "),
-                    hint: hint(decision, tags, client)
-                )
+                        + decision.explanation.map(\.text).joined(separator: "; "), hint: hint(decision, tags, client))
             }
             let statement = decision.statement ?? ""
             if !statements.contains(statement) { statements.append(statement) }

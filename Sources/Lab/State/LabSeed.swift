@@ -14,21 +14,14 @@ package struct LabSeed: Sendable {
 
     /// Creates one trust anchor of one or two CA certificates, one role and one profile.
     package init(certificates: [Certificate], in environment: LabEnvironment) throws(LabError) {
-        let anchor = TrustAnchor(
-            name: "lab-trust-anchor",
-            bundle: try CertificateBundle(certificates),
-            in: environment
-        )
+        let anchor = TrustAnchor(name: "lab-trust-anchor", bundle: try CertificateBundle(certificates), in: environment)
         let role = try Role(name: "lab-role", in: environment)
         trustAnchors = [anchor]
         roles = [role]
         profiles = [
             Profile(
                 identifier: UniversalIdentifier.derived(from: [Array("profile".utf8), Array(anchor.identifier.utf8)]),
-                name: "lab-profile",
-                roleARNs: [role.arn.description],
-                in: environment
-            )
+                name: "lab-profile", roleARNs: [role.arn.description], in: environment)
         ]
     }
 
@@ -46,9 +39,7 @@ package struct LabSeed: Sendable {
     ///   - environment: The region and the account.
     ///   - certificates: Reads the certificates at a path, or the CA's for `nil`.
     package init(
-        reading bytes: [UInt8],
-        name: String,
-        in environment: LabEnvironment,
+        reading bytes: [UInt8], name: String, in environment: LabEnvironment,
         certificates: (_ path: String?) throws -> [Certificate]
     ) throws {
         do {
@@ -71,10 +62,8 @@ package struct LabSeed: Sendable {
             try Self.refuseTwins(profiles.map(\.name), "profiles")
         } catch let refusal as ServiceRefusal {
             throw LabError(
-                .invalidResource,
-                "the seed \(name) is refused: \(refusal.detail)",
-                hint: refusal.hint ?? "see templates/lab.json"
-            )
+                .invalidResource, "the seed \(name) is refused: \(refusal.detail)",
+                hint: refusal.hint ?? "see templates/lab.json")
         } catch let error as LabError {
             throw LabError(error.code, "the seed \(name) is refused: \(error.message)", hint: error.hint)
         }
@@ -89,8 +78,7 @@ package struct LabSeed: Sendable {
 
 extension TrustAnchor {
     fileprivate init(
-        seed members: InputMembers,
-        _ environment: LabEnvironment,
+        seed members: InputMembers, _ environment: LabEnvironment,
         _ certificates: (_ path: String?) throws -> [Certificate]
     ) throws {
         try members.refuseOthers(than: ["name", "certificates", "enabled", "tags"])
@@ -99,9 +87,7 @@ extension TrustAnchor {
         let ders = bundle.certificates.map(\.derEncoded)
         self.init(
             identifier: UniversalIdentifier.derived(from: [Array("trust-anchor".utf8), Array(name.utf8)] + ders),
-            name: name,
-            bundle: bundle,
-            in: environment
+            name: name, bundle: bundle, in: environment
         )
         isEnabled = try members.boolean("enabled") ?? true
         tags = try members.tags() ?? []
@@ -123,8 +109,7 @@ extension Role {
             let words = policy[rest.lowerBound...].prefix { $0 != "}" }
             throw LabError(
                 .invalidResource,
-                "the trust policy of the role \(name) names \(words)}, and the seed has no such trust anchor"
-            )
+                "the trust policy of the role \(name) names \(words)}, and the seed has no such trust anchor")
         }
         try self.init(name: name, path: path, trustPolicy: policy, in: environment)
         explanation = try members.string("description", 0...1_000)
@@ -133,10 +118,8 @@ extension Role {
         attachedPolicyARNs = try members.strings("attachedPolicyArns", 0...10, 20...2_048) ?? []
         for arn in attachedPolicyARNs where ManagedPolicy(arn) == nil {
             throw LabError(
-                .invalidResource,
-                "the role \(name) has the policy \(arn), which is none of AWS's own",
-                hint: "give it one later: aws iam put-role-policy"
-            )
+                .invalidResource, "the role \(name) has the policy \(arn), which is none of AWS's own",
+                hint: "give it one later: aws iam put-role-policy")
         }
         tags = try members.tags() ?? []
     }
@@ -150,12 +133,9 @@ extension Profile {
         ])
         let name = try members.resourceName()
         self.init(
-            identifier: UniversalIdentifier.derived(
-                from: [Array("profile".utf8), Array(environment.account.utf8), Array(name.utf8)]
-            ),
-            name: name,
-            roleARNs: [],
-            in: environment
+            identifier: UniversalIdentifier.derived(from: [
+                Array("profile".utf8), Array(environment.account.utf8), Array(name.utf8),
+            ]), name: name, roleARNs: [], in: environment
         )
         try update(members, in: Account())
         for wanted in try members.strings("roles", AWSLimit.profileRoleCount.range, AWSLimit.arnLength.range) ?? [] {

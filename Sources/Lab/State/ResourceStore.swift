@@ -28,8 +28,7 @@ final class ResourceStore: Sendable {
         sessionKey = kept?.sessionKey ?? environment.randomBytes(32)
         account = Mutex(kept?.account ?? Account())
         activity = Mutex(
-            Activity(environment: environment, subjects: kept?.subjects ?? [], sessions: kept?.sessions ?? [])
-        )
+            Activity(environment: environment, subjects: kept?.subjects ?? [], sessions: kept?.sessions ?? []))
         self.file = file
         self.whenChanged = whenChanged
     }
@@ -165,11 +164,8 @@ final class RateLimit: Sendable {
         }
         guard isGranted else {
             throw ServiceRefusal(
-                code: .throttling,
-                message: "Rate exceeded",
-                detail: "more than \(Int(perSecond)) requests in a second",
-                hint: "try again after a pause that grows and varies, or keep credentials instead of asking again"
-            )
+                code: .throttling, message: "Rate exceeded", detail: "more than \(Int(perSecond)) requests in a second",
+                hint: "try again after a pause that grows and varies, or keep credentials instead of asking again")
         }
         return "at most \(Int(perSecond)) in a second"
     }

@@ -40,10 +40,8 @@ package final class StateFile: Sendable {
             throw error
         } catch {
             throw LabError(
-                .stateUnavailable,
-                "the state file \(path) cannot be opened: \(error)",
-                hint: (error as? any ExplainedError)?.hint
-            )
+                .stateUnavailable, "the state file \(path) cannot be opened: \(error)",
+                hint: (error as? any ExplainedError)?.hint)
         }
     }
 
@@ -63,9 +61,7 @@ package final class StateFile: Sendable {
                 throw LabError(
                     .stateUnavailable,
                     "others can change the state file \(shown): its owner is user \(status.owner), its mode "
-                        + status.modeText,
-                    hint: "name another file with --state"
-                )
+                        + status.modeText, hint: "name another file with --state")
             }
             guard status.size <= sizeLimit else {
                 throw LabError(.stateUnavailable, "the state file \(shown) is larger than \(sizeLimit >> 30) GiB")
@@ -79,8 +75,7 @@ package final class StateFile: Sendable {
             throw LabError(
                 .stateUnavailable,
                 "the state file \(path) was written by a newer pki (schema \(version), this one knows \(schemaVersion))",
-                hint: "use that pki, or name another file with --state"
-            )
+                hint: "use that pki, or name another file with --state")
         }
         guard version < schemaVersion else { return }
         try database.transaction {
@@ -133,8 +128,7 @@ package final class StateFile: Sendable {
                     try database.execute("INSERT INTO session (body) VALUES (?)", .blob(Array(body)))
                     try database.execute(
                         "DELETE FROM session WHERE number <= (SELECT MAX(number) FROM session) - ?",
-                        .integer(Int64(Activity.sessionLimit))
-                    )
+                        .integer(Int64(Activity.sessionLimit)))
                 }
             }
         }
@@ -149,10 +143,8 @@ package final class StateFile: Sendable {
             throw Self.failure(path, error)
         } catch {
             throw LabError(
-                .stateUnavailable,
-                "\(path) holds something that this pki cannot read: \(error)",
-                hint: "name another file with --state"
-            )
+                .stateUnavailable, "\(path) holds something that this pki cannot read: \(error)",
+                hint: "name another file with --state")
         }
     }
 
@@ -162,20 +154,12 @@ package final class StateFile: Sendable {
                 try Self.put(kind, identifier, resource, database)
             } else {
                 try database.execute(
-                    "DELETE FROM resource WHERE kind = ? AND identifier = ?",
-                    .text(kind),
-                    .text(identifier)
-                )
+                    "DELETE FROM resource WHERE kind = ? AND identifier = ?", .text(kind), .text(identifier))
             }
         }
     }
 
-    private static func put(
-        _ kind: String,
-        _ identifier: String,
-        _ body: some Encodable,
-        _ database: Database
-    ) throws {
+    private static func put(_ kind: String, _ identifier: String, _ body: some Encodable, _ database: Database) throws {
         try database.execute(
             """
             INSERT INTO resource (kind, identifier, body) VALUES (?, ?, ?)
@@ -197,18 +181,13 @@ package final class StateFile: Sendable {
             }
             guard kept == value else {
                 throw LabError(
-                    .stateUnavailable,
-                    "\(path) is the state of the \(name) \(kept), not of \(value)",
+                    .stateUnavailable, "\(path) is the state of the \(name) \(kept), not of \(value)",
                     hint:
-                        "start the lab with \(Quoting.command(["--\(name)", kept])), or name another file with --state"
-                )
+                        "start the lab with \(Quoting.command(["--\(name)", kept])), or name another file with --state")
             }
         }
         if try setting("session-key", database) == nil {
-            try database.execute(
-                "INSERT INTO setting VALUES ('session-key', ?)",
-                .blob(environment.randomBytes(32))
-            )
+            try database.execute("INSERT INTO setting VALUES ('session-key', ?)", .blob(environment.randomBytes(32)))
         }
     }
 
@@ -242,10 +221,8 @@ package final class StateFile: Sendable {
 
     private static func failure(_ path: String, _ error: SQLiteError) -> LabError {
         LabError(
-            .stateUnavailable,
-            "the state file \(path) cannot be used: \(error.message)",
-            hint: error.isBusy ? "another pki lab may be using it: end that one, or name another file" : nil
-        )
+            .stateUnavailable, "the state file \(path) cannot be used: \(error.message)",
+            hint: error.isBusy ? "another pki lab may be using it: end that one, or name another file" : nil)
     }
 }
 

@@ -38,8 +38,7 @@ struct CanonicalRequest {
     /// Rebuilds the text, with the lower-case and sorted names of the headers that were signed.
     init(_ request: HTTPRequest, query: [QueryParameter], signedHeaders: [String], form: Form = .standard) {
         var bytes = Array(
-            "\(request.method)\n\(Self.path(request, form.path))\n\(Self.query(request, query, form.query))\n".utf8
-        )
+            "\(request.method)\n\(Self.path(request, form.path))\n\(Self.query(request, query, form.query))\n".utf8)
         for name in signedHeaders {
             bytes += name.utf8
             bytes.append(0x3a)
@@ -146,10 +145,7 @@ struct CanonicalComparison: Sendable, Hashable {
     ]
 
     init(
-        _ request: HTTPRequest,
-        query: [QueryParameter],
-        signedHeaders: [String],
-        form: CanonicalRequest.Form,
+        _ request: HTTPRequest, query: [QueryParameter], signedHeaders: [String], form: CanonicalRequest.Form,
         isSigned: (CanonicalRequest) -> Bool
     ) {
         let own = CanonicalRequest(request, query: query, signedHeaders: signedHeaders, form: form)

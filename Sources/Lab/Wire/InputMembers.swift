@@ -33,9 +33,7 @@ struct InputMembers {
     private func path(_ name: String) -> String { place.isEmpty ? name : "\(place).\(name)" }
 
     private func member<Value>(
-        _ name: String,
-        _ kind: String,
-        _ read: (JSONValue) -> Value?
+        _ name: String, _ kind: String, _ read: (JSONValue) -> Value?
     ) throws(ServiceRefusal) -> Value? {
         guard let member = body[name], member != .null else { return nil }
         guard let value = read(member) else { throw .validation("\(path(name)) is \(member.kind), not \(kind)") }
@@ -60,10 +58,7 @@ struct InputMembers {
     }
 
     private static func check(
-        _ text: String,
-        _ path: String,
-        _ length: ClosedRange<Int>,
-        _ form: TextForm
+        _ text: String, _ path: String, _ length: ClosedRange<Int>, _ form: TextForm
     ) throws(ServiceRefusal) -> String {
         let count = text.unicodeScalars.count
         guard length.contains(count) else {
@@ -76,10 +71,7 @@ struct InputMembers {
     }
 
     func strings(
-        _ name: String,
-        _ count: ClosedRange<Int>,
-        _ length: ClosedRange<Int>,
-        _ form: TextForm = .any
+        _ name: String, _ count: ClosedRange<Int>, _ length: ClosedRange<Int>, _ form: TextForm = .any
     ) throws(ServiceRefusal) -> [String]? {
         try elements(name, count) { element, place throws(ServiceRefusal) in
             guard let text = element.string else { throw .validation("\(place) is \(element.kind), not a string") }
@@ -92,9 +84,7 @@ struct InputMembers {
     }
 
     private func elements<Element>(
-        _ name: String,
-        _ count: ClosedRange<Int>,
-        _ read: (JSONValue, String) throws(ServiceRefusal) -> Element
+        _ name: String, _ count: ClosedRange<Int>, _ read: (JSONValue, String) throws(ServiceRefusal) -> Element
     ) throws(ServiceRefusal) -> [Element]? {
         guard let elements = try member(name, "an array", \.array) else { return nil }
         let path = path(name)
@@ -130,14 +120,12 @@ struct InputMembers {
 
     /// One of a few words, which must be there.
     func word<Word: RawRepresentable & CaseIterable>(
-        _ name: String,
-        of type: Word.Type
+        _ name: String, of type: Word.Type
     ) throws(ServiceRefusal) -> Word where Word.RawValue == String {
         let text = try required(name, 0...Int.max)
         guard let word = Word(rawValue: text) else {
             throw .validation(
-                "\(path(name)) is \"\(text.prefix(80))\", not \(Word.allCases.map(\.rawValue).joined(separator: ", "))"
-            )
+                "\(path(name)) is \"\(text.prefix(80))\", not \(Word.allCases.map(\.rawValue).joined(separator: ", "))")
         }
         return word
     }
@@ -189,9 +177,7 @@ struct InputMembers {
     func refuseOthers(than names: Set<String>) throws(ServiceRefusal) {
         for member in body.members ?? [] where !names.contains(member.name) {
             throw .validation(
-                "\(path(member.name)) is not known",
-                hint: "known are: \(names.sorted().joined(separator: ", "))"
-            )
+                "\(path(member.name)) is not known", hint: "known are: \(names.sorted().joined(separator: ", "))")
         }
     }
 }
@@ -210,8 +196,7 @@ struct TextForm: Sendable {
 
     /// A form that allows or refuses each character.
     private static func characters(
-        _ description: String,
-        _ isAllowed: @escaping @Sendable (Unicode.Scalar) -> Bool
+        _ description: String, _ isAllowed: @escaping @Sendable (Unicode.Scalar) -> Bool
     ) -> TextForm {
         TextForm(description) { $0.unicodeScalars.allSatisfy(isAllowed) }
     }

@@ -216,8 +216,7 @@ struct JSONReader {
             let start = position
             guard next == UInt8(ascii: "\"") else {
                 throw fault(
-                    next == UInt8(ascii: "}") ? "there is a comma before the closing brace" : "a name should be here"
-                )
+                    next == UInt8(ascii: "}") ? "there is a comma before the closing brace" : "a name should be here")
             }
             let name = try string()
             guard names.insert(name).inserted else {

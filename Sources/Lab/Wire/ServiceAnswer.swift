@@ -26,18 +26,11 @@ enum ServiceAnswer: Sendable {
             ]
         )
         let element = XMLElement(
-            "ErrorResponse",
-            namespace: namespace,
-            [error, XMLElement("RequestId", text: requestIdentifier)]
-        )
+            "ErrorResponse", namespace: namespace, [error, XMLElement("RequestId", text: requestIdentifier)])
         return xml(refusal.code.status, element, requestIdentifier: requestIdentifier)
     }
 
-    static func jsonRefusal(
-        _ refusal: ServiceRefusal,
-        _ body: JSONValue,
-        requestIdentifier: String
-    ) -> HTTPResponse {
+    static func jsonRefusal(_ refusal: ServiceRefusal, _ body: JSONValue, requestIdentifier: String) -> HTTPResponse {
         var response = json(refusal.code.status, body, requestIdentifier: requestIdentifier)
         response.headers.append("X-Amzn-ErrorType", refusal.code.name)
         return response
@@ -45,10 +38,8 @@ enum ServiceAnswer: Sendable {
 
     static func json(_ status: HTTPStatus, _ value: JSONValue, requestIdentifier: String) -> HTTPResponse {
         HTTPResponse(
-            status: status,
-            headers: ["Content-Type": "application/json", "x-amzn-RequestId": requestIdentifier],
-            body: value.bytes
-        )
+            status: status, headers: ["Content-Type": "application/json", "x-amzn-RequestId": requestIdentifier],
+            body: value.bytes)
     }
 
     /// A result of the query protocol; `nil` for an operation that has none.
@@ -66,10 +57,8 @@ enum ServiceAnswer: Sendable {
 
     private func xml(_ status: HTTPStatus, _ element: XMLElement, requestIdentifier: String) -> HTTPResponse {
         HTTPResponse(
-            status: status,
-            headers: ["Content-Type": "text/xml", "x-amzn-RequestId": requestIdentifier],
-            body: Array(element.document.utf8)
-        )
+            status: status, headers: ["Content-Type": "text/xml", "x-amzn-RequestId": requestIdentifier],
+            body: Array(element.document.utf8))
     }
 }
 
@@ -148,9 +137,7 @@ struct ServiceRefusal: Error, Equatable {
         return ServiceRefusal(
             code: .init("ValidationError", .badRequest),
             message: "1 validation error detected: Value \(shown) at '\(member)' failed to satisfy constraint: "
-                + "Member must \(constraint)",
-            detail: "\(member) is \(shown): it must \(constraint)"
-        )
+                + "Member must \(constraint)", detail: "\(member) is \(shown): it must \(constraint)")
     }
 
     static func noSuchEntity(_ detail: String, hint: String? = nil) -> ServiceRefusal {
@@ -170,11 +157,8 @@ struct ServiceRefusal: Error, Equatable {
     /// A policy that IAM would not store.
     static func malformedPolicy(_ error: PolicyError) -> ServiceRefusal {
         ServiceRefusal(
-            code: .init("MalformedPolicyDocument", .badRequest),
-            message: error.message,
-            detail: error.detail,
-            hint: error.hint
-        )
+            code: .init("MalformedPolicyDocument", .badRequest), message: error.message, detail: error.detail,
+            hint: error.hint)
     }
 }
 

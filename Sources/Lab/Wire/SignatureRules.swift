@@ -29,8 +29,7 @@ struct SignatureRules: Sendable {
 
     /// Reads the signature of a request, and checks everything about it but whether it is valid.
     func signature(
-        of request: HTTPRequest,
-        _ trace: inout Trace
+        of request: HTTPRequest, _ trace: inout Trace
     ) throws -> (header: AuthorizationHeader, time: RequestTime) {
         let now = trace.date
         let header = try trace.run(.authorization) {
@@ -38,10 +37,8 @@ struct SignatureRules: Sendable {
             guard dialect != .certificate else { return (header, "present") }
             guard header.algorithm == "AWS4-HMAC-SHA256" else {
                 throw dialect.refusal(
-                    .incomplete,
-                    "the algorithm is \"\(header.algorithm.prefix(40))\"",
-                    hint: "sign with AWS4-HMAC-SHA256"
-                )
+                    .incomplete, "the algorithm is \"\(header.algorithm.prefix(40))\"",
+                    hint: "sign with AWS4-HMAC-SHA256")
             }
             return (header, header.identifier)
         }
@@ -61,17 +58,11 @@ struct SignatureRules: Sendable {
         let required = requiredHeaders + (headers.contains(optionalHeader) ? [optionalHeader] : [])
         for name in required where !names.contains(name) {
             throw dialect.refusal(
-                .invalid,
-                "the header \(name) is not signed",
-                hint: "sign \(required.joined(separator: ";"))"
-            )
+                .invalid, "the header \(name) is not signed", hint: "sign \(required.joined(separator: ";"))")
         }
         for name in names where Self.forbiddenHeaders.contains(name) {
             throw dialect.refusal(
-                .invalid,
-                "the header \(name) is signed",
-                hint: "leave it out: it may change on the way"
-            )
+                .invalid, "the header \(name) is signed", hint: "leave it out: it may change on the way")
         }
         for name in names where !headers.contains(name) {
             throw dialect.refusal(.invalid, "the header \(name) is signed and was not received")
@@ -88,8 +79,7 @@ struct SignatureRules: Sendable {
             throw dialect.refusal(
                 .invalid,
                 "the request was signed \(Int(abs(difference))) s \(difference < 0 ? "ago" : "ahead of the service's time")",
-                hint: "set the clock: at most \(Int(Self.tolerance)) s are granted"
-            )
+                hint: "set the clock: at most \(Int(Self.tolerance)) s are granted")
         }
         return (time, time.text)
     }
@@ -100,18 +90,14 @@ struct SignatureRules: Sendable {
         }
         guard regions.contains(authorization.region) else {
             throw dialect.refusal(
-                .invalid,
-                "the scope's region is \"\(authorization.region)\", this is \(regions.first ?? "")",
+                .invalid, "the scope's region is \"\(authorization.region)\", this is \(regions.first ?? "")",
                 hint: "sign for the region of the endpoint, or start the lab with "
-                    + Quoting.shell("--region=\(authorization.region)")
-            )
+                    + Quoting.shell("--region=\(authorization.region)"))
         }
         guard services.contains(authorization.service), authorization.terminator == "aws4_request" else {
             throw dialect.refusal(
-                .invalid,
-                "the scope ends in \(authorization.service)/\(authorization.terminator)",
-                hint: "it should end in \(services.joined(separator: " or "))/aws4_request"
-            )
+                .invalid, "the scope ends in \(authorization.service)/\(authorization.terminator)",
+                hint: "it should end in \(services.joined(separator: " or "))/aws4_request")
         }
         return "\(authorization.date)/\(authorization.region)"
     }
@@ -119,11 +105,8 @@ struct SignatureRules: Sendable {
     /// Checks that a signature is valid. Otherwise the trace shows what the lab made of the request, and what the client did
     /// where that can be found.
     func check(
-        _ signature: (header: AuthorizationHeader, time: RequestTime),
-        of request: HTTPRequest,
-        query: [QueryParameter],
-        _ trace: inout Trace,
-        isSigned: ([UInt8]) -> Bool
+        _ signature: (header: AuthorizationHeader, time: RequestTime), of request: HTTPRequest, query: [QueryParameter],
+        _ trace: inout Trace, isSigned: ([UInt8]) -> Bool
     ) throws {
         let (header, time) = signature
         func fits(_ canonical: CanonicalRequest) -> Bool { isSigned(canonical.stringToSign(header, date: time.text)) }
@@ -132,12 +115,7 @@ struct SignatureRules: Sendable {
         let isValid = fits(CanonicalRequest(request, query: query, signedHeaders: names, form: form))
         if !isValid {
             trace.canonicalRequest = CanonicalComparison(
-                request,
-                query: query,
-                signedHeaders: names,
-                form: form,
-                isSigned: fits
-            )
+                request, query: query, signedHeaders: names, form: form, isSigned: fits)
         }
         let difference = trace.canonicalRequest?.difference
         try trace.run(.signature) {
@@ -150,10 +128,8 @@ struct SignatureRules: Sendable {
                 ? ("certificate's key's", "check that key and certificate belong together")
                 : ("access key's", "check the secret access key")
             throw dialect.refusal(
-                .invalid,
-                "the signature is not the \(signer) over this request",
-                hint: "\(hint), and compare the canonical request"
-            )
+                .invalid, "the signature is not the \(signer) over this request",
+                hint: "\(hint), and compare the canonical request")
         }
     }
 }
@@ -228,13 +204,8 @@ struct RequestTime: Equatable {
         else { return nil }
         func number(_ range: Range<Int>) -> Int { bytes[range].reduce(0) { $0 * 10 + Int($1 - 0x30) } }
         let time = CivilTime(
-            year: number(0..<4),
-            month: number(4..<6),
-            day: number(6..<8),
-            hour: number(9..<11),
-            minute: number(11..<13),
-            second: number(13..<15)
-        )
+            year: number(0..<4), month: number(4..<6), day: number(6..<8), hour: number(9..<11),
+            minute: number(11..<13), second: number(13..<15))
         // The calendar reads a leap second; no clock that signs shows one.
         guard let time, number(13..<15) < 60 else { return nil }
         self.text = text

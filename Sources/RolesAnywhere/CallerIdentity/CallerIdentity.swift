@@ -39,9 +39,7 @@ extension CallerIdentity {
 
     /// The text of a part, printable ASCII as all three are, so that it can go to a terminal as it is.
     private static func text(
-        _ name: String,
-        in result: XMLElement,
-        accepts: (String) -> Bool
+        _ name: String, in result: XMLElement, accepts: (String) -> Bool
     ) throws(RolesAnywhereError) -> String {
         guard let text = result.child(name)?.text, text.utf8.allSatisfy({ (0x21...0x7e).contains($0) }), accepts(text)
         else { throw malformed("has no usable \(name)") }
@@ -50,10 +48,8 @@ extension CallerIdentity {
 
     private static func malformed(_ what: String) -> RolesAnywhereError {
         RolesAnywhereError(
-            .malformedAnswer,
-            "the service's answer \(what)",
-            hint: "check that the endpoint is that of STS and that no proxy answers in its place"
-        )
+            .malformedAnswer, "the service's answer \(what)",
+            hint: "check that the endpoint is that of STS and that no proxy answers in its place")
     }
 }
 
@@ -91,12 +87,8 @@ public final class CallerIdentityClient: Sendable {
         self.endpoint = endpoint
         self.region = region
         exchange = SignedExchange(
-            with: .securityTokenService,
-            transport: transport,
-            retryPolicy: retryPolicy,
-            dependencies: dependencies,
-            observer: observer
-        )
+            with: .securityTokenService, transport: transport, retryPolicy: retryPolicy, dependencies: dependencies,
+            observer: observer)
     }
 
     /// By how many seconds the server's clock was last found to be ahead of this machine's, when they were too far apart;
@@ -123,11 +115,9 @@ public final class CallerIdentityClient: Sendable {
     /// - Throws: Nothing of its own; signing shares its path with keys that can fail.
     public func signedRequest(with credentials: SessionCredentials) throws -> SignedRequest {
         let unsigned = HTTPRequest(
-            method: "POST",
-            url: endpoint.url,
+            method: "POST", url: endpoint.url,
             headers: ["Content-Type": "application/x-www-form-urlencoded; charset=utf-8"],
-            body: Array("Action=GetCallerIdentity&Version=2011-06-15".utf8)
-        )
+            body: Array("Action=GetCallerIdentity&Version=2011-06-15".utf8))
         return try CredentialsSigner(region: region, service: .securityTokenService)
             .sign(unsigned, with: credentials, at: exchange.correctedNow)
     }

@@ -78,32 +78,20 @@ import Glibc
     }
 
     /// Sends the request and takes in the answer.
-    consuming func perform(
-        explain: (CurlFailure) -> RolesAnywhereError
-    ) throws(RolesAnywhereError) -> HTTPResponse {
+    consuming func perform(explain: (CurlFailure) -> RolesAnywhereError) throws(RolesAnywhereError) -> HTTPResponse {
         let code = unsafe library.easyPerform(easy)
         guard code == CURLE_OK else {
             throw explain(
                 CurlFailure(
-                    code: code,
-                    text: unsafe String(cString: errorText),
-                    proxyStatus: number(CURLINFO_HTTP_CONNECTCODE),
-                    isTooLong: reception.excess
-                )
-            )
+                    code: code, text: unsafe String(cString: errorText), proxyStatus: number(CURLINFO_HTTP_CONNECTCODE),
+                    isTooLong: reception.excess))
         }
         return HTTPResponse(
-            status: number(CURLINFO_RESPONSE_CODE),
-            headers: reception.headers,
-            body: reception.body,
+            status: number(CURLINFO_RESPONSE_CODE), headers: reception.headers, body: reception.body,
             timings: HTTPTimings(
-                resolved: time(CURLINFO_NAMELOOKUP_TIME_T),
-                connected: time(CURLINFO_CONNECT_TIME_T),
-                secured: time(CURLINFO_APPCONNECT_TIME_T),
-                firstByte: time(CURLINFO_STARTTRANSFER_TIME_T),
-                total: time(CURLINFO_TOTAL_TIME_T)
-            )
-        )
+                resolved: time(CURLINFO_NAMELOOKUP_TIME_T), connected: time(CURLINFO_CONNECT_TIME_T),
+                secured: time(CURLINFO_APPCONNECT_TIME_T), firstByte: time(CURLINFO_STARTTRANSFER_TIME_T),
+                total: time(CURLINFO_TOTAL_TIME_T)))
     }
 
     private func number(_ information: CURLINFO) -> Int {
@@ -121,10 +109,8 @@ import Glibc
     private func require(_ status: CURLcode) throws(RolesAnywhereError) {
         guard status == CURLE_OK else {
             throw RolesAnywhereError(
-                .missingLibrary,
-                "this libcurl does not know an option that is needed (error \(status.rawValue))",
-                hint: "libcurl 7.85 or newer built with OpenSSL is needed"
-            )
+                .missingLibrary, "this libcurl does not know an option that is needed (error \(status.rawValue))",
+                hint: "libcurl 7.85 or newer built with OpenSSL is needed")
         }
     }
 }
@@ -180,9 +166,7 @@ private final class Reception {
     }
 
     private static func receive(
-        _ bytes: UnsafeMutablePointer<CChar>?,
-        _ count: Int,
-        _ context: UnsafeMutableRawPointer?,
+        _ bytes: UnsafeMutablePointer<CChar>?, _ count: Int, _ context: UnsafeMutableRawPointer?,
         _ take: (Reception, UnsafeRawBufferPointer) -> Bool
     ) -> Int {
         guard let context = unsafe context, let bytes = unsafe bytes else { return 0 }
@@ -253,9 +237,7 @@ private final class Reception {
 
     private static func unusable(_ fileName: String, _ why: String) -> RolesAnywhereError {
         RolesAnywhereError(
-            .missingLibrary,
-            "the library \(fileName) \(why), and without it there is no network",
-            hint: "install it: apt-get install libcurl4"
-        )
+            .missingLibrary, "the library \(fileName) \(why), and without it there is no network",
+            hint: "install it: apt-get install libcurl4")
     }
 }

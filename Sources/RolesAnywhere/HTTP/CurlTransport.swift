@@ -49,12 +49,8 @@ public struct CurlTransport: HTTPTransport {
     ///   - proxy: The proxy to use.
     ///   - userAgent: What the `User-Agent` header says.
     public init(
-        trust: ServerTrust = .system,
-        connectTimeout: Duration = .seconds(5),
-        timeout: Duration = .seconds(20),
-        bodyLimit: Int = 1 << 20,
-        proxy: Proxy = .environment,
-        userAgent: String = "pki"
+        trust: ServerTrust = .system, connectTimeout: Duration = .seconds(5), timeout: Duration = .seconds(20),
+        bodyLimit: Int = 1 << 20, proxy: Proxy = .environment, userAgent: String = "pki"
     ) {
         self.trust = trust
         self.connectTimeout = connectTimeout
@@ -74,8 +70,7 @@ public struct CurlTransport: HTTPTransport {
             throw RolesAnywhereError(
                 .invalidArgument,
                 "\(request.url.authority) is not a loopback address, so nothing is sent to it in clear",
-                hint: "use https://"
-            )
+                hint: "use https://")
         }
         for field in request.headers.fields {
             guard (field.name + field.value).utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7f }) else {
@@ -209,49 +204,35 @@ extension CurlTransport {
         if failure.isTooLong {
             return RolesAnywhereError(
                 .malformedAnswer,
-                "the answer of \(host) is longer than \(bodyLimit) bytes, which the service's never is"
-            )
+                "the answer of \(host) is longer than \(bodyLimit) bytes, which the service's never is")
         }
         if failure.proxyStatus >= 300 { return refused(byProxyWith: failure.proxyStatus, host: host) }
         if failure.text.hasPrefix("Unsupported proxy") { return unusableProxy(host: host) }
         switch failure.code {
         case CURLE_COULDNT_RESOLVE_HOST:
             return RolesAnywhereError(
-                .unreachable,
-                "the name of \(host) has no address",
-                hint: "check the region or --endpoint, and that this machine's name server answers",
-                isTransient: true
-            )
+                .unreachable, "the name of \(host) has no address",
+                hint: "check the region or --endpoint, and that this machine's name server answers", isTransient: true)
         case CURLE_COULDNT_RESOLVE_PROXY: return unusableProxy(host: host)
         case CURLE_COULDNT_CONNECT:
             return RolesAnywhereError(
-                .unreachable,
-                "no connection to \(host): \(detail)",
-                hint: "check --endpoint, firewalls, and HTTPS_PROXY where a proxy is required",
-                isTransient: true
-            )
+                .unreachable, "no connection to \(host): \(detail)",
+                hint: "check --endpoint, firewalls, and HTTPS_PROXY where a proxy is required", isTransient: true)
         case CURLE_OPERATION_TIMEDOUT:
             return RolesAnywhereError(
-                .unreachable,
-                "\(host) took too long: \(detail)",
+                .unreachable, "\(host) took too long: \(detail)",
                 hint: "the limits are \(connectTimeout) to connect and \(timeout) for the whole attempt",
-                isTransient: true
-            )
+                isTransient: true)
         case CURLE_PEER_FAILED_VERIFICATION: return untrusted(detail, host: host)
         case CURLE_SSL_CACERT_BADFILE, CURLE_SSL_ISSUER_ERROR, CURLE_SSL_CRL_BADFILE:
             return RolesAnywhereError(
-                .unreadableFile,
-                "the CA certificates to check \(host) against cannot be used: \(detail)",
-                hint: "--ca-bundle, AWS_CA_BUNDLE or SSL_CERT_FILE must name a PEM file with at least one certificate"
-            )
+                .unreadableFile, "the CA certificates to check \(host) against cannot be used: \(detail)",
+                hint: "--ca-bundle, AWS_CA_BUNDLE or SSL_CERT_FILE must name a PEM file with at least one certificate")
         case CURLE_SSL_CONNECT_ERROR:
             let isCut = detail.contains("SYSCALL") || detail.contains("reset")
             return RolesAnywhereError(
-                .unreachable,
-                "no TLS connection to \(host): \(detail)",
-                hint: isCut ? nil : "TLS 1.2 or newer is needed; is it HTTPS that listens there?",
-                isTransient: isCut
-            )
+                .unreachable, "no TLS connection to \(host): \(detail)",
+                hint: isCut ? nil : "TLS 1.2 or newer is needed; is it HTTPS that listens there?", isTransient: isCut)
         case CURLE_GOT_NOTHING, CURLE_SEND_ERROR, CURLE_RECV_ERROR, CURLE_PARTIAL_FILE:
             return RolesAnywhereError(.unreachable, "\(host) broke off: \(detail)", isTransient: true)
         case CURLE_WEIRD_SERVER_REPLY, CURLE_UNSUPPORTED_PROTOCOL:
@@ -271,21 +252,16 @@ extension CurlTransport {
 
     private func unusableProxy(host: String) -> RolesAnywhereError {
         RolesAnywhereError(
-            .unreachable,
-            "the proxy on the way to \(host) has no address, or its URL is malformed",
-            hint: "check HTTPS_PROXY; NO_PROXY exempts hosts from it"
-        )
+            .unreachable, "the proxy on the way to \(host) has no address, or its URL is malformed",
+            hint: "check HTTPS_PROXY; NO_PROXY exempts hosts from it")
     }
 
     private func refused(byProxyWith status: Int, host: String) -> RolesAnywhereError {
         RolesAnywhereError(
-            .unreachable,
-            "the proxy on the way to \(host) refused with status \(status)",
+            .unreachable, "the proxy on the way to \(host) refused with status \(status)",
             hint: status == 407
                 ? "it wants a user name and password: HTTPS_PROXY=http://USER:PASSWORD@PROXY:PORT"
-                : "ask its administrator to allow this host, or exempt it with NO_PROXY",
-            isTransient: status >= 500
-        )
+                : "ask its administrator to allow this host, or exempt it with NO_PROXY", isTransient: status >= 500)
     }
 
     private func untrusted(_ detail: String, host: String) -> RolesAnywhereError {
@@ -297,7 +273,6 @@ extension CurlTransport {
                 : "the certificate of \(host) is not trusted: \(detail)",
             hint: isName
                 ? "use a name that is in the server's certificate"
-                : "if its CA is your own, or a proxy inspects TLS here, name the CA's certificate with --ca-bundle"
-        )
+                : "if its CA is your own, or a proxy inspects TLS here, name the CA's certificate with --ca-bundle")
     }
 }

@@ -39,16 +39,12 @@ public struct Endpoint: Hashable, Sendable, CustomStringConvertible {
     ///   - service: Whose endpoint.
     /// - Throws: ``RolesAnywhereError`` when the region's name is malformed or has no endpoint of that kind.
     public init(
-        region: String,
-        variant: Variant = .standard,
-        service: Service = .rolesAnywhere
+        region: String, variant: Variant = .standard, service: Service = .rolesAnywhere
     ) throws(RolesAnywhereError) {
         guard Partition.isRegionName(region) else {
             throw RolesAnywhereError(
-                .invalidArgument,
-                "\"\(printable(region))\" is not the name of a region",
-                hint: "it looks like us-east-1"
-            )
+                .invalidArgument, "\"\(printable(region))\" is not the name of a region",
+                hint: "it looks like us-east-1")
         }
         let partition = Partition(of: region)
         let host: String
@@ -62,10 +58,8 @@ public struct Endpoint: Hashable, Sendable, CustomStringConvertible {
         case .fips:
             guard let name = partition.fipsHost(of: service.name, in: region) else {
                 throw RolesAnywhereError(
-                    .invalidArgument,
-                    "the region \(region) has no FIPS endpoint",
-                    hint: "those that have one: \(Partition.fipsRegions.joined(separator: ", "))"
-                )
+                    .invalidArgument, "the region \(region) has no FIPS endpoint",
+                    hint: "those that have one: \(Partition.fipsRegions.joined(separator: ", "))")
             }
             host = name
         }
@@ -81,10 +75,8 @@ public struct Endpoint: Hashable, Sendable, CustomStringConvertible {
         let url = try HTTPURL(text)
         guard url.scheme == .https || url.isLoopback else {
             throw RolesAnywhereError(
-                .invalidArgument,
-                "the endpoint \(url) is not encrypted",
-                hint: "write https://; http:// is for loopback addresses only"
-            )
+                .invalidArgument, "the endpoint \(url) is not encrypted",
+                hint: "write https://; http:// is for loopback addresses only")
         }
         self.url = url
     }
@@ -215,8 +207,7 @@ public struct HTTPURL: Hashable, Sendable, CustomStringConvertible {
     }
 
     private static func hostAndPort(
-        _ authority: Substring,
-        of text: String
+        _ authority: Substring, of text: String
     ) throws(RolesAnywhereError) -> (host: String, port: Int?) {
         let host: Substring
         var port: Substring?
@@ -262,10 +253,8 @@ public struct HTTPURL: Hashable, Sendable, CustomStringConvertible {
 
     private static func malformed(_ text: String, _ why: String) -> RolesAnywhereError {
         RolesAnywhereError(
-            .invalidArgument,
-            "\"\(printable(text))\" is not a URL that can be used: \(printable(why))",
-            hint: "it looks like https://host.example:8443/path"
-        )
+            .invalidArgument, "\"\(printable(text))\" is not a URL that can be used: \(printable(why))",
+            hint: "it looks like https://host.example:8443/path")
     }
 }
 

@@ -70,8 +70,7 @@ public struct CertificateSelector: Hashable, Sendable {
             default:
                 throw Self.malformed(
                     "there is no key \"\(printable(key, limit: 40))\"; "
-                        + "there are x509Subject, x509Issuer, x509Serial and x509Fingerprint"
-                )
+                        + "there are x509Subject, x509Issuer, x509Serial and x509Fingerprint")
             }
         }
     }
@@ -96,9 +95,7 @@ public struct CertificateSelector: Hashable, Sendable {
     /// - Returns: The certificate.
     /// - Throws: ``RolesAnywhereError`` with ``RolesAnywhereError/Code/unusableIdentity`` when none or several match.
     public func choose(
-        from certificates: [Certificate],
-        in place: String,
-        takesLatest: Bool
+        from certificates: [Certificate], in place: String, takesLatest: Bool
     ) throws(RolesAnywhereError) -> Certificate {
         var matching: [Certificate] = []
         for certificate in certificates where matches(certificate) && !matching.contains(certificate) {
@@ -117,17 +114,13 @@ public struct CertificateSelector: Hashable, Sendable {
                 certificates.isEmpty
                     ? "there is no certificate in \"\(printable(place))\""
                     : "none of the certificates in \"\(printable(place))\" is what the selector asks for: "
-                        + listed(certificates),
-                hint: "choose one of those that are there"
-            )
+                        + listed(certificates), hint: "choose one of those that are there")
         }
         guard matching.count == 1 || takesLatest else {
             throw RolesAnywhereError(
                 .unusableIdentity,
                 "\(matching.count) certificates in \"\(printable(place))\" are what the selector asks for: "
-                    + listed(matching),
-                hint: "add x509Serial to it, or --use-latest-expiring-certificate"
-            )
+                    + listed(matching), hint: "add x509Serial to it, or --use-latest-expiring-certificate")
         }
         return latest
     }
@@ -180,9 +173,7 @@ public struct CertificateSelector: Hashable, Sendable {
 
     private static func malformed(_ why: String) -> RolesAnywhereError {
         RolesAnywhereError(
-            .invalidArgument,
-            "the certificate selector cannot be read: \(why)",
-            hint: "write for example Key=x509Subject,Value=CN=web-1"
-        )
+            .invalidArgument, "the certificate selector cannot be read: \(why)",
+            hint: "write for example Key=x509Subject,Value=CN=web-1")
     }
 }

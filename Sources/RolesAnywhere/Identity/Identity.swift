@@ -57,8 +57,7 @@ public struct Identity: Sendable {
                 .unusableIdentity,
                 "the chain has \(intermediates.count) intermediate certificates, and the service takes no more than "
                     + "\(AWSLimit.chainLength.maximum)",
-                hint: "make a CA nearer to the certificate the trust anchor, or leave out cross-signed alternatives"
-            )
+                hint: "make a CA nearer to the certificate the trust anchor, or leave out cross-signed alternatives")
         }
     }
 
@@ -72,10 +71,7 @@ public struct Identity: Sendable {
     ///   - passphrase: Opens an encrypted key.
     /// - Throws: ``RolesAnywhereError`` or `CertificateError` naming what is wrong.
     public init(
-        certificates: [UInt8],
-        privateKey: SecretBytes,
-        intermediates: [UInt8] = [],
-        passphrase: SecretBytes? = nil
+        certificates: [UInt8], privateKey: SecretBytes, intermediates: [UInt8] = [], passphrase: SecretBytes? = nil
     ) throws {
         let key = try PrivateKey(reading: privateKey, passphrase: passphrase)
         var heap = try Certificate.certificates(in: certificates)
@@ -86,8 +82,7 @@ public struct Identity: Sendable {
 
     /// Refuses a chain whose lowest link is missing: intermediates were given, and none of them is above the certificate.
     private static func checkForMissingIssuer(
-        of certificate: Certificate,
-        among certificates: [Certificate]
+        of certificate: Certificate, among certificates: [Certificate]
     ) throws(RolesAnywhereError) {
         let others = certificates.filter { $0 != certificate && $0.isCA }
         guard let other = others.first(where: { !$0.isSelfIssued }),
@@ -98,8 +93,7 @@ public struct Identity: Sendable {
             "the chain has a gap: \"\(printable(certificate.issuer.description, limit: 100))\", which issued "
                 + "\"\(printable(certificate.subject.description, limit: 100))\", is not among the certificates, while "
                 + "\"\(printable(other.subject.description, limit: 100))\" is",
-            hint: "add the certificate of the issuer, or leave out those that have nothing to do with it"
-        )
+            hint: "add the certificate of the issuer, or leave out those that have nothing to do with it")
     }
 
     private static func keyMismatch(_ key: any SigningKey, _ certificates: [Certificate]) -> RolesAnywhereError {
@@ -110,10 +104,8 @@ public struct Identity: Sendable {
             ? "that of the certificate for \(subjects[0]), which is for a key of the kind \(certificates[0].publicKey.algorithm)"
             : "that of any of the \(certificates.count) certificates (\(subjects.joined(separator: ", ")))"
         return RolesAnywhereError(
-            .unusableIdentity,
-            "the private key (\(keyKind)) is not \(whose)",
-            hint: "name the key that the certificate was issued for"
-        )
+            .unusableIdentity, "the private key (\(keyKind)) is not \(whose)",
+            hint: "name the key that the certificate was issued for")
     }
 }
 

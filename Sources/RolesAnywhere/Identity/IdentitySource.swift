@@ -59,9 +59,7 @@ public struct IdentitySource: Sendable {
     ///   - intermediates: More certificates.
     ///   - allowsInsecurePermissions: Whether a private key is read from a file that others than its owner may read.
     public init(
-        certificate: Certificates,
-        key: Key = .besideCertificate,
-        intermediates: Certificates? = nil,
+        certificate: Certificates, key: Key = .besideCertificate, intermediates: Certificates? = nil,
         allowsInsecurePermissions: Bool = false
     ) {
         self.certificate = certificate
@@ -78,9 +76,7 @@ public struct IdentitySource: Sendable {
     ///   - intermediates: A file with more certificates.
     ///   - allowsInsecurePermissions: Whether a private key is read from a file that others than its owner may read.
     public init(
-        certificate: String,
-        privateKey: String? = nil,
-        intermediates: String? = nil,
+        certificate: String, privateKey: String? = nil, intermediates: String? = nil,
         allowsInsecurePermissions: Bool = false
     ) {
         self.init(
@@ -163,10 +159,7 @@ struct IdentitySnapshot {
                 throw RolesAnywhereError(error)
             }
         }
-        func text(
-            _ place: IdentitySource.Certificates?,
-            isSecret: Bool
-        ) throws(RolesAnywhereError) -> Text? {
+        func text(_ place: IdentitySource.Certificates?, isSecret: Bool) throws(RolesAnywhereError) -> Text? {
             switch place {
             case .file(let path): return try read(path, isSecret: isSecret)
             case .contents(let bytes, let name): return Text(name, bytes)
@@ -230,15 +223,12 @@ struct IdentitySnapshot {
             throw RolesAnywhereError(
                 error.code,
                 "\"\(printable(Self.name(of: source.certificate)))\" and \"\(printable(keyName))\": \(error.message)",
-                hint: error.hint
-            )
+                hint: error.hint)
         }
     }
 
     private func certificates(
-        _ place: IdentitySource.Certificates,
-        _ container: Container?,
-        _ text: Text?
+        _ place: IdentitySource.Certificates, _ container: Container?, _ text: Text?
     ) throws -> [Certificate] {
         if case .found(_, _, let read) = place { return try read() }
         return container?.certificates ?? []
@@ -257,16 +247,12 @@ struct IdentitySnapshot {
 
     /// The private key: of several, the one of a certificate.
     private func signingKey(
-        in container: Container?,
-        for certificates: [Certificate],
-        _ passphrase: LazyPassphrase
+        in container: Container?, for certificates: [Certificate], _ passphrase: LazyPassphrase
     ) throws -> any SigningKey {
         guard let container, let text = key, let first = container.privateKeys.first else {
             throw RolesAnywhereError(
-                .unusableIdentity,
-                "\"\(printable(keyName))\": there is no private key in it",
-                hint: "name the key's file with --private-key; a key in PEM begins with -----BEGIN PRIVATE KEY-----"
-            )
+                .unusableIdentity, "\"\(printable(keyName))\": there is no private key in it",
+                hint: "name the key's file with --private-key; a key in PEM begins with -----BEGIN PRIVATE KEY-----")
         }
         if first.form == .tss2, let openTPMKey = source.openTPMKey { return try openTPMKey(text.bytes, text.name) }
         do {
@@ -297,10 +283,8 @@ struct IdentitySnapshot {
 
     private func empty(_ name: String) -> RolesAnywhereError {
         RolesAnywhereError(
-            .unusableIdentity,
-            "there is no certificate in \"\(printable(name))\"",
-            hint: "a certificate begins with -----BEGIN CERTIFICATE-----, or is one in DER"
-        )
+            .unusableIdentity, "there is no certificate in \"\(printable(name))\"",
+            hint: "a certificate begins with -----BEGIN CERTIFICATE-----, or is one in DER")
     }
 }
 

@@ -55,11 +55,7 @@ public struct RolesAnywhereError: ExplainedError, Equatable {
     ///   - service: What the service said.
     ///   - isTransient: Whether the same request may succeed a little later.
     public init(
-        _ code: Code,
-        _ message: String,
-        hint: String? = nil,
-        service: ServiceError? = nil,
-        isTransient: Bool = false
+        _ code: Code, _ message: String, hint: String? = nil, service: ServiceError? = nil, isTransient: Bool = false
     ) {
         self.code = code
         self.message = message
@@ -163,28 +159,21 @@ extension ServiceError: CustomStringConvertible {
 extension RolesAnywhereError {
     /// An error that repeats what the service said and puts the likely cause under it.
     init(
-        _ service: ServiceError,
-        of origin: Endpoint.Service = .rolesAnywhere,
-        attempts: Int,
-        clockDifference: Double?
+        _ service: ServiceError, of origin: Endpoint.Service = .rolesAnywhere, attempts: Int, clockDifference: Double?
     ) {
         let isDenied = (400..<500).contains(service.status) && !service.isThrottling
         let code: Code = isDenied ? .denied : service.isTransient ? .unavailable : .malformedAnswer
         let times = attempts > 1 ? ", \(attempts) times" : ""
         let verb = isDenied ? "the service refused" : "the service cannot answer"
         self.init(
-            code,
-            "\(verb)\(times): \(service)",
-            hint: Self.likelyCause(of: service, from: origin, clockDifference: clockDifference),
-            service: service,
+            code, "\(verb)\(times): \(service)",
+            hint: Self.likelyCause(of: service, from: origin, clockDifference: clockDifference), service: service,
             isTransient: service.isTransient
         )
     }
 
     private static func likelyCause(
-        of service: ServiceError,
-        from origin: Endpoint.Service,
-        clockDifference: Double?
+        of service: ServiceError, from origin: Endpoint.Service, clockDifference: Double?
     ) -> String? {
         let isSession = origin == .rolesAnywhere
         if (300..<400).contains(service.status) {

@@ -25,8 +25,7 @@ public final class SessionClient: Sendable {
         ///   - sleep: Waits; what it throws ends the call.
         ///   - random: Draws a number from 0 up to but not including 1.
         public init(
-            now: @escaping @Sendable () -> Date,
-            sleep: @escaping @Sendable (Duration) throws -> Void,
+            now: @escaping @Sendable () -> Date, sleep: @escaping @Sendable (Duration) throws -> Void,
             random: @escaping @Sendable () -> Double
         ) {
             self.now = now
@@ -63,12 +62,8 @@ public final class SessionClient: Sendable {
         self.endpoint = endpoint
         self.region = region
         exchange = SignedExchange(
-            with: .rolesAnywhere,
-            transport: transport,
-            retryPolicy: retryPolicy,
-            dependencies: dependencies,
-            observer: observer
-        )
+            with: .rolesAnywhere, transport: transport, retryPolicy: retryPolicy, dependencies: dependencies,
+            observer: observer)
     }
 
     /// By how many seconds the server's clock was last found to be ahead of this machine's, when they were too far apart;
@@ -90,10 +85,8 @@ public final class SessionClient: Sendable {
     public func createSession(_ request: SessionRequest, as identity: Identity) throws -> SessionCredentials {
         guard region == request.region else {
             throw RolesAnywhereError(
-                .invalidArgument,
-                "the region \(printable(region)) is not that of the trust anchor, \(request.region)",
-                hint: "leave out --region, or name the trust anchor of that region"
-            )
+                .invalidArgument, "the region \(printable(region)) is not that of the trust anchor, \(request.region)",
+                hint: "leave out --region, or name the trust anchor of that region")
         }
         try identity.check(at: exchange.correctedNow)
         let certificate = identity.certificate
@@ -113,11 +106,8 @@ public final class SessionClient: Sendable {
     /// - Throws: What the key throws when it cannot sign.
     public func signedRequest(for request: SessionRequest, as identity: Identity) throws -> SignedRequest {
         let unsigned = HTTPRequest(
-            method: "POST",
-            url: endpoint.url(for: "/sessions", query: request.query),
-            headers: ["Content-Type": "application/json"],
-            body: request.body
-        )
+            method: "POST", url: endpoint.url(for: "/sessions", query: request.query),
+            headers: ["Content-Type": "application/json"], body: request.body)
         return try RequestSigner(region: region).sign(unsigned, as: identity, at: exchange.correctedNow)
     }
 }

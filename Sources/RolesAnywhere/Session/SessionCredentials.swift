@@ -37,14 +37,8 @@ public struct SessionCredentials: Hashable, Sendable {
     public let accountID: String
 
     package init(
-        accessKeyID: String,
-        secretAccessKey: String,
-        sessionToken: String,
-        expiration: Date,
-        role: AmazonResourceName,
-        assumedRoleARN: String? = nil,
-        subjectARN: String? = nil,
-        sourceIdentity: String? = nil
+        accessKeyID: String, secretAccessKey: String, sessionToken: String, expiration: Date, role: AmazonResourceName,
+        assumedRoleARN: String? = nil, subjectARN: String? = nil, sourceIdentity: String? = nil
     ) {
         self.accessKeyID = accessKeyID
         self.secretAccessKey = secretAccessKey
@@ -128,14 +122,9 @@ extension SessionCredentials {
         try Self.check(expiration, at: now)
         try Self.check(role: set.roleArn, session: set.assumedRoleUser?.arn, subject: answer.subjectArn, for: request)
         self.init(
-            accessKeyID: credentials.accessKeyId,
-            secretAccessKey: credentials.secretAccessKey,
-            sessionToken: credentials.sessionToken,
-            expiration: expiration,
-            role: request.role,
-            assumedRoleARN: set.assumedRoleUser?.arn,
-            subjectARN: answer.subjectArn,
-            sourceIdentity: set.sourceIdentity
+            accessKeyID: credentials.accessKeyId, secretAccessKey: credentials.secretAccessKey,
+            sessionToken: credentials.sessionToken, expiration: expiration, role: request.role,
+            assumedRoleARN: set.assumedRoleUser?.arn, subjectARN: answer.subjectArn, sourceIdentity: set.sourceIdentity
         )
     }
 
@@ -147,17 +136,13 @@ extension SessionCredentials {
         let rule = left <= 0 ? "it is over" : "no session lasts longer than 12 hours"
         throw malformed(
             "has the expiration \(CivilTime(expiration).extended), and by \(CivilTime(now).extended) \(rule)",
-            hint: "check this machine's clock, and that --endpoint leads to IAM Roles Anywhere"
-        )
+            hint: "check this machine's clock, and that --endpoint leads to IAM Roles Anywhere")
     }
 
     /// Refuses a session of another role or account than the one that was asked for. An alias cannot be compared, so trust
     /// anchor and profile count by their account alone, which is the subject's.
     private static func check(
-        role: String?,
-        session: String?,
-        subject: String?,
-        for request: SessionRequest
+        role: String?, session: String?, subject: String?, for request: SessionRequest
     ) throws(RolesAnywhereError) {
         let asked = request.role
         let anchor = request.trustAnchor

@@ -30,12 +30,8 @@ public struct SessionRequest: Hashable, Sendable {
     ///   - instanceProperties: At most 50, each name and value at most 200 characters.
     /// - Throws: ``RolesAnywhereError`` with ``RolesAnywhereError/Code/invalidArgument`` naming the rule.
     public init(
-        trustAnchorARN: String,
-        profileARN: String,
-        roleARN: String,
-        durationSeconds: Int? = nil,
-        roleSessionName: String? = nil,
-        instanceProperties: [String: String] = [:]
+        trustAnchorARN: String, profileARN: String, roleARN: String, durationSeconds: Int? = nil,
+        roleSessionName: String? = nil, instanceProperties: [String: String] = [:]
     ) throws(RolesAnywhereError) {
         let trustAnchor = try Self.arn(trustAnchorARN, .trustAnchor)
         let profile = try Self.arn(profileARN, .profile)
@@ -45,23 +41,19 @@ public struct SessionRequest: Hashable, Sendable {
             throw RolesAnywhereError(
                 .invalidArgument,
                 "the trust anchor is in \(trustAnchor.region) but the profile is in \(profile.region)",
-                hint: "both must be in one region"
-            )
+                hint: "both must be in one region")
         }
         guard trustAnchor.partition == profile.partition, profile.partition == role.partition else {
             throw RolesAnywhereError(
                 .invalidArgument,
                 "the ARNs are of different partitions: trust anchor \(trustAnchor.partition), profile "
                     + "\(profile.partition), role \(role.partition)",
-                hint: "all three are of one account, and so of one partition"
-            )
+                hint: "all three are of one account, and so of one partition")
         }
         guard AWSLimit.sessionDuration.contains(durationSeconds) else {
             throw RolesAnywhereError(
-                .invalidArgument,
-                "a session cannot last \(durationSeconds) seconds",
-                hint: "the service takes \(AWSLimit.sessionDuration.minimum) to \(AWSLimit.sessionDuration.maximum)"
-            )
+                .invalidArgument, "a session cannot last \(durationSeconds) seconds",
+                hint: "the service takes \(AWSLimit.sessionDuration.minimum) to \(AWSLimit.sessionDuration.maximum)")
         }
         if let roleSessionName { try Self.check(roleSessionName: roleSessionName) }
         try Self.check(instanceProperties)
@@ -72,8 +64,7 @@ public struct SessionRequest: Hashable, Sendable {
     }
 
     private static func arn(
-        _ text: String,
-        _ kind: AmazonResourceName.Kind
+        _ text: String, _ kind: AmazonResourceName.Kind
     ) throws(RolesAnywhereError) -> AmazonResourceName {
         do {
             let arn = try AmazonResourceName(parsing: text)
@@ -110,10 +101,8 @@ public struct SessionRequest: Hashable, Sendable {
     private static func check(roleSessionName name: String) throws(RolesAnywhereError) {
         guard AWSText.sessionName.allows(name), AWSLimit.roleSessionNameLength.contains(name.utf8.count) else {
             throw RolesAnywhereError(
-                .invalidArgument,
-                "\"\(printable(name))\" cannot be a session's name",
-                hint: "a name has 2 to 64 letters, digits and characters of _ + = , . @ -"
-            )
+                .invalidArgument, "\"\(printable(name))\" cannot be a session's name",
+                hint: "a name has 2 to 64 letters, digits and characters of _ + = , . @ -")
         }
     }
 
@@ -121,18 +110,14 @@ public struct SessionRequest: Hashable, Sendable {
         let count = AWSLimit.instancePropertyCount
         guard count.contains(properties.count) else {
             throw RolesAnywhereError(
-                .invalidArgument,
-                "\(properties.count) instance properties are more than \(count.maximum)"
-            )
+                .invalidArgument, "\(properties.count) instance properties are more than \(count.maximum)")
         }
         let length = AWSLimit.instancePropertyLength
         for (name, value) in properties {
             guard length.contains(name.unicodeScalars.count), length.contains(value.unicodeScalars.count) else {
                 throw RolesAnywhereError(
-                    .invalidArgument,
-                    "the instance property \"\(printable(name, limit: 200))\" breaks a limit",
-                    hint: "a name and a value have 1 to 200 characters"
-                )
+                    .invalidArgument, "the instance property \"\(printable(name, limit: 200))\" breaks a limit",
+                    hint: "a name and a value have 1 to 200 characters")
             }
         }
     }

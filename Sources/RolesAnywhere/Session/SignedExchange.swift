@@ -22,11 +22,8 @@ final class SignedExchange: Sendable {
     static let believedClockDifference = 86_400.0
 
     init(
-        with service: Endpoint.Service,
-        transport: any HTTPTransport,
-        retryPolicy: RetryPolicy,
-        dependencies: SessionClient.Dependencies,
-        observer: @escaping @Sendable (SessionEvent) -> Void
+        with service: Endpoint.Service, transport: any HTTPTransport, retryPolicy: RetryPolicy,
+        dependencies: SessionClient.Dependencies, observer: @escaping @Sendable (SessionEvent) -> Void
     ) {
         self.service = service
         self.transport = transport
@@ -47,9 +44,7 @@ final class SignedExchange: Sendable {
     /// A refusal (403) from a server whose clock is more than five minutes away is answered by one more request, dated by
     /// that clock, unless it is more than a day away or what signs is not valid then.
     func send<Answer>(
-        while isValid: (Date) -> Bool,
-        _ sign: () throws -> SignedRequest,
-        reading read: (HTTPResponse) throws -> Answer
+        while isValid: (Date) -> Bool, _ sign: () throws -> SignedRequest, reading read: (HTTPResponse) throws -> Answer
     ) throws -> Answer {
         var failures = 0
         var mayCorrectClock = true
@@ -72,11 +67,8 @@ final class SignedExchange: Sendable {
                     continue
                 }
                 failure = RolesAnywhereError(
-                    ServiceError(response),
-                    of: service,
-                    attempts: failures + 1,
-                    clockDifference: serverTime?.timeIntervalSince(correctedNow)
-                )
+                    ServiceError(response), of: service, attempts: failures + 1,
+                    clockDifference: serverTime?.timeIntervalSince(correctedNow))
                 requestedDelay = retryAfter(response.headers)
             } catch let error as RolesAnywhereError where error.isTransient {
                 failure = error
@@ -98,9 +90,7 @@ final class SignedExchange: Sendable {
 
     /// Refuses a clock by which nothing is signed.
     private func checkClock(
-        _ serverTime: Date,
-        _ isValid: (Date) -> Bool,
-        _ response: HTTPResponse
+        _ serverTime: Date, _ isValid: (Date) -> Bool, _ response: HTTPResponse
     ) throws(RolesAnywhereError) {
         let now = dependencies.now()
         let isNear = abs(serverTime.timeIntervalSince(now)) <= Self.believedClockDifference
@@ -112,8 +102,7 @@ final class SignedExchange: Sendable {
             "the service refused: \(answer); its clock says \(CivilTime(serverTime).extended) and this machine's "
                 + "\(CivilTime(now).extended): \(rule)",
             hint: "if this machine's clock is the wrong one, set it (timedatectl); if not, what answers is not AWS",
-            service: answer
-        )
+            service: answer)
     }
 
     /// What the server asked for: seconds, or a date by its own clock.

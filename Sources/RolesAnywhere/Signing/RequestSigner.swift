@@ -33,11 +33,8 @@ public struct RequestSigner: Sendable {
     ///   when it cannot sign.
     public func sign(_ request: HTTPRequest, as identity: Identity, at date: Date) throws -> SignedRequest {
         let signature = SignatureVersion4(
-            algorithm: try Self.algorithm(for: identity.key.publicKey.algorithm),
-            region: region,
-            service: Endpoint.Service.rolesAnywhere.name,
-            time: CivilTime(date)
-        )
+            algorithm: try Self.algorithm(for: identity.key.publicKey.algorithm), region: region,
+            service: Endpoint.Service.rolesAnywhere.name, time: CivilTime(date))
         var proofs: HTTPHeaders = ["X-Amz-X509": Data(identity.certificate.derEncoded).base64EncodedString()]
         if !identity.intermediates.isEmpty {
             let chain = identity.intermediates.map { Data($0.derEncoded).base64EncodedString() }
@@ -52,10 +49,8 @@ public struct RequestSigner: Sendable {
     static func algorithm(for key: KeyAlgorithm) throws(RolesAnywhereError) -> String {
         guard let name = RequestSignature.name(for: key) else {
             throw RolesAnywhereError(
-                .unusableIdentity,
-                "IAM Roles Anywhere knows no signatures by a key of the kind \(key)",
-                hint: "use a certificate with an RSA, EC or ML-DSA key"
-            )
+                .unusableIdentity, "IAM Roles Anywhere knows no signatures by a key of the kind \(key)",
+                hint: "use a certificate with an RSA, EC or ML-DSA key")
         }
         return name
     }
@@ -76,15 +71,9 @@ struct CredentialsSigner {
     /// Signs a request.
     func sign(_ request: HTTPRequest, with credentials: SessionCredentials, at date: Date) throws -> SignedRequest {
         let signature = SignatureVersion4(
-            algorithm: "AWS4-HMAC-SHA256",
-            region: region,
-            service: service.name,
-            time: CivilTime(date)
-        )
+            algorithm: "AWS4-HMAC-SHA256", region: region, service: service.name, time: CivilTime(date))
         return try signature.sign(
-            request,
-            adding: [Self.tokenField: credentials.sessionToken],
-            hiding: [Self.tokenField],
+            request, adding: [Self.tokenField: credentials.sessionToken], hiding: [Self.tokenField],
             by: credentials.accessKeyID
         ) { text in
             let key = signature.scope.split(separator: "/")
@@ -116,10 +105,7 @@ struct SignatureVersion4 {
 
     /// Signs a request: its method, address, content and `Content-Type`, with the header fields that are added.
     func sign(
-        _ request: HTTPRequest,
-        adding proofs: HTTPHeaders,
-        hiding secrets: Set<String> = [],
-        by signer: String,
+        _ request: HTTPRequest, adding proofs: HTTPHeaders, hiding secrets: Set<String> = [], by signer: String,
         _ sign: (String) throws -> [UInt8]
     ) throws -> SignedRequest {
         var added: HTTPHeaders = ["Host": request.url.authority, "X-Amz-Date": time.basic]
@@ -143,8 +129,7 @@ struct SignatureVersion4 {
         return SignedRequest(
             request: signed,
             canonicalRequest: secrets.isEmpty ? canonical.text : CanonicalRequest(request, signing: shown).text,
-            stringToSign: stringToSign
-        )
+            stringToSign: stringToSign)
     }
 }
 

@@ -44,10 +44,8 @@ package final class Directory: Sendable {
             guard reason == ELOOP || reason == ENOTDIR else { throw FileError(path, cannotBe: "opened", reason) }
             let kind = FileStatus(name, in: parent)?.kind
             throw FileError(
-                .kind,
-                "\"\(printable(path))\" is \(kind?.noun ?? "no directory"), where a directory is wanted",
-                hint: kind == .link ? "name the directory itself: realpath \(Quoting.shell(path))" : nil
-            )
+                .kind, "\"\(printable(path))\" is \(kind?.noun ?? "no directory"), where a directory is wanted",
+                hint: kind == .link ? "name the directory itself: realpath \(Quoting.shell(path))" : nil)
         }
         guard use == .writing || use == .repairing else { return }
         guard let status = FileStatus(of: descriptor) else { throw FileError(path, cannotBe: "opened", errno) }
@@ -58,25 +56,18 @@ package final class Directory: Sendable {
 
     /// Refuses what belongs to another user, or can be written by others.
     private static func check(
-        _ status: FileStatus,
-        _ path: String,
-        called noun: String = "",
-        ignoresMode: Bool
+        _ status: FileStatus, _ path: String, called noun: String = "", ignoresMode: Bool
     ) throws(FileError) {
         let shown = "\(noun)\"\(printable(path))\""
         guard status.owner == geteuid() else {
             throw FileError(
-                .foreign,
-                "\(shown) belongs to user \(status.owner), and this is user \(geteuid())",
-                hint: "run the command as its owner, or make it yours: chown \(geteuid()) \(Quoting.shell(path))"
-            )
+                .foreign, "\(shown) belongs to user \(status.owner), and this is user \(geteuid())",
+                hint: "run the command as its owner, or make it yours: chown \(geteuid()) \(Quoting.shell(path))")
         }
         guard status.mode & 0o022 == 0 || ignoresMode else {
             throw FileError(
-                .foreign,
-                "others can write to \(shown): its mode is \(status.modeText)",
-                hint: "check that it was not changed, then: chmod go-w \(Quoting.shell(path))"
-            )
+                .foreign, "others can write to \(shown): its mode is \(status.modeText)",
+                hint: "check that it was not changed, then: chmod go-w \(Quoting.shell(path))")
         }
     }
 
@@ -89,10 +80,8 @@ package final class Directory: Sendable {
         if unsafe path == homeDirectory(getenv("HOME").map { unsafe String(cString: $0) }), FileStatus(at: path) == nil
         {
             throw FileError(
-                .missing,
-                "the home directory \"\(printable(path))\" does not exist",
-                hint: "set HOME to a directory that exists"
-            )
+                .missing, "the home directory \"\(printable(path))\" does not exist",
+                hint: "set HOME to a directory that exists")
         }
         if unsafe mkdir(path, 0o700) == 0 {
             // The umask may have taken the owner's own rights away.
@@ -236,9 +225,7 @@ package final class Directory: Sendable {
     /// - Returns: The contents.
     /// - Throws: ``FileError`` naming the file and the rule.
     package func read(
-        _ name: String,
-        _ rule: FileContents.Rule = .anyone,
-        limit: Int = FileContents.limit
+        _ name: String, _ rule: FileContents.Rule = .anyone, limit: Int = FileContents.limit
     ) throws(FileError) -> FileContents {
         let file = try open(name)
         defer { close(file) }
@@ -257,12 +244,7 @@ package final class Directory: Sendable {
     package func create(_ name: String, _ contents: SecretBytes, mode: UInt32) throws(FileError) {
         try check(name)
         let path = path(of: name)
-        let output = unsafe openat(
-            descriptor,
-            name,
-            O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
-            mode & 0o600
-        )
+        let output = unsafe openat(descriptor, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode & 0o600)
         guard output >= 0 else { throw FileError(path, cannotBe: "written", errno) }
         defer { close(output) }
         let reason = writeAll(contents, to: output)
@@ -327,8 +309,7 @@ package final class Directory: Sendable {
         guard status.owner == geteuid() || geteuid() == 0 else {
             throw FileError(
                 .foreign,
-                "\"\(printable(path))\" belongs to user \(status.owner), and is not replaced by user \(geteuid())"
-            )
+                "\"\(printable(path))\" belongs to user \(status.owner), and is not replaced by user \(geteuid())")
         }
     }
 
@@ -343,10 +324,8 @@ package final class Directory: Sendable {
         let path = path(of: name)
         guard status.kind == .regular else {
             throw FileError(
-                .kind,
-                "\"\(printable(path))\" is \(status.kind.noun), where a file is wanted",
-                hint: "find out who made it, and move it away: mv \(Quoting.shell(path)) ELSEWHERE"
-            )
+                .kind, "\"\(printable(path))\" is \(status.kind.noun), where a file is wanted",
+                hint: "find out who made it, and move it away: mv \(Quoting.shell(path)) ELSEWHERE")
         }
         try Self.check(status, path, ignoresMode: ignoresMode)
     }

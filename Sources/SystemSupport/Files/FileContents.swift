@@ -108,9 +108,7 @@ package struct FileContents: Sendable {
             while unsafe poll(&waiting, 1, seconds * 1000) < 0, errno == EINTR {}
             guard waiting.revents != 0 else {
                 throw FileError(
-                    .kind,
-                    "\"\(printable(path))\" is a pipe, and nothing was written to it for \(seconds) seconds"
-                )
+                    .kind, "\"\(printable(path))\" is a pipe, and nothing was written to it for \(seconds) seconds")
             }
         }
         _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) & ~O_NONBLOCK)
@@ -125,10 +123,7 @@ package struct FileContents: Sendable {
     ///   - limit: The most bytes that it may have.
     /// - Throws: ``FileError`` naming the file and the rule.
     package init(
-        descriptor: CInt,
-        name: String,
-        _ rule: Rule = .anyone,
-        limit: Int = FileContents.limit
+        descriptor: CInt, name: String, _ rule: Rule = .anyone, limit: Int = FileContents.limit
     ) throws(FileError) {
         guard let status = FileStatus(of: descriptor) else { throw FileError(name, cannotBe: "read", errno) }
         let isRegular = status.kind == .regular
@@ -148,24 +143,19 @@ package struct FileContents: Sendable {
                 .unprotected,
                 "\"\(printable(name))\" can be used by others than its owner: its mode is \(status.modeText), "
                     + "where 0600 or less is wanted for a secret",
-                hint: "run chmod 600 on it; a secret that others could read is better replaced"
-            )
+                hint: "run chmod 600 on it; a secret that others could read is better replaced")
         }
         if status.owner != geteuid(), status.owner != 0 {
             throw FileError(
                 .foreign,
                 "\"\(printable(name))\" belongs to user \(status.owner), who knows what is in it; this is user \(geteuid())",
-                hint: "make a copy of your own: install -m 600 \(Quoting.shell(name)) NEW"
-            )
+                hint: "make a copy of your own: install -m 600 \(Quoting.shell(name)) NEW")
         }
     }
 
     /// Reads to the end, into memory that grows without leaving a copy behind.
     private static func read(
-        _ descriptor: CInt,
-        name: String,
-        expected: Int,
-        limit: Int
+        _ descriptor: CInt, name: String, expected: Int, limit: Int
     ) throws(FileError) -> SecretBytes {
         var capacity = max(4096, min(expected, limit) + 1)
         var bytes = SecretBytes([])

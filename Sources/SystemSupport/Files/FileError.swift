@@ -64,10 +64,8 @@ package struct FileError: ExplainedError, Equatable {
             return
         }
         self.init(
-            code,
-            "a text of \(path.utf8.count) bytes that looks like a key was given where a path is expected",
-            hint: "put it into a file, or name the variable that holds it: env:NAME",
-            number: number
+            code, "a text of \(path.utf8.count) bytes that looks like a key was given where a path is expected",
+            hint: "put it into a file, or name the variable that holds it: env:NAME", number: number
         )
     }
 

@@ -49,8 +49,7 @@ package enum FilePath {
                     .foreign,
                     "the symbolic link \"\(printable(current))\" belongs to user \(status.owner), and this is user "
                         + "\(geteuid()), who does not follow it",
-                    hint: "name the file itself: realpath \(Quoting.shell(current))"
-                )
+                    hint: "name the file itself: realpath \(Quoting.shell(current))")
             }
             var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
             let count = unsafe readlink(current, &buffer, buffer.count)

@@ -43,10 +43,8 @@ extension Directory {
                 status.mode & 0o077 == 0
             else {
                 throw FileError(
-                    .foreign,
-                    "\"\(printable(path))\" cannot be locked: it is no file that this user alone can use",
-                    hint: "remove it: rm \(Quoting.shell(path))"
-                )
+                    .foreign, "\"\(printable(path))\" cannot be locked: it is no file that this user alone can use",
+                    hint: "remove it: rm \(Quoting.shell(path))")
             }
             // The umask may have taken its owner's rights away, who would be locked out the next time.
             if status.mode != 0o600 { fchmod(file, 0o600) }

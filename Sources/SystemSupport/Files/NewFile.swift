@@ -34,10 +34,7 @@ package final class NewFile {
     ///   - isNameless: Whether the file has no name until it is whole, where the file system can do that.
     /// - Throws: ``FileError`` when the name cannot be given, or the file not be made.
     package init(
-        _ name: String,
-        in directory: Directory,
-        replacing replacement: Replacement,
-        isNameless: Bool = true
+        _ name: String, in directory: Directory, replacing replacement: Replacement, isNameless: Bool = true
     ) throws(FileError) {
         self.directory = directory
         self.name = name
@@ -59,11 +56,7 @@ package final class NewFile {
             // Left behind by a process of the same number.
             directory.unlink(other)
             file = unsafe openat(
-                directory.descriptor,
-                other,
-                O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
-                0o600
-            )
+                directory.descriptor, other, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
             temporary = other
         }
         descriptor = file
@@ -90,10 +83,7 @@ package final class NewFile {
     ///   - replacement: What becomes of a file of that name.
     /// - Throws: ``FileError``; what was there is then as it was.
     package static func write(
-        _ name: String,
-        in directory: Directory,
-        _ contents: SecretBytes,
-        mode: UInt32 = 0o600,
+        _ name: String, in directory: Directory, _ contents: SecretBytes, mode: UInt32 = 0o600,
         replacing replacement: Replacement
     ) throws(FileError) {
         let file = try NewFile(name, in: directory, replacing: replacement)
@@ -170,23 +160,14 @@ package final class NewFile {
     /// Adds a name, which must be free.
     private func link(as name: String) -> CInt {
         guard let temporary else {
-            return unsafe linkat(
-                AT_FDCWD,
-                "/proc/self/fd/\(descriptor)",
-                directory.descriptor,
-                name,
-                AT_SYMLINK_FOLLOW
-            )
+            return unsafe linkat(AT_FDCWD, "/proc/self/fd/\(descriptor)", directory.descriptor, name, AT_SYMLINK_FOLLOW)
         }
         return unsafe linkat(directory.descriptor, temporary, directory.descriptor, name, 0)
     }
 
     private static func taken(_ name: String, in directory: Directory) -> FileError {
         FileError(
-            .exists,
-            "\(printable(directory.path(of: name))) exists already and is not overwritten",
-            number: EEXIST
-        )
+            .exists, "\(printable(directory.path(of: name))) exists already and is not overwritten", number: EEXIST)
     }
 
     private func failure(_ reason: CInt) -> FileError {

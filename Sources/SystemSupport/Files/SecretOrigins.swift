@@ -65,9 +65,7 @@ package enum SecretOrigins {
     /// - Returns: The bytes.
     /// - Throws: What reading throws.
     static func bytes(
-        of status: FileStatus,
-        handedOverAs descriptor: CInt?,
-        _ read: () throws(FileError) -> SecretBytes
+        of status: FileStatus, handedOverAs descriptor: CInt?, _ read: () throws(FileError) -> SecretBytes
     ) throws(FileError) -> SecretBytes {
         if status.kind == .regular {
             guard let descriptor else { return try read() }

@@ -28,8 +28,7 @@ internal import Glibc
 
     /// Lets a closure write the secret where it will stay, so that there is no other copy to forget.
     package init<Failure: Error>(
-        capacity: Int,
-        _ write: (UnsafeMutableBufferPointer<UInt8>) throws(Failure) -> Int
+        capacity: Int, _ write: (UnsafeMutableBufferPointer<UInt8>) throws(Failure) -> Int
     ) throws(Failure) {
         let buffer = UnsafeMutableBufferPointer<UInt8>.allocate(capacity: capacity)
         unsafe Self.lock(buffer)

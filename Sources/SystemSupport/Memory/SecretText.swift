@@ -45,9 +45,7 @@ package struct SecretText: Sendable {
     }
 
     private static func encode(
-        _ bytes: UnsafeRawBufferPointer,
-        into buffer: UnsafeMutableBufferPointer<UInt8>,
-        _ count: inout Int
+        _ bytes: UnsafeRawBufferPointer, into buffer: UnsafeMutableBufferPointer<UInt8>, _ count: inout Int
     ) {
         for start in stride(from: 0, to: bytes.count, by: 3) {
             let octets = min(3, bytes.count - start)

@@ -58,15 +58,9 @@ public struct AccountSetup: Sendable {
     ///   - partition: `aws`, `aws-cn`, `aws-us-gov`, …: where AWS's own policies are; the region's when nothing is given.
     /// - Throws: ``TrustAnchorError`` naming the limit.
     public init(
-        bundle: TrustAnchorBundle,
-        name: String? = nil,
-        roleName: String? = nil,
-        conditions: [CertificateCondition],
-        allowsAnyCertificate: Bool = false,
-        managedPolicies: [String] = AccountSetup.defaultManagedPolicies,
-        durationSeconds: Int? = nil,
-        acceptsRoleSessionName: Bool = false,
-        region: String? = nil,
+        bundle: TrustAnchorBundle, name: String? = nil, roleName: String? = nil, conditions: [CertificateCondition],
+        allowsAnyCertificate: Bool = false, managedPolicies: [String] = AccountSetup.defaultManagedPolicies,
+        durationSeconds: Int? = nil, acceptsRoleSessionName: Bool = false, region: String? = nil,
         partition: String? = nil
     ) throws(TrustAnchorError) {
         try TrustPolicy.check(conditions, allowsAnyCertificate)
@@ -79,34 +73,22 @@ public struct AccountSetup: Sendable {
         let roleName = roleName ?? String(name.map { $0 == " " ? "-" : $0 }.prefix(50)) + "-RolesAnywhere"
         guard AWSLimit.roleNameLength.contains(roleName.utf8.count), AWSText.sessionName.allows(roleName) else {
             throw TrustAnchorError(
-                .name,
-                "AWS takes no role of the name \"\(roleName)\"",
-                hint: "use 1 to 64 letters, digits and _+=,.@-"
-            )
+                .name, "AWS takes no role of the name \"\(roleName)\"", hint: "use 1 to 64 letters, digits and _+=,.@-")
         }
         let most = AWSLimit.rolePolicyCount.maximum
         guard (1...most).contains(managedPolicies.count) else {
             throw TrustAnchorError(
-                .name,
-                "there are \(managedPolicies.count) managed policies, and a role takes 1 to \(most)",
-                hint: "name some with --managed-policy"
-            )
+                .name, "there are \(managedPolicies.count) managed policies, and a role takes 1 to \(most)",
+                hint: "name some with --managed-policy")
         }
         var arns: [String] = []
         let partition = partition ?? Partition(of: region ?? "").name
         for policy in managedPolicies { arns.append(try Self.arn(policy, partition)) }
-        let profile = ProfileValues(
-            name: name,
-            roleCount: 1,
-            managedPolicies: arns,
-            durationSeconds: durationSeconds
-        )
+        let profile = ProfileValues(name: name, roleCount: 1, managedPolicies: arns, durationSeconds: durationSeconds)
         if let finding = AWSRules.profile.findings(in: profile).errors.first {
             throw TrustAnchorError(
-                finding.rule.name == "aws-profile-duration" ? .duration : .name,
-                "the profile \(finding.finding)",
-                hint: finding.hint
-            )
+                finding.rule.name == "aws-profile-duration" ? .duration : .name, "the profile \(finding.finding)",
+                hint: finding.hint)
         }
         if let region { try TrustAnchorBundle.check(region: region) }
         self.bundle = bundle
@@ -125,10 +107,8 @@ public struct AccountSetup: Sendable {
             arn.utf8.allSatisfy({ AWSText.sessionName.allows($0) || $0 == 0x3a || $0 == 0x2f })
         else {
             throw TrustAnchorError(
-                .name,
-                "\"\(policy)\" is neither the ARN of a managed policy nor the name of one of AWS's",
-                hint: "it looks like arn:aws:iam::aws:policy/ReadOnlyAccess"
-            )
+                .name, "\"\(policy)\" is neither the ARN of a managed policy nor the name of one of AWS's",
+                hint: "it looks like arn:aws:iam::aws:policy/ReadOnlyAccess")
         }
         return arn
     }
@@ -146,10 +126,8 @@ public struct AccountSetup: Sendable {
     public func text(_ format: Format, template: SetupTemplate? = nil) throws(TrustAnchorError) -> String {
         guard format != .terraform || template != nil || !acceptsRoleSessionName else {
             throw TrustAnchorError(
-                .template,
-                "Terraform's provider for AWS (5.100) has no setting that lets requests name their sessions",
-                hint: "leave it out, and afterwards: aws rolesanywhere update-profile --accept-role-session-name"
-            )
+                .template, "Terraform's provider for AWS (5.100) has no setting that lets requests name their sessions",
+                hint: "leave it out, and afterwards: aws rolesanywhere update-profile --accept-role-session-name")
         }
         return try (template ?? .builtIn(format)).text(values(format))
     }
@@ -255,10 +233,8 @@ public struct SetupTemplate: Hashable, Sendable {
             let place = String(rest[start.upperBound..<end.lowerBound])
             guard let value = values[place] else {
                 throw TrustAnchorError(
-                    .template,
-                    "\(name): undefined placeholder {{\(place)}}",
-                    hint: "known places are: \(values.keys.sorted().joined(separator: ", "))"
-                )
+                    .template, "\(name): undefined placeholder {{\(place)}}",
+                    hint: "known places are: \(values.keys.sorted().joined(separator: ", "))")
             }
             let before = rest[..<start.lowerBound]
             result += before

@@ -31,9 +31,7 @@ public struct TrustPolicy: Hashable, Sendable {
     ///   - allowsAnyCertificate: Whether there may be no condition.
     /// - Throws: ``TrustAnchorError`` when there is no condition and that was not asked for, or an ARN or account is none.
     public init(
-        source: Source,
-        conditions: [CertificateCondition],
-        allowsAnyCertificate: Bool = false
+        source: Source, conditions: [CertificateCondition], allowsAnyCertificate: Bool = false
     ) throws(TrustAnchorError) {
         switch source {
         case .trustAnchors(let arns):
@@ -52,10 +50,8 @@ public struct TrustPolicy: Hashable, Sendable {
     static func check(_ conditions: [CertificateCondition], _ allowsAnyCertificate: Bool) throws(TrustAnchorError) {
         guard !conditions.isEmpty || allowsAnyCertificate else {
             throw TrustAnchorError(
-                .condition,
-                "without a condition on the certificate, every certificate of the CA may take the role",
-                hint: "name who may, for example --subject-cn web-1, or say --any-certificate if that is meant"
-            )
+                .condition, "without a condition on the certificate, every certificate of the CA may take the role",
+                hint: "name who may, for example --subject-cn web-1, or say --any-certificate if that is meant")
         }
         for (index, condition) in conditions.enumerated()
         where conditions[..<index].contains(where: { $0.field == condition.field }) {
@@ -67,18 +63,14 @@ public struct TrustPolicy: Hashable, Sendable {
         let name = AmazonResourceName(arn)
         guard name?.rolesAnywhereResource?.isAlias != true else {
             throw TrustAnchorError(
-                .name,
-                "\"\(arn)\" is the ARN of an alias, which a policy never matches",
-                hint: "use the trustAnchorArn that this prints: aws rolesanywhere list-trust-anchors"
-            )
+                .name, "\"\(arn)\" is the ARN of an alias, which a policy never matches",
+                hint: "use the trustAnchorArn that this prints: aws rolesanywhere list-trust-anchors")
         }
         guard name?.isA(.trustAnchor) == true, !arn.utf8.contains(where: "\"'\\*?".utf8.contains) else {
             throw TrustAnchorError(
-                .name,
-                "\"\(arn)\" is not the ARN of a trust anchor",
+                .name, "\"\(arn)\" is not the ARN of a trust anchor",
                 hint: "it looks like arn:aws:rolesanywhere:REGION:ACCOUNT:trust-anchor/ID; "
-                    + "find it with: aws rolesanywhere list-trust-anchors"
-            )
+                    + "find it with: aws rolesanywhere list-trust-anchors")
         }
     }
 
@@ -167,17 +159,14 @@ public struct CertificateCondition: Hashable, Sendable {
         throw TrustAnchorError(
             .condition,
             "\(certificate.subject) has no common name, no DNS name and no URI by which a policy could know it",
-            hint: "issue another: pki issue-client --name NAME"
-        )
+            hint: "issue another: pki issue-client --name NAME")
     }
 
     private init(exactly value: String, _ field: Field) throws(TrustAnchorError) {
         guard !value.contains("*"), !value.contains("?") else {
             throw TrustAnchorError(
-                .condition,
-                "AWS makes no session tag of \"\(value)\": \"*\" and \"?\" are not allowed in one",
-                hint: "choose a condition on another part of the certificate"
-            )
+                .condition, "AWS makes no session tag of \"\(value)\": \"*\" and \"?\" are not allowed in one",
+                hint: "choose a condition on another part of the certificate")
         }
         try self.init(field, [value])
     }
@@ -191,8 +180,7 @@ public struct CertificateCondition: Hashable, Sendable {
             throw TrustAnchorError(
                 .condition,
                 "\"\(value)\" for \(field.rawValue) is no condition: it says nothing about who may take the role",
-                hint: "name at least a part of the name, or say --any-certificate if that is meant"
-            )
+                hint: "name at least a part of the name, or say --any-certificate if that is meant")
         }
         guard value.unicodeScalars.allSatisfy({ CertificateAttribute.isTaggable($0) || $0 == "*" || $0 == "?" }) else {
             throw TrustAnchorError(
@@ -200,8 +188,7 @@ public struct CertificateCondition: Hashable, Sendable {
                 "AWS drops \"\(value)\" without a word when it makes session tags: only letters, digits, blanks and "
                     + "_.:/=+-@ are kept, so no certificate could fulfil the condition",
                 hint:
-                    "use * or ? in the place of the other characters only if the certificate does not have them either"
-            )
+                    "use * or ? in the place of the other characters only if the certificate does not have them either")
         }
     }
 }

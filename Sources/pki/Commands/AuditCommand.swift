@@ -32,8 +32,7 @@ struct AuditCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp("Only names that match this pattern: web-*, db-?.", valueName: "pattern"),
-        transform: GlobPattern.argument
-    )
+        transform: GlobPattern.argument)
     var name: GlobPattern?
 
     @Option(help: ArgumentHelp("Output format: table, json or csv.", valueName: "format"))

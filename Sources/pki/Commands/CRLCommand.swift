@@ -40,8 +40,7 @@ struct CRLCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp("The time until the next update is due: 30d, 2w, 12h.", valueName: "time"),
-        transform: Duration.argument
-    )
+        transform: Duration.argument)
     var nextUpdate = Duration.seconds(35 * 86400)
 
     @Option(help: ArgumentHelp("Output format: pem, der or aws-cli.", valueName: "format"))
@@ -49,8 +48,7 @@ struct CRLCommand: ParsableCommand {
 
     @Option(
         name: .customLong("trust-anchor-arn"),
-        help: ArgumentHelp("With aws-cli: import a new CRL for this trust anchor.", valueName: "arn")
-    )
+        help: ArgumentHelp("With aws-cli: import a new CRL for this trust anchor.", valueName: "arn"))
     var trustAnchorARN: String?
 
     @Option(help: ArgumentHelp("With aws-cli: the CRL's name in AWS. (default: from the CA's)", valueName: "name"))
@@ -70,9 +68,7 @@ struct CRLCommand: ParsableCommand {
             throw ValidationError("--trust-anchor-arn, --crl-name, --crl-id and --region require --format aws-cli")
         }
         guard format != .awsCLI || (trustAnchorARN == nil) != (crlId == nil) else {
-            throw ValidationError(
-                "--format aws-cli needs --trust-anchor-arn for a new CRL, or --crl-id to replace one"
-            )
+            throw ValidationError("--format aws-cli needs --trust-anchor-arn for a new CRL, or --crl-id to replace one")
         }
     }
 
@@ -80,9 +76,7 @@ struct CRLCommand: ParsableCommand {
         let authority = try caKey.open(directory.path, issuer: issuer)
         let now = Date.now
         let made = try authority.makeRevocationList(
-            validFor: .until(now.addingTimeInterval(nextUpdate.timeInterval)),
-            now: now
-        )
+            validFor: .until(now.addingTimeInterval(nextUpdate.timeInterval)), now: now)
         made.notices.forEach(Console.standard.warning)
         let text = made.list.pemEncoded
         let count = made.list.revokedCount
@@ -97,8 +91,7 @@ struct CRLCommand: ParsableCommand {
         }
         Console.standard.note(
             "CRL \(made.list.number?.decimal ?? "") of \(authority.name): \(count) revoked, next update by "
-                + "\(CivilTime(made.list.nextUpdate ?? now).extended), kept in \(made.path)"
-        )
+                + "\(CivilTime(made.list.nextUpdate ?? now).extended), kept in \(made.path)")
         switch format {
         case .pem: try Console.standard.write(text)
         case .der: try Console.standard.write(made.list.derEncoded)

@@ -30,9 +30,7 @@ struct CacheCommand: ParsableCommand {
 /// `pki cache list`
 struct CacheListCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "list",
-        abstract: "List the cached credentials, without secrets."
-    )
+        commandName: "list", abstract: "List the cached credentials, without secrets.")
 
     @OptionGroup var format: FormatOption
 
@@ -45,10 +43,8 @@ struct CacheListCommand: ParsableCommand {
 /// `pki cache clear`
 struct CacheClearCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "clear",
-        abstract: "Remove credentials from the cache.",
-        discussion: "Exit status: 0 also when there were none."
-    )
+        commandName: "clear", abstract: "Remove credentials from the cache.",
+        discussion: "Exit status: 0 also when there were none.")
 
     @Flag(name: .long, help: "Remove only expired credentials.")
     var expired = false

@@ -49,8 +49,7 @@ struct ChangePassphraseCommand: ParsableCommand {
             now: .now
         )
         Console.standard.note(
-            "\(path) \(noPassphrase ? "is stored unencrypted, readable by you alone" : "has a new passphrase")"
-        )
+            "\(path) \(noPassphrase ? "is stored unencrypted, readable by you alone" : "has a new passphrase")")
     }
 
     /// Asks twice, to catch a typing error.
@@ -58,8 +57,7 @@ struct ChangePassphraseCommand: ParsableCommand {
         guard let first = try Terminal.askSecret("new passphrase of \(name)") else {
             throw UsageError(
                 message: "there is no new passphrase",
-                hint: "give one with --key-passphrase-file, or --no-passphrase to store the key unencrypted"
-            )
+                hint: "give one with --key-passphrase-file, or --no-passphrase to store the key unencrypted")
         }
         let second = try Terminal.askSecret("new passphrase again")
         guard let second, first.isEqual(to: second) else {

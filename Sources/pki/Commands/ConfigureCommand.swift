@@ -36,8 +36,7 @@ struct ConfigureCommand: ParsableCommand {
 
     @Option(
         name: .long,
-        help: ArgumentHelp("Remove a setting, by its option's name: --unset session-duration.", valueName: "option")
-    )
+        help: ArgumentHelp("Remove a setting, by its option's name: --unset session-duration.", valueName: "option"))
     var unset: [String] = []
 
     @Flag(name: .long, help: "Replace the credential_process of another program.")
@@ -66,8 +65,7 @@ struct ConfigureCommand: ParsableCommand {
         guard given.identity.passphrase.fd == nil else {
             throw UsageError(
                 message: "a profile cannot hold --passphrase-fd: a descriptor is open in one process only",
-                hint: "use --passphrase-file or --passphrase-env"
-            )
+                hint: "use --passphrase-file or --passphrase-env")
         }
         try Self.checkPlaces(given.identity)
         var removed = Set(unset.map(Self.option))
@@ -89,8 +87,7 @@ struct ConfigureCommand: ParsableCommand {
             if let other = file.value(of: "credential_process", in: section), !force, !Self.isOurs(other) {
                 throw InputError(
                     message: "the profile \(name) in \(files.config.path) has another credential_process: \(other)",
-                    hint: "choose another --profile, or replace it with --force"
-                )
+                    hint: "choose another --profile, or replace it with --force")
             }
             try file.set(changes + [("credential_process", command)], in: section)
             let merged = try Self.settings(file.settings(in: section) ?? [])
@@ -100,21 +97,16 @@ struct ConfigureCommand: ParsableCommand {
             let identity = try access.identity()
             try identity.check(at: .now)
             report = ProfileReport(
-                profile: name,
-                file: files.config.path,
-                role: access.request.role.description,
-                subject: identity.certificate.subject.description,
-                notAfter: identity.certificate.notAfter,
-                credentialProcess: command
-            )
+                profile: name, file: files.config.path, role: access.request.role.description,
+                subject: identity.certificate.subject.description, notAfter: identity.certificate.notAfter,
+                credentialProcess: command)
         }
         if let bytes = try? files.credentials.read(),
             SharedConfiguration(bytes).value(of: "aws_access_key_id", in: name) != nil
         {
             console.warning(
                 "\(files.credentials.path) has keys for \(name) too, and programs use those first: remove them, unless "
-                    + "pki update keeps them fresh"
-            )
+                    + "pki update keeps them fresh")
         }
         if let report { try console.print(report, as: format.value) }
     }
@@ -132,14 +124,12 @@ struct ConfigureCommand: ParsableCommand {
             if place.isLasting { continue }
             throw UsageError(
                 message: "a profile cannot hold \(option) \(printable(text)): it exists in one process only",
-                hint: "name a file, env:NAME, a token, a TPM or an agent"
-            )
+                hint: "name a file, env:NAME, a token, a TPM or an agent")
         }
         guard identity.pkcs8Password == nil, identity.device.tpmKeyPassword == nil else {
             throw UsageError(
                 message: "a profile does not hold passwords",
-                hint: "write it into a file that only you can read, and name that with --passphrase-file"
-            )
+                hint: "write it into a file that only you can read, and name that with --passphrase-file")
         }
     }
 
@@ -160,8 +150,7 @@ struct ConfigureCommand: ParsableCommand {
         guard !name.isEmpty, isUsable, name.utf8.first != 0x20, name.utf8.last != 0x20 else {
             throw UsageError(
                 message: "\"\(printable(name, limit: 100))\" cannot be a profile's name",
-                hint: "do not use control characters, blanks at its ends, or [ ] ' \" \\ # ;"
-            )
+                hint: "do not use control characters, blanks at its ends, or [ ] ' \" \\ # ;")
         }
     }
 

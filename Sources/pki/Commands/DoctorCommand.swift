@@ -70,13 +70,8 @@ struct DoctorCommand: AsyncParsableCommand {
         let environment = ProcessInfo.processInfo.environment
         let used = profile.profile ?? (settings.identity.namesCertificate ? nil : AWSFiles.standardProfile(environment))
         let checks = AccessChecks(
-            settings,
-            profile: profile.profile,
-            directory: directory,
-            environment: environment,
-            now: .now,
-            console: .standard
-        )
+            settings, profile: profile.profile, directory: directory, environment: environment, now: .now,
+            console: .standard)
         var list = CheckList()
         checks.add(to: &list)
         EnvironmentChecks(environment: environment, profile: used).add(to: &list)

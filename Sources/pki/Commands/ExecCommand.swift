@@ -59,10 +59,7 @@ struct ExecCommand: AsyncParsableCommand {
         let access = try Access(access, profile: profile.profile)
         let credentials = try access.credentials(usesCache: cache.cache, console)
         let environment = Self.environment(
-            inherited,
-            adding: credentials.environment,
-            region: region(access, inherited)
-        )
+            inherited, adding: credentials.environment, region: region(access, inherited))
         throw ChildProcess.replace(by: command, environment: environment)
     }
 
@@ -156,9 +153,7 @@ struct ExecCommand: AsyncParsableCommand {
 
     /// The command's environment.
     static func environment(
-        _ inherited: [String: String],
-        adding variables: [(name: String, value: String)],
-        region: String
+        _ inherited: [String: String], adding variables: [(name: String, value: String)], region: String
     ) -> [String: String] {
         var environment = inherited.filter { name, _ in
             !removed.contains(name) && !name.hasPrefix("AWS_CONTAINER_") && !name.hasPrefix("AWS_EC2_METADATA_")

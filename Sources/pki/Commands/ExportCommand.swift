@@ -51,10 +51,7 @@ struct ExportCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Export format: pkcs12, java-truststore, kubernetes-secret or cert-manager-issuer.",
-            valueName: "format"
-        )
-    )
+            "Export format: pkcs12, java-truststore, kubernetes-secret or cert-manager-issuer.", valueName: "format"))
     var format: Format
 
     @Option(help: ArgumentHelp("Write to this file; - is standard output.", valueName: "file"))
@@ -137,8 +134,7 @@ struct ExportCommand: ParsableCommand {
         } else {
             guard !exportPassphrase.isGiven, !legacy else {
                 throw UsageError(
-                    message: "\(format.rawValue) is not encrypted: passphrase options and --legacy have no effect"
-                )
+                    message: "\(format.rawValue) is not encrypted: passphrase options and --legacy have no effect")
             }
         }
         guard !cluster || format == .certManagerIssuer else {
@@ -154,8 +150,7 @@ struct ExportCommand: ParsableCommand {
         }
         throw InputError(
             message: "Java could not open the file: the passphrase is not ASCII",
-            hint: "choose another, or generate one: --generate-passphrase FILE"
-        )
+            hint: "choose another, or generate one: --generate-passphrase FILE")
     }
 
     private func manifest() throws -> KubernetesManifest {

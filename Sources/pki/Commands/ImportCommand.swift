@@ -35,16 +35,12 @@ struct ImportCommand: ParsableCommand {
 
     @Option(
         parsing: .upToNextOption,
-        help: ArgumentHelp("Other files or directories with certificates and keys of the CA.", valueName: "path")
-    )
+        help: ArgumentHelp("Other files or directories with certificates and keys of the CA.", valueName: "path"))
     var certificates: [String] = []
 
     @Option(
         help: ArgumentHelp(
-            "The CA's directory. (default: credential-process-data, or a pki directory itself)",
-            valueName: "path"
-        )
-    )
+            "The CA's directory. (default: credential-process-data, or a pki directory itself)", valueName: "path"))
     var directory: String?
 
     @Flag(help: "Only report what was found; write nothing.")
@@ -71,8 +67,7 @@ struct ImportCommand: ParsableCommand {
         }
         Console.standard.note(
             "imported \(outcome.certificates) certificates into \(target), \(outcome.revoked) of them revoked"
-                + (outcome.lost > 0 ? "; of \(outcome.lost) more only the serial numbers are known" : "")
-        )
+                + (outcome.lost > 0 ? "; of \(outcome.lost) more only the serial numbers are known" : ""))
     }
 
     private static func isSameDirectory(_ path: String, _ other: String) -> Bool {
@@ -204,9 +199,7 @@ private struct ImportReport: ModelReport {
 extension FieldList {
     /// Adds a heading and the first fifty of some values.
     fileprivate mutating func addBlock<Value>(
-        _ title: String,
-        _ values: [Value],
-        _ field: (Value) -> (label: String, text: String)
+        _ title: String, _ values: [Value], _ field: (Value) -> (label: String, text: String)
     ) {
         let limit = 50
         heading("")

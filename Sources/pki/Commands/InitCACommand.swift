@@ -29,8 +29,7 @@ struct InitCACommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp("The CA's name (RFC 4514, UTF-8). (default: CN=TEST ROOT)", valueName: "name"),
-        transform: DistinguishedName.argument
-    )
+        transform: DistinguishedName.argument)
     var subject: DistinguishedName?
 
     @OptionGroup var newKey: NewAuthorityKeyOptions
@@ -69,12 +68,7 @@ struct InitCACommand: ParsableCommand {
         request.archivesExisting = force
         var generator = SystemRandomNumberGenerator()
         let issued = try CertificateAuthority.create(
-            in: directory.path,
-            request,
-            by: Operator.name,
-            now: .now,
-            using: &generator
-        )
+            in: directory.path, request, by: Operator.name, now: .now, using: &generator)
         names.explain()
         let next = "pki issue-client\(directory.argument)"
         try Console.standard.print(IssueReport(issued: issued, next: next), as: format.value)

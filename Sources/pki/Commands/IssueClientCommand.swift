@@ -36,39 +36,31 @@ struct IssueClientCommand: ParsableCommand {
     @Option(
         help: ArgumentHelp(
             "The name of the files, and the CN without --subject. (default: client, with CN=TEST CLIENT)",
-            valueName: "name"
-        )
-    )
+            valueName: "name"))
     var name: String?
 
     @Option(
-        help: ArgumentHelp("The subject (RFC 4514, UTF-8).", valueName: "name"),
-        transform: DistinguishedName.argument
-    )
+        help: ArgumentHelp("The subject (RFC 4514, UTF-8).", valueName: "name"), transform: DistinguishedName.argument)
     var subject: DistinguishedName?
 
     @Option(
         help: ArgumentHelp("A DNS name of the client; repeatable. (default: NAME if it has a dot)", valueName: "host"),
-        transform: GeneralName.dnsArgument
-    )
+        transform: GeneralName.dnsArgument)
     var dns: [GeneralName] = []
 
     @Option(
         help: ArgumentHelp("An IP address of the client; repeatable.", valueName: "address"),
-        transform: GeneralName.ipArgument
-    )
+        transform: GeneralName.ipArgument)
     var ip: [GeneralName] = []
 
     @Option(
         help: ArgumentHelp("A URI of the client, such as a SPIFFE ID; repeatable.", valueName: "uri"),
-        transform: GeneralName.uriArgument
-    )
+        transform: GeneralName.uriArgument)
     var uri: [GeneralName] = []
 
     @Option(
         help: ArgumentHelp("An email address of the client; repeatable.", valueName: "address"),
-        transform: GeneralName.emailArgument
-    )
+        transform: GeneralName.emailArgument)
     var email: [GeneralName] = []
 
     @Option(help: ArgumentHelp("The type of key. ML-DSA needs OpenSSL 3.5. (default: ec-p256)", valueName: "type"))
@@ -105,8 +97,7 @@ struct IssueClientCommand: ParsableCommand {
 
     @Flag(
         name: .customLong("pkcs12"),
-        help: "Also write NAME.p12 with key, certificate and chain, and NAME.p12-passphrase."
-    )
+        help: "Also write NAME.p12 with key, certificate and chain, and NAME.p12-passphrase.")
     var makesBundle = false
 
     @OptionGroup(title: "The new key")
@@ -194,12 +185,8 @@ extension IssueClientCommand {
             try FleetArchive.write(hosts.map(\.name), of: authority.inventory, to: archive, replaces: force)
         }
         let report = BatchReport(
-            issued: outcome.issued,
-            skipped: outcome.skipped,
-            directory: authority.inventory.directoryPath,
-            archive: archive,
-            seconds: (ContinuousClock.now - started) / .seconds(1)
-        )
+            issued: outcome.issued, skipped: outcome.skipped, directory: authority.inventory.directoryPath,
+            archive: archive, seconds: (ContinuousClock.now - started) / .seconds(1))
         try Console.standard.print(report, as: format.value)
     }
 
@@ -212,8 +199,7 @@ extension IssueClientCommand {
             guard let profile = Profile(rawValue: name) else {
                 throw InputError(
                     message: "\(file):\(host.line): there is no profile \(printable(name))",
-                    hint: "the profiles are \(Profile.allCases.map(\.rawValue).joined(separator: ", "))"
-                )
+                    hint: "the profiles are \(Profile.allCases.map(\.rawValue).joined(separator: ", "))")
             }
             request.template = try profile.template
         }

@@ -34,8 +34,7 @@ struct IssueIntermediateCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp("The CA's name (RFC 4514, UTF-8). (default: CN=NAME)", valueName: "name"),
-        transform: DistinguishedName.argument
-    )
+        transform: DistinguishedName.argument)
     var subject: DistinguishedName?
 
     @Option(help: ArgumentHelp("Issue from this CA; pki tree lists them. (default: root)", valueName: "name"))
@@ -88,9 +87,7 @@ struct IssueIntermediateCommand: ParsableCommand {
 
     func run() throws {
         var request = IntermediateRequest(
-            template: try template.read() ?? BuiltInTemplate.intermediate.template,
-            name: name
-        )
+            template: try template.read() ?? BuiltInTemplate.intermediate.template, name: name)
         request.subject = subject
         request.lifetime = try validity.lifetime
         request.pathLength = pathLength

@@ -50,10 +50,7 @@ struct IssueReport: ModelReport {
 struct TemplateOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "A template in OpenSSL's format. (default: the built-in one; see pki print-template)",
-            valueName: "file"
-        )
-    )
+            "A template in OpenSSL's format. (default: the built-in one; see pki print-template)", valueName: "file"))
     var template: String?
 
     @Flag(help: "Let the template read other files and environment variables.")

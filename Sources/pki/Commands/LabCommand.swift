@@ -44,9 +44,7 @@ struct LabCommand: AsyncParsableCommand {
     @Option(
         help: ArgumentHelp(
             "Create the trust anchors, roles and profiles in this JSON file (see templates/lab.json).",
-            valueName: "file"
-        )
-    )
+            valueName: "file"))
     var seed: String?
 
     @Option(help: ArgumentHelp("Keep the state in this SQLite file. (default: in memory)", valueName: "file"))
@@ -58,17 +56,10 @@ struct LabCommand: AsyncParsableCommand {
     @Option(
         help: ArgumentHelp(
             "Listen on this address. If it is not loopback, the network can reach the lab, and its access key is random.",
-            valueName: "address"
-        )
-    )
+            valueName: "address"))
     var listen = "127.0.0.1"
 
-    @Option(
-        help: ArgumentHelp(
-            "Also accept requests for this host: NAME or NAME:PORT; repeatable.",
-            valueName: "name"
-        )
-    )
+    @Option(help: ArgumentHelp("Also accept requests for this host: NAME or NAME:PORT; repeatable.", valueName: "name"))
     var allowHost: [String] = []
 
     @Flag(help: "Serve HTTPS with a temporary certificate.")
@@ -77,9 +68,7 @@ struct LabCommand: AsyncParsableCommand {
     @Option(
         help: ArgumentHelp(
             "With --tls: write the CA certificate for clients here. (default: a private temporary file)",
-            valueName: "file"
-        )
-    )
+            valueName: "file"))
     var tlsCAFile: String?
 
     @Option(help: ArgumentHelp("The AWS region of the lab.", valueName: "region"))
@@ -125,8 +114,7 @@ struct LabCommand: AsyncParsableCommand {
                 key.allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "_") }), !key.hasPrefix("ASIA")
             else {
                 throw ValidationError(
-                    "--admin-access-key must be 16 to 128 letters, digits and underscores, not beginning with ASIA"
-                )
+                    "--admin-access-key must be 16 to 128 letters, digits and underscores, not beginning with ASIA")
             }
         }
     }
@@ -155,9 +143,7 @@ struct LabCommand: AsyncParsableCommand {
         let identity = try tls ? serverIdentity(in: environment) : nil
         listener.identity = identity?.identity
         if !listener.isLoopback {
-            console.warning(
-                "listening on \(listen): everyone who can reach it can use the lab and get its credentials"
-            )
+            console.warning("listening on \(listen): everyone who can reach it can use the lab and get its credentials")
             if chosen == nil {
                 console.note("the administrator's access key is random, and printed only once")
             }
@@ -184,10 +170,7 @@ struct LabCommand: AsyncParsableCommand {
 
     /// The variables with which programs find the lab instead of AWS.
     private func exports(
-        _ seed: LabSeed,
-        at endpoint: String,
-        _ administrator: Administrator,
-        showsSecret: Bool
+        _ seed: LabSeed, at endpoint: String, _ administrator: Administrator, showsSecret: Bool
     ) -> [(name: String, value: String)] {
         var variables = [
             ("PKI_LAB_ENDPOINT", endpoint), ("AWS_ENDPOINT_URL_ROLESANYWHERE", endpoint),
@@ -210,8 +193,7 @@ struct LabCommand: AsyncParsableCommand {
         guard secret.utf8.count >= 8 else {
             throw InputError(
                 message: "the secret in \(printable(adminSecretFile)) has fewer than eight characters",
-                hint: "write the secret access key to the file, on one line"
-            )
+                hint: "write the secret access key to the file, on one line")
         }
         return Administrator(accessKeyIdentifier: adminAccessKey, secretAccessKey: secret)
     }
@@ -251,11 +233,8 @@ struct LabCommand: AsyncParsableCommand {
         var environment = environment
         environment.now = { Date.now }
         return try LabServerIdentity(
-            authorityTemplate: try BuiltInTemplate.labAuthority.template,
-            serverTemplate: template,
-            names: names,
-            in: environment
-        )
+            authorityTemplate: try BuiltInTemplate.labAuthority.template, serverTemplate: template, names: names,
+            in: environment)
     }
 }
 

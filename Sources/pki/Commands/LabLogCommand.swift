@@ -24,15 +24,11 @@ struct LabLogCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "The lab's address. (default: PKI_LAB_ENDPOINT, else http://127.0.0.1:9912)",
-            valueName: "url"
-        )
-    )
+            "The lab's address. (default: PKI_LAB_ENDPOINT, else http://127.0.0.1:9912)", valueName: "url"))
     var endpoint: String?
 
     @Option(
-        help: ArgumentHelp("The CA certificate of a lab with --tls. (default: PKI_LAB_CA_BUNDLE)", valueName: "file")
-    )
+        help: ArgumentHelp("The CA certificate of a lab with --tls. (default: PKI_LAB_CA_BUNDLE)", valueName: "file"))
     var caBundle: String?
 
     @Flag(name: .shortAndLong, help: "Follow new decisions, until the lab stops or Ctrl-C.")
@@ -87,8 +83,7 @@ struct LabLogCommand: ParsableCommand {
         else {
             throw InputError(
                 message: "\(address) is not a lab of this version: it answered with status \(response.status)",
-                hint: "give the lab's address with --endpoint; pki lab prints it"
-            )
+                hint: "give the lab's address with --endpoint; pki lab prints it")
         }
         return page
     }

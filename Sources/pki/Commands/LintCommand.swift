@@ -37,10 +37,7 @@ struct LintCommand: ParsableCommand {
     @Option(
         name: .customLong("as"),
         help: ArgumentHelp(
-            "Check as root, intermediate, client, server or crl. (default: what the contents say)",
-            valueName: "kind"
-        )
-    )
+            "Check as root, intermediate, client, server or crl. (default: what the contents say)", valueName: "kind"))
     var kind: Kind?
 
     @Flag(help: "Treat warnings as errors.")

@@ -33,8 +33,7 @@ struct ListCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp("Only valid ones that expire within this time: 30d, 12h, 2w.", valueName: "time"),
-        transform: Duration.argument
-    )
+        transform: Duration.argument)
     var expiring: Duration?
 
     @Flag(help: "Only revoked ones and ones on hold, also if replaced.")
@@ -42,8 +41,7 @@ struct ListCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp("Only names that match this pattern: web-*, db-?, [ab]*.", valueName: "pattern"),
-        transform: GlobPattern.argument
-    )
+        transform: GlobPattern.argument)
     var name: GlobPattern?
 
     @Flag(help: "Also replaced and lost ones.")

@@ -34,9 +34,7 @@ struct PrintBundleCommand: ParsableCommand {
     @Option(
         parsing: .upToNextOption,
         help: ArgumentHelp(
-            "Print these CA certificates instead of the directory's: one, or two during a rotation.",
-            valueName: "file"
-        )
+            "Print these CA certificates instead of the directory's: one, or two during a rotation.", valueName: "file")
     )
     var certificate: [String] = []
 
@@ -52,8 +50,7 @@ struct PrintBundleCommand: ParsableCommand {
     func run() throws {
         let bundle = try TrustAnchorBundle(
             reading: try AuthorityCertificates.files(certificate, orIn: directory.path, option: "--certificate"),
-            at: .now
-        )
+            at: .now)
         bundle.warnings.forEach(Console.standard.warning)
         switch format {
         case .pem: try Console.standard.write(bundle.pem)
@@ -89,10 +86,7 @@ struct PrintSetupCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Use these CA certificates instead of the directory's: one, or two during a rotation.",
-            valueName: "file"
-        )
-    )
+            "Use these CA certificates instead of the directory's: one, or two during a rotation.", valueName: "file"))
     var caCertificate: [String] = []
 
     @Option(help: ArgumentHelp("The name of trust anchor and profile. (default: from the CA's CN)", valueName: "name"))
@@ -124,9 +118,7 @@ struct PrintSetupCommand: ParsableCommand {
     @Option(
         help: ArgumentHelp(
             "The partition of AWS's policies: aws, aws-cn, aws-us-gov. (default: the region's, else aws)",
-            valueName: "name"
-        )
-    )
+            valueName: "name"))
     var partition: String?
 
     @Option(help: ArgumentHelp("Use this template instead of the one in templates/setup.", valueName: "file"))
@@ -137,21 +129,14 @@ struct PrintSetupCommand: ParsableCommand {
     func run() throws {
         let bundle = try TrustAnchorBundle(
             reading: try AuthorityCertificates.files(caCertificate, orIn: directory.path, option: "--ca-certificate"),
-            at: .now
-        )
+            at: .now)
         bundle.warnings.forEach(Console.standard.warning)
         let setup = try AccountSetup(
-            bundle: bundle,
-            name: name,
-            roleName: roleName,
-            conditions: try certificates.conditions(),
+            bundle: bundle, name: name, roleName: roleName, conditions: try certificates.conditions(),
             allowsAnyCertificate: certificates.anyCertificate,
             managedPolicies: managedPolicy.isEmpty ? AccountSetup.defaultManagedPolicies : managedPolicy,
-            durationSeconds: sessionDuration,
-            acceptsRoleSessionName: acceptRoleSessionName,
-            region: region,
-            partition: partition
-        )
+            durationSeconds: sessionDuration, acceptsRoleSessionName: acceptRoleSessionName, region: region,
+            partition: partition)
         setup.warnings.forEach(Console.standard.warning)
         let own = try template.map { try SetupTemplate(reading: try InputFile.read($0), name: $0) }
         try Console.standard.write(exactly: try setup.text(format, template: own))

@@ -36,8 +36,7 @@ struct RenewCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp("Renew only what expires within this time: 30d, 12h, 2w.", valueName: "time"),
-        transform: Duration.argument
-    )
+        transform: Duration.argument)
     var ifExpiresWithin: Duration?
 
     @Flag(help: "Create a new key of the same type. With --all, CAs keep their keys.")
@@ -53,9 +52,7 @@ struct RenewCommand: AsyncParsableCommand {
     @Option(
         help: ArgumentHelp(
             "Issue from this CA (default: the old issuer). With --all: renew only what this CA issued.",
-            valueName: "name"
-        )
-    )
+            valueName: "name"))
     var issuer: String?
 
     @Option(name: .customLong("exec"), help: ArgumentHelp("Run this command after each renewal.", valueName: "command"))
@@ -101,8 +98,7 @@ struct RenewCommand: AsyncParsableCommand {
                 var own = request
                 if all, rekey, entry.isCA {
                     Console.standard.note(
-                        "the CA \(entry.name) keeps its key, because of the certificates that it issued"
-                    )
+                        "the CA \(entry.name) keeps its key, because of the certificates that it issued")
                     (own.makesNewKey, own.keyType, own.passphrase) = (false, nil, nil)
                 }
                 var generator = SystemRandomNumberGenerator()
@@ -140,8 +136,7 @@ struct RenewCommand: AsyncParsableCommand {
         guard let name = try inventory.issuerName(of: entry) else {
             throw InputError(
                 message: "the CA that issued \(entry.name) is not in \(directory.path)",
-                hint: "name another CA with --issuer, or import its directory: pki import --help"
-            )
+                hint: "name another CA with --issuer, or import its directory: pki import --help")
         }
         return name == CertificateAuthority.previousRootName ? CertificateAuthority.rootName : name
     }
@@ -157,8 +152,7 @@ struct RenewCommand: AsyncParsableCommand {
         guard status == 0 else {
             throw InputError(
                 message: "\(name) was renewed, but the --exec command failed with status \(status): \(hook)",
-                hint: "run it yourself; the certificate is \(issued.certificatePath)"
-            )
+                hint: "run it yourself; the certificate is \(issued.certificatePath)")
         }
     }
 }

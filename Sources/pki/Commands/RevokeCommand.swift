@@ -56,8 +56,7 @@ struct RevokeCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp("The time (UTC) from which the key may have been compromised.", valueName: "time"),
-        transform: Moment.argument
-    )
+        transform: Moment.argument)
     var invalidSince: Moment?
 
     @OptionGroup var format: FormatOption

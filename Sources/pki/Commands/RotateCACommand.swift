@@ -37,8 +37,7 @@ struct RotateCACommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp("The new root's name (RFC 4514). (default: the old root's)", valueName: "name"),
-        transform: DistinguishedName.argument
-    )
+        transform: DistinguishedName.argument)
     var subject: DistinguishedName?
 
     @OptionGroup var newKey: NewAuthorityKeyOptions
@@ -47,10 +46,7 @@ struct RotateCACommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Allow this many levels of intermediate CAs, 0 to 255. (default: the old root's)",
-            valueName: "n"
-        )
-    )
+            "Allow this many levels of intermediate CAs, 0 to 255. (default: the old root's)", valueName: "n"))
     var pathLength: Int?
 
     @OptionGroup var insecure: InsecureNamesOption
@@ -87,11 +83,7 @@ struct RotateCACommand: ParsableCommand {
         if request.externalKey == nil { request.passphrase = secret }
         var generator = SystemRandomNumberGenerator()
         let rotation = try authority.rotate(
-            to: request,
-            crossTemplate: BuiltInTemplate.intermediate.template,
-            now: .now,
-            using: &generator
-        )
+            to: request, crossTemplate: BuiltInTemplate.intermediate.template, now: .now, using: &generator)
         rotation.root.notices.forEach(Console.standard.warning)
         let report = RotationReport(
             root: IssueReport(issued: rotation.root),

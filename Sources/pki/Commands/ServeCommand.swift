@@ -66,15 +66,11 @@ struct ServeCommand: AsyncParsableCommand {
     var listen: [ListenAddress] = []
 
     @Option(
-        name: .long,
-        help: ArgumentHelp("Same as --listen 127.0.0.1:PORT, as in aws_signing_helper.", valueName: "port")
+        name: .long, help: ArgumentHelp("Same as --listen 127.0.0.1:PORT, as in aws_signing_helper.", valueName: "port")
     )
     var port: Int?
 
-    @Option(
-        name: .long,
-        help: ArgumentHelp("IP time to live (hops) of responses, 1 to 255.", valueName: "n")
-    )
+    @Option(name: .long, help: ArgumentHelp("IP time to live (hops) of responses, 1 to 255.", valueName: "n"))
     var hopLimit = 64
 
     @Option(
@@ -98,19 +94,13 @@ struct ServeCommand: AsyncParsableCommand {
     )
     var imds = false
 
-    @Flag(
-        name: .long,
-        help: "Print the environment for programs once the server listens."
-    )
+    @Flag(name: .long, help: "Print the environment for programs once the server listens.")
     var printEnv = false
 
     @Option(
         name: .long,
         help: ArgumentHelp(
-            "A host name to accept in requests, besides addresses and localhost; repeatable.",
-            valueName: "name"
-        )
-    )
+            "A host name to accept in requests, besides addresses and localhost; repeatable.", valueName: "name"))
     var allowHost: [String] = []
 
     @OptionGroup var access: AccessOptions
@@ -135,8 +125,7 @@ struct ServeCommand: AsyncParsableCommand {
         if isOpen, tokenFile == nil {
             throw UsageError(
                 message: "an address that other machines can reach needs a token that they do not have",
-                hint: "name its file with --token-file, or listen on loopback only"
-            )
+                hint: "name its file with --token-file, or listen on loopback only")
         }
         let token = try TokenFile(path: tokenPath(environment), randomBytes: randomBytes)
         let group = try RefresherGroup(profiles: profile, settings: access, console: console)
@@ -157,12 +146,7 @@ struct ServeCommand: AsyncParsableCommand {
         configuration.workers = 1
         let server = try await HTTPServer.start(listeners, configuration: configuration, handler: handler)
         let service = CredentialService(
-            group: group,
-            handler: handler,
-            token: token,
-            manager: manager,
-            console: console
-        )
+            group: group, handler: handler, token: token, manager: manager, console: console)
         do {
             let places = server.listeners.map(\.origin).joined(separator: ", ")
             console.note("serving \(group.refreshers.map(\.name).joined(separator: ", ")) at \(places)")
@@ -209,11 +193,7 @@ struct ServeCommand: AsyncParsableCommand {
     private var servesMetadata: Bool { imds || SigningHelper.isCalled(by: CommandLine.arguments) }
 
     /// The environment for programs, for a POSIX shell. SDKs do not support unix sockets.
-    private func exports(
-        _ listeners: [HTTPListener],
-        _ keepers: [CredentialRefresher],
-        _ token: TokenFile
-    ) -> String {
+    private func exports(_ listeners: [HTTPListener], _ keepers: [CredentialRefresher], _ token: TokenFile) -> String {
         guard let origin = listeners.first(where: { $0.path == nil })?.reachableOrigin, let keeper = keepers.first
         else {
             return ""

@@ -38,11 +38,7 @@ struct TreeCommand: ParsableCommand {
         query.includesFormer = all
         let entries = try inventory.entries(query)
         let tree = try AuthorityTree(
-            entries,
-            names: inventory.issuerNames(),
-            onlyAuthorities: onlyAuthorities,
-            now: now
-        )
+            entries, names: inventory.issuerNames(), onlyAuthorities: onlyAuthorities, now: now)
         try Console.standard.print(tree, as: format.value)
     }
 }

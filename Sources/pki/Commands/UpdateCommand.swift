@@ -34,9 +34,7 @@ struct UpdateCommand: AsyncParsableCommand {
         name: .long,
         help: ArgumentHelp(
             "A profile that pki configure wrote; repeatable. With --certificate: the section to write.",
-            valueName: "name"
-        )
-    )
+            valueName: "name"))
     var profile: [String] = []
 
     @Flag(name: .long, help: "Write each profile once and exit.")

@@ -41,16 +41,14 @@ struct VerifyCommand: ParsableCommand {
 
     @Option(
         parsing: .upToNextOption,
-        help: ArgumentHelp("Trust these certificates. (default: the roots in the CA's directory)", valueName: "file")
-    )
+        help: ArgumentHelp("Trust these certificates. (default: the roots in the CA's directory)", valueName: "file"))
     var bundle: [String] = []
 
     @OptionGroup var directory: DirectoryOption
 
     @Option(
         parsing: .upToNextOption,
-        help: ArgumentHelp("Untrusted certificates that may be in the path.", valueName: "file")
-    )
+        help: ArgumentHelp("Untrusted certificates that may be in the path.", valueName: "file"))
     var intermediates: [String] = []
 
     @Option(parsing: .upToNextOption, help: ArgumentHelp("Check revocation by these CRLs.", valueName: "file"))
@@ -58,11 +56,8 @@ struct VerifyCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Verify at this time: 2030-12-31 or 2030-12-31T12:00:00Z. (default: now)",
-            valueName: "time"
-        ),
-        transform: Moment.argument
-    )
+            "Verify at this time: 2030-12-31 or 2030-12-31T12:00:00Z. (default: now)", valueName: "time"),
+        transform: Moment.argument)
     var at: Moment?
 
     @Option(help: ArgumentHelp("The purpose: rolesanywhere, client or server. (default: any)", valueName: "purpose"))
@@ -114,13 +109,8 @@ struct VerifyCommand: ParsableCommand {
         )
         if purpose == .rolesanywhere { report.addAnywhereFindings(anchors: anchors, at: date) }
         let answer = VerifyReport(
-            report,
-            file: file,
-            purpose: purpose?.rawValue,
-            hostname: hostname,
-            at: date,
-            isForTerminal: isatty(STDOUT_FILENO) == 1
-        )
+            report, file: file, purpose: purpose?.rawValue, hostname: hostname, at: date,
+            isForTerminal: isatty(STDOUT_FILENO) == 1)
         try Console.standard.print(answer, as: format.value)
         if !report.isValid { throw ExitCode(ExitStatus.notNeeded) }
     }
@@ -135,8 +125,7 @@ struct VerifyCommand: ParsableCommand {
         } catch let error as AuthorityError where error.code == .missing {
             throw InputError(
                 message: error.message,
-                hint: "give the trusted certificates with --bundle, or the CA's directory with --directory"
-            )
+                hint: "give the trusted certificates with --bundle, or the CA's directory with --directory")
         }
     }
 

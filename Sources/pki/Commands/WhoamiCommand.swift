@@ -36,12 +36,8 @@ struct WhoamiCommand: ParsableCommand {
         let access = try Access(access, profile: profile.profile)
         let credentials = try access.credentials(usesCache: cache.cache, console)
         let session = SessionCredentials(
-            accessKeyID: credentials.accessKeyID,
-            secretAccessKey: credentials.secretAccessKey,
-            sessionToken: credentials.sessionToken,
-            expiration: credentials.expiration,
-            role: access.request.role
-        )
+            accessKeyID: credentials.accessKeyID, secretAccessKey: credentials.secretAccessKey,
+            sessionToken: credentials.sessionToken, expiration: credentials.expiration, role: access.request.role)
         let identity = try access.identityClient(console).callerIdentity(of: session)
         switch format.value {
         case .text:

@@ -20,9 +20,7 @@ struct CommandSuggestion {
         throw UsageError(
             message: "unknown command \"\(printable(word))\"",
             hint: candidates.isEmpty
-                ? "see pki --help"
-                : "did you mean pki \(candidates.joined(separator: " or pki "))? See pki --help"
-        )
+                ? "see pki --help" : "did you mean pki \(candidates.joined(separator: " or pki "))? See pki --help")
     }
 
     /// The commands that begin with a word, or else those with the smallest edit distance, if that is a third at most.

@@ -47,9 +47,7 @@ struct Table: Sendable {
     mutating func add(_ cell: String, _ style: TextStyle? = nil) {
         let start = text.count
         let width = text.append(showing: cell)
-        cells.append(
-            Cell(length: UInt32(clamping: text.count - start), width: UInt16(clamping: width), style: style)
-        )
+        cells.append(Cell(length: UInt32(clamping: text.count - start), width: UInt16(clamping: width), style: style))
         if width > widths[next] { widths[next] = width }
         next = next + 1 == columns.count ? 0 : next + 1
     }
@@ -65,8 +63,7 @@ struct Table: Sendable {
 
     /// Writes the lines in chunks of whole lines.
     func write<Failure: Error>(
-        for features: TerminalFeatures,
-        to output: ([UInt8]) throws(Failure) -> Void
+        for features: TerminalFeatures, to output: ([UInt8]) throws(Failure) -> Void
     ) throws(Failure) {
         let widths = widths(within: features.width)
         var lines: [UInt8] = []

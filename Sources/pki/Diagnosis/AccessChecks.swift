@@ -33,11 +33,7 @@ final class AccessChecks {
     private var knownTransport: CurlTransport?
 
     init(
-        _ settings: AccessOptions,
-        profile: String?,
-        directory: String?,
-        environment: [String: String],
-        now: Date,
+        _ settings: AccessOptions, profile: String?, directory: String?, environment: [String: String], now: Date,
         console: Console
     ) {
         given = settings
@@ -72,8 +68,7 @@ final class AccessChecks {
         },
         AccessCheck("certificate", hint: "name the certificate with --certificate") { try $0.checkCertificate() },
         AccessCheck(
-            "key",
-            hint: "name the certificate's key with --private-key, and what opens it with --passphrase-file"
+            "key", hint: "name the certificate's key with --private-key, and what opens it with --passphrase-file"
         ) { try $0.checkKey() },
         AccessCheck("chain", hint: "name the CA certificates above it with --intermediates") { try $0.checkChain() },
         AccessCheck("rules", hint: "have it issued again: pki issue-client") { try $0.checkRules() },
@@ -81,8 +76,7 @@ final class AccessChecks {
             try $0.checkExpiry()
         },
         AccessCheck(
-            "authority",
-            hint: "the trust anchor must be made from the CA that issued, and every CA between goes along"
+            "authority", hint: "the trust anchor must be made from the CA that issued, and every CA between goes along"
         ) { try $0.checkAuthority() },
         AccessCheck("signature", hint: "check that the token, TPM or agent that holds the key is there") {
             try $0.checkSignature()
@@ -126,16 +120,14 @@ final class AccessChecks {
         guard let first = certificates.first else {
             throw InputError(
                 message: "there is no certificate in \(Self.name(of: source.certificate))",
-                hint: "a certificate begins with -----BEGIN CERTIFICATE-----, or is one in DER"
-            )
+                hint: "a certificate begins with -----BEGIN CERTIFICATE-----, or is one in DER")
         }
         let more = certificates.count > 1 ? ", and \(certificates.count - 1) more" : ""
         return .ok("\(first.subject), serial number \(first.serialNumber)\(more)")
     }
 
     private static func certificates(
-        at place: IdentitySource.Certificates,
-        _ passphrase: Passphrase
+        at place: IdentitySource.Certificates, _ passphrase: Passphrase
     ) throws -> [Certificate] {
         let (bytes, name): (SecretBytes, String)
         switch place {
@@ -250,15 +242,11 @@ final class AccessChecks {
             guard now >= above.notBefore else {
                 return .failed(
                     "\(name) is not valid before \(CivilTime(above.notBefore).extended)",
-                    hint: "it is \(CivilTime(now).extended) by this machine's clock; is that right?"
-                )
+                    hint: "it is \(CivilTime(now).extended) by this machine's clock; is that right?")
             }
             guard now <= above.notAfter else {
                 let ago = Validity.span(now.timeIntervalSince(above.notAfter))
-                return .failed(
-                    "\(name) expired \(ago) ago, at \(CivilTime(above.notAfter).extended)",
-                    hint: nil
-                )
+                return .failed("\(name) expired \(ago) ago, at \(CivilTime(above.notAfter).extended)", hint: nil)
             }
         }
         let last = ([certificate] + (identity?.intermediates ?? [])).min { $0.notAfter < $1.notAfter } ?? certificate
@@ -294,10 +282,7 @@ final class AccessChecks {
             let path = try verifier.path(for: certificate, intermediates: intermediates, at: now)
             return .ok("the chain leads to \(path.last?.subject.description ?? "")")
         } catch {
-            return .failed(
-                "the chain does not lead to the CA in \(directory): \(error.message)",
-                hint: nil
-            )
+            return .failed("the chain does not lead to the CA in \(directory): \(error.message)", hint: nil)
         }
     }
 
@@ -316,11 +301,7 @@ final class AccessChecks {
     func client(for request: SessionRequest) throws -> SessionClient {
         guard let settings, let endpoint else { throw CheckList.Skipped("the settings are not complete") }
         return try settings.network.client(
-            at: endpoint,
-            region: request.region,
-            console: console,
-            transport: try? transport()
-        )
+            at: endpoint, region: request.region, console: console, transport: try? transport())
     }
 
     private func checkSignature() throws -> CheckList.Outcome {
@@ -336,8 +317,7 @@ final class AccessChecks {
         guard identity.certificate.publicKey.isValid(signature: signature, for: text, digest: .sha256) else {
             return .failed(
                 "a signature of the key is not good by the certificate's public key",
-                hint: "the token, TPM or agent that holds the key does not sign as it should"
-            )
+                hint: "the token, TPM or agent that holds the key does not sign as it should")
         }
         let algorithm = RequestSignature.name(for: identity.key.publicKey.algorithm) ?? ""
         return .ok("\(algorithm), good by the certificate's public key; nothing was sent")

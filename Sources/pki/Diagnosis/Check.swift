@@ -103,11 +103,8 @@ struct CheckList {
                 outcome = .failed("\(error)", hint: nil)
             }
             return Check(
-                name: check.name,
-                verdict: outcome.verdict,
-                found: outcome.found,
-                hint: outcome.hint ?? (outcome.verdict == .failed ? check.hint : nil)
-            )
+                name: check.name, verdict: outcome.verdict, found: outcome.found,
+                hint: outcome.hint ?? (outcome.verdict == .failed ? check.hint : nil))
         }
     }
 }

@@ -43,26 +43,20 @@ struct EnvironmentChecks {
         ]
         let set = names.filter { value($0) != nil }
         return .ok(
-            set.isEmpty ? "nothing in it overrides settings" : "taken into account: \(set.joined(separator: ", "))"
-        )
+            set.isEmpty ? "nothing in it overrides settings" : "taken into account: \(set.joined(separator: ", "))")
     }
 
     private func checkProfile(_ name: String) throws -> CheckList.Outcome {
         let files = AWSFiles(environment)
         let configure = "pki configure \(Quoting.option("--profile", name))"
         guard let settings = try files.settings(of: name) else {
-            return .failed(
-                "there is no profile \(name) in \(files.config.path)",
-                hint: "write it with \(configure) …"
-            )
+            return .failed("there is no profile \(name) in \(files.config.path)", hint: "write it with \(configure) …")
         }
         let values = Dictionary(settings, uniquingKeysWith: { $1 })
         var findings: [(words: String, hint: String)] = []
         // What the SDKs look at before credential_process (botocore's order of providers).
         if values["role_arn"] != nil {
-            findings.append(
-                ("role_arn in \(files.config.path) goes before credential_process", "take role_arn out")
-            )
+            findings.append(("role_arn in \(files.config.path) goes before credential_process", "take role_arn out"))
         }
         if let bytes = try files.credentials.read(),
             SharedConfiguration(bytes).value(of: "aws_access_key_id", in: name) != nil
@@ -71,28 +65,19 @@ struct EnvironmentChecks {
                 (
                     "\(files.credentials.path) has keys for \(name), which programs use first",
                     "take them out of there, unless pki update keeps them fresh"
-                )
-            )
+                ))
         }
         switch values["credential_process"] {
         case nil:
-            findings.append(
-                (
-                    "it has no credential_process, so that programs do not ask pki",
-                    "\(configure) writes it"
-                )
-            )
+            findings.append(("it has no credential_process, so that programs do not ask pki", "\(configure) writes it"))
         case .some(let command) where !ConfigureCommand.isOurs(command):
-            findings.append(
-                ("its credential_process is another program's", "\(configure) --force replaces it")
-            )
+            findings.append(("its credential_process is another program's", "\(configure) --force replaces it"))
         default: break
         }
         guard findings.isEmpty else {
             return .warning(
                 "\(name): \(findings.map(\.words).joined(separator: "; "))",
-                hint: findings.map(\.hint).joined(separator: "; ")
-            )
+                hint: findings.map(\.hint).joined(separator: "; "))
         }
         return .ok("\(name) in \(files.config.path) asks pki")
     }
@@ -130,19 +115,12 @@ struct CADirectoryDiagnosis {
             if found.isEmpty { diagnosis.checks.append(Check(name: name, verdict: .ok, found: allIsWell)) }
             for finding in found.prefix(limit) {
                 diagnosis.checks.append(
-                    Check(
-                        name: name,
-                        verdict: verdict(of: finding),
-                        found: finding.message,
-                        hint: finding.hint
-                    )
-                )
+                    Check(name: name, verdict: verdict(of: finding), found: finding.message, hint: finding.hint))
             }
             if found.count > limit {
                 let worst = found.contains { $0.severity == .failure }
                 diagnosis.checks.append(
-                    Check(name: name, verdict: worst ? .failed : .warning, found: "and \(found.count - limit) more")
-                )
+                    Check(name: name, verdict: worst ? .failed : .warning, found: "and \(found.count - limit) more"))
             }
         }
         return diagnosis

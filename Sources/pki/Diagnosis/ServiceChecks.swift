@@ -40,8 +40,7 @@ final class ServiceChecks {
             try self.checkClock()
         }
         list.add(
-            "session",
-            hint: "look in the account's CloudTrail for the CreateSession event; with pki lab: pki lab log"
+            "session", hint: "look in the account's CloudTrail for the CreateSession event; with pki lab: pki lab log"
         ) { try self.checkSession() }
     }
 
@@ -76,14 +75,7 @@ final class ServiceChecks {
             var text = [CChar](repeating: 0, count: Int(NI_MAXHOST))
             let length = unsafe entry.pointee.ai_addrlen
             let status = unsafe getnameinfo(
-                entry.pointee.ai_addr,
-                length,
-                &text,
-                socklen_t(text.count),
-                nil,
-                0,
-                NI_NUMERICHOST
-            )
+                entry.pointee.ai_addr, length, &text, socklen_t(text.count), nil, 0, NI_NUMERICHOST)
             let address = String(decoding: text.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
             if status == 0, !found.contains(address) { found.append(address) }
             unsafe next = entry.pointee.ai_next
@@ -95,10 +87,7 @@ final class ServiceChecks {
         let url = try address()
         // Unsigned, so that it asks for nothing: whatever the service says to it, it is the service that says it.
         let request = HTTPRequest(
-            method: "GET",
-            url: url.appending(path: "/sessions", query: []),
-            headers: ["Host": url.authority]
-        )
+            method: "GET", url: url.appending(path: "/sessions", query: []), headers: ["Host": url.authority])
         let started = Date.now
         let response = try access.transport().send(request)
         let now = Date.now
@@ -114,14 +103,12 @@ final class ServiceChecks {
         if url.scheme == .https, !isVerified {
             return .warning(
                 "\(text); who it is was not checked",
-                hint: "leave --no-verify-ssl out, and name the server's CA with --ca-bundle"
-            )
+                hint: "leave --no-verify-ssl out, and name the server's CA with --ca-bundle")
         }
         guard !(300..<400).contains(response.status) else {
             return .failed(
                 "\(text) with a redirect (HTTP \(response.status)), which AWS does not send",
-                hint: "a proxy or a captive portal may intercept the connection; check --endpoint"
-            )
+                hint: "a proxy or a captive portal may intercept the connection; check --endpoint")
         }
         return .ok(text)
     }
@@ -155,8 +142,7 @@ final class ServiceChecks {
         guard answer != nil else { throw CheckList.Skipped("the service cannot be reached") }
         let session = try access.client(for: request).createSession(request, as: identity)
         return .ok(
-            "\(session.assumedRoleARN ?? request.role.description), until \(CivilTime(session.expiration).extended)"
-        )
+            "\(session.assumedRoleARN ?? request.role.description), until \(CivilTime(session.expiration).extended)")
     }
 }
 

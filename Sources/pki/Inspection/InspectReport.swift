@@ -79,12 +79,8 @@ struct InspectReport: Report {
     }
 
     private init(
-        _ file: InspectedFile,
-        _ numbers: Range<Int>,
-        of all: [InspectedObject],
-        _ names: [String],
-        _ relations: Relations,
-        at now: Date
+        _ file: InspectedFile, _ numbers: Range<Int>, of all: [InspectedObject], _ names: [String],
+        _ relations: Relations, at now: Date
     ) {
         func certificate(_ number: Int) -> Certificate? {
             if case .certificate(let certificate) = all[number] { certificate } else { nil }
@@ -104,12 +100,7 @@ struct InspectReport: Report {
             case .certificate(let certificate):
                 .certificate(
                     CertificateReport(
-                        certificate,
-                        selfSigned: relations.selfSigned.contains(number),
-                        issuer: issuer,
-                        at: now
-                    )
-                )
+                        certificate, selfSigned: relations.selfSigned.contains(number), issuer: issuer, at: now))
             case .certificateRequest(let request): .request(RequestReport(request, certificates: certificates))
             case .revocationList(let list): .revocationList(RevocationListReport(list, issuer: issuer, at: now))
             case .publicKey(let key): .key(KeyReport(key, certificates: certificates))

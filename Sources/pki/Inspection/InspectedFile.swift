@@ -88,9 +88,7 @@ extension InspectedFile {
 extension InspectedKey {
     /// Looks at a private key, and lets it go.
     fileprivate init(
-        _ key: EncodedPrivateKey,
-        in container: Container.Form,
-        passphrase: SecretBytes?
+        _ key: EncodedPrivateKey, in container: Container.Form, passphrase: SecretBytes?
     ) throws(CertificateError) {
         form = key.form.rawValue
         encryption = key.encryption
@@ -133,8 +131,7 @@ struct Relations {
         let byKey = Dictionary(grouping: found, by: \.certificate.publicKey)
         let bySubject = Dictionary(grouping: found, by: \.certificate.subject.relativeNames)
         func candidates(
-            _ issuer: DistinguishedName,
-            _ keyIdentifier: [UInt8]?
+            _ issuer: DistinguishedName, _ keyIdentifier: [UInt8]?
         ) -> some Sequence<(number: Int, certificate: Certificate)> {
             let named = bySubject[issuer.relativeNames] ?? []
             let likely = named.filter { $0.certificate.subjectKeyIdentifier == keyIdentifier }

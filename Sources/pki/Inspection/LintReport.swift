@@ -54,9 +54,7 @@ struct LintReport: Report {
 
     /// The issuer of an object: the one whose key signed it, or else one whose name it says.
     private static func issuer(
-        of number: Int,
-        among objects: [InspectedObject],
-        _ relations: Relations
+        of number: Int, among objects: [InspectedObject], _ relations: Relations
     ) -> Certificate? {
         func certificate(_ object: InspectedObject) -> Certificate? {
             if case .certificate(let certificate) = object { certificate } else { nil }
@@ -139,13 +137,8 @@ struct RuleListReport: Report {
     init(_ rules: [ValidationRule]) {
         self.rules = rules.map {
             Rule(
-                name: $0.name,
-                severity: $0.severity.rawValue,
-                source: $0.source,
-                summary: $0.summary,
-                hint: $0.hint,
-                appliesTo: $0.scopes.map(\.rawValue)
-            )
+                name: $0.name, severity: $0.severity.rawValue, source: $0.source, summary: $0.summary, hint: $0.hint,
+                appliesTo: $0.scopes.map(\.rawValue))
         }
     }
 

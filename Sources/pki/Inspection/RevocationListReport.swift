@@ -64,11 +64,7 @@ struct RevocationListReport: Encodable, Sendable {
         authorityKeyIdentifier = list.authorityKeyIdentifier.map { hexadecimal($0) }
         revokedCount = list.revokedCount
         revoked = list.entries.map {
-            Entry(
-                serialNumber: $0.serialNumber.hexadecimal,
-                revocationDate: $0.revocationDate,
-                reason: $0.reason?.name
-            )
+            Entry(serialNumber: $0.serialNumber.hexadecimal, revocationDate: $0.revocationDate, reason: $0.reason?.name)
         }
         .sorted { ($1.revocationDate, $0.serialNumber) < ($0.revocationDate, $1.serialNumber) }
         extensions = list.extensions.map(ExtensionFacts.init)

@@ -27,9 +27,7 @@ struct Access: Sendable {
 
     /// Completes options from a profile.
     init(
-        _ settings: AccessOptions,
-        profile: String?,
-        environment: [String: String] = ProcessInfo.processInfo.environment
+        _ settings: AccessOptions, profile: String?, environment: [String: String] = ProcessInfo.processInfo.environment
     ) throws {
         let (settings, name) = try Self.completed(settings, profile: profile, environment: environment)
         try self.init(complete: settings, name: name ?? "default")
@@ -37,9 +35,7 @@ struct Access: Sendable {
 
     /// The options completed from a profile, and its name if one was read.
     static func completed(
-        _ settings: AccessOptions,
-        profile: String?,
-        environment: [String: String]
+        _ settings: AccessOptions, profile: String?, environment: [String: String]
     ) throws -> (settings: AccessOptions, profile: String?) {
         var settings = settings
         let name = profile ?? (settings.identity.namesCertificate ? nil : AWSFiles.standardProfile(environment))
@@ -96,8 +92,7 @@ struct Access: Sendable {
             } catch let error as InputError {
                 throw InputError(
                     message: "the profile \(profile) in \(files.config.path): \(error.message)",
-                    hint: "set it with pki configure \(Quoting.option("--profile", profile)) \(setting.option) …"
-                )
+                    hint: "set it with pki configure \(Quoting.option("--profile", profile)) \(setting.option) …")
             }
         }
     }
@@ -144,8 +139,7 @@ struct Access: Sendable {
                 let reason = (error as? any ExplainedError)?.message ?? "\(error)"
                 console.warning(
                     "the credentials could not be refreshed, and last until \(CivilTime(credentials.expiration).extended): "
-                        + reason
-                )
+                        + reason)
             }
             return outcome.credentials
         } catch let error as DeliveryError {
@@ -171,16 +165,10 @@ struct Access: Sendable {
 extension Credentials {
     init(_ session: SessionCredentials, issued: Date) {
         self.init(
-            accessKeyID: session.accessKeyID,
-            secretAccessKey: session.secretAccessKey,
-            sessionToken: session.sessionToken,
-            issued: issued,
-            expiration: session.expiration,
-            accountID: session.accountID,
-            roleARN: session.roleARN,
-            assumedRoleARN: session.assumedRoleARN,
-            subjectARN: session.subjectARN,
-            sourceIdentity: session.sourceIdentity
+            accessKeyID: session.accessKeyID, secretAccessKey: session.secretAccessKey,
+            sessionToken: session.sessionToken, issued: issued, expiration: session.expiration,
+            accountID: session.accountID, roleARN: session.roleARN, assumedRoleARN: session.assumedRoleARN,
+            subjectARN: session.subjectARN, sourceIdentity: session.sourceIdentity
         )
     }
 }
@@ -233,8 +221,7 @@ final class AccessSource: Sendable {
             lastComplaint.withLock { $0 = "" }
             console.note(
                 "\(access.name): the certificate was replaced: \(identity.certificate.subject), valid until "
-                    + CivilTime(identity.certificate.notAfter).extended
-            )
+                    + CivilTime(identity.certificate.notAfter).extended)
             return true
         case .kept(let error):
             let message = (error as? any ExplainedError)?.message ?? "\(error)"
@@ -245,8 +232,7 @@ final class AccessSource: Sendable {
             }
             if isNew {
                 console.warning(
-                    "\(access.name): the files have changed and cannot be used, so the old ones are: \(message)"
-                )
+                    "\(access.name): the files have changed and cannot be used, so the old ones are: \(message)")
             }
             return false
         }

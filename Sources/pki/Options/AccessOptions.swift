@@ -69,9 +69,7 @@ struct CacheOption: ParsableArguments {
 /// What is asked for.
 struct SessionOptions: ParsableArguments, Sendable {
     @Option(
-        name: .long,
-        help: ArgumentHelp("ARN of the trust anchor that the certificate chains to.", valueName: "arn")
-    )
+        name: .long, help: ArgumentHelp("ARN of the trust anchor that the certificate chains to.", valueName: "arn"))
     var trustAnchorArn: String?
 
     @Option(name: .long, help: ArgumentHelp("ARN of the profile that allows the role.", valueName: "arn"))
@@ -81,27 +79,20 @@ struct SessionOptions: ParsableArguments, Sendable {
     var roleArn: String?
 
     @Option(
-        name: .long,
-        help: ArgumentHelp("The region to sign for. (default: the trust anchor's)", valueName: "region")
-    )
+        name: .long, help: ArgumentHelp("The region to sign for. (default: the trust anchor's)", valueName: "region"))
     var region: String?
 
     @Option(
         name: .long,
         help: ArgumentHelp(
-            "Session duration, 900 to 43200 seconds; the profile may limit it. (default: 3600)",
-            valueName: "seconds"
-        )
-    )
+            "Session duration, 900 to 43200 seconds; the profile may limit it. (default: 3600)", valueName: "seconds"))
     var sessionDuration: Int?
 
     @Option(
         name: .long,
         help: ArgumentHelp(
             "Session name, 2 to 64 of A-Za-z0-9_+=,.@-; the profile must accept it. (default: the serial number)",
-            valueName: "name"
-        )
-    )
+            valueName: "name"))
     var roleSessionName: String?
 
     /// A request within the service's limits.
@@ -114,16 +105,12 @@ struct SessionOptions: ParsableArguments, Sendable {
         }
         let request = try SessionRequest(
             trustAnchorARN: needed(trustAnchorArn, "--trust-anchor-arn"),
-            profileARN: needed(profileArn, "--profile-arn"),
-            roleARN: needed(roleArn, "--role-arn"),
-            durationSeconds: sessionDuration,
-            roleSessionName: roleSessionName
-        )
+            profileARN: needed(profileArn, "--profile-arn"), roleARN: needed(roleArn, "--role-arn"),
+            durationSeconds: sessionDuration, roleSessionName: roleSessionName)
         if let region, region != request.region {
             throw UsageError(
                 message: "--region is \(region), but the trust anchor is in \(request.region)",
-                hint: "leave --region out"
-            )
+                hint: "leave --region out")
         }
         return request
     }

@@ -26,10 +26,7 @@ struct AuthorityKeyOptions: ParsableArguments {
 
     /// Opens the CA of a name; without a name, the root or the only CA whose key is there.
     func open(
-        _ directory: String,
-        issuer: String? = nil,
-        passphrase: Passphrase? = nil,
-        now: Date = .now
+        _ directory: String, issuer: String? = nil, passphrase: Passphrase? = nil, now: Date = .now
     ) throws -> CertificateAuthority {
         let passphrase = try passphrase ?? passphraseOptions.passphrase()
         let opener = KeyOpener(device, passphrase: passphrase)
@@ -54,24 +51,17 @@ struct AuthorityKeyOptions: ParsableArguments {
 /// The key of a new CA: made in the directory, or one in a token, a TPM or an agent.
 struct NewAuthorityKeyOptions: ParsableArguments {
     @Option(
-        name: .long,
-        help: ArgumentHelp("Key type. ML-DSA needs OpenSSL 3.5. (default: ec-p256)", valueName: "type")
-    )
+        name: .long, help: ArgumentHelp("Key type. ML-DSA needs OpenSSL 3.5. (default: ec-p256)", valueName: "type"))
     var keyType: KeyType?
 
     @Option(
         name: .long,
         help: ArgumentHelp(
             "Use this key in a device: a pkcs11: URI, handle:0x81… for a TPM, or ssh-agent:SHA256:….",
-            valueName: "location"
-        )
-    )
+            valueName: "location"))
     var key: String?
 
-    @Flag(
-        name: .long,
-        help: "Make the key of --key in the token first, of the type --key-type."
-    )
+    @Flag(name: .long, help: "Make the key of --key in the token first, of the type --key-type.")
     var generateKey = false
 
     func validate() throws {
@@ -95,8 +85,7 @@ struct NewAuthorityKeyOptions: ParsableArguments {
         case .file, .standardInput, .environment, .descriptor:
             throw UsageError(
                 message: "--key is for a key that stays where it is: pkcs11:…, handle:0x81… or ssh-agent:SHA256:…",
-                hint: "leave it out, and a key is made in the CA's directory"
-            )
+                hint: "leave it out, and a key is made in the CA's directory")
         }
         return ExternalKey(address: "\(place)") { try opener.key(at: place) }
     }
@@ -134,9 +123,7 @@ struct DeviceOptions: ParsableArguments, Sendable {
         name: .customLong("pkcs11-lib"),
         help: ArgumentHelp(
             "PKCS#11 module for pkcs11: URIs without module-path. (default: those configured in p11-kit)",
-            valueName: "file"
-        )
-    )
+            valueName: "file"))
     var pkcs11Library: String?
 
     @Flag(name: .long, help: "Use the login PIN for keys that want a PIN for each signature.")
@@ -147,8 +134,7 @@ struct DeviceOptions: ParsableArguments, Sendable {
 
     @Option(
         name: .long,
-        help: ArgumentHelp("The TPM key's password, which every user of this machine can see.", visibility: .hidden)
-    )
+        help: ArgumentHelp("The TPM key's password, which every user of this machine can see.", visibility: .hidden))
     var tpmKeyPassword: String?
 
     func validate() throws {

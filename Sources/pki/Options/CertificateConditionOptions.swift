@@ -9,59 +9,41 @@ import TrustAnchors
 struct CertificateConditionOptions: ParsableArguments {
     @Option(
         name: .long,
-        help: ArgumentHelp(
-            "Require this CN; repeatable for alternatives. * and ? are wildcards.",
-            valueName: "name"
-        )
-    )
+        help: ArgumentHelp("Require this CN; repeatable for alternatives. * and ? are wildcards.", valueName: "name"))
     var subjectCn: [String] = []
 
     @Option(
         name: .long,
-        help: ArgumentHelp("Require this OU; repeatable for alternatives. * and ? are wildcards.", valueName: "name")
-    )
+        help: ArgumentHelp("Require this OU; repeatable for alternatives. * and ? are wildcards.", valueName: "name"))
     var subjectOu: [String] = []
 
     @Option(
         name: .long,
-        help: ArgumentHelp("Require this O; repeatable for alternatives. * and ? are wildcards.", valueName: "name")
-    )
+        help: ArgumentHelp("Require this O; repeatable for alternatives. * and ? are wildcards.", valueName: "name"))
     var subjectO: [String] = []
 
     @Option(
         name: .long,
         help: ArgumentHelp(
-            "Require this first DNS name; repeatable for alternatives. * and ? are wildcards.",
-            valueName: "name"
-        )
-    )
+            "Require this first DNS name; repeatable for alternatives. * and ? are wildcards.", valueName: "name"))
     var sanDns: [String] = []
 
     @Option(
         name: .long,
         help: ArgumentHelp(
-            "Require this first URI; repeatable for alternatives. * and ? are wildcards.",
-            valueName: "uri"
-        )
-    )
+            "Require this first URI; repeatable for alternatives. * and ? are wildcards.", valueName: "uri"))
     var sanUri: [String] = []
 
     @Option(
         name: .long,
         help: ArgumentHelp(
-            "Require this CN of the issuer; repeatable for alternatives. * and ? are wildcards.",
-            valueName: "name"
-        )
-    )
+            "Require this CN of the issuer; repeatable for alternatives. * and ? are wildcards.", valueName: "name"))
     var issuerCn: [String] = []
 
     @Option(
         name: .long,
         help: ArgumentHelp(
-            "Require the name of this certificate: its CN, else its first DNS name or URI.",
-            valueName: "file"
-        )
-    )
+            "Require the name of this certificate: its CN, else its first DNS name or URI.", valueName: "file"))
     var certificate: [String] = []
 
     @Flag(name: .long, help: "Allow every certificate of the CA to assume the role.")
@@ -93,8 +75,7 @@ struct CertificateConditionOptions: ParsableArguments {
         guard named.allSatisfy({ $0 == named.first }) else {
             throw InputError(
                 message: "the certificates have names of different kinds, which one condition cannot join with \"or\"",
-                hint: "print a policy for each, or issue certificates that all have a CN"
-            )
+                hint: "print a policy for each, or issue certificates that all have a CN")
         }
         return try values.filter { !$0.values.isEmpty }.map { try CertificateCondition($0.field, $0.values) }
     }
@@ -107,8 +88,7 @@ struct CertificateConditionOptions: ParsableArguments {
             guard !leaf.isCA else {
                 throw InputError(
                     message: "\(path): \(leaf.subject) is a CA, not a client",
-                    hint: "for all clients of a CA, name the trust anchor alone and say --any-certificate"
-                )
+                    hint: "for all clients of a CA, name the trust anchor alone and say --any-certificate")
             }
             return leaf
         } catch let error as CertificateError {

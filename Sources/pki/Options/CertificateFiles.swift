@@ -25,8 +25,7 @@ struct CertificateFile {
         guard let contents = try KeyLocation(source).read()?.bytes else {
             throw UsageError(
                 message: "\(printable(source)) is not a file",
-                hint: "name a file, - for standard input, env:NAME or fd:N"
-            )
+                hint: "name a file, - for standard input, env:NAME or fd:N")
         }
         try self.init(contents, named: source, passphrase: passphrase)
     }
@@ -55,11 +54,7 @@ enum AuthorityCertificates {
     /// Reads the files without checking them.
     ///
     /// - Parameter option: The option that names files, for the hint.
-    static func files(
-        _ paths: [String],
-        orIn directory: String,
-        option: String
-    ) throws -> [TrustAnchorBundle.File] {
+    static func files(_ paths: [String], orIn directory: String, option: String) throws -> [TrustAnchorBundle.File] {
         if !paths.isEmpty { return try paths.map { .init(name: $0, contents: try InputFile.read($0)) } }
         do {
             return try StoredIdentity.trustedRoots(in: directory).map { .init(name: $0.path, contents: $0.contents) }
@@ -67,8 +62,7 @@ enum AuthorityCertificates {
             throw InputError(
                 message: error.message,
                 hint: "make a CA with: pki init-ca \(Quoting.option("--directory", directory)), "
-                    + "or name certificates with \(option)"
-            )
+                    + "or name certificates with \(option)")
         }
     }
 }

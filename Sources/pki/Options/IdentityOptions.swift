@@ -35,19 +35,14 @@ struct IdentityOptions: ParsableArguments, Sendable {
     @Option(
         name: .long,
         help: ArgumentHelp(
-            "Intermediate CA certificates, in any order; a root among them is left out.",
-            valueName: "location"
-        )
-    )
+            "Intermediate CA certificates, in any order; a root among them is left out.", valueName: "location"))
     var intermediates: String?
 
     @Option(
         name: .long,
         help: ArgumentHelp(
             "Choose the certificate from this directory of PEM files or token (pkcs11:…), by --cert-selector.",
-            valueName: "location"
-        )
-    )
+            valueName: "location"))
     var certificateStore: String?
 
     @Option(
@@ -74,8 +69,7 @@ struct IdentityOptions: ParsableArguments, Sendable {
 
     @Option(
         name: .long,
-        help: ArgumentHelp("The passphrase itself, which every user of this machine can see.", visibility: .hidden)
-    )
+        help: ArgumentHelp("The passphrase itself, which every user of this machine can see.", visibility: .hidden))
     var pkcs8Password: String?
 
     @Option(name: .long, help: ArgumentHelp("A certificate store of Windows.", visibility: .hidden))
@@ -106,13 +100,11 @@ struct IdentityOptions: ParsableArguments, Sendable {
         guard let (option, value) = shown.first else { return Passphrase(source) }
         guard source == nil, shown.count == 1 else {
             throw UsageError(
-                message: "only one of --passphrase-…, --pkcs8-password and --tpm-key-password can be given"
-            )
+                message: "only one of --passphrase-…, --pkcs8-password and --tpm-key-password can be given")
         }
         console.warning(
             "every user of this machine can read the value of \(option) in the list of processes; "
-                + "use --passphrase-file, --passphrase-env or --passphrase-fd"
-        )
+                + "use --passphrase-file, --passphrase-env or --passphrase-fd")
         return Passphrase(given: SecretBytes(value.utf8))
     }
 

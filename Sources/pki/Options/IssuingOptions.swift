@@ -9,18 +9,13 @@ import SystemSupport
 struct LifetimeOptions: ParsableArguments {
     @Option(
         name: .long,
-        help: ArgumentHelp("Days until it expires, at most its CA's. (default: the template's)", valueName: "n")
-    )
+        help: ArgumentHelp("Days until it expires, at most its CA's. (default: the template's)", valueName: "n"))
     var days: Int?
 
     @Option(
         name: .long,
-        help: ArgumentHelp(
-            "When it expires, in UTC: 2027-12-31 or 2027-12-31T12:00:00Z.",
-            valueName: "time"
-        ),
-        transform: Lifetime.argument
-    )
+        help: ArgumentHelp("When it expires, in UTC: 2027-12-31 or 2027-12-31T12:00:00Z.", valueName: "time"),
+        transform: Lifetime.argument)
     var notAfter: Lifetime?
 
     var lifetime: Lifetime? { get throws { try Lifetime.choose(days: days, notAfter: notAfter) } }
@@ -34,10 +29,7 @@ struct NameAcceptanceOptions: ParsableArguments {
     @Flag(name: .long, help: "Use the alternative names of the certificate request too.")
     var acceptNames = false
 
-    @Option(
-        name: .long,
-        help: ArgumentHelp("Maximum number of alternative names. (default: 100)", valueName: "n")
-    )
+    @Option(name: .long, help: ArgumentHelp("Maximum number of alternative names. (default: 100)", valueName: "n"))
     var maxNames: Int?
 
     @OptionGroup var insecure: InsecureNamesOption
@@ -70,20 +62,14 @@ struct NameConstraintOptions: ParsableArguments {
         name: .long,
         help: ArgumentHelp(
             "Certify only names below dns:example.com, ip:10.0.0.0/8, uri:host or email:example.com. Repeatable.",
-            valueName: "kind:value"
-        ),
-        transform: NameConstraints.Subtree.argument
-    )
+            valueName: "kind:value"), transform: NameConstraints.Subtree.argument)
     var permit: [NameConstraints.Subtree] = []
 
     @Option(
         name: .long,
         help: ArgumentHelp(
-            "Do not certify names below dns:…, ip:…, uri:… or email:…. Repeatable.",
-            valueName: "kind:value"
-        ),
-        transform: NameConstraints.Subtree.argument
-    )
+            "Do not certify names below dns:…, ip:…, uri:… or email:…. Repeatable.", valueName: "kind:value"),
+        transform: NameConstraints.Subtree.argument)
     var exclude: [NameConstraints.Subtree] = []
 
     var constraints: NameConstraints { NameConstraints(permitted: permit, excluded: exclude).closed().constraints }

@@ -109,8 +109,7 @@ struct UsageError: ExplainedError {
     static func missing(_ option: String) -> UsageError {
         UsageError(
             message: "\(option) is missing",
-            hint: "give it, or --profile NAME for one that pki configure wrote; --help shows an example"
-        )
+            hint: "give it, or --profile NAME for one that pki configure wrote; --help shows an example")
     }
 }
 

@@ -8,32 +8,23 @@ struct LabFaultOptions: ParsableArguments {
     @Option(name: .long, help: ArgumentHelp("Delay every response.", valueName: "seconds"))
     var delay = 0.0
 
-    @Option(
-        name: .long,
-        help: ArgumentHelp("Fail the next n requests with --fail-status.", valueName: "n")
-    )
+    @Option(name: .long, help: ArgumentHelp("Fail the next n requests with --fail-status.", valueName: "n"))
     var failNext = 0
 
     @Option(name: .long, help: ArgumentHelp("HTTP status for --fail-next, 400 to 599.", valueName: "status"))
     var failStatus = 503
 
-    @Option(
-        name: .long,
-        help: ArgumentHelp("Throttle CreateSession to n a second. AWS: 10.", valueName: "n")
-    )
+    @Option(name: .long, help: ArgumentHelp("Throttle CreateSession to n a second. AWS: 10.", valueName: "n"))
     var throttle: Int?
 
     @Option(
-        name: .long,
-        parsing: .unconditional,
-        help: ArgumentHelp("Set the lab's clock ahead, or behind if negative.", valueName: "seconds")
-    )
+        name: .long, parsing: .unconditional,
+        help: ArgumentHelp("Set the lab's clock ahead, or behind if negative.", valueName: "seconds"))
     var clockOffset = 0.0
 
     @Option(
         name: .long,
-        help: ArgumentHelp("Expire sessions after this time, whatever was requested.", valueName: "seconds")
-    )
+        help: ArgumentHelp("Expire sessions after this time, whatever was requested.", valueName: "seconds"))
     var expiresIn: Int?
 
     func validate() throws {

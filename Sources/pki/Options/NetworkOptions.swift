@@ -51,26 +51,17 @@ struct NetworkOptions: ParsableArguments, Sendable {
 
     @Option(
         name: .long,
-        help: ArgumentHelp(
-            "Connection timeout, including the TLS handshake. (default: 5)",
-            valueName: "seconds"
-        )
-    )
+        help: ArgumentHelp("Connection timeout, including the TLS handshake. (default: 5)", valueName: "seconds"))
     var connectTimeout: Double?
 
-    @Option(
-        name: .long,
-        help: ArgumentHelp("Timeout of one attempt. (default: 20)", valueName: "seconds")
-    )
+    @Option(name: .long, help: ArgumentHelp("Timeout of one attempt. (default: 20)", valueName: "seconds"))
     var timeout: Double?
 
     @Option(
         name: .long,
         help: ArgumentHelp(
             "Maximum number of attempts; throttling, server and network errors are retried. (default: 4)",
-            valueName: "n"
-        )
-    )
+            valueName: "n"))
     var attempts: Int?
 
     @Flag(name: .long, help: "Trace what is signed, sent and received on standard error, without secrets.")
@@ -103,19 +94,12 @@ struct NetworkOptions: ParsableArguments, Sendable {
 
     /// A client on libcurl, which is not opened before the first request.
     func client(
-        at address: Endpoint,
-        region: String,
-        console: Console,
-        transport given: CurlTransport? = nil
+        at address: Endpoint, region: String, console: Console, transport given: CurlTransport? = nil
     ) throws -> SessionClient {
         SessionClient(
-            endpoint: address,
-            region: region,
-            transport: try given ?? transport(console: console),
-            retryPolicy: RetryPolicy(attempts: attempts ?? 4),
-            dependencies: Self.dependencies,
-            observer: observer(console)
-        )
+            endpoint: address, region: region, transport: try given ?? transport(console: console),
+            retryPolicy: RetryPolicy(attempts: attempts ?? 4), dependencies: Self.dependencies,
+            observer: observer(console))
     }
 
     /// A client that asks STS whose credentials they are, at the address from the environment, else the region's.
@@ -169,11 +153,8 @@ struct NetworkOptions: ParsableArguments, Sendable {
             trust = try .environment(ProcessInfo.processInfo.environment)
         }
         return CurlTransport(
-            trust: trust,
-            connectTimeout: .seconds(connectTimeout ?? 5),
-            timeout: .seconds(timeout ?? 20),
-            userAgent: "pki/\(Version.text)"
-        )
+            trust: trust, connectTimeout: .seconds(connectTimeout ?? 5), timeout: .seconds(timeout ?? 20),
+            userAgent: "pki/\(Version.text)")
     }
 
     private static func sleep(_ duration: Duration) {

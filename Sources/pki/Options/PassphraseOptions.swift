@@ -77,14 +77,12 @@ struct PassphraseOptions<Role: PassphraseRole>: ParsableArguments, Sendable {
 
     @Option(
         name: .customLong("\(Role.prefix)-env"),
-        help: ArgumentHelp("Read \(Role.secret) from this environment variable.", valueName: "variable")
-    )
+        help: ArgumentHelp("Read \(Role.secret) from this environment variable.", valueName: "variable"))
     var env: String?
 
     @Option(
         name: .customLong("\(Role.prefix)-fd"),
-        help: ArgumentHelp("Read \(Role.secret) from this open file descriptor.", valueName: "n")
-    )
+        help: ArgumentHelp("Read \(Role.secret) from this open file descriptor.", valueName: "n"))
     var fd: Int32?
 
     var isGiven: Bool { file != nil || env != nil || fd != nil }
@@ -150,8 +148,7 @@ enum PassphraseSource {
         if let other {
             throw UsageError(
                 message: "\(other.option) and \(option) name the same open file, which can be read only once",
-                hint: "give each passphrase a file, a variable or a descriptor of its own"
-            )
+                hint: "give each passphrase a file, a variable or a descriptor of its own")
         }
     }
 
@@ -188,9 +185,7 @@ enum EnvironmentVariable {
         SecretOrigins.add(variable: name)
         guard let value = unsafe getenv(name) else {
             throw InputError(
-                message: "the environment variable \(name) is not set",
-                hint: "export it before the command"
-            )
+                message: "the environment variable \(name) is not set", hint: "export it before the command")
         }
         return unsafe SecretBytes(UnsafeRawBufferPointer(start: value, count: strlen(value)))
     }
@@ -257,8 +252,7 @@ struct ExportPassphraseOptions: ParsableArguments {
             guard let source else {
                 throw UsageError(
                     message: "there is no passphrase for the new file",
-                    hint: "--generate-passphrase FILE creates one; --export-passphrase-file, -env and -fd read one"
-                )
+                    hint: "--generate-passphrase FILE creates one; --export-passphrase-file, -env and -fd read one")
             }
             return (try source.read(), nil)
         }

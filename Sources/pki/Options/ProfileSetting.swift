@@ -36,9 +36,7 @@ struct ProfileSetting {
             ProfileSetting(option: "--certificate-store", place: .path(\.identity.certificateStore)),
             ProfileSetting(option: "--cert-selector", place: .text(\.identity.certSelector)),
             ProfileSetting(
-                option: "--use-latest-expiring-certificate",
-                place: .flag(\.identity.useLatestExpiringCertificate)
-            ),
+                option: "--use-latest-expiring-certificate", place: .flag(\.identity.useLatestExpiringCertificate)),
             ProfileSetting(option: "--passphrase-file", place: .path(\.identity.passphrase.file)),
             ProfileSetting(option: "--passphrase-env", place: .text(\.identity.passphrase.env)),
             ProfileSetting(option: "--insecure-permissions", place: .flag(\.identity.insecurePermissions)),
@@ -158,15 +156,12 @@ struct AWSFiles {
             throw InputError(
                 message:
                     "\(printable(config.path)) belongs to user \(status.owner), and its profile names keys and libraries",
-                hint: "make it yours: chown \(FileStatus.ownUser) \(path)"
-            )
+                hint: "make it yours: chown \(FileStatus.ownUser) \(path)")
         }
         guard status.mode & 0o002 == 0 else {
             throw InputError(
                 message: "all users can write to \(printable(config.path)), and its profile names keys and libraries: "
-                    + "its mode is \(status.modeText)",
-                hint: "check that it was not changed, then: chmod o-w \(path)"
-            )
+                    + "its mode is \(status.modeText)", hint: "check that it was not changed, then: chmod o-w \(path)")
         }
     }
 }

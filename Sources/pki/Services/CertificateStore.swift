@@ -43,8 +43,7 @@ struct CertificateStore: Sendable {
         } catch is DecodingError {
             throw InputError(
                 message: "\(path) is not a selector in JSON",
-                hint: "write for example [{\"Key\": \"x509Subject\", \"Value\": \"CN=web-1\"}]"
-            )
+                hint: "write for example [{\"Key\": \"x509Subject\", \"Value\": \"CN=web-1\"}]")
         }
     }
 
@@ -92,8 +91,7 @@ struct CertificateStore: Sendable {
         } catch {
             throw InputError(
                 message: "the certificate store \(directory) cannot be read as a directory",
-                hint: "--certificate-store takes a directory of PEM files; one file is for --certificate"
-            )
+                hint: "--certificate-store takes a directory of PEM files; one file is for --certificate")
         }
         return names.compactMap { name in
             let path = "\(directory)/\(name)"
@@ -131,8 +129,7 @@ struct CertificateStore: Sendable {
                 + "\"\(printable(certificate.subject.description, limit: 100))\""
                 + (encrypted.isEmpty
                     ? "" : "; \(encrypted.count) are encrypted, and none opens with the passphrase given"),
-            hint: "put the key's file beside the certificate's"
-        )
+            hint: "put the key's file beside the certificate's")
     }
 
     private func checkPermissions(_ path: String) throws {

@@ -181,8 +181,7 @@ struct RefresherGroup: Sendable {
         case .failed(let error, let seconds):
             let tenths = Int((seconds * 10).rounded())
             console.warning(
-                "\(name): no new credentials: \(text(error)); trying again in \(tenths / 10).\(tenths % 10) s"
-            )
+                "\(name): no new credentials: \(text(error)); trying again in \(tenths / 10).\(tenths % 10) s")
         case .sourceChanged: break
         }
     }

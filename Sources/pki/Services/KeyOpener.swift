@@ -21,8 +21,7 @@ struct KeyOpener: Sendable {
         tokens = PKCS11Source(module: device.pkcs11Library, reusesPIN: device.reusePin) { request in
             try passphrase.read(
                 request.purpose == .signature
-                    ? "PIN of \(request.tokenLabel), for one signature" : "PIN of \(request.tokenLabel)"
-            )
+                    ? "PIN of \(request.tokenLabel), for one signature" : "PIN of \(request.tokenLabel)")
         }
     }
 
@@ -89,9 +88,7 @@ struct KeyOpener: Sendable {
     ///   - certificates: Those that it may belong to.
     ///   - rule: Who may be able to read its file.
     func key(
-        at location: KeyLocation,
-        for certificates: [Certificate] = [],
-        _ rule: FileContents.Rule = .ownerOnly
+        at location: KeyLocation, for certificates: [Certificate] = [], _ rule: FileContents.Rule = .ownerOnly
     ) throws -> any SigningKey {
         switch location {
         case .pkcs11(let text): return try tokens.key(at: PKCS11URI(text), certificates: certificates)
@@ -118,9 +115,7 @@ struct KeyOpener: Sendable {
     }
 
     private func contents(
-        of location: KeyLocation,
-        _ what: String,
-        _ rule: FileContents.Rule = .anyone
+        of location: KeyLocation, _ what: String, _ rule: FileContents.Rule = .anyone
     ) throws -> (SecretBytes, name: String) {
         guard let contents = try location.read(rule) else {
             throw UsageError(message: "\(what) cannot be read from \(location)")
@@ -129,10 +124,7 @@ struct KeyOpener: Sendable {
     }
 
     /// Opens something that may be encrypted; errors name it.
-    private func open<Value>(
-        _ name: String,
-        _ body: (SecretBytes?) throws(CertificateError) -> Value
-    ) throws -> Value {
+    private func open<Value>(_ name: String, _ body: (SecretBytes?) throws(CertificateError) -> Value) throws -> Value {
         do {
             return try askingForPassphrase({ try passphrase.read("passphrase of \(name)") }, body)
         } catch let error as CertificateError {
@@ -153,10 +145,8 @@ struct KeyOpener: Sendable {
         get throws {
             guard let socket = ProcessInfo.processInfo.environment["SSH_AUTH_SOCK"], !socket.isEmpty else {
                 throw HardwareKeyError(
-                    .absent,
-                    "there is no SSH agent: SSH_AUTH_SOCK is not set",
-                    hint: "start one and give it the key: eval \"$(ssh-agent)\"; ssh-add KEY"
-                )
+                    .absent, "there is no SSH agent: SSH_AUTH_SOCK is not set",
+                    hint: "start one and give it the key: eval \"$(ssh-agent)\"; ssh-add KEY")
             }
             return SSHAgent(socket: socket)
         }

@@ -94,10 +94,7 @@ struct ServiceManager: Sendable {
             $0.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
         }
         if let names, count > 0, names.count != Int(count) {
-            throw InputError(
-                message: "LISTEN_FDNAMES has \(names.count) names, and LISTEN_FDS is \(count)",
-                hint: nil
-            )
+            throw InputError(message: "LISTEN_FDNAMES has \(names.count) names, and LISTEN_FDS is \(count)", hint: nil)
         }
         var sockets: [Socket] = []
         for index in 0..<count {
@@ -105,9 +102,7 @@ struct ServiceManager: Sendable {
             let flags = fcntl(descriptor, F_GETFD)
             guard flags >= 0, fcntl(descriptor, F_SETFD, flags | FD_CLOEXEC) >= 0 else {
                 throw InputError(
-                    message: "LISTEN_FDS is \(count), but the file descriptor \(descriptor) is not open",
-                    hint: nil
-                )
+                    message: "LISTEN_FDS is \(count), but the file descriptor \(descriptor) is not open", hint: nil)
             }
             sockets.append(Socket(descriptor: descriptor, name: names?[Int(index)] ?? "unknown"))
         }

@@ -41,8 +41,7 @@ struct ReadCertificateDataCommand: ParsableCommand {
         guard let certificate = certificates.first else {
             throw InputError(
                 message: "there is no certificate in \(place)",
-                hint: "a certificate in PEM begins with -----BEGIN CERTIFICATE-----"
-            )
+                hint: "a certificate in PEM begins with -----BEGIN CERTIFICATE-----")
         }
         try console.write(Self.data(of: certificate))
     }

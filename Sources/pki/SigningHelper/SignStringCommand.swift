@@ -28,15 +28,12 @@ struct SignStringCommand: ParsableCommand {
 
     @Option(
         name: .long,
-        help: ArgumentHelp("Output format: hexadecimal in quotes, hexadecimal, or bytes.", valueName: "format")
-    )
+        help: ArgumentHelp("Output format: hexadecimal in quotes, hexadecimal, or bytes.", valueName: "format"))
     var format = Format.json
 
     @Option(
-        name: .long,
-        help: ArgumentHelp("Digest: SHA256, SHA384 or SHA512.", valueName: "digest"),
-        transform: Self.digest
-    )
+        name: .long, help: ArgumentHelp("Digest: SHA256, SHA384 or SHA512.", valueName: "digest"),
+        transform: Self.digest)
     var digest = Digest.sha256
 
     @Flag(name: .long, help: .hidden)

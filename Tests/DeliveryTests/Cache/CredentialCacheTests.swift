@@ -264,7 +264,6 @@ import SystemSupport
         #expect(CredentialCache.standardPath(environment: ["XDG_CACHE_HOME": "/c"], home: "/h") == "/c/pki/credentials")
         #expect(
             CredentialCache.standardPath(environment: ["XDG_CACHE_HOME": "c"], home: "/h")
-                == "/h/.cache/pki/credentials"
-        )
+                == "/h/.cache/pki/credentials")
     }
 }

@@ -48,9 +48,7 @@ struct ConfigurationModel {
             items.append(.header(name, Line(text: spelling, end: chance.pick(ends))))
             for _ in 0..<chance.below(6) {
                 let isFiller = chance.below(3) == 0
-                items.append(
-                    isFiller ? .filler(Self.filler(by: &chance, ends)) : .setting(setting(by: &chance, ends))
-                )
+                items.append(isFiller ? .filler(Self.filler(by: &chance, ends)) : .setting(setting(by: &chance, ends)))
             }
         }
         if chance.below(2) == 0, case .setting(var last) = items.last, last.nested.isEmpty {
@@ -67,13 +65,9 @@ struct ConfigurationModel {
         let name = chance.pick(["a", "A", "b", "region", "REGION", "s3", "other"])
         let value = chance.pick(["", "x", "1", "a b=c:d", "x#y", "caf\u{E9}"])
         var result = Setting(
-            name: name,
-            prefix: indentation + name + chance.pick([" = ", "=", " =  ", ": ", "\t=\t"]),
-            value: value,
+            name: name, prefix: indentation + name + chance.pick([" = ", "=", " =  ", ": ", "\t=\t"]), value: value,
             comment: value.isEmpty ? "" : chance.pick(["", "", "", " # why", "\t;  why # so"]),
-            blanks: value.isEmpty ? "" : chance.pick(["", "", " ", "\t "]),
-            end: chance.pick(ends)
-        )
+            blanks: value.isEmpty ? "" : chance.pick(["", "", " ", "\t "]), end: chance.pick(ends))
         if chance.below(5) == 0 {
             for text in ["a = 1", "[default]", "region=x"] {
                 result.nested.append(Line(text: "\(indentation)    \(text)", end: chance.pick(ends)))
@@ -126,10 +120,8 @@ struct ConfigurationModel {
         items = new
         guard !isFound, let value else { return }
         add(
-            Setting(name: name, prefix: name + (value.isEmpty ? " =" : " = "), value: value, end: end),
-            at: place,
-            in: section
-        )
+            Setting(name: name, prefix: name + (value.isEmpty ? " =" : " = "), value: value, end: end), at: place,
+            in: section)
     }
 
     private mutating func add(_ setting: Setting, at place: Int?, in section: String) {

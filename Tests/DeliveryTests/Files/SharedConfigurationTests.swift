@@ -13,9 +13,7 @@ import SystemSupport
         var configuration = SharedConfiguration(example.before)
         try configuration.set(example.settings, in: example.section)
         #expect(configuration.bytes == example.after)
-        #expect(
-            String(decoding: configuration.bytes, as: UTF8.self) == String(decoding: example.after, as: UTF8.self)
-        )
+        #expect(String(decoding: configuration.bytes, as: UTF8.self) == String(decoding: example.after, as: UTF8.self))
     }
 
     @Test(arguments: cases)
@@ -56,9 +54,9 @@ import SystemSupport
             [profile]
             """
         #expect(
-            SharedConfiguration(Array(text.utf8)).sectionNames
-                == ["default", "profile my name", "sso-session x", "indented", "profile"]
-        )
+            SharedConfiguration(Array(text.utf8)).sectionNames == [
+                "default", "profile my name", "sso-session x", "indented", "profile",
+            ])
     }
 
     @Test func `the settings of all sections of a name are put together, and the last value counts`() throws {

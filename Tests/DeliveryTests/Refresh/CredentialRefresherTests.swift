@@ -22,11 +22,7 @@ import Testing
         observer: @escaping @Sendable (CredentialRefresher.Event) -> Void = { _ in }
     ) -> CredentialRefresher {
         CredentialRefresher(
-            name: "web",
-            source: service.source,
-            dependencies: clock.dependencies(random: random),
-            observer: observer
-        )
+            name: "web", source: service.source, dependencies: clock.dependencies(random: random), observer: observer)
     }
 
     /// Runs a keeper for some time of the driven clock.

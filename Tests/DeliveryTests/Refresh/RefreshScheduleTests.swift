@@ -14,8 +14,7 @@ import Testing
         (10.0, 5.0), (1.0, 1.0), (0.0, 1.0),
     ])
     func `credentials are due with 25 minutes left, or at their half-life when that is later`(
-        lifetime: Double,
-        due: Double
+        lifetime: Double, due: Double
     ) {
         let credentials = Credentials.example(lifetime: lifetime)
         #expect(schedule.refreshDate(of: credentials) == credentials.issued.addingTimeInterval(due))

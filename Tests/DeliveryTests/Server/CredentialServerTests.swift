@@ -38,10 +38,7 @@ import Testing
     private func fill() throws { for keeper in keepers { try keeper.refresh() } }
 
     private func request(
-        _ method: HTTPMethod,
-        _ target: String,
-        _ headers: [(String, String)] = [],
-        host: String? = "127.0.0.1:9911",
+        _ method: HTTPMethod, _ target: String, _ headers: [(String, String)] = [], host: String? = "127.0.0.1:9911",
         isLocal: Bool = true
     ) -> HTTPRequest {
         var all = HTTPHeaders()
@@ -52,10 +49,7 @@ import Testing
 
     /// The answer, which has to be there at once.
     private func ask(
-        _ method: HTTPMethod,
-        _ target: String,
-        _ headers: [(String, String)] = [],
-        host: String? = "127.0.0.1:9911",
+        _ method: HTTPMethod, _ target: String, _ headers: [(String, String)] = [], host: String? = "127.0.0.1:9911",
         isLocal: Bool = true
     ) throws -> (status: Int, text: String, headers: HTTPHeaders) {
         let answer = server.answer(request(method, target, headers, host: host, isLocal: isLocal))
@@ -92,8 +86,7 @@ import Testing
         #expect(
             answer.text
                 == #"{"Code":"Success","LastUpdated":"2026-01-02T03:04:05Z","Type":"AWS-HMAC","AccessKeyId":"ASIA1","#
-                + #""SecretAccessKey":"a-SECRET","Token":"t-SECRET","Expiration":"2026-01-02T04:04:05Z"}"#
-        )
+                + #""SecretAccessKey":"a-SECRET","Token":"t-SECRET","Expiration":"2026-01-02T04:04:05Z"}"#)
     }
 
     @Test(arguments: ["", "0", "21601", "-1", "+60", "6e1", "60s", "6 0", "0x3c", "99999999999999999999", "1,2", "６０"])
@@ -125,8 +118,7 @@ import Testing
         #expect(try read(path, stranger.make(seconds: 60, at: clock.now)).status == 401)
         #expect(
             try ask(.get, path, [("X-aws-ec2-metadata-token", token), ("X-aws-ec2-metadata-token", token)]).status
-                == 401
-        )
+                == 401)
         #expect(try read(path, token).status == 200)
         clock.advance(60)
         #expect(try read(path, token).status == 401)
@@ -180,11 +172,9 @@ import Testing
         let answer = try ask(.get, "/credentials/web", header)
         #expect(answer.status == 200)
         #expect(
-            answer.text
-                == #"{"AccessKeyId":"ASIA1","SecretAccessKey":"a-SECRET","Token":"t-SECRET","#
+            answer.text == #"{"AccessKeyId":"ASIA1","SecretAccessKey":"a-SECRET","Token":"t-SECRET","#
                 + #""Expiration":"2026-01-02T04:04:05Z","AccountId":"123456789012","#
-                + #""RoleArn":"arn:aws:iam::123456789012:role/path/App"}"#
-        )
+                + #""RoleArn":"arn:aws:iam::123456789012:role/path/App"}"#)
         #expect(try ask(.get, "/credentials/backup%202", header).status == 200)
         #expect(try ask(.get, "/credentials/other", header).status == 404)
         #expect(try ask(.get, "/credentials/", header).status == 404)

@@ -33,10 +33,7 @@ private final class HostileInventory: Sendable {
         log = Array(try Data(contentsOf: directory.appending(path: "inventory.sqlite-wal")))
         // Pages in the log are guarded by checksums; those in the file are not.
         let database = try Database(
-            "inventory.sqlite",
-            in: Directory(directory.path, for: .writing),
-            applicationIdentifier: 0x706b_6949
-        )
+            "inventory.sqlite", in: Directory(directory.path, for: .writing), applicationIdentifier: 0x706b_6949)
         _ = try database.query("PRAGMA wal_checkpoint(TRUNCATE)")
         file = Array(try Data(contentsOf: directory.appending(path: "inventory.sqlite")))
     }

@@ -23,9 +23,7 @@ final class RunningAgent: Sendable {
         try Self.writeScript(answer, to: directory.file("ask"), in: directory)
         identifier = try directory.start(
             ["timeout", "600", "ssh-agent", "-D", "-a", directory.file("s")],
-            ["SSH_ASKPASS": directory.file("ask"), "SSH_ASKPASS_REQUIRE": "force"],
-            output: "agent"
-        )
+            ["SSH_ASKPASS": directory.file("ask"), "SSH_ASKPASS_REQUIRE": "force"], output: "agent")
         for _ in 0..<1000 {
             if (try? agent.keys()) != nil { return }
             usleep(10_000)

@@ -22,11 +22,7 @@ import Testing
         ("rsa", 3072, "ssh-rsa", "RSA 3072", [.sha256, .sha512]),
     ])
     func `a key in the agent signs as its kind does`(
-        kind: String,
-        bits: Int,
-        type: String,
-        name: String,
-        digests: [Digest]
+        kind: String, bits: Int, type: String, name: String, digests: [Digest]
     ) throws {
         let running = try RunningAgent()
         let fingerprint = try running.add(kind, bits: bits, comment: "mine")
@@ -80,11 +76,8 @@ import Testing
         let template = "[ ca ]\nbasicConstraints = critical, CA:TRUE\nkeyUsage = critical, keyCertSign\n"
         let now = Date(timeIntervalSince1970: 1_780_000_000)
         let root = try CertificateParameters(
-            serialNumber: SerialNumber([7]),
-            subject: DistinguishedName("CN=Root"),
-            publicKey: key.publicKey,
-            notBefore: now,
-            notAfter: now.addingTimeInterval(86400),
+            serialNumber: SerialNumber([7]), subject: DistinguishedName("CN=Root"), publicKey: key.publicKey,
+            notBefore: now, notAfter: now.addingTimeInterval(86400),
             template: CertificateTemplate(reading: Array(template.utf8), name: "root.conf")
         ).selfSigned(by: key)
         #expect(try CertificateVerifier(anchors: [root]).path(for: root, at: now).last == root)
@@ -100,9 +93,7 @@ import Testing
             "ssh-keygen", "-q", "-s", signer, "-I", "me", running.directory.file("key-edwards.pub"),
         ])
         try running.directory.run(
-            ["ssh-add", "-q", running.directory.file("key-edwards")],
-            ["SSH_AUTH_SOCK": running.socket]
-        )
+            ["ssh-add", "-q", running.directory.file("key-edwards")], ["SSH_AUTH_SOCK": running.socket])
 
         let identities = try running.agent.keys()
         let types = ["ecdsa-sha2-nistp256", "ssh-ed25519", "ssh-ed25519-cert-v01@openssh.com"]

@@ -30,12 +30,10 @@ extension TokenTests {
                 #expect(try source.certificates(at: address) == [certificate])
             }
             #expect(
-                try source.allCertificates(at: TokenDirectory.address("object=x", pin: false)).contains(certificate)
-            )
+                try source.allCertificates(at: TokenDirectory.address("object=x", pin: false)).contains(certificate))
             let key = try source.key(
                 at: TokenDirectory.address("type=cert;object=by-label"),
-                certificates: [TokenDirectory.certificate(PrivateKey(generating: .rsa2048).publicKey), certificate]
-            )
+                certificates: [TokenDirectory.certificate(PrivateKey(generating: .rsa2048).publicKey), certificate])
             #expect(key.publicKey == certificate.publicKey)
         }
 
@@ -109,8 +107,7 @@ extension TokenTests {
             #expect(try tests.failure { try source.key(at: address) }.code == .unsupported)
             #expect(
                 try source.key(at: address, certificates: [TokenDirectory.certificate(publicKey)]).publicKey
-                    == publicKey
-            )
+                    == publicKey)
         }
 
         @Test func `a key that is not the certificate's is refused`() throws {
@@ -155,9 +152,7 @@ extension TokenTests {
             #expect(try source.allCertificates(at: TokenDirectory.address(right, pin: false)).isEmpty)
             for attribute in right.split(separator: ";") {
                 let wrong = right.replacing(
-                    attribute,
-                    with: attribute.contains("version") ? "library-version=9" : attribute + "x"
-                )
+                    attribute, with: attribute.contains("version") ? "library-version=9" : attribute + "x")
                 let error = try tests.failure {
                     try source.allCertificates(at: TokenDirectory.address(wrong, pin: false))
                 }
@@ -188,8 +183,7 @@ extension TokenTests {
             let key = try PKCS11Source(module: "/nothing", pin: pin).key(at: byPath)
             #expect(try PKCS11Source(pin: pin).key(at: byName).publicKey == key.publicKey)
             #expect(
-                try PKCS11Source(module: TokenDirectory.module, pin: pin).key(at: unnamed).publicKey == key.publicKey
-            )
+                try PKCS11Source(module: TokenDirectory.module, pin: pin).key(at: unnamed).publicKey == key.publicKey)
         }
 
         @Test func `p11-kit gives the modules of the system`() throws {

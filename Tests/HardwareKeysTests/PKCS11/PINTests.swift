@@ -21,9 +21,7 @@ extension TokenTests {
 
         /// A source that writes down what it is asked, on a module that counts logins.
         private func source(
-            reusesPIN: Bool = false,
-            requests: Requests = Requests(),
-            _ answer: String? = TokenDirectory.pin
+            reusesPIN: Bool = false, requests: Requests = Requests(), _ answer: String? = TokenDirectory.pin
         ) throws -> PKCS11Source {
             let module = try Interposed.module()
             return PKCS11Source(

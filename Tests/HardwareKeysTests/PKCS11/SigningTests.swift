@@ -26,8 +26,7 @@ extension TokenTests {
             let publicKey = try directory.write(Array(document.utf8), to: "public.pem")
             let files = try (directory.write(signature, to: "signature"), directory.write(message, to: "message"))
             let output = try directory.run(
-                "openssl dgst -\(digest) -verify \(publicKey) -signature \(files.0) \(files.1)"
-            )
+                "openssl dgst -\(digest) -verify \(publicKey) -signature \(files.0) \(files.1)")
             #expect(output.contains("Verified OK"))
         }
 
@@ -36,8 +35,7 @@ extension TokenTests {
             let label = "made \(type.replacing(":", with: " "))"
             try directory.makeKey("main", label, id: "a1\(hexadecimal(type.utf8.suffix(4)))", type: type)
             let key = try tests.source.key(
-                at: TokenDirectory.address("token=main;object=\(label.replacing(" ", with: "%20"))")
-            )
+                at: TokenDirectory.address("token=main;object=\(label.replacing(" ", with: "%20"))"))
             #expect(key.label == label)
             #expect(key.tokenLabel == "main")
             for digest in Digest.allCases { try check(key, digest) }
@@ -53,9 +51,7 @@ extension TokenTests {
             #expect(found.publicKey == made.publicKey)
 
             let listing = try directory.tool(
-                "generating",
-                "--list-objects --type privkey --id \(hexadecimal(made.identifier))"
-            )
+                "generating", "--list-objects --type privkey --id \(hexadecimal(made.identifier))")
             #expect(listing.contains("sensitive"))
             #expect(listing.contains("never extractable"))
             let refused = try tests.failure { try tests.source.generateKey(at: address, type: .ecP256) }
@@ -149,9 +145,7 @@ extension TokenTests {
 
         @Test func `two keys are not mixed up when sessions begin anew`() throws {
             let other = try tests.source.generateKey(
-                at: TokenDirectory.address("token=generating;object=mixed"),
-                type: .ecP256
-            )
+                at: TokenDirectory.address("token=generating;object=mixed"), type: .ecP256)
             try module.call("C_Finalize") { $0.C_Finalize?(nil) }
             for _ in 0..<3 {
                 try sign()
@@ -162,9 +156,7 @@ extension TokenTests {
 
         @Test func `a key that is gone is named`() throws {
             let key = try tests.source.generateKey(
-                at: TokenDirectory.address("token=generating;object=goes"),
-                type: .ecP256
-            )
+                at: TokenDirectory.address("token=generating;object=goes"), type: .ecP256)
             let identifier = hexadecimal(key.identifier)
             try tests.directory.tool("generating", "--delete-object --type privkey --id \(identifier)")
             let error = try tests.failure { try key.signature(for: [1], digest: .sha256) }

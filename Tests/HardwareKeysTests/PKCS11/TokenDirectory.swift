@@ -69,9 +69,7 @@ struct TokenDirectory: Sendable {
     /// Runs OpenSC's tool, which is another's code, on a token.
     @discardableResult
     func tool(_ token: String, _ arguments: String) throws -> String {
-        try run(
-            "pkcs11-tool --module \(Self.module) --token-label '\(token)' --login --pin \(Self.pin) \(arguments)"
-        )
+        try run("pkcs11-tool --module \(Self.module) --token-label '\(token)' --login --pin \(Self.pin) \(arguments)")
     }
 
     /// Lets OpenSC's tool make a pair of keys.
@@ -93,13 +91,10 @@ struct TokenDirectory: Sendable {
         func parameters(_ name: String, _ publicKey: PublicKey, _ text: String) throws -> CertificateParameters {
             var generator = SystemRandomNumberGenerator()
             return CertificateParameters(
-                serialNumber: .random(using: &generator),
-                subject: try DistinguishedName(name),
-                publicKey: publicKey,
+                serialNumber: .random(using: &generator), subject: try DistinguishedName(name), publicKey: publicKey,
                 notBefore: Date(timeIntervalSince1970: 1_780_000_000),
                 notAfter: Date(timeIntervalSince1970: 1_790_000_000),
-                template: try CertificateTemplate(reading: Array("[ v3 ]\n\(text)\n".utf8), name: "test")
-            )
+                template: try CertificateTemplate(reading: Array("[ v3 ]\n\(text)\n".utf8), name: "test"))
         }
         let root = try parameters("CN=root", key.publicKey, "basicConstraints = critical, CA:TRUE").selfSigned(by: key)
         return try parameters(name, publicKey, "basicConstraints = CA:FALSE").signed(by: key, issuer: root)

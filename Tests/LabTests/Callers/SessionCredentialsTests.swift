@@ -9,17 +9,11 @@ import Testing
 @Suite struct SessionCredentialsTests {
     private let key = [UInt8](1...32)
     private let claims = SessionClaims(
-        roleARN: "arn:aws:iam::123456789012:role/path/web",
-        roleName: "web",
-        roleIdentifier: "AROAWEB",
-        sessionName: "one",
-        issuedAt: 1_772_366_400,
-        expiration: 1_772_370_000,
-        sourceIdentity: "CN=Ünïcode \"quoted\"",
+        roleARN: "arn:aws:iam::123456789012:role/path/web", roleName: "web", roleIdentifier: "AROAWEB",
+        sessionName: "one", issuedAt: 1_772_366_400, expiration: 1_772_370_000, sourceIdentity: "CN=Ünïcode \"quoted\"",
         tags: ["x509Subject/CN": "web", "x509SAN/URI": "spiffe://a/b"],
         sessionPolicy: #"{"Version":"2012-10-17","Statement":[]}"#,
-        sessionPolicyARNs: ["arn:aws:iam::aws:policy/ReadOnlyAccess"]
-    )
+        sessionPolicyARNs: ["arn:aws:iam::aws:policy/ReadOnlyAccess"])
 
     private func credentials() -> SessionCredentials {
         SessionCredentials(claims, key: key, in: fixtureEnvironment())
@@ -28,8 +22,7 @@ import Testing
     @Test func `a token gives back what the session is, and the secret`() throws {
         let made = credentials()
         let opened = try #require(
-            SessionCredentials.open(made.sessionToken, accessKeyIdentifier: made.accessKeyIdentifier, key: key)
-        )
+            SessionCredentials.open(made.sessionToken, accessKeyIdentifier: made.accessKeyIdentifier, key: key))
         #expect(opened.claims == claims)
         #expect(opened.secretAccessKey == made.secretAccessKey)
         #expect(made.accessKeyIdentifier.hasPrefix("ASIA"))
@@ -44,11 +37,7 @@ import Testing
         for index in bytes.indices {
             bytes[index] ^= 1
             let token = made.sessionToken.prefix(prefix) + Data(bytes).base64EncodedString()
-            let opened = SessionCredentials.open(
-                String(token),
-                accessKeyIdentifier: made.accessKeyIdentifier,
-                key: key
-            )
+            let opened = SessionCredentials.open(String(token), accessKeyIdentifier: made.accessKeyIdentifier, key: key)
             #expect(opened == nil, "byte \(index)")
             bytes[index] ^= 1
         }
@@ -59,15 +48,9 @@ import Testing
         #expect(SessionCredentials.open(made.sessionToken, accessKeyIdentifier: "ASIAOTHER", key: key) == nil)
         #expect(
             SessionCredentials.open(
-                made.sessionToken,
-                accessKeyIdentifier: made.accessKeyIdentifier,
-                key: [UInt8](2...33)
-            ) == nil
-        )
+                made.sessionToken, accessKeyIdentifier: made.accessKeyIdentifier, key: [UInt8](2...33)) == nil)
         for token in ["", "IQoJb3JpZ2luX2Vj", "IQoJb3JpZ2luX2VjAAAA", "x\(made.sessionToken)"] {
-            #expect(
-                SessionCredentials.open(token, accessKeyIdentifier: made.accessKeyIdentifier, key: key) == nil
-            )
+            #expect(SessionCredentials.open(token, accessKeyIdentifier: made.accessKeyIdentifier, key: key) == nil)
         }
     }
 

@@ -27,13 +27,8 @@ struct FixtureCase: Decodable, Sendable, CustomTestStringConvertible {
         var received = HTTPHeaders()
         for header in headers { received.append(header[0], header[1]) }
         return HTTPRequest(
-            method: .post,
-            target: target,
-            headers: received,
-            body: Array(body.utf8),
-            remoteAddress: "127.0.0.1:50000",
-            arrival: .now
-        )
+            method: .post, target: target, headers: received, body: Array(body.utf8), remoteAddress: "127.0.0.1:50000",
+            arrival: .now)
     }
 
     /// The value of a header.
@@ -80,19 +75,13 @@ struct FixtureLab {
         options.hosts = ["lab.test"]
         service = try LabService(environment: environment, options: options, observer: observer)
         anchor = TrustAnchor(
-            identifier: "a0000000-0000-4000-8000-000000000001",
-            name: "fixture-anchor",
-            bundle: try CertificateBundle(reading: FixtureText.root),
-            in: environment
-        )
+            identifier: "a0000000-0000-4000-8000-000000000001", name: "fixture-anchor",
+            bundle: try CertificateBundle(reading: FixtureText.root), in: environment)
         anchor.aliasName = "fixture-anchor"
         role = try Role(name: "lab-role", in: environment)
         profile = Profile(
-            identifier: "b0000000-0000-4000-8000-000000000002",
-            name: "fixture-profile",
-            roleARNs: [role.arn.description],
-            in: environment
-        )
+            identifier: "b0000000-0000-4000-8000-000000000002", name: "fixture-profile",
+            roleARNs: [role.arn.description], in: environment)
         let other = try Role(name: "other-role", in: environment)
         try service.store.update { $0.roles[other.name] = other }
         try plant()

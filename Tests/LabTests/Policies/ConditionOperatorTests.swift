@@ -48,17 +48,11 @@ struct OperatorCase: Sendable, CustomTestStringConvertible {
         OperatorCase("NumericGreaterThan", "10", met: ["10.01"], unmet: ["10", "9", "nan"]),
         OperatorCase("NumericGreaterThanEquals", "10", met: ["10", "11"], unmet: ["9"]),
         OperatorCase(
-            "DateEquals",
-            "\"2026-01-02T03:04:05Z\"",
+            "DateEquals", "\"2026-01-02T03:04:05Z\"",
             met: ["1767323045", "2026-01-02T04:04:05+01:00", "2026-01-02T03:04:05.000Z"],
-            unmet: ["1767323046", "yesterday", ""]
-        ),
+            unmet: ["1767323046", "yesterday", ""]),
         OperatorCase(
-            "DateEquals",
-            "\"2026-01-02\"",
-            met: ["2026-01-02T00:00:00Z", "2026-01-02T00:00Z"],
-            unmet: ["2026"]
-        ),
+            "DateEquals", "\"2026-01-02\"", met: ["2026-01-02T00:00:00Z", "2026-01-02T00:00Z"], unmet: ["2026"]),
         OperatorCase("DateNotEquals", "1767323045", met: ["1767323046"], unmet: ["1767323045"], isNegated: true),
         OperatorCase("DateLessThan", "\"2026-01\"", met: ["2025-12-31T23:59:59Z"], unmet: ["2026-01-01T00:00:00Z"]),
         OperatorCase("DateLessThanEquals", "\"2026\"", met: ["2026-01-01T00:00:00Z"], unmet: ["2026-01-01T00:00:01Z"]),
@@ -68,11 +62,9 @@ struct OperatorCase: Sendable, CustomTestStringConvertible {
         OperatorCase("Bool", "false", met: ["false"], unmet: ["true"]),
         OperatorCase("BinaryEquals", "\"QmluYXJ5\"", met: ["QmluYXJ5"], unmet: ["QmluYXJ6", "%", ""]),
         OperatorCase(
-            "IpAddress",
-            "[\"203.0.113.0/24\", \"2001:db8::/33\", \"192.0.2.7\", \"10.0.0.0/0\"]",
+            "IpAddress", "[\"203.0.113.0/24\", \"2001:db8::/33\", \"192.0.2.7\", \"10.0.0.0/0\"]",
             met: ["203.0.113.255", "2001:db8:7fff::1", "192.0.2.7", "9.9.9.9"],
-            unmet: ["2001:db8:8000::1", "::1", "x", ""]
-        ),
+            unmet: ["2001:db8:8000::1", "::1", "x", ""]),
         OperatorCase("IpAddress", "\"203.0.113.9/30\"", met: ["203.0.113.11"], unmet: ["203.0.113.12", "203.0.113.7"]),
         OperatorCase("NotIpAddress", "\"10.0.0.0/8\"", met: ["11.0.0.1", "::1"], unmet: ["10.9.9.9"], isNegated: true),
         OperatorCase("ArnLike", arn, met: arns.like, unmet: arns.unlike),

@@ -9,10 +9,8 @@ enum PolicySamples {
     static let service = PolicyPrincipal.service("rolesanywhere.amazonaws.com")
 
     static let session = PolicyPrincipal.aws(
-        arn: "arn:aws:sts::111122223333:assumed-role/first/web-1",
-        role: "arn:aws:iam::111122223333:role/path/first",
-        account: "111122223333"
-    )
+        arn: "arn:aws:sts::111122223333:assumed-role/first/web-1", role: "arn:aws:iam::111122223333:role/path/first",
+        account: "111122223333")
 
     /// As AWS's own example for IAM Roles Anywhere has it.
     static let trust = """
@@ -45,16 +43,10 @@ enum PolicySamples {
     ]
 
     static func request(
-        _ action: String = "sts:AssumeRole",
-        _ principal: PolicyPrincipal = service,
-        context: PolicyContext = context
+        _ action: String = "sts:AssumeRole", _ principal: PolicyPrincipal = service, context: PolicyContext = context
     ) -> PolicyRequest {
         PolicyRequest(
-            action: action,
-            principal: principal,
-            resource: "arn:aws:iam::111122223333:role/target",
-            context: context
-        )
+            action: action, principal: principal, resource: "arn:aws:iam::111122223333:role/target", context: context)
     }
 
     /// A policy of one statement with a condition.

@@ -34,10 +34,7 @@ import Testing
         ("ArnLike", "arn:aws:sqs:*:${lab:Account}:x", "arn:aws:sqs:a:444455556666:x", false),
     ])
     func `a variable stands for the request's value`(
-        _ comparison: String,
-        _ wanted: String,
-        _ actual: String,
-        _ isMet: Bool
+        _ comparison: String, _ wanted: String, _ actual: String, _ isMet: Bool
     ) throws {
         var context = context
         context.set(actual, for: "lab:Key")
@@ -75,11 +72,7 @@ import Testing
                 """
             let policy = try PolicyDocument(text, kind: .identity)
             let request = PolicyRequest(
-                action: "s3:GetObject",
-                principal: PolicySamples.session,
-                resource: actual,
-                context: context
-            )
+                action: "s3:GetObject", principal: PolicySamples.session, resource: actual, context: context)
             #expect(policy.decision(for: request).isAllowed == expected)
         }
     }

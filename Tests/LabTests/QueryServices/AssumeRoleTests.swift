@@ -33,8 +33,7 @@ import Testing
         let refused = try desk.ask("AssumeRole", Self.parameters("second"), as: desk.session(of: first))
         #expect(
             refused.refusal?.message == "User: arn:aws:sts::123456789012:assumed-role/first/job is not authorized to "
-                + "perform: sts:AssumeRole on resource: arn:aws:iam::123456789012:role/second"
-        )
+                + "perform: sts:AssumeRole on resource: arn:aws:iam::123456789012:role/second")
         let failure = try #require(refused.trace.failure)
         #expect(failure.check == .trustPolicy)
         #expect(failure.detail.contains("Statement \"Trust\" does not apply"))
@@ -51,8 +50,7 @@ import Testing
         #expect(refused.trace.failure?.check == .permission)
         #expect(
             refused.refusal?.message.hasSuffix("because no identity-based policy allows the sts:AssumeRole action")
-                == true
-        )
+                == true)
         try desk.role("first", trusting: "*") {
             $0.attachedPolicyARNs = ["arn:aws:iam::aws:policy/AdministratorAccess"]
         }
@@ -109,10 +107,7 @@ import Testing
             claims.sessionPolicyARNs = ["arn:aws:iam::aws:policy/ReadOnlyAccess"]
         }
         let opened = SessionCredentials.open(
-            try #require(keys.token),
-            accessKeyIdentifier: keys.identifier,
-            key: desk.store.sessionKey
-        )
+            try #require(keys.token), accessKeyIdentifier: keys.identifier, key: desk.store.sessionKey)
         let claims = try #require(opened).claims
         #expect(claims.tags == ["k": "v \"é"])
         #expect(claims.transitiveTagKeys == ["k"])

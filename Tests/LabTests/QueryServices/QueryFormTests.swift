@@ -27,14 +27,11 @@ import Testing
         #expect(refusal?.message.hasPrefix("1 validation error detected: Value 'nnn") == true)
         #expect(
             refusal?.message.hasSuffix(
-                "at 'roleName' failed to satisfy constraint: Member must have length less than or equal to 64"
-            ) == true
-        )
+                "at 'roleName' failed to satisfy constraint: Member must have length less than or equal to 64") == true)
         let missing = #expect(throws: ServiceRefusal.self) { try form.required("PolicyName", 1...128) }
         #expect(
             missing?.message == "1 validation error detected: Value null at 'policyName' failed to satisfy constraint: "
-                + "Member must not be null"
-        )
+                + "Member must not be null")
         let malformed = #expect(throws: ServiceRefusal.self) { try form.integer("MaxItems", 1...1_000) }
         #expect(malformed?.code.name == "MalformedInput")
     }

@@ -31,17 +31,9 @@ struct QueryDesk {
             randomBytes: { count in (0..<count).map { _ in .random(in: 0...255) } }
         )
         store = try ResourceStore(environment: environment)
-        let authentication = CallerAuthentication(
-            environment: environment,
-            administrator: .documented,
-            store: store
-        )
+        let authentication = CallerAuthentication(environment: environment, administrator: .documented, store: store)
         service = QueryService(
-            environment: environment,
-            store: store,
-            authentication: authentication,
-            faults: LabFaults()
-        )
+            environment: environment, store: store, authentication: authentication, faults: LabFaults())
     }
 
     /// Puts a role into the account.
@@ -63,43 +55,27 @@ struct QueryDesk {
     /// A session of a role, as one was given out.
     func session(of role: Role, _ change: (inout SessionClaims) -> Void = { _ in }) -> Keys {
         var claims = SessionClaims(
-            roleARN: role.arn.description,
-            roleName: role.name,
-            roleIdentifier: role.identifier,
-            sessionName: "job",
-            issuedAt: Int(Self.moment.timeIntervalSince1970),
-            expiration: Int(Self.moment.timeIntervalSince1970) + 900,
-            sourceIdentity: nil,
-            tags: [:]
-        )
+            roleARN: role.arn.description, roleName: role.name, roleIdentifier: role.identifier, sessionName: "job",
+            issuedAt: Int(Self.moment.timeIntervalSince1970), expiration: Int(Self.moment.timeIntervalSince1970) + 900,
+            sourceIdentity: nil, tags: [:])
         change(&claims)
         let credentials = SessionCredentials(claims, key: store.sessionKey, in: environment)
         return Keys(
-            identifier: credentials.accessKeyIdentifier,
-            secret: credentials.secretAccessKey,
-            token: credentials.sessionToken
-        )
+            identifier: credentials.accessKeyIdentifier, secret: credentials.secretAccessKey,
+            token: credentials.sessionToken)
     }
 
     /// Asks.
     ///
     /// - Returns: The body of the answer or the refusal, and the trace.
     func ask(
-        _ action: String,
-        _ parameters: [String: String] = [:],
-        as keys: Keys = Keys(),
-        service name: String = "sts",
+        _ action: String, _ parameters: [String: String] = [:], as keys: Keys = Keys(), service name: String = "sts",
         after seconds: Double = 0
     ) throws -> (answer: String, refusal: ServiceRefusal?, trace: Trace) {
         let now = Self.moment.addingTimeInterval(seconds)
         let request = try request(action, parameters, keys, name, at: now)
         var trace = Trace(
-            requestIdentifier: "r",
-            date: now,
-            remoteAddress: request.remoteAddress,
-            service: name,
-            operation: action
-        )
+            requestIdentifier: "r", date: now, remoteAddress: request.remoteAddress, service: name, operation: action)
         do {
             let response = try service.answer(service.action(of: request), request, &trace)
             return (String(decoding: response.bodyBytes ?? [], as: UTF8.self), nil, trace)
@@ -109,11 +85,7 @@ struct QueryDesk {
     }
 
     private func request(
-        _ action: String,
-        _ parameters: [String: String],
-        _ keys: Keys,
-        _ name: String,
-        at now: Date
+        _ action: String, _ parameters: [String: String], _ keys: Keys, _ name: String, at now: Date
     ) throws -> HTTPRequest {
         let version = name == "sts" ? "2011-06-15" : "2010-05-08"
         let form = (["Action": action, "Version": version].merging(parameters) { $1 })
@@ -126,16 +98,10 @@ struct QueryDesk {
             headers.append(
                 "Authorization",
                 "AWS4-HMAC-SHA256 Credential=\(keys.identifier)/\(date.prefix(8))/us-east-1/\(name)/aws4_request, "
-                    + "SignedHeaders=\(names), Signature=\(signature)"
-            )
+                    + "SignedHeaders=\(names), Signature=\(signature)")
             return HTTPRequest(
-                method: .post,
-                target: "/",
-                headers: headers,
-                body: Array(form.utf8),
-                remoteAddress: "192.0.2.7:50000",
-                arrival: .now
-            )
+                method: .post, target: "/", headers: headers, body: Array(form.utf8), remoteAddress: "192.0.2.7:50000",
+                arrival: .now)
         }
         let unsigned = request(String(repeating: "0", count: 64))
         let header = try AuthorizationHeader(unsigned.headers, in: .query)
@@ -199,11 +165,8 @@ struct QueryDesk {
         let desk = try QueryDesk()
         let role = try desk.role("web", trusting: "*")
         let profile = Profile(
-            identifier: "11111111-1111-4111-8111-111111111111",
-            name: "p",
-            roleARNs: [role.arn.description],
-            in: desk.environment
-        )
+            identifier: "11111111-1111-4111-8111-111111111111", name: "p", roleARNs: [role.arn.description],
+            in: desk.environment)
         try desk.store.update { $0.profiles[profile.identifier] = profile }
         #expect(try desk.ask("DeleteRole", ["RoleName": "web"], service: "iam").refusal == nil)
         #expect(desk.store.snapshot.roles["web"] == nil)

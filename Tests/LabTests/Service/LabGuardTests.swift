@@ -8,10 +8,7 @@ import Testing
 /// W12: whom the lab answers.
 @Suite struct LabGuardTests {
     private func admits(
-        _ host: String?,
-        origin: [String] = [],
-        at local: String? = "127.0.0.1:9912",
-        isSecure: Bool = false,
+        _ host: String?, origin: [String] = [], at local: String? = "127.0.0.1:9912", isSecure: Bool = false,
         hosts: Set<String> = []
     ) throws -> Bool {
         var headers = HTTPHeaders()
@@ -19,13 +16,8 @@ import Testing
         for origin in origin { headers.append("Origin", origin) }
         let address = try local.map { try #require(HTTPAuthority($0)) }
         let request = HTTPRequest(
-            method: .post,
-            target: "/trustanchors",
-            headers: headers,
-            localAddress: address,
-            isSecure: isSecure,
-            arrival: .now
-        )
+            method: .post, target: "/trustanchors", headers: headers, localAddress: address, isSecure: isSecure,
+            arrival: .now)
         return LabGuard(hosts: hosts).refusal(of: request) == nil
     }
 
@@ -98,11 +90,7 @@ import Testing
         let lab = try FixtureLab()
         for headers: HTTPHeaders in [["Host": "evil.com"], ["Host": "lab.test", "Origin": "http://evil.com"], [:]] {
             let request = HTTPRequest(
-                method: try #require(HTTPMethod(rawValue: method)),
-                target: target,
-                headers: headers,
-                arrival: .now
-            )
+                method: try #require(HTTPMethod(rawValue: method)), target: target, headers: headers, arrival: .now)
             let response = try #require(lab.service.answer(request).immediateResponse)
             #expect(response.status == .forbidden)
         }

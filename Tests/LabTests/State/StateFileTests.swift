@@ -38,9 +38,7 @@ import SystemSupport
     @Test func `what was set up and who was here comes back`() throws {
         let directory = try CADirectory()
         let seed = try LabSeed(
-            certificates: try Certificate.certificates(in: Array(FixtureText.root.utf8)),
-            in: fixtureEnvironment()
-        )
+            certificates: try Certificate.certificates(in: Array(FixtureText.root.utf8)), in: fixtureEnvironment())
         var anchor = try #require(seed.trustAnchors.first)
         anchor.tags = [Tag(key: "team", value: "web")]
         anchor.setAlias("first")
@@ -53,21 +51,12 @@ import SystemSupport
         role.attachedPolicyARNs = ["arn:aws:iam::aws:policy/ReadOnlyAccess"]
         role.inlinePolicies = [
             "one": try PolicyDocument(
-                #"{"Statement":{"Effect":"Allow","Action":"s3:*","Resource":"*"}}"#,
-                kind: .identity
-            )
+                #"{"Statement":{"Effect":"Allow","Action":"s3:*","Resource":"*"}}"#, kind: .identity)
         ]
         let leaf = try #require(try Certificate.certificates(in: Array(FixtureText.leaf.utf8)).first)
         let session = SessionRecord(
-            accessKeyIdentifier: "ASIA",
-            assumedRoleARN: "arn",
-            roleARN: "role",
-            subject: "CN=x",
-            sourceIdentity: "CN=x",
-            issuedAt: fixtureMoment,
-            expiration: fixtureMoment,
-            tags: ["x509Subject/CN": "x"]
-        )
+            accessKeyIdentifier: "ASIA", assumedRoleARN: "arn", roleARN: "role", subject: "CN=x",
+            sourceIdentity: "CN=x", issuedAt: fixtureMoment, expiration: fixtureMoment, tags: ["x509Subject/CN": "x"])
         var first: ResourceStore? = try store(directory)
         let key = first?.sessionKey
         try first?.update { account in
@@ -76,8 +65,7 @@ import SystemSupport
             account.roles[role.name] = role
         }
         let subject = try first?.record(
-            CertificateUse(certificate: leaf, date: fixtureMoment, instanceProperties: ["host": "a"], session: session)
-        )
+            CertificateUse(certificate: leaf, date: fixtureMoment, instanceProperties: ["host": "a"], session: session))
         first = nil
         let second = try store(directory)
         #expect(second.sessionKey == key)
@@ -120,9 +108,7 @@ import SystemSupport
     @Test func `what was planted and deleted does not come back`() throws {
         let directory = try CADirectory()
         let seed = try LabSeed(
-            certificates: try Certificate.certificates(in: Array(FixtureText.root.utf8)),
-            in: fixtureEnvironment()
-        )
+            certificates: try Certificate.certificates(in: Array(FixtureText.root.utf8)), in: fixtureEnvironment())
         func lab() throws -> LabService {
             var options = LabService.Options()
             options.stateFile = try StateFile(path: directory.file)

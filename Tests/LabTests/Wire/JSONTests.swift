@@ -59,18 +59,15 @@ import Testing
     @Test func `text is escaped, and what XML cannot hold is replaced`() {
         let element = XMLElement("Root", namespace: "urn:x", [XMLElement("A", text: "<&>\"' \u{0}\u{1b}\r\n\u{ffff}é")])
         #expect(
-            element.document
-                == "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Root xmlns=\"urn:x\">"
-                + "<A>&lt;&amp;&gt;&quot;' \u{fffd}\u{fffd}&#xD;\n\u{fffd}é</A></Root>\n"
-        )
+            element.document == "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Root xmlns=\"urn:x\">"
+                + "<A>&lt;&amp;&gt;&quot;' \u{fffd}\u{fffd}&#xD;\n\u{fffd}é</A></Root>\n")
     }
 }
 
 @Suite struct QueryFormTests {
     @Test func `a form is decoded, lists and tags with it`() {
         let form = QueryForm(
-            Array("Action=A&Name=a+b%2Bc&P.member.1=x&P.member.2=y&P.member.4=z&Tags.member.1.Key=k".utf8)
-        )
+            Array("Action=A&Name=a+b%2Bc&P.member.1=x&P.member.2=y&P.member.4=z&Tags.member.1.Key=k".utf8))
         #expect(form["Action"] == "A")
         #expect(form["Name"] == "a b+c")
         #expect(form["None"] == nil)

@@ -66,17 +66,11 @@ import Testing
 @Suite struct CanonicalRequestTests {
     @Test func `it is rebuilt as the contract describes it`() throws {
         let request = HTTPRequest(
-            method: .post,
-            target: "/sessions?b=2&a=%41%2fb&a=1%20+",
+            method: .post, target: "/sessions?b=2&a=%41%2fb&a=1%20+",
             headers: ["HOST": "h", "X-Two": "  one   two ", "x-two": "three\t four", "X-Not": "signed"],
-            body: Array("{}".utf8),
-            arrival: .now
-        )
+            body: Array("{}".utf8), arrival: .now)
         let canonical = CanonicalRequest(
-            request,
-            query: try QueryParameter.parameters(in: request.query),
-            signedHeaders: ["host", "x-two"]
-        )
+            request, query: try QueryParameter.parameters(in: request.query), signedHeaders: ["host", "x-two"])
         #expect(
             canonical.text == """
                 POST
