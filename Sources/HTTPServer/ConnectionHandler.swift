@@ -3,6 +3,7 @@
 internal import Logging
 internal import NIOCore
 internal import NIOPosix
+internal import SystemSupport
 
 /// Asks a connection to close after the response to the request in work.
 enum ConnectionEvent { case shutDown }
@@ -206,7 +207,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
         timer.clear()
         isHead = request.method == .head
         keepsAlive = parser.keepsAlive
-        switch shared.handler.answer(request).kind {
+        switch shared.handler.answer(request) {
         case .now(let response): send(response)
         case .work(let work):
             let connection = NIOLoopBound(self, eventLoop: context.eventLoop)
@@ -230,11 +231,11 @@ final class ConnectionHandler: ChannelDuplexHandler {
     private func refuse(_ refusal: RequestRefusal) {
         shared.logger.debug(
             "request refused",
-            metadata: ["remote": "\(peer.address)", "status": "\(refusal.status.code)", "reason": "\(refusal.reason)"])
+            metadata: ["remote": "\(peer.address)", "status": "\(refusal.code.code)", "reason": "\(refusal.message)"])
         phase = .working
         isHead = false
         keepsAlive = false
-        send(HTTPResponse(status: refusal.status, text: refusal.reason + "\n"))
+        send(HTTPResponse(status: refusal.code, text: refusal.message + "\n"))
     }
 
     // MARK: Answers

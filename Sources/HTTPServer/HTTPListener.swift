@@ -62,22 +62,22 @@ package struct HTTPListener: Sendable {
         self.descriptor = descriptor
         self.identity = identity
         self.timeToLive = timeToLive
-        switch try ListeningSocket.address(of: descriptor) {
-        case .unixDomainSocket(let name):
-            address = ""
-            port = 0
-            path = ListeningSocket.path(name.address)
-        case let other:
-            address = other.ipAddress ?? ""
-            port = other.port ?? 0
-            path = nil
+        do {
+            switch try ListeningSocket.address(of: descriptor) {
+            case .unix(let path): (address, port, self.path) = ("", 0, path)
+            case .network(let address, let port): (self.address, self.port, path) = (address, port, nil)
+            }
+        } catch {
+            throw HTTPServerError(
+                .invalidAddress, "the file descriptor \(descriptor) \(error.reason)",
+                hint: "pass a TCP or unix stream socket that already listens (in systemd: ListenStream= and Accept=no)")
         }
     }
 
     /// Whether only this machine can reach the address.
     package var isLoopback: Bool {
         if path != nil { return true }
-        return (try? SocketAddress(ipAddress: address, port: 0))?.isLoopback ?? false
+        return IPAddress.octets(address).map(IPAddress.isLoopback) ?? false
     }
 
     /// The origin of its URLs, such as `https://[::1]:8443`; for a unix socket `unix:` and its path.

@@ -56,22 +56,17 @@ package struct HTTPStatus: Hashable, Sendable, CustomStringConvertible {
 ///
 /// They are the bytes as received, which is what a client signed. A name or a value becomes a string when it is asked for.
 package struct HTTPHeaders: Sendable {
-    /// The offsets of a field in the bytes.
+    /// Where a field is in the bytes.
     struct Position: Sendable {
-        var nameStart: Int32
-        var nameEnd: Int32
-        var valueStart: Int32
-        var valueEnd: Int32
+        var name: Range<Int>
+        var value: Range<Int>
     }
 
     /// The fields, and of a request also what is around them.
-    private var bytes: [UInt8]
-    private(set) var positions: [Position]
+    private var bytes: [UInt8] = []
+    private(set) var positions: [Position] = []
 
-    package init() {
-        bytes = []
-        positions = []
-    }
+    package init() {}
 
     init(bytes: [UInt8], positions: [Position]) {
         self.bytes = bytes
@@ -82,35 +77,32 @@ package struct HTTPHeaders: Sendable {
     ///
     /// Control characters become spaces, so that no text from outside can end its line and add a header to a response.
     package mutating func append(_ name: String, _ value: String) {
-        let nameStart = bytes.count
-        for byte in name.utf8 { bytes.append(Self.isControl(byte) ? 0x20 : byte) }
-        let nameEnd = bytes.count
-        bytes.append(0x3a)
-        bytes.append(0x20)
-        let valueStart = bytes.count
-        for byte in value.utf8 { bytes.append(Self.isControl(byte) ? 0x20 : byte) }
-        let valueEnd = bytes.count
-        bytes.append(0x0d)
-        bytes.append(0x0a)
-        positions.append(
-            Position(
-                nameStart: Int32(clamping: nameStart), nameEnd: Int32(clamping: nameEnd),
-                valueStart: Int32(clamping: valueStart), valueEnd: Int32(clamping: valueEnd)))
+        let nameRange = append(name)
+        bytes += ": ".utf8
+        let valueRange = append(value)
+        bytes += "\r\n".utf8
+        positions.append(Position(name: nameRange, value: valueRange))
+    }
+
+    private mutating func append(_ text: String) -> Range<Int> {
+        let start = bytes.count
+        for byte in text.utf8 { bytes.append(Self.isControl(byte) ? 0x20 : byte) }
+        return start..<bytes.count
     }
 
     /// The value of the first field of a name, in any case.
     package subscript(name: String) -> String? {
         guard let position = positions.first(where: { isNamed(name, $0) }) else { return nil }
-        return text(position.valueStart, position.valueEnd)
+        return text(position.value)
     }
 
     /// The values of every field of a name, in order. Lists within a value are not split.
     package func values(_ name: String) -> [String] {
-        positions.compactMap { isNamed(name, $0) ? text($0.valueStart, $0.valueEnd) : nil }
+        positions.compactMap { isNamed(name, $0) ? text($0.value) : nil }
     }
 
     package func valueBytes(_ name: String) -> [[UInt8]] {
-        positions.compactMap { isNamed(name, $0) ? Array(bytes[Int($0.valueStart)..<Int($0.valueEnd)]) : nil }
+        positions.compactMap { isNamed(name, $0) ? Array(bytes[$0.value]) : nil }
     }
 
     package func count(_ name: String) -> Int { positions.count { isNamed(name, $0) } }
@@ -133,13 +125,10 @@ package struct HTTPHeaders: Sendable {
     /// The lines of a response's headers, which were all made by ``append(_:_:)``.
     var wireBytes: [UInt8] { bytes }
 
-    func text(_ start: Int32, _ end: Int32) -> String {
-        String(decoding: bytes[Int(start)..<Int(end)], as: UTF8.self)
-    }
+    func text(_ range: Range<Int>) -> String { String(decoding: bytes[range], as: UTF8.self) }
 
     private func isNamed(_ name: String, _ position: Position) -> Bool {
-        guard Int(position.nameEnd - position.nameStart) == name.utf8.count else { return false }
-        return equalIgnoringCase(bytes[Int(position.nameStart)..<Int(position.nameEnd)], name.utf8)
+        position.name.count == name.utf8.count && equalIgnoringCase(bytes[position.name], name.utf8)
     }
 
     private static func isControl(_ byte: UInt8) -> Bool { (byte < 0x20 && byte != 0x09) || byte == 0x7f }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-internal import Glibc
-internal import NIOCore
+internal import SystemSupport
 
 /// A request whose head and body have arrived.
 package struct HTTPRequest: Sendable {
@@ -125,20 +124,10 @@ package struct HTTPAuthority: Hashable, Sendable, CustomStringConvertible {
     /// `nil` if the host is neither an IP address without brackets nor a name.
     package init?(host: String, port: Int?) {
         self.port = port
-        // inet_pton(3) takes an IPv4 address in one spelling only, so that its text need not be made again.
-        let isNumeric = host.utf8.allSatisfy { (0x30...0x39).contains($0) || $0 == UInt8(ascii: ".") }
-        var address: UInt32 = 0
-        if isNumeric, unsafe inet_pton(AF_INET, host, &address) == 1 {
-            self.host = host
-            (isAddress, isLoopback) = (true, UInt32(bigEndian: address) >> 24 == 127)
-            return
-        }
-        if host.utf8.contains(UInt8(ascii: ":")), !host.utf8.contains(0),
-            let address = try? SocketAddress(ipAddress: host, port: 0),
-            let text = address.clientAddress
-        {
-            self.host = text
-            (isAddress, isLoopback) = (true, address.isLoopback)
+        if let octets = IPAddress.octets(host) {
+            // An IPv4 address has one spelling only.
+            self.host = octets.count == 4 ? host : IPAddress.text(IPAddress.unmapped(octets))
+            (isAddress, isLoopback) = (true, IPAddress.isLoopback(octets))
             return
         }
         guard (1...255).contains(host.utf8.count),

@@ -60,34 +60,22 @@ package protocol HTTPHandler: Sendable {
     func answer(_ request: HTTPRequest) -> HTTPAnswer
 }
 
-/// A response that is there, or how it will be made.
-package struct HTTPAnswer: Sendable {
-    enum Kind: Sendable {
-        case now(HTTPResponse)
-        case work(@Sendable () -> HTTPResponse)
-        case later(@Sendable (HTTPResponder) -> Void)
-    }
-
-    let kind: Kind
-
-    /// The response, if it is there.
-    package var immediateResponse: HTTPResponse? {
-        guard case .now(let response) = kind else { return nil }
-        return response
-    }
-
-    package static func now(_ response: HTTPResponse) -> HTTPAnswer { HTTPAnswer(kind: .now(response)) }
+/// A response, or how it will be made.
+package enum HTTPAnswer: Sendable {
+    case now(HTTPResponse)
 
     /// Makes the response on one of the server's worker threads, where it may block.
     ///
     /// A connection has at most one request in work, so no more work can wait than there are connections.
-    package static func work(_ work: @escaping @Sendable () -> HTTPResponse) -> HTTPAnswer {
-        HTTPAnswer(kind: .work(work))
-    }
+    case work(@Sendable () -> HTTPResponse)
 
-    /// Responds from anywhere at any time. `start` is called on the connection's event loop, where it must not block.
-    package static func later(_ start: @escaping @Sendable (HTTPResponder) -> Void) -> HTTPAnswer {
-        HTTPAnswer(kind: .later(start))
+    /// Responds from anywhere at any time. The closure is called on the connection's event loop, where it must not block.
+    case later(@Sendable (HTTPResponder) -> Void)
+
+    /// The response, if it is there.
+    package var immediateResponse: HTTPResponse? {
+        guard case .now(let response) = self else { return nil }
+        return response
     }
 }
 

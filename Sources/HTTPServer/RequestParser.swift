@@ -1,15 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Why the bytes of a client are refused: the status of the response, and a reason for its body.
-struct RequestRefusal: Error {
-    var status: HTTPStatus
-    var reason: String
+internal import SystemSupport
 
-    init(_ status: HTTPStatus, _ reason: String) {
-        self.status = status
-        self.reason = reason
-    }
-}
+/// Why the bytes of a client are refused: the status of the response, and the message for its body.
+typealias RequestRefusal = CodedError<HTTPStatus>
 
 /// Reads requests from a connection's bytes.
 ///
@@ -43,7 +37,7 @@ struct RequestParser: Sendable {
     private var headers = HTTPHeaders()
     private var state = State.head
 
-    /// Of the last complete request: whether the client wants the connection to stay open, and 0 or 1.
+    /// Of the last complete request: whether the connection stays open, and the minor version.
     private(set) var keepsAlive = true
     private(set) var minorVersion = 1
 
@@ -160,7 +154,7 @@ struct RequestParser: Sendable {
                 guard head.positions.count < limits.headerCount else {
                     throw RequestRefusal(.headerFieldsTooLarge, "there are more than \(limits.headerCount) headers")
                 }
-                try head.readField(bytes, line)
+                head.positions.append(try RequestHead.field(bytes, line))
             }
         }
         try checkLength(upTo: bytes.count, line: bytes.count - lineStart)
@@ -238,10 +232,6 @@ private struct RequestHead: Sendable {
         return digits.last == 0x30 ? 0 : 1
     }
 
-    mutating func readField(_ bytes: [UInt8], _ line: Range<Int>) throws(RequestRefusal) {
-        positions.append(try Self.field(bytes, line))
-    }
-
     /// The name and value of a header line or a trailer.
     static func field(_ bytes: [UInt8], _ line: Range<Int>) throws(RequestRefusal) -> HTTPHeaders.Position {
         var nameEnd = line.lowerBound
@@ -261,9 +251,7 @@ private struct RequestHead: Sendable {
             }
             index += 1
         }
-        return HTTPHeaders.Position(
-            nameStart: Int32(clamping: line.lowerBound), nameEnd: Int32(clamping: nameEnd),
-            valueStart: Int32(clamping: start), valueEnd: Int32(clamping: end))
+        return HTTPHeaders.Position(name: line.lowerBound..<nameEnd, value: start..<end)
     }
 
     /// How the end of the body is found (RFC 9112 §6). Refuses what two readers could understand in two ways.

@@ -3,7 +3,7 @@
 import ArgumentParser
 import Certificates
 import FoundationEssentials
-import Glibc
+import SystemSupport
 
 enum Version {
     static let text = "0.1.0"
@@ -64,9 +64,7 @@ struct PKI: AsyncParsableCommand {
     )
 
     static func main() async {
-        // A file-size limit is an error to report, not a signal to die from.
-        signal(SIGXFSZ, SIG_IGN)
-        signal(SIGPIPE, SIG_IGN)
+        ThisProcess.ignoreWriteSignals()
         // Before any secret is read: no core dumps, no access by other processes, freed memory wiped.
         GuardedMemory.keepFromOthers()
         CoreDumps.forbid()
@@ -115,15 +113,13 @@ enum ProgramPath {
         let environment = ProcessInfo.processInfo.environment
         if called.contains("/") {
             let path = absolutePath(called, in: FileManager.default.currentDirectoryPath)
-            if unsafe access(path, X_OK) == 0 { return path }
+            if FilePath.isExecutable(path) { return path }
         } else if !called.isEmpty {
             for directory in (environment["PATH"] ?? "").split(separator: ":") where directory.hasPrefix("/") {
                 let path = absolutePath(called, in: String(directory))
-                if unsafe access(path, X_OK) == 0 { return path }
+                if FilePath.isExecutable(path) { return path }
             }
         }
-        var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
-        let count = unsafe readlink("/proc/self/exe", &buffer, buffer.count)
-        return String(decoding: buffer.prefix(max(0, count)).map(UInt8.init(bitPattern:)), as: UTF8.self)
+        return ThisProcess.executablePath
     }
 }

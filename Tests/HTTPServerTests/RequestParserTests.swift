@@ -3,6 +3,7 @@
 import Testing
 
 @testable import HTTPServer
+import SystemSupport
 
 @Suite struct RequestParserTests {
     private let small = {
@@ -115,10 +116,10 @@ import Testing
     ])
     func `what is not a request is refused with its status`(_ status: Int, _ text: String) {
         let refusal = #expect(throws: RequestRefusal.self) { try requests([Array(text.utf8)], limits: small) }
-        #expect(refusal?.status.code == status, "\(refusal?.reason ?? "")")
+        #expect(refusal?.code.code == status, "\(refusal?.message ?? "")")
         // Byte by byte it ends in the same way.
         let bytewise = #expect(throws: RequestRefusal.self) { try requests(text.utf8.map { [$0] }, limits: small) }
-        #expect(bytewise?.status.code == status, "\(bytewise?.reason ?? "")")
+        #expect(bytewise?.code.code == status, "\(bytewise?.message ?? "")")
     }
 
     @Test(arguments: [
@@ -133,9 +134,9 @@ import Testing
     func `a malformed chunk is refused with its status`(_ status: Int, _ chunks: String) {
         let text = "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks
         let refusal = #expect(throws: RequestRefusal.self) { try requests([Array(text.utf8)], limits: small) }
-        #expect(refusal?.status.code == status, "\(refusal?.reason ?? "")")
+        #expect(refusal?.code.code == status, "\(refusal?.message ?? "")")
         let bytewise = #expect(throws: RequestRefusal.self) { try requests(text.utf8.map { [$0] }, limits: small) }
-        #expect(bytewise?.status.code == status, "\(bytewise?.reason ?? "")")
+        #expect(bytewise?.code.code == status, "\(bytewise?.message ?? "")")
     }
 
     @Test func `random bytes end in a request, a refusal or a wait`() throws {
@@ -199,7 +200,7 @@ import Testing
 
 extension HTTPHeaders {
     /// The names of the fields in order, with their case.
-    var names: [String] { positions.map { text($0.nameStart, $0.nameEnd) } }
+    var names: [String] { positions.map { text($0.name) } }
 }
 
 /// A generator whose numbers are the same in every run.

@@ -2,7 +2,6 @@
 
 import Certificates
 import FoundationEssentials
-import Glibc
 import Synchronization
 import SystemSupport
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Certificates
-import Glibc
 import Synchronization
 import SystemSupport
 
@@ -246,16 +245,16 @@ extension ImportScan.File {
             if !isPKCS12 { take(try Container(reading: contents)) }
             return
         }
-        guard Self.holds(contents, "-----BEGIN ") else {
+        guard contents.contains("-----BEGIN ") else {
             if isExpected { note(.malformed, "it is neither PEM nor DER") }
             return
         }
-        if Self.holds(contents, "-----BEGIN PKCS12-----") || Self.holds(contents, "-----BEGIN PFX-----") { return }
+        if contents.contains("-----BEGIN PKCS12-----") || contents.contains("-----BEGIN PFX-----") { return }
         do {
             take(try Container(reading: contents))
         } catch {
             // One bad certificate in a bundle does not hide the others. Keys are not copied.
-            guard !Self.holds(contents, "PRIVATE KEY-----") else { throw error }
+            guard !contents.contains("PRIVATE KEY-----") else { throw error }
             let documents = try unsafe contents.withUnsafeBytes { try unsafe PEMDocument.documents(in: $0) }
             for document in documents where document.label == "CERTIFICATE" {
                 if let certificate = try? Certificate(derEncoded: document.bytes) { certificates.append(certificate) }
@@ -278,21 +277,6 @@ extension ImportScan.File {
             case .privateKey(let key): keys.append(.init(publicKey: nil, isEncrypted: key.encryption != nil))
             case .certificateRequest, .publicKey, .unknown: break
             }
-        }
-    }
-
-    private static func holds(_ contents: SecretBytes, _ text: StaticString) -> Bool {
-        unsafe contents.withUnsafeBytes { bytes in
-            guard let base = bytes.baseAddress else { return false }
-            let (length, end) = (text.utf8CodeUnitCount, bytes.count)
-            var position = 0
-            while position + length <= end,
-                let hit = unsafe memchr(base + position, CInt(text.utf8Start.pointee), end - length + 1 - position)
-            {
-                if unsafe memcmp(hit, text.utf8Start, length) == 0 { return true }
-                position = unsafe base.distance(to: hit) + 1
-            }
-            return false
         }
     }
 }

@@ -2,7 +2,6 @@
 
 package import Certificates
 package import FoundationEssentials
-import Glibc
 import SystemSupport
 
 /// A CA that other software made, as its directory describes it: certificates, keys, index, CRLs.
@@ -192,7 +191,7 @@ extension ImportedCA {
             let path = try rethrown { () throws(FileError) in try FilePath.absolute(path) }
             scan.add(elsewhere: path, isDeep: true)
         }
-        let jobs = max(1, min(16, sysconf(CInt(_SC_NPROCESSORS_ONLN))))
+        let jobs = min(16, ThisProcess.processorCount)
         scan.readFiles(jobs: jobs)
         let files = scan.files
         let family = ImportedFamily(files, jobs: jobs)

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Certificates
-import Glibc
 import Synchronization
 import SystemSupport
 
@@ -178,7 +177,7 @@ final class CADirectory: Sendable {
         do {
             return try from.directory.link(from.name, as: to.name, in: to.directory)
         } catch {
-            guard [EPERM, EOPNOTSUPP, EMLINK].contains(error.number) else {
+            guard error.isWithoutLinks else {
                 throw AuthorityError(.storage, "\(path(of: name)) cannot be archived: \(error.message)")
             }
         }
@@ -266,7 +265,8 @@ final class CADirectory: Sendable {
 
     private func failure(_ name: String, _ reason: CInt) -> AuthorityError {
         AuthorityError(
-            reason == EEXIST ? .exists : .storage, "\(path(of: name)) cannot be written: \(systemErrorText(reason))")
+            SystemError(number: reason) == .exists ? .exists : .storage,
+            "\(path(of: name)) cannot be written: \(systemErrorText(reason))")
     }
 
     private func writeContents(of file: PlannedFile, as temporary: String) throws(AuthorityError) {

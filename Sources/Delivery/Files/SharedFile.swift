@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Glibc
 package import SystemSupport
 
 /// A file that several programs change: an AWS config or credentials file.
@@ -29,7 +28,7 @@ package struct SharedFile: Sendable {
         if status?.kind == .device, status?.device == Self.nullDevice { return nil }
         if let kind = status?.kind, kind != .regular {
             // A pipe without a writer would block.
-            throw DeliveryError(.unsafePlace, "\"\(printable(path))\" is \(kind.noun), where a file is wanted")
+            throw DeliveryError(.unsafePlace, "\"\(printable(path))\" is \(kind.noun), where a file is expected")
         }
         do {
             return try FileContents(of: path, limit: Self.maximumSize).bytes.array
@@ -136,14 +135,9 @@ package struct SharedFile: Sendable {
     /// Why the file cannot be written, with a hint.
     static func failure(_ error: FileError) -> DeliveryError {
         var explained = DeliveryError(error)
-        let hint: String? =
-            switch error.number {
-            case EBUSY, EXDEV:
-                "a file that is mounted by itself cannot be replaced: mount its directory, so that a new file can take its place"
-            case EACCES, EPERM, EROFS:
-                "let this user write to the directory: the file is replaced as a whole, so that no program reads half of it"
-            default: nil
-            }
+        var hint: String?
+        if error.isMountPoint { hint = "a mounted file cannot be replaced; mount its directory instead" }
+        if error.isDenied { hint = "let this user write to the directory: the file is replaced, not overwritten" }
         if let hint { explained = DeliveryError(explained.code, explained.message, hint: hint) }
         return explained
     }

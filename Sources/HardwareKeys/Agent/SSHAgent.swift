@@ -5,7 +5,7 @@ import FoundationEssentials
 import SystemSupport
 
 /// The SSH agent of a user: OpenSSH's `ssh-agent`, or whatever else speaks its protocol (draft-miller-ssh-agent) on a
-/// unix socket. Every operation has a connection of its own, so that a value can be kept for as long as one likes and
+/// unix socket. Every operation has a connection of its own, so that a value can be kept and
 /// used from any thread. Calls block until the agent has answered.
 package struct SSHAgent: Sendable {
     package let socket: String
@@ -102,7 +102,7 @@ package struct SSHAgentIdentity: Hashable, Sendable {
     /// Why the key cannot be used here, when it cannot.
     package let obstacle: String?
 
-    /// The public key as the agent wants to be asked for it.
+    /// The public key in requests to the agent.
     let blob: [UInt8]
 
     init(blob: [UInt8], comment: [UInt8]) {
@@ -139,7 +139,7 @@ struct SSHPublicKey {
         let text: String
     }
 
-    /// Reads a key. One of an unknown kind is no failure: it can be listed.
+    /// Reads a key. One of an unknown kind can be listed too.
     init(_ blob: [UInt8]) {
         var reader = SSHWireReader(blob)
         guard let kind = reader.name() else {
@@ -194,7 +194,7 @@ struct SSHPublicKey {
                 "it is a certificate of OpenSSH, which signs for SSH alone; its plain key can be used if the agent has it"
         }
         if kind.hasPrefix("sk-") {
-            return "a FIDO security key signs data of its own around the message, which is no signature of X.509"
+            return "a FIDO security key signs data of its own around the message, which is not a signature of X.509"
         }
         if kind == "ssh-ed25519" || kind == "ssh-ed448" {
             return "neither certificates here nor IAM Roles Anywhere use Edwards curves"
@@ -202,3 +202,120 @@ struct SSHPublicKey {
         return "keys of the kind \(printable(kind, limit: 64)) are not supported"
     }
 }
+
+/// One question to an agent and its answer, over a connection of their own.
+struct SSHAgentConnection: ~Copyable {
+    /// The longest message in both directions, which is OpenSSH's own limit.
+    static let longestMessage = 256 * 1024
+
+    private let socket: UnixSocket
+    private let timeout: Duration
+    private let deadline: ContinuousClock.Instant
+
+    private static func connect(
+        to address: UnixSocketAddress, timeout: Duration
+    ) throws(SystemError) -> UnixSocket {
+        let socket = try UnixSocket(.stream)
+        // Connecting and sending, for which an agent needs no time.
+        socket.setSendTimeout(timeout)
+        try socket.connect(to: address)
+        return socket
+    }
+
+    static func open(_ path: String, timeout: Duration) throws(HardwareKeyError) -> SSHAgentConnection {
+        let hint = "start one and give it the key: eval \"$(ssh-agent)\"; ssh-add KEY"
+        guard !path.isEmpty else {
+            throw HardwareKeyError(.absent, "there is no SSH agent: SSH_AUTH_SOCK is not set", hint: hint)
+        }
+        guard let address = UnixSocketAddress(path: path) else {
+            throw HardwareKeyError(
+                .invalidAddress,
+                "\(printable(path)) cannot be the socket of an SSH agent: "
+                    + "a path has at most \(UnixSocketAddress.longestPath) bytes")
+        }
+        do {
+            let socket = try connect(to: address, timeout: timeout)
+            return SSHAgentConnection(socket: socket, timeout: timeout, deadline: .now + timeout)
+        } catch {
+            throw HardwareKeyError(.absent, "no SSH agent answers at \(printable(path)): \(error)", hint: hint)
+        }
+    }
+
+    consuming func answer(to question: [UInt8]) throws(HardwareKeyError) -> [UInt8] {
+        do {
+            try socket.send(sshString(question))
+        } catch {
+            throw failure(error)
+        }
+        var reader = SSHWireReader(try receive(4))
+        guard let count = reader.number(), (1...Self.longestMessage).contains(count) else {
+            throw HardwareKeyError(
+                .failed,
+                "the program on the SSH agent's socket is not an agent: a message has 1 to \(Self.longestMessage) bytes"
+            )
+        }
+        return try receive(count)
+    }
+
+    private borrowing func receive(_ total: Int) throws(HardwareKeyError) -> [UInt8] {
+        let bytes: [UInt8]
+        do { bytes = try socket.receive(total, until: deadline) } catch { throw failure(error) }
+        guard bytes.count == total else {
+            throw HardwareKeyError(.failed, "the SSH agent did not answer: it closed the connection")
+        }
+        return bytes
+    }
+
+    private borrowing func failure(_ error: SystemError) -> HardwareKeyError {
+        guard error == .timedOut else { return HardwareKeyError(.failed, "the SSH agent did not answer: \(error)") }
+        return HardwareKeyError(
+            .failed, "the SSH agent did not answer within \(timeout)",
+            hint: "it may be waiting for a touch of the device or for a confirmation on its own screen")
+    }
+}
+
+/// Parses a message of the SSH protocols (RFC 4251 §5). Malformed parts are `nil`, and nothing is read past them.
+struct SSHWireReader {
+    /// The bytes that have not been read.
+    private(set) var rest: ArraySlice<UInt8>
+
+    init(_ bytes: some Sequence<UInt8>) { rest = Array(bytes)[...] }
+
+    var isAtEnd: Bool { rest.isEmpty }
+
+    /// A single byte.
+    mutating func byte() -> UInt8? { rest.popFirst() }
+
+    /// Four bytes, the most significant first.
+    mutating func number() -> Int? {
+        guard rest.count >= 4 else { return nil }
+        defer { rest = rest.dropFirst(4) }
+        return rest.prefix(4).reduce(0) { $0 << 8 | Int($1) }
+    }
+
+    /// Bytes after their number.
+    mutating func string() -> [UInt8]? {
+        var ahead = self
+        guard let count = ahead.number(), count <= ahead.rest.count else { return nil }
+        defer { rest = ahead.rest.dropFirst(count) }
+        return Array(ahead.rest.prefix(count))
+    }
+
+    /// A string that is a name.
+    mutating func name() -> String? { string().map { String(decoding: $0, as: UTF8.self) } }
+
+    /// The magnitude of a positive number of any length, without leading zeros. A set first bit means a negative number
+    /// (RFC 4251 §5), which keys and signatures do not have: it is read as a missing zero octet.
+    mutating func magnitude() -> [UInt8]? {
+        guard let octets = string() else { return nil }
+        let magnitude = Array(octets.drop { $0 == 0 })
+        return magnitude.isEmpty ? nil : magnitude
+    }
+}
+
+func sshNumber(_ number: Int) -> [UInt8] {
+    [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: number >> $0) }
+}
+
+/// Bytes after their number.
+func sshString(_ bytes: [UInt8]) -> [UInt8] { sshNumber(bytes.count) + bytes }

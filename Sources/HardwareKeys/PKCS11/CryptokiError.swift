@@ -2,7 +2,7 @@
 
 import Certificates
 import CPKCS11
-import SystemSupport
+package import SystemSupport
 
 /// A return value of a Cryptoki function that is not CKR_OK.
 struct CryptokiError: Error, CustomStringConvertible {
@@ -97,4 +97,32 @@ extension CryptokiError {
         CKR_LIBRARY_LOAD_FAILED: "LIBRARY_LOAD_FAILED", CKR_PIN_TOO_WEAK: "PIN_TOO_WEAK",
         CKR_PUBLIC_KEY_INVALID: "PUBLIC_KEY_INVALID", CKR_FUNCTION_REJECTED: "FUNCTION_REJECTED",
     ]
+}
+
+/// Why a key in a token or an agent could not be found or used.
+package typealias HardwareKeyError = CodedError<HardwareKeyErrorCode>
+
+package enum HardwareKeyErrorCode: Sendable {
+    /// The address of a key is malformed.
+    case invalidAddress
+    /// The library that speaks to the device cannot be opened.
+    case missingLibrary
+    /// There is no such token, or no agent answers.
+    case absent
+    /// The token or the agent is there and does not hold what was asked for.
+    case notFound
+    /// More than one object is what was asked for.
+    case ambiguous
+    /// The token requires a PIN and none was given.
+    case pinNeeded
+    /// The token refused the PIN. It is not tried again.
+    case wrongPIN
+    /// The token's PIN is locked, or one wrong try would lock it.
+    case locked
+    /// The key cannot do what is asked of it.
+    case unsupported
+    /// The key is not the certificate's.
+    case mismatch
+    /// The device failed in a way that names no fault of the caller.
+    case failed
 }

@@ -2,7 +2,6 @@
 
 import Certificates
 import CPKCS11
-import Glibc
 import Synchronization
 import SystemSupport
 
@@ -90,11 +89,12 @@ extension CryptokiModule {
 
     /// Opens a library, which is never closed, and gets its functions.
     static func functions(of file: String) throws(HardwareKeyError) -> UnsafePointer<CK_FUNCTION_LIST> {
-        guard let library = unsafe dlopen(file, RTLD_NOW | RTLD_LOCAL) else {
-            throw Self.unusable(file, "cannot be loaded: \(Self.loaderText)")
+        let library: DynamicLibrary
+        do { library = try DynamicLibrary(file, isLazy: false) } catch {
+            throw Self.unusable(file, "cannot be loaded: \(error.reason)")
         }
-        guard let symbol = unsafe dlsym(library, "C_GetFunctionList") else {
-            throw Self.unusable(file, "has no C_GetFunctionList, so it is no PKCS#11 module")
+        guard let symbol = unsafe library.symbol("C_GetFunctionList") else {
+            throw Self.unusable(file, "has no C_GetFunctionList, so it is not a PKCS#11 module")
         }
         typealias GetFunctionList =
             @convention(c) (UnsafeMutablePointer<UnsafeMutablePointer<CK_FUNCTION_LIST>?>?) -> CK_RV
@@ -108,11 +108,6 @@ extension CryptokiModule {
         return unsafe UnsafePointer(functions)
     }
 
-    private static var loaderText: String {
-        guard let text = unsafe dlerror() else { return "no reason given" }
-        return unsafe printable(String(cString: text), limit: 300)
-    }
-
     private static func unusable(_ file: String, _ why: String) -> HardwareKeyError {
         HardwareKeyError(
             .missingLibrary, "the PKCS#11 module \(printable(file)) \(why)",
@@ -122,7 +117,7 @@ extension CryptokiModule {
     }
 }
 
-/// Which file is the module that an address wants.
+/// Finds the file of the module for an address.
 enum ModuleLocation {
     /// p11-kit, whose own functions are those of all modules that the system is configured with.
     #if canImport(Darwin)

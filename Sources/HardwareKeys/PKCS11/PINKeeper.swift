@@ -64,7 +64,7 @@ final class PINKeeper: Sendable {
         }
         guard let pin = try obtain(flags) else {
             throw HardwareKeyError(
-                .pinNeeded, "the token \(token.name) wants its PIN" + (user == CKU_USER ? "" : " for each signature"),
+                .pinNeeded, "the token \(token.name) needs its PIN" + (user == CKU_USER ? "" : " for each signature"),
                 hint: user == CKU_USER
                     ? "name where it is: --passphrase-file FILE, or ?pin-source=/path in the address"
                     : "name where it is: --passphrase-file FILE; or let the PIN of the login be used again: --reuse-pin"
@@ -145,7 +145,7 @@ final class PINKeeper: Sendable {
             return "one attempt is left before it locks: verify the PIN with another tool first"
         }
         if flags & CKF_USER_PIN_COUNT_LOW != 0 { return "few attempts are left before it locks: give the right PIN" }
-        return "give the right PIN; each wrong one brings the token closer to locking itself"
+        return "give the right PIN; the token locks itself after a few wrong ones"
     }
 }
 
@@ -160,7 +160,7 @@ package struct PINRequest: Hashable, Sendable {
     package enum Purpose: Hashable, Sendable {
         /// The token, for as long as the process uses it.
         case login
-        /// One signature, with a key that wants the PIN for each.
+        /// One signature, with a key that requires the PIN for each.
         case signature
     }
 

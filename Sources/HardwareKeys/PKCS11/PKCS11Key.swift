@@ -152,7 +152,7 @@ struct TokenKey: Sendable {
     let label: [UInt8]
     let identifier: [UInt8]
     let keyType: CK_KEY_TYPE
-    /// Whether each signature wants the PIN.
+    /// Whether each signature requires the PIN.
     let alwaysAuthenticates: Bool
 
     var name: String { objectName(label: label, identifier: identifier) }

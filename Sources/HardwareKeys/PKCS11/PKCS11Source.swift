@@ -94,8 +94,8 @@ package struct PKCS11Source: Sendable {
         return try session.certificateObjects().filter(isWanted)
     }
 
-    /// Does something with the module that an address wants, and once more when someone else in this process has closed
-    /// it, or the token was put in again meanwhile.
+    /// Calls a closure with the module of an address, and again if other code of this process has closed the module, or the token
+    /// was inserted again.
     func withModule<Result>(
         of address: PKCS11URI, _ what: String, _ body: (CryptokiModule) throws -> Result
     ) throws -> Result {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import CCurl
-import Glibc
+import SystemSupport
 
 /// One request in libcurl's hands: set up, performed once, and freed with everything that was made for it.
 @safe struct CurlHandle: ~Copyable {
@@ -215,11 +215,11 @@ private final class Reception {
 
     /// Opens the library, for good.
     init(opening fileName: String) throws(RolesAnywhereError) {
-        guard let library = unsafe dlopen(fileName, RTLD_LAZY | RTLD_LOCAL) else {
+        guard let library = try? DynamicLibrary(fileName, isLazy: true) else {
             throw Self.unusable(fileName, "cannot be loaded")
         }
         func symbol(_ name: String) throws(RolesAnywhereError) -> UnsafeMutableRawPointer {
-            guard let symbol = unsafe dlsym(library, name) else { throw Self.unusable(fileName, "has no \(name)") }
+            guard let symbol = unsafe library.symbol(name) else { throw Self.unusable(fileName, "has no \(name)") }
             return unsafe symbol
         }
         unsafe easyInit = unsafe unsafeBitCast(try symbol("curl_easy_init"), to: EasyInit.self)

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Glibc
-
 /// An error that says what is wrong and how to fix it.
 public protocol ExplainedError: Error, CustomStringConvertible {
     /// What is wrong: the thing and the rule it breaks. Lower case, no full stop, no secret.
@@ -27,12 +25,7 @@ public struct CodedError<Code: Hashable & Sendable>: ExplainedError, Equatable {
     /// How to fix it.
     public let hint: String?
 
-    /// Creates an error.
-    ///
-    /// - Parameters:
-    ///   - code: The kind of failure.
-    ///   - message: What is wrong, in lower case and without a full stop.
-    ///   - hint: How to fix it.
+    /// Creates an error; the message is in lower case and without a full stop.
     public init(_ code: Code, _ message: String, hint: String? = nil) {
         self.code = code
         self.message = message
@@ -40,10 +33,31 @@ public struct CodedError<Code: Hashable & Sendable>: ExplainedError, Equatable {
     }
 }
 
-/// What the system says about a failure of its own, in lower case.
-package func systemErrorText(_ number: CInt) -> String {
-    var buffer = [CChar](repeating: 0, count: 256)
-    guard unsafe strerror_r(number, &buffer, buffer.count) == 0 else { return "error \(number)" }
-    let text = String(decoding: buffer.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
-    return text.prefix(1).lowercased() + text.dropFirst()
+/// The number of characters that must be added, left out, replaced or swapped with their neighbour to make one word of the
+/// other.
+package func editDistance(_ word: String, _ other: String) -> Int {
+    let (word, other) = (Array(word), Array(other))
+    var rows = [Array(0...other.count)]
+    for (row, letter) in word.enumerated() {
+        var next = [row + 1]
+        for (column, candidate) in other.enumerated() {
+            let replaced = rows[row][column] + (letter == candidate ? 0 : 1)
+            var least = min(rows[row][column + 1] + 1, next[column] + 1, replaced)
+            if row > 0, column > 0, letter == other[column - 1], word[row - 1] == candidate {
+                least = min(least, rows[row - 1][column - 1] + 1)
+            }
+            next.append(least)
+        }
+        rows.append(next)
+    }
+    return rows[word.count][other.count]
+}
+
+/// The word that is nearest to another, in whatever case; the first in the alphabet of several. `nil` if more than three
+/// characters, or a third of them, are wrong, and for a word of more than 100 characters.
+package func nearestWord(to word: String, in words: some Sequence<String>) -> String? {
+    guard word.count <= 100 else { return nil }
+    let limit = min(3, word.count / 3)
+    return words.map { (distance: editDistance(word.lowercased(), $0.lowercased()), word: $0) }
+        .filter { $0.distance <= limit }.min { $0 < $1 }?.word
 }

@@ -3,17 +3,16 @@
 internal import Glibc
 
 /// An open directory. Everything in it is reached through its descriptor, so that it cannot be exchanged meanwhile, and every
-/// name is one component: no file outside of it is ever touched.
+/// name is one component: no file outside of it is ever touched. Errors name the path and the rule it breaks.
 package final class Directory: Sendable {
-    /// What a directory is opened for.
     package enum Use: Sendable {
-        /// To read what is there. Any owner is accepted.
+        /// To read. Any owner is accepted.
         case reading
-        /// To change what is there: it must be this user's own, and not writable by others.
+        /// To change: it must belong to this user, and others must not be able to write to it.
         case writing
-        /// To set right what others could change: as ``writing``, but its permissions may be too wide.
+        /// To fix its permissions: as ``writing``, but they may be too wide.
         case repairing
-        /// A place that the user named for a new file. It may be a link and shared, as `/tmp` is.
+        /// To create a file where the user wants one. It may be a link and shared, as `/tmp` is.
         case output
     }
 
@@ -23,12 +22,7 @@ package final class Directory: Sendable {
     /// The open directory. The caller keeps this value alive while it uses the descriptor.
     package let descriptor: CInt
 
-    /// Opens a directory. A symbolic link in its place is refused, unless it is for ``Use/output``.
-    ///
-    /// - Parameters:
-    ///   - path: The directory.
-    ///   - use: What for.
-    /// - Throws: ``FileError`` naming the directory and the rule.
+    /// Opens a directory. A symbolic link is refused, unless it is for ``Use/output``.
     package convenience init(_ path: String, for use: Use) throws(FileError) {
         // With a slash at its end the system would follow a link.
         let trimmed = String(decoding: path.utf8.trimmingTrailingSlashes, as: UTF8.self)
@@ -44,7 +38,7 @@ package final class Directory: Sendable {
             guard reason == ELOOP || reason == ENOTDIR else { throw FileError(path, cannotBe: "opened", reason) }
             let kind = FileStatus(name, in: parent)?.kind
             throw FileError(
-                .kind, "\"\(printable(path))\" is \(kind?.noun ?? "no directory"), where a directory is wanted",
+                .kind, "\"\(printable(path))\" is \(kind?.noun ?? "no directory"), where a directory is expected",
                 hint: kind == .link ? "name the directory itself: realpath \(Quoting.shell(path))" : nil)
         }
         guard use == .writing || use == .repairing else { return }
@@ -54,7 +48,6 @@ package final class Directory: Sendable {
 
     deinit { if descriptor >= 0 { close(descriptor) } }
 
-    /// Refuses what belongs to another user, or can be written by others.
     private static func check(
         _ status: FileStatus, _ path: String, called noun: String = "", ignoresMode: Bool
     ) throws(FileError) {
@@ -72,10 +65,7 @@ package final class Directory: Sendable {
     }
 
     /// Creates a directory and those above it, mode 0700 whatever the umask. An existing one is not changed. A home directory is
-    /// never created: as root with `HOME=/nonexistent`, files would be written where nobody looks for them.
-    ///
-    /// - Parameter path: The directory.
-    /// - Throws: ``FileError`` naming the directory.
+    /// never created: as root with `HOME=/nonexistent`, files would be written where no one looks for them.
     package static func make(_ path: String) throws(FileError) {
         if unsafe path == homeDirectory(getenv("HOME").map { unsafe String(cString: $0) }), FileStatus(at: path) == nil
         {
@@ -102,13 +92,7 @@ package final class Directory: Sendable {
         throw FileError(path, cannotBe: "made", errno)
     }
 
-    /// Makes a directory that no other user can look into, mode 0700 whatever the umask, under a name that is new.
-    ///
-    /// - Parameters:
-    ///   - prefix: What the name begins with.
-    ///   - parent: Where.
-    /// - Returns: The directory.
-    /// - Throws: ``FileError`` naming the parent.
+    /// Creates a directory, mode 0700 whatever the umask, under a new name with a prefix.
     package static func makeTemporary(_ prefix: String, in parent: String) throws(FileError) -> Directory {
         var template = Array("\(parent)/\(prefix)XXXXXX".utf8CString)
         guard unsafe mkdtemp(&template) != nil else { throw FileError(parent, cannotBe: "written", errno) }
@@ -131,14 +115,7 @@ package final class Directory: Sendable {
         close(parent)
     }
 
-    /// Opens a directory in this one, for the same use.
-    ///
-    /// - Parameters:
-    ///   - name: Its name.
-    ///   - use: What for.
-    ///   - creates: Whether it is made, mode 0700, when it is not there.
-    /// - Returns: The directory; `nil` when it is not there and is not to be made.
-    /// - Throws: ``FileError`` naming it and the rule.
+    /// Opens a directory in this one. A missing one is created with mode 0700 if `creates`, and is `nil` otherwise.
     package func directory(_ name: String, for use: Use, creates: Bool = false) throws(FileError) -> Directory? {
         try check(name)
         let path = path(of: name)
@@ -166,20 +143,16 @@ package final class Directory: Sendable {
 
     // MARK: - Looking
 
-    /// What the system says of the directory itself.
     package var status: FileStatus? { FileStatus(of: descriptor) }
 
-    /// What has a name here, without following a link; `nil` when nothing has.
+    /// The status of a file in the directory, without following a link; `nil` if there is none.
     package func status(of name: String) -> FileStatus? {
         FilePath.isComponent(name) ? FileStatus(name, in: descriptor) : nil
     }
 
-    /// Whether anything has a name here.
     package func contains(_ name: String) -> Bool { status(of: name) != nil }
 
-    /// The names here, in no order, without `.` and `..`.
-    ///
-    /// - Throws: ``FileError`` when they cannot be read.
+    /// The names in the directory, in no order, without `.` and `..`.
     package func names() throws(FileError) -> [String] {
         let copy = unsafe openat(descriptor, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard copy >= 0 else { throw FileError(path, cannotBe: "read", errno) }
@@ -199,11 +172,8 @@ package final class Directory: Sendable {
         return names
     }
 
-    /// Opens a regular file for reading. A link, a pipe, a device, a socket or a directory is refused without being read.
-    ///
-    /// - Parameter name: The file.
-    /// - Returns: The descriptor, which the caller closes.
-    /// - Throws: ``FileError`` naming the file and the rule.
+    /// Opens a regular file for reading, and returns its descriptor, which the caller closes. Anything else is refused without
+    /// being read.
     package func open(_ name: String) throws(FileError) -> CInt {
         try check(name)
         let file = unsafe openat(descriptor, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY)
@@ -211,19 +181,11 @@ package final class Directory: Sendable {
         guard let kind = FileStatus(of: file)?.kind, kind == .regular else {
             let noun = FileStatus(of: file)?.kind.noun ?? "nothing"
             close(file)
-            throw FileError(.kind, "\"\(printable(path(of: name)))\" is \(noun), where a file is wanted")
+            throw FileError(.kind, "\"\(printable(path(of: name)))\" is \(noun), where a file is expected")
         }
         return file
     }
 
-    /// Reads a regular file.
-    ///
-    /// - Parameters:
-    ///   - name: The file.
-    ///   - rule: Who may be able to read and write it.
-    ///   - limit: The most bytes that it may have.
-    /// - Returns: The contents.
-    /// - Throws: ``FileError`` naming the file and the rule.
     package func read(
         _ name: String, _ rule: FileContents.Rule = .anyone, limit: Int = FileContents.limit
     ) throws(FileError) -> FileContents {
@@ -234,13 +196,7 @@ package final class Directory: Sendable {
 
     // MARK: - Changing
 
-    /// Makes a file that must not be there, and brings its contents to the disk. It never has a wider mode than it ends with.
-    ///
-    /// - Parameters:
-    ///   - name: The name.
-    ///   - contents: The contents.
-    ///   - mode: The permissions, whatever the umask.
-    /// - Throws: ``FileError`` naming the file.
+    /// Creates a new file and syncs its contents to disk. It never has a wider mode than `mode`, which it gets whatever the umask.
     package func create(_ name: String, _ contents: SecretBytes, mode: UInt32) throws(FileError) {
         try check(name)
         let path = path(of: name)
@@ -252,13 +208,7 @@ package final class Directory: Sendable {
         guard fchmod(output, mode) == 0, fsync(output) == 0 else { throw FileError(path, cannotBe: "written", errno) }
     }
 
-    /// Gives a file another name, in place of whatever regular file has it.
-    ///
-    /// - Parameters:
-    ///   - name: The file here.
-    ///   - newName: Its new name.
-    ///   - directory: Where; here when `nil`.
-    /// - Throws: ``FileError``; also when something that is no regular file has the name.
+    /// Renames a file, and replaces a regular file of the new name; any other is refused. `directory` is this one by default.
     package func rename(_ name: String, to newName: String, in directory: Directory? = nil) throws(FileError) {
         let directory = directory ?? self
         try check(name)
@@ -269,13 +219,7 @@ package final class Directory: Sendable {
         }
     }
 
-    /// Gives a file another name, which must be free, and takes the old one away.
-    ///
-    /// - Parameters:
-    ///   - name: The file here.
-    ///   - newName: Its new name.
-    ///   - directory: Where; here when `nil`.
-    /// - Throws: ``FileError`` with ``FileError/Code/exists`` when the name is taken.
+    /// Renames a file to a name that must be free: ``FileError/Code/exists``.
     package func move(_ name: String, to newName: String, in directory: Directory? = nil) throws(FileError) {
         let target = directory ?? self
         do {
@@ -283,14 +227,14 @@ package final class Directory: Sendable {
             try link(name, as: newName, in: target)
             unlink(name)
         } catch {
-            guard [EPERM, EOPNOTSUPP, EMLINK, ENOSPC, EDQUOT].contains(error.number) else { throw error }
+            guard error.isWithoutLinks || [ENOSPC, EDQUOT].contains(error.number) else { throw error }
             // A file system without hard links, or without room for another: a lock keeps our own processes out.
             guard !target.contains(newName) else { throw FileError(target.path(of: newName), cannotBe: "made", EEXIST) }
             try rename(name, to: newName, in: target)
         }
     }
 
-    /// Gives a regular file a second name, which must be free.
+    /// Adds a second name to a regular file; it must be free.
     package func link(_ name: String, as newName: String, in directory: Directory? = nil) throws(FileError) {
         let target = directory ?? self
         try check(name)
@@ -299,7 +243,7 @@ package final class Directory: Sendable {
         throw FileError(target.path(of: newName), cannotBe: "made", errno)
     }
 
-    /// Refuses a name that something else than a regular file of this user has.
+    /// Refuses a name that is taken by anything but a regular file of this user.
     package func checkReplaceable(_ name: String) throws(FileError) {
         guard let status = status(of: name) else { return }
         let path = path(of: name)
@@ -313,25 +257,19 @@ package final class Directory: Sendable {
         }
     }
 
-    /// Refuses a name that is taken by anything but a regular file of this user, not writable by others. A free name is right.
-    ///
-    /// - Parameters:
-    ///   - name: The name.
-    ///   - ignoresMode: Whether others may be able to write to it.
-    /// - Throws: ``FileError`` naming the file and the rule, with the command that sets it right.
+    /// The same, and refuses a file that others can write to, unless `ignoresMode`.
     package func checkOwn(_ name: String, ignoresMode: Bool = false) throws(FileError) {
         guard let status = status(of: name) else { return }
         let path = path(of: name)
         guard status.kind == .regular else {
             throw FileError(
-                .kind, "\"\(printable(path))\" is \(status.kind.noun), where a file is wanted",
+                .kind, "\"\(printable(path))\" is \(status.kind.noun), where a file is expected",
                 hint: "find out who made it, and move it away: mv \(Quoting.shell(path)) ELSEWHERE")
         }
         try Self.check(status, path, ignoresMode: ignoresMode)
     }
 
-    /// Why no file can be made here, found out by making one without a name: the system's number; `nil` when nothing is known to
-    /// be in the way.
+    /// The value of `errno` if no file can be created here, found by creating one without a name; `nil` if it can be, or is not known.
     package var obstacle: CInt? {
         if unsafe faccessat(descriptor, ".", W_OK | X_OK, AT_EACCESS) != 0 { return errno }
         // O_TMPFILE, which Swift does not import.
@@ -341,9 +279,7 @@ package final class Directory: Sendable {
         return nil
     }
 
-    /// Takes a name away. What is no regular file stays.
-    ///
-    /// - Returns: Whether it was there.
+    /// Removes a file, and returns whether it was there. Directories and devices are not removed.
     @discardableResult package func unlink(_ name: String) -> Bool {
         guard let kind = status(of: name)?.kind, kind != .directory, kind != .device else { return false }
         return unsafe unlinkat(descriptor, name, 0) == 0
@@ -358,8 +294,9 @@ package final class Directory: Sendable {
         try check(name)
         let file = unsafe openat(descriptor, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY)
         guard file >= 0 else {
-            // Its owner may have no right to read it.
-            guard status(of: name)?.kind == .regular, unsafe fchmodat(descriptor, name, mode, 0) == 0 else {
+            // Its owner may have no right to read it, and a socket is never opened.
+            guard [.regular, .socket].contains(status(of: name)?.kind), unsafe fchmodat(descriptor, name, mode, 0) == 0
+            else {
                 throw FileError(path(of: name), cannotBe: "given mode 0\(String(mode, radix: 8))", errno)
             }
             return
@@ -370,18 +307,15 @@ package final class Directory: Sendable {
         }
     }
 
-    /// Brings the names here to the disk.
+    /// Syncs the names in the directory to disk.
     package func synchronize() throws(FileError) {
-        // EINVAL: a file system that cannot bring directories to the disk.
+        // EINVAL: the file system cannot sync directories.
         guard fsync(descriptor) == 0 || errno == EINVAL else {
             throw FileError(path, cannotBe: "brought to the disk", errno)
         }
     }
 
-    /// Locks the directory for as long as this value is there, unless somebody else has it locked.
-    ///
-    /// - Returns: Whether it is locked now.
-    /// - Throws: ``FileError`` when the file system has no locks.
+    /// Locks the directory until this value is released. Returns `false` if another process has locked it.
     package func tryLock() throws(FileError) -> Bool {
         while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
             if errno == EWOULDBLOCK { return false }
@@ -404,6 +338,64 @@ package final class Directory: Sendable {
         return try body()
     }
 
-    /// Gives the lock back.
     package func unlock() { flock(descriptor, LOCK_UN) }
+}
+
+/// A locked file, which keeps a note for the next holder. Releasing the value unlocks it.
+package final class LockFile {
+    private let descriptor: CInt
+
+    fileprivate init(_ descriptor: CInt) { self.descriptor = descriptor }
+
+    deinit { close(descriptor) }
+
+    package var note: String {
+        get {
+            lseek(descriptor, 0, SEEK_SET)
+            let contents = try? FileContents(descriptor: descriptor, name: "lock", limit: 1 << 16)
+            guard let contents else { return "" }
+            return unsafe contents.bytes.withUnsafeBytes { unsafe String(decoding: $0, as: UTF8.self) }
+        }
+        set {
+            guard ftruncate(descriptor, 0) == 0, lseek(descriptor, 0, SEEK_SET) == 0 else { return }
+            _ = writeAll(Array(newValue.utf8), to: descriptor)
+        }
+    }
+}
+
+extension Directory {
+    /// Locks a file, waiting for its holder, until the value is released. A missing file is created with mode 0600; an existing one
+    /// must be usable by this user only.
+    package func lock(_ name: String) throws(FileError) -> LockFile {
+        try check(name)
+        let path = path(of: name)
+        while true {
+            let flags = O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC
+            let file = unsafe openat(descriptor, name, flags, 0o600)
+            guard file >= 0 else { throw FileError(path, cannotBe: "locked", errno) }
+            let lock = LockFile(file)
+            guard let status = FileStatus(of: file), status.kind == .regular, status.owner == geteuid(),
+                status.mode & 0o077 == 0
+            else {
+                throw FileError(
+                    .foreign, "\"\(printable(path))\" cannot be locked: this user must be the only one who can use it",
+                    hint: "remove it: rm \(Quoting.shell(path))")
+            }
+            // The umask may have taken its owner's rights away, who would be locked out the next time.
+            if status.mode != 0o600 { fchmod(file, 0o600) }
+            while flock(file, LOCK_EX) != 0 {
+                guard errno == EINTR else { throw FileError(path, cannotBe: "locked", errno) }
+            }
+            // Without a name it was removed meanwhile, and others lock another.
+            if let status = FileStatus(of: file), status.links > 0 { return lock }
+        }
+    }
+
+    /// Removes a file unless another process holds its lock. The condition is evaluated while it is locked here.
+    package func removeUnlocked(_ name: String, if condition: () -> Bool = { true }) {
+        guard let file = try? open(name) else { return }
+        defer { close(file) }
+        // A process that opened it before it was removed notices once it holds the lock.
+        if flock(file, LOCK_EX | LOCK_NB) == 0, condition() { unlink(name) }
+    }
 }

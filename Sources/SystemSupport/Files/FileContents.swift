@@ -2,16 +2,14 @@
 
 internal import Glibc
 
-/// What stood in a file when it was read, and how to tell whether the file has changed since.
+/// The contents of a file, and how to tell whether it has changed since. Errors name the file and the rule it breaks.
 ///
-/// Every file that may hold a key is read here: into memory that is wiped, and, where it is the key that is wanted, only
-/// when only its owner can use it.
+/// Every file that may hold a key is read here: into memory that is wiped, and a secret only if only its owner can use it.
 package struct FileContents: Sendable {
-    /// Who may be able to use the file. What is no regular file, such as a pipe, has no such rule.
+    /// Who may be able to use the file. Only regular files are checked.
     package enum Rule: Sendable {
-        /// Anybody.
         case anyone
-        /// Its owner alone, who must be this process's user or root, as is right for a secret.
+        /// Its owner only, who must be this process's user or root.
         case ownerOnly
     }
 
@@ -27,13 +25,6 @@ package struct FileContents: Sendable {
     /// The largest file that is read. A certificate has a few thousand bytes, a CRL at most some hundred thousand.
     package static let limit = 4 << 20
 
-    /// Reads a file.
-    ///
-    /// - Parameters:
-    ///   - path: The file.
-    ///   - rule: Who may be able to read it.
-    ///   - limit: The most bytes that it may have.
-    /// - Throws: ``FileError`` naming the file and the rule.
     package init(of path: String, _ rule: Rule = .anyone, limit: Int = FileContents.limit) throws(FileError) {
         // Who can turn a link around chooses the secret.
         if rule == .ownerOnly { _ = try FilePath.followingLinks(path) }
@@ -41,7 +32,9 @@ package struct FileContents: Sendable {
         let descriptor = unsafe Glibc.open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
         guard descriptor >= 0 else {
             let reason = errno
-            if reason == ENXIO { throw FileError(.kind, "\"\(printable(path))\" is a socket, where a file is wanted") }
+            if reason == ENXIO {
+                throw FileError(.kind, "\"\(printable(path))\" is a socket, where a file is expected")
+            }
             throw FileError(path, cannotBe: "read", reason)
         }
         defer { close(descriptor) }
@@ -51,7 +44,7 @@ package struct FileContents: Sendable {
             try self.init(descriptor: descriptor, name: path, rule, limit: limit)
             return
         }
-        // What is no file can be read once, and is kept for the next read.
+        // A pipe can be read once; its bytes are kept for the next read.
         let bytes = try SecretOrigins.bytes(of: status, handedOverAs: nil) { () throws(FileError) in
             try Self.awaitContents(of: descriptor, path)
             return try Self.read(descriptor, name: path, expected: 0, limit: limit)
@@ -63,13 +56,7 @@ package struct FileContents: Sendable {
         (self.name, self.bytes, self.stamp) = (name, bytes, stamp)
     }
 
-    /// Reads a file that another process has handed over open, once; later reads return the same bytes.
-    ///
-    /// - Parameters:
-    ///   - descriptor: The open file; it stays open, and no child process gets it.
-    ///   - name: What it is called in messages.
-    ///   - rule: Who may be able to read it.
-    /// - Throws: ``FileError`` naming the file and the rule.
+    /// Reads an inherited descriptor, once; later reads return the same bytes. It stays open, and no child process gets it.
     package init(handedOver descriptor: CInt, name: String, _ rule: Rule = .anyone) throws(FileError) {
         SecretOrigins.add(descriptor: descriptor)
         guard let status = FileStatus(of: descriptor) else { throw FileError(name, cannotBe: "read", errno) }
@@ -79,13 +66,7 @@ package struct FileContents: Sendable {
         self.init(name: name, bytes: bytes, stamp: nil)
     }
 
-    /// Reads what was a regular file when the directory was listed. Anything else is refused without waiting.
-    ///
-    /// - Parameters:
-    ///   - path: The file.
-    ///   - followsLinks: Whether a symbolic link at the end of the path is followed.
-    ///   - limit: The most bytes that it may have.
-    /// - Throws: ``FileError`` naming the file and the rule.
+    /// Reads a regular file. Anything else is refused without waiting.
     package init(regular path: String, followsLinks: Bool, limit: Int = FileContents.limit) throws(FileError) {
         let flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | (followsLinks ? 0 : O_NOFOLLOW)
         let descriptor = unsafe Glibc.open(path, flags)
@@ -97,9 +78,8 @@ package struct FileContents: Sendable {
         try self.init(descriptor: descriptor, name: path, limit: limit)
     }
 
-    /// Waits until somebody has written to a pipe, and lets what follows wait for the rest. A pipe that this process was given may
-    /// stay empty for two minutes: somebody may have to type what comes through it. One that lies in a directory has four
-    /// seconds, since it may be hostile.
+    /// Waits for the first bytes of a pipe, and makes further reads block. An inherited pipe may stay empty for two minutes, because
+    /// a person may have to type its contents; one in a directory may be hostile, and has four seconds.
     private static func awaitContents(of descriptor: CInt, _ path: String) throws(FileError) {
         if FileStatus(of: descriptor)?.kind == .pipe {
             let isGiven = ["/dev/fd/", "/dev/std", "/proc/self/fd/"].contains { path.hasPrefix($0) }
@@ -114,14 +94,7 @@ package struct FileContents: Sendable {
         _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) & ~O_NONBLOCK)
     }
 
-    /// Reads an open file from its current position to its end.
-    ///
-    /// - Parameters:
-    ///   - descriptor: The open file; it stays open.
-    ///   - name: What it is called in messages.
-    ///   - rule: Who may be able to read it.
-    ///   - limit: The most bytes that it may have.
-    /// - Throws: ``FileError`` naming the file and the rule.
+    /// Reads an open file, which stays open, from its current position to its end.
     package init(
         descriptor: CInt, name: String, _ rule: Rule = .anyone, limit: Int = FileContents.limit
     ) throws(FileError) {
@@ -136,13 +109,13 @@ package struct FileContents: Sendable {
         stamp = isRegular ? status.stamp : nil
     }
 
-    /// Refuses a secret that others can use, or that somebody else wrote.
+    /// Refuses a secret that others can use, or that another user wrote.
     private static func refuseShared(_ status: FileStatus, _ name: String) throws(FileError) {
         if status.mode & 0o077 != 0 {
             throw FileError(
                 .unprotected,
                 "\"\(printable(name))\" can be used by others than its owner: its mode is \(status.modeText), "
-                    + "where 0600 or less is wanted for a secret",
+                    + "a secret needs 0600 or less",
                 hint: "run chmod 600 on it; a secret that others could read is better replaced")
         }
         if status.owner != geteuid(), status.owner != 0 {

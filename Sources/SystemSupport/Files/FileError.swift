@@ -2,40 +2,40 @@
 
 internal import Glibc
 
-/// Why a file or a directory could not be read, made, written or trusted.
+/// A file or directory that could not be read, created, written or trusted.
 package struct FileError: ExplainedError, Equatable {
-    /// The kind of failure.
     package enum Code: Sendable {
-        /// There is no such file.
-        case missing
-        /// Something has the name already.
-        case exists
-        /// It is a link, a pipe, a device or a directory where a file is wanted, or the other way round.
+        case missing, exists
+        /// It is a link, a pipe, a device or a directory where a file is expected, or the other way round.
         case kind
-        /// Others than its owner can use it, and it is to be a secret.
+        /// It is a secret, and others than its owner can use it.
         case unprotected
-        /// It belongs to somebody else, or others can change it.
+        /// It belongs to another user, or others can change it.
         case foreign
-        /// Whatever else the system says.
+        /// Any other failure of a system call.
         case system
     }
 
     package let code: Code
 
-    /// What is wrong, with the name of the file.
     package let message: String
-
-    /// How to fix it, if there is one way to name.
     package let hint: String?
 
-    /// The system's number for the failure; 0 when it is none of the system's.
+    /// The value of `errno`; 0 if no system call failed.
     package let number: CInt
 
-    /// Whether the file could be read, and must not be, because others can read it too.
     package var isUnprotected: Bool { code == .unprotected }
 
-    /// Whether there is no such file.
     package var isMissing: Bool { code == .missing }
+
+    /// Whether the file system has no hard links, or no more for this file.
+    package var isWithoutLinks: Bool { [EPERM, EOPNOTSUPP, EMLINK].contains(number) }
+
+    /// Whether the file is a mount point, which cannot be replaced.
+    package var isMountPoint: Bool { [EBUSY, EXDEV].contains(number) }
+
+    /// Whether the user has no permission, or the file system is read-only.
+    package var isDenied: Bool { [EACCES, EPERM, EROFS].contains(number) }
 
     package init(_ code: Code, _ message: String, hint: String? = nil, number: CInt = 0) {
         self.code = code
@@ -44,12 +44,7 @@ package struct FileError: ExplainedError, Equatable {
         self.number = number
     }
 
-    /// A failure that the system names.
-    ///
-    /// - Parameters:
-    ///   - path: The file.
-    ///   - verb: What could not be done with it: `read`.
-    ///   - number: The system's number.
+    /// A failed system call. The verb is what could not be done: `read`.
     package init(_ path: String, cannotBe verb: String, _ number: CInt) {
         let code: Code =
             switch number {
@@ -85,4 +80,29 @@ package struct FileError: ExplainedError, Equatable {
                 }
             }
     }
+}
+
+/// A failure of a system call.
+package struct SystemError: Error, Hashable, CustomStringConvertible {
+    /// The value of `errno`.
+    package let number: CInt
+
+    package static let exists = SystemError(number: EEXIST)
+    package static let addressInUse = SystemError(number: EADDRINUSE)
+    package static let connectionRefused = SystemError(number: ECONNREFUSED)
+    package static let timedOut = SystemError(number: ETIMEDOUT)
+
+    package init(number: CInt) { self.number = number }
+
+    static var last: SystemError { SystemError(number: errno) }
+
+    package var description: String { systemErrorText(number) }
+}
+
+/// The text of a value of `errno`, in lower case.
+package func systemErrorText(_ number: CInt) -> String {
+    var buffer = [CChar](repeating: 0, count: 256)
+    guard unsafe strerror_r(number, &buffer, buffer.count) == 0 else { return "error \(number)" }
+    let text = String(decoding: buffer.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+    return text.prefix(1).lowercased() + text.dropFirst()
 }

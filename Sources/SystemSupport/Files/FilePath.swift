@@ -4,11 +4,7 @@ internal import Glibc
 
 /// Paths as bytes.
 package enum FilePath {
-    /// The path from the root, without links.
-    ///
-    /// - Parameter path: A path of something that is there.
-    /// - Returns: The path.
-    /// - Throws: ``FileError`` when nothing is there.
+    /// The absolute path of an existing file, without links.
     package static func absolute(_ path: String) throws(FileError) -> String {
         guard let resolved = unsafe realpath(path, nil) else { throw FileError(path, cannotBe: "found", errno) }
         defer { unsafe free(resolved) }
@@ -29,14 +25,8 @@ package enum FilePath {
         return String(decoding: bytes[...end], as: UTF8.self)
     }
 
-    /// Where a path leads: the end of the symbolic links that its last component may be the first of. A link that leads
-    /// nowhere gives what it names.
-    ///
-    /// - Parameters:
-    ///   - path: The path of a file or of a link to it.
-    ///   - trustsAnybody: Whether links that belong to others than this user and root are followed too.
-    /// - Returns: A path whose last component is no link.
-    /// - Throws: ``FileError`` when the links go in a circle, or one is somebody else's.
+    /// Follows the symbolic links at the end of a path, to a path that may not exist. Links that belong to users other than this one
+    /// and root are refused unless `trustsAnybody`.
     package static func followingLinks(_ path: String, trustsAnybody: Bool = false) throws(FileError) -> String {
         var current = path
         // As many as the system follows.
@@ -66,10 +56,11 @@ package enum FilePath {
         directory == "." ? name : directory.utf8.last == 0x2f ? directory + name : "\(directory)/\(name)"
     }
 
-    /// Refuses a path that leads to nothing, or to what this user may not read.
     package static func requireReadable(_ path: String) throws(FileError) {
         guard unsafe access(path, R_OK) == 0 else { throw FileError(path, cannotBe: "read", errno) }
     }
+
+    package static func isExecutable(_ path: String) -> Bool { unsafe access(path, X_OK) == 0 }
 
     /// What comes after the last slash.
     package static func name(of path: String) -> String {
@@ -87,8 +78,6 @@ extension BidirectionalCollection where Element == UInt8 {
 
 /// Returns the user's home directory: the value of `HOME`, or else what the system's user database has, as under systemd, where
 /// `HOME` may be missing. The root directory is the empty text, so that paths can be appended.
-///
-/// - Parameter variable: The value of `HOME`.
 package func homeDirectory(_ variable: String?) -> String {
     if let variable, variable.utf8.first == 0x2f {
         return String(decoding: variable.utf8.trimmingTrailingSlashes, as: UTF8.self)

@@ -2,13 +2,11 @@
 
 internal import Glibc
 
-/// What the system says of a file, a directory or something else that has a name.
+/// The status of a file, a directory, a socket or a device.
 package struct FileStatus: Hashable, Sendable {
-    /// What has the name.
     package enum Kind: Hashable, Sendable {
         case regular, directory, link, pipe, socket, device
 
-        /// As a noun in a message.
         package var noun: String {
             switch self {
             case .regular: "a file"
@@ -28,32 +26,28 @@ package struct FileStatus: Hashable, Sendable {
     package let group: UInt32
     /// In bytes.
     package let size: Int
-    /// How many names the file has.
+    /// The number of names.
     package let links: Int
     /// What changes when the file is replaced or written to.
     package let stamp: FileStamp
     /// The number of a device.
     package let device: UInt64
 
-    /// What a path leads to; `nil` when it leads nowhere.
-    ///
-    /// - Parameters:
-    ///   - path: The path.
-    ///   - followsLinks: Whether a symbolic link at its end is followed.
+    /// `nil` if there is no such file.
     package init?(at path: String, followsLinks: Bool = true) {
         var status = stat()
         guard unsafe fstatat(AT_FDCWD, path, &status, followsLinks ? 0 : AT_SYMLINK_NOFOLLOW) == 0 else { return nil }
         self.init(status)
     }
 
-    /// What an open descriptor belongs to; `nil` when it is not open.
+    /// `nil` if the descriptor is not open.
     package init?(of descriptor: CInt) {
         var status = stat()
         guard unsafe fstat(descriptor, &status) == 0 else { return nil }
         self.init(status)
     }
 
-    /// What has a name in a directory, which may be a symbolic link itself.
+    /// Does not follow a symbolic link.
     init?(_ name: String, in directory: CInt) {
         var status = stat()
         guard unsafe fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) == 0 else { return nil }

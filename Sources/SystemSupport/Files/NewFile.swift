@@ -2,18 +2,16 @@
 
 import Glibc
 
-/// A file that is being written beside its place and gets its name when it is whole. When the value goes before that, nothing
-/// is left.
+/// A file that is written completely before it gets its name. If the value is released before that, no file is left.
 package final class NewFile {
-    /// What becomes of a file that has the name already.
     package enum Replacement: Sendable {
-        /// It stays, and the new file gets no name.
+        /// An existing file is an error: ``FileError/Code/exists``.
         case never
-        /// The new file takes its place; only a regular file is ever replaced.
+        /// An existing regular file is replaced.
         case always
     }
 
-    /// What temporary names begin with. The holder of the directory's lock may remove files of such names.
+    /// The prefix of temporary names. The holder of the directory's lock may remove such files.
     package static let temporaryPrefix = ".pki-new."
 
     private let directory: Directory
@@ -25,14 +23,7 @@ package final class NewFile {
     /// The open file, to write to.
     package let descriptor: CInt
 
-    /// Begins a file, mode 0600.
-    ///
-    /// - Parameters:
-    ///   - name: The name that it will have.
-    ///   - directory: Where.
-    ///   - replacement: What becomes of a file of that name.
-    ///   - isNameless: Whether the file has no name until it is whole, where the file system can do that.
-    /// - Throws: ``FileError`` when the name cannot be given, or the file not be made.
+    /// Creates the file with mode 0600; without a name until ``place()`` if `isNameless` and the file system can do that.
     package init(
         _ name: String, in directory: Directory, replacing replacement: Replacement, isNameless: Bool = true
     ) throws(FileError) {
@@ -73,15 +64,7 @@ package final class NewFile {
         if descriptor >= 0 { close(descriptor) }
     }
 
-    /// Writes a whole file.
-    ///
-    /// - Parameters:
-    ///   - name: Its name.
-    ///   - directory: Where.
-    ///   - contents: The contents.
-    ///   - mode: The permissions, whatever the umask.
-    ///   - replacement: What becomes of a file of that name.
-    /// - Throws: ``FileError``; what was there is then as it was.
+    /// Writes a whole file, or leaves what was there unchanged. It has the mode whatever the umask.
     package static func write(
         _ name: String, in directory: Directory, _ contents: SecretBytes, mode: UInt32 = 0o600,
         replacing replacement: Replacement
@@ -92,20 +75,18 @@ package final class NewFile {
         try file.place()
     }
 
-    /// Writes contents behind what was written before.
+    /// Appends contents.
     package func write(_ contents: SecretBytes) throws(FileError) {
         let reason = writeAll(contents, to: descriptor)
         guard reason == 0 else { throw failure(reason) }
     }
 
-    /// Sets the permissions and brings the contents to the disk.
+    /// Sets the mode and syncs the contents to disk.
     package func finish(mode: UInt32 = 0o600) throws(FileError) {
         guard fchmod(descriptor, mode) == 0, fsync(descriptor) == 0 else { throw failure(errno) }
     }
 
-    /// Gives the file the owner and the group of another, as far as the system lets it.
-    ///
-    /// - Returns: Whether it has both now.
+    /// Sets the owner and group as far as the system allows. Returns whether the file has both.
     package func setOwner(_ owner: UInt32, group: UInt32) throws(FileError) -> Bool {
         guard let own = FileStatus(of: descriptor) else { throw failure(errno) }
         if geteuid() == 0, own.owner != owner || own.group != group {
@@ -116,9 +97,7 @@ package final class NewFile {
         return true
     }
 
-    /// Gives the file its name, and brings the name to the disk.
-    ///
-    /// - Throws: ``FileError`` with ``FileError/Code/exists`` when the name was to be free and is not.
+    /// Gives the file its name, and syncs the name to disk.
     package func place() throws(FileError) {
         switch replacement {
         case .never: try placeWhereNothingIs()
@@ -152,7 +131,7 @@ package final class NewFile {
         isNamed = true
     }
 
-    /// Removes the file although it has its name. One that took another's place stays.
+    /// Removes the file after it got its name, unless it replaced another.
     package func takeBack() {
         if replacement == .never { directory.unlink(name) }
     }
@@ -180,12 +159,7 @@ package final class NewFile {
     }
 }
 
-/// Writes all that there is, however many calls of the system that takes.
-///
-/// - Parameters:
-///   - bytes: What is written.
-///   - descriptor: An open file, at its current position.
-/// - Returns: 0, or the system's number for what is in the way.
+/// Writes all bytes to an open file at its current position. Returns 0 or the value of `errno`.
 package func writeAll(_ bytes: UnsafeRawBufferPointer, to descriptor: CInt) -> CInt {
     var position = 0
     while position < bytes.count {
@@ -200,22 +174,11 @@ package func writeAll(_ bytes: UnsafeRawBufferPointer, to descriptor: CInt) -> C
     return 0
 }
 
-/// Writes all that there is, however many calls of the system that takes.
-///
-/// - Parameters:
-///   - bytes: What is written.
-///   - descriptor: An open file, at its current position.
-/// - Returns: 0, or the system's number for what is in the way.
 package func writeAll(_ bytes: [UInt8], to descriptor: CInt) -> CInt {
     unsafe bytes.withUnsafeBytes { unsafe writeAll($0, to: descriptor) }
 }
 
 /// Writes a secret without a copy of it.
-///
-/// - Parameters:
-///   - secret: What is written.
-///   - descriptor: An open file, at its current position.
-/// - Returns: 0, or the system's number for what is in the way.
 package func writeAll(_ secret: SecretBytes, to descriptor: CInt) -> CInt {
     unsafe secret.withUnsafeBytes { unsafe writeAll($0, to: descriptor) }
 }

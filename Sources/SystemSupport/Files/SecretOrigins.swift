@@ -3,10 +3,8 @@
 internal import Glibc
 internal import Synchronization
 
-/// Where this process has its secrets from.
-///
-/// What is no regular file can be read once: its bytes are kept for later reads. And no child process
-/// may get a variable or a descriptor that carried a secret here.
+/// The variables and descriptors that secrets were read from, which no child process gets, and the bytes of pipes, which can be
+/// read only once.
 package enum SecretOrigins {
     private struct State {
         var variables: Set<String> = []
@@ -56,14 +54,7 @@ package enum SecretOrigins {
         return nil
     }
 
-    /// What was read from something that can be read once.
-    ///
-    /// - Parameters:
-    ///   - status: What the system says of it.
-    ///   - descriptor: The descriptor when it was handed over open; `nil` when it was opened here.
-    ///   - read: Reads it, the first time.
-    /// - Returns: The bytes.
-    /// - Throws: What reading throws.
+    /// The bytes of something that can be read only once, and is read on the first call. `descriptor` is `nil` if it was opened here.
     static func bytes(
         of status: FileStatus, handedOverAs descriptor: CInt?, _ read: () throws(FileError) -> SecretBytes
     ) throws(FileError) -> SecretBytes {

@@ -31,7 +31,7 @@ package struct CivilTime: Hashable, Sendable {
         year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
     }
 
-    /// A time from its fields; `nil` if there is no such one. A leap second counts as the one before it.
+    /// A time from its fields; `nil` if there is no such time. A leap second counts as the one before it.
     package init?(year: Int, month: Int, day: Int, hour: Int, minute: Int, second: Int) {
         guard (0...9999).contains(year), (1...12).contains(month), (0...23).contains(hour), (0...59).contains(minute),
             (0...60).contains(second)
@@ -54,13 +54,13 @@ package struct CivilTime: Hashable, Sendable {
         return Date(timeIntervalSince1970: Double(days * 86_400 + hour * 3600 + minute * 60 + second))
     }
 
-    /// `20260102T030405Z`, as `X-Amz-Date` wants it.
+    /// `20260102T030405Z`, as in `X-Amz-Date`.
     package var basic: String { "\(basicDay)T\(padded(hour))\(padded(minute))\(padded(second))Z" }
 
-    /// `20260102`, as a credential scope wants it.
+    /// `20260102`, as in a credential scope.
     package var basicDay: String { "\(padded(year, 4))\(padded(month))\(padded(day))" }
 
-    /// `2026-01-02T03:04:05Z`, as every SDK reads it.
+    /// `2026-01-02T03:04:05Z`, as all SDKs read it.
     package var extended: String {
         "\(padded(year, 4))-\(padded(month))-\(padded(day))T\(padded(hour)):\(padded(minute)):\(padded(second))Z"
     }

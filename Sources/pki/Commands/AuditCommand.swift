@@ -4,7 +4,6 @@ import ArgumentParser
 import Authority
 import Certificates
 import FoundationEssentials
-import Glibc
 import SystemSupport
 
 struct AuditCommand: ParsableCommand {
@@ -78,7 +77,7 @@ struct AuditCommand: ParsableCommand {
                 .init("DETAIL", canBeShortened: true),
             ])
             for field in records.lazy.flatMap(fields) { table.add(field) }
-            try Console.standard.write(table.encoded(for: TerminalFeatures(of: STDOUT_FILENO)))
+            try Console.standard.write(table.encoded(for: TerminalFeatures(of: StandardStream.output)))
         case .csv:
             var csv = CSVWriter(["at", "who", "action", "name", "serial", "detail"])
             for field in records.lazy.flatMap(fields) { csv.add(field) }

@@ -95,7 +95,7 @@ struct ExecCommand: AsyncParsableCommand {
             ] + Self.hiding(AWSFiles(inherited), console),
             region: region(access, inherited)
         )
-        ChildProcess.keepDescriptors(besides: descriptors)
+        ChildProcess.closeDescriptorsOnExec(except: descriptors)
         let child: ChildProcess
         do {
             child = try ChildProcess(command, environment: environment)

@@ -4,7 +4,6 @@ import ArgumentParser
 import Authority
 import Certificates
 import FoundationEssentials
-import Glibc
 import SystemSupport
 
 struct ExportCommand: ParsableCommand {
@@ -125,7 +124,7 @@ struct ExportCommand: ParsableCommand {
                 throw UsageError(message: "--namespace and --secret-name are for Kubernetes formats only")
             }
             guard exportPassphrase.isGiven else { return _ = try exportPassphrase.passphrase() }
-            guard output != "-" || isatty(STDOUT_FILENO) == 0 else {
+            guard output != "-" || !Terminal.isTerminal(StandardStream.output) else {
                 throw UsageError(message: "\(format.rawValue) is not text and cannot be written to a terminal")
             }
             if let path = exportPassphrase.generatePassphrase, path == output || path == "-" {

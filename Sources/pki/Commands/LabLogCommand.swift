@@ -2,7 +2,6 @@
 
 import ArgumentParser
 import FoundationEssentials
-import Glibc
 import RolesAnywhere
 import SystemSupport
 
@@ -72,7 +71,7 @@ struct LabLogCommand: ParsableCommand {
                 last = trace.number
                 if !refused || trace.failure != nil { try show(trace) }
             }
-            if follow { Self.pause() }
+            if follow { ThisProcess.sleep(for: .milliseconds(250)) }
         } while follow
     }
 
@@ -97,14 +96,8 @@ struct LabLogCommand: ParsableCommand {
 
     /// The columns of the terminal, or enough for long lines without one.
     private static var width: Int {
-        var size = winsize()
-        guard unsafe ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col >= 40 else { return 160 }
-        return Int(size.ws_col)
-    }
-
-    private static func pause() {
-        var time = timespec(tv_sec: 0, tv_nsec: 250_000_000)
-        _ = unsafe nanosleep(&time, nil)
+        let width = Terminal.windowWidth(of: StandardStream.output) ?? 0
+        return width >= 40 ? width : 160
     }
 }
 

@@ -4,7 +4,6 @@ import ArgumentParser
 import Authority
 import Certificates
 import FoundationEssentials
-import Glibc
 import SystemSupport
 
 struct ListCommand: ParsableCommand {
@@ -101,7 +100,7 @@ struct ListCommand: ParsableCommand {
             table.add(entry.daysLeft, isValid ? .daysLeft(entry.daysLeft) : nil)
         }
         if count > 0 {
-            try table.write(for: TerminalFeatures(of: STDOUT_FILENO)) { try Console.standard.write($0) }
+            try table.write(for: TerminalFeatures(of: StandardStream.output)) { try Console.standard.write($0) }
         }
         return count
     }

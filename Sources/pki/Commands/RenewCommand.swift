@@ -4,6 +4,7 @@ import ArgumentParser
 import Authority
 import Certificates
 import FoundationEssentials
+import SystemSupport
 
 struct RenewCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -148,7 +149,7 @@ struct RenewCommand: AsyncParsableCommand {
         environment["PKI_KEY"] = issued.keyPath ?? issued.keyAddress
         environment["PKI_CHAIN"] = issued.chainPath
         environment["PKI_SERIAL"] = issued.certificate.serialNumber.hexadecimal
-        let status = try await ShellCommand.run(hook, environment: environment)
+        let status = try await ChildProcess.runShell(hook, environment: environment)
         guard status == 0 else {
             throw InputError(
                 message: "\(name) was renewed, but the --exec command failed with status \(status): \(hook)",

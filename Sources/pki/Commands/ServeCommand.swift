@@ -3,7 +3,6 @@
 import ArgumentParser
 import Delivery
 import FoundationEssentials
-import Glibc
 import HTTPServer
 import Synchronization
 import SystemSupport
@@ -119,7 +118,7 @@ struct ServeCommand: AsyncParsableCommand {
     func run() async throws {
         let console = Console.standard
         let environment = ProcessInfo.processInfo.environment
-        let manager = ServiceManager(environment: environment, processID: getpid())
+        let manager = ServiceManager(environment: environment, processID: ThisProcess.identifier)
         let listeners = try listeners(manager)
         let isOpen = listeners.contains { !$0.isLoopback }
         if isOpen, tokenFile == nil {

@@ -5,7 +5,6 @@ import Authority
 import AWSModel
 import Certificates
 import FoundationEssentials
-import Glibc
 import SystemSupport
 
 struct VerifyCommand: ParsableCommand {
@@ -110,7 +109,7 @@ struct VerifyCommand: ParsableCommand {
         if purpose == .rolesanywhere { report.addAnywhereFindings(anchors: anchors, at: date) }
         let answer = VerifyReport(
             report, file: file, purpose: purpose?.rawValue, hostname: hostname, at: date,
-            isForTerminal: isatty(STDOUT_FILENO) == 1)
+            isForTerminal: Terminal.isTerminal(StandardStream.output))
         try Console.standard.print(answer, as: format.value)
         if !report.isValid { throw ExitCode(ExitStatus.notNeeded) }
     }

@@ -4,7 +4,6 @@ import ArgumentParser
 import Certificates
 import Delivery
 import FoundationEssentials
-import Glibc
 import RolesAnywhere
 import SystemSupport
 
@@ -95,20 +94,20 @@ struct Console: Sendable {
 
     /// Writes text with styles, if standard output can show them.
     func write(_ text: [StyledText]) throws {
-        let hasStyles = TerminalFeatures(of: STDOUT_FILENO).hasStyles
+        let hasStyles = TerminalFeatures(of: StandardStream.output).hasStyles
         try write(text.flatMap { $0.encoded(hasStyles: hasStyles) })
     }
 
     /// Writes text that another program reads, such as lines for a shell, without escaping it unless it goes to a terminal.
     func write(exactly text: String) throws {
-        try isatty(STDOUT_FILENO) == 1 ? write(text) : write(Array(text.utf8))
+        try Terminal.isTerminal(StandardStream.output) ? write(text) : write(Array(text.utf8))
     }
 
     /// Writes bytes as they are.
-    func write(_ bytes: [UInt8]) throws { try check(writeAll(bytes, to: STDOUT_FILENO)) }
+    func write(_ bytes: [UInt8]) throws { try check(writeAll(bytes, to: StandardStream.output)) }
 
     /// Writes a secret as it is.
-    func write(_ secret: SecretBytes) throws { try check(writeAll(secret, to: STDOUT_FILENO)) }
+    func write(_ secret: SecretBytes) throws { try check(writeAll(secret, to: StandardStream.output)) }
 
     private func check(_ reason: CInt) throws {
         guard reason == 0 else { throw OutputError(reason: systemErrorText(reason)) }
@@ -154,13 +153,13 @@ struct Console: Sendable {
     }
 
     /// Ends the process at once: nothing is buffered, and libraries need no clean-up.
-    func leave(_ status: Int32) -> Never { _exit(status) }
+    func leave(_ status: Int32) -> Never { ThisProcess.exit(status) }
 
     /// Prints a message. Lines after the first are indented, so that none looks like a message of its own.
     private func say(_ text: String) {
         let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
         let message = terminalSafe("pki: \(lines.joined(separator: "\n  "))\n")
-        _ = writeAll(Array(message.utf8), to: STDERR_FILENO)
+        _ = writeAll(Array(message.utf8), to: StandardStream.error)
     }
 }
 
@@ -228,5 +227,34 @@ enum ExitStatus {
         case .denied: denied
         default: failed
         }
+    }
+}
+
+/// Suggests commands for a name that is not a command.
+struct CommandSuggestion {
+    /// The names of all commands.
+    let names: [String]
+
+    init(of root: any ParsableCommand.Type) {
+        names = root.configuration.subcommands.compactMap { $0.configuration.commandName }
+    }
+
+    /// Throws ``UsageError`` if the first word of a command line is neither an option nor a command.
+    func check(_ word: String?) throws {
+        guard let word, !word.hasPrefix("-"), word != "help", !names.contains(word) else { return }
+        let candidates = candidates(for: word)
+        throw UsageError(
+            message: "unknown command \"\(printable(word))\"",
+            hint: candidates.isEmpty
+                ? "see pki --help" : "did you mean pki \(candidates.joined(separator: " or pki "))? See pki --help")
+    }
+
+    /// The commands that begin with a word, or else those with the smallest edit distance, if that is a third at most.
+    func candidates(for word: String) -> [String] {
+        let longer = names.filter { word.count >= 2 && $0.hasPrefix(word) }
+        guard longer.isEmpty else { return longer }
+        let distances = names.map { ($0, editDistance(word, $0)) }
+        guard let least = distances.map(\.1).min(), least * 3 <= max(word.utf8.count, 3) else { return [] }
+        return distances.filter { $0.1 == least }.map(\.0)
     }
 }

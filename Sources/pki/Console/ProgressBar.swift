@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Certificates
-import Glibc
 import Synchronization
 import SystemSupport
 
@@ -39,9 +38,9 @@ final class ProgressBar: Sendable {
         _ verb: String,
         total: Int,
         done: Int = 0,
-        on features: TerminalFeatures = TerminalFeatures(of: STDERR_FILENO),
+        on features: TerminalFeatures = TerminalFeatures(of: StandardStream.error),
         now: @escaping @Sendable () -> Duration = { [start = ContinuousClock.now] in ContinuousClock.now - start },
-        write: @escaping @Sendable ([UInt8]) -> Void = { _ = writeAll($0, to: STDERR_FILENO) }
+        write: @escaping @Sendable ([UInt8]) -> Void = { _ = writeAll($0, to: StandardStream.error) }
     ) {
         self.verb = verb
         self.total = total

@@ -3,7 +3,6 @@
 import AWSModel
 import Certificates
 import FoundationEssentials
-import Glibc
 import RolesAnywhere
 import SystemSupport
 
@@ -56,31 +55,11 @@ final class ServiceChecks {
             throw CheckList.Skipped("the proxy \(proxy) looks it up")
         }
         let host = url.host.filter { $0 != "[" && $0 != "]" }
-        let found = Self.addresses(of: host)
+        let found = IPAddress.addresses(of: host)
         guard !found.isEmpty else {
             return .failed("the name \(host) has no address", hint: nil)
         }
         return .ok("\(host) is \(found.prefix(4).joined(separator: ", "))")
-    }
-
-    private static func addresses(of host: String) -> [String] {
-        var hints = unsafe addrinfo()
-        unsafe hints.ai_socktype = CInt(SOCK_STREAM.rawValue)
-        var list: UnsafeMutablePointer<addrinfo>?
-        guard unsafe getaddrinfo(host, nil, &hints, &list) == 0 else { return [] }
-        defer { unsafe freeaddrinfo(list) }
-        var found: [String] = []
-        var next = unsafe list
-        while let entry = unsafe next {
-            var text = [CChar](repeating: 0, count: Int(NI_MAXHOST))
-            let length = unsafe entry.pointee.ai_addrlen
-            let status = unsafe getnameinfo(
-                entry.pointee.ai_addr, length, &text, socklen_t(text.count), nil, 0, NI_NUMERICHOST)
-            let address = String(decoding: text.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
-            if status == 0, !found.contains(address) { found.append(address) }
-            unsafe next = entry.pointee.ai_next
-        }
-        return found
     }
 
     private func checkEndpoint() throws -> CheckList.Outcome {

@@ -4,7 +4,7 @@ import ArgumentParser
 import Authority
 import Certificates
 import FoundationEssentials
-import Glibc
+import SystemSupport
 
 /// Where a CA's key is and what opens it.
 struct AuthorityKeyOptions: ParsableArguments {
@@ -97,17 +97,16 @@ enum Operator {
     ///
     /// Read from the password file: a call of the name services costs more than issuing.
     static var name: String {
-        var user = userName(of: getuid())
-        if getuid() == 0, let caller = ProcessInfo.processInfo.environment["SUDO_USER"], !caller.isEmpty, caller != user
+        var user = userName(of: ThisProcess.user)
+        if ThisProcess.user == 0, let caller = ProcessInfo.processInfo.environment["SUDO_USER"], !caller.isEmpty,
+            caller != user
         {
             user = "\(caller) as \(user)"
         }
-        var host = [CChar](repeating: 0, count: 256)
-        guard unsafe gethostname(&host, host.count - 1) == 0 else { return user }
-        return "\(user)@\(String(decoding: host.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self))"
+        return ThisProcess.hostName.map { "\(user)@\($0)" } ?? user
     }
 
-    private static func userName(of identifier: uid_t) -> String {
+    private static func userName(of identifier: UInt32) -> String {
         let file = (try? String(contentsOfFile: "/etc/passwd", encoding: .utf8)) ?? ""
         for line in file.split(separator: "\n") {
             let fields = line.split(separator: ":", maxSplits: 3, omittingEmptySubsequences: false)

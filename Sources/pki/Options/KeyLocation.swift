@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Certificates
-import Glibc
 import HardwareKeys
 import SystemSupport
 
@@ -67,7 +66,7 @@ enum KeyLocation: Hashable, Sendable {
         switch self {
         case .file(let path): (try FileContents(of: path, rule).bytes, path)
         case .standardInput:
-            (try FileContents(handedOver: STDIN_FILENO, name: "standard input", rule).bytes, "standard input")
+            (try FileContents(handedOver: StandardStream.input, name: "standard input", rule).bytes, "standard input")
         case .environment(let name):
             (try EnvironmentVariable.value(of: name), "the environment variable \(name)")
         case .descriptor(let number):

@@ -2,8 +2,8 @@
 
 import ArgumentParser
 import FoundationEssentials
-import Glibc
 import RolesAnywhere
+import SystemSupport
 
 /// How the service is reached.
 struct NetworkOptions: ParsableArguments, Sendable {
@@ -119,7 +119,7 @@ struct NetworkOptions: ParsableArguments, Sendable {
     private static var dependencies: SessionClient.Dependencies {
         SessionClient.Dependencies(
             now: { Date.now },
-            sleep: { Self.sleep($0) },
+            sleep: { ThisProcess.sleep(for: $0) },
             random: { Double.random(in: 0..<1) }
         )
     }
@@ -155,13 +155,6 @@ struct NetworkOptions: ParsableArguments, Sendable {
         return CurlTransport(
             trust: trust, connectTimeout: .seconds(connectTimeout ?? 5), timeout: .seconds(timeout ?? 20),
             userAgent: "pki/\(Version.text)")
-    }
-
-    private static func sleep(_ duration: Duration) {
-        let (seconds, attoseconds) = duration.components
-        var time = timespec(tv_sec: Int(seconds), tv_nsec: Int(attoseconds / 1_000_000_000))
-        var rest = timespec()
-        while unsafe nanosleep(&time, &rest) != 0, errno == EINTR { time = rest }
     }
 }
 

@@ -3,7 +3,6 @@
 import ArgumentParser
 import Authority
 import Certificates
-import Glibc
 import Synchronization
 import SystemSupport
 
@@ -182,12 +181,11 @@ enum EnvironmentVariable {
     ///
     /// - Throws: ``InputError`` when it is not set.
     static func value(of name: String) throws -> SecretBytes {
-        SecretOrigins.add(variable: name)
-        guard let value = unsafe getenv(name) else {
+        guard let value = ThisProcess.secret(inVariable: name) else {
             throw InputError(
                 message: "the environment variable \(name) is not set", hint: "export it before the command")
         }
-        return unsafe SecretBytes(UnsafeRawBufferPointer(start: value, count: strlen(value)))
+        return value
     }
 }
 

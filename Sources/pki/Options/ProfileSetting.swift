@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Delivery
-import Glibc
 import SystemSupport
 
 /// An option that a profile can hold: `pki_trust_anchor_arn` for `--trust-anchor-arn`.

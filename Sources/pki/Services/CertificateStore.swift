@@ -47,7 +47,7 @@ struct CertificateStore: Sendable {
         }
     }
 
-    /// For an identity: the chosen certificate, and the CAs beside it.
+    /// For an identity: the chosen certificate, and the CAs of the store.
     var certificates: IdentitySource.Certificates {
         var watched: [String] = []
         if case .file(let path) = place { watched = [path] }
@@ -129,7 +129,7 @@ struct CertificateStore: Sendable {
                 + "\"\(printable(certificate.subject.description, limit: 100))\""
                 + (encrypted.isEmpty
                     ? "" : "; \(encrypted.count) are encrypted, and none opens with the passphrase given"),
-            hint: "put the key's file beside the certificate's")
+            hint: "put the key's file into the same directory")
     }
 
     private func checkPermissions(_ path: String) throws {

@@ -3,7 +3,6 @@
 import Certificates
 import Delivery
 import FoundationEssentials
-import Glibc
 import SystemSupport
 import UnixSignals
 
@@ -77,7 +76,7 @@ struct CredentialService: Sendable {
     }
 
     private func reload() {
-        manager.notify(.reloading(monotonicMicroseconds: ServiceManager.monotonicMicroseconds()))
+        manager.notify(.reloading(monotonicMicroseconds: ThisProcess.monotonicMicroseconds))
         group.reload()
         console.note("the profiles were read again")
         manager.notify(.ready, .status(summary(group.refreshers.map(\.status))))

@@ -2,7 +2,6 @@
 
 import Certificates
 import FoundationEssentials
-import Glibc
 import SystemSupport
 
 /// What a stream can show.
@@ -21,13 +20,11 @@ struct TerminalFeatures: Equatable, Sendable {
     private init() {}
 
     init(of descriptor: CInt, environment: [String: String] = ProcessInfo.processInfo.environment) {
-        guard isatty(descriptor) == 1 else {
+        guard let width = Terminal.windowWidth(of: descriptor) else {
             self = .none
             return
         }
-        var window = winsize()
-        let isKnown = unsafe ioctl(descriptor, UInt(TIOCGWINSZ), &window) == 0
-        self.init(windowWidth: isKnown ? Int(window.ws_col) : 0, environment: environment)
+        self.init(windowWidth: width, environment: environment)
     }
 
     /// Describes a terminal.
@@ -118,69 +115,5 @@ extension [UInt8] {
             width += scalar.escaped.utf8.count
         }
         return width
-    }
-}
-
-/// The user's terminal, wherever standard input and output are redirected.
-enum Terminal {
-    private static let longestSecret = 1024
-
-    /// Asks for a secret without showing what is typed. Returns `nil` if there is no terminal, or the answer is empty.
-    static func askSecret(_ prompt: String) throws -> SecretBytes? {
-        let terminal = unsafe open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY)
-        guard terminal >= 0 else { return nil }
-        defer { close(terminal) }
-        var shown = termios()
-        guard unsafe tcgetattr(terminal, &shown) == 0 else { return nil }
-        var hidden = shown
-        hidden.c_lflag &= ~tcflag_t(ECHO)
-        hidden.c_lflag |= tcflag_t(ECHONL | ICANON | ISIG)
-        guard unsafe tcsetattr(terminal, TCSAFLUSH, &hidden) == 0 else {
-            throw InputError(message: "cannot turn off the terminal's echo")
-        }
-        // A signal that ends the process must not leave the echo off.
-        let restoration = TerminalRestoration(terminal, shown)
-        defer { restoration.restore() }
-        let question = terminalSafe("pki: \(prompt): ")
-        unsafe write(terminal, question, question.utf8.count)
-        let answer = unsafe SecretBytes(capacity: longestSecret) { buffer in
-            var count = 0
-            while count < longestSecret, let base = buffer.baseAddress {
-                let received = unsafe read(terminal, base + count, 1)
-                if received < 0, errno == EINTR { continue }
-                if received <= 0 { break }
-                if unsafe buffer[count] == 0x0a { break }
-                count += 1
-            }
-            return count
-        }
-        return answer.count == 0 ? nil : answer
-    }
-}
-
-/// Restores a terminal's settings, also when a signal ends the process.
-private struct TerminalRestoration {
-    // SAFETY: written before the signal handlers are set, by the one thread that asks.
-    nonisolated(unsafe) private static var descriptor: CInt = -1
-    nonisolated(unsafe) private static var settings = termios()
-
-    private let former: [(signal: CInt, handler: @convention(c) (CInt) -> Void)]
-
-    init(_ terminal: CInt, _ settings: termios) {
-        unsafe Self.descriptor = terminal
-        unsafe Self.settings = settings
-        former = [SIGINT, SIGTERM, SIGHUP, SIGQUIT].compactMap { number in
-            let handler = signal(number) { number in
-                unsafe tcsetattr(TerminalRestoration.descriptor, TCSAFLUSH, &TerminalRestoration.settings)
-                signal(number, SIG_DFL)
-                raise(number)
-            }
-            return handler.map { (number, $0) }
-        }
-    }
-
-    func restore() {
-        unsafe tcsetattr(Self.descriptor, TCSAFLUSH, &Self.settings)
-        for (number, handler) in former { signal(number, handler) }
     }
 }

@@ -1,35 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Certificates
-import Dispatch
-import FoundationEssentials
-import Glibc
-import Synchronization
-import SystemSupport
+internal import Dispatch
+internal import FoundationEssentials
+internal import Glibc
+internal import Synchronization
 
 /// A command that could not be run.
-struct CommandError: ExplainedError {
-    var message: String
-    var hint: String?
-    /// As in shells: 127 when there is no such command, 126 when it cannot be run.
-    var status: Int32
+package struct CommandError: ExplainedError {
+    package let message: String
+    package let hint: String?
+    /// As in shells: 127 if the command does not exist, 126 if it cannot be run.
+    package let status: CInt
 
-    init(_ command: String, _ reason: Int32) {
+    fileprivate init(_ command: String, _ reason: CInt) {
         message = "the command \(printable(command)) cannot be run: \(systemErrorText(reason))"
-        hint = reason == ENOENT ? "is it spelled right, and on the PATH?" : nil
+        hint = reason == ENOENT ? "check its spelling and the PATH" : nil
         status = reason == ENOENT ? 127 : 126
     }
 }
 
 /// A command in another process, or one that replaces this process.
-struct ChildProcess: Sendable {
+package struct ChildProcess: Sendable {
     /// How a process ended.
-    enum End: Sendable {
-        case exited(Int32)
-        case signalled(Int32)
+    package enum End: Sendable {
+        case exited(CInt)
+        case signalled(CInt)
 
         /// Ends this process in the same way.
-        func repeated() -> Never {
+        package func repeated() -> Never {
             switch self {
             case .exited(let status): _exit(status)
             case .signalled(let number):
@@ -44,7 +42,7 @@ struct ChildProcess: Sendable {
     private let identifier: pid_t
 
     /// Starts a command, found on the PATH, with this environment. It inherits nothing that carried a secret to this process.
-    init(_ command: [String], environment: [String: String]) throws {
+    package init(_ command: [String], environment: [String: String]) throws(CommandError) {
         Self.hideSecretDescriptors()
         let environment = Self.withoutSecrets(environment)
         var attributes = posix_spawnattr_t()
@@ -70,15 +68,14 @@ struct ChildProcess: Sendable {
         self.identifier = identifier
     }
 
-    static var openDescriptors: Set<CInt> {
+    package static var openDescriptors: Set<CInt> {
         Set((try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd"))?.compactMap { CInt($0) } ?? [])
     }
 
     /// Closes descriptors for commands started from now on, except those that were open when this process began.
-    static func keepDescriptors(besides inherited: Set<CInt>) {
-        for descriptor in openDescriptors.subtracting(inherited) where descriptor > 2 {
-            let flags = fcntl(descriptor, F_GETFD)
-            if flags >= 0 { _ = fcntl(descriptor, F_SETFD, flags | FD_CLOEXEC) }
+    package static func closeDescriptorsOnExec(except inherited: Set<CInt>) {
+        for descriptor in openDescriptors.subtracting(inherited) where descriptor > STDERR_FILENO {
+            ThisProcess.closeOnExec(descriptor)
         }
     }
 
@@ -98,11 +95,9 @@ struct ChildProcess: Sendable {
         // All of them are known before the first is changed: they are recognised by what they have in common.
         let carriers = named.union(others).filter(SecretOrigins.carriesSecret)
         for descriptor in carriers {
-            let flags = fcntl(descriptor, F_GETFD)
-            guard flags >= 0 else { continue }
             if descriptor > STDERR_FILENO {
-                _ = fcntl(descriptor, F_SETFD, flags | FD_CLOEXEC)
-            } else if isatty(descriptor) == 0 {
+                ThisProcess.closeOnExec(descriptor)
+            } else if fcntl(descriptor, F_GETFD) >= 0, !Terminal.isTerminal(descriptor) {
                 let null = unsafe open("/dev/null", O_RDWR | O_CLOEXEC)
                 guard null >= 0 else { continue }
                 dup2(null, descriptor)
@@ -113,7 +108,7 @@ struct ChildProcess: Sendable {
 
     /// Replaces this process by a command, found on the PATH, with this environment. It inherits nothing that carried a
     /// secret to this process. Returns only the reason of a failure.
-    static func replace(by command: [String], environment: [String: String]) -> CommandError {
+    package static func replace(by command: [String], environment: [String: String]) -> CommandError {
         restoreSignals()
         hideSecretDescriptors()
         let environment = withoutSecrets(environment)
@@ -127,18 +122,27 @@ struct ChildProcess: Sendable {
         return CommandError(command[0], reason)
     }
 
+    /// Runs a command in /bin/sh, with its output on standard error, and returns its exit status: 128 plus the signal's number
+    /// if a signal ended it.
+    package static func runShell(_ text: String, environment: [String: String]) async throws -> CInt {
+        switch try await ChildProcess(["/bin/sh", "-c", "exec >&2\n\(text)"], environment: environment).wait() {
+        case .exited(let status): status
+        case .signalled(let number): 128 + number
+        }
+    }
+
     /// Forwards a signal, unless a terminal has sent it to the command too.
-    func send(_ number: Int32) {
-        if number == SIGINT || number == SIGQUIT, Self.isInForeground { return }
+    package func send(_ number: CInt) {
+        if number == SIGINT || number == SIGQUIT, Terminal.isInForeground { return }
         kill(identifier, number)
     }
 
     /// Waits for the command on a thread that may block.
-    func wait() async -> End {
+    package func wait() async -> End {
         let identifier = identifier
         return await withCheckedContinuation { continuation in
             DispatchQueue.global().async {
-                var status: Int32 = 0
+                var status: CInt = 0
                 while unsafe waitpid(identifier, &status, 0) < 0, errno == EINTR {}
                 let signal = status & 0x7f
                 continuation.resume(returning: signal == 0 ? .exited((status >> 8) & 0xff) : .signalled(signal))
@@ -146,17 +150,9 @@ struct ChildProcess: Sendable {
         }
     }
 
-    /// Whether a terminal sends its signals to this process and its children.
-    private static var isInForeground: Bool {
-        let terminal = unsafe open("/dev/tty", O_RDONLY | O_CLOEXEC | O_NOCTTY)
-        guard terminal >= 0 else { return false }
-        defer { close(terminal) }
-        return tcgetpgrp(terminal) == getpgrp()
-    }
-
     /// Resets every signal: what is ignored here would stay ignored in a command.
     private static func restoreSignals() {
-        for number in 1..<Int32(32) where number != SIGKILL && number != SIGSTOP { signal(number, SIG_DFL) }
+        for number in 1..<CInt(32) where number != SIGKILL && number != SIGSTOP { signal(number, SIG_DFL) }
         var none = sigset_t()
         unsafe sigemptyset(&none)
         unsafe sigprocmask(SIG_SETMASK, &none, nil)
@@ -173,12 +169,12 @@ struct ChildProcess: Sendable {
 }
 
 /// Whether the system may write this process's memory to a file when it crashes.
-enum CoreDumps {
+package enum CoreDumps {
     /// The limit of this process's parent.
     private static let inherited = Mutex<rlimit?>(nil)
 
     /// Forbids it from now on, for this process and the commands that it starts.
-    static func forbid() {
+    package static func forbid() {
         var limit = rlimit()
         guard unsafe getrlimit(resource, &limit) == 0 else { return }
         inherited.withLock { $0 = $0 ?? limit }
@@ -193,16 +189,4 @@ enum CoreDumps {
     }
 
     private static let resource = __rlimit_resource_t(RLIMIT_CORE.rawValue)
-}
-
-/// A command that the user wrote as one string.
-enum ShellCommand {
-    /// Runs a command in /bin/sh, with its output on standard error, and returns its exit status: 128 plus the signal's number
-    /// when a signal ended it.
-    static func run(_ text: String, environment: [String: String]) async throws -> Int32 {
-        switch try await ChildProcess(["/bin/sh", "-c", "exec >&2\n\(text)"], environment: environment).wait() {
-        case .exited(let status): status
-        case .signalled(let number): 128 + number
-        }
-    }
 }
