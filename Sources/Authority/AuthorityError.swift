@@ -4,12 +4,12 @@ import Certificates
 import struct FoundationEssentials.Date
 public import SystemSupport
 
-/// Why the CA in a directory could not be made, opened or used.
+/// The error of creating, opening or using a CA.
 public typealias AuthorityError = CodedError<AuthorityErrorCode>
 
 /// The kinds of ``AuthorityError``.
 public enum AuthorityErrorCode: Sendable {
-    /// A file that would be made exists.
+    /// A file that would be created already exists.
     case exists
     /// A file that is needed does not exist.
     case missing
@@ -17,7 +17,7 @@ public enum AuthorityErrorCode: Sendable {
     case permissions
     /// The request is not valid.
     case invalidRequest
-    /// The request is valid, and the CA's rules forbid it.
+    /// The request is valid, but the CA's rules forbid it.
     case policy
     /// The CA's own files contradict each other, or the CA has expired.
     case broken
@@ -26,7 +26,6 @@ public enum AuthorityErrorCode: Sendable {
 }
 
 extension AuthorityError {
-    /// The error of a file in the CA directory.
     init(_ error: FileError) {
         let code: Code =
             switch error.code {
@@ -40,7 +39,7 @@ extension AuthorityError {
     }
 }
 
-/// Throws the errors of files as those of the CA directory.
+/// Throws file errors as those of the CA directory.
 func rethrown<Result>(_ body: () throws(FileError) -> Result) throws(AuthorityError) -> Result {
     do {
         return try body()
@@ -49,10 +48,27 @@ func rethrown<Result>(_ body: () throws(FileError) -> Result) throws(AuthorityEr
     }
 }
 
+extension AuthorityError {
+    /// There is no CA in a directory.
+    static func noAuthority(in path: String, _ why: String) -> AuthorityError {
+        AuthorityError(
+            .missing, "there is no CA in \(printable(path)): \(why)",
+            hint: "create one: pki init-ca --directory \(Quoting.shell(path))")
+    }
+
+    /// A key in the directory does not match its certificate.
+    static func mismatch(of key: String, _ certificate: String, in directory: CADirectory) -> AuthorityError {
+        AuthorityError(
+            .broken, "\(key) is not the key of \(certificate)",
+            hint: "restore the matching file; replaced files are in \(directory.path(of: CADirectory.archiveDirectory))"
+        )
+    }
+}
+
 /// A time as `2026-01-01T00:00:00Z`.
 func timestamp(_ date: Date) -> String { CivilTime(date).extended }
 
-/// Adds the file to what is wrong with its contents.
+/// Adds the file's path to errors in its contents.
 func naming<Result>(_ path: String, _ body: () throws(CertificateError) -> Result) throws(CertificateError) -> Result {
     do {
         return try body()

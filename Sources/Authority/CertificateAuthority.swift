@@ -6,57 +6,54 @@ public import SystemSupport
 
 /// A CA of a directory, with its key: the root, or an intermediate CA.
 ///
-/// The root is `root-cert.pem` and `root-key.pem`, beside the certificates it issued. A key may be elsewhere, in a
-/// token or an agent: then `root-key.uri` has its address, and the caller opens it. The root's key may be absent while
-/// an intermediate CA issues.
+/// The root is `root-cert.pem` and `root-key.pem`, next to the certificates it issued. A key may be in a token or an
+/// agent: then `root-key.uri` has its address, and the caller opens it. The root's key may be absent while an
+/// intermediate CA issues.
 ///
-/// What is reported is on the disk, key before certificate, and in the ``Inventory``. Nothing is ever overwritten. Any
-/// number of processes may use one directory at once.
+/// When a method returns, its result is on the disk, key before certificate, and in the ``Inventory``. Nothing is
+/// overwritten. Any number of processes may use one directory at once.
 public struct CertificateAuthority: Sendable {
     /// The CA's certificate.
     public let certificate: Certificate
     /// The CA's name in the directory: `root`, or an intermediate's.
     public let name: String
-    /// The CA certificates that go with what is issued: this CA's own unless it is a root, and those above it but the root.
+    /// The chain of issued certificates: this CA's certificate unless it is a root, and those above it without the
+    /// root.
     public let chain: [Certificate]
-    /// What the directory holds.
+    /// The inventory of the directory.
     public let inventory: Inventory
     let key: any SigningKey
-    /// Where every path ends: the directory's root, or the highest CA that the directory knows.
+    /// The trust anchors: the directory's roots, or the highest CA that the directory has.
     let anchors: [Certificate]
 
     var directory: CADirectory { inventory.directory }
 
     /// The path of the CA's certificate, for messages.
-    var certificatePath: String { directory.path(of: AuthorityFiles.certificate(of: name)) }
+    var certificatePath: String { directory.certificatePath(of: name) }
 
     /// The root's name.
     public static let rootName = "root"
     /// The name of the root that is being replaced.
     public static let previousRootName = "root-previous"
-    /// The name of the certificate that the previous root gave the new one.
+    /// The name of the cross-certificate: the new root, certified by the previous one.
     public static let crossName = "root-cross"
-    /// Names that only the CA itself gives.
+    /// Names that no request may use.
     static let reservedNames: Set<String> = [rootName, previousRootName, crossName]
 
     /// Opens a CA of a directory.
     ///
     /// - Parameters:
     ///   - directory: The directory.
-    ///   - issuer: The CA's name; by default the root, or, while the root's key is absent, the one intermediate CA with a key.
+    ///   - issuer: The CA's name; by default the root, or without the root's key, the only intermediate CA with a key.
     ///   - who: The user, for the audit.
     ///   - now: The time at which the CA must be valid.
-    ///   - keyAddress: The address of the key, when that is neither the directory nor what the directory says.
-    ///   - passphrase: Called when the CA key's file is encrypted.
+    ///   - keyAddress: The address of the key, in place of the key that the directory has.
+    ///   - passphrase: Called if the CA key's file is encrypted.
     ///   - openKey: Opens a key that is not in the directory, by its address and the CA's certificate.
-    /// - Throws: ``AuthorityError`` when a file is missing, the key can be read by others or is not the certificate's, or
-    ///   the CA is not valid; `CertificateError` when a file is malformed or the passphrase wrong; what the closures throw.
+    /// - Throws: ``AuthorityError`` if a file is missing, the key is readable by others or does not match, or the CA is not
+    ///   valid; `CertificateError` if a file is malformed or the passphrase is wrong; the errors of the closures.
     public init(
-        openingIn directory: String,
-        issuer: String? = nil,
-        by who: String = "",
-        now: Date,
-        keyAddress: String? = nil,
+        openingIn directory: String, issuer: String? = nil, by who: String = "", now: Date, keyAddress: String? = nil,
         passphrase: () throws -> SecretBytes? = { nil },
         openKey: (String, Certificate) throws -> any SigningKey = Self.refuseKeyElsewhere
     ) throws {
@@ -71,9 +68,9 @@ public struct CertificateAuthority: Sendable {
             guard try inventory.withDatabase({ try !$0.current(name).isEmpty }) else { throw error }
             throw AuthorityError(
                 .missing, error.message,
-                hint: "the inventory knows it: pki doctor --repair --directory \(Quoting.shell(directory.path))")
+                hint: "restore it from the inventory: pki doctor --repair \(directory.option)")
         }
-        let certificatePath = directory.path(of: AuthorityFiles.certificate(of: name))
+        let certificatePath = directory.certificatePath(of: name)
         let key: any SigningKey
         let address = try keyAddress ?? Self.keyAddress(of: name, in: directory)
         if let address {
@@ -83,19 +80,14 @@ public struct CertificateAuthority: Sendable {
         }
         guard key.publicKey == certificate.publicKey else {
             let place = address ?? directory.path(of: AuthorityFiles.key(of: name))
-            throw AuthorityError(
-                .broken, "the CA key \(place) is not the key of the CA certificate \(certificatePath)",
-                hint:
-                    "put back the pair that was made together; what pki replaced is in \(directory.path(of: "archive"))"
-            )
+            throw AuthorityError.mismatch(of: place, certificatePath, in: directory)
         }
         guard certificate.isCA, certificate.keyUsage?.contains(.keyCertSign) ?? true else {
             throw AuthorityError(
                 .broken,
-                "\(certificatePath) is not a CA's certificate: it lacks basicConstraints CA:TRUE or keyUsage keyCertSign",
+                "\(certificatePath) is not a CA certificate: it lacks basicConstraints CA:TRUE or keyUsage keyCertSign",
                 hint: name == Self.rootName
-                    ? "make a CA with: pki init-ca --directory \(Quoting.shell(directory.path))"
-                    : "see which CAs there are: pki tree --directory \(Quoting.shell(directory.path))")
+                    ? "create a CA: pki init-ca \(directory.option)" : "list the CAs: pki tree \(directory.option)")
         }
         try Self.checkValidity(of: certificate, name: name, in: directory, now: now)
         let chain = try Self.chain(above: certificate, of: name, in: directory, now: now)
@@ -103,16 +95,16 @@ public struct CertificateAuthority: Sendable {
         anchors = Self.anchors(of: certificate, chain: chain, in: directory, now: now)
     }
 
-    /// Refuses a key that is not in the directory, for callers that know no other place.
+    /// Refuses a key that is not in the directory.
     public static func refuseKeyElsewhere(_ address: String, _ certificate: Certificate) throws -> any SigningKey {
-        throw AuthorityError(.missing, "the CA key is not in the directory but at \(address)")
+        throw AuthorityError(.missing, "the CA key is not in the directory; its address is \(address)")
     }
 }
 
 // MARK: - Finding the parts
 
 extension CertificateAuthority {
-    /// The root; or the one intermediate CA whose key is there while the root's is not.
+    /// The root, or if its key is absent, the only intermediate CA with a key.
     private static func defaultIssuer(in inventory: Inventory, hasKeyElsewhere: Bool, now: Date) throws -> String {
         let directory = inventory.directory
         if hasKeyElsewhere || hasKey(rootName, in: directory) { return rootName }
@@ -124,8 +116,8 @@ extension CertificateAuthority {
         if able.count > 1 {
             throw AuthorityError(
                 .invalidRequest,
-                "the root's key is not in \(directory.path), and there are several other CAs: "
-                    + able.map(\.name).sorted().joined(separator: ", "), hint: "name one with --issuer")
+                "the root's key is not in \(directory.path), and several other CAs have keys: "
+                    + able.map(\.name).sorted().joined(separator: ", "), hint: "choose one: --issuer NAME")
         }
         return able.first?.name ?? rootName
     }
@@ -134,23 +126,18 @@ extension CertificateAuthority {
         directory.contains(AuthorityFiles.key(of: name)) || directory.contains(AuthorityFiles.keyAddress(of: name))
     }
 
-    /// The certificate of a CA in the directory.
     static func certificate(of name: String, in directory: CADirectory) throws -> Certificate {
         do {
             return try directory.certificates(in: AuthorityFiles.certificate(of: name))[0]
         } catch let error as AuthorityError where error.code == .missing {
-            if name == rootName {
-                throw AuthorityError(
-                    .missing, "there is no CA in \(directory.path): \(error.message)",
-                    hint: "make one with: pki init-ca --directory \(Quoting.shell(directory.path))")
-            }
+            guard name != rootName else { throw AuthorityError.noAuthority(in: directory.path, error.message) }
             throw AuthorityError(
                 .missing, "there is no CA \(name) in \(directory.path): \(error.message)",
-                hint: "see which CAs there are: pki tree --directory \(Quoting.shell(directory.path))")
+                hint: "list the CAs: pki tree \(directory.option)")
         }
     }
 
-    /// The address of a key according to the directory; `nil` when the key is in the directory.
+    /// The address of a key, from its file; `nil` if the key is in the directory.
     private static func keyAddress(of name: String, in directory: CADirectory) throws -> String? {
         let file = AuthorityFiles.keyAddress(of: name)
         guard directory.contains(file), !directory.contains(AuthorityFiles.key(of: name)) else { return nil }
@@ -158,20 +145,19 @@ extension CertificateAuthority {
             unsafe String(decoding: $0, as: UTF8.self)
         }
         guard let line = text.split(whereSeparator: \.isNewline).first(where: { !$0.hasPrefix("#") }) else {
-            throw AuthorityError(.broken, "\(directory.path(of: file)) does not say where the CA key is")
+            throw AuthorityError(.broken, "\(directory.path(of: file)) contains no address of a CA key")
         }
-        // What it says instead may be a key, and is not repeated.
+        // The line is not repeated: it may be a key.
         guard AuthorityFiles.isLastingAddress(String(line)) else {
             throw AuthorityError(
                 .broken,
-                "the first line of \(directory.path(of: file)) is not the address of a key: pkcs11:, handle: or ssh-agent:, "
-                    + "and nothing behind a question mark",
-                hint: "say where the key is on the command line: --ca-key, with the library in --pkcs11-lib")
+                "the first line of \(directory.path(of: file)) is not a pkcs11:, handle: or ssh-agent: address without a "
+                    + "query",
+                hint: "give the address of the key: --ca-key ADDRESS, with the library in --pkcs11-lib")
         }
         return String(line)
     }
 
-    /// The key of a name, from its file in the directory.
     static func readKey(
         of name: String, in directory: CADirectory, passphrase: () throws -> SecretBytes?
     ) throws -> PrivateKey {
@@ -183,12 +169,11 @@ extension CertificateAuthority {
             guard error.code == .missing else { throw error }
             throw AuthorityError(
                 .missing, error.message,
-                hint: "bring the key back, say where it is with --ca-key, or let another CA issue with --issuer")
+                hint: "restore the file, give the key's address with --ca-key, or choose another CA with --issuer")
         }
         return try openKey(file, path, passphrase: passphrase)
     }
 
-    /// Opens a key file, with the passphrase when it is encrypted.
     static func openKey(
         _ file: SecretBytes, _ path: String, passphrase: () throws -> SecretBytes?
     ) throws -> PrivateKey {
@@ -200,23 +185,23 @@ extension CertificateAuthority {
     private static func checkValidity(
         of certificate: Certificate, name: String, in directory: CADirectory, now: Date
     ) throws(AuthorityError) {
-        let path = directory.path(of: AuthorityFiles.certificate(of: name))
+        let path = directory.certificatePath(of: name)
         guard now <= certificate.notAfter else {
             throw AuthorityError(
                 .broken, "the CA \(path) expired at \(timestamp(certificate.notAfter))",
                 hint: name == rootName
-                    ? "make a new one with: pki init-ca --force --directory \(Quoting.shell(directory.path))"
-                    : "renew it with: pki renew \(name) --directory \(Quoting.shell(directory.path))")
+                    ? "create another: pki init-ca --force \(directory.option)"
+                    : "renew it: pki renew \(name) \(directory.option)")
         }
         guard now >= certificate.notBefore else {
             throw AuthorityError(
                 .broken, "the CA \(path) is not valid before \(timestamp(certificate.notBefore))",
-                hint: "check this machine's clock, which says \(timestamp(now))")
+                hint: "check the clock of this machine: it is \(timestamp(now))")
         }
     }
 
-    /// The CA certificates for what a CA issues: its own unless it is a root, and its chain file. For a root, the
-    /// certificate that a previous root gave it, while that is valid.
+    /// The chain of the certificates that a CA issues: its own certificate and its chain file; for a root, the
+    /// cross-certificate while that is valid.
     private static func chain(
         above certificate: Certificate, of name: String, in directory: CADirectory, now: Date
     ) throws -> [Certificate] {
@@ -230,7 +215,7 @@ extension CertificateAuthority {
         return (try [certificate] + directory.certificates(in: file)).upToPathLength
     }
 
-    /// The directory's roots, when the CA's path ends at one of them; otherwise the highest CA that is known.
+    /// The directory's roots if the CA's path ends at one of them; otherwise the highest CA of the chain.
     private static func anchors(
         of certificate: Certificate, chain: [Certificate], in directory: CADirectory, now: Date
     ) -> [Certificate] {

@@ -4,22 +4,21 @@ internal import CSQLite
 internal import Glibc
 package import SystemSupport
 
-/// One connection to an SQLite database: prepares, binds and steps, and nothing more.
+/// A connection to an SQLite database: prepares, binds and steps.
 ///
-/// A connection belongs to one owner at a time and is not `Sendable`: keep it in a `Mutex`. A file is hostile input: it is
-/// reached through its directory's descriptor, no statement of its schema is trusted, and no statement runs for ever.
+/// A connection belongs to one owner at a time and is not `Sendable`: keep it in a `Mutex`. A file is hostile input: it
+/// is reached through its directory's descriptor, its schema is not trusted, and every statement has a limit of steps.
 @safe package final class Database {
-    /// What a committed transaction outlives.
+    /// What a committed transaction survives.
     package enum Durability: Sendable {
-        /// The process may end at any time.
+        /// The end of the process at any time.
         case process
         /// A loss of power too: the commit waits for the disk.
         case power
     }
 
-    /// The pages of the log that a command leaves to the next one, which reads them all before anything else.
+    /// The most pages of the log that a command leaves to the next one, which reads them all first.
     private static let longestLog = 128
-
     /// The largest value or statement, in bytes.
     private static let longestValue: Int32 = 64 << 20
 
@@ -27,26 +26,19 @@ package import SystemSupport
     private let directory: Directory?
     private let name: String
     private let checkpointsAtEnd: Bool
-    /// A database that is read is kept as it is: see ``Access/reading``.
+    /// The descriptor that keeps the file locked while it is read; -1 otherwise.
     private let reader: CInt
     private var statements: [String: Statement] = [:]
     private var durability: Durability?
-    /// What statements may still do; see ``StepLimit``.
     private let limit: StepLimit
 
-    /// Opens a database for reading and writing, and makes the file when there is none: mode 0600, whatever the umask. The log
-    /// is written ahead (WAL) and survives the end of the process at any time.
-    ///
-    /// - Parameters:
-    ///   - name: The name of the file.
-    ///   - directory: Where it is.
-    ///   - applicationIdentifier: What marks the files of this kind. A database of another program is refused before
-    ///     anything in it is changed.
-    ///   - busyTimeout: How long to wait for another process that writes, in milliseconds.
-    ///   - checkpointsAtEnd: Whether the last connection to close moves the log into the file. Without it, who writes calls
-    ///     ``checkpointIfLong()``: for processes that live for milliseconds a checkpoint costs more than all they do.
-    /// - Throws: `FileError` when the file or one beside it is no regular file of this user alone; ``SQLiteError`` when it
-    ///   cannot be opened or is no database.
+    /// Opens a database for reading and writing, and makes the file when there is none: mode 0600, whatever the umask.
+    /// The log is written ahead (WAL) and survives the end of the process at any time. A database with another
+    /// `applicationIdentifier` is refused before anything in it is changed. `busyTimeout` is how long to wait for
+    /// another writer, in milliseconds. Without `checkpointsAtEnd` the log stays when the last connection is closed,
+    /// and writers call ``checkpointIfLong()``: for processes that live for milliseconds a checkpoint costs more than
+    /// their work. Throws `FileError` if the file or its log is not a regular file of this user alone, ``SQLiteError``
+    /// if it is no database.
     package init(
         _ name: String, in directory: Directory, applicationIdentifier: Int32 = 0, busyTimeout: Int32 = 10_000,
         checkpointsAtEnd: Bool = true
@@ -57,8 +49,8 @@ package import SystemSupport
         reader = -1
         limit = StepLimit(fileSize: directory.status(of: name)?.size ?? 0)
         try Self.checkFiles(name, in: directory)
-        // SQLite makes a new file with the umask's mode, and a journal before the file has a log: one of our own making is there
-        // before, whole, with a log from its first byte.
+        // SQLite creates a file with the umask's mode, and a journal before there is a log: our own file is complete
+        // before SQLite opens it, and has a log from the start.
         if !directory.contains(name) {
             let image = try Self.emptyImage(applicationIdentifier)
             do {
@@ -85,18 +77,11 @@ package import SystemSupport
     package convenience init(path: String, applicationIdentifier: Int32 = 0, busyTimeout: Int32 = 10_000) throws {
         try self.init(
             FilePath.name(of: path), in: Directory(FilePath.parent(of: path), for: .output),
-            applicationIdentifier: applicationIdentifier, busyTimeout: busyTimeout
-        )
+            applicationIdentifier: applicationIdentifier, busyTimeout: busyTimeout)
     }
 
-    /// Opens a database to read it as it is. Nothing is written, made, locked or recovered; a log beside the file is read, a
-    /// journal is not. While the value lives, ``checkpointIfLong()`` of other processes leaves the file as it is.
-    ///
-    /// - Parameters:
-    ///   - name: The name of the file.
-    ///   - directory: Where it is.
-    ///   - applicationIdentifier: What marks the files of this kind.
-    /// - Throws: `FileError` when there is no regular file of that name; ``SQLiteError`` when it is no database.
+    /// Opens a database read-only. Nothing is written, created or recovered; the log is read, a journal is not. While
+    /// the value exists, ``checkpointIfLong()`` of other processes does not change the file.
     package init(reading name: String, in directory: Directory, applicationIdentifier: Int32 = 0) throws {
         self.directory = directory
         self.name = name
@@ -118,9 +103,7 @@ package import SystemSupport
         guard mark == Int64(applicationIdentifier) || mark == 0 else { throw Self.foreign }
     }
 
-    /// Makes a database in memory.
-    ///
-    /// - Throws: ``SQLiteError``.
+    /// Creates a database in memory.
     package init() throws(SQLiteError) {
         (directory, name, checkpointsAtEnd, reader) = (nil, "", false, -1)
         limit = StepLimit(fileSize: 0)
@@ -137,7 +120,7 @@ package import SystemSupport
 
     // MARK: - Opening
 
-    /// The bytes of a database that bears a mark, keeps a log and has nothing in it.
+    /// The bytes of an empty database with an application identifier and a log.
     private static func emptyImage(_ applicationIdentifier: Int32) throws(SQLiteError) -> SecretBytes {
         let empty = try Database()
         try empty.execute("PRAGMA application_id = \(applicationIdentifier == 0 ? 1 : applicationIdentifier)")
@@ -169,15 +152,15 @@ package import SystemSupport
         return unsafe handle
     }
 
-    /// Refuses a file, a log or shared memory that is no regular file of this user alone, and a journal, which a database with
-    /// a log never has: SQLite would roll it back, and remove the file that it names.
+    /// Refuses a file, a log or shared memory that is not a regular file of this user alone, and a journal, which a
+    /// database with a log never has: SQLite would roll it back and remove the file that it names.
     private static func checkFiles(_ name: String, in directory: Directory) throws(FileError) {
         for suffix in ["", "-wal", "-shm"] { try directory.checkOwn(name + suffix) }
         let journal = name + "-journal"
         guard directory.contains(journal) else { return }
         throw FileError(
-            .foreign, "\"\(printable(directory.path(of: journal)))\" is a journal, which pki never makes",
-            hint: "find out who made it, and take it away: rm \(Quoting.shell(directory.path(of: journal)))")
+            .foreign, "\"\(printable(directory.path(of: journal)))\" is a journal, which pki never creates",
+            hint: "find out who created it, then remove it: rm \(Quoting.shell(directory.path(of: journal)))")
     }
 
     /// Takes the lock that keeps other processes from moving the log into the file.
@@ -185,7 +168,7 @@ package import SystemSupport
         let file = try directory.open(name)
         for _ in 0..<200 {
             if flock(file, LOCK_SH | LOCK_NB) == 0 { return file }
-            // Where the file system has no such locks, no other process waits for one.
+            // On a file system without such locks, no other process waits for one.
             guard errno == EWOULDBLOCK || errno == EINTR else { return file }
             usleep(10_000)
         }
@@ -193,11 +176,9 @@ package import SystemSupport
         throw SQLiteError(code: SQLITE_BUSY, message: "another program has locked it")
     }
 
-    /// What a hostile file must not be able to do.
+    /// Turns off everything that a hostile file could use.
     private func defend() throws(SQLiteError) {
-        for option in [SQLITE_DBCONFIG_DEFENSIVE] {
-            unsafe pki_sqlite3_db_config_flag(handle, option, 1)
-        }
+        unsafe pki_sqlite3_db_config_flag(handle, SQLITE_DBCONFIG_DEFENSIVE, 1)
         for option in [
             SQLITE_DBCONFIG_TRUSTED_SCHEMA, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, SQLITE_DBCONFIG_WRITABLE_SCHEMA,
             SQLITE_DBCONFIG_ENABLE_FTS3_TOKENIZER,
@@ -212,7 +193,7 @@ package import SystemSupport
         try execute("PRAGMA mmap_size = 0")
     }
 
-    /// Marks an empty database as this program's, and refuses one that bears another mark.
+    /// Gives an empty database the application identifier, and refuses one with another.
     private func claim(_ identifier: Int32) throws(SQLiteError) {
         let mark = try query("PRAGMA application_id").first?.first?.integer ?? 0
         guard mark != Int64(identifier) else { return }
@@ -225,9 +206,8 @@ package import SystemSupport
         SQLiteError(code: SQLITE_NOTADB, message: "it is the database of another program")
     }
 
-    /// Moves a long log into the file and empties it, unless another process is reading; then it is left for the next time.
-    ///
-    /// The caller holds the lock that keeps other writers out.
+    /// Moves a long log into the file and empties it, unless another process is reading. The caller holds the lock that
+    /// keeps other writers out.
     package func checkpointIfLong() {
         guard let directory, (directory.status(of: "\(name)-wal")?.size ?? 0) >= Self.longestLog * 4096,
             let file = try? directory.open(name)
@@ -239,62 +219,40 @@ package import SystemSupport
 
     // MARK: - Statements
 
-    /// Runs a statement for its effect.
-    ///
-    /// - Parameters:
-    ///   - sql: One statement, with a `?` for each value. It is prepared once and kept.
-    ///   - values: The values.
-    /// - Throws: ``SQLiteError``.
+    /// Runs one statement, with a `?` for each value. It is prepared once and kept.
     package func execute(_ sql: String, _ values: SQLiteValue...) throws(SQLiteError) {
         _ = try rows(sql, values) { _ in }
     }
 
-    /// Runs a statement and gives its rows one by one.
-    ///
-    /// - Parameters:
-    ///   - sql: One statement, with a `?` for each value. It is prepared once and kept.
-    ///   - values: The values.
-    /// - Returns: The rows, each with its columns.
-    /// - Throws: ``SQLiteError``.
+    /// Runs a statement and returns its rows, each with its columns.
     package func query(_ sql: String, _ values: SQLiteValue...) throws(SQLiteError) -> [[SQLiteValue]] {
         var rows: [[SQLiteValue]] = []
         try self.rows(sql, values) { rows.append($0) }
         return rows
     }
 
-    /// Runs a statement and lends its rows one by one, without making values of what is not asked for.
-    ///
-    /// - Parameters:
-    ///   - sql: One statement, with a `?` for each value. It is prepared once and kept; the body must not run it again.
-    ///   - values: The values.
-    ///   - body: Looks at a row.
-    /// - Throws: ``SQLiteError``, or what the body throws, after which no more rows come.
+    /// Runs a statement and visits its rows, without copying columns that the body does not read. The body must not run
+    /// the statement again; an error that it throws ends the visit.
     package func visit(_ sql: String, _ values: [SQLiteValue] = [], _ body: (borrowing Row) throws -> Void) throws {
         let statement = try bound(sql, values)
         defer { statement.reset() }
         while try next(statement) { try body(statement.row) }
     }
 
-    /// Runs statements that count together or not at all.
-    ///
-    /// - Parameters:
-    ///   - durability: What the commit outlives.
-    ///   - body: Runs the statements. When it throws, nothing was changed.
-    /// - Returns: What the body returns.
-    /// - Throws: ``SQLiteError``, or what the body throws.
+    /// Runs the body in a transaction, which is rolled back if it throws.
     package func transaction<Result>(_ durability: Durability = .power, _ body: () throws -> Result) throws -> Result {
         if self.durability != durability {
             try execute(durability == .power ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL")
             self.durability = durability
         }
-        // At once with the right to write: two readers that both want to write cannot wait for each other.
+        // Takes the write lock at once: two readers that both become writers would wait for each other.
         try execute("BEGIN IMMEDIATE")
         do {
             let result = try body()
             try execute("COMMIT")
             return result
         } catch {
-            // SQLite has rolled back by itself after some errors; then there is nothing left to do.
+            // After some errors SQLite has already rolled back.
             if unsafe sqlite3_get_autocommit(handle) == 0 { try? execute("ROLLBACK") }
             throw error
         }
@@ -305,15 +263,11 @@ package import SystemSupport
         try query("PRAGMA user_version").first?.first?.integer ?? 0
     }
 
-    /// Writes the version of the schema.
-    ///
-    /// - Parameter version: The version.
-    /// - Throws: ``SQLiteError``.
     package func setUserVersion(_ version: Int32) throws(SQLiteError) {
         try execute("PRAGMA user_version = \(version)")
     }
 
-    /// The text of everything in the schema that has one, by its name: tables, indices, views and triggers.
+    /// The SQL of the tables, indices, views and triggers by their names.
     package func schema() throws(SQLiteError) -> [String: String] {
         let rows = try query("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")
         return Dictionary(rows.map { ($0[0].text ?? "", $0[1].text ?? "") }) { first, _ in first }
@@ -339,7 +293,7 @@ package import SystemSupport
         return statement
     }
 
-    /// Goes on to the next row; `false` when there is none.
+    /// Moves to the next row; `false` if there is none.
     private func next(_ statement: Statement) throws(SQLiteError) -> Bool {
         let status = statement.step()
         switch status {
@@ -361,11 +315,12 @@ package import SystemSupport
 
     private func error(_ status: Int32) -> SQLiteError {
         if status & 0xff == SQLITE_INTERRUPT {
-            return SQLiteError(code: SQLITE_CORRUPT, message: "a statement does not come to an end")
+            return SQLiteError(code: SQLITE_CORRUPT, message: "a statement exceeded the limit of steps")
         }
         var text = unsafe sqlite3_errmsg(handle).map { unsafe String(cString: $0) } ?? "error \(status)"
         var cause = unsafe sqlite3_system_errno(handle)
-        // SQLite forgets why no file can be made beside a database while it tries to open one that is there.
+        // SQLite loses the reason why it cannot create a file next to the database when it then tries to open an
+        // existing one.
         if status & 0xff == SQLITE_CANTOPEN, cause == ENOENT { cause = directory?.obstacle ?? cause }
         if cause != 0, [SQLITE_CANTOPEN, SQLITE_IOERR, SQLITE_FULL].contains(status & 0xff) {
             text += ": \(systemErrorText(cause))"

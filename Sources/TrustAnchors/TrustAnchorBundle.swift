@@ -5,41 +5,31 @@ public import Certificates
 public import struct FoundationEssentials.Date
 public import SystemSupport
 
-/// The CA certificates that a trust anchor of IAM Roles Anywhere is made from.
+/// The CA certificates of a trust anchor of IAM Roles Anywhere.
 ///
-/// A value exists only when AWS would take it: the limits are those of the service's quotas, the rules those of its trust
-/// model (AWS, *IAM Roles Anywhere User Guide*, "Trust model" and "Quotas").
+/// Every value satisfies the quotas and the trust model of the service (AWS, *IAM Roles Anywhere User Guide*, "Trust
+/// model" and "Quotas").
 public struct TrustAnchorBundle: Hashable, Sendable {
     /// A file that certificates are read from.
     public struct File: Sendable {
-        /// What the file is called in messages.
+        /// The name of the file in messages.
         public var name: String
-        /// Its contents.
+        /// PEM, or DER of one certificate.
         public var contents: [UInt8]
 
         /// Creates a file.
-        ///
-        /// - Parameters:
-        ///   - name: What the file is called in messages.
-        ///   - contents: Its contents.
         public init(name: String, contents: [UInt8]) {
             self.name = name
             self.contents = contents
         }
     }
 
-    /// The certificates, each once, in their order.
+    /// The certificates in order, without duplicates.
     public let certificates: [Certificate]
-
-    /// What AWS accepts and other software may not, or accounts with an older quota.
+    /// Properties that other software, or accounts with older quotas, may refuse.
     public let warnings: [String]
 
-    /// Reads files and checks every rule.
-    ///
-    /// - Parameters:
-    ///   - files: PEM files, or DER files of one certificate.
-    ///   - now: The time at which the certificates must be valid.
-    /// - Throws: ``TrustAnchorError`` naming the file, the certificate and the rule.
+    /// Reads files and checks every rule. The certificates must be valid at the time.
     public init(reading files: [File], at now: Date) throws(TrustAnchorError) {
         var certificates: [Certificate] = []
         var warnings: [String] = []
@@ -47,7 +37,7 @@ public struct TrustAnchorBundle: Hashable, Sendable {
             let found = try Self.certificates(in: file)
             guard !found.isEmpty else {
                 throw TrustAnchorError(
-                    .empty, "\(file.name) holds no certificate",
+                    .empty, "\(file.name) contains no certificate",
                     hint: "a certificate in PEM begins with -----BEGIN CERTIFICATE-----")
             }
             for certificate in found where !certificates.contains(certificate) {
@@ -56,7 +46,7 @@ public struct TrustAnchorBundle: Hashable, Sendable {
             }
         }
         guard !certificates.isEmpty else {
-            throw TrustAnchorError(.empty, "there is no certificate to make a trust anchor from")
+            throw TrustAnchorError(.empty, "a trust anchor needs at least one certificate")
         }
         if let finding = AWSRules.bundle.findings(in: certificates).errors.first {
             throw TrustAnchorError(
@@ -68,7 +58,7 @@ public struct TrustAnchorBundle: Hashable, Sendable {
             warnings + AWSRules.bundle.findings(in: certificates).map { "the bundle \($0.finding)" }
     }
 
-    /// The text to paste: the certificates in PEM and nothing else.
+    /// The certificates in PEM.
     public var pem: String { certificates.map(\.pemEncoded).joined() }
 
     /// The `source` member of CreateTrustAnchor and UpdateTrustAnchor, as JSON on one line.
@@ -77,48 +67,41 @@ public struct TrustAnchorBundle: Hashable, Sendable {
         return #"{"sourceType":"CERTIFICATE_BUNDLE","sourceData":{"x509CertificateData":"\#(text)"}}"#
     }
 
-    /// The command that makes the trust anchor.
-    ///
-    /// - Parameters:
-    ///   - name: The trust anchor's name, 1 to 255 letters, digits, blanks, `-` and `_`; made from the first CA's common
-    ///     name when nothing is given.
-    ///   - region: The AWS region; the AWS CLI's own default when nothing is given.
-    /// - Returns: One command for a POSIX shell, on lines joined by backslashes.
-    /// - Throws: ``TrustAnchorError`` when AWS would not take the name.
+    /// The command of the AWS CLI that creates the trust anchor, on lines joined by backslashes. The default name is
+    /// derived from the first CA's common name, the default region is that of the AWS CLI.
     public func awsCLICommand(name: String? = nil, region: String? = nil) throws(TrustAnchorError) -> String {
         let name = name ?? suggestedName
         try Self.check(name: name)
         if let region { try Self.check(region: region) }
-        // None of these texts can hold a single quotation mark; a name may begin with a hyphen.
+        // None of these texts can contain a single quotation mark; a name may begin with a hyphen.
         var lines = ["aws rolesanywhere create-trust-anchor"]
         if let region { lines.append("--region \(region)") }
         lines += ["--name='\(name)'", "--enabled", "--source '\(sourceJSON)'"]
         return lines.joined(separator: " \\\n  ")
     }
 
-    /// Checks the name of a trust anchor or of a profile.
+    /// Checks the name of a trust anchor or a profile.
     static func check(name: String) throws(TrustAnchorError) {
         guard AWSLimit.resourceNameLength.contains(name.utf8.count), AWSText.resourceName.allows(name) else {
             throw TrustAnchorError(
-                .name, "AWS takes no trust anchor of the name \"\(name)\"",
+                .name, "AWS does not allow the name \"\(name)\"",
                 hint: "use 1 to \(AWSLimit.resourceNameLength.maximum) \(AWSText.resourceName.words)")
         }
     }
 
-    /// Checks the name of a region.
     static func check(region: String) throws(TrustAnchorError) {
         guard Partition.isRegionName(region) else {
             throw TrustAnchorError(.name, "\"\(region)\" is not the name of an AWS region")
         }
     }
 
-    /// A name for what is made of the bundle, from the first CA's common name.
+    /// A name for resources, from the first CA's common name.
     var suggestedName: String {
         let commonName = certificates.first?.subject.commonName ?? ""
         let scalars = commonName.unicodeScalars.map {
             $0.isASCII && AWSText.resourceName.allows(UInt8($0.value)) ? Character($0) : "-"
         }
-        // A name that began with a hyphen would be an option to a shell's command.
+        // A leading hyphen would make it an option of a command.
         let name = String(scalars.prefix(AWSLimit.resourceNameLength.maximum).drop { $0 == "-" || $0 == " " })
         return name.isEmpty ? "pki" : name
     }
@@ -127,7 +110,7 @@ public struct TrustAnchorBundle: Hashable, Sendable {
 // MARK: - Rules
 
 extension TrustAnchorBundle {
-    /// Reads a file that may contain certificates only.
+    /// Reads a file, which must contain only certificates.
     private static func certificates(in file: File) throws(TrustAnchorError) -> [Certificate] {
         do {
             if file.contents.first != 0x30 {
@@ -135,12 +118,12 @@ extension TrustAnchorBundle {
                 where !document.label.hasSuffix("CERTIFICATE") {
                     if document.label.hasSuffix("PRIVATE KEY") {
                         throw TrustAnchorError(
-                            .privateKey, "\(file.name) holds a private key, which must never go into a trust anchor",
-                            hint: "give the file that holds the CA's certificate alone")
+                            .privateKey, "\(file.name) contains a private key, which must not be in a trust anchor",
+                            hint: "give a file with only the CA certificate")
                     }
                     throw TrustAnchorError(
                         .foreignObject,
-                        "\(file.name) holds a \"\(document.label)\", and a trust anchor takes certificates only")
+                        "\(file.name) contains a \"\(document.label)\"; a trust anchor has only certificates")
                 }
             }
             return try Certificate.certificates(in: file.contents)
@@ -172,30 +155,24 @@ extension TrustAnchorBundle {
     ]
 }
 
-/// The command that gives AWS a certificate revocation list.
+/// The command that imports a CRL into AWS.
 public struct RevocationListImport: Hashable, Sendable {
-    /// Where the list goes.
+    /// The target of an import.
     public enum Place: Hashable, Sendable {
-        /// A new list for a trust anchor, under a name.
+        /// A new CRL for a trust anchor.
         case trustAnchor(arn: String, name: String)
-        /// In place of the list that AWS knows by an identifier.
+        /// An existing CRL in AWS, which is replaced.
         case list(identifier: String)
     }
 
-    /// The list's file.
+    /// The CRL's file, in PEM.
     public let path: String
-    /// Where it goes.
+    /// The target.
     public let place: Place
-    /// The AWS region; the AWS CLI's own default when there is none.
+    /// The AWS region; `nil` for the default of the AWS CLI.
     public let region: String?
 
-    /// Describes an import.
-    ///
-    /// - Parameters:
-    ///   - path: The list's file, in PEM.
-    ///   - place: Where it goes.
-    ///   - region: The AWS region.
-    /// - Throws: ``TrustAnchorError`` when AWS would not take a name, or a shell would make more of it than a word.
+    /// Creates an import. Throws ``TrustAnchorError`` if a name or an ARN is not valid.
     public init(path: String, place: Place, region: String? = nil) throws(TrustAnchorError) {
         switch place {
         case .trustAnchor(let arn, let name):
@@ -203,13 +180,13 @@ public struct RevocationListImport: Hashable, Sendable {
             guard AmazonResourceName(arn)?.isA(.trustAnchor) == true, Self.isPlain(arn) else {
                 throw TrustAnchorError(
                     .name, "\"\(arn)\" is not the ARN of a trust anchor",
-                    hint: "see it with: aws rolesanywhere list-trust-anchors")
+                    hint: "find it: aws rolesanywhere list-trust-anchors")
             }
         case .list(let identifier):
             guard !identifier.isEmpty, Self.isPlain(identifier) else {
                 throw TrustAnchorError(
-                    .name, "\"\(identifier)\" is not the identifier of a list in AWS",
-                    hint: "see it with: aws rolesanywhere list-crls")
+                    .name, "\"\(identifier)\" is not the identifier of a CRL in AWS",
+                    hint: "find it: aws rolesanywhere list-crls")
             }
         }
         if let region { try TrustAnchorBundle.check(region: region) }
@@ -244,28 +221,28 @@ public struct RevocationListImport: Hashable, Sendable {
     }
 }
 
-/// Why IAM Roles Anywhere would not take a trust anchor's bundle, or what goes with it.
+/// The error of a bundle, a policy or a set-up that AWS would not accept.
 public typealias TrustAnchorError = CodedError<TrustAnchorErrorCode>
 
 /// The kinds of ``TrustAnchorError``.
 public enum TrustAnchorErrorCode: Sendable {
     /// There is no certificate.
     case empty
-    /// There are more certificates than a trust anchor takes.
+    /// There are more certificates than a trust anchor can have.
     case tooMany
-    /// The text has more characters than a trust anchor takes.
+    /// The text has more characters than a trust anchor can have.
     case tooLong
-    /// There is a private key among the certificates.
+    /// A file contains a private key.
     case privateKey
-    /// There is an object of another kind among the certificates.
+    /// A file contains something else than certificates.
     case foreignObject
-    /// The text or a certificate in it cannot be read.
+    /// A file or a certificate cannot be parsed.
     case malformed
-    /// A certificate is not a CA's.
+    /// A certificate is not a CA certificate.
     case notCA
-    /// A CA may not sign certificates.
+    /// The key usage of a CA does not allow signing certificates.
     case keyUsage
-    /// A certificate is not of version 3.
+    /// A certificate does not have version 3.
     case version
     /// A certificate is signed with a hash weaker than SHA-256.
     case weakSignature
@@ -273,10 +250,10 @@ public enum TrustAnchorErrorCode: Sendable {
     case validity
     /// A resource name has characters that AWS does not allow.
     case name
-    /// Anybody could assume the role, or nobody.
+    /// The conditions allow every certificate, or none.
     case condition
-    /// A session would last too short or too long.
+    /// The session duration is too short or too long.
     case duration
-    /// A template cannot be filled.
+    /// A template is not valid.
     case template
 }

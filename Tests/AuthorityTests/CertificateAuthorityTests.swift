@@ -132,7 +132,7 @@ import Testing
         let root = try create { $0.lifetime = .days(30) }
         let refused = try #require(refusal { try issue { $0.lifetime = .days(31) } })
         #expect((refused as? AuthorityError)?.code == .policy)
-        #expect(refused.hint == "the longest lifetime now is --days 30")
+        #expect(refused.hint == "use at most --days 30")
         let made = try issue()
         #expect(made.certificate.notAfter == root.certificate.notAfter)
         #expect(made.notices.count == 1)
@@ -190,7 +190,7 @@ import Testing
         #expect(count.withLock { $0 } == 0)
 
         let other = refusal { try create { ($0.externalKey, $0.keyType) = (external, .rsa2048) } }
-        #expect(other?.message == "the key handle:1 is of the kind EC P-256, and rsa-2048 was asked for")
+        #expect(other?.message == "the key handle:1 is EC P-256, but rsa-2048 was requested")
         let made = try create { ($0.externalKey, $0.keyType) = (external, .ecP256) }
         #expect(made.certificate.publicKey == key.publicKey)
         #expect(made.keyAddress == "handle:1")
@@ -215,8 +215,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("[ v3 ]\nbasicConstraints = critical, CA:TRUE\nkeyUsage = keyCertSign\n", "makes a CA"),
-        ("[ v3 ]\nkeyUsage = digitalSignature, keyCertSign\n", "makes a CA"),
+        ("[ v3 ]\nbasicConstraints = critical, CA:TRUE\nkeyUsage = keyCertSign\n", "produces a CA"),
+        ("[ v3 ]\nkeyUsage = digitalSignature, keyCertSign\n", "produces a CA"),
         ("[ v3 ]\nkeyUsage = keyEncipherment\n", "cannot sign"), ("[ v3 ]\n", "cannot sign"),
     ])
     func `a client template that makes no client is refused`(text: String, word: String) throws {

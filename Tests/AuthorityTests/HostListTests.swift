@@ -105,17 +105,17 @@ import SystemSupport
     // MARK: - What is refused
 
     private static let faults: [(text: String, words: String)] = [
-        ("", "hosts.csv names no host"), ("\u{feff}", "hosts.csv names no host"), ("# nobody\n", "names no host"),
-        ("name,dns\n", "names no host"), ("[]", "names no host"), (" \r\n\t\n", "names no host"),
+        ("", "hosts.csv contains no host"), ("\u{feff}", "contains no host"), ("# nobody\n", "contains no host"),
+        ("name,dns\n", "contains no host"), ("[]", "contains no host"), (" \r\n\t\n", "contains no host"),
         ("name,color,size\nweb-1,,\n", "hosts.csv:1: unknown columns \"color\", \"size\""),
         ("dns,ip\na.example.com,\n", "hosts.csv:1: there is no column \"name\""),
         ("name,Name\nweb-1,web-1\n", "hosts.csv:1: the column name appears twice"),
         ("name;dns\nweb-1;a.example.com\n", "hosts.csv:1: the headings \"name;dns\" are not separated by commas"),
         ("name\tdns\nweb-1\ta.example.com\n", "are not separated by commas"),
         ("hostname\nweb-1\n", "hosts.csv:1: \"hostname\" looks like a heading"),
-        ("web-1\nweb-2,b.example.com\n", "hosts.csv:2: it has 2 fields, and there are no headings"),
-        ("name,dns\nweb-1\n", "hosts.csv:2: it has 1 field where the headings are 2"),
-        ("name,dns\nweb-1,a.example.com,b.example.com\n", "hosts.csv:2: it has 3 fields where the headings are 2"),
+        ("web-1\nweb-2,b.example.com\n", "hosts.csv:2: it has 2 fields, but the file has no headings"),
+        ("name,dns\nweb-1\n", "hosts.csv:2: it has 1 field, but there are 2 headings"),
+        ("name,dns\nweb-1,a.example.com,b.example.com\n", "hosts.csv:2: it has 3 fields, but there are 2 headings"),
         ("name,\nweb-1,x\n", "hosts.csv:2: field 2 has no heading"),
         ("name,dns\nweb-1,\"a.example.com\nweb-2,\n", "hosts.csv:2: a quotation mark is not closed"),
         ("name,dns\nweb-1,\"a\"b\n", "hosts.csv:2: there is text between a closing quotation mark and the next comma"),
@@ -123,7 +123,7 @@ import SystemSupport
         ("\"name\nweb-1\n", "hosts.csv:1: a quotation mark is not closed"),
         ("name,dns\n# web-1,\n", "hosts.csv:2: the name \"# web-1\" is not allowed"),
         ("name,dns\n,a.example.com\n", "hosts.csv:2: the name is missing"),
-        ("web-1\nweb/2\n", "hosts.csv:2: the name \"web/2\" is not allowed"), ("root\n", "of the CA's own"),
+        ("web-1\nweb/2\n", "hosts.csv:2: the name \"web/2\" is not allowed"), ("root\n", "of the CA itself"),
         ("web-1\nweb-2\nweb-1\n", "hosts.csv:3: the name web-1 is already on line 1"),
         ("name,dns\nweb-1,under_score.example.com\n", "hosts.csv:2: \"under_score.example.com\" is not a DNS name"),
         ("name,dns\nweb-1,bücher.example\n", "it is not ASCII"),
@@ -132,16 +132,16 @@ import SystemSupport
         ("name,uri\nweb-1,example.com\n", "is not an absolute URI"), ("name,email\nweb-1,ops\n", "an email address"),
         ("name,subject\nweb-1,web-1\n", "is not a distinguished name"), ("name,subject\nweb-1,/\n", "is empty"),
         ("name,subject\nweb-1,\"CN=a\nb\"\n", "holds a control character"),
-        ("name,days\nweb-1,0\n", "a lifetime of 0 days is not possible"),
-        ("name,days\nweb-1,1e3\n", "days are a whole number, not \"1e3\""),
-        ("name,days\nweb-1,99999999999999999999\n", "days are a whole number"),
-        ("name,days\nweb-1,9223372036854775807\n", "after the year 9999"),
-        ("name,not_after\nweb-1,tomorrow\n", "not_after is a time such as"),
-        ("name,not_after\nweb-1,2020-01-01\n", "which is past"),
+        ("name,days\nweb-1,0\n", "the lifetime of 0 days is too short"),
+        ("name,days\nweb-1,1e3\n", "days must be a whole number, not \"1e3\""),
+        ("name,days\nweb-1,99999999999999999999\n", "days must be a whole number"),
+        ("name,days\nweb-1,9223372036854775807\n", "after 9999-12-31"),
+        ("name,not_after\nweb-1,tomorrow\n", "not_after must be a time such as"),
+        ("name,not_after\nweb-1,2020-01-01\n", "in the past"),
         ("name,days,not_after\nweb-1,1,2030-01-01\n", "only one of days and not_after can be given"),
         ("name,key_type\nweb-1,dsa\n", "\"dsa\" is not a kind of key"),
         ("name,key_type,csr\nweb-1,ec-p256,a.csr\n", "only one of key_type and csr"),
-        ("name,csr\nweb-1,a\u{1b}[2Jb\n", "the csr holds control characters"),
+        ("name,csr\nweb-1,a\u{1b}[2Jb\n", "the csr contains control characters"),
         ("[{\"name\":\"web-1\"},\n{\"name\":\"web-2\"", "hosts.csv:2: the object is not closed"),
         ("[{\"name\":\"web-1\"}\n{\"name\":\"web-2\"}]", "hosts.csv:2: a comma or the end of the array is expected"),
         ("[{\"name\":\"web-1\"},\n]", "hosts.csv:2: an object is expected"),
@@ -152,12 +152,12 @@ import SystemSupport
         ("{\"name\":\"web-1\\", "the object is not closed"), ("{]", "the object is not well-formed JSON"),
         ("{\"name\":\"web-1\" \"dns\":\"\"}", "the object is not well-formed JSON"),
         ("{\"hosts\":[{\"name\":\"web-1\"}]}", "hosts.csv:1: unknown key \"hosts\""),
-        ("{\"name\":\"web-1\",\"name\":\"web-2\"}", "hosts.csv:1: a key is in the object twice"),
-        ("{\"name\":\"web-1\",\"n\\u0061me\":\"web-2\"}", "a key is in the object twice"),
+        ("{\"name\":\"web-1\",\"name\":\"web-2\"}", "hosts.csv:1: a key appears twice in the object"),
+        ("{\"name\":\"web-1\",\"n\\u0061me\":\"web-2\"}", "a key appears twice in the object"),
         ("{\"name\":\"web-1\",\"key_type\":\"ec-p256\",\"key-type\":\"ec-p256\"}", "the key key_type appears twice"),
         ("{\"name\":1}", "the value of name is not a string"), ("{\"name\":[\"a\"]}", "name is not a string"),
         ("{\"name\":\"a\",\"dns\":[1]}", "the value of dns is not a string or an array of strings"),
-        ("{\"name\":\"a\",\"dns\":[\"\"]}", "the array dns holds an empty string"),
+        ("{\"name\":\"a\",\"dns\":[\"\"]}", "the array dns contains an empty string"),
         ("{\"name\":\"a\",\"dns\":[\"a.example.com b.example.com\"]}", "is not a DNS name"),
         ("{\"name\":\"a\",\"days\":1.5}", "the value of days is not a whole number"),
         ("{\"name\":\"a\",\"days\":true}", "the value of days is not a whole number"),
@@ -174,7 +174,7 @@ import SystemSupport
     private static let notText: [(bytes: [UInt8], words: String)] = [
         ([0xff, 0xfe, 0x61, 0x00], "hosts.csv:1: the file is UTF-16"),
         ([0x61, 0x00], "hosts.csv:1: the file is UTF-16"),
-        (Array("name\n-----BEGIN PRIVATE KEY-----\nMIGH".utf8), "hosts.csv:1: the file has PEM objects"),
+        (Array("name\n-----BEGIN PRIVATE KEY-----\nMIGH".utf8), "hosts.csv:1: the file contains PEM objects"),
         ([0xfe, 0xff, 0x00, 0x61], "is UTF-16"),
         ([0x61, 0x0a, 0x62, 0x0a, 0x63, 0xfc, 0x0a], "hosts.csv:3: the line is not UTF-8"),
         ([0x23, 0xfc, 0x0a, 0x61, 0x0a], "hosts.csv:1: the line is not UTF-8"),
@@ -190,7 +190,7 @@ import SystemSupport
         let rows = (2...41).map { "web-\($0),\($0 % 2 == 0 ? "-" : "a.example.com")\n" }.joined()
         let error = try #require(refusal("name,dns\n\(rows)web-3,\nweb-50,\"\n"))
         let lines = error.message.split(separator: "\n")
-        #expect(lines.first == "22 lines of hosts.csv cannot be used")
+        #expect(lines.first == "22 lines of hosts.csv are not valid")
         #expect(lines.count == 22)
         #expect(lines[1].hasPrefix("hosts.csv:2: \"-\" is not a DNS name"))
         #expect(lines[20].hasPrefix("hosts.csv:40: "))
@@ -202,7 +202,7 @@ import SystemSupport
         let error = try #require(
             refusal("{\"name\":}\n{\"nome\":\"web-2\"}\n{\"name\":\"web-3\"}\n{\"name\":\"web 4\"}\n"))
         #expect(
-            error.message.hasPrefix("3 lines of hosts.csv cannot be used\nhosts.csv:1: the object is not well-formed"))
+            error.message.hasPrefix("3 lines of hosts.csv are not valid\nhosts.csv:1: the object is not well-formed"))
         #expect(error.message.contains("\nhosts.csv:2: unknown key \"nome\"\nhosts.csv:4: the name \"web 4\""))
     }
 

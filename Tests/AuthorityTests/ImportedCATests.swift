@@ -177,4 +177,29 @@ struct ImportedCATests {
         #expect(found.issuers.count == 40)
         #expect(found.certificates.count == 40)
     }
+
+    @Test func `each subject has one current certificate, whichever of a name is the newest`() throws {
+        var generator = SystemRandomNumberGenerator()
+        let made = try TemporaryDirectory()
+        let path = made.path + "/ca"
+        _ = try CertificateAuthority.create(
+            in: path, RootRequest(template: BuiltInTemplate.root.template), now: now, using: &generator)
+        let authority = try CertificateAuthority(openingIn: path, now: now)
+        var request = ClientRequest(template: try BuiltInTemplate.client.template, name: "web")
+        request.archivesExisting = true
+        var issued: [Certificate] = []
+        for (number, subject) in ["CN=old", "CN=old", "CN=new"].enumerated() {
+            request.subject = try DistinguishedName(subject)
+            let time = now.addingTimeInterval(Double(number + 1) * 1000)
+            issued.append(try authority.issue(request, now: time, using: &generator).certificate)
+            try directory.write(issued[number].pemEncoded, to: "\(number)/web.pem")
+        }
+        try directory.write(authority.certificate.pemEncoded, to: "ca.pem")
+        let found = try ImportedCA(reading: directory.path, now: now.addingTimeInterval(5000))
+        let entries = Dictionary(uniqueKeysWithValues: found.certificates.map { ($0.certificate, $0) })
+        #expect(issued.map { entries[$0]?.place } == [.replaced, .current, .current])
+        #expect(entries[issued[2]]?.name == "web")
+        #expect(entries[issued[0]]?.name == entries[issued[1]]?.name)
+        #expect(entries[issued[1]]?.name != "web")
+    }
 }

@@ -320,7 +320,7 @@ class TestTheWorstNight:
         pki.run("issue-intermediate", "--name", "issuing", "--directory", ca)
         before = {path.name: path.read_bytes() for path in ca.glob("*.pem")}
         for command in (("issue-client", "--name", "issuing"), ("issue-intermediate", "--name", "client")):
-            assert "take another name" in pki.refuse(*command, "--force", "--directory", ca)
+            assert "choose another name" in pki.refuse(*command, "--force", "--directory", ca)
         assert {path.name: path.read_bytes() for path in ca.glob("*.pem")} == before
 
     def test_a_ca_whose_certificate_was_deleted(self, pki: Pki, ca: Path) -> None:

@@ -516,7 +516,7 @@ def test_a_folder_of_certificates(pki: Pki, tmp_path: Path) -> None:
 def test_what_is_no_ca_is_refused(pki: Pki, tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
-    assert "there is no CA's certificate in" in pki.refuse("import", "--dry-run", empty, status=REFUSED)
+    assert "there is no CA certificate in" in pki.refuse("import", "--dry-run", empty, status=REFUSED)
     assert "cannot be opened" in pki.refuse("import", "--dry-run", tmp_path / "nowhere", status=REFUSED)
     assert "cannot be found" in pki.refuse("import", "--dry-run", empty, "--certificates", tmp_path / "no", status=REFUSED)
 

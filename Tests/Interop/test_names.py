@@ -403,7 +403,7 @@ class TestEntriesW17:
         root = issued(authority, "root")
         made = pki.run("crl", "--directory", authority, "--next-update", "99999d")
         found = x509.load_pem_x509_crl(made.stdout.encode())
-        assert found.next_update_utc == root.not_valid_after_utc and "ends with its CA" in made.stderr
+        assert found.next_update_utc == root.not_valid_after_utc and "expires with its CA" in made.stderr
 
 
 def test_b4_the_command_for_aws_is_one_command_whatever_the_directory_is_called(pki: Pki, tmp_path: Path) -> None:

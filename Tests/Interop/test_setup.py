@@ -140,7 +140,7 @@ def test_a_policy_without_a_condition_is_refused_unless_told(pki: Pki, ca: Path)
         ["print-setup", "--format", "terraform", "--directory", str(ca)],
     ):
         refused = pki.run(*command, status=REFUSED)
-        assert "every certificate of the CA may take the role" in refused.error
+        assert "every certificate of the CA could assume the role" in refused.error
         assert "--any-certificate" in refused.stderr
         pki.run(*command, "--any-certificate")
 

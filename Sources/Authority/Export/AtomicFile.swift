@@ -2,20 +2,19 @@
 
 package import SystemSupport
 
-/// A file for its owner alone, anywhere, that is written whole or not at all.
+/// A file for its owner alone, outside of the CA directory, that is written completely or not at all.
 ///
-/// Only a regular file of this user is ever replaced: no link, pipe or device, and no other user's file.
+/// Only a regular file of this user is replaced: no link, pipe or device, and no other user's file.
 package struct AtomicFile: Sendable {
     package let path: String
     package let contents: SecretBytes
 
-    /// Describes a file.
     package init(path: String, contents: SecretBytes) {
         self.path = path
         self.contents = contents
     }
 
-    /// Refuses a path at which a file could not be made, before there is anything to write.
+    /// Refuses a path at which a file could not be created.
     package static func check(_ path: String, replaces: Bool) throws(AuthorityError) {
         try explained { () throws(FileError) in
             let (directory, name) = try place(of: path)
@@ -25,12 +24,12 @@ package struct AtomicFile: Sendable {
         }
     }
 
-    /// Writes files: all of them are on the disk before the first gets its name, and they get their names in their order.
+    /// Writes files: all of them are synced before the first gets its name, and they get their names in order.
     package static func write(_ files: [AtomicFile], replaces: Bool) throws(AuthorityError) {
         try write(files, replaces: replaces, isNameless: true)
     }
 
-    /// Writes a file piece by piece.
+    /// Writes a file through its descriptor.
     static func write(_ path: String, replaces: Bool, _ body: (CInt) throws -> Void) throws {
         let file = try explained { () throws(FileError) in
             let (directory, name) = try place(of: path)
@@ -43,14 +42,14 @@ package struct AtomicFile: Sendable {
         }
     }
 
-    /// Writes files, on request as where no file can be without a name.
+    /// `isNameless` is false in tests of file systems that have no files without names.
     static func write(_ files: [AtomicFile], replaces: Bool, isNameless: Bool) throws(AuthorityError) {
         try explained { () throws(FileError) in
             var pending: [Pending] = []
             for file in files {
                 let one = try Pending(file, replaces: replaces, isNameless: isNameless)
                 guard !pending.contains(where: { $0.isAt(one) }) else {
-                    throw FileError(.exists, "\(printable(file.path)) is to be written twice")
+                    throw FileError(.exists, "\(printable(file.path)) would be written twice")
                 }
                 pending.append(one)
             }
@@ -66,7 +65,6 @@ package struct AtomicFile: Sendable {
         }
     }
 
-    /// The directory and the name in it.
     private static func place(of path: String) throws(FileError) -> (Directory, String) {
         let name = FilePath.name(of: path)
         guard FilePath.isComponent(name), !path.utf8.contains(0) else {
@@ -82,16 +80,16 @@ package struct AtomicFile: Sendable {
             let isTaken = error.code == .exists
             throw AuthorityError(
                 isTaken || error.code == .kind ? .exists : .storage, error.message,
-                hint: error.hint ?? (isTaken ? "--force replaces it" : nil))
+                hint: error.hint ?? (isTaken ? "replace it with --force" : nil))
         }
     }
 
-    /// One of several files, on the disk and without its name.
+    /// One of several files, synced and without its name.
     private final class Pending {
         private let directory: Directory
         private let name: String
         private let file: NewFile
-        /// The name that a replaced file has until all files have theirs.
+        /// The temporary name of the file that is replaced, until all files have their names.
         private var old: String?
 
         init(_ file: AtomicFile, replaces: Bool, isNameless: Bool) throws(FileError) {

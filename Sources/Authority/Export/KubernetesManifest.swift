@@ -5,40 +5,35 @@ package import SystemSupport
 
 /// A manifest for `kubectl apply`: an identity as a Secret, and for a CA the issuer of cert-manager that uses it.
 package struct KubernetesManifest: Sendable {
-    /// What the Secret is made for.
     package enum Purpose: Sendable {
-        /// A server or a client: only the Secret.
+        /// Only the Secret, for a server or a client.
         case tls
         /// cert-manager's `Issuer`, in the namespace of the Secret.
         case issuer
-        /// cert-manager's `ClusterIssuer`, whose Secrets are in a namespace of cert-manager's own.
+        /// cert-manager's `ClusterIssuer`, whose Secrets are in the namespace of cert-manager.
         case clusterIssuer
     }
 
-    /// What the Secret is made for.
     package var purpose: Purpose
     /// The name of the Secret, and of the issuer.
     package var name: KubernetesName
-    /// Where the Secret goes; nothing leaves it to `kubectl`.
+    /// The namespace of the Secret; `nil` leaves it to `kubectl`.
     package var namespace: KubernetesName?
     /// The default namespace in which cert-manager looks for the Secrets of a `ClusterIssuer`.
     private static let clusterNamespace = "cert-manager"
 
-    /// Makes a manifest.
     package init(purpose: Purpose, name: KubernetesName, namespace: KubernetesName? = nil) {
         self.purpose = purpose
         self.name = name
         self.namespace = namespace
     }
 
-    /// Refuses an identity that cannot serve the purpose, before its key is asked for.
+    /// Refuses an identity that does not fit the purpose. Call this before the key is opened.
     package func check(_ identity: StoredIdentity) throws(AuthorityError) {
         guard purpose == .tls || identity.isAuthority else {
             throw AuthorityError(
-                .policy,
-                "\(printable(identity.name)) cannot be an issuer: it is not a CA, and no certificate that it signed would be "
-                    + "accepted",
-                hint: "export root or an intermediate CA; a client goes into --format kubernetes-secret")
+                .policy, "\(printable(identity.name)) is not a CA; a cert-manager issuer must be one",
+                hint: "export root or an intermediate CA, or use --format kubernetes-secret")
         }
     }
 
@@ -77,38 +72,34 @@ package struct KubernetesManifest: Sendable {
         return "metadata:\n  name: \(quoted(name))\n\(place)"
     }
 
-    /// A name in quotation marks, in which `1e3` and `on` are text.
+    /// A name in quotation marks, so that `1e3` and `on` are text.
     private func quoted(_ name: KubernetesName) -> String { Quoting.yaml(name.description) }
 }
 
-/// The name of an object in Kubernetes: a DNS subdomain as its API server wants it (RFC 1123).
+/// The name of an object in Kubernetes: a DNS subdomain (RFC 1123).
 package struct KubernetesName: Hashable, Sendable, CustomStringConvertible {
-    /// The name.
     package let description: String
 
-    /// Takes the name of an object.
     package init(_ name: String) throws(AuthorityError) {
         guard name.utf8.count <= 253, Self.isSubdomain(name) else {
             throw AuthorityError(
                 .invalidRequest, "\"\(printable(name))\" cannot be the name of an object in Kubernetes",
-                hint:
-                    "up to 253 of a to z, 0 to 9, \"-\" and \".\", each part beginning and ending with a letter or digit"
-            )
+                hint: "use 1 to 253 of a-z, 0-9, - and ., with a letter or digit at both ends of each part")
         }
         description = name
     }
 
-    /// Takes the name of a namespace, which has one part and at most 63 characters.
+    /// Creates the name of a namespace, which has one part and at most 63 characters.
     package init(namespace: String) throws(AuthorityError) {
         guard namespace.utf8.count <= 63, Self.isSubdomain(namespace), !namespace.contains(".") else {
             throw AuthorityError(
                 .invalidRequest, "\"\(printable(namespace))\" cannot be a namespace of Kubernetes",
-                hint: "up to 63 of a to z, 0 to 9 and \"-\", beginning and ending with a letter or digit")
+                hint: "use 1 to 63 of a-z, 0-9 and -, with a letter or digit at both ends")
         }
         description = namespace
     }
 
-    /// Makes a name that is allowed of one that files have: in lower case, with `-` for what is not allowed.
+    /// Creates a name from that of files: in lower case, with `-` for characters that are not allowed.
     package init(madeOf name: String) throws(AuthorityError) {
         let allowed = name.lowercased().unicodeScalars.map { scalar -> Character in
             scalar == "." || Self.isAllowed(scalar) ? Character(scalar) : "-"
@@ -123,8 +114,8 @@ package struct KubernetesName: Hashable, Sendable, CustomStringConvertible {
             try self.init(parts.joined(separator: "."))
         } catch {
             throw AuthorityError(
-                .invalidRequest, "no name for an object in Kubernetes can be made of \"\(printable(name))\"",
-                hint: "choose one: --secret-name NAME")
+                .invalidRequest, "\"\(printable(name))\" cannot be turned into the name of an object in Kubernetes",
+                hint: "give a name: --secret-name NAME")
         }
     }
 

@@ -4,25 +4,22 @@ public import Certificates
 public import struct FoundationEssentials.Date
 public import SystemSupport
 
-/// What a CA directory holds under one name: a certificate, its path to the root, and perhaps the key.
-///
-/// No key is read before ``key(passphrase:)`` is called.
+/// A certificate of a CA directory, its path to the root, and perhaps its key, which only ``key(passphrase:)`` reads.
 public struct StoredIdentity: Sendable {
     /// The name: `root` for the CA itself.
     public let name: String
     /// The certificate.
     public let certificate: Certificate
-    /// The CA certificates between the certificate and the root, its issuer first; none when the root issued it.
+    /// The CA certificates between the certificate and the root, its issuer first; empty if the root issued it.
     public let intermediates: [Certificate]
-    /// The root that the certificate leads to.
+    /// The root of the certificate's path.
     public let root: Certificate
-    /// The CA's root, and while it is being replaced the previous one.
+    /// The CA's root, and the previous one during a rotation.
     public let trustedRoots: [Certificate]
     private let directory: CADirectory
 
-    /// Reads the certificates of a name. The certificate must lead to the root.
+    /// Reads the certificates of a name, which must have a path to the root.
     public init(name: String, in directory: String) throws {
-        // It is a part of file names, and must lead to no other directory.
         try EntryName.check(name)
         let directory = try CADirectory(path: directory, for: .reading)
         func certificate(of name: String) throws -> Certificate {
@@ -34,7 +31,7 @@ public struct StoredIdentity: Sendable {
         do {
             self.certificate = try certificate(of: name)
         } catch let error as AuthorityError where error.code == .missing {
-            throw AuthorityError(.missing, error.message, hint: "pki issue-client --name \(printable(name)) makes it")
+            throw AuthorityError(.missing, error.message, hint: "issue it: pki issue-client --name \(printable(name))")
         }
         self.name = name
         self.directory = directory
@@ -44,14 +41,14 @@ public struct StoredIdentity: Sendable {
         guard let path = Self.path(from: self.certificate, through: others, to: roots) else {
             throw AuthorityError(
                 .broken,
-                "\(directory.path(of: name))-cert.pem does not lead to the root in \(directory.path(of: "root-cert.pem"))",
-                hint: "the CA was replaced, or \(printable(name))-chain.pem is missing; issue it again")
+                "\(directory.certificatePath(of: name)) has no path to \(directory.certificatePath(of: "root"))",
+                hint: "issue it again, or restore \(printable(name))-chain.pem: pki doctor --repair \(directory.option)"
+            )
         }
         (intermediates, root) = path
     }
 
-    /// The paths and contents of the files of the trusted roots: the CA's, and while it is being replaced the previous
-    /// one.
+    /// The paths and contents of the files of the trusted roots: the CA's, and the previous one during a rotation.
     public static func trustedRoots(in directory: String) throws -> [(path: String, contents: [UInt8])] {
         let directory = try CADirectory(path: directory, for: .reading)
         let names = [CertificateAuthority.rootName, CertificateAuthority.previousRootName].map(
@@ -62,7 +59,7 @@ public struct StoredIdentity: Sendable {
         }
     }
 
-    /// Goes up by signatures: two CAs of one directory, one made after the other, have the same name.
+    /// Finds issuers by their signatures: two CAs that a directory had one after the other have the same name.
     private static func path(
         from certificate: Certificate, through others: [Certificate], to roots: [Certificate]
     ) -> (intermediates: [Certificate], root: Certificate)? {
@@ -83,48 +80,42 @@ public struct StoredIdentity: Sendable {
     /// Whether this is a CA that may issue certificates.
     public var isAuthority: Bool { certificate.isCA && certificate.keyUsage?.contains(.keyCertSign) ?? true }
 
-    /// What should be known before it is used, each a sentence without a full stop; usually empty.
+    /// Warnings before use, each a sentence without a full stop.
     public func notices(at now: Date) -> [String] {
-        let path = "\(directory.path(of: name))-cert.pem"
+        let path = directory.certificatePath(of: name)
         if now > certificate.notAfter { return ["\(path) expired at \(timestamp(certificate.notAfter))"] }
         if now < certificate.notBefore { return ["\(path) is not valid before \(timestamp(certificate.notBefore))"] }
         return []
     }
 
-    /// Opens the key, which must be the certificate's. The closure is called when the key's file is encrypted.
+    /// Opens the key, which must match the certificate. The closure is called if the key's file is encrypted.
     public func key(passphrase: () throws -> SecretBytes? = { nil }) throws -> PrivateKey {
-        let file = "\(name)-key.pem"
+        let file = AuthorityFiles.key(of: name)
         let path = directory.path(of: file)
         guard directory.contains(file) else { throw keyElsewhere(path) }
         let bytes = try directory.read(file, isPrivate: true)
         let key = try CertificateAuthority.openKey(bytes, path, passphrase: passphrase)
         guard key.publicKey == certificate.publicKey else {
-            throw AuthorityError(
-                .broken, "\(path) is not the key of \(directory.path(of: name))-cert.pem",
-                hint:
-                    "put back the pair that was made together; what pki replaced is in \(directory.path(of: "archive"))"
-            )
+            throw AuthorityError.mismatch(of: path, directory.certificatePath(of: name), in: directory)
         }
         return key
     }
 
     private func keyElsewhere(_ path: String) -> AuthorityError {
-        let address = "\(name)-key.uri"
+        let address = AuthorityFiles.keyAddress(of: name)
         if directory.contains(address) {
             return AuthorityError(
-                .missing,
-                "the key of \(name) cannot be exported: \(directory.path(of: address)) says that it is in a device, "
-                    + "which it never leaves",
+                .missing, "the key of \(name) cannot be exported: by \(directory.path(of: address)) it is in a device",
                 hint: isAuthority
                     ? "export an intermediate CA whose key is a file: pki issue-intermediate --help"
-                    : "use it where it is, or issue a client whose key is a file: pki issue-client --help")
+                    : "issue a client whose key is a file: pki issue-client --help")
         }
         return AuthorityError(
-            .missing, "the key of \(name) cannot be exported: there is no \(path)",
+            .missing, "the key of \(name) cannot be exported: \(path) does not exist",
             hint: isAuthority
-                ? "bring the key back from where it is kept, or export an intermediate CA: pki issue-intermediate --help"
-                : "who made the certificate request has it, and can join both: openssl pkcs12 -export -inkey KEY "
-                    + "-in \(name)-cert.pem -out \(name).p12")
+                ? "restore the key file, or export an intermediate CA: pki issue-intermediate --help"
+                : "combine the files where the key is: openssl pkcs12 -export -inkey KEY -in \(name)-cert.pem -out \(name).p12"
+        )
     }
 }
 
@@ -142,16 +133,16 @@ extension StoredIdentity {
     public func truststore(encryption: PKCS12Archive.Encryption = .modern) throws(CertificateError) -> PKCS12Archive {
         let names = trustedRoots.map { root in root.subject.commonName.map { printable($0) } ?? "root" }
         let entries = zip(names, trustedRoots).enumerated().map { index, root in
-            // The root that is being replaced often has the name of its successor.
+            // The previous root often has the name of its successor.
             PKCS12Archive.TrustedCertificate(name: index == 0 ? root.0 : "\(root.0) (previous)", certificate: root.1)
         }
         return try PKCS12Archive(trusting: entries, encryption: encryption)
     }
 }
 
-/// Passphrases for what leaves the CA's directory.
+/// Passphrases for exported files.
 package enum GeneratedPassphrase {
-    /// Letters and digits that are not taken for one another: without l, o, 0 and 1.
+    /// Letters and digits that cannot be confused: without l, o, 0 and 1.
     private static let characters = Array("abcdefghijkmnpqrstuvwxyz23456789".utf8)
     private static let groups = 7
     private static let groupLength = 4
@@ -162,7 +153,7 @@ package enum GeneratedPassphrase {
         unsafe SecretBytes(capacity: groups * (groupLength + 1) - 1) { buffer in
             for index in buffer.indices {
                 let isBetween = index % (groupLength + 1) == groupLength
-                // A power of two: five bits are one of the characters, each as likely as the others.
+                // 32 characters: five random bits select one of them uniformly.
                 let character = isBetween ? UInt8(ascii: "-") : characters[Int(generator.next() & 0x1f)]
                 unsafe buffer[index] = character
             }

@@ -9,29 +9,25 @@ import SystemSupport
 package struct BatchOutcome: Sendable {
     /// The names that this run issued, in the order of the requests.
     package internal(set) var issued: [String] = []
-    /// The names that existed before and were not changed.
+    /// The names that existed before.
     package internal(set) var skipped: [String] = []
-    /// What the user should know and may not expect, each a sentence without a full stop.
+    /// Warnings, each a sentence without a full stop.
     package internal(set) var notices: [String] = []
 }
 
 extension CertificateAuthority {
-    /// How many certificates are one change: enough that the disk is waited for seldom, and few enough that another process
-    /// gets its turn soon.
+    /// The number of certificates in one change: many, to sync seldom, but few enough that other processes need not
+    /// wait long.
     static let batchSize = 128
-    /// How many threads wait for the disk at once, which serves many waiters by one write of its journal.
+    /// The number of threads that write files: the file system syncs many files with one write of its journal.
     private static let diskJobs = 16
 
-    /// Issues many certificates, on `jobs` threads. A host gets key and certificate together or neither; names that are
-    /// in the inventory already are skipped, so that running an interrupted batch again completes it.
+    /// Issues many certificates on `jobs` threads. A host gets both key and certificate or neither. Names in the
+    /// inventory are skipped, so an interrupted batch can be run again.
     ///
-    /// `progress` is called with the number of requests that are done, after every change. An error leaves what was
-    /// done before.
+    /// `progress` is called with the number of completed requests after every change. Changes before an error are kept.
     package func issue(
-        _ requests: [ClientRequest],
-        jobs: Int,
-        now: () -> Date,
-        using generator: inout some RandomNumberGenerator,
+        _ requests: [ClientRequest], jobs: Int, now: () -> Date, using generator: inout some RandomNumberGenerator,
         progress: (Int) -> Void = { _ in }
     ) throws -> BatchOutcome {
         for request in requests { try ClientPolicy.check(request) }
@@ -53,7 +49,7 @@ extension CertificateAuthority {
             let prepared = try prepare(chunk, random, jobs: jobs, now: time)
             try inventory.change(now: time, jobs: Self.diskJobs) { change in
                 for one in prepared {
-                    // Another process was faster.
+                    // Another process has issued it meanwhile.
                     if !one.archivesExisting, try !change.records.current(one.name).isEmpty {
                         outcome.skipped.append(one.name)
                         continue
@@ -73,7 +69,7 @@ extension CertificateAuthority {
         _ requests: [ClientRequest], _ random: [(serialNumber: SerialNumber, passphrase: SecretBytes?)], jobs: Int,
         now: Date
     ) throws -> [PreparedCertificate] {
-        // One of each kind shows that the path is right, unless names decide about it.
+        // Without name constraints, one path for each template is enough.
         let hasConstraints = (chain + anchors + [certificate]).contains { $0.nameConstraints != nil }
         var seen: Set<CertificateTemplate> = []
         let verified = requests.map { request in
@@ -92,10 +88,10 @@ extension CertificateAuthority {
 
 /// The files of many hosts in one archive, a directory for each host, in the format `ustar` of POSIX.1.
 ///
-/// All files belong to root, and equal files at equal times make an equal archive. Secrets go from the CA directory to the
-/// descriptor without a copy on the disk, which a run of tar(1) would need.
+/// All files belong to root, and the archive depends only on the files and their times of issue. No temporary copy of a
+/// secret is written, as tar(1) would need.
 package enum FleetArchive {
-    /// Writes the archive: mode 0600, whole or not at all. Hosts that have no certificate under their name are left out.
+    /// Writes the archive with mode 0600, completely or not at all. Hosts without a certificate are left out.
     package static func write(_ names: [String], of inventory: Inventory, to path: String, replaces: Bool) throws {
         let directory = inventory.directory
         let rootName = AuthorityFiles.certificate(of: CertificateAuthority.rootName)
@@ -103,7 +99,7 @@ package enum FleetArchive {
         try AtomicFile.write(path, replaces: replaces) { descriptor in
             var size = 0
             func write(_ contents: SecretBytes) throws(AuthorityError) {
-                // Files fill whole blocks.
+                // Files are padded to whole blocks.
                 let rest = [UInt8](repeating: 0, count: (512 - contents.count % 512) % 512)
                 for bytes in [contents, SecretBytes(rest)] {
                     let reason = writeAll(bytes, to: descriptor)
@@ -130,16 +126,16 @@ package enum FleetArchive {
                 }
                 if let root { try add(rootName, root, mode: 0o644) }
             }
-            // Two blocks end the archive, which is filled up to a multiple of 20 as by other programs.
+            // Two empty blocks end the archive, which is padded to 20 blocks as by other programs.
             try write(SecretBytes([UInt8](repeating: 0, count: (size + 1024 + 10239) / 10240 * 10240 - size)))
         }
     }
 
-    /// The block before a file.
+    /// The header block of a file.
     private static func header(
         of file: String, in directory: String, _ size: Int, mode: Int, modified: Date
     ) throws(AuthorityError) -> [UInt8] {
-        // Both are names of the inventory, which lead nowhere else: AuthorityFiles.isPath.
+        // Both names are from the inventory, and satisfy AuthorityFiles.isPath.
         guard file.utf8.count <= 100, directory.utf8.count <= 155 else {
             throw AuthorityError(.invalidRequest, "the name \(printable(file)) is too long for an archive")
         }

@@ -4,42 +4,43 @@ package import Certificates
 package import FoundationEssentials
 import SystemSupport
 
-/// The hosts that get a certificate in one run, read from a file.
+/// The hosts of a batch, read from a file.
 ///
-/// The file is CSV (RFC 4180) with a line of headings, a plain list of names, one on a line, or JSON: an array of objects, or
-/// one object after the other. Its first character tells which. It is UTF-8, with or without a byte order mark. Lines
-/// that begin with `#` are left out before the headings, and everywhere in a plain list.
+/// The file is CSV (RFC 4180) with a line of headings, a plain list with a name on each line, or JSON: an array of
+/// objects, or one object after the other. The first character determines the format. The text is UTF-8, with or
+/// without a byte order mark. Lines that begin with `#` are comments before the headings of CSV, and everywhere in a
+/// plain list.
 ///
 /// | column, key | value |
 /// |---|---|
-/// | `name` | what the files are called; needed, and each but once |
-/// | `dns`, `ip`, `uri`, `email` | alternative names, several with blanks or `;` between them, or an array in JSON |
+/// | `name` | the name of the files; required and unique |
+/// | `dns`, `ip`, `uri`, `email` | alternative names, separated by blanks or `;`, or an array in JSON |
 /// | `subject` | as in RFC 4514 |
-/// | `days`, `not_after` | the lifetime: one of them |
+/// | `days`, `not_after` | the lifetime; only one of them |
 /// | `key_type` | such as `ec-p256` |
-/// | `profile` | the profile, where it is not that of all the others |
+/// | `profile` | the profile, if it is not that of the batch |
 /// | `csr` | the path of a certificate request |
 ///
-/// What is empty, or `null`, is as if it were not there. A column that is not in this table is refused.
+/// Empty and `null` values are ignored. Other columns are errors.
 package struct HostList: Sendable {
     package struct Host: Hashable, Sendable {
         package let name: String
         package internal(set) var subject: DistinguishedName?
-        /// The alternative names: DNS names, addresses, URIs and mailboxes, each in the order of the file.
+        /// DNS names, addresses, URIs and mailboxes, each in the order of the file.
         package internal(set) var subjectAlternativeNames: [GeneralName] = []
         package internal(set) var lifetime: Lifetime?
         package internal(set) var keyType: KeyType?
-        /// There may be no such profile.
+        /// Not checked: there may be no such profile.
         package internal(set) var profile: String?
-        /// As the file has it; there may be no such file.
+        /// Not checked: there may be no such file.
         package internal(set) var certificateRequestPath: String?
-        /// The line of the file, from 1.
+        /// Counted from 1.
         package let line: Int
     }
 
-    /// The hosts in the order of the file. There is at least one, and no two have the same name.
+    /// In the order of the file; at least one, with unique names.
     package let hosts: [Host]
-    /// The most bytes that a file may have: 64 MiB.
+    /// The size limit of a file in bytes.
     package static let limit = 64 << 20
 
     package init(of path: String, now: Date) throws(AuthorityError) {
@@ -52,7 +53,7 @@ package struct HostList: Sendable {
         try self.init(unsafe contents.bytes.withUnsafeBytes { unsafe Array($0) }, name: path, now: now)
     }
 
-    /// Reads the contents of a file. Errors name every line that cannot be used, up to 20 of them.
+    /// Reads the contents of a file. The error names up to 20 lines that are not valid.
     package init(_ contents: [UInt8], name: String, now: Date) throws(AuthorityError) {
         var faults = HostListFaults(file: name)
         guard contents.count <= Self.limit else {
@@ -78,13 +79,13 @@ package struct HostList: Sendable {
         try faults.check()
         guard !read.isEmpty else {
             throw AuthorityError(
-                .invalidRequest, "\(faults.file) names no host",
-                hint: "write a name on each line, or CSV with the columns \(HostColumn.list)")
+                .invalidRequest, "\(faults.file) contains no host",
+                hint: "write one name per line, or CSV with the columns \(HostColumn.list)")
         }
         hosts = read
     }
 
-    /// Whether the file is one of keys or certificates, of which no message repeats a line.
+    /// Whether the file contains PEM objects: then no message may repeat a line.
     private static func holdsKey(_ contents: [UInt8]) -> Bool {
         let marks = ["-----BEGIN ", "-----END "].map { Array($0.utf8) }
         return contents.indices.contains { index in
@@ -92,16 +93,16 @@ package struct HostList: Sendable {
         }
     }
 
-    /// The text without its byte order mark; what is not UTF-8 is a fault.
+    /// The text without its byte order mark, which must be UTF-8.
     private static func text(in contents: [UInt8], _ faults: inout HostListFaults) -> [UInt8] {
-        // With its mark or without it.
+        // With or without its byte order mark.
         if contents.starts(with: [0xff, 0xfe]) || contents.starts(with: [0xfe, 0xff]) || contents.prefix(2).contains(0)
         {
             faults.add("the file is UTF-16", line: 1, hint: "save it as UTF-8")
             return []
         }
         if holdsKey(contents) {
-            faults.add("the file has PEM objects, and no list of hosts", line: 1)
+            faults.add("the file contains PEM objects, not a list of hosts", line: 1)
             return []
         }
         let bytes = contents.starts(with: [0xef, 0xbb, 0xbf]) ? Array(contents.dropFirst(3)) : contents
@@ -116,7 +117,6 @@ package struct HostList: Sendable {
 }
 
 extension HostList.Host {
-    /// Makes a host of what the file says about it.
     init(line: Int, now: Date, _ values: (HostColumn) -> [String]) throws {
         func value(_ column: HostColumn) -> String? { values(column).first }
 
@@ -143,7 +143,7 @@ extension HostList.Host {
             guard let type = KeyType(rawValue: text) else {
                 throw AuthorityError(
                     .invalidRequest, "\"\(text)\" is not a kind of key",
-                    hint: "the kinds are \(KeyType.allCases.map(\.rawValue).joined(separator: ", "))")
+                    hint: "use one of \(KeyType.allCases.map(\.rawValue).joined(separator: ", "))")
             }
             keyType = type
         }
@@ -151,7 +151,7 @@ extension HostList.Host {
         certificateRequestPath = try value(.csr).map { try Self.checked($0, .csr) }
         guard keyType == nil || certificateRequestPath == nil else {
             throw AuthorityError(
-                .invalidRequest, "only one of key_type and csr can be given: a certificate request brings its own key")
+                .invalidRequest, "only one of key_type and csr can be given: a certificate request has its own key")
         }
     }
 
@@ -161,32 +161,33 @@ extension HostList.Host {
         }
         if let days {
             guard let number = Int(days) else {
-                throw AuthorityError(.invalidRequest, "days are a whole number, not \"\(days)\"")
+                throw AuthorityError(.invalidRequest, "days must be a whole number, not \"\(days)\"")
             }
             return .days(number)
         }
         guard let notAfter else { return nil }
         guard let lifetime = Lifetime(notAfter: notAfter) else {
             throw AuthorityError(
-                .invalidRequest, "not_after is a time such as 2030-12-31 or 2030-12-31T12:00:00Z, not \"\(notAfter)\"")
+                .invalidRequest,
+                "not_after must be a time such as 2030-12-31 or 2030-12-31T12:00:00Z, not \"\(notAfter)\"")
         }
         return lifetime
     }
 
-    /// Text that goes into messages and to the file system as it is.
+    /// Refuses text that would not be safe in messages and paths.
     private static func checked(_ text: String, _ column: HostColumn) throws(AuthorityError) -> String {
         guard text == printable(text, limit: 4096), !text.utf8.contains(0) else {
-            throw AuthorityError(.invalidRequest, "the \(column.heading) holds control characters, or is very long")
+            throw AuthorityError(.invalidRequest, "the \(column.heading) contains control characters, or is too long")
         }
         return text
     }
 }
 
-/// What is wrong with a file of hosts, reported all at once.
+/// The errors in a file of hosts, which are reported together.
 struct HostListFaults {
-    /// How many lines are reported; the others are counted.
+    /// The number of lines that are reported; the others are counted.
     static let limit = 20
-    /// What the file is called, fit for a terminal.
+    /// The name of the file, safe for a terminal.
     let file: String
     private var reported: [(line: Int, text: String)] = []
     private var count = 0
@@ -194,19 +195,17 @@ struct HostListFaults {
 
     init(file: String) { self.file = printable(file) }
 
-    /// Notes what is wrong with a line.
     mutating func add(_ text: String, line: Int, hint: String? = nil) {
         count += 1
-        // The lowest lines are reported, whatever the order in which faults are found.
+        // The first lines are reported, in whatever order faults are found.
         guard reported.count < Self.limit || line < reported[reported.count - 1].line else { return }
         let place = reported.firstIndex { $0.line > line } ?? reported.count
         if place == 0 { self.hint = hint.map { printable(redacted($0)) } }
-        // The file may be a key by mistake.
+        // Redacted, because the file may be a key by mistake.
         reported.insert((line, printable(redacted(text), limit: 300)), at: place)
         if reported.count > Self.limit { reported.removeLast() }
     }
 
-    /// Notes what is wrong with a line, in the words of an error.
     mutating func add(_ error: any Error, line: Int) {
         if let error = error as? any ExplainedError {
             add(error.message, line: line, hint: error.hint)
@@ -215,11 +214,11 @@ struct HostListFaults {
         }
     }
 
-    /// Goes on when there is nothing wrong.
+    /// Throws if there are faults.
     func check() throws(AuthorityError) {
         guard count > 0 else { return }
         var lines = reported.map { "\(file):\($0.line): \($0.text)" }
-        if count > 1 { lines.insert("\(count) lines of \(file) cannot be used", at: 0) }
+        if count > 1 { lines.insert("\(count) lines of \(file) are not valid", at: 0) }
         if count > reported.count { lines.append("… and \(count - reported.count) more") }
         throw AuthorityError(.invalidRequest, lines.joined(separator: "\n"), hint: hint)
     }
@@ -229,26 +228,25 @@ struct HostListFaults {
 
 /// Hosts in JSON: an array of objects, or objects one after another.
 ///
-/// Only the ends of objects are found here, so that each has its line and a faulty one does not hide the others; the decoder
-/// reads what is in them.
+/// This reader only finds the ends of objects, so that each has its line and errors in one do not hide the others; the
+/// decoder reads their contents.
 struct HostObjects {
     private struct Object {
-        /// The line on which it begins, from 1.
+        /// The first line, counted from 1.
         var line: Int
         var range: Range<Int>
-        /// How many members it has, each as often as it is written.
+        /// The number of members, duplicates included.
         var memberCount: Int
     }
 
     private let bytes: [UInt8]
     private var position = 0
     private var line = 1
-    /// What is wrong with the text between objects, which ends the reading.
+    /// The error in the text between objects, which ends the reading.
     private var fault: String?
 
     private init(_ bytes: [UInt8]) { self.bytes = bytes }
 
-    /// Reads hosts; those of faulty objects are left out.
     static func hosts(in bytes: [UInt8], now: Date, _ faults: inout HostListFaults) -> [HostList.Host] {
         var reader = HostObjects(bytes)
         let decoder = JSONDecoder()
@@ -261,7 +259,7 @@ struct HostObjects {
             do {
                 let fields = try decoder.decode(HostObject.self, from: Data(bytes[object.range]))
                 guard fields.memberCount == object.memberCount else {
-                    throw AuthorityError(.invalidRequest, "a key is in the object twice")
+                    throw AuthorityError(.invalidRequest, "a key appears twice in the object")
                 }
                 hosts.append(try HostList.Host(line: object.line, now: now) { fields.values[$0.rawValue] })
             } catch is DecodingError {
@@ -276,7 +274,7 @@ struct HostObjects {
 
     private var current: UInt8? { position < bytes.count ? bytes[position] : nil }
 
-    /// The next object; `nil` at the end, and when there is a fault.
+    /// The next object; `nil` at the end or after a fault.
     private mutating func next(isArray: Bool, isFirst: Bool) -> Object? {
         skipBlanks()
         if isArray {
@@ -315,7 +313,7 @@ struct HostObjects {
         return nil
     }
 
-    /// Goes to the end of a string whose quotation mark has been read.
+    /// Skips a string after its opening quotation mark.
     private mutating func skipString() {
         while let octet = current {
             advance()
@@ -343,7 +341,7 @@ struct HostObjects {
 /// The members of an object that describes a host.
 private struct HostObject: Decodable {
     var values = [[String]](repeating: [], count: HostColumn.allCases.count)
-    /// How many different keys there are.
+    /// The number of different keys.
     var memberCount: Int
 
     private struct Key: CodingKey {
@@ -393,7 +391,7 @@ private struct HostObject: Decodable {
             throw AuthorityError(.invalidRequest, "the value of \(column.heading) is not \(kind)")
         }
         guard !texts.contains(where: { column.values(in: $0).isEmpty }) else {
-            throw AuthorityError(.invalidRequest, "the array \(column.heading) holds an empty string")
+            throw AuthorityError(.invalidRequest, "the array \(column.heading) contains an empty string")
         }
         return texts
     }

@@ -17,7 +17,7 @@ enum HostColumn: Int, CaseIterable {
 
     private static let columns = Dictionary(uniqueKeysWithValues: allCases.map { ($0.heading, $0) })
 
-    /// Finds the column of a heading, in any case, and with `-` or a blank for `_`.
+    /// Finds the column of a heading, ignoring case, and with `-` or a blank for `_`.
     init?(heading: String) {
         if let column = Self.columns[heading] {
             self = column
@@ -28,7 +28,7 @@ enum HostColumn: Int, CaseIterable {
         self = column
     }
 
-    /// Whether there may be several values, which are separated by blanks or `;`.
+    /// Whether several values are allowed, separated by blanks or `;`.
     var takesSeveral: Bool {
         switch self {
         case .dns, .ip, .uri, .email: true
@@ -36,7 +36,6 @@ enum HostColumn: Int, CaseIterable {
         }
     }
 
-    /// The values of a field; none when it is empty.
     func values(in field: String) -> [String] {
         if field.isEmpty { return [] }
         if takesSeveral {
@@ -55,7 +54,6 @@ enum HostColumn: Int, CaseIterable {
         return text.count == field.utf8.count ? field : String(Substring(text))
     }
 
-    /// Whether there is nothing in a field.
     static func isEmpty(_ field: String) -> Bool { field.utf8.allSatisfy(isBlank) }
 
     private static func isBlank(_ octet: UInt8) -> Bool { octet == 0x20 || (0x09...0x0d).contains(octet) }
@@ -66,7 +64,7 @@ enum HostColumn: Int, CaseIterable {
 
 /// Hosts in comma-separated values, or in a plain list of names.
 enum HostTable {
-    /// What a line of headings would call the names in tables that were made for something else.
+    /// Headings of the names in tables for other purposes.
     private static let headingsOfOthers: Set<String> = [
         "cn", "common_name", "commonname", "fqdn", "host", "host_name", "hostname", "hostnames", "hosts", "names",
     ]
@@ -93,14 +91,14 @@ enum HostTable {
         return hosts(from: reader.next(), &reader, count: headings.count, positions, now: now, &faults)
     }
 
-    /// Reads a list of names, of which the first is known.
+    /// Reads a list of names after its first.
     private static func names(
         _ first: CSVReader.Record, _ reader: inout CSVReader, now: Date, _ faults: inout HostListFaults
     ) -> [HostList.Host] {
         if let name = first.fields.first.map(HostColumn.trimmed), headingsOfOthers.contains(name.lowercased()) {
             faults.add(
-                "\"\(name)\" looks like a heading, and the column of the names is called name", line: first.line,
-                hint: "write name in its place; to name a host \(name), put a line with name above it")
+                "\"\(name)\" looks like a heading; the heading of the names must be name", line: first.line,
+                hint: "replace it by name, or insert a line with name above it if it is a host")
             return []
         }
         let positions: [Int?] = HostColumn.allCases.map { $0 == .name ? 0 : nil }
@@ -124,7 +122,7 @@ enum HostTable {
         return hosts
     }
 
-    /// The position of each column, in the order of all columns; `nil` when the headings are faulty.
+    /// The position of each column, in the order of all columns; `nil` if the headings are not valid.
     private static func positions(of headings: [String], line: Int, _ faults: inout HostListFaults) -> [Int?]? {
         var places: [HostColumn: Int] = [:]
         var unknown: [String] = []
@@ -144,18 +142,18 @@ enum HostTable {
                     : "unknown \(unknown.count == 1 ? "column" : "columns") \(unknown.joined(separator: ", "))",
                 line: line,
                 hint: isOtherTable
-                    ? "save the table with commas between its fields" : "the columns are \(HostColumn.list)")
+                    ? "save the table with commas between its fields" : "use the columns \(HostColumn.list)")
         } else if let column = doubled.first {
             faults.add("the column \(column) appears twice", line: line)
         } else if places[.name] == nil {
-            faults.add("there is no column \"name\"", line: line, hint: "the columns are \(HostColumn.list)")
+            faults.add("there is no column \"name\"", line: line, hint: "use the columns \(HostColumn.list)")
         } else {
             return HostColumn.allCases.map { places[$0] }
         }
         return nil
     }
 
-    /// The host of a record; `nil` when all its fields are empty.
+    /// The host of a record; `nil` if all its fields are empty.
     private static func host(
         in record: CSVReader.Record, count: Int, _ positions: [Int?], now: Date
     ) throws -> HostList.Host? {
@@ -166,11 +164,11 @@ enum HostTable {
             throw AuthorityError(
                 .invalidRequest,
                 count == 1
-                    ? "it has \(fields), and there are no headings that say what they are"
-                    : "it has \(fields) where the headings are \(count)",
+                    ? "it has \(fields), but the file has no headings"
+                    : "it has \(fields), but there are \(count) headings",
                 hint: count == 1
-                    ? "the first line of a table says what its columns are: \(HostColumn.list)"
-                    : "put a field with commas in it between quotation marks")
+                    ? "add a first line with the headings of the columns: \(HostColumn.list)"
+                    : "quote fields that contain commas")
         }
         for (index, field) in record.fields.enumerated() where !HostColumn.isEmpty(field) {
             guard positions.contains(index) else {
@@ -183,22 +181,22 @@ enum HostTable {
     }
 }
 
-/// Reads records of comma-separated values as RFC 4180 has them, each with the line on which it begins.
+/// Reads records of comma-separated values (RFC 4180) with their lines.
 ///
-/// Lines may end in CR, LF or both. Empty lines are no records. What the RFC forbids spoils a record, and the next one begins
-/// on the next line.
+/// Lines may end in CR, LF or both, and empty lines are skipped. After a syntax error, the next record begins on the
+/// next line.
 struct CSVReader {
-    /// A line of the file, or several where a quoted field goes over their ends.
+    /// A line of the file, or several if a quoted field contains line ends.
     struct Record {
-        /// The first line, from 1.
+        /// The first line, counted from 1.
         var line: Int
-        /// The fields, as they are, without quotation marks.
+        /// The fields without quotation marks.
         var fields: [String] = []
-        /// What is wrong, when the fields cannot be trusted.
+        /// The syntax error, if any; then the fields are incomplete.
         var fault: String?
     }
 
-    /// Whether lines that begin with `#` are left out.
+    /// Whether lines that begin with `#` are skipped.
     var skipsComments = true
     private let bytes: [UInt8]
     private var position = 0
@@ -235,7 +233,7 @@ struct CSVReader {
         }
     }
 
-    /// Reads up to the comma or the end of the line behind a field.
+    /// Reads up to the comma or line end after a field.
     private mutating func readField(of record: inout Record) {
         if current == Self.quote { return readQuotedField(of: &record) }
         let start = position
@@ -278,7 +276,7 @@ struct CSVReader {
         skipLineEnd()
     }
 
-    /// Goes behind one end of a line; there is none at the end of the file.
+    /// Skips one line end, if any.
     private mutating func skipLineEnd() {
         guard let octet = current else { return }
         position += 1

@@ -4,20 +4,20 @@ import Certificates
 import FoundationEssentials
 import SystemSupport
 
-/// The index of certificates that `openssl ca` keeps, and easy-rsa with it.
+/// The certificate index of `openssl ca` and easy-rsa.
 ///
-/// A line has six fields between tabs: `V`, `R` or `E`; the end of validity; the revocation; the serial number in
-/// hexadecimal; the name of a file, or `unknown`; the subject.
+/// A line has six fields, separated by tabs: `V`, `R` or `E`; the end of validity; the revocation; the serial number in
+/// hexadecimal; a file name, or `unknown`; the subject.
 struct CertificateIndex: Sendable {
     struct Line: Sendable {
         enum Status: Character { case valid = "V", revoked = "R", expired = "E" }
 
-        /// From 1.
+        /// Counted from 1.
         var number: Int
         var notAfter: Date
         var revocation: InventoryEntry.Revocation?
         var serialNumber: SerialNumber
-        /// The subject as it is written.
+        /// The subject with its escapes.
         var writtenSubject: [UInt8]
     }
 
@@ -29,11 +29,9 @@ struct CertificateIndex: Sendable {
 
     let path: String
     private(set) var lines: [Line] = []
-    /// What is wrong with the other lines.
+    /// The errors in other lines.
     private(set) var findings: [ForeignFinding] = []
-    /// More lines than anybody has certificates.
     private static let lineLimit = 2_000_000
-    /// With more, an index cannot be repaired line by line.
     private static let findingLimit = 100
 
     init(_ contents: SecretBytes, path: String) {
@@ -51,7 +49,7 @@ struct CertificateIndex: Sendable {
                     lines.append(try Self.line(text, number))
                 } catch {
                     guard findings.count < Self.findingLimit else { continue }
-                    let message = "\(printable(path)), line \(number), makes no sense: \(error.text)"
+                    let message = "\(printable(path)), line \(number), is not valid: \(error.text)"
                     findings.append(ForeignFinding(.indexLine, message, file: path, line: number))
                 }
             }
@@ -60,31 +58,30 @@ struct CertificateIndex: Sendable {
 
     private static func line(_ text: [UInt8], _ number: Int) throws(Reason) -> Line {
         let fields = fields(of: text)
-        guard fields.count == 6 else { throw Reason("it has \(fields.count) fields between tabs and not 6") }
+        guard fields.count == 6 else { throw Reason("it has \(fields.count) fields, not 6") }
         let words = fields.map { String(decoding: $0, as: UTF8.self) }
         func shown(_ index: Int) -> String { "\"\(printable(words[index], limit: 60))\"" }
         guard fields[0].count == 1, let status = Line.Status(rawValue: Character(Unicode.Scalar(fields[0][0]))) else {
-            throw Reason("its status is \(shown(0)) and not V, R or E")
+            throw Reason("its status is \(shown(0)), not V, R or E")
         }
-        guard let notAfter = date(of: words[1]) else { throw Reason("the end of validity, \(shown(1)), is no time") }
+        guard let notAfter = date(of: words[1]) else { throw Reason("the end of validity, \(shown(1)), is not a time") }
         guard let serialNumber = SerialNumber(hexadecimal: words[3]) else {
             throw Reason("the serial number, \(shown(3)), is not hexadecimal")
         }
         guard status == .revoked || fields[2].isEmpty else {
-            throw Reason("it has a revocation, \(shown(2)), and the status \(status.rawValue)")
+            throw Reason("it has a revocation, \(shown(2)), but the status \(status.rawValue)")
         }
         return Line(
             number: number, notAfter: notAfter, revocation: status == .revoked ? try revocation(words[2]) : nil,
             serialNumber: serialNumber, writtenSubject: fields[5])
     }
 
-    /// What is between tabs; one after a backslash does not count.
+    /// Splits at tabs that do not follow a backslash.
     private static func fields(of text: [UInt8]) -> [[UInt8]] {
         var fields: [[UInt8]] = [[]]
         var isEscaped = false
         for octet in text {
             if octet == 0x09, !isEscaped {
-                // A seventh field is one too many, however many there are.
                 if fields.count == 7 { break }
                 fields.append([])
             } else {
@@ -109,7 +106,8 @@ struct CertificateIndex: Sendable {
             month: rest[0], day: rest[1], hour: rest[2], minute: rest[3], second: rest[4])?.date
     }
 
-    /// `TIME`, `TIME,reason`, or `TIME,reason,more`: since when the key was compromised, or what to do in case of a hold.
+    /// `TIME`, `TIME,reason`, or `TIME,reason,more`, where `more` is the time of a compromise or the instruction of a
+    /// hold.
     private static func revocation(_ text: String) throws(Reason) -> InventoryEntry.Revocation? {
         let parts = text.split(separator: ",", omittingEmptySubsequences: false)
         func failure(_ what: String) -> Reason {
@@ -123,15 +121,15 @@ struct CertificateIndex: Sendable {
         case let name where name == "keytime" || name == "cakeytime":
             reason = name == "keytime" ? .keyCompromise : .cACompromise
             guard parts.count == 3, let time = Self.date(of: parts[2]) else {
-                throw failure("does not say since when the key was compromised")
+                throw failure("has no time of the compromise")
             }
             invalidityDate = time
         case "holdinstruction": reason = .certificateHold
         case let name:
             guard let found = RevocationReason.allCases.first(where: { $0.name.lowercased() == name }) else {
-                throw failure("has a reason that RFC 5280 does not know")
+                throw failure("has a reason that is not in RFC 5280")
             }
-            // Released: no longer revoked.
+            // Released from a hold.
             if found == .removeFromCRL { return nil }
             reason = found
         }
@@ -140,15 +138,15 @@ struct CertificateIndex: Sendable {
 }
 
 extension CertificateIndex.Line {
-    /// The subject as text, with its escapes undone.
+    /// The subject as text, without escapes.
     var subject: String {
         Self.parts(of: writtenSubject).map { $0.separator + String(decoding: $0.text, as: UTF8.self) }.joined()
     }
 
-    /// The subject as a name; `nil` when the text cannot be parsed.
+    /// The subject as a name; `nil` if it cannot be parsed.
     ///
-    /// libcrypto 3 puts a backslash before a `/` and a `+` of a value's own, older ones do not: then what follows is a part
-    /// of its own only when it looks like one.
+    /// libcrypto 3 escapes a `/` and a `+` in a value, older versions do not: then the text that follows is a new
+    /// attribute only if it looks like one.
     var subjectName: DistinguishedName? {
         var names: [[DistinguishedName.Attribute]] = []
         for (separator, octets) in Self.parts(of: writtenSubject) {
@@ -171,7 +169,7 @@ extension CertificateIndex.Line {
         return names.isEmpty ? nil : try? DistinguishedName(relativeNames: names)
     }
 
-    /// What follows each `/` and `+`, with `\xNN` turned back into the bytes that they were.
+    /// The texts after each `/` and `+`, with `\xNN` decoded.
     private static func parts(of text: [UInt8]) -> [(separator: String, text: [UInt8])] {
         var parts: [(separator: String, text: [UInt8])] = []
         var position = 0
@@ -203,19 +201,23 @@ extension CertificateIndex.Line {
     }
 }
 
+/// Decodes an even or odd number of hexadecimal digits; `nil` if there are none, or other characters.
+func octets(hexadecimal digits: [UInt8]) -> [UInt8]? {
+    let known = digits.compactMap { UInt8(hexadecimalDigit: $0) }
+    guard !known.isEmpty, known.count == digits.count else { return nil }
+    let even = known.count.isMultiple(of: 2) ? known : [0] + known
+    return stride(from: 0, to: even.count, by: 2).map { even[$0] << 4 | even[$0 + 1] }
+}
+
 extension SerialNumber {
-    /// Reads hexadecimal digits as `openssl ca` writes them, of either case and perhaps an odd number, with blanks
-    /// around them.
+    /// Reads up to 64 hexadecimal digits as `openssl ca` writes them: in either case, perhaps an odd number, between
+    /// blanks.
     init?(hexadecimal text: some StringProtocol) {
-        let digits = text.utf8.drop { $0 <= 0x20 }.reversed().drop { $0 <= 0x20 }.reversed()
-            .map { UInt8(hexadecimalDigit: $0) }
-        guard (1...64).contains(digits.count), !digits.contains(nil) else { return nil }
-        let known = digits.compactMap(\.self)
-        let even = known.count.isMultiple(of: 2) ? known : [0] + known
-        self.init(stride(from: 0, to: even.count, by: 2).map { even[$0] << 4 | even[$0 + 1] })
+        let digits = Array(text.utf8.drop { $0 <= 0x20 }.reversed().drop { $0 <= 0x20 }.reversed())
+        guard digits.count <= 64, let octets = octets(hexadecimal: digits) else { return nil }
+        self.init(octets)
     }
 
-    /// The number above this one.
     var successor: SerialNumber {
         var octets = magnitude
         for index in octets.indices.reversed() {

@@ -2,23 +2,23 @@
 
 import Certificates
 
-/// How the software that made a directory arranges its files.
+/// The arrangement of files by the software that created a directory.
 struct ImportLayout {
     let kind: ImportedCA.Kind
-    /// The CA's directory, below the one that was named; empty for that one itself.
+    /// The CA's directory, relative to the one that was given.
     var directory = ""
-    /// Paths of the CA's own certificate, the likeliest first.
+    /// Paths of the CA's own certificate, the most likely first.
     var authorities: [String] = []
     /// The configuration file of `openssl ca`.
     var configuration: OpenSSLConfiguration?
 
-    /// What identifies a layout. A pattern that ends in `*` is a prefix of paths.
+    /// Identifies a layout. A pattern that ends in `*` is a prefix of paths.
     private struct Rule {
         let kind: ImportedCA.Kind
         var directories = [""]
-        /// One of these is there.
+        /// One of these exists.
         let markers: [String]
-        /// One of these is there as well; names without a directory also count beside the CA's directory.
+        /// One of these exists too; names without a directory also count next to the CA's directory.
         var evidence: [String] = []
         var authorities: [String]
     }
@@ -28,17 +28,13 @@ struct ImportLayout {
             kind: .pki, markers: ["root-cert.pem", "inventory.sqlite", "archive/root-cert-*"],
             authorities: ["root-cert.pem", "archive/root-cert-*"]),
         Rule(
-            kind: .easyRSA,
-            directories: ["", "pki"],
-            markers: ["ca.crt"],
+            kind: .easyRSA, directories: ["", "pki"], markers: ["ca.crt"],
             evidence: [
                 "openssl-easyrsa.cnf", "safessl-easyrsa.cnf", "vars", "vars.example", "issued/*", "certs_by_serial/*",
-            ],
-            authorities: ["ca.crt"]
-        ),
+            ], authorities: ["ca.crt"]),
         Rule(kind: .mkcert, markers: ["rootCA.pem"], authorities: ["rootCA.pem"]),
         Rule(kind: .step, markers: step, authorities: step),
-        // A directory with a configuration file of openssl comes before this one.
+        // A configuration file of openssl takes precedence over this rule.
         Rule(kind: .openSSL, directories: ["", "demoCA"], markers: ["index.txt"], authorities: openSSL),
     ]
 
@@ -74,7 +70,7 @@ struct ImportLayout {
                 }
                 guard rule.evidence.isEmpty || isEvident else { continue }
                 self.init(kind: rule.kind, directory: directory)
-                // Below the CA's directory, which is looked through next.
+                // Relative to the CA's directory, which is scanned next.
                 authorities = rule.authorities.flatMap { $0.hasSuffix("*") ? matches($0, in: directory) : [$0] }
                 return
             }
@@ -86,7 +82,7 @@ struct ImportLayout {
         (self.kind, self.directory, self.configuration) = (kind, directory, configuration)
     }
 
-    /// The numbers that `openssl` uses next, from the files beside a CA's indexes and its certificate. The
+    /// The numbers that `openssl` uses next, from the files next to a CA's indexes and its certificate. The
     /// configuration file describes the root.
     func nextNumbers(
         in scan: ImportScan, beside indexes: [String], of certificateFile: String, isRoot: Bool
@@ -102,14 +98,14 @@ struct ImportLayout {
         }
         var serial = number(.serial, "serial")
         if serial == nil, let dot = certificateFile.lastIndex(of: ".") {
-            // `openssl x509 -CA` keeps the last one that it used.
+            // `openssl x509 -CA` stores the last number that it used.
             serial = number(in: "\(certificateFile[..<dot]).srl")?.successor
         }
         return (serial, number(.revocationListNumber, "crlnumber"))
     }
 }
 
-/// What a configuration file of `openssl ca` says about where a CA's files are.
+/// The paths of a CA's files in a configuration file of `openssl ca`.
 struct OpenSSLConfiguration {
     /// A setting of the CA's section that is a path.
     enum Setting: String, CaseIterable {
@@ -122,12 +118,12 @@ struct OpenSSLConfiguration {
         case revocationList = "crl"
     }
 
-    /// The directory that the others are in, as it is written.
+    /// The setting `dir`.
     let directory: String?
-    /// The paths as they are written, with variables replaced.
+    /// The paths with variables replaced.
     let paths: [Setting: String]
 
-    /// Reads a file; `nil` when it has no section of a CA.
+    /// Reads a file; `nil` if it has no section of a CA.
     init?(_ text: String) {
         var sections: [String: [String: String]] = [:]
         var section = "default"
@@ -165,11 +161,10 @@ struct OpenSSLConfiguration {
         self.paths = paths
     }
 
-    /// The paths that the configuration gives a file, the likeliest first: below the directory that is read, or
-    /// absolute.
+    /// The possible paths of a file, the most likely first: relative to the directory that is read, or absolute.
     ///
-    /// A directory may have been copied since, or be named from where `openssl` was run: what is below `dir` is looked
-    /// for in the directory that is read first.
+    /// The directory may have been copied, or `dir` may be relative to where `openssl` was run, so a path below `dir`
+    /// is first searched in the directory that is read.
     func candidates(for setting: Setting) -> [String] {
         guard let path = paths[setting] else { return [] }
         var candidates: [String] = []
@@ -182,7 +177,7 @@ struct OpenSSLConfiguration {
         return candidates.filter { !$0.isEmpty && !$0.split(separator: "/").contains("..") }
     }
 
-    /// The paths that are not below the directory that is read.
+    /// The paths outside of the directory that is read.
     func elsewhere(than scan: ImportScan) -> [String] {
         let settings: [Setting] = [.certificate, .privateKey, .database, .newCertificates, .revocationList]
         return settings.compactMap { setting in
@@ -198,7 +193,7 @@ struct OpenSSLConfiguration {
     private static func expanded(_ text: String, _ sections: [String: [String: String]], _ section: String) -> String {
         var result = ""
         var rest = text[...]
-        // What is put in is not looked into again, so that this ends; what would grow without end is cut.
+        // Values are not expanded again, and their length is limited.
         while let character = rest.popFirst(), result.utf8.count < 4096 {
             guard character == "$", let next = rest.first else {
                 if character == "\\", let escaped = rest.popFirst() {

@@ -12,10 +12,10 @@ struct ImportedFamily {
         let certificate: Certificate
         var file: String
         var name: ForeignName
-        /// What counts against the file, the most important first.
+        /// Lexicographically smaller for better files.
         var rank: [Int]
 
-        /// Whether it can be an issuer's: one that says so, or a root from before there were extensions.
+        /// Whether it can be an issuer: a CA, or a self-issued certificate without extensions.
         var isAuthority: Bool {
             certificate.isCA || certificate.basicConstraints == nil && certificate.isSelfIssued
         }
@@ -23,9 +23,9 @@ struct ImportedFamily {
 
     /// In the order of the files' paths.
     let members: [Member]
-    /// For each certificate the one that issued it: itself for a root, `nil` when its issuer is not among them.
+    /// The issuer of each certificate: itself for a root, `nil` if its issuer is not among them.
     let issuers: [Int?]
-    /// How many certificates of one name are tried as the issuer of another.
+    /// The number of certificates with a name that are tried as issuers of another.
     private static let candidateLimit = 8
 
     /// Finds the issuers by their signatures.
@@ -80,7 +80,7 @@ struct ImportedFamily {
         return found.withLock { $0 }
     }
 
-    /// The CAs on the path from a certificate upwards, as far as they are here; circles are cut.
+    /// The known CAs on the path from a certificate upwards; cycles are cut.
     private func path(from index: Int) -> [Int] {
         var path: [Int] = []
         var current = index
@@ -91,13 +91,13 @@ struct ImportedFamily {
         return path
     }
 
-    /// The certificate at the top of the path from one; two CAs that certified each other have none above them.
+    /// The certificate at the top of a path; the certificate itself in a cycle.
     private func top(of index: Int) -> Int {
         let path = path(from: index)
         return path.count < 16 ? path.last ?? index : index
     }
 
-    /// The certificates at the top: the CA's own first, then its former and future ones.
+    /// The root certificates: the current one first, then former and future ones.
     func roots(in files: [ImportScan.File], _ layout: ImportLayout, directory: String) throws(AuthorityError) -> [Int] {
         let authorities = members.indices.filter { members[$0].isAuthority }
         var first: Int?
@@ -106,7 +106,7 @@ struct ImportedFamily {
             first = authorities.first { members[$0].certificate == own }.map(top)
         }
         if first == nil {
-            // That which most of the others are below.
+            // The CA with the most certificates below it.
             var counts = [Int](repeating: 0, count: members.count)
             for index in members.indices { for issuer in path(from: index) { counts[issuer] += 1 } }
             let ranks = members.indices.map { index in
@@ -117,8 +117,8 @@ struct ImportedFamily {
         }
         guard let first else {
             throw AuthorityError(
-                .missing, "there is no CA's certificate in \(directory)",
-                hint: "name the directory in which the CA keeps its own certificate, and others after it")
+                .missing, "there is no CA certificate in \(directory)",
+                hint: "give the directory with the CA certificate first: pki import DIRECTORY MORE...")
         }
         let root = members[first].certificate
         let others = authorities.filter { index in
@@ -130,7 +130,7 @@ struct ImportedFamily {
         return [first] + others
     }
 
-    /// Some certificates and all below them, in the order of their depth.
+    /// These certificates and all below them, in the order of depth.
     func descendants(of roots: [Int]) -> [Int] {
         var children: [Int: [Int]] = [:]
         for (index, issuer) in issuers.enumerated() {
@@ -148,7 +148,7 @@ struct ImportedFamily {
 
     // MARK: - Keys
 
-    /// The keys of certificates by their numbers: found by the public half, or by the file's name when a key cannot be
+    /// The keys of certificates by their numbers, found by the public key, or by the file's name if a key cannot be
     /// opened.
     func keys(of accepted: [Int], in files: [ImportScan.File], findings: inout [ForeignFinding]) -> [Int: ForeignKey] {
         var open: [PublicKey: [String]] = [:]
@@ -174,12 +174,12 @@ struct ImportedFamily {
             }
         }
         func report(_ file: String, _ why: String = "") {
-            let text = "\(printable(file)) is the key of no certificate that was found\(why)"
+            let text = "\(printable(file)) is not the key of any certificate that was found\(why)"
             findings.append(ForeignFinding(.unknownKey, text, file: file))
         }
         for (file, key) in closed {
             let state =
-                key.isEncrypted ? "encrypted" : key.address == nil ? "in a form that cannot be opened" : "an address"
+                key.isEncrypted ? "encrypted" : key.address == nil ? "in a format that cannot be opened" : "an address"
             let candidates = (unpaired[pairing(ForeignName(file))] ?? []).filter { keys[$0] == nil }
             let best = candidates.max {
                 Self.closeness(members[$0].file, file) < Self.closeness(members[$1].file, file)
@@ -191,7 +191,7 @@ struct ImportedFamily {
             keys[best] = ForeignKey(file: file, proof: .name, isEncrypted: key.isEncrypted, address: key.address)
             guard key.address == nil else { continue }
             let owner = printable(members[best].file)
-            let text = "\(printable(file)) is \(state): by its name it is the key of \(owner)"
+            let text = "\(printable(file)) is \(state); its name matches the certificate \(owner)"
             findings.append(ForeignFinding(.keyByName, text, file: file))
         }
         let known = Set(members.map(\.certificate.publicKey))
@@ -211,14 +211,13 @@ struct ImportedFamily {
         return ranked.min { $0.rank.lexicographicallyPrecedes($1.rank) }?.file ?? files[0]
     }
 
-    /// How many directories two paths begin with together.
+    /// The number of leading directories that two paths share.
     private static func closeness(_ one: String, _ other: String) -> Int {
         zip(one.split(separator: "/"), other.split(separator: "/")).prefix { $0 == $1 }.count
     }
 
     // MARK: - Names
 
-    /// A name, and whether the certificate is the current one of it.
     typealias Name = (name: String, place: InventoryEntry.Place)
 
     /// Names certificates, the root first.
@@ -241,14 +240,19 @@ struct ImportedFamily {
                 ]
                 return (rank: rank, index: index)
             }.sorted { $0.rank.lexicographicallyPrecedes($1.rank) }.map(\.index)
+            // Files of one name in several directories may be of several subjects, each of which has a current
+            // certificate.
+            var named: [DistinguishedName?: String] = [:]
             for index in ranked {
-                let (member, isFirst) = (members[index], index == ranked[0])
-                if kind != .pki, !isFirst, member.certificate.subject != members[ranked[0]].certificate.subject {
-                    // Another's certificate, whose file has the same name in another directory.
-                    names[index] = (Self.distinct(name, member.certificate, &taken), .current)
-                } else {
-                    names[index] = (name, !isFirst || kind == .pki && member.name.isArchived ? .replaced : .current)
+                let member = members[index]
+                let subject = kind == .pki ? nil : member.certificate.subject
+                if let known = named[subject] {
+                    names[index] = (known, .replaced)
+                    continue
                 }
+                let own = named.isEmpty ? name : Self.distinct(name, member.certificate, &taken)
+                named[subject] = own
+                names[index] = (own, kind == .pki && member.name.isArchived ? .replaced : .current)
             }
         }
         return names
@@ -275,15 +279,15 @@ struct ImportedFamily {
     }
 }
 
-/// What the name of a file says about the certificate or key in it.
+/// The parts of a file's name that describe the certificate or key in it.
 struct ForeignName {
-    /// The file's name without what only tells the kind of file.
+    /// The file's name without the suffixes for kinds of files.
     let stem: String
     /// Whether the file is in a directory of archived files.
     let isArchived: Bool
-    /// When it was archived, as a part of the name: the same for the files of one certificate.
+    /// The time of archiving in the name, the same for all files of a certificate.
     let stamp: String?
-    /// Whether the file holds the certificates above another.
+    /// Whether the file contains the chain of a certificate.
     let isChain: Bool
 
     init(_ path: some StringProtocol) {
@@ -307,7 +311,7 @@ struct ForeignName {
         stem = name
     }
 
-    /// The stem without any word for a certificate or a key, in lower case: the same for the two files of a pair.
+    /// The stem in lower case, without words for certificate and key: the same for the two files of a pair.
     var pairing: String {
         var name = stem.lowercased()
         for word in ["certificate", "cert", "key", "crt"] where name.hasSuffix(word) && name.count > word.count {
@@ -318,17 +322,17 @@ struct ForeignName {
         return name
     }
 
-    /// Whether the file is named after the serial number, whatever zeros it begins with.
+    /// Whether the file is named after the serial number, ignoring leading zeros.
     func isSerial(_ serialNumber: SerialNumber) -> Bool { SerialNumber(hexadecimal: stem) == serialNumber }
 
-    /// A name for files made of any text; `nil` when nothing in the text can be part of one.
+    /// A name for files from any text; `nil` if no character is allowed.
     static func fitting(_ text: some StringProtocol) -> String? {
         var name = ""
         for character in text {
             let isAllowed =
                 character.isASCII && (character.isLetter || character.isNumber || "._@-".contains(character))
             if name.isEmpty, !isAllowed || character == "." || character == "-" { continue }
-            // Room is left in the 64 characters of a name for what keeps two apart.
+            // A name has up to 64 characters; the rest is for a serial number.
             if name.utf8.count == 54 { break }
             if isAllowed { name.append(character) } else if name.last != "-" { name.append("-") }
         }
@@ -336,7 +340,7 @@ struct ForeignName {
         return name.isEmpty ? nil : name
     }
 
-    /// Removes what ``CADirectory/archivedName(of:stamp:taken:)`` adds: `-20260101T000000Z`, and perhaps `-2`.
+    /// Removes the suffix of ``CADirectory/archivedName(of:stamp:taken:)``, such as `-20260101T000000Z-2`.
     private static func splitStamp(_ name: inout String) -> String? {
         func isNumber(_ octets: some Sequence<UInt8>) -> Bool { octets.allSatisfy { (0x30...0x39).contains($0) } }
         func isStamp(_ text: Substring) -> Bool {

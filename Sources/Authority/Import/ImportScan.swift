@@ -6,14 +6,12 @@ import SystemSupport
 
 /// The files in a directory and below it, and the certificates, keys and CRLs in them.
 ///
-/// Links to directories are not followed, only regular files are read, and depth, number and size have limits: reading any
-/// directory ends.
+/// Links to directories are not followed, only regular files are read, and depth, number and size are limited.
 struct ImportScan: Sendable {
     struct File: Sendable {
-        /// The path, below the directory unless it begins with a slash.
+        /// Relative to the directory unless it begins with a slash.
         let path: String
         let size: Int
-        /// The permissions.
         let mode: UInt32
         var certificates: [Certificate] = []
         var lists: [CertificateRevocationList] = []
@@ -24,23 +22,23 @@ struct ImportScan: Sendable {
         var name: Substring { path[(path.lastIndex(of: "/").map(path.index(after:)) ?? path.startIndex)...] }
     }
 
-    /// A private key, of which only the public half is kept.
+    /// A private key, of which only the public key is kept.
     struct Key: Sendable {
-        /// `nil` for a key that cannot be opened without more.
+        /// `nil` if the key cannot be opened without a passphrase or a device.
         let publicKey: PublicKey?
         let isEncrypted: Bool
-        /// Where the key is when the file only says so.
+        /// The address of a key that is not in the file.
         var address: String?
     }
 
     let directory: String
-    /// What was found, in the order of the paths within each directory.
+    /// In the order of the paths within each directory.
     private(set) var files: [File] = []
-    /// What could not be looked at.
+    /// The files and directories that could not be read.
     private(set) var findings: [ForeignFinding] = []
-    /// A CA directory of this program that is open: no link in it is followed, and only it and its archive are looked at.
+    /// An open CA directory of this program: no link in it is followed, and only it and its archive are read.
     private let own: Directory?
-    /// The files that links lead to.
+    /// The links to files.
     private var linked: Set<String> = []
     private var directoryCount = 0
     private static let depthLimit = 8
@@ -54,10 +52,10 @@ struct ImportScan: Sendable {
         "sh", "md", "p12", "pfx", "jks", "gz", "tar", "zip", "rnd",
     ]
 
-    /// Those of files that should hold a certificate, a key or a CRL.
+    /// File name extensions of files that should contain a certificate, a key or a CRL.
     private static let expected: Set<String> = ["pem", "crt", "cer", "cert", "der", "key", "crl"]
 
-    /// Lists a directory; `own` is the same directory when it is a CA directory of this program.
+    /// Lists a directory; `own` is the same directory if it is a CA directory of this program.
     init(_ directory: String, own: Directory? = nil) throws(AuthorityError) {
         self.directory = directory
         self.own = own
@@ -72,7 +70,7 @@ struct ImportScan: Sendable {
 
     /// Adds a file or a directory outside of the directory; its path begins with a slash.
     mutating func add(elsewhere path: String, isDeep: Bool) {
-        guard let status = FileStatus(at: path) else { return note(path, "there is no such file") }
+        guard let status = FileStatus(at: path) else { return note(path, "it does not exist") }
         guard status.kind == .directory else { return add(path, status) }
         do {
             visit(path, try names(in: path), depth: 0, isDeep: isDeep)
@@ -85,13 +83,13 @@ struct ImportScan: Sendable {
         directoryCount += 1
         for name in names where !name.hasPrefix(".") {
             guard files.count < Self.fileLimit else {
-                let text = "there are more than \(Self.fileLimit) files; the others were not read"
+                let text = "there are more than \(Self.fileLimit) files; the rest was not read"
                 if findings.last?.rule != .limit { findings.append(ForeignFinding(.limit, text)) }
                 return
             }
             let path = directory.isEmpty ? name : "\(directory)/\(name)"
             guard let status = FileStatus(at: systemPath(of: path), followsLinks: false) else {
-                note(path, "it is gone")
+                note(path, "it was deleted")
                 continue
             }
             switch status.kind {
@@ -100,7 +98,7 @@ struct ImportScan: Sendable {
             case .link where own != nil: note(path, "it is a symbolic link")
             case .link:
                 guard let target = FileStatus(at: systemPath(of: path)) else {
-                    note(path, "it is a link that leads nowhere")
+                    note(path, "it is a link to a missing file")
                     continue
                 }
                 if target.kind == .directory {
@@ -117,7 +115,8 @@ struct ImportScan: Sendable {
     private mutating func enter(_ path: String, depth: Int) {
         guard depth <= Self.depthLimit, directoryCount < Self.directoryLimit else {
             let text =
-                depth > Self.depthLimit ? "it lies too deep" : "there are more than \(Self.directoryLimit) directories"
+                depth > Self.depthLimit
+                ? "it is nested too deeply" : "there are more than \(Self.directoryLimit) directories"
             findings.append(ForeignFinding(.limit, "\(printable(path)) was not read: \(text)", file: path))
             return
         }
@@ -129,7 +128,7 @@ struct ImportScan: Sendable {
     }
 
     private mutating func add(_ path: String, _ status: FileStatus) {
-        guard status.kind == .regular else { return note(path, "it is no regular file") }
+        guard status.kind == .regular else { return note(path, "it is not a regular file") }
         files.append(File(path: path, size: status.size, mode: status.mode & 0o777))
     }
 
@@ -141,16 +140,16 @@ struct ImportScan: Sendable {
         if let own {
             return try (directory.isEmpty ? own : own.directory(directory, for: .reading))?.names().sorted() ?? []
         }
-        // The directory that was named may be a link; none below it is.
+        // The given directory may be a link, but none below it.
         return try Directory(systemPath(of: directory), for: directory.isEmpty ? .output : .reading).names().sorted()
     }
 
-    /// The path by which the system knows a file.
+    /// The path of a file for system calls.
     private func systemPath(of file: String) -> String {
         Self.join(own.map { "/proc/self/fd/\($0.descriptor)" } ?? directory, file)
     }
 
-    /// A path below a directory; one that begins with a slash stays.
+    /// A path below a directory; one that begins with a slash is returned unchanged.
     static func join(_ directory: String, _ path: some StringProtocol) -> String {
         if path.isEmpty { return directory }
         if path.hasPrefix("/") { return String(path) }
@@ -159,20 +158,20 @@ struct ImportScan: Sendable {
 
     // MARK: - Reading
 
-    /// Reads a file that was a regular one when the directory was listed.
+    /// Reads a file that was regular when the directory was listed.
     func contents(of file: String, limit: Int = sizeLimit) throws(FileError) -> SecretBytes {
-        // Only a known link is followed.
+        // Only links from the listing are followed.
         let isLinked = own == nil && (linked.contains(file) || file.hasPrefix("/"))
         return try FileContents(regular: systemPath(of: file), followsLinks: isLinked, limit: limit).bytes
     }
 
-    /// The text of a small file; `nil` when it cannot be read.
+    /// The text of a small file; `nil` if it cannot be read.
     func text(of file: String, limit: Int) -> String? {
         guard let contents = try? contents(of: file, limit: limit) else { return nil }
         return unsafe contents.withUnsafeBytes { unsafe String(decoding: $0, as: UTF8.self) }
     }
 
-    /// Reads the files that may hold certificates, keys or CRLs, up to a total size.
+    /// Reads the files that may contain certificates, keys or CRLs, up to a total size.
     mutating func readFiles(jobs: Int) {
         var budget = Self.totalLimit
         let wanted = files.indices.filter { index in
@@ -215,7 +214,7 @@ struct ImportScan: Sendable {
             file.note(.unreadable, (error as? FileError)?.message ?? "\(error)")
         }
         if file.mode & 0o077 != 0, file.keys.contains(where: { $0.address == nil && !$0.isEncrypted }) {
-            let text = "its key can be used by others than its owner: its mode is 0\(String(file.mode, radix: 8))"
+            let text = "other users can read its key: its mode is 0\(String(file.mode, radix: 8))"
             file.findings.append(ForeignFinding(.unprotectedKey, "\(printable(file.path)): \(text)", file: file.path))
         }
         return file
@@ -235,7 +234,7 @@ extension ImportScan.File {
 
     fileprivate mutating func read(_ contents: SecretBytes, isExpected: Bool) throws {
         if unsafe contents.withUnsafeBytes({ unsafe $0.first }) == 0x30 {
-            // PKCS#12 begins with its version, which no other object here has. To open one is slow, and takes a passphrase.
+            // Only PKCS#12 begins with a version. It is skipped, because opening it is slow and needs a passphrase.
             let isPKCS12 = unsafe contents.withUnsafeBytes { bytes in
                 guard bytes.count > 8 else { return false }
                 let start = unsafe 2 + (bytes[1] < 0x80 ? 0 : Int(bytes[1] & 0x7f))
@@ -253,7 +252,7 @@ extension ImportScan.File {
         do {
             take(try Container(reading: contents))
         } catch {
-            // One bad certificate in a bundle does not hide the others. Keys are not copied.
+            // A malformed certificate in a bundle does not hide the others. Keys are not copied.
             guard !contents.contains("PRIVATE KEY-----") else { throw error }
             let documents = try unsafe contents.withUnsafeBytes { try unsafe PEMDocument.documents(in: $0) }
             for document in documents where document.label == "CERTIFICATE" {

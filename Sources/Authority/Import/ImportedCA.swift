@@ -4,16 +4,16 @@ package import Certificates
 package import FoundationEssentials
 import SystemSupport
 
-/// A CA that other software made, as its directory describes it: certificates, keys, index, CRLs.
+/// A CA of other software, read from its directory: certificates, keys, index and CRLs.
 ///
-/// Nothing is written, and what can be proved is not believed: a signature tells who issued a certificate, the public half whose
-/// a key is. What cannot be used, or contradicts itself, is in ``findings``.
+/// Nothing is written. Issuers are determined by signatures, and the owners of keys by the public keys. Files that
+/// cannot be used, and contradictions, are in ``findings``.
 package struct ImportedCA: Sendable {
-    /// The software whose layout a directory has.
+    /// The software that created a directory.
     package enum Kind: String, Hashable, Sendable, CaseIterable {
         /// easy-rsa 3: `ca.crt`, `issued`, `private`, `index.txt`.
         case easyRSA = "easy-rsa"
-        /// `openssl ca`: `index.txt`, `newcerts`, perhaps a configuration file that says where everything is.
+        /// `openssl ca`: `index.txt`, `newcerts`, perhaps a configuration file with the paths.
         case openSSL = "openssl-ca"
         /// mkcert: `rootCA.pem`.
         case mkcert
@@ -21,41 +21,40 @@ package struct ImportedCA: Sendable {
         case step
         /// This software: `root-cert.pem`, `NAME-cert.pem`, `archive`.
         case pki
-        /// Certificates, of which at least one is a CA's.
+        /// Any other directory with a CA certificate.
         case plain
     }
 
     package let kind: Kind
 
-    /// The directory that was read: the one that was named, or with easy-rsa and `openssl ca` perhaps one in it. Every path
-    /// is below this directory unless it begins with a slash.
+    /// The directory that was given, or for easy-rsa and `openssl ca` perhaps one in it. Paths are relative to this
+    /// directory unless they begin with a slash.
     package var directory: String { scan.directory }
 
     let scan: ImportScan
-    /// The certificates of CAs: the root first, then those below it. The first is no root when there is none in the directory.
+    /// The CA certificates, the root first; the first is an intermediate CA if the directory has no root.
     package let issuers: [ImportedIssuer]
 
     package var root: ImportedIssuer { issuers[0] }
 
-    /// Every certificate that one of the issuers signed, theirs among them, in the order of their files' paths.
+    /// Every certificate that one of the issuers signed, with their own, in the order of the paths.
     package let certificates: [ForeignCertificate]
-    /// Certificates that an index or a CRL names, and of which there is no file.
+    /// Certificates in an index or a CRL of which there is no file.
     package let lost: [LostCertificate]
-    /// What the user should know.
     package let findings: [ForeignFinding]
 }
 
 /// The certificate of a CA.
 package struct ImportedIssuer: Sendable {
-    /// `root` for the first, else as ``ForeignCertificate/name``.
+    /// `root` for the first; otherwise as ``ForeignCertificate/name``.
     package let name: String
     package let certificate: Certificate
     package let certificateFile: String
-    /// `nil` when it is not in the directory.
+    /// `nil` if it is not in the directory.
     package let key: ForeignKey?
-    /// The serial number that the CA would use next; `nil` when they are random, or no file says.
+    /// The serial number that the CA would use next; `nil` if it is random or unknown.
     package let nextSerialNumber: SerialNumber?
-    /// The number of the CA's next CRL: by its own file, or one above that of its newest CRL.
+    /// The number of the CA's next CRL, from its file or its newest CRL.
     package let nextRevocationListNumber: SerialNumber?
     /// The path of its newest CRL.
     package let revocationListFile: String?
@@ -63,71 +62,70 @@ package struct ImportedIssuer: Sendable {
 
 /// A private key.
 package struct ForeignKey: Hashable, Sendable {
-    /// How its owner is known.
+    /// How the certificate of a key was found.
     package enum Proof: String, Hashable, Sendable {
-        /// By its public half.
+        /// By the public key.
         case publicKey
-        /// By its file's name alone: it is encrypted, or is not in the file.
+        /// Only by the name of the file: the key is encrypted, or not in the file.
         case name
     }
 
     package let file: String
     package let proof: Proof
     package let isEncrypted: Bool
-    /// Where the key is when the file only says so: `pkcs11:object=root`.
+    /// The address of a key that is not in the file: `pkcs11:object=root`.
     package let address: String?
 }
 
 /// A certificate.
 package struct ForeignCertificate: Sendable {
-    /// A name for files: by its file's name, or its common name where the file is named after the serial number. Renewed
+    /// A name for files: that of its file, or its common name if the file is named after the serial number. Renewed
     /// certificates share one.
     package let name: String
     package let certificate: Certificate
-    /// Where several files hold it, the one that is named best.
+    /// The file with the best name, if several contain the certificate.
     package let certificateFile: String
     package let key: ForeignKey?
-    /// The path of the file with the certificates above it, when there is one of its own.
+    /// The path of its own chain file, if any.
     package let chainFile: String?
     /// The public key that signed it.
     package let issuer: PublicKey
     package let place: InventoryEntry.Place
-    /// By the index or a CRL that its CA signed.
+    /// From the index, or a CRL that its CA signed.
     package let revocation: InventoryEntry.Revocation?
     /// At the time of reading.
     package let status: InventoryEntry.Status
 }
 
-/// A certificate that only an index or a CRL names.
+/// A certificate that is only in an index or a CRL.
 package struct LostCertificate: Sendable {
     package let serialNumber: SerialNumber
-    /// The subject as the index writes it, `/O=Example/CN=web-1`, with its escapes undone; `nil` when only a CRL names the
-    /// certificate.
+    /// The subject in the index, `/O=Example/CN=web-1`, without escapes; `nil` if the certificate is only in a CRL.
     package let subject: String?
-    /// The subject, when that text can be parsed. A `/` in a value may be taken for the beginning of the next.
+    /// The parsed subject, if possible. A `/` in a value may have been parsed as the beginning of the next.
     package let subjectName: DistinguishedName?
     package let notAfter: Date?
     package internal(set) var revocation: InventoryEntry.Revocation?
-    /// The public key of the CA whose index or CRL it is.
+    /// The public key of the CA of the index or CRL.
     package let issuer: PublicKey
     /// The path of the index or CRL.
     package let file: String
-    /// The line in the index, from 1.
+    /// The line in the index, counted from 1.
     package let line: Int?
 }
 
-/// Something in a directory that the user should know.
+/// A warning about a directory or a file.
 package struct ForeignFinding: Hashable, Sendable {
     package enum Rule: String, Hashable, Sendable, CaseIterable {
-        /// A file or directory cannot be read, or is not what it should be.
+        /// A file or directory cannot be read.
         case unreadable
-        /// A file that should hold a certificate, a key or a CRL holds none that can be understood.
+        /// A file that should contain a certificate, a key or a CRL contains none that can be parsed.
         case malformed
-        /// There is more than is read.
+        /// A limit was reached; the rest is not read.
         case limit
-        /// A certificate or a CRL is not of this CA.
+        /// A certificate or a CRL is of another CA.
         case foreign
-        /// Two certificates of one CA have one serial number.
+        /// Two certificates of a CA have the same serial number.
         case sharedSerial
         /// A line of an index is not valid.
         case indexLine
@@ -137,21 +135,21 @@ package struct ForeignFinding: Hashable, Sendable {
         case notInIndex
         /// A key is not in the directory.
         case missingKey
-        /// A key cannot be opened, and is assigned to a certificate by its name.
+        /// A key cannot be opened, and its certificate was found by its name.
         case keyByName
-        /// A key belongs to no certificate here.
+        /// A key belongs to no certificate in the directory.
         case unknownKey
-        /// Others than its owner can read a key.
+        /// A key file has permissions for other users.
         case unprotectedKey
-        /// A configuration file leads nowhere.
+        /// A path in a configuration file does not exist.
         case configuration
     }
 
     package let rule: Rule
-    /// In lower case and without a full stop, with the file's name.
+    /// In lower case, with the file's name and without a full stop.
     package let message: String
     package let file: String?
-    /// From 1.
+    /// Counted from 1.
     package let line: Int?
 
     init(_ rule: Rule, _ message: String, file: String? = nil, line: Int? = nil) {
@@ -162,17 +160,12 @@ package struct ForeignFinding: Hashable, Sendable {
 // MARK: - Reading
 
 extension ImportedCA {
-    /// Reads the directory of a CA.
+    /// Reads the directory of a CA, and more files or directories with its certificates and keys.
     ///
-    /// Its files tell which software made it. Of a directory that has no known layout, the CA is the one that issued most of
-    /// what is in it. Regular files of up to 4 MiB are read, on as many threads as there are processors; encrypted keys are
-    /// not opened.
-    ///
-    /// - Parameters:
-    ///   - directory: The directory.
-    ///   - more: Files, or directories with all below them, with more certificates and keys of the CA.
-    ///   - now: The current time.
-    /// - Throws: ``AuthorityError`` when the directory cannot be opened or has no CA's certificate.
+    /// The files determine which software created it. In a directory without a known layout, the CA is the one that
+    /// issued most of the certificates. Regular files of up to 4 MiB are read, on as many threads as there are
+    /// processors; encrypted keys are not opened. Throws ``AuthorityError`` if the directory cannot be opened or has no
+    /// CA certificate.
     package init(reading directory: String, certificatesIn more: [String] = [], now: Date) throws {
         try self.init(ImportScan(directory), certificatesIn: more, now: now)
     }
@@ -217,7 +210,7 @@ extension ImportedCA {
                 revocationListFile: records.listFile)
         }
         notes += issuers.filter { $0.key == nil }.map { issuer in
-            let message = "the key of the CA \(printable(issuer.certificateFile)) is not here"
+            let message = "the key of the CA \(printable(issuer.certificateFile)) is not in the directory"
             return ForeignFinding(.missingKey, message, file: issuer.certificateFile)
         }
         let chains = Self.chains(in: files)
@@ -226,22 +219,14 @@ extension ImportedCA {
             let revocation = register.revocations[index]
             let place = names[index]?.place ?? .current
             return ForeignCertificate(
-                name: names[index]?.name ?? certificate.serialNumber.hexadecimal,
-                certificate: certificate,
-                certificateFile: member.file,
-                key: keys[index],
+                name: names[index]?.name ?? certificate.serialNumber.hexadecimal, certificate: certificate,
+                certificateFile: member.file, key: keys[index],
                 chainFile: chains[Self.chainKey(member.file, member.name)],
                 issuer: family.issuers[index].map { members[$0].certificate.publicKey } ?? certificate.publicKey,
-                place: place,
-                revocation: revocation,
+                place: place, revocation: revocation,
                 status: InventoryEntry.Status(
-                    revocation.map { Int64($0.reason.rawValue) },
-                    place,
-                    from: certificate.notBefore,
-                    to: certificate.notAfter,
-                    at: now
-                )
-            )
+                    revocation.map { Int64($0.reason.rawValue) }, place, from: certificate.notBefore,
+                    to: certificate.notAfter, at: now))
         }.sorted { $0.certificateFile < $1.certificateFile }
         lost = register.lost
         findings = Self.bounded(scan.findings + files.flatMap(\.findings) + notes + register.findings)
@@ -282,11 +267,12 @@ extension ImportedCA {
         return family.members.indices.filter { !accepted.contains($0) }.map { index in
             let member = family.members[index]
             let issuer = "issued by \(printable(member.certificate.issuer.description, limit: 200))"
-            return ForeignFinding(.foreign, "\(printable(member.file)) is not of this CA: \(issuer)", file: member.file)
+            return ForeignFinding(
+                .foreign, "\(printable(member.file)) is a certificate of another CA: \(issuer)", file: member.file)
         }
     }
 
-    /// At most a thousand findings of each kind.
+    /// Keeps a thousand findings of each kind.
     private static func bounded(_ findings: [ForeignFinding]) -> [ForeignFinding] {
         let limit = 1000
         var counts: [ForeignFinding.Rule: Int] = [:]
@@ -297,7 +283,8 @@ extension ImportedCA {
         }
         for rule in ForeignFinding.Rule.allCases {
             guard let count = counts[rule], count > limit else { continue }
-            kept.append(ForeignFinding(.limit, "\(count - limit) more of the kind \(rule.rawValue) are left out"))
+            kept.append(
+                ForeignFinding(.limit, "\(count - limit) more findings of the kind \(rule.rawValue) are omitted"))
         }
         return kept
     }

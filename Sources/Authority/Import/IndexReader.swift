@@ -4,14 +4,14 @@ import Certificates
 import FoundationEssentials
 import SystemSupport
 
-/// What indexes and CRLs say of the certificates of a directory's CAs.
+/// Reads revocations and missing certificates from the indexes and CRLs of a directory's CAs.
 struct IndexReader {
-    /// A CA, identified by its key: all certificates of it, renewed or crossed, are one issuer.
+    /// A CA, identified by its key: renewed certificates and cross-certificates are one issuer.
     private struct Issuer {
         let certificate: Certificate
         let file: String
         var list: (list: CertificateRevocationList, file: String)?
-        /// The certificates by their serial numbers; more than one only when something is wrong.
+        /// The certificates by serial number; more than one is an error of the CA.
         var certificates: [SerialNumber: [Int]] = [:]
         var indexes: [CertificateIndex] = []
     }
@@ -19,13 +19,13 @@ struct IndexReader {
     private let members: [ImportedFamily.Member]
     private var issuers: [Issuer] = []
     private var positions: [PublicKey: Int] = [:]
-    /// Revocations by the number of the certificate.
+    /// Revocations by the index of the certificate.
     private(set) var revocations: [Int: InventoryEntry.Revocation] = [:]
-    /// Certificates of which there is no file.
+    /// Certificates without a file.
     private(set) var lost: [LostCertificate] = []
     private(set) var findings: [ForeignFinding] = []
 
-    /// Of the accepted certificates, those of CAs come in the order in which they issued each other.
+    /// The accepted CAs must be in the order in which they issued each other.
     init(_ family: ImportedFamily, accepted: [Int], files: [ImportScan.File], indexes: [CertificateIndex]) {
         members = family.members
         for index in accepted where members[index].isAuthority {
@@ -64,7 +64,7 @@ struct IndexReader {
         findings.append(ForeignFinding(rule, message, file: file, line: line))
     }
 
-    // MARK: - Whose they are
+    // MARK: - Assigning to CAs
 
     private mutating func findSharedSerials() {
         for issuer in issuers {
@@ -83,10 +83,10 @@ struct IndexReader {
             issuer.certificate.subject == list.issuer && list.isSigned(by: issuer.certificate)
         }
         guard let position else {
-            let message = printable("\(printable(file)) holds a revocation list of another CA: \(list.issuer)")
+            let message = printable("\(printable(file)) is a CRL of another CA: \(list.issuer)")
             return report(.foreign, message, file)
         }
-        // A list of changes says nothing about what it does not name.
+        // A delta CRL is incomplete.
         guard !list.isDelta else { return }
         if let last = issuers[position].list?.list {
             let isNewer =
@@ -98,7 +98,8 @@ struct IndexReader {
         issuers[position].list = (list, file)
     }
 
-    /// Assigns an index to the CA that issued most of what is in it, or else to the one that is nearest.
+    /// Assigns an index to the CA that issued most of its certificates, otherwise to the one with the nearest
+    /// directory.
     private mutating func take(_ index: CertificateIndex, strangers: Set<SerialNumber>) {
         findings += index.findings
         guard !issuers.isEmpty else { return }
@@ -115,7 +116,7 @@ struct IndexReader {
         if let best { issuers[best].indexes.append(index) }
     }
 
-    // MARK: - What they say
+    // MARK: - Applying
 
     private mutating func apply(indexesOf position: Int) {
         var seen: [SerialNumber: CertificateIndex.Line] = [:]
@@ -126,7 +127,7 @@ struct IndexReader {
                     let text = "the serial number \(line.serialNumber) is already in line \(other.number)"
                     report(.sharedSerial, "\(place): \(text)", index.path, line: line.number)
                 }
-                // Of two lines the one that revokes counts.
+                // Of two lines, the one with a revocation is used.
                 if seen[line.serialNumber]?.revocation == nil { seen[line.serialNumber] = line }
                 guard let indices = issuers[position].certificates[line.serialNumber] else {
                     lost.append(
@@ -141,7 +142,7 @@ struct IndexReader {
                     let member = members[number]
                     guard line.notAfter != member.certificate.notAfter else { continue }
                     let message =
-                        "\(place), has the serial number of \(printable(member.file)) and another end: "
+                        "\(place), has the serial number of \(printable(member.file)) but another end of validity: "
                         + "\(timestamp(line.notAfter)), not \(timestamp(member.certificate.notAfter))"
                     report(.indexMismatch, message, index.path, line: line.number)
                 }
@@ -155,7 +156,7 @@ struct IndexReader {
         let key = issuers[position].certificate.publicKey
         func disagree(_ what: String, _ index: Int, _ other: String) {
             let certificate = members[index].file
-            let message = "by \(printable(file)) the certificate \(printable(certificate)) is \(what), and \(other)"
+            let message = "by \(printable(file)) the certificate \(printable(certificate)) is \(what), but \(other)"
             report(.indexMismatch, message, certificate)
         }
         var lostHere: [SerialNumber: Int] = [:]
@@ -166,7 +167,7 @@ struct IndexReader {
             let indices = issuers[position].certificates[entry.serialNumber] ?? []
             for index in indices where revocations[index] == nil {
                 revocations[index] = revocation
-                if hasIndex { disagree("revoked", index, "the index does not say so") }
+                if hasIndex { disagree("revoked", index, "not by the index") }
             }
             guard indices.isEmpty else { continue }
             if let number = lostHere[entry.serialNumber] {
@@ -184,7 +185,7 @@ struct IndexReader {
             guard let revocation = revocations[index], revocation.date < list.thisUpdate,
                 list.thisUpdate < certificate.notAfter, list.entry(for: certificate.serialNumber) == nil
             else { continue }
-            disagree("not revoked", index, "the index says that it was before the list was made")
+            disagree("not revoked", index, "the index has an earlier revocation")
         }
     }
 

@@ -5,11 +5,11 @@ public import FoundationEssentials
 import SQLite
 import SystemSupport
 
-/// An action on the CA: a line of the audit, which is only appended to.
+/// A line of the audit, which is append-only.
 public struct AuditRecord: Hashable, Sendable {
     /// The kinds of actions.
     public enum Action: String, Sendable, CaseIterable {
-        /// A CA was made.
+        /// A CA was created.
         case create
         /// A certificate was issued.
         case issue
@@ -21,13 +21,13 @@ public struct AuditRecord: Hashable, Sendable {
         case hold
         /// A certificate was released from a hold.
         case release
-        /// A CRL was made.
+        /// A CRL was created.
         case revocationList = "crl"
-        /// A certificate was read into the inventory from files.
+        /// A certificate was imported from files.
         case adopt
         /// A file was found missing.
         case lose
-        /// A file was put back.
+        /// A file was restored.
         case restore
         /// A new root replaced the old one.
         case rotate
@@ -39,42 +39,35 @@ public struct AuditRecord: Hashable, Sendable {
     public let date: Date
     /// The user.
     public let who: String
-    /// What was done.
+    /// The action.
     public let action: Action
-    /// The name it was done to.
+    /// The name of the certificate, if any.
     public let name: String?
-    /// The certificate it was done to.
+    /// The serial number of the certificate, if any.
     public let serialNumber: SerialNumber?
-    /// Details, as text.
+    /// Details.
     public let detail: String?
 }
 
-/// The audit is a chain: each row carries SHA-256 of the one before it, all columns of it, so that a row that is changed, taken
-/// out or put in shows. That the newest rows were removed shows only against a kept digest of the last one.
+/// The audit is a chain: each row has the SHA-256 of all columns of the row before, so that changed, removed and
+/// inserted rows are detected. Removed rows at the end are detected only by a digest that was kept elsewhere.
 extension InventoryDatabase {
     private static let columns = "id, at, who, action, name, serial, detail, previous"
 
-    /// Adds a line to the audit.
     func record(_ line: AuditRecord) throws {
         let last = try lastAudit ?? self.lastRow()
         let (id, overflows) = (last?.id ?? 0).addingReportingOverflow(1)
-        guard !overflows else { throw RowReader(table: "audit", id: id).damaged("id", "a number that can grow") }
+        guard !overflows else { throw RowReader(table: "audit", id: id).damaged("id", "below the maximum") }
         let fields = AuditFields(id: id, line, previous: last?.digest)
         try database.execute(
-            "INSERT INTO audit (\(Self.columns)) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            .integer(id),
-            .time(line.date),
-            .text(line.who),
-            .text(line.action.rawValue),
-            .optional(line.name),
-            line.serialNumber.map { .blob($0.magnitude) } ?? .null,
-            .optional(line.detail),
-            last.map { .blob($0.digest) } ?? .null
-        )
+            "INSERT INTO audit (\(Self.columns)) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", .integer(id), .time(line.date),
+            .text(line.who), .text(line.action.rawValue), .optional(line.name),
+            line.serialNumber.map { .blob($0.magnitude) } ?? .null, .optional(line.detail),
+            last.map { .blob($0.digest) } ?? .null)
         lastAudit = (id, fields.digest)
     }
 
-    /// The newest row and its digest; `nil` when there is none.
+    /// The newest row and its digest; `nil` if there is none.
     private func lastRow() throws -> (id: Int64, digest: [UInt8])? {
         var last: (Int64, [UInt8])?
         try database.visit("SELECT \(Self.columns) FROM audit ORDER BY id DESC LIMIT 1") { row in
@@ -83,12 +76,11 @@ extension InventoryDatabase {
         return last
     }
 
-    /// Visits the audit from its beginning.
     func visitAudit(_ body: (AuditRecord) throws -> Void) throws {
         try database.visit("SELECT id, at, who, action, name, serial, detail FROM audit ORDER BY id") { row in
             let value = RowReader(table: "audit", id: row.integer(0))
             guard let action = AuditRecord.Action(rawValue: row.text(3)) else {
-                throw value.damaged("action", "something that pki does")
+                throw value.damaged("action", "a known action")
             }
             try body(
                 AuditRecord(
@@ -98,7 +90,6 @@ extension InventoryDatabase {
         }
     }
 
-    /// Follows the chain.
     func verifyAudit(containing head: AuditChain.Head? = nil) throws -> AuditChain {
         var chain = AuditChain()
         guard try database.userVersion() >= 4 else {
@@ -123,7 +114,7 @@ extension InventoryDatabase {
         return chain
     }
 
-    /// Writes the digests of an audit that has none. The trigger against changes is not there meanwhile.
+    /// Writes the digests of an audit that has none. The caller has dropped the trigger against changes.
     func chainAudit() throws {
         var rows: [AuditFields] = []
         try database.visit("SELECT \(Self.columns) FROM audit ORDER BY id") { rows.append(AuditFields($0)) }
@@ -138,11 +129,10 @@ extension InventoryDatabase {
     }
 }
 
-/// What an audit's chain of digests shows.
+/// The result of verifying the audit's chain of digests.
 package struct AuditChain: Sendable {
-    /// A row and its digest, to be kept elsewhere: `17:9f86d081…`.
+    /// A row and its digest, to keep elsewhere: `17:9f86d081…`.
     package struct Head: Hashable, Sendable, CustomStringConvertible {
-        /// The row's number.
         package let row: Int64
         /// SHA-256 of the row.
         package let digest: [UInt8]
@@ -153,9 +143,8 @@ package struct AuditChain: Sendable {
         package init?(_ text: String) {
             let parts = text.split(separator: ":", omittingEmptySubsequences: false)
             guard parts.count == 2, let row = Int64(parts[0]), row > 0, parts[1].utf8.count == 64 else { return nil }
-            let digits = parts[1].utf8.compactMap { UInt8(hexadecimalDigit: $0) }
-            guard digits.count == 64 else { return nil }
-            self.init(row: row, digest: stride(from: 0, to: 64, by: 2).map { digits[$0] << 4 | digits[$0 + 1] })
+            guard let digest = octets(hexadecimal: Array(parts[1].utf8)) else { return nil }
+            self.init(row: row, digest: digest)
         }
 
         /// The row's number, a colon and 64 hexadecimal digits.
@@ -164,45 +153,44 @@ package struct AuditChain: Sendable {
 
     /// A place where the chain breaks.
     package enum Break: Hashable, Sendable, CustomStringConvertible {
-        /// The inventory is of a version that had no chain.
+        /// The inventory is of a version without a chain.
         case noChain
         /// A trigger that keeps rows from being changed is missing.
         case missingTrigger(String)
-        /// A row does not follow the one before it; the first row has none before it.
+        /// A row does not match the one before it.
         case row(Int64, after: Int64?)
-        /// The row whose digest was kept is another one now, or is gone.
+        /// The row whose digest was kept has changed or is missing.
         case missingHead(Int64)
 
-        /// One sentence without a full stop.
         package var description: String {
             switch self {
-            case .noChain: "the inventory is of a version without a chain; the next command that writes begins one"
+            case .noChain:
+                "the inventory is of a version without an audit chain; the next command that writes starts one"
             case .missingTrigger(let name): "the trigger \(name) is missing"
             case .row(let row, let before):
                 (before.map { "row \(row) does not follow row \($0)" } ?? "row \(row) is not the first")
                     + ": one was changed, or a row between them was removed or added"
-            case .missingHead(let row): "row \(row) does not have the digest that was kept, or it is gone"
+            case .missingHead(let row): "row \(row) is missing or does not have the digest that was kept"
             }
         }
     }
 
-    /// How many rows there are.
+    /// The number of rows.
     package internal(set) var count = 0
-    /// The newest row; `nil` when there is none.
+    /// The newest row; `nil` if there is none.
     package internal(set) var head: Head?
-    /// Where the chain breaks; empty when it is whole.
+    /// Empty if the chain is intact.
     package internal(set) var breaks: [Break] = []
 }
 
 extension Inventory {
-    /// Verifies the chain of the audit's digests. `head` is a row whose digest was kept elsewhere, and which must still
-    /// be there.
+    /// Verifies the audit's chain of digests. `head` is a row that must still exist with the digest that was kept.
     package func verifyAudit(containing head: AuditChain.Head? = nil) throws -> AuditChain {
         try withDatabase { try $0.verifyAudit(containing: head) }
     }
 }
 
-/// The columns of a row of the audit, as they are digested.
+/// The columns of a row of the audit, as they are hashed.
 private struct AuditFields {
     var id: Int64
     var at: Int64
@@ -227,7 +215,7 @@ private struct AuditFields {
         previous = row.isNull(7) ? nil : row.blob(7)
     }
 
-    /// SHA-256 over all columns, each after its length, so that no text can pass for two.
+    /// SHA-256 over all columns, each after its length, so that columns cannot be confused.
     var digest: [UInt8] {
         var bytes = Array("pki audit 1\n\(id) \(at)\n".utf8)
         for field in texts + [previous] {

@@ -5,21 +5,21 @@ package import FoundationEssentials
 import SQLite
 import SystemSupport
 
-/// A problem in a CA directory, or one that is to come soon.
+/// A problem in a CA directory, now or soon.
 package struct CADirectoryFinding: Hashable, Sendable {
     package enum Severity: String, Sendable {
-        /// Worth knowing.
+        /// Information.
         case notice
-        /// It still works.
+        /// The CA still works.
         case warning
-        /// Something is lost, open to others or does not fit.
+        /// A file is missing, accessible to others or inconsistent.
         case failure
     }
 
-    /// The check's name, for programs: `certificate-file`.
+    /// The check's name for programs, such as `certificate-file`.
     package let check: String
     package let severity: Severity
-    /// What was found, naming the file; lower case, without a full stop.
+    /// In lower case, with the file's name and without a full stop.
     package let message: String
     package let hint: String?
     /// Whether ``Inventory/repair(in:by:now:)`` fixes it.
@@ -27,7 +27,7 @@ package struct CADirectoryFinding: Hashable, Sendable {
 }
 
 extension Inventory {
-    /// Compares the directory with the inventory. Nothing is changed.
+    /// Compares the directory with the inventory without changing anything.
     package func check(now: Date) throws -> [CADirectoryFinding] {
         try withDatabase { records in
             var check = CADirectoryCheck(directory: directory, records: records, now: now)
@@ -36,15 +36,14 @@ extension Inventory {
         }
     }
 
-    /// Fixes what can be fixed without asking: permissions, certificates and chains that are missing or wrong. Returns
-    /// what was done, each a sentence without a full stop. What is in the way goes to the archive; a missing key stays
-    /// missing.
+    /// Repairs permissions, triggers, and missing or wrong certificates and chains. Returns what was done, each a
+    /// sentence without a full stop. Files with wrong contents go to the archive; missing keys cannot be restored.
     package static func repair(in directory: String, by who: String, now: Date) throws -> [String] {
         let directory = try open(directory, for: .repairing)
-        // First: nothing is used that others could still change.
+        // First, so that no file is used that others could change.
         let narrowed = try CADirectoryCheck.openFiles(in: directory).map { name, mode in
             try directory.setMode(of: name, mode)
-            return "\(name == "." ? directory.path : directory.path(of: name)) has mode \(String(mode, radix: 8)) now"
+            return "\(name == "." ? directory.path : directory.path(of: name)) now has mode \(String(mode, radix: 8))"
         }
         return try narrowed + Inventory(directory: directory, by: who, now: now, repairs: true).repair(now: now)
     }
@@ -56,11 +55,11 @@ extension Inventory {
             for (name, text) in try InventorySchema.missingTriggers(in: change.records.database) {
                 try change.records.database.execute(text)
                 try change.audit(.restore, detail: "trigger \(name)")
-                done.append("the trigger \(name) is there again")
+                done.append("restored the trigger \(name)")
             }
             var wrong: [InventoryEntry] = []
             try change.records.visit(where: "place < 2 ORDER BY id") { entry in
-                // What is no file is not replaced; the check says so.
+                // Anything but a file is not replaced, but reported by the check.
                 if let kind = directory.status(of: entry.certificateFile)?.kind, kind != .regular { return }
                 switch try check.state(ofFileOf: entry) {
                 case .right, .unknown: break
@@ -73,22 +72,21 @@ extension Inventory {
                 change.replace(with: .certificates([certificate], entry.certificateFile))
                 try change.audit(.restore, entry.name, entry.serialNumber, detail: entry.certificateFile)
                 done.append(
-                    "\(directory.path(of: entry.certificateFile)) is the certificate \(entry.serialNumber) again"
-                        + (archived.map { "; what was there is \(directory.path(of: $0))" } ?? "")
-                )
+                    "restored \(directory.path(of: entry.certificateFile)), the certificate \(entry.serialNumber)"
+                        + (archived.map { "; the other file is now \(directory.path(of: $0))" } ?? ""))
             }
             let chained = try change.records.entries(where: "place = 0 AND chain_path IS NOT NULL")
             let broken = chained.filter { !directory.contains($0.chainFile ?? "") }
             if !broken.isEmpty {
                 try change.refreshChains(below: Array(Set(broken.map(\.issuerKey))))
-                done += broken.map { "\(directory.path(of: $0.chainFile ?? "")) is there again" }
+                done += broken.map { "restored \(directory.path(of: $0.chainFile ?? ""))" }
             }
             return done
         }
     }
 }
 
-/// Compares the directory with what the inventory says of it.
+/// Compares the directory with the inventory.
 struct CADirectoryCheck {
     let directory: CADirectory
     let records: InventoryDatabase
@@ -103,12 +101,12 @@ struct CADirectoryCheck {
         for damage in try records.damages() {
             report(
                 "inventory", .failure, "the inventory \(directory.path(of: Inventory.fileName)) is damaged: \(damage)",
-                "pki import reads the directory's files into a new one and keeps the old one in the archive")
+                "archive it and create another from the files: pki import \(Quoting.shell(directory.path))")
         }
         let unfinished = try unfinishedFiles()
         if let name = unfinished.first {
-            let text = "a command was ended before it could write \(directory.path(of: name))"
-            report("inventory", .warning, text, "the next command that writes finishes it: pki doctor --repair", true)
+            let text = "a command was interrupted before it wrote \(directory.path(of: name))"
+            report("inventory", .warning, text, "complete the change: pki doctor --repair", true)
         }
         for found in try records.verifyAudit().breaks {
             switch found {
@@ -132,7 +130,7 @@ struct CADirectoryCheck {
             .init(check: check, severity: severity, message: message, hint: hint, isRepairable: isRepairable))
     }
 
-    /// The files that a process which was killed has recorded and not written yet.
+    /// The files that a killed process has recorded but not written.
     private func unfinishedFiles() throws -> [String] {
         try records.moves().compactMap { move in
             if case .place(let draft, _) = move.kind { return directory.contains(draft) ? move.name : nil }
@@ -142,11 +140,11 @@ struct CADirectoryCheck {
 
     // MARK: - Permissions
 
-    /// The files and directories whose permissions give others too much, with what they should be.
+    /// The files and directories with permissions for others, with the modes that they should have.
     static func openFiles(in directory: CADirectory) -> [(name: String, mode: UInt32)] {
         var open: [(String, UInt32)] = []
         for name in [".", CADirectory.archiveDirectory, CADirectory.draftDirectory] {
-            // Others may see the directory itself, but must not be able to change what is in it.
+            // Others may read the directory itself, but must not be able to write to it.
             let forbidden: UInt32 = name == "." ? 0o022 : 0o077
             if let mode = mode(of: name, in: directory), mode & forbidden != 0 { open.append((name, 0o700)) }
         }
@@ -172,27 +170,26 @@ struct CADirectoryCheck {
     }
 
     private mutating func checkPermissions() {
-        // The first thing that belongs to another user; commands that write refuse it.
+        // Only the first file of another user is reported.
         let user = FileStatus.ownUser
-        let beside = ["", "-wal", "-shm"].map { Inventory.fileName + $0 }
+        let database = ["", "-wal", "-shm"].map { Inventory.fileName + $0 }
         let directories = [".", CADirectory.archiveDirectory, CADirectory.draftDirectory]
-        for name in directories + beside + directory.names().filter(Self.isPrivate) {
+        for name in directories + database + directory.names().filter(Self.isPrivate) {
             guard let owner = directory.status(of: name)?.owner, owner != user else { continue }
             report(
                 "permissions", .failure,
-                "\(name == "." ? directory.path : directory.path(of: name)) belongs to user \(owner), and this is user "
-                    + "\(user): no command that writes uses it",
-                "run the commands as user \(owner), or make all of it yours: chown -R \(user) "
-                    + Quoting.shell(directory.path))
+                "\(name == "." ? directory.path : directory.path(of: name)) belongs to user \(owner), not to you (\(user)): "
+                    + "commands that write refuse it",
+                "run pki as user \(owner), or change the owner: chown -R \(user) \(Quoting.shell(directory.path))")
             break
         }
         for (name, mode) in Self.openFiles(in: directory) {
             let path = name == "." ? "the directory \(directory.path)" : directory.path(of: name)
             let found = String(Self.mode(of: name, in: directory) ?? 0, radix: 8)
-            let consequence = name.contains("-key") ? "; the key may have been read: consider replacing it" : ""
+            let consequence = name.contains("-key") ? "; consider replacing the key, which others may have read" : ""
             report(
-                "permissions", .failure, "\(path) has mode \(found), and others than its owner can use it",
-                "pki doctor --repair sets mode \(String(mode, radix: 8))\(consequence)", true)
+                "permissions", .failure, "\(path) has mode \(found), which gives other users access",
+                "set mode \(String(mode, radix: 8)): pki doctor --repair\(consequence)", true)
         }
     }
 
@@ -214,30 +211,29 @@ struct CADirectoryCheck {
             let names = orphans.count == 1 ? first : "\(first) and \(orphans.count - 1) more"
             report(
                 "issuer", .warning,
-                "the CA that issued \(names) is revoked, or not here any more: no CA of today vouches for that",
-                "have it issued by a CA of today: pki renew \(first) --issuer NAME")
+                "the CA that issued \(names) is revoked, or no longer in the directory",
+                "issue it from another CA: pki renew \(first) --issuer NAME")
         }
         if ending > 0 {
             report(
-                "expiry", .warning, "\(ending) certificate\(ending == 1 ? "" : "s") will end within 30 days",
-                "see which: pki list --expiring 30d; renew them: pki renew --all --if-expires-within 30d")
+                "expiry", .warning, "\(ending) certificate\(ending == 1 ? "" : "s") will expire within 30 days",
+                "renew them: pki renew --all --if-expires-within 30d")
         }
     }
 
-    /// What the file of a certificate turns out to be.
+    /// The result of comparing a certificate's file with the inventory.
     enum FileState {
-        /// The certificate.
+        /// It contains the certificate.
         case right(Certificate)
         /// It cannot be read.
         case missing
-        /// Another certificate, under the name of a current one, that the inventory does not have: somebody may have put it
-        /// there on purpose.
+        /// It contains a certificate that the inventory does not have, under the name of a current one: this may be
+        /// intended.
         case unknown(Certificate)
         /// Anything else.
         case wrong
     }
 
-    /// Compares the file of a certificate with the inventory.
     func state(ofFileOf entry: InventoryEntry) throws -> FileState {
         let found: Certificate
         do {
@@ -255,9 +251,8 @@ struct CADirectoryCheck {
     private mutating func check(_ entry: InventoryEntry) throws {
         let path = directory.path(of: entry.certificateFile)
         if let kind = directory.status(of: entry.certificateFile)?.kind, kind != .regular {
-            // It is neither archived nor replaced.
-            let hint = "take it away: rm \(Quoting.shell(path)); then: pki doctor --repair"
-            return report("certificate-file", .failure, "\(path) is \(kind.noun), where a file is wanted", hint)
+            let hint = "remove it, then run pki doctor --repair: rm \(Quoting.shell(path))"
+            return report("certificate-file", .failure, "\(path) is \(kind.noun), not a regular file", hint)
         }
         let isFormer = entry.place == .replaced
         switch try state(ofFileOf: entry) {
@@ -267,24 +262,24 @@ struct CADirectoryCheck {
         case .missing:
             return report(
                 "certificate-file", isFormer ? .notice : .failure,
-                "\(path), the certificate \(entry.name) of serial number \(entry.serialNumber), is gone",
-                "pki doctor --repair restores it from the inventory", true)
+                "\(path), the certificate \(entry.name) with serial number \(entry.serialNumber), is missing",
+                "restore it from the inventory: pki doctor --repair", true)
         case .unknown(let other):
             return report(
                 "certificate-file", .failure,
-                "\(path) is another certificate than the inventory says, of serial number \(other.serialNumber)",
-                "pki import \(directory.path) takes it into the inventory")
+                "\(path) is a certificate that is not in the inventory, with serial number \(other.serialNumber)",
+                "add it to the inventory: pki import \(Quoting.shell(directory.path))")
         case .wrong:
             return report(
                 "certificate-file", .failure,
-                "\(path) is not the certificate of serial number \(entry.serialNumber) that the inventory says it is",
-                "pki doctor --repair moves it to the archive and writes the right one", true)
+                "\(path) is not the certificate with serial number \(entry.serialNumber) of the inventory",
+                "archive it and restore the certificate: pki doctor --repair", true)
         }
         if let chainFile = entry.chainFile, !directory.contains(chainFile) {
-            let text = "AWS needs it to find the way from \(entry.name) to the root"
             report(
-                "chain-file", .failure, "\(directory.path(of: chainFile)) is gone, and \(text)",
-                "pki doctor --repair restores it", true)
+                "chain-file", .failure,
+                "\(directory.path(of: chainFile)) is missing; AWS needs it to verify \(entry.name)",
+                "restore it: pki doctor --repair", true)
         }
         let days = entry.daysLeft(at: now)
         guard entry.isCA, entry.revocation == nil, days < 90 else { return }
@@ -293,33 +288,34 @@ struct CADirectoryCheck {
         report(
             "expiry", isOver ? .failure : .warning,
             isOver
-                ? "the CA \(entry.name) ended at \(end)"
-                : "the CA \(entry.name) ends in \(days) days, at \(end), and with it all that it issues",
-            entry.isSelfSigned ? "begin its replacement: pki rotate-ca" : "pki renew \(entry.name)")
+                ? "the CA \(entry.name) expired at \(end)"
+                : "the CA \(entry.name) and its certificates expire in \(days) days, at \(end)",
+            entry.isSelfSigned ? "replace it: pki rotate-ca" : "renew it: pki renew \(entry.name)")
     }
 
     private mutating func checkKey(of entry: InventoryEntry, _ certificate: Certificate) {
         guard let keyFile = entry.keyFile, !AuthorityFiles.isAddress(keyFile) else { return }
         let path = directory.path(of: keyFile)
         guard directory.contains(keyFile) else {
-            // A CA's key may be kept elsewhere.
-            let text = entry.isCA ? ": \(entry.name) cannot issue until it is back" : ", the key of \(entry.name)"
-            return report("key-file", .notice, "\(path) is not here\(text)")
+            // A CA's key may be stored elsewhere.
+            let text = entry.isCA ? "; \(entry.name) cannot issue without its key" : ""
+            return report("key-file", .notice, "\(path) is missing\(text)")
         }
         guard let file = try? directory.read(keyFile, isPrivate: false) else {
-            return report("key-file", .failure, "\(path) cannot be read", "see who owns it: ls -l \(path)")
+            return report(
+                "key-file", .failure, "\(path) cannot be read", "check its owner: ls -l \(Quoting.shell(path))")
         }
         let archive = directory.path(of: CADirectory.archiveDirectory)
         let other = "or issue again: pki renew \(entry.name) --rekey"
         do throws(CertificateError) {
             guard try PrivateKey(reading: file).publicKey != certificate.publicKey else { return }
-            let hint = "look for the right one in \(archive), \(other)"
+            let hint = "restore the right one from \(archive), \(other)"
             report("key-file", .failure, "\(path) is not the key of the certificate \(entry.name)", hint)
         } catch {
-            // Encrypted: the passphrase is not known here.
+            // An encrypted key is not checked.
             if error.code == .missingPassphrase { return }
-            let hint = "look for it in \(archive), \(other)"
-            report("key-file", .failure, "\(path) is no key that can be read: \(error.message)", hint)
+            let hint = "restore it from \(archive), \(other)"
+            report("key-file", .failure, "\(path) is not a readable key: \(error.message)", hint)
         }
     }
 
@@ -328,8 +324,8 @@ struct CADirectoryCheck {
         for name in directory.names().sorted() where name.hasSuffix("-cert.pem") && !known.contains(name) {
             report(
                 "unknown-file", .warning,
-                "\(directory.path(of: name)) is a certificate that the inventory does not know",
-                "pki import \(directory.path) reads it, when a CA of this directory issued it")
+                "\(directory.path(of: name)) is a certificate that is not in the inventory",
+                "add it, if a CA of this directory issued it: pki import \(Quoting.shell(directory.path))")
         }
     }
 
@@ -342,15 +338,15 @@ struct CADirectoryCheck {
             let command = "pki crl\(entry.name == CertificateAuthority.rootName ? "" : " --issuer \(entry.name)")"
             if let newest, try isUnlisted(newest, by: entry, last) {
                 let text = "\(entry.name) has revoked certificates that are not in its last CRL"
-                report("crl", .warning, text, "make a list and import it into AWS: \(command)")
+                report("crl", .warning, text, "create a CRL and import it into AWS: \(command)")
             } else if let last, now > last.nextUpdate {
-                let text = "the last list of \(entry.name) ended at \(timestamp(last.nextUpdate))"
-                report("crl", .warning, text, "make the next one: \(command)")
+                let text = "the last CRL of \(entry.name) expired at \(timestamp(last.nextUpdate))"
+                report("crl", .warning, text, "create the next one: \(command)")
             }
         }
     }
 
-    /// Whether a revocation is missing from the last CRL. Both may have happened in one second; then their number tells.
+    /// Whether a revocation is missing from the last CRL. Within one second, the number of entries decides.
     private func isUnlisted(
         _ newest: Date, by issuer: InventoryEntry, _ last: (number: Int64, thisUpdate: Date, nextUpdate: Date)?
     ) throws -> Bool {

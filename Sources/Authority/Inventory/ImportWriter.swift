@@ -6,21 +6,21 @@ import SystemSupport
 
 /// The result of an import.
 package struct ImportOutcome: Sendable {
-    /// How many certificates were added to the inventory.
+    /// The number of certificates that were added to the inventory.
     package internal(set) var certificates = 0
-    /// How many of them are revoked.
+    /// The number of revoked ones among them.
     package internal(set) var revoked = 0
-    /// How many are known by their serial numbers alone.
+    /// The number of certificates of which only the serial number is known.
     package internal(set) var lost = 0
-    /// Files of certificates whose serial number another certificate of the same CA has, or whose name cannot be used.
+    /// Files that were not imported: another certificate of the CA has the serial number, or the name is not allowed.
     package internal(set) var skipped: [String] = []
-    /// Where a damaged inventory was moved.
+    /// The path of a damaged inventory in the archive.
     package internal(set) var archivedInventory: String?
 }
 
 extension Inventory {
-    /// Reads a CA directory of this program into its inventory again: entries stay as they are, and missing ones are added. A
-    /// damaged inventory goes to the archive, and a new one is made.
+    /// Adds certificates of a CA directory of this program that its inventory does not have. A damaged inventory is
+    /// archived and created again.
     package static func rebuild(in directory: String, by who: String, now: Date) throws -> ImportOutcome {
         let directory = try CADirectory(path: directory, for: .writing)
         var archived: String?
@@ -32,7 +32,7 @@ extension Inventory {
                 try ImportWriter.adopt(directory, into: change.records, by: who, now: now)
             }
         }
-        // A new inventory has adopted everything already.
+        // A new inventory has adopted the files.
         var outcome = ImportOutcome()
         outcome.archivedInventory = archived
         try inventory.withDatabase { database in
@@ -56,7 +56,7 @@ extension Inventory {
         }
     }
 
-    /// Moves a damaged inventory into the archive, with the files that SQLite has beside it.
+    /// Moves a damaged inventory into the archive, with the log of SQLite.
     private static func setAside(in directory: CADirectory, now: Date) throws -> String {
         try directory.withLock {
             let name = try directory.archivedName(of: fileName, stamp: CivilTime(now).basic, taken: [])
@@ -68,8 +68,8 @@ extension Inventory {
         }
     }
 
-    /// Creates a CA directory from one of other software: its CA certificates and keys, what it issued, and what it
-    /// revoked. The other directory is not changed, and the new one must not have a CA.
+    /// Creates a CA directory from one of other software: CA certificates and keys, issued certificates and
+    /// revocations. The other directory is not changed, and the new one must not have a CA.
     package static func take(
         _ foreign: ImportedCA, into directory: String, by who: String, now: Date
     ) throws -> ImportOutcome {
@@ -77,8 +77,8 @@ extension Inventory {
         let rootName = CertificateAuthority.rootName
         guard !directory.contains(AuthorityFiles.certificate(of: rootName)) else {
             throw AuthorityError(
-                .exists, "\(directory.path) has a CA already, and a directory has one root",
-                hint: "import into another directory: pki import \(foreign.directory) --directory NEW")
+                .exists, "\(directory.path) already has a CA",
+                hint: "import into another directory: pki import \(Quoting.shell(foreign.directory)) --directory NEW")
         }
         let inventory = try Inventory(directory: directory, by: who, now: now)
         return try inventory.change(now: now, jobs: 16) { change in
@@ -109,24 +109,18 @@ extension Inventory {
 /// Writes an imported CA into an inventory.
 struct ImportWriter {
     let foreign: ImportedCA
-    /// In a transaction.
     let database: InventoryDatabase
     let who: String
     let now: Date
-    private(set) var outcome = ImportOutcome()
+    fileprivate(set) var outcome = ImportOutcome()
 
-    init(foreign: ImportedCA, database: InventoryDatabase, who: String, now: Date) {
-        (self.foreign, self.database, self.who, self.now) = (foreign, database, who, now)
-    }
-
-    /// The names of a certificate's files in the CA directory, or the address of its key.
+    /// A certificate's files in the CA directory, or the address of its key.
     struct Files {
         var name: String
         var certificate: String
         var key: String?
         var chain: String?
 
-        /// Whether everything here is a file of a CA directory, or the address of a key.
         var areSafe: Bool {
             AuthorityFiles.isPath(name) && AuthorityFiles.isPath(certificate)
                 && chain.map(AuthorityFiles.isPath) ?? true
@@ -134,7 +128,7 @@ struct ImportWriter {
         }
     }
 
-    /// Reads the files of a CA directory into its inventory: those that a CA of it issued and that the inventory does not have.
+    /// Adds the certificates of a CA directory that its inventory does not have, if a CA of the directory issued them.
     @discardableResult
     static func adopt(
         _ directory: CADirectory, into database: InventoryDatabase, by who: String, now: Date
@@ -144,17 +138,14 @@ struct ImportWriter {
         do {
             foreign = try ImportedCA(reading: directory.directory, now: now)
         } catch let error as AuthorityError where error.code != .storage {
-            // Commands that need the root report the error.
+            // Commands that use the root report the error.
             return .init()
         }
         var writer = ImportWriter(foreign: foreign, database: database, who: who, now: now)
         for found in foreign.certificates {
             let files = Files(
-                name: found.name,
-                certificate: found.certificateFile,
-                key: found.key.map { $0.address.map(AuthorityFiles.lastingAddress) ?? $0.file },
-                chain: found.chainFile
-            )
+                name: found.name, certificate: found.certificateFile,
+                key: found.key.map { $0.address.map(AuthorityFiles.lastingAddress) ?? $0.file }, chain: found.chainFile)
             if files.areSafe {
                 _ = try writer.add(found, files)
             } else {
@@ -165,7 +156,8 @@ struct ImportWriter {
         return writer.outcome
     }
 
-    /// Adds a certificate, and tells whether it was added: each certificate once, and each serial number of an issuer once.
+    /// Adds a certificate and returns `true`, unless the inventory has it or another with the serial number of the
+    /// issuer.
     mutating func add(_ found: ForeignCertificate, _ files: Files) throws -> Bool {
         let certificate = found.certificate
         let issuerKey = found.issuer.digest
@@ -174,7 +166,7 @@ struct ImportWriter {
             outcome.skipped.append(found.certificateFile)
             return false
         }
-        // Another certificate was in the file before.
+        // The file of another entry was overwritten with this certificate.
         for former in try database.current(files.name)
         where found.place == .current && former.certificateFile == files.certificate {
             try database.setPlace(
@@ -199,7 +191,7 @@ struct ImportWriter {
                 detail: "\(foreign.kind.rawValue): \(source)"))
     }
 
-    /// Adds what is known without its certificate, so that no revocation is lost, and the numbers of CRLs.
+    /// Adds revocations without a certificate, and the numbers of CRLs.
     mutating func finish() throws {
         for lost in foreign.lost where try !database.contains(serialNumber: lost.serialNumber, of: lost.issuer.digest) {
             try database.insert(InventoryEntry(lost, issuedAt: now, issuedBy: who), nil)
@@ -215,7 +207,7 @@ struct ImportWriter {
                 continue
             }
             let list = issuer.revocationListFile.flatMap(list)
-            // Without the CRL itself, the next one holds everything.
+            // Without the CRL itself, the next one contains all revocations.
             try database.insertRevocationList(
                 issuerKey: issuerKey, number: number, thisUpdate: list?.thisUpdate ?? issuer.certificate.notBefore,
                 nextUpdate: list?.nextUpdate ?? now, entries: list?.revokedCount ?? 0)
@@ -230,7 +222,7 @@ struct ImportWriter {
 }
 
 extension ImportWriter.Files {
-    /// The files in a new directory of a certificate from another one.
+    /// The files of an imported certificate in the new directory.
     fileprivate init(of found: ForeignCertificate, from foreign: ImportedCA, _ used: inout Set<String>) throws {
         let serial = found.certificate.serialNumber.hexadecimal
         if found.certificate == foreign.root.certificate {
@@ -250,8 +242,7 @@ extension ImportWriter.Files {
             guard AuthorityFiles.isLastingAddress(AuthorityFiles.lastingAddress(address)) else {
                 throw AuthorityError(
                     .broken,
-                    "the key of \(printable(name)) is at an address that cannot be used: \(printable(address, limit: 200))"
-                )
+                    "the address of the key of \(printable(name)) is not allowed: \(printable(address, limit: 200))")
             }
         } else if found.key != nil {
             key = AuthorityFiles.key(of: name)

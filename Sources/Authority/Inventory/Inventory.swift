@@ -6,14 +6,15 @@ import SQLite
 import Synchronization
 package import SystemSupport
 
-/// What a CA's directory holds and has held: every certificate, its status, and who did what to it.
+/// The inventory of a CA directory, `inventory.sqlite`: every current and former certificate, its status, and the
+/// audit.
 ///
-/// It is the file `inventory.sqlite`. No CA's key is needed to read it or to revoke. Any number of processes may use
-/// one directory at once: writers take turns, and readers never wait.
+/// No CA key is needed to read it or to revoke. Any number of processes may use one directory at once: writers take
+/// turns, and readers never wait.
 ///
-/// A change is made when the database has committed it. Files are written as drafts before, and get their names after;
-/// the next writer finishes what a killed process had left, so that a reported certificate is always in the inventory
-/// and on the disk, key before certificate.
+/// A change takes effect when the database commits it. Files are written as drafts before, and get their names after.
+/// The next writer completes the change of a process that was killed, so a reported certificate is always in the
+/// inventory and on the disk, key before certificate.
 public final class Inventory: Sendable {
     /// The directory as the user named it.
     package var directoryPath: String { directory.path }
@@ -26,14 +27,14 @@ public final class Inventory: Sendable {
     private let isReadOnly: Bool
     static let fileName = "inventory.sqlite"
 
-    /// Opens the inventory of a CA directory, which must be this user's alone, to change it. `who` is the user, for the
-    /// audit. A directory without an inventory gets one, made from its files.
+    /// Opens the inventory of a CA directory, which must be this user's alone, for changes. `who` is the user in the
+    /// audit. If there is no inventory, it is created from the files.
     public convenience init(in directory: String, by who: String, now: Date) throws {
         try self.init(directory: Self.open(directory, for: .writing), by: who, now: now)
     }
 
-    /// Opens the inventory of a CA directory to read it. Nothing is written: an inventory of a former version is read
-    /// as it is, and where there is none, the files are read into one in memory.
+    /// Opens the inventory of a CA directory read-only. Nothing is written: an inventory of an earlier version is read
+    /// as it is, and if there is none, the files are read into one in memory.
     public convenience init(reading directory: String, now: Date) throws {
         let directory = try Self.open(directory, for: .reading)
         try self.init(directory: directory, reading: Self.database(toRead: directory, now: now))
@@ -43,7 +44,7 @@ public final class Inventory: Sendable {
         let path = directory.path(of: fileName)
         if directory.contains(fileName) {
             let database = try InventoryDatabase(reading: directory)
-            // A process that was killed while it made the tables has left a file without.
+            // A process that was killed during the migration leaves a file without tables.
             if try explained(path, { try !database.isNew }) { return database }
         }
         return try explained(path) {
@@ -60,14 +61,10 @@ public final class Inventory: Sendable {
             directory = try CADirectory(path: path, for: use)
         } catch {
             guard error.code == .missing else { throw error }
-            throw AuthorityError(
-                .missing, "there is no CA in \(printable(path)): \(error.message)",
-                hint: "make one with: pki init-ca --directory \(Quoting.shell(path))")
+            throw AuthorityError.noAuthority(in: path, error.message)
         }
         guard directory.contains(Self.fileName) || directory.contains(AuthorityFiles.certificate(of: "root")) else {
-            throw AuthorityError(
-                .missing, "there is no CA in \(printable(path)): it has neither \(Self.fileName) nor root-cert.pem",
-                hint: "make one with: pki init-ca --directory \(Quoting.shell(path))")
+            throw AuthorityError.noAuthority(in: path, "it has neither \(Self.fileName) nor root-cert.pem")
         }
         return directory
     }
@@ -78,7 +75,7 @@ public final class Inventory: Sendable {
         isReadOnly = false
         let isNew = !directory.contains(Self.fileName)
         unsafe database = try InventoryDatabase(in: directory, repairs: repairs)
-        // A process that was killed while it made the tables has left a file without.
+        // A process that was killed during the migration leaves a file without tables.
         let isBehind = try isNew || withDatabase { try $0.isBehind }
         if isBehind { try change(now: now) { _ in } }
     }
@@ -104,8 +101,8 @@ public final class Inventory: Sendable {
         return entries
     }
 
-    /// The certificate of a name, a serial number or a SHA-256 fingerprint in hexadecimal, with or without colons. A
-    /// name means its current certificate, or else its newest.
+    /// The entry with a name, a serial number or a SHA-256 fingerprint in hexadecimal, with or without colons. A name
+    /// means its current certificate, or if there is none, its newest.
     public func entry(_ reference: String) throws -> InventoryEntry {
         try withDatabase { try Self.entry(reference, in: $0, path: directoryPath) }
     }
@@ -113,35 +110,28 @@ public final class Inventory: Sendable {
     static func entry(_ reference: String, in database: InventoryDatabase, path: String) throws -> InventoryEntry {
         let named = try database.entries(where: "name = ? ORDER BY place, id DESC LIMIT 1", [.text(reference)])
         if let entry = named.first { return entry }
-        if let bytes = bytes(ofHexadecimal: reference) {
+        if let bytes = octets(hexadecimal: reference.utf8.filter { $0 != UInt8(ascii: ":") }) {
             let found = try database.entries(
                 where: "serial = ? OR fingerprint = ? ORDER BY id LIMIT 2",
                 [.blob(SerialNumber(bytes).magnitude), .blob(bytes)])
             guard found.count < 2 else {
                 throw AuthorityError(
-                    .invalidRequest, "two CAs have issued a certificate of the serial number \(reference)",
+                    .invalidRequest, "two CAs have issued a certificate with the serial number \(reference)",
                     hint: "use the name, or the SHA-256 fingerprint: pki list --all --format json")
             }
             if let entry = found.first { return entry }
         }
         throw AuthorityError(
-            .missing, "the inventory of \(path) has no certificate of the name or serial number \"\(reference)\"",
-            hint: "see what there is: pki list --all --directory \(Quoting.shell(path))")
+            .missing, "no certificate with name or serial number \"\(reference)\" in \(path)",
+            hint: "list them: pki list --all --directory \(Quoting.shell(path))")
     }
 
-    private static func bytes(ofHexadecimal text: String) -> [UInt8]? {
-        let digits = text.utf8.filter { $0 != UInt8(ascii: ":") }.compactMap { UInt8(hexadecimalDigit: $0) }
-        guard !digits.isEmpty, digits.count == text.utf8.count(where: { $0 != UInt8(ascii: ":") }) else { return nil }
-        let even = digits.count.isMultiple(of: 2) ? digits : [0] + digits
-        return stride(from: 0, to: even.count, by: 2).map { even[$0] << 4 | even[$0 + 1] }
-    }
-
-    /// The certificate of an entry, as it was issued, whether or not its file exists.
+    /// The certificate of an entry, from the inventory: its file need not exist.
     public func certificate(of entry: InventoryEntry) throws -> Certificate {
         try withDatabase { try $0.certificate(of: entry) }
     }
 
-    /// The template that a certificate was made from; `nil` when the certificate was read from files.
+    /// The template of a certificate; `nil` if the certificate was imported from files.
     public func template(of entry: InventoryEntry) throws -> CertificateTemplate? {
         try withDatabase { try $0.template(of: entry) }
     }
@@ -151,7 +141,7 @@ public final class Inventory: Sendable {
         try withDatabase { try $0.visitAudit(body) }
     }
 
-    /// The path of a file that an entry names; the address of a key elsewhere as it is.
+    /// The path of an entry's file; the address of a key is returned unchanged.
     package func path(of file: String) -> String { AuthorityFiles.isAddress(file) ? file : directory.path(of: file) }
 
     /// Whether the key of a name is in the directory and encrypted.
@@ -164,13 +154,13 @@ public final class Inventory: Sendable {
 
     // MARK: - Writing
 
-    /// Changes the inventory and the directory together, or neither: when the body throws, nothing was changed. `jobs`
-    /// threads wait for the disk.
+    /// Changes the inventory and the directory together; if the body throws, nothing is changed. `jobs` is the number
+    /// of threads that write files.
     func change<Result>(now: Date, jobs: Int = 1, _ body: (inout InventoryChange) throws -> Result) throws -> Result {
-        guard !isReadOnly else { throw AuthorityError(.storage, "the CA in \(directoryPath) was opened to be read") }
+        guard !isReadOnly else { throw AuthorityError(.storage, "the CA in \(directoryPath) was opened read-only") }
         return try directory.withLock {
             try withDatabase { database in
-                // Others may have written since.
+                // Another process may have written since.
                 database.lastAudit = nil
                 let isNew = try database.isNew
                 let generation = try isNew ? 1 : finishLastChange(database) + 1
@@ -199,8 +189,8 @@ public final class Inventory: Sendable {
         }
     }
 
-    /// Gives files the names that a killed process recorded and did not give them, and sweeps what it never recorded.
-    /// Returns the generation of the last change's drafts; 0 when there were none.
+    /// Completes the file moves that a killed process recorded, and deletes drafts that it did not record. Returns the
+    /// generation of the last change's drafts; 0 if there were none.
     @discardableResult
     private func finishLastChange(_ database: InventoryDatabase) throws -> Int {
         let moves = try database.moves()
@@ -217,11 +207,10 @@ public final class Inventory: Sendable {
 }
 
 extension Inventory {
-    /// Changes the passphrase of a key in the directory, or removes it when the new one is `nil`, and returns the key's
-    /// path.
+    /// Changes the passphrase of a key in the directory, or removes it if the new one is `nil`. Returns the key's path.
     ///
-    /// The new file replaces the old one in one step. The disk may keep the old one: a key whose old passphrase is
-    /// known to others must be replaced, not encrypted again.
+    /// The new file replaces the old one in one step, but the disk may still hold the old one: if its passphrase is
+    /// known to others, the key must be replaced.
     package func changePassphrase(
         of name: String, from old: () throws -> SecretBytes?, to new: SecretBytes?, now: Date
     ) throws -> String {
@@ -229,16 +218,16 @@ extension Inventory {
         let file = AuthorityFiles.key(of: name)
         guard directory.contains(file) else {
             throw AuthorityError(
-                .missing, "\(directory.path(of: file)) is not there",
-                hint: "see what there is: pki list --directory \(Quoting.shell(directory.path))")
+                .missing, "\(directory.path(of: file)) does not exist",
+                hint: "list the certificates: pki list \(directory.option)")
         }
         let before = try directory.read(file, isPrivate: true)
         let key = try CertificateAuthority.readKey(of: name, in: directory, passphrase: old)
         return try change(now: now) { change in
-            // Another process may have put another key here meanwhile.
+            // Another process may have replaced the key meanwhile.
             guard try directory.read(file, isPrivate: true).isEqual(to: before) else {
                 throw AuthorityError(
-                    .exists, "\(directory.path(of: file)) was replaced in the meantime, and is as it was")
+                    .exists, "\(directory.path(of: file)) was replaced by another process; it was not changed")
             }
             change.replace(with: .init(name: file, contents: try key.pemEncoded(passphrase: new), mode: 0o600))
             try change.audit(.passphrase, name, nil, detail: new == nil ? "removed" : "changed")

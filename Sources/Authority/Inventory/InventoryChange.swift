@@ -5,9 +5,9 @@ import struct FoundationEssentials.Date
 import SQLite
 import SystemSupport
 
-/// What one change does to the inventory and to the directory: all of it, or nothing.
+/// One change of the inventory and the directory.
 ///
-/// Files are only named here; ``write(jobs:generation:)`` brings them to the disk as drafts before the inventory commits.
+/// Files are collected here; ``write(jobs:generation:)`` writes them as drafts before the inventory commits.
 struct InventoryChange {
     /// The inventory, in a transaction.
     let records: InventoryDatabase
@@ -16,9 +16,9 @@ struct InventoryChange {
     let directory: CADirectory
     private var files: [CADirectory.PlannedFile] = []
     private var archived: [(name: String, archivedName: String)] = []
-    /// Names that new files will have.
+    /// The names of new files.
     private var added: Set<String> = []
-    /// Names whose files go to the archive.
+    /// The names of files that are moved or replaced.
     private var leaving: Set<String> = []
     private var taken: Set<String> = []
     private var checkedIssuers: Set<[UInt8]> = []
@@ -27,24 +27,22 @@ struct InventoryChange {
         (self.records, self.directory, self.now, self.who) = (records, directory, now, who)
     }
 
-    /// Whether a file is there, and stays.
+    /// Whether a name is taken after this change.
     func contains(_ name: String) -> Bool {
         !leaving.contains(name) && (added.contains(name) || directory.contains(name))
     }
 
-    /// Adds a file.
     mutating func add(_ file: CADirectory.PlannedFile) throws(AuthorityError) {
         try checkDoesNotExist(file.name)
         files.append(file)
         added.insert(file.name)
     }
 
-    /// Refuses a name that is taken.
     func checkDoesNotExist(_ name: String) throws(AuthorityError) {
         if contains(name) { throw directory.takenName(name) }
     }
 
-    /// Moves a file into the archive.
+    /// Moves a file into the archive and returns its path there; `nil` if there is no such file.
     mutating func archive(_ name: String) throws(AuthorityError) -> String? {
         guard directory.contains(name), !leaving.contains(name) else { return nil }
         try directory.refuseIrregular(name)
@@ -53,28 +51,25 @@ struct InventoryChange {
         return archivedName
     }
 
-    /// Renames a file that is there.
     mutating func move(_ name: String, to newName: String) {
         archived.append((name, newName))
         taken.insert(newName)
         leaving.insert(name)
     }
 
-    /// Puts a file in the place of whatever has its name, in one step.
+    /// Adds a file that may replace another.
     mutating func replace(with file: CADirectory.PlannedFile) {
         files.append(file)
         added.insert(file.name)
         leaving.insert(file.name)
     }
 
-    /// Refuses an issuer that is revoked, or is below a CA that is.
     mutating func checkIssuerNotRevoked(withKey digest: [UInt8]) throws {
         guard !checkedIssuers.contains(digest) else { return }
         try records.refuseRevokedAuthority(withKey: digest)
         checkedIssuers.insert(digest)
     }
 
-    /// Writes a line of the audit.
     func audit(
         _ action: AuditRecord.Action, _ name: String? = nil, _ serialNumber: SerialNumber? = nil, detail: String? = nil
     ) throws {
@@ -82,9 +77,9 @@ struct InventoryChange {
             AuditRecord(date: now, who: who, action: action, name: name, serialNumber: serialNumber, detail: detail))
     }
 
-    /// Brings every file to the disk as a draft.
+    /// Writes every file as a draft, and returns the moves that give the drafts their names.
     func write(jobs: Int, generation: Int) throws(AuthorityError) -> [FileMove] {
-        // Found out before anything is on record: what cannot take a place now never will.
+        // Before the moves are recorded: an obstacle would make them fail again and again.
         for file in files where leaving.contains(file.name) { try directory.refuseIrregular(file.name) }
         var moves: [FileMove] = []
         var links: [(name: String, draft: String)] = []
@@ -114,14 +109,13 @@ struct InventoryChange {
 // MARK: - Chains
 
 extension InventoryChange {
-    /// Writes the chain files of what these CAs issued, and of all below, again where a CA above them was renewed, retired or
-    /// added.
+    /// Rewrites the chain files of all certificates below these CAs, after a CA above was renewed, retired or added.
     mutating func refreshChains(below issuerKeys: [[UInt8]]) throws {
         var chains: [[UInt8]: [Certificate]?] = [:]
         var waiting = issuerKeys
         var seen = Set(issuerKeys)
         while let key = waiting.popLast() {
-            // Certificates whose CA is no longer here keep their chains.
+            // Certificates of a CA that is not in the directory keep their chains.
             guard let chain = try chain(ofIssuer: key, &chains, depth: 0) else { continue }
             for entry in try records.issued(byKey: key) where !entry.isSelfSigned {
                 if entry.isCA, seen.insert(entry.subjectKey).inserted { waiting.append(entry.subjectKey) }
@@ -137,13 +131,13 @@ extension InventoryChange {
         }
     }
 
-    /// The chain of the certificates that the CA with a key issues; `nil` when that CA is not here.
+    /// The chain of the certificates that the CA with a key issues; `nil` if the CA is not in the directory.
     private func chain(
         ofIssuer key: [UInt8], _ chains: inout [[UInt8]: [Certificate]?], depth: Int
     ) throws -> [Certificate]? {
         if let known = chains[key] { return known }
         var chain: [Certificate]?
-        // Two CAs that certified each other would go round in a circle.
+        // Two CAs that certified each other form a cycle.
         if depth < 16, let issuer = try records.authority(withKey: key) {
             if !issuer.isSelfSigned {
                 let above = try self.chain(ofIssuer: issuer.issuerKey, &chains, depth: depth + 1)
@@ -163,8 +157,8 @@ extension InventoryChange {
 }
 
 extension [Certificate] {
-    /// The CAs from the issuing one upwards, as long as each allows as many CAs below it as there are. No path leads through the
-    /// others: a root's cross-certificate of another name, for example, which counts as a CA below the old root.
+    /// The CAs from the issuing one upwards whose path lengths allow the CAs below. No valid path contains the others,
+    /// such as the cross-certificate of a new root with another name, which counts as a CA below the old root.
     var upToPathLength: [Certificate] {
         var below = 0
         var allowed: [Certificate] = []
@@ -178,9 +172,9 @@ extension [Certificate] {
     }
 }
 
-/// The common names of the current certificates, for the rule that no two share one.
+/// The common names of the current certificates, no two of which may be the same.
 ///
-/// They are read at the first question, and after that only what was added: a batch asks for every host.
+/// They are read once, and later calls read only new rows: a batch checks every host.
 struct CommonNames {
     private struct Holder {
         var identifier: Int64
@@ -188,32 +182,32 @@ struct CommonNames {
     }
 
     private var holders: [String: [Holder]] = [:]
-    /// By each of several common names of one subject.
+    /// Subjects with several common names, by each of them.
     private var parts: [String: [Holder]] = [:]
     private var last: Int64 = 0
 
-    /// Refuses a certificate whose common name another entry has: a trust policy would take one for the other. Upper and
-    /// lower case are the same (X.520, caseIgnoreMatch). An entry that has the name already keeps it.
+    /// Refuses a certificate whose common name another entry has, because a trust policy could not distinguish them.
+    /// Case is ignored (X.520, caseIgnoreMatch). A name that an entry already has stays allowed for it.
     mutating func refuseTaken(by certificate: Certificate, named name: String, in records: InventoryDatabase) throws {
         guard !CertificateAuthority.reservedNames.contains(name), let names = Self.names(of: certificate.subject) else {
             return
         }
         let key = Self.joined(names)
         try readNew(in: records.database)
-        // One common name is also taken when it is among several of another's, and each of several when it is another's only
-        // one. Two subjects that share one of several, as those of a directory service do, are different.
+        // A single common name must not be one of several of another subject, and the other way round. Two subjects
+        // with several common names may share some of them, as those of a directory service do.
         var found = holders[key] ?? []
         if names.count == 1 { found += parts[key] ?? [] } else { found += names.flatMap { holders[$0] ?? [] } }
-        // Of those that were there when they were read, some may have gone.
+        // Some of the entries may have been replaced since they were read.
         let entries = try found.filter { $0.isCA == certificate.isCA }
             .flatMap { try records.entries(where: "id = ? AND place = 0", [.integer($0.identifier)]) }
             .filter { !CertificateAuthority.reservedNames.contains($0.name) }
         guard let other = entries.first, !entries.contains(where: { $0.name == name }) else { return }
         throw AuthorityError(
             .exists,
-            "the common name \(printable(certificate.subject.commonName ?? key)) is that of \(printable(other.name)), "
-                + "and a trust policy would take \(name) for it",
-            hint: "choose another name or subject, or insist with --force")
+            "the common name \(printable(certificate.subject.commonName ?? key)) belongs to \(printable(other.name)); "
+                + "a trust policy could not tell \(name) from it",
+            hint: "choose another name or subject, or use --force")
     }
 
     private mutating func readNew(in database: Database) throws {
@@ -234,21 +228,21 @@ struct CommonNames {
         last = found
     }
 
-    /// What AWS makes of the common names, of which there may be several.
+    /// Several common names as AWS joins them.
     private static func joined(_ names: [String]) -> String { names.joined(separator: "/") }
 
-    /// A name as names are compared (X.520): without regard to case, and to blanks but for one between words.
+    /// A name for comparison (X.520): in lower case, with single blanks between words.
     private static func folded(_ name: some StringProtocol) -> String {
         name.split(whereSeparator: \.isWhitespace).joined(separator: " ").lowercased()
     }
 
-    /// The common names, folded; `nil` when there is none.
+    /// The common names, folded; `nil` if there is none.
     private static func names(of subject: DistinguishedName) -> [String]? {
         let names = subject.relativeNames.joined().filter { $0.type == "CN" }.map { folded($0.value) }
         return names.isEmpty ? nil : names
     }
 
-    /// The same of the text in the inventory. Most subjects are a common name and nothing else that has to be looked into.
+    /// The same from text in the inventory. Most subjects have a plain common name and need not be parsed.
     private static func names(ofText text: String) -> [String]? {
         let isPlain = text.utf8.allSatisfy {
             $0 != UInt8(ascii: "\\") && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "+") && $0 < 0x80

@@ -6,38 +6,36 @@ import SQLite
 import SystemSupport
 
 extension InventoryDatabase {
-    /// What the last change was to do in the directory, in order.
+    /// The file moves of the last change, in order.
     func moves() throws -> [FileMove] {
         var moves: [FileMove] = []
         try database.visit("SELECT position, stage, name, draft, replaces, copy FROM file_moves ORDER BY position") {
             row in
             let value = RowReader(table: "file_moves", id: row.integer(0))
             guard let stage = FileMove.Stage(rawValue: Int(clamping: row.integer(1))) else {
-                throw value.damaged("stage", "a stage of a change")
+                throw value.damaged("stage", "0 to 3")
             }
-            guard let name = try value.path(row, 2, "name") else { throw value.damaged("name", "there") }
+            guard let name = try value.path(row, 2, "name") else { throw value.damaged("name", "a path") }
             if let draft = row.optionalText(3) {
-                guard FileMove.isDraft(draft) else { throw value.damaged("draft", "a draft of this program") }
+                guard FileMove.isDraft(draft) else { throw value.damaged("draft", "the path of a draft") }
                 moves.append(
                     FileMove(name: name, kind: .place(draft: draft, replaces: row.integer(4) != 0), stage: stage))
             } else {
-                guard let copy = try value.path(row, 5, "copy") else { throw value.damaged("copy", "there") }
+                guard let copy = try value.path(row, 5, "copy") else { throw value.damaged("copy", "a path") }
                 moves.append(FileMove(name: name, kind: .remove(copy: copy), stage: stage))
             }
         }
         return moves
     }
 
-    /// Writes down what is to be done in the directory, in place of what was done before.
     func replaceMoves(_ moves: [FileMove]) throws {
         try database.execute("DELETE FROM file_moves")
         for (position, move) in moves.enumerated() {
-            var (draft, copy): (String?, String?)
-            var replaces = false
-            switch move.kind {
-            case .place(let from, let overwrites): (draft, replaces) = (from, overwrites)
-            case .remove(let other): copy = other
-            }
+            let (draft, replaces, copy): (String?, Bool, String?) =
+                switch move.kind {
+                case .place(let draft, let replaces): (draft, replaces, nil)
+                case .remove(let copy): (nil, false, copy)
+                }
             try database.execute(
                 "INSERT INTO file_moves (position, stage, name, draft, replaces, copy) VALUES (?, ?, ?, ?, ?, ?)",
                 .integer(Int64(position)), .integer(Int64(move.stage.rawValue)), .text(move.name), .optional(draft),
@@ -45,7 +43,7 @@ extension InventoryDatabase {
         }
     }
 
-    /// What SQLite finds wrong with the file; usually empty.
+    /// The results of SQLite's check of the file; empty if it is intact.
     func damages() throws -> [String] {
         var damages: [String] = []
         try database.visit("PRAGMA quick_check(10)") { row in
@@ -54,7 +52,7 @@ extension InventoryDatabase {
         return damages
     }
 
-    /// The files of all certificates that are in their places.
+    /// The files of all current certificates.
     func certificateFiles() throws -> Set<String> {
         var files: Set<String> = []
         try visit(where: "place = 0") { files.insert($0.certificateFile) }
@@ -63,7 +61,7 @@ extension InventoryDatabase {
 }
 
 extension InventoryDatabase {
-    /// The last list of an issuer: its number and when it was made.
+    /// An issuer's last CRL.
     func lastRevocationList(issuerKey: [UInt8]) throws -> (number: Int64, thisUpdate: Date, nextUpdate: Date)? {
         var last: (Int64, Date, Date)?
         try database.visit(
@@ -74,14 +72,13 @@ extension InventoryDatabase {
             [.blob(issuerKey)]
         ) { row in
             let value = RowReader(table: "revocation_lists", id: row.integer(0))
-            // The next one is a number too.
+            // The number of the next CRL must fit too.
             guard (0..<Int64.max).contains(row.integer(1)) else { throw value.damaged("number", "a number of a CRL") }
             last = (row.integer(1), try value.time(row, 2, "this_update"), try value.time(row, 3, "next_update"))
         }
         return last
     }
 
-    /// Writes down that a list was made.
     func insertRevocationList(
         issuerKey: [UInt8], number: Int64, thisUpdate: Date, nextUpdate: Date, entries: Int
     ) throws {
@@ -97,7 +94,7 @@ extension InventoryDatabase {
         )
     }
 
-    /// How many certificates a list holds.
+    /// The number of certificates in a CRL.
     func entryCount(ofList number: Int64, issuerKey: [UInt8]) throws -> Int {
         let row = try database.query(
             "SELECT entries FROM revocation_lists WHERE issuer_key = ? AND number = ?", .blob(issuerKey),
@@ -106,26 +103,23 @@ extension InventoryDatabase {
         return Int(row?.first?.integer ?? 0)
     }
 
-    /// When an issuer last revoked something.
     func lastRevocation(issuerKey: [UInt8]) throws -> Date? {
         let row = try database.query(
             "SELECT MAX(revoked_at) FROM certificates WHERE issuer_key = ? AND revoked_at IS NOT NULL", .blob(issuerKey)
         ).first
         guard let seconds = row?.first?.integer else { return nil }
         guard CivilTime.range.contains(Int(seconds)) else {
-            throw DamagedValue(table: "certificates", id: 0, column: "revoked_at", wanted: "a time")
+            throw RowReader(table: "certificates", id: 0).damaged("revoked_at", "a time")
         }
         return Date(timeIntervalSince1970: Double(seconds))
     }
 }
 
 extension InventoryDatabase {
-    /// Whether a certificate is known.
     func contains(fingerprint: [UInt8]) throws -> Bool {
         try !database.query("SELECT 1 FROM certificates WHERE fingerprint = ?", .blob(fingerprint)).isEmpty
     }
 
-    /// Whether an issuer's serial number is known.
     func contains(serialNumber: SerialNumber, of issuerKey: [UInt8]) throws -> Bool {
         try !database.query(
             "SELECT 1 FROM certificates WHERE issuer_key = ? AND serial = ?", .blob(issuerKey),

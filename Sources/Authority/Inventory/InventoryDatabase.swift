@@ -5,15 +5,15 @@ import FoundationEssentials
 import SQLite
 import SystemSupport
 
-/// The statements of the inventory. Who may run which, and when, is ``Inventory``'s business.
+/// The SQL statements of the inventory. ``Inventory`` decides about locks and transactions.
 final class InventoryDatabase {
     let database: Database
-    /// The last row of the audit and its digest, as far as this transaction knows.
+    /// The last row of the audit and its digest, if this transaction has read or written it.
     var lastAudit: (id: Int64, digest: [UInt8])?
-    /// Whether the table of certificates has the column `lifetime`, which came with version 2.
+    /// Whether the table of certificates has the column `lifetime` of version 2.
     private let hasLifetime: Bool
 
-    /// Opens the database for writing, and makes the file when there is none.
+    /// Opens the database for writing, and creates it if it does not exist.
     convenience init(in directory: CADirectory, repairs: Bool = false) throws {
         let path = directory.path(of: Inventory.fileName)
         let database = try explained(path) {
@@ -26,7 +26,7 @@ final class InventoryDatabase {
         self.init(database)
     }
 
-    /// Opens the database as it is, to read it.
+    /// Opens the database read-only, without a migration.
     convenience init(reading directory: CADirectory) throws {
         let path = directory.path(of: Inventory.fileName)
         let (database, version) = try explained(path) {
@@ -39,29 +39,29 @@ final class InventoryDatabase {
         self.init(database, hasLifetime: version >= 2)
     }
 
-    /// Takes an open database.
     init(_ database: Database, hasLifetime: Bool = true) {
         self.database = database
         self.hasLifetime = hasLifetime
     }
 
-    /// Whether the tables are still to be made.
+    /// Whether there are no tables yet.
     var isNew: Bool { get throws { try database.userVersion() == 0 } }
 
-    /// Whether a former version of this program wrote the tables, or none.
+    /// Whether the tables are missing or of an earlier version.
     var isBehind: Bool { get throws { try database.userVersion() < InventorySchema.migrations.count } }
 
     // MARK: - Certificates
 
-    /// Adds a row, and the certificate and the template it was made from where they are known. Throws `SQLiteError` also when
-    /// the issuer has used the serial number before.
+    /// Adds a row with the certificate and its template, if known. Throws `SQLiteError` also if the issuer has used the
+    /// serial number before.
     func insert(_ entry: InventoryEntry, _ certificate: Certificate?, _ template: CertificateTemplate? = nil) throws {
-        // What a reader would refuse is never written.
+        // A reader would refuse other values.
         let paths = [entry.name, certificate == nil ? nil : entry.certificateFile, entry.chainFile].compactMap(\.self)
         guard paths.allSatisfy(AuthorityFiles.isPath),
             entry.keyFile.map({ AuthorityFiles.isPath($0) || AuthorityFiles.isLastingAddress($0) }) ?? true
         else {
-            throw AuthorityError(.invalidRequest, "\"\(printable(entry.name, limit: 200))\" cannot be a name of files")
+            throw AuthorityError(
+                .invalidRequest, "\"\(printable(entry.name, limit: 200))\" cannot be used in file names")
         }
         if let template, let digest = entry.templateDigest {
             try database.execute(
@@ -71,9 +71,8 @@ final class InventoryDatabase {
         let values: [SQLiteValue] = [
             .text(entry.name), .blob(entry.serialNumber.magnitude), .text(entry.subject),
             .text(entry.joinedAlternativeNames), .text(entry.profile), .text(entry.keyType),
-            .integer(entry.isCA ? 1 : 0), .time(entry.notBefore), .time(entry.notAfter),
-            .integer(entry.place.rawValue), .time(entry.revocation?.date),
-            entry.revocation.map { .integer(Int64($0.reason.rawValue)) } ?? .null,
+            .integer(entry.isCA ? 1 : 0), .time(entry.notBefore), .time(entry.notAfter), .integer(entry.place.rawValue),
+            .time(entry.revocation?.date), entry.revocation.map { .integer(Int64($0.reason.rawValue)) } ?? .null,
             .time(entry.revocation?.invalidityDate), .time(entry.issuedAt), .text(entry.issuedBy),
             .text(entry.certificateFile), .optional(entry.keyFile), .optional(entry.chainFile), .blob(entry.issuerKey),
             .blob(entry.subjectKey), .blob(entry.fingerprintBytes), entry.templateDigest.map { .blob($0) } ?? .null,
@@ -93,7 +92,6 @@ final class InventoryDatabase {
         subject_key, fingerprint, template
         """
 
-    /// Visits the entries that a condition names.
     func visit(where condition: String, _ values: [SQLiteValue] = [], _ body: (InventoryEntry) throws -> Void) throws {
         let lifetime = hasLifetime ? "lifetime" : "NULL"
         try database.visit("SELECT \(Self.columns), \(lifetime) FROM certificates WHERE \(condition)", values) { row in
@@ -101,14 +99,13 @@ final class InventoryDatabase {
         }
     }
 
-    /// The entries that a condition names.
     func entries(where condition: String, _ values: [SQLiteValue] = []) throws -> [InventoryEntry] {
         var entries: [InventoryEntry] = []
         try visit(where: condition, values) { entries.append($0) }
         return entries
     }
 
-    /// The current entries of a name: one or none, unless an earlier program left more.
+    /// The current entries of a name: at most one, except in inventories of earlier versions.
     func current(_ name: String) throws -> [InventoryEntry] {
         try entries(where: "name = ? AND place = 0", [.text(name)])
     }
@@ -118,7 +115,7 @@ final class InventoryDatabase {
         try entries(where: "issuer_key = ? AND place = 0", [.blob(digest)])
     }
 
-    /// The current certificate of the CA with a key; a root rather than a certificate that another CA gave it.
+    /// The current certificate of the CA with a key; its root certificate rather than a cross-certificate.
     func authority(withKey digest: [UInt8]) throws -> InventoryEntry? {
         try entries(
             where:
@@ -127,7 +124,7 @@ final class InventoryDatabase {
         ).first
     }
 
-    /// Refuses a CA that is revoked or on hold, or is below one that is: what it issues is not accepted.
+    /// Refuses a CA that is revoked or on hold, or is below such a CA.
     func refuseRevokedAuthority(withKey digest: [UInt8]) throws {
         var (key, seen): ([UInt8], Set<[UInt8]>) = (digest, [])
         while seen.insert(key).inserted, let authority = try authority(withKey: key) {
@@ -135,17 +132,16 @@ final class InventoryDatabase {
                 let isHold = revocation.reason == .certificateHold
                 throw AuthorityError(
                     .policy,
-                    "the CA \(authority.name) \(isHold ? "is on hold since" : "was revoked at") \(timestamp(revocation.date)), "
-                        + "and what is issued below it is not accepted",
+                    "the CA \(authority.name) \(isHold ? "is on hold since" : "was revoked at") "
+                        + "\(timestamp(revocation.date)) and cannot issue",
                     hint: isHold
-                        ? "take the hold back first: pki revoke --release \(authority.name)"
-                        : "let another CA issue: --issuer NAME, or make one with pki issue-intermediate")
+                        ? "release it first: pki revoke --release \(authority.name)"
+                        : "choose another CA with --issuer NAME, or create one: pki issue-intermediate")
             }
             key = authority.issuerKey
         }
     }
 
-    /// The names that are in use.
     func currentNames() throws -> Set<String> {
         var names: Set<String> = []
         try database.visit("SELECT id, name FROM certificates WHERE place = 0") { row in
@@ -155,7 +151,6 @@ final class InventoryDatabase {
         return names
     }
 
-    /// What the files of the CA with a key are called.
     func name(ofCAWithKey digest: [UInt8]) throws -> String? {
         try database.query(
             "SELECT name FROM certificates WHERE subject_key = ? AND is_ca = 1 ORDER BY place, id DESC LIMIT 1",
@@ -163,13 +158,13 @@ final class InventoryDatabase {
         ).first?.first?.text
     }
 
-    /// Visits the entries that are asked for, those that end first before the others.
+    /// Visits the entries of a query, those that expire first before the others.
     func visit(_ query: InventoryQuery, _ body: (InventoryEntry) throws -> Void) throws {
         let (condition, values) = Self.condition(for: query)
         try visit(where: condition, values, body)
     }
 
-    /// What follows WHERE for a query, with its values.
+    /// The condition of a query, with its values.
     static func condition(for query: InventoryQuery) -> (String, [SQLiteValue]) {
         var conditions: [String] = []
         var values: [SQLiteValue] = []
@@ -183,19 +178,18 @@ final class InventoryDatabase {
             conditions.append("place = 0")
         }
         if !query.namePrefix.isEmpty {
-            // Up to what no continuation of the prefix can reach.
+            // A range, which an index can find.
             conditions.append("name >= ? AND name < ?")
             values += [.text(query.namePrefix), .text(query.namePrefix + "\u{10FFFF}")]
         }
         if let isCA = query.isCA {
-            // Not a value to be bound: the index of the CAs is there for this very condition.
+            // A constant: the partial index of CAs has this condition.
             conditions.append(isCA ? "is_ca = 1" : "is_ca = 0")
         }
         let condition = conditions.isEmpty ? "1 = 1" : conditions.joined(separator: " AND ")
         return ("\(condition) ORDER BY not_after, id", values)
     }
 
-    /// The encoding of a certificate.
     func certificate(of entry: InventoryEntry) throws -> Certificate {
         let row = try database.query("SELECT der FROM certificate_contents WHERE id = ?", .integer(entry.id)).first
         guard let encoded = row?.first?.blob else {
@@ -204,7 +198,7 @@ final class InventoryDatabase {
         return try Certificate(derEncoded: encoded)
     }
 
-    /// The template that a certificate was made from; `nil` when it was read from files.
+    /// The template of a certificate; `nil` if it was imported from files.
     func template(of entry: InventoryEntry) throws -> CertificateTemplate? {
         guard let digest = entry.templateDigest else { return nil }
         let row = try database.query("SELECT name, content FROM templates WHERE digest = ?", .blob(digest)).first
@@ -212,7 +206,6 @@ final class InventoryDatabase {
         return try CertificateTemplate(reading: text, name: name)
     }
 
-    /// Writes down where the files of a certificate are now.
     func setPlace(
         of identifier: Int64, _ place: InventoryEntry.Place, certificateFile: String, keyFile: String?,
         chainFile: String?
@@ -223,23 +216,19 @@ final class InventoryDatabase {
             .integer(identifier))
     }
 
-    /// Writes down a new name, or a former one.
     func setName(of identifier: Int64, _ name: String) throws {
         try database.execute("UPDATE certificates SET name = ? WHERE id = ?", .text(name), .integer(identifier))
     }
 
-    /// Writes down that a certificate is revoked, or is not.
     func setRevocation(of identifier: Int64, _ revocation: InventoryEntry.Revocation?) throws {
         try database.execute(
             "UPDATE certificates SET revoked_at = ?, revocation_reason = ?, invalid_since = ? WHERE id = ?",
-            .time(revocation?.date),
-            revocation.map { .integer(Int64($0.reason.rawValue)) } ?? .null,
-            .time(revocation?.invalidityDate),
-            .integer(identifier)
-        )
+            .time(revocation?.date), revocation.map { .integer(Int64($0.reason.rawValue)) } ?? .null,
+            .time(revocation?.invalidityDate), .integer(identifier))
     }
 
-    /// Visits the entries of an issuer's next CRL: what it revoked and what had not expired when its last CRL was made.
+    /// Visits the entries of an issuer's next CRL: revoked certificates that had not expired at the time of its last
+    /// CRL.
     func visitRevoked(
         issuerKey: [UInt8], endingAfter date: Date, _ body: (SerialNumber, InventoryEntry.Revocation) throws -> Void
     ) throws {

@@ -7,9 +7,9 @@ import SystemSupport
 
 /// A certificate in the inventory of a CA.
 public struct InventoryEntry: Hashable, Sendable, Identifiable {
-    /// The row's number, which grows with every certificate.
+    /// The row number, which increases with every certificate.
     public let id: Int64
-    /// The name: that of the files, without `-cert.pem`.
+    /// The name of the files, without `-cert.pem`.
     public let name: String
     /// The serial number.
     public let serialNumber: SerialNumber
@@ -21,11 +21,11 @@ public struct InventoryEntry: Hashable, Sendable, Identifiable {
         joinedAlternativeNames.split(separator: "\n").map(String.init)
     }
 
-    /// The profile that it was made from: `client`, or the name of a template.
+    /// The profile, such as `client`, or the name of a template.
     public let profile: String
-    /// The kind of key: `EC P-256`.
+    /// The kind of key, such as `EC P-256`.
     public let keyType: String
-    /// Whether it is a CA's.
+    /// Whether it is a CA.
     public let isCA: Bool
     /// The beginning of validity.
     public let notBefore: Date
@@ -34,11 +34,11 @@ public struct InventoryEntry: Hashable, Sendable, Identifiable {
 
     /// Whether a certificate is the current one of its name.
     public enum Place: Int64, Hashable, Sendable {
-        /// The certificate of its name.
+        /// The current certificate of its name.
         case current
         /// Another certificate has the name now.
         case replaced
-        /// Not in the directory.
+        /// The file is missing.
         case lost
     }
 
@@ -55,7 +55,7 @@ public struct InventoryEntry: Hashable, Sendable, Identifiable {
         public let invalidityDate: Date?
     }
 
-    /// `nil` when it is not revoked.
+    /// The revocation; `nil` if it is not revoked.
     public let revocation: Revocation?
     /// The time of issue.
     public let issuedAt: Date
@@ -65,7 +65,7 @@ public struct InventoryEntry: Hashable, Sendable, Identifiable {
     public let certificateFile: String
     /// The key's file below the directory, or the address of a key elsewhere; `nil` when the key is not stored here.
     public let keyFile: String?
-    /// The file of the CA certificates above it, below the directory, when there are any but the root.
+    /// The file of the CA certificates between it and the root, below the directory; `nil` if there are none.
     public let chainFile: String?
     /// SHA-256 of the issuer's public key.
     let issuerKey: [UInt8]
@@ -74,21 +74,21 @@ public struct InventoryEntry: Hashable, Sendable, Identifiable {
     /// SHA-256 of the certificate.
     let fingerprintBytes: [UInt8]
     let templateDigest: [UInt8]?
-    /// The lifetime in seconds as it was asked for, although the CA may expire before; `nil` when it was not issued here.
+    /// The requested lifetime in seconds, which the CA may have shortened; `nil` for imported certificates.
     let lifetime: Double?
     let joinedAlternativeNames: String
 
     /// SHA-256 of the certificate, in hexadecimal.
     public var fingerprint: String { hexadecimal(fingerprintBytes) }
 
-    /// Whether its own key signed it.
+    /// Whether it is signed by its own key.
     public var isSelfSigned: Bool { issuerKey == subjectKey }
 
-    /// What a certificate can be used for at a time.
+    /// The status of a certificate at a time.
     public enum Status: String, Hashable, Sendable, CaseIterable {
-        /// It can be used.
+        /// It is valid.
         case valid
-        /// It is not valid yet.
+        /// Its validity has not begun.
         case notYetValid = "not-yet-valid"
         /// Its validity has ended.
         case expired
@@ -96,7 +96,7 @@ public struct InventoryEntry: Hashable, Sendable, Identifiable {
         case revoked
         /// It is on hold.
         case held
-        /// It is valid, and another certificate has its name.
+        /// It is valid, but not the current certificate of its name.
         case replaced
         /// It is valid, but its file is missing.
         case lost
@@ -107,46 +107,31 @@ public struct InventoryEntry: Hashable, Sendable, Identifiable {
         Status(revocation.map { Int64($0.reason.rawValue) }, place, from: notBefore, to: notAfter, at: date)
     }
 
-    /// The number of whole days left, negative after the end.
+    /// The number of whole days until it expires; negative afterwards.
     public func daysLeft(at date: Date) -> Int {
         Int((notAfter.timeIntervalSince(date) / 86400).rounded(.down))
     }
 }
 
 extension InventoryEntry {
-    /// The row that is to be written for a certificate.
+    /// Creates the entry of a certificate.
     init(
         name: String, _ certificate: Certificate, profile: String, issuerKey: [UInt8],
         template: CertificateTemplate? = nil, lifetime: Double? = nil, certificateFile: String, keyFile: String?,
         chainFile: String?, place: Place = .current, revocation: Revocation? = nil, issuedAt: Date, issuedBy: String
     ) {
         self.init(
-            id: 0,
-            name: name,
-            serialNumber: certificate.serialNumber,
-            subject: certificate.subject.description,
-            profile: profile,
-            keyType: certificate.publicKey.algorithm.description,
-            isCA: certificate.isCA,
-            notBefore: certificate.notBefore,
-            notAfter: certificate.notAfter,
-            place: place,
-            revocation: revocation,
-            issuedAt: issuedAt,
-            issuedBy: issuedBy,
-            certificateFile: certificateFile,
-            keyFile: keyFile,
-            chainFile: chainFile,
-            issuerKey: issuerKey,
-            subjectKey: certificate.publicKey.digest,
+            id: 0, name: name, serialNumber: certificate.serialNumber, subject: certificate.subject.description,
+            profile: profile, keyType: certificate.publicKey.algorithm.description, isCA: certificate.isCA,
+            notBefore: certificate.notBefore, notAfter: certificate.notAfter, place: place, revocation: revocation,
+            issuedAt: issuedAt, issuedBy: issuedBy, certificateFile: certificateFile, keyFile: keyFile,
+            chainFile: chainFile, issuerKey: issuerKey, subjectKey: certificate.publicKey.digest,
             fingerprintBytes: Digest.sha256.hash(certificate.derEncoded),
-            templateDigest: template.map { Digest.sha256.hash($0.text) },
-            lifetime: lifetime,
-            joinedAlternativeNames: certificate.subjectAlternativeNames.map(\.description).joined(separator: "\n")
-        )
+            templateDigest: template.map { Digest.sha256.hash($0.text) }, lifetime: lifetime,
+            joinedAlternativeNames: certificate.subjectAlternativeNames.map(\.description).joined(separator: "\n"))
     }
 
-    /// The row for a certificate of which only an index or a list tells. Its fingerprint is that of no certificate.
+    /// Creates the entry of a certificate that only an index or a CRL contains. Its fingerprint matches no certificate.
     init(_ lost: LostCertificate, issuedAt: Date, issuedBy: String) {
         self.init(
             id: 0,
@@ -157,7 +142,7 @@ extension InventoryEntry {
             keyType: "unknown",
             isCA: false,
             notBefore: Date(timeIntervalSince1970: 0),
-            // Without a date it stays in every list: the last time that X.509 can express.
+            // An unknown end keeps a revocation in every CRL.
             notAfter: lost.notAfter ?? Lifetime.latest,
             place: .lost,
             revocation: lost.revocation,
@@ -177,7 +162,7 @@ extension InventoryEntry {
 }
 
 extension InventoryEntry.Status {
-    /// The status by what the inventory says; `reason` is the reason code of a revocation.
+    /// Determines the status; `reason` is the reason code of a revocation.
     init<Time: Comparable>(
         _ reason: Int64?, _ place: InventoryEntry.Place, from notBefore: Time, to notAfter: Time, at now: Time
     ) {
@@ -196,13 +181,13 @@ extension InventoryEntry.Status {
 }
 
 extension Sequence<InventoryEntry> {
-    /// The same entries: CAs first, each before those that it issued.
+    /// The entries in another order: CAs first, each before those that it issued.
     package func issuersFirst() -> [InventoryEntry] {
         let issuers = Dictionary(filter(\.isCA).map { ($0.subjectKey, $0.issuerKey) }) { first, _ in first }
         func level(_ entry: InventoryEntry) -> Int {
             guard entry.isCA else { return .max }
             var (above, key): (Set<[UInt8]>, [UInt8]) = ([entry.subjectKey], entry.issuerKey)
-            // Two roots that have certified each other go round in a circle.
+            // Two roots that certified each other form a cycle.
             while let next = issuers[key], above.insert(key).inserted { key = next }
             return above.count
         }
@@ -210,17 +195,17 @@ extension Sequence<InventoryEntry> {
     }
 }
 
-/// Which entries of an inventory are wanted. Replaced and lost ones are left out by default.
+/// Selects entries of an inventory; by default all that are current.
 public struct InventoryQuery: Sendable {
     /// Only those that expire by this time and have not expired yet.
     public var expiringBy: Date?
-    /// Only those that were revoked, on hold included.
+    /// Only those that are revoked or on hold.
     public var isRevoked = false
-    /// Only those whose name begins with this.
+    /// Only those whose names begin with this text.
     public var namePrefix = ""
-    /// Whether replaced and lost ones are wanted too. Revoked ones always are when ``isRevoked``.
+    /// Whether replaced and lost ones are included. ``isRevoked`` always includes them.
     public var includesFormer = false
-    /// Only CAs, or only other certificates.
+    /// Only CAs if `true`, only other certificates if `false`.
     public var isCA: Bool?
     /// The current time.
     public var now: Date
@@ -229,25 +214,24 @@ public struct InventoryQuery: Sendable {
     public init(at now: Date) { self.now = now }
 }
 
-/// What a list shows of a certificate. Reading 100,000 of these takes a third of the time of whole entries.
+/// The columns of a certificate in a listing, which take a third of the time to read of whole entries.
 package struct InventorySummary: Sendable {
     package let name: String
     package let profile: String
-    /// With their kinds, and spaces between them.
+    /// With their kinds, separated by spaces.
     package let alternativeNames: String
     package let isCA: Bool
     /// In seconds since 1970.
     package let notAfter: Int64
     package let status: InventoryEntry.Status
-    /// Whole days, negative after the end.
+    /// Whole days until it expires; negative afterwards.
     package let daysLeft: Int
-    /// The name of the CA that issued it: `itself` for a root, `unknown` when the directory does not have it.
+    /// The name of the issuer: `itself` for a root, `unknown` if the CA is not in the directory.
     package let issuer: String
 }
 
 extension Inventory {
-    /// Visits entries as a list shows them, those that expire first before the others. The body must not call this
-    /// inventory.
+    /// Visits summaries of entries, those that expire first before the others. The body must not call this inventory.
     package func visitSummaries(_ query: InventoryQuery, _ body: (InventorySummary) throws -> Void) throws {
         let names = try issuerNames()
         let now = Int64(query.now.timeIntervalSince1970.rounded(.down))
@@ -285,9 +269,9 @@ extension Inventory {
         }
     }
 
-    /// Names on lines, with spaces between them instead.
+    /// Replaces line feeds by spaces.
     private static func onOneLine(_ names: String) -> String {
-        // At once over all octets: most certificates have one name.
+        // Most certificates have one name, without a line feed: this check is fast.
         let isOne = unsafe names.utf8.withContiguousStorageIfAvailable { unsafe $0.reduce(true) { $0 && $1 != 0x0a } }
         return isOne == true ? names : names.replacing("\n", with: " ")
     }
@@ -299,10 +283,9 @@ package struct IssuerNames: Sendable {
 
     fileprivate init(_ names: [[UInt8]: String]) { self.names = names }
 
-    /// The name of the CA with a key.
     func name(ofKey key: [UInt8]) -> String? { names[key] }
 
-    /// The name of the CA that issued a certificate; `nil` when the directory does not have it.
+    /// The name of a certificate's issuer; `nil` if the directory does not have it.
     package func name(of entry: InventoryEntry) -> String? { names[entry.issuerKey] }
 }
 
@@ -310,7 +293,7 @@ extension Inventory {
     package func issuerNames() throws -> IssuerNames {
         var names: [[UInt8]: String] = [:]
         try withDatabase { database in
-            // Of two rows of one key the last counts: a current one, and a root rather than its cross-certificate.
+            // Of several rows with a key the last is used: a current one, and a root rather than its cross-certificate.
             try database.visit(where: "is_ca = 1 ORDER BY place DESC, subject_key = issuer_key, id") { entry in
                 names[entry.subjectKey] = entry.place == .current ? entry.name : "\(entry.name) (replaced)"
             }

@@ -6,14 +6,14 @@ import SystemSupport
 
 /// The tables of the inventory, version by version.
 ///
-/// Every statement of the inventory is in this directory, in SQL that other databases understand as well.
+/// All SQL of the inventory is in this directory, and is portable to other databases.
 enum InventorySchema {
     /// Marks the file as an inventory of this program: "pkiI".
     static let applicationIdentifier: Int32 = 0x706b_6949
-    /// What leads from one version to the next; the first makes version 1.
+    /// The statements that lead from one version to the next; the first creates version 1.
     static let migrations: [[String]] = [version1, version2, version3, version4]
     private static let version1 = [
-        // The text of a template, so that a renewal does not depend on a file that may be gone.
+        // The text of a template, so that a renewal does not depend on the template's file.
         """
         CREATE TABLE templates (
             digest BLOB PRIMARY KEY,
@@ -21,8 +21,8 @@ enum InventorySchema {
             content BLOB NOT NULL
         )
         """,
-        // Moments are seconds since 1970. Names are those of files, without "-cert.pem"; paths are below the directory.
-        // place: 0 in its place, 1 replaced by another, 2 lost. revocation_reason: as in RFC 5280, 0 to 10.
+        // Times are seconds since 1970. Names are those of files, without "-cert.pem"; paths are below the directory.
+        // place: 0 current, 1 replaced, 2 lost. revocation_reason: as in RFC 5280, 0 to 10.
         """
         CREATE TABLE certificates (
             id INTEGER PRIMARY KEY,
@@ -55,7 +55,7 @@ enum InventorySchema {
         "CREATE INDEX certificates_by_end ON certificates (not_after)",
         "CREATE INDEX certificates_by_key ON certificates (subject_key)",
         "CREATE INDEX certificates_revoked ON certificates (issuer_key, revoked_at) WHERE revoked_at IS NOT NULL",
-        // Apart, so that a list does not read through what it does not show.
+        // A table of its own, so that listings do not read the encodings.
         """
         CREATE TABLE certificate_contents (
             id INTEGER PRIMARY KEY REFERENCES certificates (id),
@@ -92,7 +92,7 @@ enum InventorySchema {
         CREATE TRIGGER audit_is_never_deleted BEFORE DELETE ON audit
         BEGIN SELECT RAISE(ABORT, 'the audit table only grows'); END
         """,
-        // What the last change still has to do to the directory, or has done: see FileMove.
+        // The steps of the last change in the directory: see FileMove.
         """
         CREATE TABLE file_moves (
             position INTEGER PRIMARY KEY,
@@ -111,14 +111,14 @@ enum InventorySchema {
     ]
 
     private static let version3 = [
-        // Every list names the CAs, of which there are few: they are found without reading what is none.
+        // Every listing reads the few CAs without the other rows.
         "CREATE INDEX certificates_of_authorities ON certificates (place) WHERE is_ca = 1"
     ]
 
     private static let version4 = [
-        // SHA-256 of the row before: see InventoryDatabase+Audit.
+        // SHA-256 of the row before: see AuditChain.
         "ALTER TABLE audit ADD COLUMN previous BLOB",
-        // INSERT OR REPLACE deletes without asking the trigger for deletions.
+        // INSERT OR REPLACE deletes without firing the trigger for deletions.
         """
         CREATE TRIGGER audit_is_never_replaced BEFORE INSERT ON audit
         WHEN EXISTS (SELECT 1 FROM audit WHERE id = NEW.id)
@@ -126,7 +126,7 @@ enum InventorySchema {
         """,
     ]
 
-    /// Brings a database to the newest version.
+    /// Migrates a database to the newest version; returns whether it was empty.
     static func migrate(_ database: Database) throws -> Bool {
         let version = Int(try database.userVersion())
         for statement in migrations.dropFirst(version).joined() { try database.execute(statement) }
@@ -135,22 +135,23 @@ enum InventorySchema {
         return version == 0
     }
 
-    /// Links the rows of an audit that was begun without digests.
+    /// Adds digests to the rows of an audit of an earlier version.
     private static func chainAudit(in database: Database) throws {
         try database.execute("DROP TRIGGER audit_is_never_changed")
         try InventoryDatabase(database).chainAudit()
         try database.execute(version1.first { $0.contains("TRIGGER audit_is_never_changed") } ?? "")
     }
 
-    /// Refuses a database that a newer program made, and one in which there is anything but this program's own tables: a view
-    /// or a trigger in it would run here.
+    /// Refuses a database of a newer version, and one whose schema is not this program's: a foreign view or trigger
+    /// would run in this process. With `isLenient`, missing triggers are accepted.
     static func check(_ database: Database, path: String, isLenient: Bool) throws {
         let version = try database.userVersion()
         guard version >= 0 else { throw damagedInventory(path, "its version is \(version)") }
         guard version <= migrations.count else {
             throw AuthorityError(
-                .broken, "the inventory \(path) is of version \(version), and this program knows \(migrations.count)",
-                hint: "use the newer pki that wrote it")
+                .broken,
+                "the inventory \(path) has version \(version); this program supports up to \(migrations.count)",
+                hint: "use the newer version of pki that wrote it")
         }
         let found = try database.schema()
         let expected = schema(ofVersion: Int(version))
@@ -158,8 +159,8 @@ enum InventorySchema {
             throw damagedInventory(
                 path,
                 expected[name] == nil
-                    ? "pki does not make \"\(printable(name, limit: 80))\", which is in its schema"
-                    : "\"\(name)\" is not defined as pki defines it")
+                    ? "its schema contains \"\(printable(name, limit: 80))\", which is not part of an inventory"
+                    : "the definition of \"\(name)\" was changed")
         }
         let missing = expected.filter { found[$0.key] == nil }
         guard let name = missing.keys.min() else { return }
@@ -168,12 +169,11 @@ enum InventorySchema {
             throw damagedInventory(path, "\"\(name)\" is missing")
         }
         throw AuthorityError(
-            .broken,
-            "the inventory \(path) is damaged: the trigger \"\(name)\" is missing, which keeps the audit from being changed",
-            hint: "see whether it was changed: pki audit --verify; then: pki doctor --repair")
+            .broken, "the inventory \(path) is damaged: the trigger \"\(name)\", which protects the audit, is missing",
+            hint: "check the audit with pki audit --verify, then run pki doctor --repair")
     }
 
-    /// The triggers that are not there, with their texts.
+    /// The missing triggers, with their statements.
     static func missingTriggers(in database: Database) throws -> [String: String] {
         let found = try database.schema()
         return schema(ofVersion: Int(try database.userVersion())).filter {
@@ -181,7 +181,7 @@ enum InventorySchema {
         }
     }
 
-    /// The texts that SQLite keeps of the statements of a version, by the names of what they make.
+    /// The statements of a version by the names of the tables, indices and triggers, as SQLite stores them.
     private static func schema(ofVersion version: Int) -> [String: String] {
         var texts: [String: String] = [:]
         for statement in migrations.prefix(version).joined() {
@@ -189,7 +189,7 @@ enum InventorySchema {
             if words[0] == "CREATE" {
                 texts[String(words[2])] = statement
             } else if let table = texts[String(words[2])] {
-                // ALTER TABLE name ADD COLUMN …: SQLite writes it behind the last column.
+                // ALTER TABLE name ADD COLUMN …: SQLite adds it after the last column.
                 let end = table.firstRange(of: ",\n    UNIQUE (")?.lowerBound ?? table.lastIndex(of: ")")
                 if let end { texts[String(words[2])] = "\(table[..<end]), \(words[5])\(table[end...])" }
             }

@@ -6,25 +6,26 @@ import SQLite
 import SystemSupport
 
 extension Inventory {
-    /// Revokes a certificate, and for a compromised key every certificate of that key. Returns what was not revoked
-    /// before.
+    /// Revokes a certificate, and for a compromised key every certificate of that key. Returns the newly revoked ones.
     ///
-    /// The revocation takes effect where the next CRL is read. The invalidity date is the time since which the key may
-    /// have been compromised. A root cannot be revoked: its own CRL cannot take it back.
+    /// A revocation takes effect when the next CRL is published. The invalidity date is the time since which the key
+    /// may have been compromised. A root cannot be revoked by its own CRL.
     public func revoke(
         _ entry: InventoryEntry, reason: RevocationReason, invalidityDate: Date? = nil, now: Date
     ) throws -> [InventoryEntry] {
         if entry.isSelfSigned {
             throw AuthorityError(
-                .policy, "\(entry.name) is a root, and a list that it signs itself cannot take it back",
-                hint: "take it out of the trust anchor in AWS, or replace it: pki rotate-ca")
+                .policy, "\(entry.name) is a root, which its own CRL cannot revoke",
+                hint: "remove it from the trust anchor in AWS, or replace it: pki rotate-ca")
         }
         guard reason != .removeFromCRL else {
-            throw AuthorityError(.invalidRequest, "removeFromCRL takes a revocation back", hint: "use --release")
+            throw AuthorityError(
+                .invalidRequest, "removeFromCRL is not a reason to revoke",
+                hint: "release a hold: pki revoke --release \(entry.name)")
         }
         if let invalidityDate, invalidityDate > now {
             throw AuthorityError(
-                .invalidRequest, "the key cannot have been lost at \(timestamp(invalidityDate)), which is to come")
+                .invalidRequest, "the invalidity date \(timestamp(invalidityDate)) is in the future")
         }
         return try change(now: now) { change in
             let isKeyLost = [.keyCompromise, .cACompromise, .aACompromise].contains(reason)
@@ -35,7 +36,7 @@ extension Inventory {
                     : "id = ?", [.integer(entry.id)])
             var revoked: [InventoryEntry] = []
             for one in affected {
-                // What is revoked for good keeps its date and its reason.
+                // A permanent revocation keeps its date and reason.
                 if let former = one.revocation, former.reason != .certificateHold || reason == .certificateHold {
                     continue
                 }
@@ -50,7 +51,7 @@ extension Inventory {
         }
     }
 
-    /// Releases a certificate from a hold; `false` when it was not on hold. A permanent revocation is an error.
+    /// Releases a certificate from a hold; `false` if it was not on hold. A permanent revocation is an error.
     public func release(_ entry: InventoryEntry, now: Date) throws -> Bool {
         try change(now: now) { change in
             guard let one = try change.records.entries(where: "id = ?", [.integer(entry.id)]).first,
@@ -59,7 +60,7 @@ extension Inventory {
             guard revocation.reason == .certificateHold else {
                 throw AuthorityError(
                     .policy,
-                    "\(one.name) was revoked at \(timestamp(revocation.date)) (\(revocation.reason.name)), and only a hold can be taken back",
+                    "\(one.name) was revoked at \(timestamp(revocation.date)) (\(revocation.reason.name)); only a hold can be released",
                     hint: "issue another: pki issue-client --name \(one.name) --force")
             }
             try change.records.setRevocation(of: one.id, nil)
@@ -68,7 +69,7 @@ extension Inventory {
         }
     }
 
-    /// The name of the CA that issued a certificate; `nil` when the inventory does not have it.
+    /// The name of the CA that issued a certificate; `nil` if it is not in the inventory.
     package func issuerName(of entry: InventoryEntry) throws -> String? {
         try withDatabase { database in try database.name(ofCAWithKey: entry.issuerKey) }
     }
@@ -79,7 +80,7 @@ extension Inventory {
             .filter { $0.id != entry.id && $0.revocation == nil && $0.place != .lost && now <= $0.notAfter }
     }
 
-    /// The name of the CA that issued a certificate, if it is still current, so that its CRLs can name the certificate.
+    /// The name of the CA that issued a certificate, if the CA is current and can issue CRLs.
     package func presentIssuerName(of entry: InventoryEntry) throws -> String? {
         try withDatabase { database in try database.authority(withKey: entry.issuerKey)?.name }
     }
@@ -96,11 +97,10 @@ public struct IssuedRevocationList: Sendable {
 }
 
 extension CertificateAuthority {
-    /// Makes the CA's next CRL, which replaces the file of the last one: everything that it revoked and that had not
-    /// expired when its last CRL was made.
+    /// Creates the CA's next CRL, which replaces the file of the last one. It contains the revoked certificates that
+    /// had not expired at the time of the last CRL.
     ///
-    /// The CRL does not outlive the CA's certificate: verifiers reject a CRL whose signer has expired, however long it
-    /// is valid.
+    /// The CRL does not outlive the CA's certificate, because verifiers reject a CRL whose signer has expired.
     public func makeRevocationList(validFor lifetime: Lifetime, now: Date) throws -> IssuedRevocationList {
         let this = Date(timeIntervalSince1970: now.timeIntervalSince1970.rounded(.down))
         let wanted = try lifetime.end(from: this)
@@ -108,7 +108,7 @@ extension CertificateAuthority {
         let notices =
             wanted == next
             ? []
-            : ["the list ends with its CA, at \(timestamp(next)), and not at \(timestamp(wanted)) as was asked for"]
+            : ["the CRL expires with its CA, at \(timestamp(next)), not at \(timestamp(wanted)) as requested"]
         let issuerKey = certificate.publicKey.digest
         let file = AuthorityFiles.revocationList(of: name)
         return try inventory.change(now: now) { change in
@@ -125,9 +125,7 @@ extension CertificateAuthority {
             let count = entries.count
             let list = try RevocationListParameters(
                 number: SerialNumber(unsafe withUnsafeBytes(of: UInt64(number).bigEndian) { unsafe Array($0) }),
-                thisUpdate: this,
-                nextUpdate: next,
-                entries: entries
+                thisUpdate: this, nextUpdate: next, entries: entries
             ).signed(by: key, issuer: certificate)
             change.replace(with: .init(name: file, contents: SecretBytes(list.pemEncoded.utf8), mode: 0o644))
             try change.records.insertRevocationList(

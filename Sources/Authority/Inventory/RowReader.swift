@@ -25,15 +25,15 @@ extension InventoryEntry {
         issuedAt = try value.time(row, 14, "issued_at")
         issuedBy = row.text(15)
         let file = row.text(16)
-        // What is lost has no file.
+        // A lost certificate has no file.
         guard file.isEmpty && place == .lost || AuthorityFiles.isPath(file) && !AuthorityFiles.isKeyPath(file) else {
-            throw value.damaged("certificate_path", "the name of a file of this directory")
+            throw value.damaged("certificate_path", "a file of this directory")
         }
         certificateFile = file
         keyFile = try value.path(row, 17, "key_path", orAddress: true)
         chainFile = try value.path(row, 18, "chain_path")
         if let chainFile, AuthorityFiles.isKeyPath(chainFile) {
-            throw value.damaged("chain_path", "the name of a file of certificates")
+            throw value.damaged("chain_path", "a file of certificates")
         }
         issuerKey = try value.bytes(row, 19, "issuer_key", atMost: 64)
         subjectKey = try value.bytes(row, 20, "subject_key", atMost: 64)
@@ -47,54 +47,46 @@ extension InventoryEntry {
 }
 
 extension InventoryEntry.Revocation {
-    /// Reads the three columns that tell of a revocation.
+    /// Reads the three columns of a revocation.
     init(_ row: borrowing Row, at column: Int32, _ value: RowReader) throws(DamagedValue) {
         guard let reason = RevocationReason(rawValue: Int(clamping: row.integer(column + 1))) else {
             throw value.damaged("revocation_reason", "a reason of RFC 5280")
         }
         self.init(
             date: try value.time(row, column, "revoked_at"), reason: reason,
-            invalidityDate: row.isNull(column + 2) ? nil : try value.time(row, column + 2, "invalid_since")
-        )
+            invalidityDate: row.isNull(column + 2) ? nil : try value.time(row, column + 2, "invalid_since"))
     }
 }
 
-/// A value of the inventory that this program cannot have written.
+/// A value in the inventory that is not allowed.
 struct DamagedValue: Error {
-    var table: String
-    var id: Int64
-    var column: String
-    var wanted: String
-
-    /// What is wrong, after the name of the inventory.
-    var message: String { "the column \(column) of row \(id) of the table \(table) is not \(wanted)" }
+    let message: String
 }
 
-/// Reads the values of one row that have rules.
+/// Reads the values of one row and checks them.
 struct RowReader {
     var table: String
     var id: Int64
 
     func damaged(_ column: String, _ wanted: String) -> DamagedValue {
-        DamagedValue(table: table, id: id, column: column, wanted: wanted)
+        DamagedValue(message: "the column \(column) of row \(id) of the table \(table) is not \(wanted)")
     }
 
-    /// Seconds since 1970, as a date of four digits.
     func time(_ row: borrowing Row, _ column: Int32, _ name: String) throws(DamagedValue) -> Date {
         Date(timeIntervalSince1970: Double(try seconds(row, column, name)))
     }
 
-    /// The same as a number.
+    /// Seconds since 1970, up to the year 9999.
     func seconds(_ row: borrowing Row, _ column: Int32, _ name: String) throws(DamagedValue) -> Int64 {
         let seconds = row.integer(column)
         guard CivilTime.range.contains(Int(seconds)), !row.isNull(column) else { throw damaged(name, "a time") }
         return seconds
     }
 
-    /// A name that files begin with.
+    /// The name of a certificate.
     func name(_ text: String, _ column: String) throws(DamagedValue) -> String {
         guard AuthorityFiles.isPath(text), !text.hasPrefix("\(CADirectory.archiveDirectory)/") else {
-            throw damaged(column, "a name that files can have")
+            throw damaged(column, "allowed in file names")
         }
         return text
     }
@@ -112,7 +104,6 @@ struct RowReader {
         return text
     }
 
-    /// Bytes of a limited number.
     func bytes(_ row: borrowing Row, _ column: Int32, _ name: String, atMost count: Int) throws(DamagedValue) -> [UInt8]
     {
         let bytes = row.blob(column)
@@ -134,7 +125,7 @@ extension SQLiteValue {
     static func optional(_ text: String?) -> SQLiteValue { text.map { .text($0) } ?? .null }
 }
 
-/// Says of an inventory what SQLite says of a database.
+/// Throws errors of SQLite as those of an inventory.
 func explained<Result>(_ path: String, _ body: () throws -> Result) throws -> Result {
     do {
         return try body()
@@ -146,18 +137,17 @@ func explained<Result>(_ path: String, _ body: () throws -> Result) throws -> Re
         if error.isDamaged { throw damagedInventory(path, error.message) }
         if error.isBusy {
             throw AuthorityError(
-                .storage, "the inventory \(path) was in use by another program for a minute",
-                hint: "see who has it open: fuser -v \(path)")
+                .storage, "another program has used the inventory \(path) for a minute",
+                hint: "find the program: fuser -v \(Quoting.shell(path))")
         }
         throw AuthorityError(
             .storage, "the inventory \(path) cannot be used: \(error.message)",
-            hint: error.isFull ? "make room on the disk and run the same command again: nothing was changed" : nil)
+            hint: error.isFull ? "free disk space and run the command again; nothing was changed" : nil)
     }
 }
 
-/// What is wrong with an inventory whose contents cannot be relied on.
 func damagedInventory(_ path: String, _ why: String) -> AuthorityError {
     AuthorityError(
         .broken, "the inventory \(path) is damaged: \(why)",
-        hint: "read the files into a new one, and keep the old one in the archive: pki import DIRECTORY")
+        hint: "archive it and create another from the files: pki import DIRECTORY")
 }

@@ -21,8 +21,8 @@ extension CertificateAuthority {
         try inventory.withDatabase { try $0.refuseRevokedAuthority(withKey: certificate.publicKey.digest) }
     }
 
-    /// What is random about a certificate besides its key: the serial number, and the passphrase of a PKCS#12 file if one is
-    /// made. It is drawn before threads share the work.
+    /// The serial number, and the passphrase of a PKCS#12 file if one is created. They are generated before threads
+    /// share the work.
     static func random(
         for request: ClientRequest, using generator: inout some RandomNumberGenerator
     ) -> (serialNumber: SerialNumber, passphrase: SecretBytes?) {
@@ -30,7 +30,7 @@ extension CertificateAuthority {
         return (serialNumber, request.bundle == nil ? nil : GeneratedPassphrase.make(using: &generator))
     }
 
-    /// Makes a key and a certificate without touching the directory.
+    /// Creates a key and a certificate without changing the directory.
     func prepare(
         _ request: ClientRequest, _ random: (serialNumber: SerialNumber, passphrase: SecretBytes?), now: Date,
         verifiesPath: Bool = true
@@ -43,7 +43,7 @@ extension CertificateAuthority {
             try request.certificateRequest == nil
             ? PrivateKey(generating: request.keyType ?? request.template.keyType) : nil
         guard let publicKey = key?.publicKey ?? request.certificateRequest?.publicKey else {
-            throw AuthorityError(.invalidRequest, "there is no key to certify")
+            throw AuthorityError(.invalidRequest, "the request has no key")
         }
         let certificate = try certificate(
             CertificateParameters(
@@ -60,30 +60,21 @@ extension CertificateAuthority {
             bundle = [
                 .init(
                     name: AuthorityFiles.bundle(of: request.name),
-                    contents: try archive.encoded(passphrase: passphrase), mode: 0o600
-                ),
+                    contents: try archive.encoded(passphrase: passphrase), mode: 0o600),
                 .init(name: AuthorityFiles.bundlePassphrase(of: request.name), contents: passphrase, mode: 0o600),
             ]
         }
         return PreparedCertificate(
-            name: request.name,
-            certificate: certificate,
-            profile: request.template.profile,
-            template: request.template,
-            lifetime: end.wanted.timeIntervalSince(now),
-            issuerKey: self.certificate.publicKey.digest,
+            name: request.name, certificate: certificate, profile: request.template.profile, template: request.template,
+            lifetime: end.wanted.timeIntervalSince(now), issuerKey: self.certificate.publicKey.digest,
             key: try key.map { try .made($0, for: request.name, passphrase: request.passphrase) } ?? .foreign,
-            bundle: bundle,
-            chain: chain,
-            archivesExisting: request.archivesExisting,
-            notices: notices
-        )
+            bundle: bundle, chain: chain, archivesExisting: request.archivesExisting, notices: notices)
     }
 
     /// Signs a certificate, and checks it and its path to the root.
     ///
-    /// The path need not be verified for a certificate that differs from another only in key, names and serial number, under
-    /// CAs that may certify any name.
+    /// Without name constraints, the path of a certificate that differs from another only in key, names and serial
+    /// number need not be verified again.
     func certificate(
         _ parameters: CertificateParameters, now: Date, allowsInsecureNames: Bool, verifiesPath: Bool = true,
         check: (Certificate) throws -> Void
@@ -92,12 +83,10 @@ extension CertificateAuthority {
             try NamePolicy.checkText(parameters.subject, parameters.subjectAlternativeNames)
         }
         let certificate = try parameters.signed(by: key, issuer: self.certificate)
-        // A template may have brought names of its own.
+        // The template may have added names.
         try NamePolicy.checkConstraints(
-            parameters.subject,
-            certificate.subjectAlternativeNames,
-            below: [self.certificate] + chain + anchors.filter { $0 != self.certificate && !chain.contains($0) }
-        )
+            parameters.subject, certificate.subjectAlternativeNames,
+            below: [self.certificate] + chain + anchors.filter { $0 != self.certificate && !chain.contains($0) })
         try check(certificate)
         guard verifiesPath else { return certificate }
         do {
@@ -107,24 +96,21 @@ extension CertificateAuthority {
                 ([GeneralName.directory(parameters.subject)] + certificate.subjectAlternativeNames).map(\.description)
             throw AuthorityError(
                 .policy,
-                "the CA \(certificatePath) may not issue a certificate for "
-                    + "\(names.joined(separator: ", ")): \(error.message)",
-                hint: "see what the CA allows: openssl x509 -noout -text -in \(certificatePath)")
+                "the CA \(certificatePath) may not issue a certificate for \(names.joined(separator: ", ")): \(error.message)",
+                hint: "show the CA's constraints: openssl x509 -noout -text -in \(Quoting.shell(certificatePath))")
         }
         return certificate
     }
 
-    /// The start of validity: a few minutes before now, and not before the CA's.
+    /// The start of validity: a few minutes before now, but not before the CA's.
     func notBefore(from now: Date) -> Date {
         max(now.addingTimeInterval(-Lifetime.backdating), certificate.notBefore)
     }
 
-    /// The end of validity, and what it would be if the CA did not expire before: a successor may reach that when the CA has
-    /// been renewed.
+    /// The end of validity, and the requested end, which a renewal may reach after the CA has been renewed.
     typealias End = (date: Date, wanted: Date)
 
-    /// The end of a certificate: what was asked for, refused when it is after the CA's; or the template's, shortened to the
-    /// CA's.
+    /// The requested end of validity, which must not be after the CA's; or the template's, shortened to the CA's.
     func end(
         _ lifetime: Lifetime?, template: CertificateTemplate, from now: Date, notices: inout [String]
     ) throws -> End {
@@ -134,7 +120,7 @@ extension CertificateAuthority {
             let end = try Lifetime.days(days).end(from: now)
             if end > limit {
                 notices.append(
-                    "the certificate ends with its CA, at \(timestamp(limit)), before the template's \(days) days")
+                    "the certificate expires with its CA, at \(timestamp(limit)), before the template's \(days) days")
             }
             return (min(end, limit), end)
         }
@@ -143,16 +129,15 @@ extension CertificateAuthority {
             let days = Int(limit.timeIntervalSince(now) / 86400)
             throw AuthorityError(
                 .policy,
-                "the certificate would end at \(timestamp(end)), after its CA \(certificatePath), which ends at \(timestamp(limit))",
-                hint: days > 0
-                    ? "the longest lifetime now is --days \(days)" : "make a new CA with: pki init-ca --force")
+                "the certificate would expire at \(timestamp(end)), after its CA \(certificatePath) at \(timestamp(limit))",
+                hint: days > 0 ? "use at most --days \(days)" : "create a new CA: pki init-ca --force")
         }
         return (end, end)
     }
 }
 
 extension CertificateAuthority {
-    /// Makes an intermediate CA, or certifies one that is made elsewhere.
+    /// Issues the certificate of an intermediate CA, with a new key or an existing one.
     public func issue(
         _ request: IntermediateRequest, now: Date, using generator: inout some RandomNumberGenerator
     ) throws -> IssuedCertificate {
@@ -187,7 +172,7 @@ extension CertificateAuthority {
             publicKey = made.publicKey
             key = try .made(made, for: request.name, passphrase: request.passphrase)
         case .externalKey(let external, let type):
-            // A key that is made in a token stays there: errors in the request are found with another key first.
+            // The request is first checked with another key, because a key that is created in a token stays there.
             _ = try certificate(for: PrivateKey(generating: .ecP256).publicKey)
             publicKey = try external.opened(as: type).publicKey
             key = .elsewhere(external.address)
@@ -210,10 +195,11 @@ extension CertificateAuthority {
     private func subject(of request: IntermediateRequest, notices: inout [String]) throws -> DistinguishedName {
         if case .crossCertificate(let other) = request.key {
             guard other.isCA else {
-                throw AuthorityError(.policy, "\(other.subject) is not a CA, and only CAs are cross-certified")
+                throw AuthorityError(.policy, "\(other.subject) is not a CA; only CAs can be cross-certified")
             }
             guard request.subject == nil else {
-                throw AuthorityError(.invalidRequest, "a cross-certificate has the subject of the CA that it certifies")
+                throw AuthorityError(
+                    .invalidRequest, "a cross-certificate has the subject of the certified CA; no other can be given")
             }
             return other.subject
         }
@@ -225,30 +211,29 @@ extension CertificateAuthority {
         if request.subject == nil, request.acceptsRequestedSubject { return requested }
         if requested != subject {
             notices.append(
-                "\(printable(certificateRequest.name)) asks for the subject \(printable(terminalSafe("\(requested)"))); "
-                    + "the certificate has \(subject): --accept-subject takes the request's")
+                "\(printable(certificateRequest.name)) requests the subject \(printable(terminalSafe("\(requested)"))); "
+                    + "the certificate has \(subject); use --accept-subject to accept it")
         }
         return subject
     }
 
-    /// The path length: what was asked for, refused when the issuer does not allow it; or the template's, and less where
-    /// the issuer allows less.
+    /// The requested path length, which the issuer must allow; `nil` for the template's, reduced to the issuer's.
     private func pathLength(of request: IntermediateRequest) throws(AuthorityError) -> Int? {
         let limit = certificate.basicConstraints?.pathLength
         if let limit, limit == 0 {
             throw AuthorityError(
-                .policy, "the CA \(certificatePath) may have no CA below it: its path length is 0",
-                hint: "take another issuer, or make a root with: pki init-ca --path-length 1")
+                .policy, "the CA \(certificatePath) cannot have a CA below it: its path length is 0",
+                hint: "use another issuer, or create a root: pki init-ca --path-length 1")
         }
         guard let length = request.pathLength else { return nil }
         guard (0...255).contains(length) else {
-            throw AuthorityError(.invalidRequest, "a path length of \(length) is not 0 to 255")
+            throw AuthorityError(.invalidRequest, "the path length \(length) is not 0 to 255")
         }
         if let limit, length >= limit {
             throw AuthorityError(
                 .policy,
-                "a path length of \(length) is more than the CA \(certificatePath) allows, whose own is \(limit)",
-                hint: "the most is --path-length \(limit - 1)")
+                "the path length \(length) is not below that of the CA \(certificatePath), \(limit)",
+                hint: "use at most --path-length \(limit - 1)")
         }
         return length
     }

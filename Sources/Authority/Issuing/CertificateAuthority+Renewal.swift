@@ -4,26 +4,26 @@ public import Certificates
 public import struct FoundationEssentials.Date
 public import SystemSupport
 
-/// How a certificate is renewed. By default it keeps its key, its names, its profile and its lifetime.
+/// The properties of a renewed certificate.
 public struct RenewalRequest: Sendable {
-    /// Whether a new key is made.
+    /// Whether a new key is created.
     public var makesNewKey = false
-    /// The kind of the new key; without one, the old one's.
+    /// The kind of the new key; by default that of the old one.
     public var keyType: KeyType?
-    /// How long the new certificate is valid; without one, as long as the old one was.
+    /// The lifetime; by default that of the old certificate.
     public var lifetime: Lifetime?
     /// Encrypts the file of the new key.
     public var passphrase: SecretBytes?
-    /// Whether to allow names that can be mistaken for others.
+    /// Whether confusable names are allowed.
     public var allowsInsecureNames = false
 
-    /// Creates a request that changes nothing.
+    /// Creates a request for a certificate with the same key, names, profile and lifetime.
     public init() {}
 }
 
 extension CertificateAuthority {
-    /// Issues a certificate that replaces another, which must be the current one of its name: same name, subject and
-    /// alternative names. The old files go to the archive, and the name always has a certificate.
+    /// Issues a certificate that replaces the current one of a name, with the same subject and alternative names. The
+    /// old files go to the archive, and the name has a certificate at all times.
     public func renew(
         _ entry: InventoryEntry, _ request: RenewalRequest = RenewalRequest(), now: Date,
         using generator: inout some RandomNumberGenerator
@@ -46,7 +46,7 @@ extension CertificateAuthority {
         if isRoot {
             renewed = try parameters.selfSigned(by: self.key)
             notices.append(
-                "AWS knows the old root by its certificate: give the trust anchor the new one, pki print-bundle")
+                "AWS trusts the old certificate of the root: add the new one to the trust anchor with pki print-bundle")
         } else {
             renewed = try certificate(parameters, now: now, allowsInsecureNames: request.allowsInsecureNames) { made in
                 try old.isCA
@@ -54,23 +54,15 @@ extension CertificateAuthority {
             }
         }
         let prepared = PreparedCertificate(
-            name: entry.name,
-            certificate: renewed,
-            profile: entry.profile,
-            template: template,
-            lifetime: end.wanted.timeIntervalSince(now),
-            issuerKey: certificate.publicKey.digest,
+            name: entry.name, certificate: renewed, profile: entry.profile, template: template,
+            lifetime: end.wanted.timeIntervalSince(now), issuerKey: certificate.publicKey.digest,
             key: try key.map { try .made($0, for: entry.name, passphrase: request.passphrase) } ?? .kept,
-            chain: isRoot ? [] : chain,
-            archivesExisting: true,
-            notices: notices,
-            action: .renew,
-            detail: "replaces \(entry.serialNumber)\(key == nil ? "" : ", new key")"
-        )
+            chain: isRoot ? [] : chain, archivesExisting: true, notices: notices, action: .renew,
+            detail: "replaces \(entry.serialNumber)\(key == nil ? "" : ", new key")")
         return try inventory.change(now: now) { change in
             let current = try change.records.current(entry.name)
             guard current.contains(where: { $0.id == entry.id }) else {
-                throw AuthorityError(.exists, "\(entry.name) was renewed by another process in the meantime")
+                throw AuthorityError(.exists, "\(entry.name) was renewed by another process")
             }
             var names = CommonNames()
             let issued = try prepared.commit(to: &change, &names)
@@ -86,14 +78,14 @@ extension CertificateAuthority {
             throw AuthorityError(
                 .invalidRequest,
                 "certificate \(entry.serialNumber) is no longer the current certificate of \(entry.name)",
-                hint: "renew what does: pki renew \(entry.name) --directory \(Quoting.shell(directory.path))")
+                hint: "renew the current one: pki renew \(entry.name) \(directory.option)")
         }
         if let revocation = entry.revocation {
             throw AuthorityError(
                 .policy,
-                "\(entry.name) was revoked at \(timestamp(revocation.date)) (\(revocation.reason.name)) and is not renewed",
+                "\(entry.name) was revoked at \(timestamp(revocation.date)) (\(revocation.reason.name)) and cannot be renewed",
                 hint: revocation.reason == .certificateHold
-                    ? "take the hold back first: pki revoke --release \(entry.name)"
+                    ? "release it first: pki revoke --release \(entry.name)"
                     : "issue another with a new key: pki issue-client --name \(entry.name) --force")
         }
         guard request.makesNewKey else { return }
@@ -101,20 +93,20 @@ extension CertificateAuthority {
         let keyName = AuthorityFiles.key(of: entry.name)
         guard directory.contains(keyName) else {
             throw AuthorityError(
-                .policy, "the key of \(entry.name) is not in \(directory.path), so that pki cannot make its successor",
+                .policy, "the key of \(entry.name) is not in \(directory.path) and cannot be replaced there",
                 hint: entry.keyFile == nil
-                    ? "make a new request beside the new key, and: pki issue-client --name \(entry.name) --csr FILE --force"
-                    : "leave --rekey out, or make the new key where the old one is")
+                    ? "certify a request for a new key: pki issue-client --name \(entry.name) --csr FILE --force"
+                    : "leave out --rekey, or create the new key in the token of the old one")
         }
         guard request.passphrase == nil else { return }
         guard try !inventory.hasEncryptedKey(entry.name) else {
             throw AuthorityError(
-                .policy, "the key \(directory.path(of: keyName)) is encrypted, and its successor would not be",
+                .policy, "the key \(directory.path(of: keyName)) is encrypted, but the new one would not be",
                 hint: "give a passphrase for the new key: --key-passphrase-file FILE")
         }
     }
 
-    /// A CA with another key could neither vouch for what it has issued, nor list what of it is revoked.
+    /// With another key, a CA could not be the issuer of its valid certificates, nor sign CRLs for them.
     private func checkIsUnused(_ authority: InventoryEntry, now: Date) throws {
         let used = try inventory.withDatabase { try $0.issued(byKey: authority.subjectKey) }
             .filter { !$0.isSelfSigned && $0.status(at: now) == .valid }
@@ -122,10 +114,10 @@ extension CertificateAuthority {
         let name = authority.name
         throw AuthorityError(
             .policy,
-            "\(name) keeps its key: what it has issued is still good, such as \(first.name), and would have no issuer",
+            "\(name) cannot get another key while certificates that it issued are valid, such as \(first.name)",
             hint: authority.isSelfSigned
-                ? "make a new root beside it: pki rotate-ca"
-                : "make another CA beside it, pki issue-intermediate --name \(name)-2, and move what it has issued: "
+                ? "replace the root: pki rotate-ca"
+                : "create another CA, pki issue-intermediate --name \(name)-2, and renew its certificates below that: "
                     + "pki renew NAME --issuer \(name)-2")
     }
 
@@ -133,8 +125,8 @@ extension CertificateAuthority {
         try KeyType.allCases.first { $0.algorithm == old.publicKey.algorithm } ?? template.keyType
     }
 
-    /// What is asked for; otherwise as far from now as the certificate was to reach that is replaced, whether or not its CA
-    /// let it. Otherwise lives would only ever get shorter.
+    /// The requested end; otherwise by the requested lifetime of the old certificate, so that a lifetime that the CA
+    /// shortened once does not stay short.
     private func end(
         of request: RenewalRequest, replacing old: InventoryEntry, isRoot: Bool, from now: Date, notices: inout [String]
     ) throws -> End {
@@ -149,7 +141,7 @@ extension CertificateAuthority {
         let wanted = try Lifetime.until(now.addingTimeInterval(max(former, 60))).end(from: now)
         if wanted > certificate.notAfter {
             notices.append(
-                "the certificate ends with its CA, at \(timestamp(certificate.notAfter)), and was to reach \(timestamp(wanted))"
+                "the certificate expires with its CA, at \(timestamp(certificate.notAfter)), not at \(timestamp(wanted))"
             )
         }
         return (min(wanted, certificate.notAfter), wanted)
@@ -158,8 +150,8 @@ extension CertificateAuthority {
     private func names(of old: Certificate) throws -> [GeneralName] {
         for case .other(let kind) in old.subjectAlternativeNames {
             throw AuthorityError(
-                .policy, "the certificate has an alternative name of the kind \(kind), which pki does not write",
-                hint: "issue one with the names that it needs: pki issue-client")
+                .policy, "the certificate has an alternative name of the kind \(kind), which pki cannot write",
+                hint: "issue one with other names: pki issue-client")
         }
         return old.subjectAlternativeNames
     }

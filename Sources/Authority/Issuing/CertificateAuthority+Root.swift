@@ -5,7 +5,7 @@ public import struct FoundationEssentials.Date
 import SystemSupport
 
 extension CertificateAuthority {
-    /// Creates a root CA in a directory, which is made with mode 0700 if it does not exist. `who` is the user, for the
+    /// Creates a root CA in a directory, which is created with mode 0700 if it does not exist. `who` is the user in the
     /// audit.
     public static func create(
         in directory: String, _ request: RootRequest, by who: String = "", now: Date,
@@ -17,29 +17,27 @@ extension CertificateAuthority {
                 AuthorityFiles.certificate(of: rootName))
         }
         let root = try prepareRoot(request, now: now, using: &generator)
-        // Nothing was touched so far: a refusal leaves no empty directory behind.
+        // Nothing has been written yet: an error leaves no empty directory behind.
         let directory = try CADirectory(path: directory, for: .writing, creates: true)
         let inventory = try Inventory(directory: directory, by: who, now: now)
         return try inventory.commit(root, now: now)
     }
 
-    /// Makes a root's key and certificate without touching the directory. `check` is called with every certificate that
-    /// is made, the last of which is the root's.
+    /// Creates a root's key and certificate without changing the directory. `check` is called with every certificate,
+    /// the last of which is the root's.
     static func prepareRoot<Generator: RandomNumberGenerator>(
-        _ request: RootRequest,
-        now: Date,
-        using generator: inout Generator,
+        _ request: RootRequest, now: Date, using generator: inout Generator,
         check: (Certificate, inout Generator) throws -> Void = { _, _ in }
     ) throws -> PreparedCertificate {
         let template = request.template
         let subject = request.subject ?? template.subject
         guard !subject.isEmpty else {
             throw AuthorityError(
-                .invalidRequest, "the CA has no subject", hint: "give one, for example --subject \"CN=Example Root\"")
+                .invalidRequest, "the CA has no subject", hint: "give one: --subject \"CN=Example Root\"")
         }
         if !request.allowsInsecureNames { try NamePolicy.checkText(subject) }
         if let length = request.pathLength, !(0...255).contains(length) {
-            throw AuthorityError(.invalidRequest, "a path length of \(length) is not 0 to 255")
+            throw AuthorityError(.invalidRequest, "the path length \(length) is not 0 to 255")
         }
         let end = try (request.lifetime ?? .days(template.days)).end(from: now)
 
@@ -54,7 +52,7 @@ extension CertificateAuthority {
             try check(certificate, &generator)
             return certificate
         }
-        // A key that is made in a token stays there: errors in the request are found with another key first.
+        // The request is first checked with another key, because a key that is created in a token stays there.
         if request.externalKey != nil { _ = try certificate(by: PrivateKey(generating: .ecP256)) }
         let key: any SigningKey
         let place: PreparedCertificate.Key
@@ -74,11 +72,12 @@ extension CertificateAuthority {
     }
 }
 
-/// The two roots while one replaces the other.
+/// The roots during a rotation.
 public struct RootRotation: Sendable {
     /// The new root.
     public let root: IssuedCertificate
-    /// The new root's key and name, certified by the previous root, for those who trust only that one.
+    /// The cross-certificate: the new root's key and name, certified by the previous root, for verifiers that trust
+    /// only that.
     public let cross: IssuedCertificate
     /// The path of the previous root's certificate.
     public let previousPath: String
@@ -87,22 +86,21 @@ public struct RootRotation: Sendable {
 extension CertificateAuthority {
     /// Starts to replace this root by a new one. Both are trusted until ``Inventory/finishRotation(force:now:)``.
     ///
-    /// The new root takes the files `root-…`; the old one's become `root-previous-…`. What is issued from now on
-    /// carries the cross-certificate in its chain, so that it is accepted where only the old root is known. Without a
-    /// subject the new root has the old one's.
+    /// The new root gets the files `root-…`, and the old one's become `root-previous-…`. The chains of new certificates
+    /// contain the cross-certificate, so that verifiers with only the old root accept them. By default the new root has
+    /// the old one's subject.
     public func rotate(
         to request: RootRequest, crossTemplate: CertificateTemplate, now: Date,
         using generator: inout some RandomNumberGenerator
     ) throws -> RootRotation {
         guard name == Self.rootName, certificate.isSelfIssued else {
-            throw AuthorityError(.invalidRequest, "\(name) is not a root, and only roots are rotated")
+            throw AuthorityError(.invalidRequest, "\(name) is not a root; only roots can be rotated")
         }
         let previousName = Self.previousRootName
         guard !directory.contains(AuthorityFiles.certificate(of: previousName)) else {
             throw AuthorityError(
-                .exists,
-                "a rotation is under way: \(directory.path(of: AuthorityFiles.certificate(of: previousName))) is there, and AWS takes two roots at the most",
-                hint: "finish it first: pki rotate-ca --finish --directory \(Quoting.shell(directory.path))")
+                .exists, "a rotation is in progress: \(directory.certificatePath(of: previousName)) exists",
+                hint: "finish it first: pki rotate-ca --finish \(directory.option)")
         }
         try checkProtection(of: request)
         var request = request
@@ -113,12 +111,12 @@ extension CertificateAuthority {
             cross = try crossCertificate(of: root, from: crossTemplate, now: now, using: &generator)
         }
         root.action = .rotate
-        root.detail = "in place of \(certificate.serialNumber)"
+        root.detail = "replaces \(certificate.serialNumber)"
         if let reach = crossPathLength(of: root.certificate),
             reach < root.certificate.basicConstraints?.pathLength ?? .max
         {
             root.notices.append(
-                "the old root does not allow CAs below a new root of another name: what they issue is trusted only where the new root is, so give AWS both before renewing them"
+                "the old root allows no CAs below a root with another name: add the new root in AWS before renewing below them"
             )
         }
         return try inventory.change(now: now) { change in
@@ -138,7 +136,7 @@ extension CertificateAuthority {
                     of: entry.id,
                     .current,
                     certificateFile: AuthorityFiles.certificate(of: previousName),
-                    // A file that is not here would have this name.
+                    // Also for a key file that is stored elsewhere.
                     keyFile: entry.keyFile.map {
                         AuthorityFiles.isAddress($0) ? $0 : AuthorityFiles.key(of: previousName)
                     },
@@ -152,28 +150,26 @@ extension CertificateAuthority {
             }
             return RootRotation(
                 root: madeRoot, cross: cross,
-                previousPath: directory.path(of: AuthorityFiles.certificate(of: previousName)))
+                previousPath: directory.certificatePath(of: previousName))
         }
     }
 
-    /// A protected key is not replaced by one that is not, unless that is asked for.
+    /// Refuses to replace an encrypted key, or one in a token, by a plain file.
     private func checkProtection(of request: RootRequest) throws {
         guard request.externalKey == nil, request.passphrase == nil else { return }
         guard key is PrivateKey else {
             throw AuthorityError(
                 .policy,
-                "the old root's key is in a device or an agent, and the new one's would be a file that is not encrypted",
-                hint: "--key PLACE uses one that is there, with --generate-key it is made in the token; "
-                    + "--key-passphrase-file FILE makes an encrypted file")
+                "the old root's key is in a device or an agent, but the new one's would be an unencrypted file",
+                hint: "use a key in a token with --key ADDRESS, or encrypt the file with --key-passphrase-file FILE")
         }
         guard try !inventory.hasEncryptedKey(name) else {
             throw AuthorityError(
-                .policy, "the old root's key is encrypted, and the new one's would not be",
+                .policy, "the old root's key is encrypted, but the new one's would not be",
                 hint: "give a passphrase for the new key: --key-passphrase-file FILE")
         }
     }
 
-    /// The new root, certified by this one.
     private func crossCertificate(
         of root: Certificate, from template: CertificateTemplate, now: Date,
         using generator: inout some RandomNumberGenerator
@@ -184,7 +180,7 @@ extension CertificateAuthority {
                 notBefore: notBefore(from: now), notAfter: min(root.notAfter, certificate.notAfter), template: template,
                 pathLength: crossPathLength(of: root), nameConstraints: root.nameConstraints ?? NameConstraints()),
             now: now,
-            // The root itself has just been checked.
+            // The names of the root have been checked.
             allowsInsecureNames: true
         ) { made in try ClientPolicy.checkAuthority(made, from: template) }
         return PreparedCertificate(
@@ -193,8 +189,8 @@ extension CertificateAuthority {
             chain: [], archivesExisting: true, action: .issue, detail: "the new root, certified by the previous one")
     }
 
-    /// The new root's own path length, or what the old root allows below it if that is less. A certificate from a CA of the
-    /// same name does not count (RFC 5280 §6.1.4).
+    /// The new root's path length, reduced to that which the old root allows below it. Self-issued certificates do not
+    /// count (RFC 5280 §6.1.4).
     private func crossPathLength(of root: Certificate) -> Int? {
         let own = root.basicConstraints?.pathLength
         guard let limit = certificate.basicConstraints?.pathLength else { return own }
@@ -204,15 +200,15 @@ extension CertificateAuthority {
 }
 
 extension Inventory {
-    /// Finishes the replacement of a root: the previous one and the cross-certificate go to the archive. Returns where.
+    /// Finishes the rotation: the previous root and the cross-certificate go to the archive. Returns their paths.
     /// Unless forced, it is an error while certificates of the previous root are valid.
     public func finishRotation(force: Bool, now: Date) throws -> [String] {
         let previousName = CertificateAuthority.previousRootName
         return try change(now: now) { change in
             guard let previous = try change.records.current(previousName).first else {
                 throw AuthorityError(
-                    .missing, "no rotation is under way in \(directory.path)",
-                    hint: "begin one with: pki rotate-ca --directory \(Quoting.shell(directory.path))")
+                    .missing, "no rotation is in progress in \(directory.path)",
+                    hint: "start one: pki rotate-ca \(directory.option)")
             }
             let used = try change.records.issued(byKey: previous.subjectKey)
                 .filter {
@@ -220,12 +216,10 @@ extension Inventory {
                 }
             guard used.isEmpty || force else {
                 let names = used.map(\.name).sorted().prefix(5).joined(separator: ", ")
+                let more = used.count > 5 ? " and \(used.count - 5) more" : ""
                 throw AuthorityError(
-                    .policy,
-                    "what the previous root issued is still good and would be trusted no longer: \(names)\(used.count > 5 ? " and \(used.count - 5) more" : "")",
-                    hint:
-                        "renew them under the new root first: pki renew --all --issuer \(previousName); or insist with --force"
-                )
+                    .policy, "certificates of the previous root are still valid: \(names)\(more)",
+                    hint: "renew them below the new root: pki renew --all --issuer \(previousName); or use --force")
             }
             var archived: [String] = []
             for name in [previousName, CertificateAuthority.crossName] {
@@ -241,12 +235,8 @@ extension Inventory {
                 }
                 for entry in try change.records.current(name) {
                     try change.records.setPlace(
-                        of: entry.id,
-                        .replaced,
-                        certificateFile: files[entry.certificateFile] ?? entry.certificateFile,
-                        keyFile: entry.keyFile.map { files[$0] ?? $0 },
-                        chainFile: nil
-                    )
+                        of: entry.id, .replaced, certificateFile: files[entry.certificateFile] ?? entry.certificateFile,
+                        keyFile: entry.keyFile.map { files[$0] ?? $0 }, chainFile: nil)
                 }
             }
             if let root = try change.records.current(CertificateAuthority.rootName).first {

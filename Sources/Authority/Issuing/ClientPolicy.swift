@@ -3,42 +3,42 @@
 import Certificates
 import SystemSupport
 
-/// The rules for certificates that hold whatever the template says.
+/// The rules for certificates of every template.
 enum ClientPolicy {
-    /// Checks what can be checked before a key is made.
+    /// Checks a request before a key is created.
     static func check(_ request: ClientRequest) throws(AuthorityError) {
         try EntryName.checkNew(request.name)
         guard let certificateRequest = request.certificateRequest else { return }
         if request.keyType != nil {
             throw AuthorityError(
-                .invalidRequest, "a certificate request brings its own key, so no key type can be chosen")
+                .invalidRequest, "a certificate request has its own key; no key type can be chosen")
         }
         if request.passphrase != nil {
             throw AuthorityError(
-                .invalidRequest, "a certificate request brings its own key, so there is no key file to encrypt")
+                .invalidRequest, "a certificate request has its own key; there is no key file to encrypt")
         }
         if request.bundle != nil {
             throw AuthorityError(
                 .invalidRequest,
-                "a certificate request brings its own key, so there is no key to put into a PKCS#12 file",
-                hint: "leave --pkcs12 out; beside the key: openssl pkcs12 -export -inkey KEY -in CERTIFICATE")
+                "a certificate request has its own key; there is no key for a PKCS#12 file",
+                hint: "create the file where the key is: openssl pkcs12 -export -inkey KEY -in CERTIFICATE")
         }
         try check(certificateRequest.publicKey, in: certificateRequest.name)
     }
 
-    /// A key that somebody else made must be strong enough to certify.
+    /// Refuses weak keys of certificate requests.
     static func check(_ key: PublicKey, in name: String) throws(AuthorityError) {
         switch key.algorithm {
         case .rsa(let bits) where (2048...8192).contains(bits): return
         case .ec("prime256v1"), .ec("secp384r1"), .ec("secp521r1"), .mlDSA: return
         default:
             throw AuthorityError(
-                .policy, "the key in \(name), \(key.algorithm), is not certified",
+                .policy, "the key in \(name), \(key.algorithm), is not allowed",
                 hint: "use RSA with 2048 to 8192 bits, P-256, P-384, P-521 or ML-DSA")
         }
     }
 
-    /// Decides about the names of a certificate: what the request says is taken where it was asked for, or is accepted.
+    /// Decides about the names of a certificate. Names of the certificate request are used only if they are accepted.
     static func review(_ request: ClientRequest) throws -> RequestReview {
         var review = RequestReview(subject: try subject(of: request), names: [])
         if let certificateRequest = request.certificateRequest {
@@ -58,8 +58,8 @@ enum ClientPolicy {
                 review.accepted += requested.map { "the name \(shown($0.description))" }
             } else if !others.isEmpty {
                 review.notices.append(
-                    "\(shown(certificateRequest.name)) asks for \(list(others)) too, which was not asked for here and is left "
-                        + "out: name it, or take what the request asks for with --accept-names")
+                    "\(shown(certificateRequest.name)) also requests \(list(others)), which is left out; use --accept-names to "
+                        + "accept it")
             }
         }
         try NamePolicy.checkCount(review.names.count, atMost: request.maximumNames, of: request.name)
@@ -70,14 +70,13 @@ enum ClientPolicy {
         return review
     }
 
-    /// The subject: the one given, the accepted one of the request, or the template's, whose common name a chosen name
-    /// replaces.
+    /// The subject that was given, the accepted one of the request, or the template's with the name as common name.
     private static func subject(of request: ClientRequest) throws -> DistinguishedName {
         var subject = request.subject
         if subject == nil, request.acceptsRequestedSubject, let requested = request.certificateRequest?.subject,
             !requested.isEmpty
         {
-            // Encoded again: values get the types of RFC 5280, and its bounds are checked.
+            // Encoded again, which checks the bounds of RFC 5280 and uses its string types.
             subject = try DistinguishedName(relativeNames: requested.relativeNames)
         } else if subject == nil, request.certificateRequest == nil || request.nameIsCommonName {
             let template = request.template.subject
@@ -85,13 +84,13 @@ enum ClientPolicy {
         } else if subject == nil, let certificateRequest = request.certificateRequest {
             throw AuthorityError(
                 .invalidRequest,
-                "no name was given for the certificate of the key in \(shown(certificateRequest.name))",
-                hint: "give the name, --name NAME, or take the request's word for it: --accept-subject")
+                "the certificate for \(shown(certificateRequest.name)) has no name",
+                hint: "give one with --name NAME, or accept the request's with --accept-subject")
         }
         guard let subject, !subject.isEmpty else {
             throw AuthorityError(
-                .invalidRequest, "the client certificate has no subject, and IAM Roles Anywhere takes none without",
-                hint: "give one, for example --subject \"CN=\(request.name)\"")
+                .invalidRequest, "the certificate has no subject, which IAM Roles Anywhere requires",
+                hint: "give one: --subject \"CN=\(request.name)\"")
         }
         return subject
     }
@@ -106,12 +105,12 @@ enum ClientPolicy {
             review.accepted.append("the subject \(text)")
         } else if requested.relativeNames != review.subject.relativeNames {
             review.notices.append(
-                "\(shown(certificateRequest.name)) asks for the subject \(text); the certificate has "
+                "\(shown(certificateRequest.name)) requests the subject \(text); the certificate has "
                     + shown(review.subject.description))
         }
     }
 
-    /// Passes over what the certificate has anyway, and refuses what is more.
+    /// Ignores requested extensions that the certificate has anyway, and refuses others.
     private static func checkExtensions(
         of request: CertificateRequest, _ template: CertificateTemplate, _ review: inout RequestReview
     ) throws {
@@ -121,29 +120,29 @@ enum ClientPolicy {
         guard asked.refused.isEmpty else {
             throw AuthorityError(
                 .policy,
-                "\(shown(request.name)) asks for \(shown(asked.refused.joined(separator: "; "))), which the profile "
-                    + "\(template.profile) does not give",
-                hint: "make the request without it, or choose another with --profile or --template")
+                "\(shown(request.name)) requests \(shown(asked.refused.joined(separator: "; "))), which the profile "
+                    + "\(template.profile) does not allow",
+                hint: "create the request without it, or use another profile: --profile NAME or --template FILE")
         }
         review.notices.append(
-            "\(shown(request.name)) asks for \(shown(asked.ignored.joined(separator: ", "))): the profile decides about that"
+            "\(shown(request.name)) requests \(shown(asked.ignored.joined(separator: ", "))), which the profile determines"
         )
     }
 
-    /// The names in a request, each checked as if it had been given to us. Unusual names are refused.
+    /// The names in a request, each checked like one of the command line. Unusual names are refused.
     private static func checked(
         _ certificateRequest: CertificateRequest, _ request: ClientRequest, subject: DistinguishedName
     ) throws -> [GeneralName] {
         var names: [GeneralName] = []
         for name in unique(certificateRequest.subjectAlternativeNames) {
-            // What is not written need not be understood, once somebody has said so.
+            // A name of an unknown kind that is not accepted can be ignored with --insecure-names.
             if case .other = name, request.allowsInsecureNames, !request.acceptsRequestedNames { continue }
             let name = try checked(name)
             if !request.allowsInsecureNames {
                 if let oddity = NamePolicy.oddity(of: name, subject: subject) {
                     throw AuthorityError(
-                        .policy, "\(shown(certificateRequest.name)) asks for \(shown(name.description)): \(oddity)",
-                        hint: "make the request without it, or insist with --insecure-names")
+                        .policy, "\(shown(certificateRequest.name)) requests \(shown(name.description)): \(oddity)",
+                        hint: "create the request without it, or use --insecure-names")
                 }
                 try NamePolicy.checkText(subject, [name])
             }
@@ -161,14 +160,14 @@ enum ClientPolicy {
 
     private static func defaultName(of request: ClientRequest, subject: DistinguishedName) throws -> GeneralName {
         let name = request.name
-        // A bare label is no domain name to those who lint certificates: for a client the subject says as much.
+        // Linters reject a single label as a DNS name; for a client the subject is enough.
         let isHost = try name.contains(".") || request.template.requiredNames == .host
         if let address = try? GeneralName.ipAddress(name) { return address }
         if isHost, let host = try? GeneralName.dnsName(name) { return host }
         return (try? .mailbox(name)) ?? .directory(subject)
     }
 
-    /// Checks a name that somebody else wrote as if it had been given to us.
+    /// Checks a name of a request like one of the command line.
     private static func checked(_ name: GeneralName) throws(CertificateError) -> GeneralName {
         switch name {
         case .dns(let text): return try .dnsName(text)
@@ -177,13 +176,13 @@ enum ClientPolicy {
         case .ip(let octets):
             guard octets.count == 4 || octets.count == 16 else {
                 throw CertificateError(
-                    .invalidName, "an IP address in the certificate request has \(octets.count) octets")
+                    .invalidName, "an IP address in the certificate request has \(octets.count) octets, not 4 or 16")
             }
             return name
         case .directory(let subject): return .directory(try DistinguishedName(relativeNames: subject.relativeNames))
         case .other(let kind):
             throw CertificateError(
-                .unsupported, "the certificate request asks for an alternative name of the kind \(kind)")
+                .unsupported, "the certificate request has an alternative name of the unsupported kind \(kind)")
         }
     }
 
@@ -192,26 +191,26 @@ enum ClientPolicy {
         return names.filter { seen.insert($0).inserted }
     }
 
-    /// Checks what a template made.
+    /// Checks a certificate that a template produced.
     static func check(_ certificate: Certificate, from template: CertificateTemplate) throws(AuthorityError) {
         guard !certificate.isCA, certificate.keyUsage?.isDisjoint(with: [.keyCertSign, .crlSign]) ?? true else {
             throw AuthorityError(
-                .policy, "\(template.name) makes a CA, and a client certificate must not be one",
-                hint: "it needs basicConstraints = CA:FALSE, and a keyUsage without keyCertSign and cRLSign")
+                .policy, "\(template.name) produces a CA, not a client certificate",
+                hint: "set basicConstraints = CA:FALSE, and a keyUsage without keyCertSign and cRLSign")
         }
         guard certificate.keyUsage?.contains(.digitalSignature) ?? false else {
             throw AuthorityError(
-                .policy, "\(template.name) makes a certificate that cannot sign requests",
-                hint: "it needs keyUsage = critical, digitalSignature")
+                .policy, "\(template.name) produces a certificate that cannot sign requests",
+                hint: "set keyUsage = critical, digitalSignature")
         }
     }
 
-    /// Checks that a template made a CA's certificate.
+    /// Checks that a template produced a CA certificate.
     static func checkAuthority(_ certificate: Certificate, from template: CertificateTemplate) throws(AuthorityError) {
         guard certificate.isCA, certificate.keyUsage?.contains(.keyCertSign) == true else {
             throw AuthorityError(
-                .policy, "\(template.name) does not make a CA: its certificate would not allow signing others",
-                hint: "it needs basicConstraints = critical, CA:TRUE and keyUsage = critical, keyCertSign, cRLSign")
+                .policy, "\(template.name) does not produce a CA certificate",
+                hint: "set basicConstraints = critical, CA:TRUE and keyUsage = critical, keyCertSign, cRLSign")
         }
     }
 }

@@ -3,13 +3,12 @@
 import Certificates
 import SystemSupport
 
-/// Which names a certificate may have. The same rules hold for a command, a batch and a renewal.
+/// The rules for names in certificates, the same for a command, a batch and a renewal.
 enum NamePolicy {
-    /// The most alternative names of one certificate, unless somebody says otherwise: no machine has that many, and a list
-    /// of certificates can still be read.
+    /// The largest number of alternative names of one certificate by default.
     static let mostNames = 100
 
-    /// Refuses text that a reader may take for another name.
+    /// Refuses confusable names.
     static func checkText(_ subject: DistinguishedName, _ names: [GeneralName] = []) throws(AuthorityError) {
         for attribute in subject.relativeNames.joined() {
             try check(attribute.value, of: attribute.type)
@@ -28,18 +27,19 @@ enum NamePolicy {
     private static func check(_ text: String, of part: String) throws(AuthorityError) {
         guard let objection = NameText.objection(to: text) else { return }
         throw AuthorityError(
-            .policy, "\(part) \"\(terminalSafe(text))\" can be taken for another: it \(objection)",
-            hint: "write it in the letters of one script, or insist with --insecure-names")
+            .policy, "\(part) \"\(terminalSafe(text))\" can be confused with another: it \(objection)",
+            hint: "use letters of one script, or --insecure-names")
     }
 
-    /// Refuses names that CAs on the way to the root may not certify, more strictly than RFC 5280: a CA that permits some
-    /// names by kind may certify no others, and a common name that reads as a host's, an address or a mailbox counts as one.
+    /// Refuses names that a CA of the path must not certify. This is stricter than RFC 5280: a CA that permits names of
+    /// one kind may certify no others of it, and a common name that looks like a host, an address or a mailbox counts
+    /// as one.
     static func checkConstraints(
         _ subject: DistinguishedName, _ names: [GeneralName], below authorities: [Certificate]
     ) throws(AuthorityError) {
         let constraining = authorities.filter { $0.nameConstraints != nil }
         guard !constraining.isEmpty else { return }
-        // The subject again says nothing new; where it is constrained itself, the path is verified.
+        // The subject as an alternative name is covered by the verification of the path.
         let said = names.filter { $0 != .directory(subject) }.map { (name: $0, shown: "\($0)") }
         let meant = subject.relativeNames.joined().compactMap { attribute in
             meaning(of: attribute).map { (name: $0, shown: "\(attribute.type)=\(attribute.value)") }
@@ -51,12 +51,12 @@ enum NamePolicy {
                     .policy,
                     "the CA \(printable("\(authority.subject)")) may not issue a certificate for \(printable(shown)): "
                         + printable(objection),
-                    hint: "leave the name out, or issue it from another CA: pki tree shows them")
+                    hint: "leave out the name, or use another CA: pki tree")
             }
         }
     }
 
-    /// What a part of a subject is taken for by those who look no further.
+    /// The name that software may see in an attribute of a subject; `nil` for none.
     private static func meaning(of attribute: DistinguishedName.Attribute) -> GeneralName? {
         if attribute.type == "emailAddress" { return .email(attribute.value) }
         guard attribute.type == "CN" else { return nil }
@@ -72,7 +72,7 @@ enum NamePolicy {
         return looksLikeHost(text) ? .dns(text.lowercased()) : nil
     }
 
-    /// A host or an address as people write one in a URL, without a port, a path and the brackets of an IPv6 address.
+    /// The host or address of a URL's authority, without port, path and the brackets of an IPv6 address.
     private static func withoutPort(_ text: String) -> String {
         var host = text.prefix { $0 != "/" }
         if host.first == "[", let end = host.firstIndex(of: "]") { return String(host[..<end].dropFirst()) }
@@ -84,7 +84,7 @@ enum NamePolicy {
         return String(host)
     }
 
-    /// Whether a common name has the form of a host's with a domain, be it one that no DNS would take.
+    /// Whether a common name looks like a host with a domain, even one that is not allowed in the DNS.
     private static func looksLikeHost(_ text: String) -> Bool {
         let labels = text.split(separator: ".", omittingEmptySubsequences: true)
         if text.lowercased() == "localhost" { return true }
@@ -99,8 +99,8 @@ enum NamePolicy {
     static func checkCount(_ count: Int, atMost limit: Int, of name: String) throws(AuthorityError) {
         guard count > limit else { return }
         throw AuthorityError(
-            .policy, "\(printable(name)) would have \(count) alternative names, and \(limit) are the most",
-            hint: "leave some out, or allow them: --max-names \(count)")
+            .policy, "\(printable(name)) would have \(count) alternative names; the limit is \(limit)",
+            hint: "leave out some, or raise the limit: --max-names \(count)")
     }
 
     /// Why a name that a request asks for is not taken unseen; `nil` for an ordinary one.
@@ -119,34 +119,34 @@ enum NamePolicy {
     }
 }
 
-/// The grammar of the names under which a directory holds certificates. Every name that comes from an option, a batch or
-/// another directory is checked here before it becomes a part of a file's name.
+/// The grammar of names in a CA directory. Every name from an option, a batch or another directory is checked here
+/// before it is used in a file name.
 enum EntryName {
-    /// Refuses what cannot be the name of anything in a directory.
+    /// Refuses names that cannot be in a directory.
     static func check(_ name: String) throws(AuthorityError) {
         guard (1...64).contains(name.utf8.count) else { throw refusal(of: name, "it must have 1 to 64 characters") }
         guard name.utf8.allSatisfy({ $0.isASCIILetterOrDigit || "._@-".utf8.contains($0) }) else {
-            throw refusal(of: name, "it may hold the letters a to z and A to Z, digits, \".\", \"_\", \"@\" and \"-\"")
+            throw refusal(of: name, "it may contain ASCII letters, digits, \".\", \"_\", \"@\" and \"-\"")
         }
         guard !name.hasPrefix("."), !name.hasPrefix("-") else {
             throw refusal(of: name, "it must not begin with \".\" or \"-\"")
         }
     }
 
-    /// Refuses what cannot become the name of a new certificate: the CA's own names, and those that read as files of the
-    /// directory do.
+    /// Refuses names that a new certificate cannot have: those of the CA itself, and those that look like files of the
+    /// directory.
     static func checkNew(_ name: String) throws(AuthorityError) {
         try check(name)
         guard !CertificateAuthority.reservedNames.contains(name) else {
-            throw refusal(of: name, "\(AuthorityFiles.certificate(of: name)) is a file of the CA's own")
+            throw refusal(of: name, "\(AuthorityFiles.certificate(of: name)) is a file of the CA itself")
         }
-        // Some file systems do not tell letters by their case.
+        // Some file systems ignore case.
         let plain = name.lowercased()
         guard !plain.hasPrefix(Inventory.fileName), plain != "archive",
             !["-cert", "-chain", "-crl", "-cert.pem", "-key.pem", "-key.uri", "-chain.pem", "-crl.pem"]
                 .contains(where: plain.hasSuffix)
         else {
-            throw refusal(of: name, "files of the CA's directory are called so")
+            throw refusal(of: name, "files of the CA directory have such names")
         }
     }
 
@@ -155,16 +155,14 @@ enum EntryName {
     }
 }
 
-/// Which alternative names a profile requires: `names` in `[ pki ]`.
+/// The alternative names that a profile requires: `names` in `[ pki ]`.
 enum RequiredNames: String, CaseIterable {
-    /// Any.
     case any
     /// At least one DNS name or IP address.
     case host
     /// Exactly one URI, a SPIFFE ID.
     case spiffe
 
-    /// Checks names.
     func check(_ names: [GeneralName], of request: ClientRequest) throws(AuthorityError) {
         switch self {
         case .any: return
@@ -178,8 +176,8 @@ enum RequiredNames: String, CaseIterable {
             guard !hasHost else { return }
             throw AuthorityError(
                 .policy,
-                "the profile \(request.template.profile) needs a DNS name or an IP address, and \(request.name) has none",
-                hint: "give one with --dns or --ip")
+                "the profile \(request.template.profile) requires a DNS name or an IP address, but \(request.name) has none",
+                hint: "add one: --dns NAME or --ip ADDRESS")
         case .spiffe:
             let identifiers = names.compactMap { name in
                 if case .uri(let text) = name { text } else { nil }
@@ -187,17 +185,17 @@ enum RequiredNames: String, CaseIterable {
             guard identifiers.count == 1, let identifier = identifiers.first else {
                 throw AuthorityError(
                     .policy,
-                    "the profile \(request.template.profile) needs exactly one URI, a SPIFFE ID, and \(request.name) has \(identifiers.count)",
-                    hint: "give it with --uri spiffe://example.org/\(request.name)")
+                    "the profile \(request.template.profile) requires exactly one URI, a SPIFFE ID, but \(request.name) has \(identifiers.count)",
+                    hint: "give it: --uri spiffe://example.org/\(request.name)")
             }
             guard let why = Self.objection(toIdentifier: identifier) else { return }
             throw AuthorityError(
                 .policy, "\(identifier) is not a SPIFFE ID: \(why)",
-                hint: "it has the form spiffe://TRUST-DOMAIN/PATH, such as spiffe://example.org/web")
+                hint: "use spiffe://TRUST-DOMAIN/PATH, such as spiffe://example.org/web")
         }
     }
 
-    /// What is wrong with a SPIFFE ID (the SPIFFE-ID standard, §2); `nil` when it is one.
+    /// The reason why a text is not a SPIFFE ID (the SPIFFE-ID standard, §2); `nil` if it is one.
     private static func objection(toIdentifier text: String) -> String? {
         guard text.hasPrefix("spiffe://") else { return "it does not begin with spiffe://" }
         guard text.utf8.count <= 2048 else { return "it has more than 2048 bytes" }
@@ -210,14 +208,14 @@ enum RequiredNames: String, CaseIterable {
                 $0.isASCIILetterOrDigit && !(0x41...0x5a).contains($0) || "._-".utf8.contains($0)
             })
         else {
-            return "a trust domain holds a to z, digits, \".\", \"_\" and \"-\" alone"
+            return "a trust domain may contain only a to z, digits, \".\", \"_\" and \"-\""
         }
         for segment in parts.dropFirst() {
             guard !segment.isEmpty, segment != ".", segment != ".." else {
                 return "a part of its path is empty, \".\" or \"..\""
             }
             guard segment.utf8.allSatisfy({ $0.isASCIILetterOrDigit || "._-".utf8.contains($0) }) else {
-                return "a path holds letters, digits, \".\", \"_\" and \"-\" alone"
+                return "a path may contain only letters, digits, \".\", \"_\" and \"-\""
             }
         }
         return nil

@@ -4,17 +4,17 @@ import Certificates
 import FoundationEssentials
 import SystemSupport
 
-/// A certificate that is signed, and neither on the disk nor in the inventory yet.
+/// A signed certificate that is not yet on the disk or in the inventory.
 struct PreparedCertificate: Sendable {
-    /// Where the certificate's key is.
+    /// The location of the certificate's key.
     enum Key: Sendable {
-        /// Made with the certificate: its file is written into the directory.
+        /// A new key, whose file is written into the directory.
         case made(CADirectory.PlannedFile)
-        /// New under this name, in a token or an agent: the directory keeps the address of a CA's key.
+        /// A key in a token or an agent: the directory gets the address if it is a CA's.
         case elsewhere(String)
-        /// The same as that of the certificate that is replaced.
+        /// The key of the certificate that is replaced.
         case kept
-        /// Held by the sender of the request, or stored under another name.
+        /// The key of a certificate request, or one stored under another name.
         case foreign
 
         static func made(_ key: PrivateKey, for name: String, passphrase: SecretBytes?) throws(CertificateError) -> Key
@@ -26,11 +26,11 @@ struct PreparedCertificate: Sendable {
         }
     }
 
-    /// What happens to the files that the name has.
+    /// What happens to existing files of the name.
     private enum NameChange {
-        /// The name is new: what a process left that was killed before it could report anything is archived.
+        /// The name is new: files of a process that was killed before it reported them are archived.
         case create
-        /// The certificate is replaced, and its key stays.
+        /// The certificate is replaced, but not its key.
         case renew
         /// The certificate and its key are replaced.
         case replace
@@ -40,33 +40,32 @@ struct PreparedCertificate: Sendable {
     var certificate: Certificate
     var profile: String
     var template: CertificateTemplate
-    /// The lifetime in seconds as it was asked for, although the CA may expire before.
+    /// The requested lifetime in seconds, which the CA may have shortened.
     var lifetime: Double
     /// SHA-256 of the issuer's public key.
     var issuerKey: [UInt8]
     var key: Key
-    /// A PKCS#12 file with all of it, and the file of its passphrase.
+    /// A PKCS#12 file and the file of its passphrase.
     var bundle: [CADirectory.PlannedFile] = []
-    /// The CA certificates that go with it.
     var chain: [Certificate]
-    /// Whether files of the same names go to the archive, and another entry may have the same common name.
+    /// Whether existing files go to the archive, and another entry may have the same common name.
     var archivesExisting: Bool
     var notices: [String] = []
     var action = AuditRecord.Action.issue
     var detail: String?
 
-    /// Puts the certificate into a change: its files, its row and its line of the audit. `names` are the common names
-    /// in use, as far as they have been read.
+    /// Adds the certificate to a change: its files, its row and its line of the audit.
     func commit(to change: inout InventoryChange, _ names: inout CommonNames) throws -> IssuedCertificate {
-        // Another process may have revoked it since the certificate was signed.
+        // Another process may have revoked the issuer meanwhile.
         try change.checkIssuerNotRevoked(withKey: issuerKey)
         let former = try change.records.current(name)
         if let other = former.first, other.isCA != certificate.isCA {
             throw AuthorityError(
                 .exists,
                 other.isCA
-                    ? "\(name) is a CA, and no other certificate takes its place"
-                    : "\(name) is no CA, and no CA takes its place", hint: "take another name with --name")
+                    ? "\(name) is a CA and can only be replaced by a CA"
+                    : "\(name) is not a CA and cannot be replaced by one",
+                hint: "choose another name: --name NAME")
         }
         if !archivesExisting || action == .renew {
             try names.refuseTaken(by: certificate, named: name, in: change.records)
@@ -95,14 +94,10 @@ struct PreparedCertificate: Sendable {
 
         let keyIsFile = keyRecord.map { !AuthorityFiles.isAddress($0) } ?? false
         return IssuedCertificate(
-            certificate: certificate,
-            certificatePath: change.directory.path(of: AuthorityFiles.certificate(of: name)),
+            certificate: certificate, certificatePath: change.directory.certificatePath(of: name),
             keyPath: keyIsFile ? keyRecord.map(change.directory.path(of:)) : nil,
-            keyAddress: keyIsFile ? nil : keyRecord,
-            chainPath: chainFile.map(change.directory.path(of:)),
-            archivedPaths: archived.map { change.directory.path(of: $0.1) },
-            notices: notices
-        )
+            keyAddress: keyIsFile ? nil : keyRecord, chainPath: chainFile.map(change.directory.path(of:)),
+            archivedPaths: archived.map { change.directory.path(of: $0.1) }, notices: notices)
     }
 
     private func nameChange(in directory: CADirectory) -> NameChange {
@@ -111,20 +106,20 @@ struct PreparedCertificate: Sendable {
         case .made, .elsewhere: return .replace
         case .kept: return .renew
         case .foreign:
-            // A key beside a certificate request may be the requester's own, which is not ours to move.
+            // An existing key file may belong to the requester: it is moved only if the certificate gets another key.
             let former = try? directory.certificates(in: AuthorityFiles.certificate(of: name)).first
             return former.map { $0.publicKey != certificate.publicKey } ?? false ? .replace : .renew
         }
     }
 
-    /// Refuses names that must be free, and moves what leaves into the archive. Returns the files that move, with their
-    /// names in the archive.
+    /// Refuses names that must be free, and moves other files into the archive. Returns the moved files with their
+    /// paths there.
     private func archive(
         _ nameChange: NameChange, in change: inout InventoryChange
     ) throws(AuthorityError) -> [(String, String)] {
         let certificateFile = AuthorityFiles.certificate(of: name)
         let keys = [AuthorityFiles.key(of: name), AuthorityFiles.keyAddress(of: name)]
-        // A bundle holds the certificate and the key that leave.
+        // A bundle contains the old certificate and key.
         let others = [
             AuthorityFiles.chain(of: name), AuthorityFiles.bundle(of: name), AuthorityFiles.bundlePassphrase(of: name),
         ]
@@ -136,7 +131,7 @@ struct PreparedCertificate: Sendable {
         let (free, leaving): ([String], [String]) =
             switch nameChange {
             case .create where bringsKey && certificate.isCA: ([certificateFile] + keys, [others[0]])
-            // A client's key whose certificate was never written was never reported either.
+            // A client's key without a certificate was never reported.
             case .create: ([certificateFile], bringsKey ? [keys[0], others[0]] : [others[0]])
             case .renew: ([], [certificateFile] + others)
             case .replace: ([], keys + [certificateFile] + others)
@@ -149,7 +144,7 @@ struct PreparedCertificate: Sendable {
         return archived
     }
 
-    /// The files that are written, key before certificate, and what the inventory says of the key.
+    /// The new files, key before certificate, and the inventory's column of the key.
     private func files(
         replacing former: [InventoryEntry], in change: InventoryChange
     ) -> ([CADirectory.PlannedFile], key: String?) {
@@ -175,7 +170,6 @@ struct PreparedCertificate: Sendable {
 }
 
 extension Inventory {
-    /// Writes one certificate into the directory and the inventory.
     func commit(_ prepared: PreparedCertificate, now: Date) throws -> IssuedCertificate {
         try change(now: now) { change in
             var names = CommonNames()

@@ -3,44 +3,44 @@
 public import Certificates
 public import SystemSupport
 
-/// The properties of a new root CA. What is left out comes from the template.
+/// The properties of a new root CA. The template has the defaults.
 public struct RootRequest: Sendable {
-    /// The source of everything else.
+    /// The template, for all other properties.
     public var template: CertificateTemplate
     /// The CA's name.
     public var subject: DistinguishedName?
-    /// The kind of key. An external key must be of this kind.
+    /// The kind of key, also of an external key.
     public var keyType: KeyType?
-    /// How long the CA is valid.
+    /// The lifetime.
     public var lifetime: Lifetime?
-    /// How many intermediate CAs there may be between the root and a client.
+    /// The largest number of intermediate CAs between the root and a client.
     public var pathLength: Int?
-    /// Which names the CA may certify.
+    /// The names that the CA may certify.
     public var nameConstraints = NameConstraints()
-    /// Whether to allow a name that can be mistaken for another.
+    /// Whether confusable names are allowed.
     public var allowsInsecureNames = false
-    /// A key in a token or an agent that is used instead of a new one.
+    /// A key in a token or an agent, in place of a new key file.
     public var externalKey: ExternalKey?
     /// Encrypts the key file.
     public var passphrase: SecretBytes?
-    /// Whether existing files of the same names go to the archive. Otherwise they are an error.
+    /// Whether existing files go to the archive; otherwise they are an error.
     public var archivesExisting = false
 
-    /// Creates a request that takes everything from a template.
+    /// Creates a request with the properties of a template.
     public init(template: CertificateTemplate) { self.template = template }
 }
 
-/// The properties of a new intermediate CA. What is left out comes from the template.
+/// The properties of a new intermediate CA. The template has the defaults.
 public struct IntermediateRequest: Sendable {
-    /// Whose key is certified.
+    /// The source of the certified key.
     public enum KeySource: Sendable {
-        /// A new one, whose file is written into the directory.
+        /// A new key, whose file is written into the directory.
         case newKey(KeyType?)
-        /// One that stays in a token or an agent.
+        /// A key in a token or an agent.
         case externalKey(ExternalKey, KeyType?)
-        /// That of a request. Only the key is taken from it, and the subject where that is accepted.
+        /// The key of a request, of which only the subject may be used too.
         case request(CertificateRequest)
-        /// That of another CA, which keeps its name byte for byte: a cross-certificate.
+        /// The key of another CA, whose name stays the same byte for byte: a cross-certificate.
         case crossCertificate(Certificate)
 
         /// Whether a key is stored under the CA's name.
@@ -52,92 +52,92 @@ public struct IntermediateRequest: Sendable {
         }
     }
 
-    /// The source of everything else.
+    /// The template, for all other properties.
     public var template: CertificateTemplate
     /// The name of the files: `NAME-cert.pem` and `NAME-key.pem`.
     public var name: String
-    /// Whose key is certified.
+    /// The source of the certified key.
     public var key: KeySource = .newKey(nil)
-    /// The CA's name in certificates; without one, `CN=NAME`.
+    /// The CA's subject; by default `CN=NAME`.
     public var subject: DistinguishedName?
     /// Whether the subject of a certificate request is accepted.
     public var acceptsRequestedSubject = false
-    /// Whether to allow a name that can be mistaken for another.
+    /// Whether confusable names are allowed.
     public var allowsInsecureNames = false
-    /// How long the CA is valid.
+    /// The lifetime.
     public var lifetime: Lifetime?
-    /// How many CAs there may be below it; without one, what the template says, or fewer where the issuer allows no more.
+    /// The largest number of CAs below it; by default the template's, reduced to the number that the issuer allows.
     public var pathLength: Int?
-    /// Which names it may certify.
+    /// The names that it may certify.
     public var nameConstraints = NameConstraints()
     /// Encrypts the key file.
     public var passphrase: SecretBytes?
-    /// Whether existing files of the same names go to the archive, and another entry may have the same common name.
-    /// Otherwise both are errors.
+    /// Whether existing files go to the archive, and another entry may have the same common name; otherwise both are
+    /// errors.
     public var archivesExisting = false
 
-    /// Creates a request that takes everything from a template.
+    /// Creates a request with the properties of a template.
     public init(template: CertificateTemplate, name: String) {
         self.template = template
         self.name = name
     }
 }
 
-/// The properties of a new certificate that is not a CA's. What is left out comes from the certificate request, then from the
-/// template.
+/// The properties of a new certificate that is not a CA's. The template has the defaults.
 public struct ClientRequest: Sendable {
-    /// The source of everything else.
+    /// The template, for all other properties.
     public var template: CertificateTemplate
     /// The name of the files: `NAME-cert.pem` and `NAME-key.pem`.
     public var name: String
-    /// Whether the name is the common name, in place of the template's.
+    /// Whether the name is the common name in place of the template's.
     public var nameIsCommonName = false
     /// The subject.
     public var subject: DistinguishedName?
     /// The alternative names.
     public var subjectAlternativeNames: [GeneralName] = []
-    /// The kind of key to make. Not together with a request, which brings its own.
+    /// The kind of a new key; `nil` if there is a certificate request.
     public var keyType: KeyType?
-    /// A request whose key is certified; no key is made then. Its subject and names count only where they are accepted.
+    /// A request whose key is certified in place of a new one. Its subject and names are used only if they are
+    /// accepted.
     public var certificateRequest: CertificateRequest?
-    /// Whether the subject of the certificate request is accepted, in place of the one made from the name.
+    /// Whether the subject of the certificate request is accepted.
     public var acceptsRequestedSubject = false
-    /// Whether the alternative names of the certificate request are accepted too.
+    /// Whether the alternative names of the certificate request are accepted.
     public var acceptsRequestedNames = false
-    /// Whether to allow names that can be mistaken for others: mixed scripts, invisible characters.
+    /// Whether confusable names are allowed: mixed scripts, invisible characters.
     public var allowsInsecureNames = false
     /// The largest number of alternative names.
     public var maximumNames = NamePolicy.mostNames
-    /// How long the certificate is valid.
+    /// The lifetime.
     public var lifetime: Lifetime?
     /// Encrypts the key file.
     public var passphrase: SecretBytes?
-    /// The encryption of a PKCS#12 file to make as well, with a passphrase of its own in a file beside it.
+    /// The encryption of an additional PKCS#12 file, whose passphrase is in a file next to it; `nil` for none.
     public var bundle: PKCS12Archive.Encryption?
-    /// Whether existing files of the same names go to the archive, and another entry may have the same common name.
-    /// Otherwise both are errors.
+    /// Whether existing files go to the archive, and another entry may have the same common name; otherwise both are
+    /// errors.
     public var archivesExisting = false
 
-    /// Creates a request that takes everything from a template.
+    /// Creates a request with the properties of a template.
     public init(template: CertificateTemplate, name: String) {
         self.template = template
         self.name = name
     }
 
-    /// Decides about names, as issuing does, without issuing.
+    /// Decides about names as issuing does.
     package func review() throws -> RequestReview {
         try ClientPolicy.check(self)
         return try ClientPolicy.review(self)
     }
 }
 
-/// The names that a certificate gets, and what becomes of those that its request asks for.
+/// The names of a certificate, and the decisions about those that its request contains.
 package struct RequestReview: Sendable {
     package internal(set) var subject: DistinguishedName
-    /// The alternative names; none when the template has its own.
+    /// The alternative names; empty if the template has its own.
     package internal(set) var names: [GeneralName]
-    /// What is accepted from a certificate request, each as `the name DNS:web-1.example.com`, safe for a terminal. Show it
-    /// before the certificate is made.
+    /// What is accepted from a certificate request, such as `the name DNS:web-1.example.com`, safe for a terminal. Show
+    /// it before issuing.
     package internal(set) var accepted: [String] = []
     /// What is not accepted, each a sentence without a full stop.
     package internal(set) var notices: [String] = []
@@ -145,10 +145,10 @@ package struct RequestReview: Sendable {
 
 /// A key outside of the CA's directory.
 public struct ExternalKey: Sendable {
-    /// The address under which it is found again, which holds no secret.
+    /// The address, which contains no secret.
     public var address: String
-    /// Opens the key, or makes it. Called once, when everything else in the request is known to be right: a key that is made
-    /// in a token stays there.
+    /// Opens or creates the key. Called once, after the rest of the request has been checked: a key that is created in
+    /// a token stays there.
     public var open: @Sendable () throws -> any SigningKey
 
     /// Creates a reference to a key; see ``address`` and ``open``.
@@ -157,33 +157,33 @@ public struct ExternalKey: Sendable {
         self.open = open
     }
 
-    /// Opens the key, which must be of this type if there is one.
+    /// Opens the key and checks its type.
     func opened(as type: KeyType?) throws -> any SigningKey {
         let key = try open()
         if let type, key.publicKey.algorithm != type.algorithm {
             throw AuthorityError(
                 .invalidRequest,
-                "the key \(address) is of the kind \(key.publicKey.algorithm), and \(type.rawValue) was asked for",
-                hint: "leave --key-type out, or name another key")
+                "the key \(address) is \(key.publicKey.algorithm), but \(type.rawValue) was requested",
+                hint: "leave out --key-type, or give another key")
         }
         return key
     }
 }
 
-/// A certificate that is on the disk, and where.
+/// An issued certificate and the paths of its files.
 public struct IssuedCertificate: Sendable {
     /// The certificate.
     public let certificate: Certificate
     /// The path of the certificate's file.
     public let certificatePath: String
-    /// The path of the key's file; `nil` when the key is elsewhere or came in a certificate request.
+    /// The path of the key's file; `nil` if the directory does not have the key.
     public let keyPath: String?
     /// The address of a key that is in a token, a TPM or an agent.
     public let keyAddress: String?
-    /// The path of the file with the CA certificates between the certificate and its root; `nil` when there are none.
+    /// The path of the file with the CA certificates between the certificate and its root; `nil` if there are none.
     public let chainPath: String?
-    /// Where existing files of the same names were moved.
+    /// The paths of existing files in the archive.
     public let archivedPaths: [String]
-    /// What the user should know and may not expect, each a sentence without a full stop.
+    /// Warnings, each a sentence without a full stop.
     public let notices: [String]
 }

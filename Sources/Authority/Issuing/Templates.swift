@@ -23,7 +23,7 @@ public enum BuiltInTemplate: String, Sendable, CaseIterable {
     /// The lab's own certificate.
     case labServer = "lab-server"
 
-    /// The template. Throws `CertificateError` when the file does not parse, which a test rules out.
+    /// The parsed template.
     public var template: CertificateTemplate {
         get throws(CertificateError) {
             let text =
@@ -41,7 +41,7 @@ public enum BuiltInTemplate: String, Sendable, CaseIterable {
         }
     }
 
-    /// The template that makes certificates like this one, for certificates that were read from files.
+    /// The template for certificates like this one, which was imported from files.
     init(matching certificate: Certificate) {
         if certificate.isCA {
             self = certificate.isSelfIssued ? .root : .intermediate
@@ -56,20 +56,20 @@ public enum BuiltInTemplate: String, Sendable, CaseIterable {
 // MARK: - Settings in `[ pki ]`
 
 extension CertificateTemplate {
-    /// The kind of key: `key_type`, P-256 where a foreign template has none.
+    /// The setting `key_type`; by default P-256.
     var keyType: KeyType {
         get throws(AuthorityError) {
             guard let text = settings["key_type"] else { return .ecP256 }
             guard let type = KeyType(rawValue: text) else {
                 throw AuthorityError(
                     .invalidRequest, "\(name): key_type = \(text) is not a kind of key",
-                    hint: "the kinds are \(KeyType.allCases.map(\.rawValue).joined(separator: ", "))")
+                    hint: "use one of \(KeyType.allCases.map(\.rawValue).joined(separator: ", "))")
             }
             return type
         }
     }
 
-    /// The lifetime in days: `days`, a year where a foreign template has none.
+    /// The setting `days`; by default a year.
     var days: Int {
         get throws(AuthorityError) {
             guard let text = settings["days"] else { return 365 }
@@ -80,35 +80,35 @@ extension CertificateTemplate {
         }
     }
 
-    /// The profile's name: `profile`, or else the name of the file without directories and `.conf`.
+    /// The setting `profile`; by default the name of the file without directories and `.conf`.
     var profile: String {
         if let name = settings["profile"] { return name }
         let file = name.split(separator: "/").last.map(String.init) ?? name
         return file.hasSuffix(".conf") ? String(file.dropLast(".conf".count)) : file
     }
 
-    /// Which alternative names the profile requires: `names`.
+    /// The setting `names`: the alternative names that the profile requires.
     var requiredNames: RequiredNames {
         get throws(AuthorityError) {
             guard let text = settings["names"] else { return .any }
             guard let rule = RequiredNames(rawValue: text) else {
                 throw AuthorityError(
                     .invalidRequest, "\(name): names = \(text) is not a rule for alternative names",
-                    hint: "the rules are \(RequiredNames.allCases.map(\.rawValue).joined(separator: ", "))")
+                    hint: "use one of \(RequiredNames.allCases.map(\.rawValue).joined(separator: ", "))")
             }
             return rule
         }
     }
 }
 
-/// How long a certificate is valid.
+/// The lifetime of a certificate.
 public enum Lifetime: Hashable, Sendable {
     /// A number of days of 24 hours, from now.
     case days(Int)
     /// Until this time, to the second.
     case until(Date)
 
-    /// Reads a time in ISO 8601, or a day, which counts to its end in UTC: `2030-12-31`. `nil` when it is neither.
+    /// Reads a time in ISO 8601, or a day, `2030-12-31`, which means its end in UTC; `nil` if the text is neither.
     package init?(notAfter text: String) {
         guard let date = CivilTime.date(fromISO8601: text.contains("T") ? text : text + "T23:59:59Z") else {
             return nil
@@ -116,9 +116,9 @@ public enum Lifetime: Hashable, Sendable {
         self = .until(date)
     }
 
-    /// How many seconds before now validity begins, for clocks that are behind. They are added to the lifetime.
+    /// Validity begins this many seconds before now, for clocks that are slow. They are added to the lifetime.
     static let backdating: Double = 300
-    /// 9999-12-31T23:59:59Z, the last time that X.509 can express (RFC 5280 §4.1.2.5).
+    /// 9999-12-31T23:59:59Z, the latest time in X.509 (RFC 5280 §4.1.2.5).
     static let latest = Date(timeIntervalSince1970: 253_402_300_799)
 
     /// The end of validity, in whole seconds.
@@ -128,21 +128,21 @@ public enum Lifetime: Hashable, Sendable {
         case .days(let days):
             guard days >= 1 else {
                 throw AuthorityError(
-                    .invalidRequest, "a lifetime of \(days) days is not possible", hint: "give at least 1")
+                    .invalidRequest, "the lifetime of \(days) days is too short", hint: "use at least 1 day")
             }
             end = now.addingTimeInterval(Double(days) * 86400)
         case .until(let date):
             guard date > now else {
                 throw AuthorityError(
-                    .invalidRequest, "the certificate would end at \(timestamp(date)), which is past",
-                    hint: "give a later time, or a number of days; it is \(timestamp(now)) by this machine's clock")
+                    .invalidRequest, "the certificate would expire at \(timestamp(date)), which is in the past",
+                    hint: "use a later time or a number of days; it is \(timestamp(now)) now")
             }
             end = date
         }
         guard end <= Self.latest else {
             throw AuthorityError(
-                .invalidRequest, "the certificate would end after the year 9999, the last that X.509 can say",
-                hint: "give fewer days, or an earlier time")
+                .invalidRequest, "the certificate would expire after 9999-12-31, the latest date in X.509",
+                hint: "use fewer days, or an earlier time")
         }
         return Date(timeIntervalSince1970: end.timeIntervalSince1970.rounded(.down))
     }

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Certificates
+import Dispatch
 import Synchronization
 import SystemSupport
 
-/// A directory whose files are written whole or not at all, and never over one another.
+/// A directory whose files are written completely or not at all, and never overwritten.
 ///
-/// A file is written as a draft, brought to the disk, and given its name in one step that fails when the name is taken.
-/// Writers take turns by a lock on the directory itself, which ends with the process that holds it.
+/// A file is written as a draft, synced, and given its name in one step that fails if the name is taken. Writers take
+/// turns by a lock on the directory itself, which ends with the process that holds it.
 final class CADirectory: Sendable {
     /// A file to be written.
     struct PlannedFile {
@@ -17,12 +18,12 @@ final class CADirectory: Sendable {
         var mode: UInt32
     }
 
-    /// The directory itself; everything below it is reached through it.
+    /// Everything in the directory is opened through this descriptor.
     let directory: Directory
     private let use: Directory.Use
-    /// Keeps the threads of this process apart, which the lock on the descriptor does not.
+    /// The turn of a thread; the lock on the descriptor is shared by the threads of a process.
     private let turn = Mutex(())
-    /// The archive and the drafts, once somebody has asked for them.
+    /// The archive and the drafts, once they have been used.
     private let opened = Mutex<[String: Directory]>([:])
 
     /// Opens a CA directory. No symbolic link is followed.
@@ -35,7 +36,7 @@ final class CADirectory: Sendable {
         if use == .writing || use == .repairing { try refuseForeign() }
     }
 
-    /// Refuses what others may have put here: an archive, drafts or files of the inventory that are links or not this user's.
+    /// Refuses an archive, drafts or files of the inventory that are links or belong to another user.
     private func refuseForeign() throws(AuthorityError) {
         for name in [Self.archiveDirectory, Self.draftDirectory] { _ = try below(name) }
         for suffix in ["", "-wal", "-shm"] {
@@ -48,10 +49,16 @@ final class CADirectory: Sendable {
     /// The path as the user gave it, for messages.
     var path: String { directory.path }
 
+    /// The option that names this directory, for hints.
+    var option: String { "--directory \(Quoting.shell(path))" }
+
+    /// The path of the certificate of a name, for messages.
+    func certificatePath(of name: String) -> String { path(of: AuthorityFiles.certificate(of: name)) }
+
     /// The path of a file in the directory, for messages.
     func path(of name: String) -> String { directory.path(of: name) }
 
-    /// A directory in this one; `nil` when it is not there.
+    /// A directory in this one; `nil` if it does not exist.
     private func below(_ name: String, creates: Bool = false) throws(AuthorityError) -> Directory? {
         if let known = opened.withLock({ $0[name] }) { return known }
         let found = try rethrown { () throws(FileError) in try directory.directory(name, for: use, creates: creates) }
@@ -59,7 +66,7 @@ final class CADirectory: Sendable {
         return found
     }
 
-    /// The directory and the component of a name: one component, or `archive/` or `.new/` and one. `nil` when the
+    /// The directory and the component of a name: one component, or `archive/` or `.new/` and one. `nil` if the
     /// directory does not exist.
     private func place(
         of name: String, creates: Bool = false
@@ -75,50 +82,46 @@ final class CADirectory: Sendable {
     }
 
     private static func outside(_ name: String) -> AuthorityError {
-        AuthorityError(.broken, "\"\(printable(name, limit: 200))\" does not lead to a file of the CA directory")
+        AuthorityError(.broken, "\"\(printable(name, limit: 200))\" is not the path of a file in the CA directory")
     }
 
-    /// What the system says of a name, without following a link; `nil` when nothing has it.
+    /// The status of a file, without following a link; `nil` if there is none.
     func status(of name: String) -> FileStatus? {
         if name == "." { return directory.status }
         guard let place = try? place(of: name) else { return nil }
         return place.directory.status(of: place.name)
     }
 
-    /// Whether anything has this name.
     func contains(_ name: String) -> Bool { status(of: name) != nil }
 
-    /// Refuses names that something has.
     func checkDoesNotExist(_ names: String...) throws(AuthorityError) {
         if let name = names.first(where: contains) { throw takenName(name) }
     }
 
-    /// What is wrong when something has a name already.
+    /// The error for a name that is taken.
     func takenName(_ name: String) -> AuthorityError {
         AuthorityError(
             .exists, "\(path(of: name)) exists already and is never overwritten",
             hint: "--force moves the old files to \(path(of: Self.archiveDirectory)) first")
     }
 
-    /// Refuses a name that something has which is no regular file of this user: it is neither archived nor replaced.
+    /// Refuses anything but a regular file of this user: it is neither archived nor replaced.
     func refuseIrregular(_ name: String) throws(AuthorityError) {
         guard let place = try place(of: name), let status = place.directory.status(of: place.name) else { return }
         let path = path(of: name)
         guard status.kind == .regular else {
             throw AuthorityError(
-                .broken, "\(printable(path)) is \(status.kind.noun), where a file is wanted",
-                hint: "find out who made it, take it away, and run the command again: rm \(Quoting.shell(path))")
+                .broken, "\(printable(path)) is \(status.kind.noun), not a regular file",
+                hint: "find out who created it, then remove it and run the command again: rm \(Quoting.shell(path))")
         }
         try rethrown { () throws(FileError) in try place.directory.checkReplaceable(place.name) }
     }
 
-    /// Sets the permissions of a file or a directory.
     func setMode(of name: String, _ mode: UInt32) throws(AuthorityError) {
         guard let place = name == "." ? (directory, name) : try place(of: name) else { return }
         try rethrown { () throws(FileError) in try place.directory.setMode(of: place.name, mode) }
     }
 
-    /// Reads a regular file.
     func read(_ name: String, isPrivate: Bool) throws(AuthorityError) -> SecretBytes {
         guard let place = try place(of: name) else {
             throw AuthorityError(.missing, "\(path(of: name)) cannot be read: no such file or directory")
@@ -134,11 +137,11 @@ final class CADirectory: Sendable {
         let certificates = try naming(path(of: name)) { () throws(CertificateError) in
             try Certificate.certificates(in: unsafe file.withUnsafeBytes { unsafe Array($0) })
         }
-        guard !certificates.isEmpty else { throw AuthorityError(.broken, "\(path(of: name)) holds no certificate") }
+        guard !certificates.isEmpty else { throw AuthorityError(.broken, "\(path(of: name)) contains no certificate") }
         return certificates
     }
 
-    /// Waits until no other process writes to the directory, and keeps others waiting until the closure returns.
+    /// Holds the lock of the directory while the closure runs.
     func withLock<Result>(_ body: () throws -> Result) throws -> Result {
         try turn.withLock { _ in
             try rethrown { () throws(FileError) in try directory.lock() }
@@ -147,21 +150,20 @@ final class CADirectory: Sendable {
         }
     }
 
-    // MARK: - Files in the making
+    // MARK: - Drafts
 
-    /// Where files are written before they get their names. The holder of the lock may sweep it.
+    /// Where files are written before they get their names. The holder of the lock may delete what is in it.
     static let draftDirectory = ".new"
-    /// Where files go that others take the place of.
+    /// Where replaced files go.
     static let archiveDirectory = "archive"
 
-    /// Writes files as drafts and brings them to the disk: the first half of a change.
-    ///
-    /// To be called with the lock held. When one cannot be written, ``sweepDrafts()`` takes the others away.
+    /// Writes and syncs files as drafts: the first half of a change. If one cannot be written, ``sweepDrafts()``
+    /// deletes the others. The caller holds the lock.
     func writeDrafts(
         _ files: [(draft: String, file: PlannedFile)], links: [(name: String, draft: String)], jobs: Int = 1
     ) throws(AuthorityError) {
         if files.isEmpty, links.isEmpty { return }
-        // Names are given when nothing can be taken back any more: what would be in their way is found out before.
+        // The names are given after the point of no return, so obstacles must be found before.
         if let reason = directory.obstacle { throw failure(files.first?.file.name ?? ".", reason) }
         for link in links { try self.link(link.name, to: link.draft) }
         let failure = Workers.firstFailure(of: files.count, jobs: jobs) { index throws(AuthorityError) in
@@ -171,7 +173,7 @@ final class CADirectory: Sendable {
         try synchronize(Self.draftDirectory)
     }
 
-    /// A second name for a file; a copy where the file system has no such names.
+    /// Adds a second name for a file; copies it where the file system has no hard links.
     private func link(_ name: String, to draft: String) throws(AuthorityError) {
         guard let from = try place(of: name), let to = try place(of: draft, creates: true) else { return }
         do {
@@ -186,9 +188,7 @@ final class CADirectory: Sendable {
         try writeContents(of: copy, as: draft)
     }
 
-    /// Renames drafts: the second half of a change. What was done already is not done again.
-    ///
-    /// To be called with the lock held.
+    /// Renames drafts: the second half of a change. Steps that were done before are skipped. The caller holds the lock.
     func settle(_ moves: [FileMove]) throws(AuthorityError) {
         var stage = moves.first?.stage
         var touched: Set<String> = []
@@ -203,7 +203,7 @@ final class CADirectory: Sendable {
         for directory in touched { try synchronize(directory) }
     }
 
-    /// Does one move; returns the directory that changed.
+    /// Returns the directory that changed.
     private func settle(_ move: FileMove) throws(AuthorityError) -> String? {
         switch move.kind {
         case .place(let draft, let replaces):
@@ -221,9 +221,8 @@ final class CADirectory: Sendable {
             } catch {
                 guard error.code == .exists, !replaces else { throw AuthorityError(error) }
                 throw AuthorityError(
-                    .exists, "\(path(of: move.name)) was put there by another program, and is never overwritten",
-                    hint: "move it away: what pki made waits in \(path(of: draft)), and the next pki command that "
-                        + "writes gives it the name")
+                    .exists, "\(path(of: move.name)) was created by another program, and is never overwritten",
+                    hint: "move it away; the next pki command that writes moves \(path(of: draft)) there")
             }
             return to.directory === directory ? "." : Self.archiveDirectory
         case .remove(let copy):
@@ -235,7 +234,7 @@ final class CADirectory: Sendable {
         }
     }
 
-    /// Whether two names are those of one file, or of equal ones.
+    /// Whether two names are those of one file, or of files with equal contents.
     private func isSame(_ name: String, _ other: String) -> Bool {
         guard let first = status(of: name), let second = status(of: other) else { return false }
         if first.stamp.isSameFile(as: second.stamp) { return true }
@@ -245,13 +244,13 @@ final class CADirectory: Sendable {
         return left.isEqual(to: right)
     }
 
-    /// Removes drafts that no change will ever name; what is not named as a draft stays. To be called with the lock held.
+    /// Deletes drafts that no change has recorded. Only files named as drafts are deleted. The caller holds the lock.
     func sweepDrafts() {
         guard let drafts = try? below(Self.draftDirectory) else { return }
         for name in (try? drafts.names()) ?? [] where FileMove.isDraftName(name) { drafts.unlink(name) }
     }
 
-    /// A free name in the archive that tells when: `archive/web-1-cert-20260101T000000Z.pem`.
+    /// A free name in the archive with the time: `archive/web-1-cert-20260101T000000Z.pem`.
     func archivedName(of name: String, stamp: String, taken: Set<String>) throws(AuthorityError) -> String {
         let name = name.split(separator: "/").last ?? ""
         let dot = name.lastIndex(of: ".") ?? name.endIndex
@@ -260,7 +259,7 @@ final class CADirectory: Sendable {
             let archived = "\(Self.archiveDirectory)/\(name[..<dot])-\(stamp)\(suffix)\(name[dot...])"
             if !taken.contains(archived), !contains(archived) { return archived }
         }
-        throw AuthorityError(.storage, "\(path(of: Self.archiveDirectory)) has a thousand files of this time")
+        throw AuthorityError(.storage, "\(path(of: Self.archiveDirectory)) has a thousand files with the time \(stamp)")
     }
 
     private func failure(_ name: String, _ reason: CInt) -> AuthorityError {
@@ -278,7 +277,7 @@ final class CADirectory: Sendable {
         }
     }
 
-    /// Moves a file into the archive, at once and outside of any change: for what is no use to a change any more.
+    /// Moves a file into the archive at once, not as a part of a change.
     func moveAside(_ name: String, to archivedName: String) throws(AuthorityError) {
         guard let from = try place(of: name), let to = try place(of: archivedName, creates: true) else { return }
         try rethrown { () throws(FileError) in try from.directory.move(from.name, to: to.name, in: to.directory) }
@@ -286,20 +285,55 @@ final class CADirectory: Sendable {
         try synchronize(".")
     }
 
-    /// Brings the names in a directory to the disk; this one is `.`.
+    /// Syncs the names in a directory; this one is `.`.
     private func synchronize(_ name: String) throws(AuthorityError) {
         guard let found = name == "." ? directory : try below(name) else { return }
         try rethrown { () throws(FileError) in try found.synchronize() }
     }
 
-    /// The names in the directory or in one below it, in no order, without `.` and `..`; none when it cannot be read.
+    /// The unsorted names in the directory or in one below it, without `.` and `..`; empty if it cannot be read.
     func names(in name: String = ".") -> [String] {
         let found = name == "." ? directory : try? below(name)
         return (try? found?.names()) ?? []
     }
 
-    /// Removes drafts of earlier versions of this program, which had them among the other files.
+    /// Deletes drafts of earlier versions of this program, which were next to the other files.
     func sweepEarlierDrafts() {
         for name in names() where name.hasPrefix(NewFile.temporaryPrefix) { directory.unlink(name) }
+    }
+}
+
+/// Runs a loop on several threads.
+enum Workers {
+    /// Runs a body for each index below a count on `jobs` threads, the caller's included. Returns the first error,
+    /// after which no new index is started; `nil` if there was none.
+    ///
+    /// `concurrentPerform` starts no more threads than there are processors, and most of these wait for the disk.
+    static func firstFailure<Failure: Error>(
+        of count: Int, jobs: Int, _ body: @Sendable (Int) throws(Failure) -> Void
+    ) -> Failure? {
+        let failure = Mutex<Failure?>(nil)
+        let next = Atomic(0)
+        let hasFailed = Atomic(false)
+        @Sendable func work() {
+            while !hasFailed.load(ordering: .relaxed) {
+                let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
+                guard index < count else { return }
+                do throws(Failure) {
+                    try body(index)
+                } catch {
+                    hasFailed.store(true, ordering: .relaxed)
+                    failure.withLock { if $0 == nil { $0 = error } }
+                }
+            }
+        }
+        let group = DispatchGroup()
+        withoutActuallyEscaping(work) { work in
+            // A serial queue has a thread of its own.
+            for _ in 1..<max(1, min(jobs, count)) { DispatchQueue(label: "worker").async(group: group) { work() } }
+            work()
+            group.wait()
+        }
+        return failure.withLock { $0 }
     }
 }

@@ -141,8 +141,7 @@ extension EncodedPrivateKey {
             } else {
                 self.init(
                     form: form, encryption: "PEM headers with MD5 (1 round) and \(Self.cipher(in: block.headers))",
-                    contents: .encryptedTraditional(headers: block.headers, block.contents)
-                )
+                    contents: .encryptedTraditional(headers: block.headers, block.contents))
             }
         case "TSS2 PRIVATE KEY": self.init(form: .tss2, encryption: nil, contents: .closed)
         case "OPENSSH PRIVATE KEY":

@@ -85,13 +85,9 @@ extension CertificateParameters {
         }
         let algorithm = try SignatureIdentifier(for: key.publicKey.algorithm)
         let toBeSigned = DER.sequence([
-            DER.encode(DER.constructed(0), DER.unsignedInteger([2])),
-            DER.unsignedInteger(serialNumber.magnitude),
-            algorithm.derEncoded,
-            issuer?.subject.derEncoded ?? subject.derEncoded,
-            DER.sequence([try DER.time(notBefore), try DER.time(notAfter)]),
-            subject.derEncoded,
-            publicKey.derEncoded,
+            DER.encode(DER.constructed(0), DER.unsignedInteger([2])), DER.unsignedInteger(serialNumber.magnitude),
+            algorithm.derEncoded, issuer?.subject.derEncoded ?? subject.derEncoded,
+            DER.sequence([try DER.time(notBefore), try DER.time(notAfter)]), subject.derEncoded, publicKey.derEncoded,
             DER.encode(DER.constructed(3), DER.sequence(try extensions(issuer: issuer).map(\.derEncoded))),
         ])
         let signature = try key.signature(for: toBeSigned, digest: algorithm.digest)
@@ -166,8 +162,7 @@ extension CertificateParameters {
         // The value is an OCTET STRING.
         let octets = own.flatMap { DER.elements(in: $0.value[...])?.first }
         return CertificateExtension(
-            authorityKeyIdentifier: try octets.map { Array($0.contents) } ?? publicKey.keyIdentifier()
-        )
+            authorityKeyIdentifier: try octets.map { Array($0.contents) } ?? publicKey.keyIdentifier())
     }
 }
 
@@ -182,8 +177,7 @@ extension CertificateExtension {
     init(authorityKeyIdentifier keyIdentifier: [UInt8]) {
         self.init(
             Self.authorityKeyIdentifier, name: "authorityKeyIdentifier", isCritical: false,
-            value: DER.sequence([DER.encode(DER.implicit(0), keyIdentifier)])
-        )
+            value: DER.sequence([DER.encode(DER.implicit(0), keyIdentifier)]))
     }
 }
 

@@ -78,12 +78,8 @@ extension RevocationListParameters {
         }
         let algorithm = try SignatureIdentifier(for: key.publicKey.algorithm)
         let toBeSigned = DER.sequence([
-            DER.unsignedInteger([1]),
-            algorithm.derEncoded,
-            issuer.subject.derEncoded,
-            try DER.time(thisUpdate),
-            try DER.time(nextUpdate),
-            try revokedCertificates(),
+            DER.unsignedInteger([1]), algorithm.derEncoded, issuer.subject.derEncoded, try DER.time(thisUpdate),
+            try DER.time(nextUpdate), try revokedCertificates(),
             DER.encode(DER.constructed(0), DER.sequence(try extensions(issuer: issuer).map(\.derEncoded))),
         ])
         let signature = try key.signature(for: toBeSigned, digest: algorithm.digest)

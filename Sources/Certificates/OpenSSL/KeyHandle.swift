@@ -193,9 +193,7 @@ extension KeyAlgorithm {
             var count = 0
             let status = unsafe EVP_PKEY_get_group_name(key, &name, name.count, &count)
             let curve = String(
-                decoding: name.prefix(status == 1 ? count : 0).map { UInt8(bitPattern: $0) },
-                as: UTF8.self
-            )
+                decoding: name.prefix(status == 1 ? count : 0).map { UInt8(bitPattern: $0) }, as: UTF8.self)
             self = .ec(curve: curve)
         case "ML-DSA-44": self = .mlDSA(44)
         case "ML-DSA-65": self = .mlDSA(65)

@@ -110,9 +110,7 @@ extension PKCS12Archive {
     private func encryptedPart(_ contents: [UInt8], under passphrase: SecretBytes) throws(OpenSSLError) -> [UInt8] {
         let encryption = try newEncryption()
         let encrypted = try encryption.encrypt(contents, under: passphrase)
-        let information = DER.sequence([
-            Self.data, try encryption.derEncoded, DER.encode(DER.implicit(0), encrypted),
-        ])
+        let information = DER.sequence([Self.data, try encryption.derEncoded, DER.encode(DER.implicit(0), encrypted)])
         return DER.sequence([
             DER.objectIdentifier("1.2.840.113549.1.7.6"),
             DER.encode(DER.constructed(0), DER.sequence([DER.unsignedInteger([]), information])),

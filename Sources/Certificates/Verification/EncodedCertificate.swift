@@ -140,11 +140,8 @@ struct EncodedExtension {
             extensions.append(
                 EncodedExtension(
                     identifier: DER.objectIdentifierText(parts[0].contents) ?? hexadecimal(parts[0].contents),
-                    isCritical: criticality.map { $0 != 0 } ?? false,
-                    writesDefault: criticality == 0,
-                    value: last.contents
-                )
-            )
+                    isCritical: criticality.map { $0 != 0 } ?? false, writesDefault: criticality == 0,
+                    value: last.contents))
         }
         return extensions
     }

@@ -4,9 +4,9 @@ import AWSModel
 import Certificates
 public import SystemSupport
 
-/// Everything on AWS's side that a CA's clients need: the trust anchor, a role with its trust policy, and a profile.
+/// The resources in AWS for the clients of a CA: a trust anchor, a role with its trust policy, and a profile.
 public struct AccountSetup: Sendable {
-    /// A language that set-up is written in.
+    /// The language of the output.
     public enum Format: String, CaseIterable, Sendable {
         /// A template of AWS CloudFormation.
         case cloudFormation = "cloudformation"
@@ -21,42 +21,30 @@ public struct AccountSetup: Sendable {
 
     /// The CA certificates.
     public let bundle: TrustAnchorBundle
-
-    /// What the names of the trust anchor and of the profile are made from.
+    /// The name of the trust anchor and the profile.
     public let name: String
-
     /// The role's name.
     public let roleName: String
-
-    /// What a certificate must say, all of it.
+    /// The conditions on a certificate, all of which must hold.
     public let conditions: [CertificateCondition]
-
-    /// Managed policies of the role, to which the profile limits sessions too.
+    /// The ARNs of the role's managed policies, to which the profile limits sessions too.
     public let managedPolicies: [String]
-
-    /// How long sessions last at most, in seconds.
+    /// The longest duration of sessions in seconds.
     public let durationSeconds: Int
-
     /// Whether a request may name its session.
     public let acceptsRoleSessionName: Bool
-
-    /// The AWS region; the tool's own default when nothing is given.
+    /// The AWS region; `nil` for the default of the tool.
     public let region: String?
 
-    /// Describes a set-up.
+    /// Creates a set-up. Throws ``TrustAnchorError`` if AWS would not accept it.
     ///
     /// - Parameters:
-    ///   - bundle: The CA certificates.
-    ///   - name: 1 to 200 letters, digits, blanks, `-` and `_`; made from the first CA's common name when nothing is given.
-    ///   - roleName: 1 to 64 characters of `A-Za-z0-9_+=,.@-`; made from the name when nothing is given.
-    ///   - conditions: What a certificate must say, all of it.
-    ///   - allowsAnyCertificate: Whether there may be no condition.
-    ///   - managedPolicies: ARNs of managed policies, or names of AWS's own; at most 10, the quota of a role.
+    ///   - name: 1 to 200 letters, digits, blanks, `-` and `_`; by default derived from the first CA's common name.
+    ///   - roleName: 1 to 64 characters of `A-Za-z0-9_+=,.@-`; by default derived from the name.
+    ///   - allowsAnyCertificate: Whether the conditions may be empty.
+    ///   - managedPolicies: 1 to 10 ARNs of managed policies, or names of AWS managed policies.
     ///   - durationSeconds: 900 to 43200.
-    ///   - acceptsRoleSessionName: Whether a request may name its session.
-    ///   - region: The AWS region.
-    ///   - partition: `aws`, `aws-cn`, `aws-us-gov`, …: where AWS's own policies are; the region's when nothing is given.
-    /// - Throws: ``TrustAnchorError`` naming the limit.
+    ///   - partition: The partition of AWS managed policies, such as `aws-cn`; by default that of the region.
     public init(
         bundle: TrustAnchorBundle, name: String? = nil, roleName: String? = nil, conditions: [CertificateCondition],
         allowsAnyCertificate: Bool = false, managedPolicies: [String] = AccountSetup.defaultManagedPolicies,
@@ -68,18 +56,19 @@ public struct AccountSetup: Sendable {
         let name = name ?? String(bundle.suggestedName.prefix(200))
         try TrustAnchorBundle.check(name: name)
         guard name.count <= 200 else {
-            throw TrustAnchorError(.name, "the name has \(name.count) characters, not at most 200")
+            throw TrustAnchorError(.name, "the name has \(name.count) characters; the limit is 200")
         }
         let roleName = roleName ?? String(name.map { $0 == " " ? "-" : $0 }.prefix(50)) + "-RolesAnywhere"
         guard AWSLimit.roleNameLength.contains(roleName.utf8.count), AWSText.sessionName.allows(roleName) else {
             throw TrustAnchorError(
-                .name, "AWS takes no role of the name \"\(roleName)\"", hint: "use 1 to 64 letters, digits and _+=,.@-")
+                .name, "AWS does not allow the role name \"\(roleName)\"",
+                hint: "use 1 to 64 letters, digits and _+=,.@-")
         }
         let most = AWSLimit.rolePolicyCount.maximum
         guard (1...most).contains(managedPolicies.count) else {
             throw TrustAnchorError(
-                .name, "there are \(managedPolicies.count) managed policies, and a role takes 1 to \(most)",
-                hint: "name some with --managed-policy")
+                .name, "there are \(managedPolicies.count) managed policies; a role can have 1 to \(most)",
+                hint: "choose them: --managed-policy NAME")
         }
         var arns: [String] = []
         let partition = partition ?? Partition(of: region ?? "").name
@@ -107,34 +96,28 @@ public struct AccountSetup: Sendable {
             arn.utf8.allSatisfy({ AWSText.sessionName.allows($0) || $0 == 0x3a || $0 == 0x2f })
         else {
             throw TrustAnchorError(
-                .name, "\"\(policy)\" is neither the ARN of a managed policy nor the name of one of AWS's",
-                hint: "it looks like arn:aws:iam::aws:policy/ReadOnlyAccess")
+                .name, "\"\(policy)\" is not the ARN of a managed policy or the name of an AWS managed policy",
+                hint: "an ARN looks like arn:aws:iam::aws:policy/ReadOnlyAccess")
         }
         return arn
     }
 
-    /// How long the role lets sessions last: never less than AWS's least.
+    /// The maximum session duration of the role, at least AWS's minimum.
     var roleDurationSeconds: Int { max(AWSLimit.roleSessionDuration.minimum, durationSeconds) }
 
-    /// Writes the set-up.
-    ///
-    /// - Parameters:
-    ///   - format: The language.
-    ///   - template: The template; nothing takes the one in `templates/setup`.
-    /// - Returns: The text, with a line end.
-    /// - Throws: ``TrustAnchorError`` when the template names something unknown.
+    /// The text of the set-up, with a line end. The default template is that of `templates/setup`.
     public func text(_ format: Format, template: SetupTemplate? = nil) throws(TrustAnchorError) -> String {
         guard format != .terraform || template != nil || !acceptsRoleSessionName else {
             throw TrustAnchorError(
-                .template, "Terraform's provider for AWS (5.100) has no setting that lets requests name their sessions",
-                hint: "leave it out, and afterwards: aws rolesanywhere update-profile --accept-role-session-name")
+                .template, "Terraform's AWS provider (5.100) has no setting for role session names",
+                hint: "leave out the option, then run aws rolesanywhere update-profile --accept-role-session-name")
         }
         return try (template ?? .builtIn(format)).text(values(format))
     }
 
     /// A warning if the trust policy is longer than IAM's default quota.
     public var warnings: [String] {
-        // As long as a trust anchor's ARN is in a region with a long name.
+        // An ARN of a trust anchor in a region with a long name.
         let arn =
             "arn:aws-us-gov:rolesanywhere:ap-southeast-1:123456789012:trust-anchor/" + String(repeating: "0", count: 36)
         return PolicyText(source: ("ArnEquals", "aws:SourceArn", .texts([arn])), conditions: conditions).warnings
@@ -165,7 +148,7 @@ public struct AccountSetup: Sendable {
         case .awsCLI:
             var values = names.mapValues(Quoting.shell)
             values["source"] = Quoting.shell(bundle.sourceJSON)
-            // The policy is in single quotation marks, which the variable interrupts. No value can hold the marker.
+            // The policy is in single quotation marks, which the variable interrupts. No value can contain the marker.
             let marker = "\u{1}"
             values["trustPolicy"] = Quoting.shell(policy("\"\(marker)\"").json)
                 .replacing(marker, with: #"'"$trust_anchor_arn"'"#)
@@ -187,19 +170,14 @@ public struct AccountSetup: Sendable {
     }
 }
 
-/// A text with places for what differs from one set-up to another, each written `{{name}}`.
+/// A text with placeholders `{{name}}`.
 ///
-/// A place at the end of a line passes the line's indentation on to every further line of what goes there.
+/// The further lines of a value at the end of a line are indented like the line.
 public struct SetupTemplate: Hashable, Sendable {
     private let name: String
     private let text: String
 
-    /// Reads a template.
-    ///
-    /// - Parameters:
-    ///   - contents: The template in UTF-8.
-    ///   - name: What the file is called in messages.
-    /// - Throws: ``TrustAnchorError`` when it is not text.
+    /// Reads a template in UTF-8; `name` is the name of the file in messages.
     public init(reading contents: [UInt8], name: String) throws(TrustAnchorError) {
         guard let text = String(validating: contents, as: UTF8.self) else {
             throw TrustAnchorError(.template, "\(name) is not text in UTF-8")
@@ -222,19 +200,19 @@ public struct SetupTemplate: Hashable, Sendable {
         }
     }
 
-    /// Fills the places.
+    /// Replaces the placeholders by values.
     func text(_ values: [String: String]) throws(TrustAnchorError) -> String {
         var result = ""
         var rest = text[...]
         while let start = rest.firstRange(of: "{{") {
             guard let end = rest[start.upperBound...].firstRange(of: "}}") else {
-                throw TrustAnchorError(.template, "\(name): a place begins with {{ and does not end")
+                throw TrustAnchorError(.template, "\(name): a placeholder begins with {{ but has no }}")
             }
             let place = String(rest[start.upperBound..<end.lowerBound])
             guard let value = values[place] else {
                 throw TrustAnchorError(
                     .template, "\(name): undefined placeholder {{\(place)}}",
-                    hint: "known places are: \(values.keys.sorted().joined(separator: ", "))")
+                    hint: "use one of \(values.keys.sorted().joined(separator: ", "))")
             }
             let before = rest[..<start.lowerBound]
             result += before
@@ -248,7 +226,7 @@ public struct SetupTemplate: Hashable, Sendable {
 
     private static func indented(_ value: String, by count: Int) -> String {
         let lines = value.split(separator: "\n", omittingEmptySubsequences: false)
-        // The place is followed by a line end of its own.
+        // A line end follows the placeholder.
         let kept = lines.last == "" ? lines.dropLast() : lines[...]
         return kept.joined(separator: "\n" + String(repeating: " ", count: count))
     }

@@ -4,42 +4,35 @@ import AWSModel
 public import Certificates
 public import SystemSupport
 
-/// The trust policy of a role that IAM Roles Anywhere may take.
+/// The trust policy of a role for IAM Roles Anywhere.
 ///
-/// It always names where the request must come from: without, any certificate of any trust anchor in the account could take
+/// It always has a condition on the source; without, any certificate of any trust anchor in the account could assume
 /// the role (AWS, *IAM Roles Anywhere User Guide*, "Trust model").
 public struct TrustPolicy: Hashable, Sendable {
-    /// Where a request must come from.
+    /// The allowed source of requests.
     public enum Source: Hashable, Sendable {
         /// One of these trust anchors, by their ARNs.
         case trustAnchors([String])
-        /// Any trust anchor of an account, by its twelve digits.
+        /// Any trust anchor of an account.
         case account(String)
     }
 
-    /// Where a request must come from.
+    /// The allowed source of requests.
     public let source: Source
-
-    /// What the certificate must say, all of it.
+    /// The conditions on the certificate, all of which must hold.
     public let conditions: [CertificateCondition]
 
-    /// Creates a policy.
-    ///
-    /// - Parameters:
-    ///   - source: Where a request must come from.
-    ///   - conditions: What the certificate must say, all of it.
-    ///   - allowsAnyCertificate: Whether there may be no condition.
-    /// - Throws: ``TrustAnchorError`` when there is no condition and that was not asked for, or an ARN or account is none.
+    /// Creates a policy. The conditions may be empty only with `allowsAnyCertificate`.
     public init(
         source: Source, conditions: [CertificateCondition], allowsAnyCertificate: Bool = false
     ) throws(TrustAnchorError) {
         switch source {
         case .trustAnchors(let arns):
-            guard !arns.isEmpty else { throw TrustAnchorError(.condition, "the policy names no trust anchor") }
+            guard !arns.isEmpty else { throw TrustAnchorError(.condition, "the policy has no trust anchor") }
             for arn in arns { try Self.check(arn) }
         case .account(let account):
             guard account.utf8.count == 12, account.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else {
-                throw TrustAnchorError(.name, "\"\(account)\" is not an account: twelve digits")
+                throw TrustAnchorError(.name, "\"\(account)\" is not an account ID of twelve digits")
             }
         }
         try Self.check(conditions, allowsAnyCertificate)
@@ -50,8 +43,8 @@ public struct TrustPolicy: Hashable, Sendable {
     static func check(_ conditions: [CertificateCondition], _ allowsAnyCertificate: Bool) throws(TrustAnchorError) {
         guard !conditions.isEmpty || allowsAnyCertificate else {
             throw TrustAnchorError(
-                .condition, "without a condition on the certificate, every certificate of the CA may take the role",
-                hint: "name who may, for example --subject-cn web-1, or say --any-certificate if that is meant")
+                .condition, "without a condition, every certificate of the CA could assume the role",
+                hint: "add a condition such as --subject-cn web-1, or allow it: --any-certificate")
         }
         for (index, condition) in conditions.enumerated()
         where conditions[..<index].contains(where: { $0.field == condition.field }) {
@@ -64,13 +57,12 @@ public struct TrustPolicy: Hashable, Sendable {
         guard name?.rolesAnywhereResource?.isAlias != true else {
             throw TrustAnchorError(
                 .name, "\"\(arn)\" is the ARN of an alias, which a policy never matches",
-                hint: "use the trustAnchorArn that this prints: aws rolesanywhere list-trust-anchors")
+                hint: "use the trustAnchorArn of: aws rolesanywhere list-trust-anchors")
         }
         guard name?.isA(.trustAnchor) == true, !arn.utf8.contains(where: "\"'\\*?".utf8.contains) else {
             throw TrustAnchorError(
                 .name, "\"\(arn)\" is not the ARN of a trust anchor",
-                hint: "it looks like arn:aws:rolesanywhere:REGION:ACCOUNT:trust-anchor/ID; "
-                    + "find it with: aws rolesanywhere list-trust-anchors")
+                hint: "find it: aws rolesanywhere list-trust-anchors")
         }
     }
 
@@ -90,12 +82,12 @@ public struct TrustPolicy: Hashable, Sendable {
     }
 }
 
-/// What a certificate must say so that its bearer may take a role.
+/// A condition on the certificate in a trust policy.
 ///
-/// IAM Roles Anywhere makes session tags of a certificate, and a trust policy asks for them as `aws:PrincipalTag/…` (AWS,
+/// IAM Roles Anywhere turns attributes of the certificate into session tags, `aws:PrincipalTag/…` in a policy (AWS,
 /// *IAM Roles Anywhere User Guide*, "Trust model").
 public struct CertificateCondition: Hashable, Sendable {
-    /// A part of a certificate.
+    /// An attribute of a certificate.
     public enum Field: String, CaseIterable, Sendable {
         /// The subject's common name.
         case subjectCommonName = "x509Subject/CN"
@@ -111,19 +103,13 @@ public struct CertificateCondition: Hashable, Sendable {
         case uniformResourceIdentifier = "x509SAN/URI"
     }
 
-    /// The part.
+    /// The attribute.
     public let field: Field
-
     /// The accepted values. `*` matches any characters, `?` one.
     public let values: [String]
 
-    /// Creates a condition.
-    ///
-    /// - Parameters:
-    ///   - field: The part of the certificate.
-    ///   - values: What it may be, one or more. `*` and `?` are always wildcards: AWS makes no tag of a value that holds one,
-    ///     so no certificate with such a name could ever be meant.
-    /// - Throws: ``TrustAnchorError`` for a value of which AWS would make no tag, which no certificate could then fulfil.
+    /// Creates a condition. `*` and `?` are always wildcards, because AWS creates no tags with these characters. Throws
+    /// ``TrustAnchorError`` for a value that no tag can have.
     public init(_ field: Field, _ values: [String]) throws(TrustAnchorError) {
         guard !values.isEmpty else {
             throw TrustAnchorError(.condition, "the condition on \(field.rawValue) has no value")
@@ -133,13 +119,10 @@ public struct CertificateCondition: Hashable, Sendable {
         self.values = values
     }
 
-    /// Makes the condition that only certificates of the same name fulfil: of the common name, or of the first DNS name or
-    /// URI where there is none.
-    ///
-    /// - Parameter certificate: A client's certificate.
-    /// - Throws: ``TrustAnchorError`` when the certificate has no name of which AWS makes a tag.
+    /// Creates a condition for certificates with the same common name as a client's certificate, or if it has none, the
+    /// same first DNS name or URI. Throws ``TrustAnchorError`` if the certificate has no such name.
     public init(naming certificate: Certificate) throws(TrustAnchorError) {
-        // AWS joins several in their order.
+        // AWS joins several common names in order.
         let names = certificate.subject.relativeNames.joined().filter { $0.type == "CN" }.map(\.value)
         if !names.isEmpty {
             try self.init(exactly: names.joined(separator: "/"), .subjectCommonName)
@@ -157,55 +140,51 @@ public struct CertificateCondition: Hashable, Sendable {
             }
         }
         throw TrustAnchorError(
-            .condition,
-            "\(certificate.subject) has no common name, no DNS name and no URI by which a policy could know it",
+            .condition, "\(certificate.subject) has no common name, DNS name or URI for a condition",
             hint: "issue another: pki issue-client --name NAME")
     }
 
     private init(exactly value: String, _ field: Field) throws(TrustAnchorError) {
         guard !value.contains("*"), !value.contains("?") else {
             throw TrustAnchorError(
-                .condition, "AWS makes no session tag of \"\(value)\": \"*\" and \"?\" are not allowed in one",
-                hint: "choose a condition on another part of the certificate")
+                .condition, "AWS creates no session tag with \"*\" or \"?\", as in \"\(value)\"",
+                hint: "use a condition on another attribute")
         }
         try self.init(field, [value])
     }
 
-    /// The operator that compares: `StringLike` as soon as one value has a wildcard.
+    /// The operator of the condition: `StringLike` if a value has a wildcard.
     var comparison: String { values.contains { $0.contains("*") || $0.contains("?") } ? "StringLike" : "StringEquals" }
 
     private static func check(_ value: String, _ field: Field) throws(TrustAnchorError) {
         guard !value.isEmpty else { throw TrustAnchorError(.condition, "a value of \(field.rawValue) is empty") }
         guard !value.allSatisfy({ $0 == "*" || $0 == "?" }) else {
             throw TrustAnchorError(
-                .condition,
-                "\"\(value)\" for \(field.rawValue) is no condition: it says nothing about who may take the role",
-                hint: "name at least a part of the name, or say --any-certificate if that is meant")
+                .condition, "\"\(value)\" for \(field.rawValue) matches every certificate",
+                hint: "give a part of the name, or allow it: --any-certificate")
         }
         guard value.unicodeScalars.allSatisfy({ CertificateAttribute.isTaggable($0) || $0 == "*" || $0 == "?" }) else {
             throw TrustAnchorError(
                 .condition,
-                "AWS drops \"\(value)\" without a word when it makes session tags: only letters, digits, blanks and "
-                    + "_.:/=+-@ are kept, so no certificate could fulfil the condition",
-                hint:
-                    "use * or ? in the place of the other characters only if the certificate does not have them either")
+                "AWS creates no session tag from \"\(value)\": only letters, digits, blanks and _.:/=+-@ are allowed",
+                hint: "use a condition on another attribute")
         }
     }
 }
 
-/// A trust policy in the languages of set-up texts. The source may be an expression of the language: the ARN of a trust
-/// anchor that is made beside the role.
+/// A trust policy in the languages of set-up texts. The source may be an expression of the language, for the ARN of a
+/// trust anchor that is created together with the role.
 struct PolicyText {
     /// The value of a condition.
     enum Value {
         case texts([String])
-        /// Goes into the text as it is.
+        /// Not quoted.
         case expression(String)
     }
 
     private typealias Entry = (key: String, value: Value)
 
-    /// The operators in their order, each with its keys.
+    /// The operators in order, each with its keys.
     private let operators: [(name: String, entries: [Entry])]
 
     init(source: (comparison: String, key: String, value: Value), conditions: [CertificateCondition]) {
@@ -221,15 +200,16 @@ struct PolicyText {
         self.operators = operators
     }
 
-    /// What IAM will complain of unless its quota was raised; it does not count blanks.
+    /// A warning if the policy exceeds IAM's default quota, without blanks.
     ///
-    /// Source: AWS, *IAM User Guide*, "IAM and AWS STS quotas": a role's trust policy has 2,048 characters, on request 4,096.
+    /// Source: AWS, *IAM User Guide*, "IAM and AWS STS quotas": a role's trust policy has 2,048 characters, on request
+    /// 4,096.
     var warnings: [String] {
         let length = json.unicodeScalars.count { !$0.properties.isWhitespace }
         guard length > AWSLimit.trustPolicyLength.maximum else { return [] }
         return [
-            "the trust policy has \(length) characters without blanks; IAM takes \(AWSLimit.trustPolicyLength.maximum), or up to 4096 where that quota was "
-                + "raised: join values by a pattern (--subject-cn 'web-*'), or name what the certificates have in common"
+            "the trust policy has \(length) characters without blanks; IAM allows \(AWSLimit.trustPolicyLength.maximum), or "
+                + "up to 4096 with a raised quota: use patterns such as --subject-cn 'web-*'"
         ]
     }
 
