@@ -50,6 +50,8 @@ package struct AWSLimit: Hashable, Sendable {
 
     package var minimum: Int { range.lowerBound }
     package var maximum: Int { range.upperBound }
+    /// `900 to 43200`
+    package var words: String { "\(minimum) to \(maximum)" }
     package func contains(_ value: Int) -> Bool { range.contains(value) }
 
     // MARK: - Sessions

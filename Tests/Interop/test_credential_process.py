@@ -107,7 +107,7 @@ class TestF3:
         assert shown.split("\0")[:-1] == ["aws", "sts", "get-caller-identity", *option]
         # It finds its own again.
         pki.run("configure", f"--profile={profile}", "--session-duration", "900")
-        assert "asks pki" in pki.run("doctor", f"--profile={profile}", "--offline", status=None).stdout
+        assert "calls pki" in pki.run("doctor", f"--profile={profile}", "--offline", status=None).stdout
         check_every_reader(pki, pki.path, profile)
 
     @pytest.mark.parametrize("name", FOLDERS)

@@ -54,7 +54,7 @@ def test_all_is_well(pki: Pki, ca: Path) -> None:
         assert list(checks) == [*LOCAL, "environment", *NETWORK]
         assert {check["verdict"] for check in checks.values()} == {"ok"}
         assert "AWS4-X509-ECDSA-SHA256" in checks["signature"]["found"]
-        assert "proved with TLS" in checks["endpoint"]["found"]
+        assert "its TLS certificate was verified" in checks["endpoint"]["found"]
         assert "assumed-role" in checks["session"]["found"]
         assert "127.0.0.1" in checks["name"]["found"]
         text = pki.run("doctor", *options).stdout.splitlines()
@@ -258,13 +258,13 @@ def test_a_profile(pki: Pki, ca: Path, lab: Lab, tmp_path: Path) -> None:
     pki.run("configure", "--profile", "web", *lab.arguments, *identity_options(ca))
     checks = examine(pki, "--profile", "web", "--session")
     assert {check["verdict"] for check in checks.values()} == {"ok"}
-    assert "asks pki" in checks["profile"]["found"]
+    assert "calls pki" in checks["profile"]["found"]
     for home in (pki, pki.with_environment(AWS_PROFILE="web")):
         (tmp_path / ".aws/credentials").write_text("[web]\naws_access_key_id = AKIA\naws_secret_access_key = x\n")
         arguments = ("--profile", "web") if home is pki else ("--session",)
         checks = examine(home, *arguments)
         assert checks["profile"]["verdict"] == "warning"
-        assert "use first" in checks["profile"]["found"] and "take them out" in checks["profile"]["hint"]
+        assert "use first" in checks["profile"]["found"] and "remove them" in checks["profile"]["hint"]
     config = tmp_path / ".aws/config"
     config.write_text(config.read_text().replace("credential_process", "#credential_process"))
     (tmp_path / ".aws/credentials").unlink()

@@ -14,14 +14,12 @@ import Testing
     static let commands = PKI.configuration.subcommands
 
     @Test(arguments: commands.indices)
-    func `the help of every command teaches by an example and fits the terminal`(index: Int) {
+    func `the help of every command has an example and fits 80 columns`(index: Int) {
         let command = Self.commands[index]
-        let help = PKI.helpMessage(for: command, columns: 80)
+        let help = wrappingUsage(PKI.helpMessage(for: command, columns: 80))
         #expect(help.contains("For example"))
         #expect(help.contains("pki \(command.configuration.commandName ?? "?")"))
-        for line in help.split(separator: "\n") where !line.hasPrefix("USAGE:") {
-            #expect(line.count <= 80, "\(line)")
-        }
+        for line in help.split(separator: "\n") { #expect(line.count <= 80, "\(line)") }
         // An example that is wrapped cannot be pasted.
         for line in command.configuration.discussion.split(separator: "\n") where line.hasPrefix("  ") {
             #expect(help.contains(line), "\(line)")
@@ -35,7 +33,7 @@ import Testing
         let options = lines.indices.filter { lines[$0].hasPrefix("  --") }
         #expect(!options.isEmpty)
         for index in options {
-            // What is left behind the name and the value; for a long name it stands on the next line.
+            // The text after the name and the value; after a long name it is on the next line.
             let words = lines[index].split(separator: " ").filter { !$0.hasPrefix("--") && !$0.hasPrefix("<") }
             let next = lines[(index + 1)...].first ?? ""
             #expect(!words.isEmpty || next.hasPrefix("          "), "\(lines[index])")
@@ -75,14 +73,20 @@ import Testing
 
     @Test(arguments: [
         (
-            ["init-ca", "--directry", "x"], "unknown option '--directry'",
+            ["init-ca", "--directry", "x"], "unknown option \"--directry\"",
             "did you mean --directory? See pki init-ca --help"
         ),
-        (["init-ca", "--days", "many"], "the value 'many' is invalid for '--days <n>'", "see pki init-ca --help"),
+        (["init-ca", "--days", "many"], "the value \"many\" is invalid for --days <n>", "see pki init-ca --help"),
         (
-            ["list", "--format", "xml"], "the value 'xml' is invalid for '--format <format>'",
+            ["list", "--format", "xml"], "the value \"xml\" is invalid for --format <format>",
             "use one of table, json, csv"
         ),
+        (
+            ["audit", "--name", "[a"],
+            "--name <pattern>: \"[a\": \"[\" is not closed; write \"\\[\" for a literal bracket",
+            "see pki audit --help"
+        ),
+        (["revoke"], "<name> is missing", "see pki revoke --help"),
         (["audit", "--contains", "x"], "--contains requires --verify", "see pki audit --help"),
     ])
     func `an error of the parser is lower case, without a full stop, and with a hint`(
@@ -118,18 +122,52 @@ import Testing
     }
 
     @Test(arguments: [("2030-12-31", 1_924_991_999.0), ("2030-12-31T12:00:00Z", 1_924_948_800)])
-    func `a day counts to its end, a moment is itself`(text: String, seconds: Double) throws {
+    func `a day counts to its end, a time is itself`(text: String, seconds: Double) throws {
         guard case .until(let date) = try Lifetime.argument(text) else {
-            Issue.record("not a moment")
+            Issue.record("not a time")
             return
         }
         #expect(date.timeIntervalSince1970 == seconds)
     }
 
-    @Test func `the exit status tells whose no it was`() {
+    @Test func `the exit status depends on the error`() {
         #expect(ExitStatus.status(for: UsageError(message: "x")) == 64)
         #expect(ExitStatus.status(for: InputError(message: "x")) == 2)
         #expect(ExitStatus.status(for: AuthorityError(.exists, "x")) == 2)
         #expect(ExitStatus.status(for: CertificateError(.malformed, "x")) == 2)
+    }
+}
+
+@Suite struct CommandSuggestionTests {
+    private let commands = CommandSuggestion(of: PKI.self)
+
+    @Test(arguments: [
+        ("issue-clien", ["issue-client"]), ("isue-client", ["issue-client"]), ("lsit", ["list"]), ("crls", ["crl"]),
+        ("init", ["init-ca"]), ("issue", ["issue-client", "issue-intermediate"]), ("renw", ["renew"]),
+        ("whoam", ["whoami"]), ("verfiy", ["verify"]), ("rotate", ["rotate-ca"]),
+    ])
+    func `similar commands are suggested`(word: String, meant: [String]) {
+        #expect(commands.candidates(for: word) == meant)
+    }
+
+    @Test(arguments: ["x", "bootstrap", "certificate", ""])
+    func `a word like no command has no suggestion`(word: String) {
+        #expect(commands.candidates(for: word) == [])
+    }
+
+    @Test func `commands are accepted`() throws {
+        for word in commands.names + ["help", "--help", "-h", "--version", nil] { try commands.check(word) }
+        #expect(commands.names.count > 30)
+        #expect(throws: UsageError.self) { try commands.check("issue-clien") }
+    }
+
+    @Test func `distances`() {
+        func distance(_ word: String, _ other: String) -> Int {
+            editDistance(word, other)
+        }
+        #expect(distance("", "") == 0)
+        #expect(distance("", "abc") == 3)
+        #expect(distance("kitten", "sitting") == 3)
+        #expect(distance("lsit", "list") == 1)
     }
 }

@@ -8,7 +8,6 @@ import FoundationEssentials
 import RolesAnywhere
 import SystemSupport
 
-/// `pki configure`
 struct ConfigureCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "configure",
@@ -34,12 +33,10 @@ struct ConfigureCommand: ParsableCommand {
     @OptionGroup var profile: ProfileOption
     @OptionGroup var access: AccessOptions
 
-    @Option(
-        name: .long,
-        help: ArgumentHelp("Remove a setting, by its option's name: --unset session-duration.", valueName: "option"))
+    @Option(help: .value("option", "Remove a setting, by its option's name: --unset session-duration."))
     var unset: [String] = []
 
-    @Flag(name: .long, help: "Replace the credential_process of another program.")
+    @Flag(help: "Replace the credential_process of another program.")
     var force = false
 
     @OptionGroup var format: FormatOption

@@ -6,12 +6,12 @@ import FoundationEssentials
 struct DoctorCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "doctor",
-        abstract: "Check the CA's directory and the access to AWS.",
+        abstract: "Check the CA's directory and access to AWS.",
         discussion: """
             Without options it checks the CA's directory and changes nothing. --repair completes interrupted changes, \
-            corrects permissions and restores missing certificates and chains; files in the way are archived.
+            corrects permissions and restores missing certificates and chains; files that they would replace are archived.
 
-            With a profile or the options of pki creds it checks the access to AWS instead, and with --directory both: \
+            With a profile or the options of pki creds it checks access to AWS instead, and with --directory both: \
             settings and ARNs, certificate, key and chain, the rules of IAM Roles Anywhere, a test signature, environment \
             variables that override settings, the endpoint's name and address, and the clock against the service's. A \
             session is requested only with --session.
@@ -28,7 +28,7 @@ struct DoctorCommand: AsyncParsableCommand {
             """
     )
 
-    @Option(help: ArgumentHelp("The CA's directory. (default: credential-process-data)", valueName: "path"))
+    @Option(help: .value("path", "The CA's directory. (default: credential-process-data)"))
     var directory: String?
 
     @Flag(help: "Repair the CA's directory where that is safe.")
@@ -60,23 +60,23 @@ struct DoctorCommand: AsyncParsableCommand {
         if directory != nil || !isAboutAccess {
             diagnosis = try CADirectoryDiagnosis.run(directory ?? DirectoryOption.standard, repairs: repair)
         }
-        if isAboutAccess { diagnosis.checks += accessChecks.run() }
+        if isAboutAccess { diagnosis.checks += accessChecks() }
         try Console.standard.print(diagnosis, as: format.value)
         if diagnosis.hasFailed { throw ExitCode(ExitStatus.notNeeded) }
     }
 
-    private var accessChecks: CheckList {
-        let settings = access
+    private func accessChecks() -> [Check] {
         let environment = ProcessInfo.processInfo.environment
-        let used = profile.profile ?? (settings.identity.namesCertificate ? nil : AWSFiles.standardProfile(environment))
-        let checks = AccessChecks(
-            settings, profile: profile.profile, directory: directory, environment: environment, now: .now,
-            console: .standard)
+        let used = profile.profile ?? (access.identity.namesCertificate ? nil : AWSFiles.standardProfile(environment))
         var list = CheckList()
-        checks.add(to: &list)
-        EnvironmentChecks(environment: environment, profile: used).add(to: &list)
-        ServiceChecks(checks, environment: environment, isOffline: offline, asksForSession: session).add(to: &list)
-        return list
+        let checked = AccessChecks(
+            profile: profile.profile, directory: directory, environment: environment, now: .now, console: .standard
+        ).run(access, into: &list)
+        EnvironmentChecks(environment: environment, profile: used).run(into: &list)
+        ServiceChecks(
+            access: checked, environment: environment, isOffline: offline, requestsSession: session
+        ).run(into: &list)
+        return list.checks
     }
 }
 

@@ -9,7 +9,6 @@ import RolesAnywhere
 import SystemSupport
 import UnixSignals
 
-/// `pki exec`
 struct ExecCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "exec",
@@ -37,10 +36,10 @@ struct ExecCommand: AsyncParsableCommand {
     @OptionGroup var access: AccessOptions
     @OptionGroup var cache: CacheOption
 
-    @Flag(name: .long, help: "Keep running, and keep the command's credentials fresh.")
+    @Flag(help: "Keep running, and keep the command's credentials fresh.")
     var server = false
 
-    @Argument(parsing: .postTerminator, help: ArgumentHelp("The command and its arguments.", valueName: "command"))
+    @Argument(parsing: .postTerminator, help: .value("command", "The command and its arguments."))
     var command: [String] = []
 
     func validate() throws {
@@ -48,7 +47,8 @@ struct ExecCommand: AsyncParsableCommand {
             throw ValidationError("there is no command after \"--\": pki exec --profile NAME -- COMMAND …")
         }
         guard !(server && cache.cache) else {
-            throw ValidationError("--cache and --server cannot go together: the server keeps credentials in memory")
+            throw ValidationError(
+                "only one of --cache and --server can be given: the server keeps credentials in memory")
         }
     }
 
@@ -151,7 +151,6 @@ struct ExecCommand: AsyncParsableCommand {
         "sso_start_url", "web_identity_token_file", "login_session",
     ]
 
-    /// The command's environment.
     static func environment(
         _ inherited: [String: String], adding variables: [(name: String, value: String)], region: String
     ) -> [String: String] {

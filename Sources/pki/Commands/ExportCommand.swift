@@ -26,7 +26,7 @@ struct ExportCommand: ParsableCommand {
 
             pkcs12 is for Windows, macOS, browsers, and for Java as a keystore. java-truststore has only the root, for Java \
             programs that verify NAME. kubernetes-secret is a Secret of type kubernetes.io/tls; cert-manager-issuer adds an \
-            issuer to the Secret of a CA. Keys in them are not encrypted.
+            issuer to the Secret of a CA. Their keys are not encrypted.
 
             For example:
 
@@ -48,12 +48,13 @@ struct ExportCommand: ParsableCommand {
 
     @OptionGroup var directory: DirectoryOption
 
-    @Option(
-        help: ArgumentHelp(
-            "Export format: pkcs12, java-truststore, kubernetes-secret or cert-manager-issuer.", valueName: "format"))
-    var format: Format
+    @Option(name: .customLong("format"), help: .value("format", "Export format; required."))
+    var givenFormat: Format?
 
-    @Option(help: ArgumentHelp("Write to this file; - is standard output.", valueName: "file"))
+    /// The format, which `run()` requires first.
+    private var format: Format { givenFormat ?? .pkcs12 }
+
+    @Option(help: .value("file", "Write to this file; - is standard output."))
     var output: String
 
     @Flag(help: "Replace existing files.")
@@ -64,10 +65,10 @@ struct ExportCommand: ParsableCommand {
     @Flag(help: "Use Triple DES and SHA-1, for macOS, Java before 8u301 and Windows before 2019.")
     var legacy = false
 
-    @Option(help: ArgumentHelp("The Secret's namespace. (default: kubectl's, or cert-manager)", valueName: "name"))
+    @Option(help: .value("name", "The Secret's namespace. (default: kubectl's, or cert-manager)"))
     var namespace: String?
 
-    @Option(help: ArgumentHelp("The name of the Secret and the issuer. (default: from NAME)", valueName: "name"))
+    @Option(help: .value("name", "The name of the Secret and the issuer. (default: from NAME)"))
     var secretName: String?
 
     @Flag(help: "With cert-manager-issuer: write a ClusterIssuer instead of an Issuer.")
@@ -76,6 +77,7 @@ struct ExportCommand: ParsableCommand {
     @OptionGroup var keyPassphrase: PassphraseOptions<StoredKeyRole>
 
     func run() throws {
+        _ = try UsageError.require(givenFormat, "--format")
         try checkOptions()
         let passphrase = try keyPassphrase.passphrase()
         for path in [output, exportPassphrase.generatePassphrase ?? "-"] where path != "-" {

@@ -12,8 +12,8 @@ struct ImportCommand: ParsableCommand {
         abstract: "Import a CA of easy-rsa, openssl ca, mkcert or step.",
         discussion: """
             Reads the directory of a CA that other software made, or a pki directory whose inventory is lost: certificates, \
-            keys, index and CRLs. The files tell the software. Issuers are found by signature, and keys by their public keys; \
-            what does not match is reported. Encrypted keys stay encrypted. The other CA's directory is not changed.
+            keys, index and CRLs. The software is recognised by its files. Issuers are found by signature, keys by public \
+            key; what does not match is reported. Encrypted keys stay encrypted. The other CA's directory is not changed.
 
             A pki directory is read into its inventory again: missing entries are added, and a damaged inventory is moved to \
             the archive.
@@ -30,17 +30,15 @@ struct ImportCommand: ParsableCommand {
             """
     )
 
-    @Argument(help: ArgumentHelp("The directory of the CA to import.", valueName: "directory"))
+    @Argument(help: .value("directory", "The directory of the CA to import."))
     var source: String
 
     @Option(
         parsing: .upToNextOption,
-        help: ArgumentHelp("Other files or directories with certificates and keys of the CA.", valueName: "path"))
+        help: .value("path", "Other files or directories with certificates and keys of the CA."))
     var certificates: [String] = []
 
-    @Option(
-        help: ArgumentHelp(
-            "The CA's directory. (default: credential-process-data, or a pki directory itself)", valueName: "path"))
+    @Option(help: .value("path", "The CA's directory. (default: credential-process-data, or a pki directory itself)"))
     var directory: String?
 
     @Flag(help: "Only report what was found; write nothing.")

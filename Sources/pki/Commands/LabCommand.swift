@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import AWSModel
 import Authority
 import Certificates
 import FoundationEssentials
@@ -38,57 +39,55 @@ struct LabCommand: AsyncParsableCommand {
 
     @OptionGroup var directory: DirectoryOption
 
-    @Option(help: ArgumentHelp("CA certificates for the trust anchor instead of the directory's.", valueName: "file"))
+    @Option(help: .value("file", "CA certificates for the trust anchor instead of the directory's."))
     var trustAnchor: String?
 
     @Option(
-        help: ArgumentHelp(
-            "Create the trust anchors, roles and profiles in this JSON file (see templates/lab.json).",
-            valueName: "file"))
+        help: .value("file", "Create the trust anchors, roles and profiles in this JSON file (see templates/lab.json).")
+    )
     var seed: String?
 
-    @Option(help: ArgumentHelp("Keep the state in this SQLite file. (default: in memory)", valueName: "file"))
+    @Option(help: .value("file", "Keep the state in this SQLite file. (default: in memory)"))
     var state: String?
 
-    @Option(help: ArgumentHelp("The port; 0 chooses a free one.", valueName: "port"))
+    @Option(help: .value("port", "The port; 0 chooses a free one."))
     var port = 9_912
 
     @Option(
-        help: ArgumentHelp(
-            "Listen on this address. If it is not loopback, the network can reach the lab, and its access key is random.",
-            valueName: "address"))
+        help: .value(
+            "address",
+            "Listen on this address. If it is not loopback, the network can reach the lab, and its access key is random."
+        ))
     var listen = "127.0.0.1"
 
-    @Option(help: ArgumentHelp("Also accept requests for this host: NAME or NAME:PORT; repeatable.", valueName: "name"))
+    @Option(help: .value("name", "Also accept requests for this host: NAME or NAME:PORT; repeatable."))
     var allowHost: [String] = []
 
     @Flag(help: "Serve HTTPS with a temporary certificate.")
     var tls = false
 
     @Option(
-        help: ArgumentHelp(
-            "With --tls: write the CA certificate for clients here. (default: a private temporary file)",
-            valueName: "file"))
+        help: .value(
+            "file", "With --tls: write the CA certificate for clients here. (default: a private temporary file)"))
     var tlsCAFile: String?
 
-    @Option(help: ArgumentHelp("The AWS region of the lab.", valueName: "region"))
+    @Option(help: .value("region", "The AWS region of the lab."))
     var region = "us-east-1"
 
-    @Option(help: ArgumentHelp("The AWS account of the lab.", valueName: "id"))
+    @Option(help: .value("id", "The AWS account of the lab."))
     var account = "123456789012"
 
     @Option(
-        help: ArgumentHelp(
+        help: .value(
+            "id",
             """
             The administrator's access key. (default: AKIAIOSFODNN7EXAMPLE with the secret from AWS's documentation; random \
             if --listen is not loopback)
-            """,
-            valueName: "id"
-        )
+            """)
     )
     var adminAccessKey: String?
 
-    @Option(help: ArgumentHelp("The file with the secret of --admin-access-key.", valueName: "file"))
+    @Option(help: .value("file", "The file with the secret of --admin-access-key."))
     var adminSecretFile: String?
 
     @OptionGroup var faults: LabFaultOptions
@@ -210,8 +209,7 @@ struct LabCommand: AsyncParsableCommand {
 
     private func certificates() throws -> [Certificate] {
         let named = trustAnchor.map { [$0] } ?? []
-        let files = try AuthorityCertificates.files(named, orIn: directory.path, option: "--trust-anchor")
-        return try TrustAnchorBundle(reading: files, at: .now).certificates
+        return try AuthorityCertificates.bundle(named, orIn: directory.path, option: "--trust-anchor").certificates
     }
 
     private func certificates(at path: String) throws -> [Certificate] {
@@ -272,5 +270,49 @@ private struct LabAuthorityFile {
     func removeIfTemporary() {
         temporary?.unlink(Self.name)
         temporary?.remove()
+    }
+}
+
+/// How the lab behaves differently from AWS.
+struct LabFaultOptions: ParsableArguments {
+    @Option(help: .value("seconds", "Delay every response."))
+    var delay = 0.0
+
+    @Option(help: .value("n", "Fail the next n requests with --fail-status."))
+    var failNext = 0
+
+    @Option(help: .value("status", "HTTP status for --fail-next, 400 to 599."))
+    var failStatus = 503
+
+    @Option(help: .value("n", "Throttle CreateSession to n a second. AWS: 10."))
+    var throttle: Int?
+
+    @Option(parsing: .unconditional, help: .value("seconds", "Set the lab's clock ahead, or behind if negative."))
+    var clockOffset = 0.0
+
+    @Option(help: .value("seconds", "Expire sessions after this time, whatever was requested."))
+    var expiresIn: Int?
+
+    func validate() throws {
+        guard (0...3_600).contains(delay) else { throw ValidationError("--delay must be 0 to 3600 seconds") }
+        guard failNext >= 0 else { throw ValidationError("--fail-next must be 0 or more") }
+        guard (400...599).contains(failStatus) else { throw ValidationError("--fail-status must be 400 to 599") }
+        if let throttle, throttle < 1 { throw ValidationError("--throttle must be 1 or more") }
+        guard abs(clockOffset) <= 3_153_600_000 else {
+            throw ValidationError("--clock-offset must be at most 100 years")
+        }
+        if let expiresIn, !(1...AWSLimit.sessionDuration.maximum).contains(expiresIn) {
+            throw ValidationError("--expires-in must be 1 to \(AWSLimit.sessionDuration.maximum) seconds")
+        }
+    }
+
+    var faults: LabFaults {
+        var faults = LabFaults()
+        faults.delay = .seconds(delay)
+        faults.failureCount = failNext
+        faults.failureStatus = failStatus
+        faults.expiresIn = expiresIn
+        faults.sessionsPerSecond = throttle
+        return faults
     }
 }

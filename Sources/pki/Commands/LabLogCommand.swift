@@ -21,13 +21,10 @@ struct LabLogCommand: ParsableCommand {
             """
     )
 
-    @Option(
-        help: ArgumentHelp(
-            "The lab's address. (default: PKI_LAB_ENDPOINT, else http://127.0.0.1:9912)", valueName: "url"))
+    @Option(help: .value("url", "The lab's address. (default: PKI_LAB_ENDPOINT, else http://127.0.0.1:9912)"))
     var endpoint: String?
 
-    @Option(
-        help: ArgumentHelp("The CA certificate of a lab with --tls. (default: PKI_LAB_CA_BUNDLE)", valueName: "file"))
+    @Option(help: .value("file", "The CA certificate of a lab with --tls. (default: PKI_LAB_CA_BUNDLE)"))
     var caBundle: String?
 
     @Flag(name: .shortAndLong, help: "Follow new decisions, until the lab stops or Ctrl-C.")

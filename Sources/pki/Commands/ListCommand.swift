@@ -15,7 +15,7 @@ struct ListCommand: ParsableCommand {
         commandName: "list",
         abstract: "List the issued certificates, and when they expire.",
         discussion: """
-            Those that expire first come first. Replaced certificates are left out without --all. No CA key is needed.
+            The list is sorted by expiry. Replaced certificates are shown with --all only. No CA key is needed.
 
             For example:
 
@@ -31,25 +31,25 @@ struct ListCommand: ParsableCommand {
     @OptionGroup var directory: DirectoryOption
 
     @Option(
-        help: ArgumentHelp("Only valid ones that expire within this time: 30d, 12h, 2w.", valueName: "time"),
+        help: .value("time", "Only valid certificates that expire within this time: 30d, 12h, 2w."),
         transform: Duration.argument)
     var expiring: Duration?
 
-    @Flag(help: "Only revoked ones and ones on hold, also if replaced.")
+    @Flag(help: "Only certificates that are revoked or on hold, replaced ones included.")
     var revoked = false
 
     @Option(
-        help: ArgumentHelp("Only names that match this pattern: web-*, db-?, [ab]*.", valueName: "pattern"),
+        help: .value("pattern", "Only names that match this pattern: web-*, db-?, [ab]*."),
         transform: GlobPattern.argument)
     var name: GlobPattern?
 
-    @Flag(help: "Also replaced and lost ones.")
+    @Flag(help: "Also replaced and lost certificates.")
     var all = false
 
     @Flag(help: "Only CAs.")
     var ca = false
 
-    @Option(help: ArgumentHelp("Output format: table, json or csv.", valueName: "format"))
+    @Option(help: .format)
     var format = Format.table
 
     func run() throws {

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 public import ArgumentParser
+import AWSModel
 import Authority
 import Certificates
 import FoundationEssentials
+import SystemSupport
 package import TrustAnchors
 
 struct PrintBundleCommand: ParsableCommand {
@@ -33,24 +35,20 @@ struct PrintBundleCommand: ParsableCommand {
 
     @Option(
         parsing: .upToNextOption,
-        help: ArgumentHelp(
-            "Print these CA certificates instead of the directory's: one, or two during a rotation.", valueName: "file")
-    )
+        help: .value("file", "Print these CA certificates instead of the directory's: one, or two during a rotation."))
     var certificate: [String] = []
 
-    @Option(help: ArgumentHelp("Output format: pem, json or aws-cli.", valueName: "format"))
+    @Option(help: .format)
     var format = Format.pem
 
-    @Option(help: ArgumentHelp("With aws-cli: the trust anchor's name. (default: from the CA's CN)", valueName: "name"))
+    @Option(help: .value("name", "With aws-cli: the trust anchor's name. (default: from the CA's CN)"))
     var trustAnchorName: String?
 
-    @Option(help: ArgumentHelp("With aws-cli: the AWS region. (default: the AWS CLI's)", valueName: "region"))
+    @Option(help: .value("region", "With aws-cli: the AWS region. (default: the AWS CLI's)"))
     var region: String?
 
     func run() throws {
-        let bundle = try TrustAnchorBundle(
-            reading: try AuthorityCertificates.files(certificate, orIn: directory.path, option: "--certificate"),
-            at: .now)
+        let bundle = try AuthorityCertificates.bundle(certificate, orIn: directory.path, option: "--certificate")
         bundle.warnings.forEach(Console.standard.warning)
         switch format {
         case .pem: try Console.standard.write(bundle.pem)
@@ -79,57 +77,53 @@ struct PrintSetupCommand: ParsableCommand {
             """
     )
 
-    @Option(help: ArgumentHelp("Output format: cloudformation, terraform or aws-cli.", valueName: "format"))
-    var format: AccountSetup.Format
+    @Option(help: .value("format", "Output format; required."))
+    var format: AccountSetup.Format?
 
     @OptionGroup var directory: DirectoryOption
 
     @Option(
-        help: ArgumentHelp(
-            "Use these CA certificates instead of the directory's: one, or two during a rotation.", valueName: "file"))
+        help: .value("file", "Use these CA certificates instead of the directory's: one, or two during a rotation."))
     var caCertificate: [String] = []
 
-    @Option(help: ArgumentHelp("The name of trust anchor and profile. (default: from the CA's CN)", valueName: "name"))
+    @Option(help: .value("name", "The name of trust anchor and profile. (default: from the CA's CN)"))
     var name: String?
 
-    @Option(help: ArgumentHelp("The role's name. (default: NAME-RolesAnywhere)", valueName: "name"))
+    @Option(help: .value("name", "The role's name. (default: NAME-RolesAnywhere)"))
     var roleName: String?
 
     @Option(
-        help: ArgumentHelp(
+        help: .value(
+            "policy",
             """
             A managed policy of role and profile: an ARN, or the name of a policy of AWS; repeatable. (default: \
             ReadOnlyAccess and IAMAccessAnalyzerReadOnlyAccess)
-            """,
-            valueName: "policy"
-        )
+            """)
     )
     var managedPolicy: [String] = []
 
-    @Option(help: ArgumentHelp("The longest session, 900 to 43200 seconds.", valueName: "seconds"))
-    var sessionDuration = 3_600
+    @Option(help: .value("seconds", "The longest session, \(AWSLimit.sessionDuration.words) seconds."))
+    var sessionDuration = AWSLimit.defaultSessionDuration
 
     @Flag(help: "Let requests name their sessions.")
     var acceptRoleSessionName = false
 
-    @Option(help: ArgumentHelp("The AWS region. (default: the tool's)", valueName: "region"))
+    @Option(help: .value("region", "The AWS region. (default: the tool's)"))
     var region: String?
 
     @Option(
-        help: ArgumentHelp(
-            "The partition of AWS's policies: aws, aws-cn, aws-us-gov. (default: the region's, else aws)",
-            valueName: "name"))
+        help: .value(
+            "name", "The partition of AWS's policies: aws, aws-cn, aws-us-gov. (default: the region's, else aws)"))
     var partition: String?
 
-    @Option(help: ArgumentHelp("Use this template instead of the one in templates/setup.", valueName: "file"))
+    @Option(help: .value("file", "Use this template instead of the one in templates/setup."))
     var template: String?
 
     @OptionGroup var certificates: CertificateConditionOptions
 
     func run() throws {
-        let bundle = try TrustAnchorBundle(
-            reading: try AuthorityCertificates.files(caCertificate, orIn: directory.path, option: "--ca-certificate"),
-            at: .now)
+        let format = try UsageError.require(format, "--format")
+        let bundle = try AuthorityCertificates.bundle(caCertificate, orIn: directory.path, option: "--ca-certificate")
         bundle.warnings.forEach(Console.standard.warning)
         let setup = try AccountSetup(
             bundle: bundle, name: name, roleName: roleName, conditions: try certificates.conditions(),
@@ -150,9 +144,9 @@ struct PrintTrustPolicyCommand: ParsableCommand {
         commandName: "print-trust-policy",
         abstract: "Print the trust policy of a role for IAM Roles Anywhere.",
         discussion: """
-            The policy names the trust anchor, as otherwise certificates of any trust anchor in the account could assume the \
-            role, and the certificates that may: AWS makes session tags from a certificate, and the policy has conditions on \
-            them. Conditions that AWS would drop, or that could never match, are refused.
+            The policy allows the given trust anchors; otherwise, certificates of any trust anchor in the account could assume the \
+            role. Its conditions are on the session tags that AWS makes from a certificate. Conditions that AWS would drop, \
+            or that could never match, are refused.
 
             For example:
 
@@ -168,10 +162,10 @@ struct PrintTrustPolicyCommand: ParsableCommand {
             """
     )
 
-    @Option(help: ArgumentHelp("The ARN of the trust anchor; repeatable, any may match.", valueName: "arn"))
+    @Option(help: .value("arn", "The ARN of the trust anchor; repeatable, any may match."))
     var trustAnchorArn: [String] = []
 
-    @Option(help: ArgumentHelp("Allow any trust anchor of this account instead.", valueName: "id"))
+    @Option(help: .value("id", "Allow any trust anchor of this account instead."))
     var sourceAccount: String?
 
     @OptionGroup var certificates: CertificateConditionOptions
@@ -196,19 +190,6 @@ struct PrintTrustPolicyCommand: ParsableCommand {
 struct PrintTemplateCommand: ParsableCommand {
     enum Name: String, CaseIterable, ExpressibleByArgument {
         case root, intermediate, client, server, peer, spiffe
-
-        var template: CertificateTemplate {
-            get throws {
-                switch self {
-                case .root: try BuiltInTemplate.root.template
-                case .intermediate: try BuiltInTemplate.intermediate.template
-                case .client: try BuiltInTemplate.client.template
-                case .server: try BuiltInTemplate.server.template
-                case .peer: try BuiltInTemplate.peer.template
-                case .spiffe: try BuiltInTemplate.spiffe.template
-                }
-            }
-        }
     }
 
     static let configuration = CommandConfiguration(
@@ -225,8 +206,85 @@ struct PrintTemplateCommand: ParsableCommand {
             """
     )
 
-    @Argument(help: ArgumentHelp("root, intermediate, client, server, peer or spiffe.", valueName: "template"))
+    @Argument(help: .value("template", "root, intermediate, client, server, peer or spiffe."))
     var name: Name
 
-    func run() throws { try Console.standard.write(try name.template.text) }
+    func run() throws {
+        let template = BuiltInTemplate(rawValue: name.rawValue) ?? .client
+        try Console.standard.write(try template.template.text)
+    }
+}
+
+/// The conditions on a certificate for assuming the role.
+struct CertificateConditionOptions: ParsableArguments {
+    @Option(help: .value("name", "Require this CN; repeatable for alternatives. * and ? are wildcards."))
+    var subjectCn: [String] = []
+
+    @Option(help: .value("name", "Require this OU; repeatable for alternatives. * and ? are wildcards."))
+    var subjectOu: [String] = []
+
+    @Option(help: .value("name", "Require this O; repeatable for alternatives. * and ? are wildcards."))
+    var subjectO: [String] = []
+
+    @Option(help: .value("name", "Require this first DNS name; repeatable for alternatives. * and ? are wildcards."))
+    var sanDns: [String] = []
+
+    @Option(help: .value("uri", "Require this first URI; repeatable for alternatives. * and ? are wildcards."))
+    var sanUri: [String] = []
+
+    @Option(help: .value("name", "Require this CN of the issuer; repeatable for alternatives. * and ? are wildcards."))
+    var issuerCn: [String] = []
+
+    @Option(help: .value("file", "Require the name of this certificate: its CN, else its first DNS name or URI."))
+    var certificate: [String] = []
+
+    @Flag(help: "Allow every certificate of the CA to assume the role.")
+    var anyCertificate = false
+
+    func validate() throws {
+        guard
+            !anyCertificate
+                || [subjectCn, subjectOu, subjectO, sanDns, sanUri, issuerCn, certificate].allSatisfy(\.isEmpty)
+        else { throw ValidationError("--any-certificate cannot be used with a condition on the certificate") }
+    }
+
+    /// One condition for each part of the certificate that was named.
+    ///
+    /// - Throws: `TrustAnchorError` naming the value that AWS would drop, `InputError` naming a file.
+    func conditions() throws -> [CertificateCondition] {
+        var values: [(field: CertificateCondition.Field, values: [String])] = [
+            (.subjectCommonName, subjectCn), (.subjectOrganizationalUnit, subjectOu), (.subjectOrganization, subjectO),
+            (.dnsName, sanDns), (.uniformResourceIdentifier, sanUri), (.issuerCommonName, issuerCn),
+        ]
+        var named: [CertificateCondition.Field] = []
+        for path in certificate {
+            let condition = try CertificateCondition(naming: Self.leaf(path))
+            named.append(condition.field)
+            for index in values.indices where values[index].field == condition.field {
+                values[index].values += condition.values
+            }
+        }
+        guard named.allSatisfy({ $0 == named.first }) else {
+            throw InputError(
+                message: "the certificates have names of different types, which one condition cannot match",
+                hint: "print a policy for each, or issue certificates that all have a CN")
+        }
+        return try values.filter { !$0.values.isEmpty }.map { try CertificateCondition($0.field, $0.values) }
+    }
+
+    private static func leaf(_ path: String) throws -> Certificate {
+        do {
+            guard let leaf = try Certificate.certificates(in: InputFile.read(path)).first else {
+                throw InputError(message: "\(path) contains no certificate", hint: "name a client certificate in PEM")
+            }
+            guard !leaf.isCA else {
+                throw InputError(
+                    message: "\(path): \(leaf.subject) is a CA, not a client",
+                    hint: "to allow all clients of the CA, use --any-certificate")
+            }
+            return leaf
+        } catch let error as CertificateError {
+            throw InputError(message: "\(path): \(error.message)", hint: error.hint)
+        }
+    }
 }

@@ -27,7 +27,7 @@ struct RenewCommand: AsyncParsableCommand {
             """
     )
 
-    @Argument(help: ArgumentHelp("Names or serial numbers.", valueName: "name"))
+    @Argument(help: .value("name", "Names or serial numbers."))
     var reference: [String] = []
 
     @Flag(help: "Renew all current certificates except roots.")
@@ -36,14 +36,13 @@ struct RenewCommand: AsyncParsableCommand {
     @OptionGroup var directory: DirectoryOption
 
     @Option(
-        help: ArgumentHelp("Renew only what expires within this time: 30d, 12h, 2w.", valueName: "time"),
-        transform: Duration.argument)
+        help: .value("time", "Renew only what expires within this time: 30d, 12h, 2w."), transform: Duration.argument)
     var ifExpiresWithin: Duration?
 
     @Flag(help: "Create a new key of the same type. With --all, CAs keep their keys.")
     var rekey = false
 
-    @Option(help: ArgumentHelp("The type of the new key, with --rekey. (default: the old one's)", valueName: "type"))
+    @Option(help: .value("type", "The type of the new key, with --rekey. (default: the old one's)"))
     var keyType: KeyType?
 
     @OptionGroup var validity: LifetimeOptions
@@ -51,12 +50,11 @@ struct RenewCommand: AsyncParsableCommand {
     @OptionGroup var insecure: InsecureNamesOption
 
     @Option(
-        help: ArgumentHelp(
-            "Issue from this CA (default: the old issuer). With --all: renew only what this CA issued.",
-            valueName: "name"))
+        help: .value(
+            "name", "Issue from this CA (default: the old issuer). With --all: renew only what this CA issued."))
     var issuer: String?
 
-    @Option(name: .customLong("exec"), help: ArgumentHelp("Run this command after each renewal.", valueName: "command"))
+    @Option(name: .customLong("exec"), help: .value("command", "Run this command after each renewal."))
     var hook: String?
 
     @OptionGroup var format: FormatOption

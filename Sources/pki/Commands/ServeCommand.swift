@@ -8,7 +8,6 @@ import Synchronization
 import SystemSupport
 import UnixSignals
 
-/// `pki serve`
 struct ServeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "serve",
@@ -40,52 +39,43 @@ struct ServeCommand: AsyncParsableCommand {
     )
 
     @Option(
-        name: .long,
-        help: ArgumentHelp(
+        help: .value(
+            "name",
             """
             A profile that pki configure wrote; repeatable. --imds serves the first. (default: \
             without --certificate, AWS_PROFILE, else "default")
-            """,
-            valueName: "name"
-        )
+            """)
     )
     var profile: [String] = []
 
     @Option(
-        name: .long,
-        help: ArgumentHelp(
+        help: .value(
+            "address",
             """
             Where to listen: ADDRESS:PORT, [IPv6]:PORT, PORT or unix:PATH; repeatable. Port 0 lets the system choose. \
-            Other addresses than loopback need --token-file. (default: 127.0.0.1:9911, or the sockets from systemd)
-            """,
-            valueName: "address"
-        ),
+            Addresses other than loopback require --token-file. (default: 127.0.0.1:9911, or the sockets from systemd)
+            """),
         transform: ListenAddress.argument
     )
     var listen: [ListenAddress] = []
 
-    @Option(
-        name: .long, help: ArgumentHelp("Same as --listen 127.0.0.1:PORT, as in aws_signing_helper.", valueName: "port")
-    )
+    @Option(help: .value("port", "Same as --listen 127.0.0.1:PORT, as in aws_signing_helper."))
     var port: Int?
 
-    @Option(name: .long, help: ArgumentHelp("IP time to live (hops) of responses, 1 to 255.", valueName: "n"))
+    @Option(help: .value("n", "IP time to live (hops) of responses, 1 to 255."))
     var hopLimit = 64
 
     @Option(
-        name: .long,
-        help: ArgumentHelp(
+        help: .value(
+            "file",
             """
-            The file with the container endpoint's token, readable by you alone; made if it is missing. (default: \
+            The file with the container endpoint's token, readable by you alone; created if missing. (default: \
             $XDG_RUNTIME_DIR/pki/token, else ~/.cache/pki/token)
-            """,
-            valueName: "file"
-        )
+            """)
     )
     var tokenFile: String?
 
     @Flag(
-        name: .long,
         help: """
             Serve the instance metadata service too: every user of this machine can then get the first profile's \
             credentials.
@@ -93,26 +83,23 @@ struct ServeCommand: AsyncParsableCommand {
     )
     var imds = false
 
-    @Flag(name: .long, help: "Print the environment for programs once the server listens.")
+    @Flag(help: "Print the environment for programs once the server listens.")
     var printEnv = false
 
-    @Option(
-        name: .long,
-        help: ArgumentHelp(
-            "A host name to accept in requests, besides addresses and localhost; repeatable.", valueName: "name"))
+    @Option(help: .value("name", "Also accept requests for this host name; repeatable."))
     var allowHost: [String] = []
 
     @OptionGroup var access: AccessOptions
 
     func validate() throws {
         guard profile.count <= 1 || !access.identity.namesCertificate else {
-            throw ValidationError("--certificate is for one profile, not for several")
+            throw ValidationError("--certificate can be used with one profile only")
         }
         guard port == nil || listen.isEmpty else {
             throw ValidationError("only one of --port and --listen can be given")
         }
-        guard (0...65_535).contains(port ?? 0) else { throw ValidationError("--port is 0 to 65535") }
-        guard (1...255).contains(hopLimit) else { throw ValidationError("--hop-limit is 1 to 255") }
+        guard (0...65_535).contains(port ?? 0) else { throw ValidationError("--port must be 0 to 65535") }
+        guard (1...255).contains(hopLimit) else { throw ValidationError("--hop-limit must be 1 to 255") }
     }
 
     func run() async throws {
@@ -123,8 +110,8 @@ struct ServeCommand: AsyncParsableCommand {
         let isOpen = listeners.contains { !$0.isLoopback }
         if isOpen, tokenFile == nil {
             throw UsageError(
-                message: "an address that other machines can reach needs a token that they do not have",
-                hint: "name its file with --token-file, or listen on loopback only")
+                message: "an address that is not loopback requires --token-file",
+                hint: "name the token's file with --token-file, or listen on loopback")
         }
         let token = try TokenFile(path: tokenPath(environment), randomBytes: randomBytes)
         let group = try RefresherGroup(profiles: profile, settings: access, console: console)

@@ -7,7 +7,6 @@ import FoundationEssentials
 import Synchronization
 import UnixSignals
 
-/// `pki update`
 struct UpdateCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "update",
@@ -17,7 +16,7 @@ struct UpdateCommand: AsyncParsableCommand {
             and new ones before they expire, until SIGTERM or Ctrl-C. The rest of the file is not changed; it is replaced \
             as a whole, under a lock that all pki processes share, with mode 0600; a symbolic link stays one.
 
-            After a failure it retries, at most once a minute in the end, and says so on standard error. Certificates are \
+            After a failure it retries at intervals of up to a minute, and reports it on standard error. Certificates are \
             read again when their files change, profiles at SIGHUP.
 
             For example:
@@ -31,20 +30,18 @@ struct UpdateCommand: AsyncParsableCommand {
     )
 
     @Option(
-        name: .long,
-        help: ArgumentHelp(
-            "A profile that pki configure wrote; repeatable. With --certificate: the section to write.",
-            valueName: "name"))
+        help: .value(
+            "name", "A profile that pki configure wrote; repeatable. With --certificate: the section to write."))
     var profile: [String] = []
 
-    @Flag(name: .long, help: "Write each profile once and exit.")
+    @Flag(help: "Write each profile once and exit.")
     var once = false
 
     @OptionGroup var access: AccessOptions
 
     func validate() throws {
         guard profile.count <= 1 || !access.identity.namesCertificate else {
-            throw ValidationError("--certificate is for one profile, not for several")
+            throw ValidationError("--certificate can be used with one profile only")
         }
     }
 

@@ -48,12 +48,14 @@ struct JSONMembers: Encodable, ExpressibleByDictionaryLiteral {
     }
 }
 
-/// A report whose JSON is made of a model value.
-protocol ModelReport: Report {
+/// A value whose JSON is made of a model value.
+protocol EncodableMembers: Encodable {
     var members: JSONMembers { get }
 }
 
-extension ModelReport {
+typealias ModelReport = Report & EncodableMembers
+
+extension EncodableMembers {
     func encode(to encoder: any Encoder) throws { try members.encode(to: encoder) }
 }
 
@@ -133,7 +135,7 @@ struct Console: Sendable {
         let isSigningHelper = SigningHelper.isMeant(by: CommandLine.arguments)
         switch PKI.exitCode(for: error) {
         case .success:
-            try? write(exactly: PKI.message(for: error) + "\n")
+            try? write(exactly: wrappingUsage(PKI.message(for: error)) + "\n")
             leave(ExitStatus.done)
         case .validationFailure:
             // The parser's message repeats the argument.
@@ -184,10 +186,45 @@ struct ParserMessage {
             hint = "use one of \(values.joined(separator: ", "))"
         }
         if message.last == "." { message.removeLast() }
+        message = Self.plain(message)[...]
         let isSentence = message.first?.isUppercase == true && message.dropFirst().first?.isLowercase == true
         self.message = isSentence ? message.prefix(1).lowercased() + message.dropFirst() : String(message)
         self.hint = hint
     }
+
+    /// `the value "x" is invalid for --days <n>`, `--not-after <time>: "x" is not a time`, `<name> is missing`, as our errors.
+    private static func plain(_ text: Substring) -> String {
+        func quoted(after start: String) -> (text: Substring, rest: Substring)? {
+            guard text.hasPrefix(start), let end = text.lastIndex(of: "'") else { return nil }
+            return (text[..<end].dropFirst(start.count), text[text.index(after: end)...])
+        }
+        if let (argument, _) = quoted(after: "Missing expected argument '") {
+            return "\(argument.replacing(" ...", with: "")) is missing"
+        }
+        if let (option, rest) = quoted(after: "Unknown option '") { return "unknown option \"\(option)\"\(rest)" }
+        guard text.hasPrefix("The value '"), let middle = text.firstRange(of: "' is invalid for '") else {
+            return String(text)
+        }
+        let end = text[middle.upperBound...].firstIndex(of: "'") ?? text.endIndex
+        let (option, reason) = (text[middle.upperBound..<end], text[end...].dropFirst())
+        if reason.hasPrefix(": ") { return "\(option)\(reason)" }
+        return "the value \"\(text[..<middle.lowerBound].dropFirst(11))\" is invalid for \(option)\(reason)"
+    }
+}
+
+/// The parser's help with its line of usage, which the parser does not break, within 80 columns.
+func wrappingUsage(_ help: String) -> String {
+    help.split(separator: "\n", omittingEmptySubsequences: false).map { line in
+        guard line.hasPrefix("USAGE: "), line.count > 80 else { return String(line) }
+        var lines = [""]
+        for (index, part) in line.replacing(" [", with: "\n[").split(separator: "\n").enumerated() {
+            let isFull = index > 0 && lines[lines.count - 1].count + part.count + 1 > 80
+            if isFull { lines.append("      ") }
+            lines[lines.count - 1] += index == 0 ? String(part) : " \(part)"
+        }
+        return lines.joined(separator: "\n")
+    }
+    .joined(separator: "\n")
 }
 
 /// Standard output could not be written.

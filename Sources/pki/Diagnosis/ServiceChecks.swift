@@ -2,54 +2,46 @@
 
 import AWSModel
 import Certificates
+import Delivery
 import FoundationEssentials
 import RolesAnywhere
 import SystemSupport
 
 /// Whether the service can be reached, what time it is there, and whether it gives credentials.
-final class ServiceChecks {
-    private let access: AccessChecks
-    private let environment: [String: String]
-    private let isOffline: Bool
-    private let asksForSession: Bool
+struct ServiceChecks {
+    let access: CheckedAccess
+    let environment: [String: String]
+    let isOffline: Bool
+    let requestsSession: Bool
 
-    private var answer: (response: HTTPResponse, received: Date)?
+    /// A response of the service, and when it was probably made.
+    private typealias Answer = (response: HTTPResponse, received: Date)
 
-    /// How many seconds the clocks may be apart before it is said.
+    /// The difference of the clocks, in seconds, from which there is a warning.
     private static let noticedDifference = 60.0
 
-    /// How many seconds they may be apart before AWS refuses signatures.
+    /// The difference of the clocks, in seconds, from which AWS refuses signatures.
     private static let toleratedDifference = 300.0
 
-    init(_ access: AccessChecks, environment: [String: String], isOffline: Bool, asksForSession: Bool) {
-        self.access = access
-        self.environment = environment
-        self.isOffline = isOffline
-        self.asksForSession = asksForSession
+    func run(into list: inout CheckList) {
+        list.add("name", hint: "check the region or --endpoint, and this machine's name server") { try checkName() }
+        let answer = list.find(
+            "endpoint", hint: "check --endpoint, firewalls, and HTTPS_PROXY where a proxy is required"
+        ) { try checkEndpoint() }
+        list.add("clock", hint: Self.clockHint) { try checkClock(answer) }
+        list.add("session", hint: "find the CreateSession event in CloudTrail; with pki lab: pki lab log") {
+            try checkSession(isReachable: answer != nil)
+        }
     }
 
-    func add(to list: inout CheckList) {
-        list.add("name", hint: "check the region or --endpoint, and that this machine's name server answers") {
-            try self.checkName()
-        }
-        list.add("endpoint", hint: "check --endpoint, firewalls, and HTTPS_PROXY where a proxy is required") {
-            try self.checkEndpoint()
-        }
-        list.add("clock", hint: "set the clock, and let it be kept: timedatectl set-ntp true") {
-            try self.checkClock()
-        }
-        list.add(
-            "session", hint: "look in the account's CloudTrail for the CreateSession event; with pki lab: pki lab log"
-        ) { try self.checkSession() }
-    }
+    private static let clockHint = "set the clock and keep it synchronised: timedatectl set-ntp true"
 
     private func address() throws -> HTTPURL {
         if isOffline { throw CheckList.Skipped("--offline") }
-        guard let endpoint = access.endpoint else { throw CheckList.Skipped("the endpoint is not known") }
-        return endpoint.url
+        return try access.endpoint.orSkip("the endpoint is not known").url
     }
 
-    private func checkName() throws -> CheckList.Outcome {
+    private func checkName() throws -> Check {
         let url = try address()
         if let proxy = ProxyChoice.host(for: url, environment) {
             throw CheckList.Skipped("the proxy \(proxy) looks it up")
@@ -57,75 +49,76 @@ final class ServiceChecks {
         let host = url.host.filter { $0 != "[" && $0 != "]" }
         let found = IPAddress.addresses(of: host)
         guard !found.isEmpty else {
-            return .failed("the name \(host) has no address", hint: nil)
+            return .failed("the name \(host) has no address")
         }
         return .ok("\(host) is \(found.prefix(4).joined(separator: ", "))")
     }
 
-    private func checkEndpoint() throws -> CheckList.Outcome {
+    private func checkEndpoint() throws -> (Check, Answer) {
         let url = try address()
-        // Unsigned, so that it asks for nothing: whatever the service says to it, it is the service that says it.
+        // The request is not signed and requests nothing; any response shows that the service can be reached.
         let request = HTTPRequest(
             method: "GET", url: url.appending(path: "/sessions", query: []), headers: ["Host": url.authority])
         let started = Date.now
         let response = try access.transport().send(request)
         let now = Date.now
-        // The answer was dated somewhere between.
-        answer = (response, started.addingTimeInterval(now.timeIntervalSince(started) / 2))
+        // The response was dated at some time between.
+        let answer = (response, received: started.addingTimeInterval(now.timeIntervalSince(started) / 2))
         var words = ["\(url.authority) answers"]
         if let timings = response.timings { words.append("after \(Int(timings.total / .milliseconds(1))) ms") }
         if let proxy = ProxyChoice.host(for: url, environment) { words.append("through the proxy \(proxy)") }
         let isVerified = access.settings?.network.noVerifySsl != true
-        if url.scheme == .https, isVerified { words.append("and proved with TLS who it is") }
+        if url.scheme == .https, isVerified { words.append("and its TLS certificate was verified") }
         if url.scheme == .http { words.append("without TLS, on this machine") }
-        let text = words.joined(separator: " ")
+        return (Self.check(words.joined(separator: " "), response, url, isVerified: isVerified), answer)
+    }
+
+    private static func check(_ text: String, _ response: HTTPResponse, _ url: HTTPURL, isVerified: Bool) -> Check {
         if url.scheme == .https, !isVerified {
             return .warning(
-                "\(text); who it is was not checked",
+                "\(text); its certificate was not verified",
                 hint: "leave --no-verify-ssl out, and name the server's CA with --ca-bundle")
         }
         guard !(300..<400).contains(response.status) else {
             return .failed(
                 "\(text) with a redirect (HTTP \(response.status)), which AWS does not send",
-                hint: "a proxy or a captive portal may intercept the connection; check --endpoint")
+                hint: "check --endpoint; a proxy or captive portal may intercept the connection")
         }
         return .ok(text)
     }
 
-    private func checkClock() throws -> CheckList.Outcome {
+    private func checkClock(_ answer: Answer?) throws -> Check {
         _ = try address()
-        guard let answer else { throw CheckList.Skipped("there is no answer of the service to compare with") }
-        guard let date = answer.response.headers["Date"].flatMap(CivilTime.date(fromHTTP:)) else {
-            throw CheckList.Skipped("the answer says no time")
-        }
+        let answer = try answer.orSkip("there is no response of the service to compare with")
+        let date = try answer.response.headers["Date"].flatMap(CivilTime.date(fromHTTP:))
+            .orSkip("the response has no date")
         // The header counts whole seconds.
         let difference = answer.received.timeIntervalSince(date.addingTimeInterval(0.5))
         let amount = abs(difference) < 60 ? "\(Int(abs(difference).rounded())) s" : Validity.span(difference)
         let text =
             abs(difference) < 2
             ? "agrees with the service's" : "\(amount) \(difference > 0 ? "ahead of" : "behind") the service's"
-        let hint = "set the clock, and let it be kept: timedatectl set-ntp true"
         if abs(difference) > Self.toleratedDifference {
-            return .failed("\(text); AWS takes signatures for 5 minutes", hint: hint)
+            return .failed("\(text); AWS accepts signatures for 5 minutes")
         }
-        return abs(difference) > Self.noticedDifference ? .warning(text, hint: hint) : .ok(text)
+        return abs(difference) > Self.noticedDifference ? .warning(text, hint: Self.clockHint) : .ok(text)
     }
 
-    private func checkSession() throws -> CheckList.Outcome {
+    private func checkSession(isReachable: Bool) throws -> Check {
         _ = try address()
-        guard asksForSession else { throw CheckList.Skipped("not asked for: --session does") }
-        guard let request = access.request else { throw CheckList.Skipped("the settings are not complete") }
+        guard requestsSession else { throw CheckList.Skipped("not requested; --session requests one") }
+        let request = try access.request.orSkip("the settings are not complete")
         guard let identity = access.identity, access.isAcceptable else {
-            throw CheckList.Skipped("there is no identity that the service would take")
+            throw CheckList.Skipped("there is no identity that the service would accept")
         }
-        guard answer != nil else { throw CheckList.Skipped("the service cannot be reached") }
+        guard isReachable else { throw CheckList.Skipped("the service cannot be reached") }
         let session = try access.client(for: request).createSession(request, as: identity)
         return .ok(
             "\(session.assumedRoleARN ?? request.role.description), until \(CivilTime(session.expiration).extended)")
     }
 }
 
-/// Which proxy the environment puts before an address, as libcurl chooses it. Only to be said: libcurl itself decides.
+/// The proxy of an address, for reports. libcurl chooses by the same rules.
 enum ProxyChoice {
     /// The proxy's host and port, without a name or password that its URL may have.
     static func host(for url: HTTPURL, _ environment: [String: String]) -> String? {
@@ -142,5 +135,82 @@ enum ProxyChoice {
         if let scheme = rest.firstRange(of: "://") { rest = rest[scheme.upperBound...] }
         if let at = rest.lastIndex(of: "@") { rest = rest[rest.index(after: at)...] }
         return String(rest.prefix { $0 != "/" })
+    }
+}
+
+/// What in the environment and in AWS's files overrides settings, in pki or in the programs that call it.
+struct EnvironmentChecks {
+    var environment: [String: String]
+
+    /// The profile that was named, or is used because nothing else was.
+    var profile: String?
+
+    func run(into list: inout CheckList) {
+        list.add("environment", hint: "unset the variables that you do not need") { checkVariables() }
+        if let profile { list.add("profile", hint: "write it with pki configure") { try checkProfile(profile) } }
+    }
+
+    private func value(_ name: String) -> String? { environment[name].flatMap { $0.isEmpty ? nil : $0 } }
+
+    private func checkVariables() -> Check {
+        var findings: [String] = []
+        if value("AWS_ACCESS_KEY_ID") != nil {
+            findings.append("AWS_ACCESS_KEY_ID is set: programs use that key instead of a profile")
+        }
+        if value("AWS_WEB_IDENTITY_TOKEN_FILE") != nil, value("AWS_ROLE_ARN") != nil {
+            findings.append("AWS_WEB_IDENTITY_TOKEN_FILE is set: programs use that token instead of a profile")
+        }
+        if environment["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"]?.lowercased() != "true" {
+            let names = ["AWS_ENDPOINT_URL_ROLESANYWHERE", "AWS_ENDPOINT_URL"]
+            if let name = names.first(where: { value($0) != nil }), let address = value(name) {
+                findings.append("\(name) is set: requests go to \(address) unless --endpoint is given")
+            }
+        }
+        guard findings.isEmpty else {
+            return .warning(findings.joined(separator: "; "), hint: "unset the variables that you do not need")
+        }
+        let names = [
+            "AWS_PROFILE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_CA_BUNDLE", "SSL_CERT_FILE",
+            "SSL_CERT_DIR",
+        ]
+        let set = names.filter { value($0) != nil }
+        return .ok(
+            set.isEmpty ? "no variable overrides settings" : "used: \(set.joined(separator: ", "))")
+    }
+
+    private func checkProfile(_ name: String) throws -> Check {
+        let files = AWSFiles(environment)
+        let configure = "pki configure \(Quoting.option("--profile", name))"
+        guard let settings = try files.settings(of: name) else {
+            return .failed("there is no profile \(name) in \(files.config.path)", hint: "write it with \(configure) …")
+        }
+        let values = Dictionary(settings, uniquingKeysWith: { $1 })
+        var findings: [(words: String, hint: String)] = []
+        // What the SDKs use before credential_process (botocore's order of providers).
+        if values["role_arn"] != nil {
+            findings.append(("role_arn in \(files.config.path) overrides credential_process", "remove role_arn"))
+        }
+        if let bytes = try files.credentials.read(),
+            SharedConfiguration(bytes).value(of: "aws_access_key_id", in: name) != nil
+        {
+            findings.append(
+                (
+                    "\(files.credentials.path) has keys for \(name), which programs use first",
+                    "remove them, unless pki update keeps them fresh"
+                ))
+        }
+        switch values["credential_process"] {
+        case nil:
+            findings.append(("it has no credential_process, so programs do not call pki", "\(configure) writes it"))
+        case .some(let command) where !ConfigureCommand.isOurs(command):
+            findings.append(("its credential_process is another program's", "\(configure) --force replaces it"))
+        default: break
+        }
+        guard findings.isEmpty else {
+            return .warning(
+                "\(name): \(findings.map(\.words).joined(separator: "; "))",
+                hint: findings.map(\.hint).joined(separator: "; "))
+        }
+        return .ok("\(name) in \(files.config.path) calls pki")
     }
 }

@@ -5,135 +5,122 @@ import Certificates
 import FoundationEssentials
 import SystemSupport
 
-/// What `pki inspect` says of a certificate.
-struct CertificateReport: Encodable, Sendable {
-    let kind = "certificate"
-    var version: Int
-    var subject: String
-    var issuer: String
-    var selfSigned: Bool
-    var serialNumber: String
-    var serialNumberDecimal: String
-    var notBefore: Date
-    var notAfter: Date
-    var validity: Validity
-    var key: KeyFacts
-    var signatureAlgorithm: String
-    var signatureIsWeak: Bool
-    var ca: Bool
-    var pathLength: Int?
-    var keyUsage: [String]?
-    var extendedKeyUsage: [String]
-    var subjectAlternativeNames: [NameFacts]
-    var permittedNames: [String]?
-    var excludedNames: [String]?
-    var subjectKeyIdentifier: String?
-    var authorityKeyIdentifier: String?
-    var extensions: [ExtensionFacts]
-    var sha256: String
-    /// The SHA-256 of its issuer, when that was read too.
-    var issuedBy: String?
-    var pem: String
-    var rolesAnywhere: AnywhereFacts
-
-    /// The rest of what the text needs.
-    private let certificate: Certificate
-    private let now: Date
-
-    private enum CodingKeys: CodingKey {
-        case kind, version, subject, issuer, selfSigned, serialNumber, serialNumberDecimal, notBefore, notAfter,
-            validity
-        case key, signatureAlgorithm, signatureIsWeak, ca, pathLength, keyUsage, extendedKeyUsage
-        case subjectAlternativeNames, permittedNames, excludedNames, subjectKeyIdentifier, authorityKeyIdentifier
-        case extensions, sha256, issuedBy, pem, rolesAnywhere
-    }
+/// The part of an object in the report of `pki inspect` about a certificate.
+struct CertificateReport: EncodableMembers, Sendable {
+    let certificate: Certificate
+    let selfSigned: Bool
+    /// The issuer, if it was read too.
+    let issuer: Certificate?
+    let now: Date
+    let rolesAnywhere: AnywhereFacts
 
     init(_ certificate: Certificate, selfSigned: Bool, issuer: Certificate?, at now: Date) {
-        self.certificate = certificate
-        self.now = now
-        version = certificate.version
-        subject = certificate.subject.description
-        self.issuer = certificate.issuer.description
-        self.selfSigned = selfSigned
-        serialNumber = certificate.serialNumber.hexadecimal
-        serialNumberDecimal = certificate.serialNumber.decimal
-        notBefore = certificate.notBefore
-        notAfter = certificate.notAfter
-        validity = Validity(of: now, from: certificate.notBefore, to: certificate.notAfter)
-        key = KeyFacts(certificate.publicKey)
-        signatureAlgorithm = certificate.signatureAlgorithm.name
-        signatureIsWeak = certificate.signatureAlgorithm.isWeak
-        ca = certificate.isCA
-        pathLength = certificate.basicConstraints?.pathLength
-        keyUsage = certificate.keyUsage?.names
-        extendedKeyUsage = certificate.extendedKeyUsage
-        subjectAlternativeNames = certificate.subjectAlternativeNames.map(NameFacts.init)
-        permittedNames = certificate.nameConstraints?.permitted.map(\.description)
-        excludedNames = certificate.nameConstraints?.excluded.map(\.description)
-        subjectKeyIdentifier = certificate.subjectKeyIdentifier.map { hexadecimal($0) }
-        authorityKeyIdentifier = certificate.authorityKeyIdentifier.map { hexadecimal($0) }
-        extensions = certificate.extensions.map(ExtensionFacts.init)
-        sha256 = certificate.fingerprint
-        issuedBy = issuer?.fingerprint
-        pem = certificate.pemEncoded
+        (self.certificate, self.selfSigned, self.issuer, self.now) = (certificate, selfSigned, issuer, now)
         rolesAnywhere = AnywhereFacts(certificate, at: now)
     }
 
-    /// The one name that tells it from others.
-    var title: String { subject.isEmpty ? "serial number \(serialNumber)" : subject }
+    var members: JSONMembers {
+        let usage = certificate.keyUsage?.description.split(separator: ", ").map(String.init)
+        return [
+            "kind": "certificate",
+            "version": certificate.version,
+            "subject": certificate.subject.description,
+            "issuer": certificate.issuer.description,
+            "selfSigned": selfSigned,
+            "serialNumber": certificate.serialNumber.hexadecimal,
+            "serialNumberDecimal": certificate.serialNumber.decimal,
+            "notBefore": certificate.notBefore,
+            "notAfter": certificate.notAfter,
+            "validity": Validity(of: now, from: certificate.notBefore, to: certificate.notAfter),
+            "key": KeyFacts(certificate.publicKey),
+            "signatureAlgorithm": certificate.signatureAlgorithm.name,
+            "signatureIsWeak": certificate.signatureAlgorithm.isWeak,
+            "ca": certificate.isCA,
+            "pathLength": certificate.basicConstraints?.pathLength,
+            "keyUsage": usage,
+            "extendedKeyUsage": certificate.extendedKeyUsage,
+            "subjectAlternativeNames": certificate.subjectAlternativeNames.map(NameFacts.init),
+            "permittedNames": certificate.nameConstraints?.permitted.map(\.description),
+            "excludedNames": certificate.nameConstraints?.excluded.map(\.description),
+            "subjectKeyIdentifier": certificate.subjectKeyIdentifier.map { hexadecimal($0) },
+            "authorityKeyIdentifier": certificate.authorityKeyIdentifier.map { hexadecimal($0) },
+            "extensions": certificate.extensions.map(ExtensionFacts.init),
+            "sha256": certificate.fingerprint,
+            "issuedBy": issuer?.fingerprint,
+            "pem": certificate.pemEncoded,
+            "rolesAnywhere": rolesAnywhere,
+        ]
+    }
 
     func add(to fields: inout FieldList) {
-        fields.add("subject", subject.isEmpty ? "(empty)" : subject)
-        fields.add("issuer", selfSigned ? "self-signed" : issuer.isEmpty ? "(empty)" : issuer)
-        fields.add("serial", serialNumber)
-        fields.add("serial, decimal", serialNumberDecimal)
-        fields.add("valid", Validity.text(from: notBefore, to: notAfter, at: now))
+        let (key, constraints) = (KeyFacts(certificate.publicKey), certificate.nameConstraints)
+        addName(to: &fields, issuer: selfSigned ? "self-signed" : Self.name(certificate.issuer))
+        fields.add("serial", certificate.serialNumber.hexadecimal)
+        fields.add("serial, decimal", certificate.serialNumber.decimal)
+        fields.add("valid", validity)
         fields.add("key", key.name)
         fields.add(certificate.signatureAlgorithm)
-        if version != 3 { fields.add("version", "\(version)") }
-        fields.add("CA", ca ? "yes" + (pathLength.map { ", at most \($0) more below it" } ?? "") : "no")
+        if certificate.version != 3 { fields.add("version", "\(certificate.version)") }
+        let length = certificate.basicConstraints?.pathLength.map { ", at most \($0) more below it" }
+        fields.add("CA", certificate.isCA ? "yes" + (length ?? "") : "no")
         fields.add("key usage", mark(KnownExtension.keyUsage, certificate.keyUsage?.description))
-        if !extendedKeyUsage.isEmpty {
-            let usages = extendedKeyUsage.joined(separator: ", ")
+        if !certificate.extendedKeyUsage.isEmpty {
+            let usages = certificate.extendedKeyUsage.joined(separator: ", ")
             fields.add("extended usage", mark(KnownExtension.extendedKeyUsage, usages))
         }
-        fields.add("names", subjectAlternativeNames.map(\.text))
-        fields.add("may certify", permittedNames ?? [])
-        fields.add("may not certify", excludedNames ?? [])
-        fields.add("key identifier", subjectKeyIdentifier)
-        if authorityKeyIdentifier != subjectKeyIdentifier { fields.add("issuer's", authorityKeyIdentifier) }
-        fields.add("other", extensions.filter(isUntold))
-        fields.add("SHA-256", sha256)
+        fields.add("names", certificate.subjectAlternativeNames.map { NameFacts($0).text })
+        fields.add("may certify", constraints?.permitted.map(\.description) ?? [])
+        fields.add("may not certify", constraints?.excluded.map(\.description) ?? [])
+        fields.add("key identifier", certificate.subjectKeyIdentifier.map { hexadecimal($0) })
+        if certificate.authorityKeyIdentifier != certificate.subjectKeyIdentifier {
+            fields.add("issuer's", certificate.authorityKeyIdentifier.map { hexadecimal($0) })
+        }
+        fields.add("other", certificate.extensions.map(ExtensionFacts.init).filter(isUntold))
+        fields.add("SHA-256", certificate.fingerprint)
         fields.add("of the key", key.sha256)
         rolesAnywhere.add(to: &fields)
     }
 
-    /// What tells it from others, for a long list.
+    /// Adds the most important fields, for a long list.
     func addShort(to fields: inout FieldList) {
-        fields.add("subject", subject.isEmpty ? "(empty)" : subject)
-        if !selfSigned { fields.add("issuer", issuer) }
-        fields.add("valid", Validity.text(from: notBefore, to: notAfter, at: now))
-        fields.add("key", "\(key.name), \(signatureAlgorithm)\(signatureIsWeak ? " (WEAK)" : "")\(ca ? ", CA" : "")")
-        fields.add("SHA-256", sha256)
+        let (key, signature) = (KeyFacts(certificate.publicKey), certificate.signatureAlgorithm)
+        addName(to: &fields, issuer: selfSigned ? nil : certificate.issuer.description)
+        fields.add("valid", validity)
+        let ca = certificate.isCA ? ", CA" : ""
+        fields.add("key", "\(key.name), \(signature.name)\(signature.isWeak ? " (WEAK)" : "")\(ca)")
+        fields.add("SHA-256", certificate.fingerprint)
         for rule in rolesAnywhere.rulesBroken { fields.add("rule broken", rule.finding) }
+    }
+
+    private func addName(to fields: inout FieldList, issuer: String?) {
+        fields.add("subject", Self.name(certificate.subject))
+        fields.add("issuer", issuer)
+    }
+
+    private static func name(_ name: DistinguishedName) -> String {
+        name.description.isEmpty ? "(empty)" : name.description
+    }
+
+    private var validity: [String] {
+        Validity.text(from: certificate.notBefore, to: certificate.notAfter, at: now)
     }
 
     /// A value with a mark when its extension is critical.
     private func mark(_ identifier: String, _ text: String?) -> String? {
-        let isCritical = extensions.contains { $0.identifier == identifier && $0.critical }
+        let isCritical = certificate.extensions.contains { $0.identifier == identifier && $0.isCritical }
         return text.map { isCritical ? "\($0) (critical)" : $0 }
     }
 
     /// Whether no field shows an extension: one that is not known here, or whose value could not be read.
     private func isUntold(_ found: ExtensionFacts) -> Bool {
         switch found.identifier {
-        case KnownExtension.subjectKeyIdentifier: subjectKeyIdentifier == nil
-        case KnownExtension.authorityKeyIdentifier: authorityKeyIdentifier == nil
-        case KnownExtension.keyUsage: keyUsage == nil
-        case KnownExtension.extendedKeyUsage: extendedKeyUsage.isEmpty
-        case KnownExtension.subjectAlternativeName: subjectAlternativeNames.isEmpty
+        case KnownExtension.subjectKeyIdentifier: certificate.subjectKeyIdentifier == nil
+        case KnownExtension.authorityKeyIdentifier: certificate.authorityKeyIdentifier == nil
+        case KnownExtension.keyUsage: certificate.keyUsage == nil
+        case KnownExtension.extendedKeyUsage: certificate.extendedKeyUsage.isEmpty
+        case KnownExtension.subjectAlternativeName: certificate.subjectAlternativeNames.isEmpty
         case KnownExtension.basicConstraints: certificate.basicConstraints == nil
-        case KnownExtension.nameConstraints: permittedNames == nil
+        case KnownExtension.nameConstraints: certificate.nameConstraints == nil
         default: true
         }
     }
@@ -150,26 +137,19 @@ private enum KnownExtension {
     static let extendedKeyUsage = "2.5.29.37"
 }
 
-extension KeyUsage {
-    /// The names of RFC 5280.
-    fileprivate var names: [String] { description.split(separator: ", ").map(String.init) }
-}
-
-/// What IAM Roles Anywhere would make of a certificate or a list.
+/// Whether IAM Roles Anywhere accepts a certificate or a CRL, and the session that it gives.
 struct AnywhereFacts: Encodable, Sendable {
-    /// What the thing can be to the service.
     enum Role: String, Encodable, Sendable {
         case clientCertificate, trustAnchor, revocationList
     }
 
-    /// A rule that is broken.
     struct Rule: Encodable, Sendable {
         var rule: String
         var finding: String
         var hint: String?
     }
 
-    /// A value that becomes no tag.
+    /// A value that does not become a tag.
     struct Dropped: Encodable, Sendable {
         var key: String
         var value: String
@@ -180,14 +160,14 @@ struct AnywhereFacts: Encodable, Sendable {
     var role: Role
     var acceptable: Bool
     var rulesBroken: [Rule]
-    /// What breaks no written rule and may yet be refused.
+    /// What meets all documented rules but may be refused.
     var doubts: [String]
     var tags: [String: String]?
     var droppedValues: [Dropped]?
     var sourceIdentity: String?
     var roleSessionName: String?
     var signingAlgorithm: String?
-    /// The serial number as a request's Credential has it.
+    /// The serial number in the Credential of a request.
     var credentialSerialNumber: String?
 
     /// Judges a certificate: a CA's as a trust anchor, any other as a client's.
@@ -206,7 +186,6 @@ struct AnywhereFacts: Encodable, Sendable {
         credentialSerialNumber = certificate.serialNumber.decimal
     }
 
-    /// Judges a list.
     init(_ list: CertificateRevocationList) { self.init(.revocationList, AWSRules.revocationList.findings(in: list)) }
 
     private init(_ role: Role, _ findings: [RuleViolation]) {
@@ -217,7 +196,6 @@ struct AnywhereFacts: Encodable, Sendable {
         doubts = findings.filter { $0.rule.severity != .error }.map(\.finding)
     }
 
-    /// Adds the fields to a block.
     func add(to fields: inout FieldList) {
         fields.heading("  IAM Roles Anywhere")
         let purpose =

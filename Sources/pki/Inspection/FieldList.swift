@@ -4,11 +4,10 @@ import Certificates
 import FoundationEssentials
 import SystemSupport
 
-/// Fields for a person: a label, and its values below one another, in lines of at most 100 columns.
+/// Lines of fields: a label and its values below one another, at most 100 columns wide.
 ///
-/// Everything that goes in is made ``printable(_:limit:)`` here, so that no name in a certificate can steer a terminal.
+/// All text is made ``printable(_:limit:)`` here, so that no name in a certificate can control a terminal.
 struct FieldList {
-    /// How many columns there are.
     static let width = 100
     private static let indent = 2
     private static let labelWidth = 18
@@ -18,10 +17,8 @@ struct FieldList {
 
     private(set) var lines: [String] = []
 
-    /// Begins a block.
     mutating func heading(_ text: String) { lines.append(printable(text)) }
 
-    /// Adds a field with one value.
     mutating func add(_ label: String = "", _ value: String?) {
         guard let value else { return }
         for (index, line) in Self.wrapped(printable(value)).enumerated() {
@@ -37,7 +34,7 @@ struct FieldList {
         if values.count > Self.valueLimit { add("", "… and \(values.count - Self.valueLimit) more") }
     }
 
-    /// Breaks a line behind blanks and commas. What has none of them stays whole, so that it can be copied.
+    /// Breaks a line after blanks and commas. Longer words stay whole, so that they can be copied.
     private static func wrapped(_ text: String) -> [String] {
         let width = Self.width - indent - labelWidth
         guard text.count > width else { return [text] }
@@ -67,7 +64,7 @@ struct FieldList {
     }
 }
 
-/// What a report says of a broken rule.
+/// A broken rule in a report.
 struct FindingFacts: Encodable, Sendable {
     var rule: String
     var severity: String
@@ -93,7 +90,6 @@ extension FieldList {
     }
 }
 
-/// How many findings there are of each severity.
 struct FindingCounts: Encodable, Sendable {
     var errors = 0
     var warnings = 0
@@ -117,7 +113,7 @@ struct FindingCounts: Encodable, Sendable {
     }
 }
 
-/// Where a time lies between two others.
+/// Whether a time is within a period.
 enum Validity: String, Encodable, Sendable {
     case notYetValid, valid, expired
 
@@ -135,7 +131,7 @@ enum Validity: String, Encodable, Sendable {
         return "less than a minute"
     }
 
-    /// Both ends, and how long it is to the one or since the other.
+    /// Both ends, and the time left or since.
     static func text(from start: Date, to end: Date, at now: Date) -> [String] {
         let state =
             switch Validity(of: now, from: start, to: end) {

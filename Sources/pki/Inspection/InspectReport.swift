@@ -2,9 +2,10 @@
 
 import Certificates
 import FoundationEssentials
+import RolesAnywhere
 import SystemSupport
 
-/// What `pki inspect` answers for one source.
+/// The report of `pki inspect` on one source.
 struct InspectReport: Report {
     /// One object of the source.
     enum Object: Encodable, Sendable {
@@ -25,7 +26,7 @@ struct InspectReport: Report {
         }
     }
 
-    /// What is said of something that is not read.
+    /// An object of a kind that is not read.
     struct UnknownReport: Encodable, Sendable {
         let kind = "unknown"
         var label: String
@@ -37,28 +38,25 @@ struct InspectReport: Report {
         var depth: Int
     }
 
-    /// The source as it was named.
     var file: String
     /// `pem`, `der`, `pkcs12`; `pkcs11`, `tpm` or `agent` for a device.
     var form: String
-    /// The objects in their order.
     var objects: [Object]
 
     private enum CodingKeys: CodingKey { case file, form, objects }
 
-    /// With more objects than this, a certificate gets five lines and not the whole.
+    /// With more objects than this, the text shows five fields of each certificate.
     private static let fullLimit = 4
 
-    /// What each object is called; of several with its number.
+    /// The title of each object, with its number if there are several.
     private var names: [String]
     /// For each object, the names of those that belong to it.
     private var related: [[String]]
     private var isShort: Bool
     private var hasCertificates: Bool
-    /// Stands in the last report alone.
+    /// In the last report only.
     private var chain: [Link] = []
 
-    /// Describes what was read.
     static func reports(on files: [InspectedFile], at now: Date) -> [InspectReport] {
         let all = files.flatMap(\.objects)
         let relations = Relations(of: all)
@@ -101,10 +99,10 @@ struct InspectReport: Report {
                 .certificate(
                     CertificateReport(
                         certificate, selfSigned: relations.selfSigned.contains(number), issuer: issuer, at: now))
-            case .certificateRequest(let request): .request(RequestReport(request, certificates: certificates))
-            case .revocationList(let list): .revocationList(RevocationListReport(list, issuer: issuer, at: now))
+            case .certificateRequest(let request): .request(RequestReport(request: request, certificates: certificates))
+            case .revocationList(let list): .revocationList(RevocationListReport(list: list, issuer: issuer, now: now))
             case .publicKey(let key): .key(KeyReport(key, certificates: certificates))
-            case .privateKey(let key): .key(KeyReport(key, certificates: certificates))
+            case .privateKey(let key): .key(KeyReport(key.publicKey, privateKey: key, certificates: certificates))
             case .unknown(let label): .unknown(UnknownReport(label: label))
             }
         }
@@ -137,7 +135,7 @@ struct InspectReport: Report {
         case .request(let report): report.add(to: &fields, whose: related)
         case .revocationList(let report): report.add(to: &fields, signer: related.first)
         case .key(let report): report.add(to: &fields, whose: related, hasCertificates: hasCertificates)
-        case .unknown: fields.add("", "is not read")
+        case .unknown: fields.add("", "not supported")
         }
     }
 
@@ -152,7 +150,7 @@ struct InspectReport: Report {
 }
 
 extension InspectedObject {
-    /// The kind, and of a certificate whose it is.
+    /// The kind, with the subject of a certificate.
     fileprivate var title: String {
         switch self {
         case .certificate(let certificate):
@@ -166,5 +164,181 @@ extension InspectedObject {
         case .privateKey(let key): return key.encryption == nil ? "private key" : "encrypted private key"
         case .unknown(let label): return "\"\(label)\""
         }
+    }
+}
+
+/// An object in a file.
+enum InspectedObject: Sendable {
+    case certificate(Certificate)
+    case certificateRequest(CertificateRequest)
+    case revocationList(CertificateRevocationList)
+    case publicKey(PublicKey)
+    case privateKey(InspectedKey)
+    /// Something else, by the label of its PEM object.
+    case unknown(label: String)
+}
+
+/// What a report says of a private key. It does not hold the key.
+struct InspectedKey: Sendable {
+    /// How it is written: `pkcs8`, `pkcs1`, `sec1`, …
+    var form: String
+    /// How it is encrypted; `nil` if it is not.
+    var encryption: String?
+    /// Whether a PKCS#12 file, which has its own encryption, or a device protects it.
+    var isEnclosed = false
+    /// Its public half; `nil` if the key could not be opened.
+    var publicKey: PublicKey?
+    /// Why the key could not be opened.
+    var problem: String?
+}
+
+/// What one source holds.
+struct InspectedFile: Sendable {
+    var name: String
+    /// How its objects are written: `pem`, `der`, `pkcs12`.
+    var form: String
+    var objects: [InspectedObject]
+}
+
+extension InspectedFile {
+    init(reading source: String, passphrase: SecretBytes?, opener: KeyOpener) throws {
+        let place = try KeyLocation(source)
+        switch place {
+        case .pkcs11:
+            let certificates = try opener.certificates(at: place)
+            guard !certificates.isEmpty else {
+                throw InputError(message: "there is no certificate at \(printable(source))")
+            }
+            self.init(name: source, form: "pkcs11", objects: certificates.map(InspectedObject.certificate))
+        case .tpm, .agent:
+            let form = if case .tpm = place { "tpm" } else { "agent" }
+            let key = InspectedKey(form: form, isEnclosed: true, publicKey: try opener.key(at: place).publicKey)
+            self.init(name: source, form: form, objects: [.privateKey(key)])
+        default:
+            guard let contents = try place.read()?.bytes else {
+                throw UsageError(message: "\(printable(source)) cannot be read")
+            }
+            do {
+                try self.init(contents, name: source, passphrase: passphrase)
+            } catch {
+                throw InputError(message: "\(printable(source)): \(error.message)", hint: error.hint)
+            }
+        }
+    }
+
+    init(_ contents: SecretBytes, name: String, passphrase: SecretBytes?) throws(CertificateError) {
+        let container = try Container(reading: contents, passphrase: passphrase)
+        self.name = name
+        form = container.form.rawValue
+        objects = try container.objects.map { (object) throws(CertificateError) in
+            switch object {
+            case .certificate(let certificate): .certificate(certificate)
+            case .certificateRequest(let request): .certificateRequest(request)
+            case .revocationList(let list): .revocationList(list)
+            case .publicKey(let key): .publicKey(key)
+            case .privateKey(let key):
+                .privateKey(try InspectedKey(key, in: container.form, passphrase: passphrase))
+            case .unknown(let label): .unknown(label: label)
+            }
+        }
+    }
+}
+
+extension InspectedKey {
+    /// Describes a private key without keeping it.
+    fileprivate init(
+        _ key: EncodedPrivateKey, in container: Container.Form, passphrase: SecretBytes?
+    ) throws(CertificateError) {
+        form = key.form.rawValue
+        encryption = key.encryption
+        isEnclosed = container == .pkcs12
+        do {
+            publicKey = try key.key(passphrase: passphrase).publicKey
+        } catch {
+            if passphrase != nil, error.code == .wrongPassphrase { throw error }
+            problem = error.message
+        }
+    }
+}
+
+/// The issuers of certificates and CRLs, and the certificates of keys and requests.
+///
+/// Objects are numbered through all files.
+struct Relations {
+    /// The issuer of each certificate and list that has one among the certificates.
+    private(set) var issuers: [Int: Int] = [:]
+
+    /// The certificates of each key and request.
+    private(set) var certificates: [Int: [Int]] = [:]
+
+    /// The certificates that signed themselves.
+    private(set) var selfSigned: Set<Int> = []
+
+    /// The numbers of the certificates, in their order.
+    private let numbers: [Int]
+
+    /// How many certificates of one name are tried as an issuer: signatures take time, and a file may hold thousands.
+    private static let candidateLimit = 16
+
+    init(of objects: [InspectedObject]) {
+        var found: [(number: Int, certificate: Certificate)] = []
+        for (number, object) in objects.enumerated() {
+            if case .certificate(let certificate) = object { found.append((number, certificate)) }
+        }
+        numbers = found.map(\.number)
+        let byKey = Dictionary(grouping: found, by: \.certificate.publicKey)
+        let bySubject = Dictionary(grouping: found, by: \.certificate.subject.relativeNames)
+        func candidates(
+            _ issuer: DistinguishedName, _ keyIdentifier: [UInt8]?
+        ) -> some Sequence<(number: Int, certificate: Certificate)> {
+            let named = bySubject[issuer.relativeNames] ?? []
+            let likely = named.filter { $0.certificate.subjectKeyIdentifier == keyIdentifier }
+            let others = named.filter { $0.certificate.subjectKeyIdentifier != keyIdentifier }
+            return (likely + others).prefix(Self.candidateLimit)
+        }
+        for (number, object) in objects.enumerated() {
+            switch object {
+            case .certificate(let certificate):
+                if certificate.isSelfIssued, certificate.hasSigned(certificate) {
+                    selfSigned.insert(number)
+                } else {
+                    issuers[number] =
+                        candidates(certificate.issuer, certificate.authorityKeyIdentifier)
+                        .first { $0.certificate != certificate && $0.certificate.hasIssued(certificate) }?.number
+                }
+            case .revocationList(let list):
+                issuers[number] =
+                    candidates(list.issuer, list.authorityKeyIdentifier)
+                    .first { list.isSigned(by: $0.certificate) }?.number
+            case .publicKey(let key): certificates[number] = byKey[key]?.map(\.number)
+            case .certificateRequest(let request): certificates[number] = byKey[request.publicKey]?.map(\.number)
+            case .privateKey(let key):
+                if let publicKey = key.publicKey { certificates[number] = byKey[publicKey]?.map(\.number) }
+            case .unknown: continue
+            }
+        }
+    }
+
+    /// The certificates as trees, each with its depth: issuers are above what they issued. Those without
+    /// a relation to another are left out.
+    var tree: [(number: Int, depth: Int)] {
+        var children: [Int: [Int]] = [:]
+        for number in numbers {
+            if let issuer = issuers[number] { children[issuer, default: []].append(number) }
+        }
+        var rows: [(number: Int, depth: Int)] = []
+        var seen: Set<Int> = []
+        // Cross-signed certificates can issue one another in a circle, which has no top: what is left begins one.
+        for top in numbers.filter({ issuers[$0] == nil && children[$0] != nil })
+            + numbers.filter({ issuers[$0] != nil })
+        {
+            var waiting = [(number: top, depth: 0)]
+            while let row = waiting.popLast() {
+                guard seen.insert(row.number).inserted else { continue }
+                rows.append(row)
+                waiting += (children[row.number] ?? []).reversed().map { ($0, row.depth + 1) }
+            }
+        }
+        return rows
     }
 }

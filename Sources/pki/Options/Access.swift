@@ -8,7 +8,7 @@ import RolesAnywhere
 import Synchronization
 import SystemSupport
 
-/// What is asked for, from whom and with which identity: options completed from a profile, and checked.
+/// A session request, its endpoint and identity: options completed from a profile, and checked.
 struct Access: Sendable {
     /// The profile's name; `default` without one.
     let name: String
@@ -25,7 +25,6 @@ struct Access: Sendable {
     private let passphrase: Passphrase
     private let network: NetworkOptions
 
-    /// Completes options from a profile.
     init(
         _ settings: AccessOptions, profile: String?, environment: [String: String] = ProcessInfo.processInfo.environment
     ) throws {
@@ -119,14 +118,13 @@ struct Access: Sendable {
         return try RotatingIdentity(source) { try passphrase.read(Self.question) }
     }
 
-    /// New credentials from the service.
     func credentials(_ console: Console) throws -> Credentials {
         let client = try client(console)
         let session = try client.createSession(request, as: identity())
         return Credentials(session, issued: Date.now.addingTimeInterval(client.clockCorrection))
     }
 
-    /// Credentials, from the cache if that is wanted and possible.
+    /// Credentials, from the cache if it is to be used and can be.
     func credentials(usesCache: Bool, _ console: Console) throws -> Credentials {
         guard usesCache else { return try credentials(console) }
         do {

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import AWSModel
+import FoundationEssentials
 import RolesAnywhere
+import SystemSupport
 
 /// Everything that a session is made with: given on the command line, then completed from a profile. Each command that
 /// needs credentials takes these options.
@@ -39,25 +42,20 @@ struct AccessOptions: ParsableArguments, Sendable {
     }
 }
 
-/// The profile that a command uses.
 struct ProfileOption: ParsableArguments {
     @Option(
-        name: .long,
-        help: ArgumentHelp(
+        help: .value(
+            "name",
             """
             A profile of ~/.aws/config that pki configure wrote; other options override its settings. \
             (default: without --certificate, AWS_PROFILE, else "default")
-            """,
-            valueName: "name"
-        )
+            """)
     )
     var profile: String?
 }
 
-/// Whether credentials are shared between runs.
 struct CacheOption: ParsableArguments {
     @Flag(
-        name: .long,
         help: """
             Share credentials with other commands that ask for the same, while 20 minutes are left, or half of a \
             shorter lifetime. They are in ~/.cache/pki, readable by you alone: see pki cache.
@@ -66,33 +64,32 @@ struct CacheOption: ParsableArguments {
     var cache = false
 }
 
-/// What is asked for.
+/// The options of a session request.
 struct SessionOptions: ParsableArguments, Sendable {
-    @Option(
-        name: .long, help: ArgumentHelp("ARN of the trust anchor that the certificate chains to.", valueName: "arn"))
+    @Option(help: .value("arn", "ARN of the trust anchor that the certificate chains to."))
     var trustAnchorArn: String?
 
-    @Option(name: .long, help: ArgumentHelp("ARN of the profile that allows the role.", valueName: "arn"))
+    @Option(help: .value("arn", "ARN of the profile that allows the role."))
     var profileArn: String?
 
-    @Option(name: .long, help: ArgumentHelp("ARN of the role to assume.", valueName: "arn"))
+    @Option(help: .value("arn", "ARN of the role to assume."))
     var roleArn: String?
 
-    @Option(
-        name: .long, help: ArgumentHelp("The region to sign for. (default: the trust anchor's)", valueName: "region"))
+    @Option(help: .value("region", "The region to sign for. (default: the trust anchor's)"))
     var region: String?
 
     @Option(
-        name: .long,
-        help: ArgumentHelp(
-            "Session duration, 900 to 43200 seconds; the profile may limit it. (default: 3600)", valueName: "seconds"))
+        help: .value(
+            "seconds",
+            "Session duration, \(AWSLimit.sessionDuration.words) seconds; the profile may limit it. (default: \(AWSLimit.defaultSessionDuration))"
+        ))
     var sessionDuration: Int?
 
     @Option(
-        name: .long,
-        help: ArgumentHelp(
-            "Session name, 2 to 64 of A-Za-z0-9_+=,.@-; the profile must accept it. (default: the serial number)",
-            valueName: "name"))
+        help: .value(
+            "name",
+            "Session name, \(AWSLimit.roleSessionNameLength.words) of A-Za-z0-9_+=,.@-; the profile must accept it. (default: the serial number)"
+        ))
     var roleSessionName: String?
 
     /// A request within the service's limits.
@@ -113,5 +110,184 @@ struct SessionOptions: ParsableArguments, Sendable {
                 hint: "leave --region out")
         }
         return request
+    }
+}
+
+/// How to connect to the service.
+struct NetworkOptions: ParsableArguments, Sendable {
+    @Option(
+        help: .value(
+            "url",
+            """
+            The service's address instead of the region's; http:// for loopback only. (default: \
+            AWS_ENDPOINT_URL_ROLESANYWHERE, else AWS_ENDPOINT_URL, else the region's)
+            """)
+    )
+    var endpoint: String?
+
+    @Flag(help: "Use the region's dual-stack endpoint (IPv4 and IPv6).")
+    var dualStack = false
+
+    @Flag(help: "Use the region's FIPS endpoint.")
+    var fips = false
+
+    @Option(
+        help: .value(
+            "path",
+            """
+            CA certificates to verify the server: a PEM file or a hashed directory. (default: AWS_CA_BUNDLE, else \
+            SSL_CERT_FILE and SSL_CERT_DIR, else the system's)
+            """)
+    )
+    var caBundle: String?
+
+    @Flag(help: "Do not verify the server. An attacker in its place can read the credentials.")
+    var noVerifySsl = false
+
+    @Flag(
+        help: """
+            No effect, as in aws_signing_helper's command line: HTTPS_PROXY, ALL_PROXY and NO_PROXY are always honoured, \
+            except for loopback addresses.
+            """
+    )
+    var withProxy = false
+
+    @Option(help: .value("seconds", "Connection timeout, including the TLS handshake. (default: 5)"))
+    var connectTimeout: Double?
+
+    @Option(help: .value("seconds", "Timeout of one attempt. (default: 20)"))
+    var timeout: Double?
+
+    @Option(
+        help: .value("n", "Maximum number of attempts; throttling, server and network errors are retried. (default: 4)")
+    )
+    var attempts: Int?
+
+    @Flag(help: "Trace what is signed, sent and received on standard error, without secrets.")
+    var debug = false
+
+    func validate() throws {
+        if let problem { throw ValidationError(problem) }
+    }
+
+    /// The error in the options; `nil` if there is none.
+    var problem: String? {
+        if [endpoint != nil, dualStack, fips].count(where: \.self) > 1 {
+            return "only one of --endpoint, --dual-stack and --fips can be given"
+        }
+        if caBundle != nil, noVerifySsl { return "only one of --ca-bundle and --no-verify-ssl can be given" }
+        for (name, value) in [("--connect-timeout", connectTimeout), ("--timeout", timeout)]
+        where !(0.001...86_400).contains(value ?? 1) {
+            return "\(name) must be between 0.001 and 86400 seconds"
+        }
+        return (1...100).contains(attempts ?? 1) ? nil : "--attempts must be between 1 and 100"
+    }
+
+    /// The service's address: from the option or the environment, else the region's own.
+    func address(region: String) throws -> Endpoint {
+        if let endpoint = endpoint ?? configured("AWS_ENDPOINT_URL_ROLESANYWHERE") { return try Endpoint(endpoint) }
+        return try Endpoint(region: region, variant: variant)
+    }
+
+    private var variant: Endpoint.Variant { dualStack ? .dualStack : fips ? .fips : .standard }
+
+    /// A client on libcurl, which is not opened before the first request.
+    func client(
+        at address: Endpoint, region: String, console: Console, transport given: CurlTransport? = nil
+    ) throws -> SessionClient {
+        SessionClient(
+            endpoint: address, region: region, transport: try given ?? transport(console: console),
+            retryPolicy: RetryPolicy(attempts: attempts ?? 4), dependencies: Self.dependencies,
+            observer: observer(console))
+    }
+
+    /// A client that asks STS whose credentials they are, at the address from the environment, else the region's.
+    func identityClient(region: String, console: Console) throws -> CallerIdentityClient {
+        let configured = configured("AWS_ENDPOINT_URL_STS")
+        return CallerIdentityClient(
+            endpoint: try configured.map { try Endpoint($0) }
+                ?? Endpoint(region: region, variant: variant, service: .securityTokenService),
+            region: region,
+            transport: try transport(console: console),
+            retryPolicy: RetryPolicy(attempts: attempts ?? 4),
+            dependencies: Self.dependencies,
+            observer: observer(console)
+        )
+    }
+
+    private static var dependencies: SessionClient.Dependencies {
+        SessionClient.Dependencies(
+            now: { Date.now },
+            sleep: { ThisProcess.sleep(for: $0) },
+            random: { Double.random(in: 0..<1) }
+        )
+    }
+
+    private func observer(_ console: Console) -> @Sendable (SessionEvent) -> Void {
+        let isTracing = debug
+        return { event in
+            guard isTracing else { return }
+            for line in event.lines { console.note("debug: \(line)") }
+        }
+    }
+
+    /// The address that the environment gives for a service, unless an option or `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS`
+    /// overrides it.
+    private func configured(_ variable: String) -> String? {
+        let environment = ProcessInfo.processInfo.environment
+        guard !dualStack, !fips, environment["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"]?.lowercased() != "true" else {
+            return nil
+        }
+        return [variable, "AWS_ENDPOINT_URL"].lazy.compactMap { environment[$0] }.first { !$0.isEmpty }
+    }
+
+    func transport(console: Console) throws -> CurlTransport {
+        let trust: ServerTrust
+        if noVerifySsl {
+            console.warning("the server is not verified: an attacker in its place can read the credentials")
+            trust = .unverified
+        } else if let caBundle {
+            trust = try .certificates(at: caBundle)
+        } else {
+            trust = try .environment(ProcessInfo.processInfo.environment)
+        }
+        return CurlTransport(
+            trust: trust, connectTimeout: .seconds(connectTimeout ?? 5), timeout: .seconds(timeout ?? 20),
+            userAgent: "pki/\(Version.text)")
+    }
+}
+
+extension SessionEvent {
+    /// What happened, line by line, without secrets.
+    fileprivate var lines: [String] {
+        switch self {
+        case .sending(let attempt, let signed):
+            ["attempt \(attempt): \(signed.request.method) \(signed.request.url)"]
+                + split("\(signed.request.headers)", under: "sent header")
+                + split(signed.canonicalRequest, under: "canonical request")
+                + split(signed.stringToSign, under: "string to sign")
+        case .received(let status, let headers, let timings):
+            ["status \(status)"] + split("\(headers)", under: "received header")
+                + (timings.map { ["times: \($0.text)"] } ?? [])
+        case .clockCorrected(let seconds):
+            ["the server's clock is ahead by \(Int(seconds)) s; signing again by that clock"]
+        case .waiting(let duration, let error): ["\(error.message); trying again in \(duration)"]
+        }
+    }
+
+    private func split(_ text: String, under title: String) -> [String] {
+        text.split(separator: "\n", omittingEmptySubsequences: false).map { "\(title): \($0)" }
+    }
+}
+
+extension HTTPTimings {
+    fileprivate var text: String {
+        "name \(milliseconds(resolved)), connected \(milliseconds(connected)), TLS \(milliseconds(secured)), "
+            + "first byte \(milliseconds(firstByte)), total \(milliseconds(total))"
+    }
+
+    private func milliseconds(_ duration: Duration) -> String {
+        let microseconds = Int(duration / .microseconds(1))
+        return "\(microseconds / 1000).\(microseconds % 1000 / 100) ms"
     }
 }

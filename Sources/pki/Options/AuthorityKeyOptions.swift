@@ -9,14 +9,12 @@ import SystemSupport
 /// Where a CA's key is and what opens it.
 struct AuthorityKeyOptions: ParsableArguments {
     @Option(
-        name: .long,
-        help: ArgumentHelp(
+        help: .value(
+            "location",
             """
             The CA key: a file, a pkcs11: URI, handle:0x81… for a TPM, ssh-agent:SHA256:…, -, env:NAME or fd:N. \
             (default: ISSUER-key.pem in the directory, else the key that ISSUER-key.uri names)
-            """,
-            valueName: "location"
-        )
+            """)
     )
     var caKey: String?
 
@@ -50,22 +48,19 @@ struct AuthorityKeyOptions: ParsableArguments {
 
 /// The key of a new CA: made in the directory, or one in a token, a TPM or an agent.
 struct NewAuthorityKeyOptions: ParsableArguments {
-    @Option(
-        name: .long, help: ArgumentHelp("Key type. ML-DSA needs OpenSSL 3.5. (default: ec-p256)", valueName: "type"))
+    @Option(help: .value("type", "Key type. ML-DSA needs OpenSSL 3.5. (default: ec-p256)"))
     var keyType: KeyType?
 
     @Option(
-        name: .long,
-        help: ArgumentHelp(
-            "Use this key in a device: a pkcs11: URI, handle:0x81… for a TPM, or ssh-agent:SHA256:….",
-            valueName: "location"))
+        help: .value(
+            "location", "Use this key in a device: a pkcs11: URI, handle:0x81… for a TPM, or ssh-agent:SHA256:…."))
     var key: String?
 
-    @Flag(name: .long, help: "Make the key of --key in the token first, of the type --key-type.")
+    @Flag(help: "Create the key of --key in the token first, with the type of --key-type.")
     var generateKey = false
 
     func validate() throws {
-        guard !generateKey || key != nil else { throw ValidationError("--generate-key needs --key pkcs11:…") }
+        guard !generateKey || key != nil else { throw ValidationError("--generate-key requires --key pkcs11:…") }
     }
 
     /// The key in a device, not opened yet; `nil` if a key is made in the directory.
@@ -81,11 +76,11 @@ struct NewAuthorityKeyOptions: ParsableArguments {
             let type = keyType ?? .ecP256
             return ExternalKey(address: "\(place)") { try opener.generateKey(at: key, type: type) }
         case .tpm, .agent:
-            guard !generateKey else { throw UsageError(message: "--generate-key makes keys in PKCS#11 tokens only") }
+            guard !generateKey else { throw UsageError(message: "--generate-key creates keys in PKCS#11 tokens only") }
         case .file, .standardInput, .environment, .descriptor:
             throw UsageError(
-                message: "--key is for a key that stays where it is: pkcs11:…, handle:0x81… or ssh-agent:SHA256:…",
-                hint: "leave it out, and a key is made in the CA's directory")
+                message: "--key must be a key in a device: pkcs11:…, handle:0x81… or ssh-agent:SHA256:…",
+                hint: "omit --key to create a key in the CA's directory")
         }
         return ExternalKey(address: "\(place)") { try opener.key(at: place) }
     }
@@ -120,25 +115,23 @@ enum Operator {
 struct DeviceOptions: ParsableArguments, Sendable {
     @Option(
         name: .customLong("pkcs11-lib"),
-        help: ArgumentHelp(
-            "PKCS#11 module for pkcs11: URIs without module-path. (default: those configured in p11-kit)",
-            valueName: "file"))
+        help: .value(
+            "file", "PKCS#11 module for pkcs11: URIs without module-path. (default: those configured in p11-kit)"))
     var pkcs11Library: String?
 
-    @Flag(name: .long, help: "Use the login PIN for keys that want a PIN for each signature.")
+    @Flag(help: "Use the login PIN for keys that require a PIN for each signature.")
     var reusePin = false
 
-    @Flag(name: .long, help: "Do not ask for a password of the TPM key; it has none.")
+    @Flag(help: "Do not ask for a password of the TPM key; it has none.")
     var noTpmKeyPassword = false
 
     @Option(
-        name: .long,
         help: ArgumentHelp("The TPM key's password, which every user of this machine can see.", visibility: .hidden))
     var tpmKeyPassword: String?
 
     func validate() throws {
         if noTpmKeyPassword, tpmKeyPassword != nil {
-            throw ValidationError("--tpm-key-password and --no-tpm-key-password cannot go together")
+            throw ValidationError("only one of --tpm-key-password and --no-tpm-key-password can be given")
         }
     }
 }

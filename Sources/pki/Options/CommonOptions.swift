@@ -1,13 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import Authority
+import Certificates
+import FoundationEssentials
 import SystemSupport
+import TrustAnchors
+
+extension ArgumentHelp {
+    /// The help of an option or argument with a value: `--days <n>`.
+    static func value(_ name: String, _ text: String) -> ArgumentHelp { ArgumentHelp(text, valueName: name) }
+
+    /// The help of an output format; the parser adds its values.
+    static let format = ArgumentHelp("Output format.", valueName: "format")
+}
 
 /// The CA's directory.
 struct DirectoryOption: ParsableArguments {
     static let standard = "credential-process-data"
 
-    @Option(name: .customLong("directory"), help: ArgumentHelp("The CA's directory.", valueName: "path"))
+    @Option(name: .customLong("directory"), help: .value("path", "The CA's directory."))
     var path = Self.standard
 
     /// What a proposed command needs to find the same directory: the option after a blank, or empty for ``standard``.
@@ -16,7 +28,7 @@ struct DirectoryOption: ParsableArguments {
 
 /// Whether a result is for a person or a program.
 struct FormatOption: ParsableArguments {
-    @Option(name: .customLong("format"), help: ArgumentHelp("Output format.", valueName: "format"))
+    @Option(name: .customLong("format"), help: .format)
     var value = ReportFormat.text
 }
 
@@ -28,4 +40,71 @@ extension Quoting {
 
     /// An option and its value, for a proposed command: `--profile 'a b'`.
     static func option(_ option: String, _ value: String) -> String { command(words(option, value)) }
+}
+
+/// A file of certificates and CRLs. Keys in it are skipped without being opened.
+struct CertificateFile {
+    var name: String
+    var objects: [InspectedObject]
+
+    var certificates: [Certificate] {
+        objects.compactMap { if case .certificate(let certificate) = $0 { certificate } else { nil } }
+    }
+
+    /// The certificates, of which there is at least one.
+    func requiredCertificates() throws -> [Certificate] {
+        guard !certificates.isEmpty else { throw InputError(message: "\(printable(name)) contains no certificate") }
+        return certificates
+    }
+
+    var revocationLists: [CertificateRevocationList] {
+        objects.compactMap { if case .revocationList(let list) = $0 { list } else { nil } }
+    }
+
+    /// Reads a file, `-`, `env:NAME` or `fd:N`.
+    init(reading source: String, passphrase: SecretBytes? = nil) throws {
+        guard let contents = try KeyLocation(source).read()?.bytes else {
+            throw UsageError(
+                message: "\(printable(source)) is not a file",
+                hint: "name a file, - for standard input, env:NAME or fd:N")
+        }
+        try self.init(contents, named: source, passphrase: passphrase)
+    }
+
+    init(_ contents: SecretBytes, named source: String, passphrase: SecretBytes? = nil) throws {
+        let container: Container
+        do {
+            container = try Container(reading: contents, passphrase: passphrase)
+        } catch {
+            throw InputError(message: "\(printable(source)): \(error.message)", hint: error.hint)
+        }
+        name = source
+        objects = container.objects.compactMap { object in
+            switch object {
+            case .certificate(let certificate): .certificate(certificate)
+            case .revocationList(let list): .revocationList(list)
+            default: nil
+            }
+        }
+    }
+}
+
+/// The CA certificates that a command uses: those that were named, else the root in the CA's directory, with the previous
+/// one during a rotation.
+enum AuthorityCertificates {
+    /// - Parameter option: The option that names files, for the hint.
+    static func bundle(_ paths: [String], orIn directory: String, option: String) throws -> TrustAnchorBundle {
+        do {
+            let files: [TrustAnchorBundle.File] =
+                paths.isEmpty
+                ? try StoredIdentity.trustedRoots(in: directory).map { .init(name: $0.path, contents: $0.contents) }
+                : try paths.map { .init(name: $0, contents: try InputFile.read($0)) }
+            return try TrustAnchorBundle(reading: files, at: .now)
+        } catch let error as AuthorityError where error.code == .missing {
+            throw InputError(
+                message: error.message,
+                hint: "make a CA with: pki init-ca \(Quoting.option("--directory", directory)), "
+                    + "or name certificates with \(option)")
+        }
+    }
 }

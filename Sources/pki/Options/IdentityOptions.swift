@@ -5,74 +5,62 @@ import Certificates
 import RolesAnywhere
 import SystemSupport
 
-/// Certificate, key and chain, wherever they are.
+/// The locations of certificate, key and chain.
 struct IdentityOptions: ParsableArguments, Sendable {
     @Option(
-        name: .long,
-        help: ArgumentHelp(
+        help: .value(
+            "location",
             """
             The client certificate: a file in PEM, DER or PKCS#12, which may also hold chain and key; or - for standard \
             input, env:NAME, fd:N, or a pkcs11: URI (RFC 7512).
-            """,
-            valueName: "location"
-        )
+            """)
     )
     var certificate: String?
 
     @Option(
-        name: .long,
-        help: ArgumentHelp(
+        help: .value(
+            "location",
             """
             The private key: a file with PKCS#8, PKCS#1, SEC1, PKCS#12 or TSS2 PRIVATE KEY, encrypted or not; or -, \
             env:NAME, fd:N, a pkcs11: URI, handle:0x81… for a TPM, ssh-agent:SHA256:… for an agent. (default: the key with \
             the certificate)
-            """,
-            valueName: "location"
-        )
+            """)
     )
     var privateKey: String?
 
-    @Option(
-        name: .long,
-        help: ArgumentHelp(
-            "Intermediate CA certificates, in any order; a root among them is left out.", valueName: "location"))
+    @Option(help: .value("location", "Intermediate CA certificates, in any order; a root among them is left out."))
     var intermediates: String?
 
     @Option(
-        name: .long,
-        help: ArgumentHelp(
-            "Choose the certificate from this directory of PEM files or token (pkcs11:…), by --cert-selector.",
-            valueName: "location"))
+        help: .value(
+            "location",
+            "Choose the certificate from this directory of PEM files or token (pkcs11:…), by --cert-selector."))
     var certificateStore: String?
 
     @Option(
-        name: .long,
-        help: ArgumentHelp(
+        help: .value(
+            "selector",
             """
             Which certificate of the store: Key=x509Subject,Value=CN=web-1; after a blank, more of x509Issuer, x509Serial \
             (hex), x509Fingerprint (SHA-256); or file://PATH with [{"Key":"…","Value":"…"}].
-            """,
-            valueName: "selector"
-        )
+            """)
     )
     var certSelector: String?
 
-    @Flag(name: .long, help: "Of several matching certificates, use the one that expires last.")
+    @Flag(help: "Of several matching certificates, use the one that expires last.")
     var useLatestExpiringCertificate = false
 
     @OptionGroup var passphrase: PassphraseOptions<ClientKeyRole>
 
-    @Flag(name: .long, help: "Use a key file that other users can read.")
+    @Flag(help: "Use a key file that other users can read.")
     var insecurePermissions = false
 
     @OptionGroup var device: DeviceOptions
 
-    @Option(
-        name: .long,
-        help: ArgumentHelp("The passphrase itself, which every user of this machine can see.", visibility: .hidden))
+    @Option(help: ArgumentHelp("The passphrase itself, which every user of this machine can see.", visibility: .hidden))
     var pkcs8Password: String?
 
-    @Option(name: .long, help: ArgumentHelp("A certificate store of Windows.", visibility: .hidden))
+    @Option(help: ArgumentHelp("A certificate store of Windows.", visibility: .hidden))
     var systemStoreName: String?
 
     func validate() throws {
@@ -89,9 +77,9 @@ struct IdentityOptions: ParsableArguments, Sendable {
         passphrase.isGiven || pkcs8Password != nil || device.tpmKeyPassword != nil
     }
 
-    /// The key's passphrase when it is needed; the console gets a warning about one that everybody can see.
+    /// The key's passphrase when it is needed; warns of one on the command line, which every user can see.
     ///
-    /// - Throws: ``UsageError`` when several places are named.
+    /// - Throws: ``UsageError`` if there are several.
     func secret(_ console: Console) throws -> Passphrase {
         let source = try passphrase.source()
         let shown = [("--pkcs8-password", pkcs8Password), ("--tpm-key-password", device.tpmKeyPassword)].compactMap {
@@ -103,30 +91,30 @@ struct IdentityOptions: ParsableArguments, Sendable {
                 message: "only one of --passphrase-…, --pkcs8-password and --tpm-key-password can be given")
         }
         console.warning(
-            "every user of this machine can read the value of \(option) in the list of processes; "
+            "the value of \(option) is visible to all users in the list of processes; "
                 + "use --passphrase-file, --passphrase-env or --passphrase-fd")
         return Passphrase(given: SecretBytes(value.utf8))
     }
 
-    /// Throws ``UsageError`` for options that do not go together.
+    /// Throws ``UsageError`` for options that exclude or require one another.
     func check() throws {
         if certificateStore != nil, certificate != nil {
             throw UsageError(message: "only one of --certificate and --certificate-store can be given")
         }
         if certSelector != nil, certificateStore == nil {
             throw UsageError(
-                message: "--cert-selector needs --certificate-store DIRECTORY or --certificate-store pkcs11:…",
+                message: "--cert-selector requires --certificate-store with a directory or a pkcs11: URI",
                 hint:
-                    "there are no certificate stores of Windows and macOS here; use a directory of PEM files or a token"
+                    "certificate stores of Windows and macOS are not supported; use a directory of PEM files or a token"
             )
         }
         if useLatestExpiringCertificate, certificateStore == nil {
-            throw UsageError(message: "--use-latest-expiring-certificate needs --certificate-store")
+            throw UsageError(message: "--use-latest-expiring-certificate requires --certificate-store")
         }
         let wrong: String? =
             switch try certificate.map(KeyLocation.init) {
-            case .agent: "an SSH agent holds keys and no certificates"
-            case .tpm: "a TPM's handle is a key and no certificate"
+            case .agent: "an SSH agent holds keys, not certificates"
+            case .tpm: "a TPM handle is a key, not a certificate"
             default: nil
             }
         if let wrong { throw UsageError(message: wrong, hint: "name it with --private-key") }

@@ -7,14 +7,11 @@ import SystemSupport
 
 /// When a new certificate expires.
 struct LifetimeOptions: ParsableArguments {
-    @Option(
-        name: .long,
-        help: ArgumentHelp("Days until it expires, at most its CA's. (default: the template's)", valueName: "n"))
+    @Option(help: .value("n", "Days until it expires, at most its CA's. (default: the template's)"))
     var days: Int?
 
     @Option(
-        name: .long,
-        help: ArgumentHelp("When it expires, in UTC: 2027-12-31 or 2027-12-31T12:00:00Z.", valueName: "time"),
+        help: .value("time", "When it expires, in UTC: 2027-12-31 or 2027-12-31T12:00:00Z."),
         transform: Lifetime.argument)
     var notAfter: Lifetime?
 
@@ -23,13 +20,13 @@ struct LifetimeOptions: ParsableArguments {
 
 /// Which names of a certificate request are used.
 struct NameAcceptanceOptions: ParsableArguments {
-    @Flag(name: .long, help: "Use the subject of the certificate request.")
+    @Flag(help: "Use the subject of the certificate request.")
     var acceptSubject = false
 
-    @Flag(name: .long, help: "Use the alternative names of the certificate request too.")
+    @Flag(help: "Use the alternative names of the certificate request too.")
     var acceptNames = false
 
-    @Option(name: .long, help: ArgumentHelp("Maximum number of alternative names. (default: 100)", valueName: "n"))
+    @Option(help: .value("n", "Maximum number of alternative names. (default: 100)"))
     var maxNames: Int?
 
     @OptionGroup var insecure: InsecureNamesOption
@@ -41,7 +38,7 @@ struct NameAcceptanceOptions: ParsableArguments {
         if let maxNames { request.maximumNames = maxNames }
     }
 
-    /// Says which names of a certificate request are used, before the certificate is issued.
+    /// Prints which names of a certificate request are used, before the certificate is issued.
     static func show(_ request: ClientRequest) throws {
         guard let certificateRequest = request.certificateRequest else { return }
         let accepted = try request.review().accepted
@@ -52,29 +49,27 @@ struct NameAcceptanceOptions: ParsableArguments {
 
 /// Whether misleading names are allowed.
 struct InsecureNamesOption: ParsableArguments {
-    @Flag(name: .long, help: "Allow names with mixed scripts, invisible characters or odd kinds.")
+    @Flag(help: "Allow names with mixed scripts, invisible characters or unusual types.")
     var insecureNames = false
 }
 
 /// Which names a new CA may certify.
 struct NameConstraintOptions: ParsableArguments {
     @Option(
-        name: .long,
-        help: ArgumentHelp(
-            "Certify only names below dns:example.com, ip:10.0.0.0/8, uri:host or email:example.com. Repeatable.",
-            valueName: "kind:value"), transform: NameConstraints.Subtree.argument)
+        help: .value(
+            "kind:value",
+            "Certify only names below dns:example.com, ip:10.0.0.0/8, uri:host or email:example.com. Repeatable."),
+        transform: NameConstraints.Subtree.argument)
     var permit: [NameConstraints.Subtree] = []
 
     @Option(
-        name: .long,
-        help: ArgumentHelp(
-            "Do not certify names below dns:…, ip:…, uri:… or email:…. Repeatable.", valueName: "kind:value"),
+        help: .value("kind:value", "Do not certify names below dns:…, ip:…, uri:… or email:…. Repeatable."),
         transform: NameConstraints.Subtree.argument)
     var exclude: [NameConstraints.Subtree] = []
 
     var constraints: NameConstraints { NameConstraints(permitted: permit, excluded: exclude).closed().constraints }
 
-    /// Says what a CA with these constraints cannot certify.
+    /// Prints what a CA with these constraints cannot certify.
     func explain() {
         let shut = NameConstraints(permitted: permit, excluded: exclude).closed().shut
         guard !permit.isEmpty else { return }
@@ -96,17 +91,11 @@ enum Profile: String, CaseIterable, ExpressibleByArgument, Sendable {
 
     var template: CertificateTemplate {
         get throws {
-            switch self {
-            case .client: try BuiltInTemplate.client.template
-            case .server: try BuiltInTemplate.server.template
-            case .peer: try BuiltInTemplate.peer.template
-            case .spiffe: try BuiltInTemplate.spiffe.template
-            }
+            try (BuiltInTemplate(rawValue: rawValue) ?? .client).template
         }
     }
 }
 
-/// A template that the user named.
 enum TemplateFile {
     /// Reads a template; `nil` without a path. A named pipe is refused: the program at its other end might never open it.
     ///
@@ -114,7 +103,7 @@ enum TemplateFile {
     static func read(_ path: String?, isTrusted: Bool) throws -> CertificateTemplate? {
         guard let path else { return nil }
         if let kind = FileStatus(at: path)?.kind, kind != .regular, kind != .pipe || !path.hasPrefix("/dev/") {
-            throw InputError(message: "\"\(printable(path))\" is \(kind.noun), where a template is wanted")
+            throw InputError(message: "\"\(printable(path))\" is \(kind.noun), not a template")
         }
         return try CertificateTemplate(reading: try InputFile.read(path), name: printable(path), isTrusted: isTrusted)
     }

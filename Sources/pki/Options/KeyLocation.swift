@@ -21,9 +21,7 @@ enum KeyLocation: Hashable, Sendable {
     /// `ssh-agent:SHA256:…`: a key that an SSH agent holds.
     case agent(fingerprint: String)
 
-    /// Reads an option's value.
-    ///
-    /// - Throws: ``UsageError`` when it begins like a location and is none.
+    /// - Throws: ``UsageError`` if a prefix such as `fd:` has no valid location after it.
     init(_ text: String) throws {
         if text == "-" {
             self = .standardInput
@@ -100,19 +98,28 @@ struct InputError: ExplainedError {
     var hint: String?
 }
 
-/// A command line whose parts do not go together.
+/// A wrong command line.
 struct UsageError: ExplainedError {
     var message: String
     var hint: String?
 
+    /// The value of an option that has no default.
+    static func require<Value: CaseIterable & RawRepresentable>(
+        _ value: Value?, _ option: String
+    ) throws -> Value where Value.RawValue == String {
+        if let value { return value }
+        throw UsageError(
+            message: "\(option) is missing",
+            hint: "use one of \(Value.allCases.map(\.rawValue).joined(separator: ", "))")
+    }
+
     static func missing(_ option: String) -> UsageError {
         UsageError(
             message: "\(option) is missing",
-            hint: "give it, or --profile NAME for one that pki configure wrote; --help shows an example")
+            hint: "give it, or --profile NAME with a profile that pki configure wrote")
     }
 }
 
-/// A file that the user named.
 enum InputFile {
     /// Reads a whole file of at most 4 MiB.
     static func read(_ path: String) throws -> [UInt8] {

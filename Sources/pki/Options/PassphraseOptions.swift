@@ -6,13 +6,13 @@ import Certificates
 import Synchronization
 import SystemSupport
 
-/// What a passphrase opens or encrypts: decides how its options begin and what their help says.
+/// What a passphrase opens or encrypts: the prefix and the help of its options.
 protocol PassphraseRole: Sendable {
     /// What the options' names begin with, without the dashes.
     static var prefix: String { get }
     /// The secret, as an object in a sentence.
     static var secret: String { get }
-    /// What happens without the options; `nil` when there is nothing to say.
+    /// What happens without the options; `nil` to leave it out of the help.
     static var standard: String? { get }
 }
 
@@ -21,7 +21,6 @@ extension PassphraseRole {
     static var standard: String? { "ask on the terminal" }
 }
 
-/// The key of the CA that issues.
 enum CAKeyRole: PassphraseRole {
     static let secret = "the CA key's passphrase or PIN"
 }
@@ -32,30 +31,26 @@ enum NewCAKeyRole: PassphraseRole {
     static let standard: String? = nil
 }
 
-/// The key of a new certificate.
 enum NewKeyRole: PassphraseRole {
     static let prefix = "key-passphrase"
     static let secret = "the new key's passphrase or PIN"
     static let standard: String? = nil
 }
 
-/// A key in the CA's directory.
 enum StoredKeyRole: PassphraseRole {
     static let secret = "the key's current passphrase"
 }
 
-/// The key of a client.
 enum ClientKeyRole: PassphraseRole {
     static let secret = "the key's passphrase or PIN"
 }
 
-/// A key or container that is looked at.
+/// An inspected key or container.
 enum InspectedFileRole: PassphraseRole {
     static let secret = "the passphrase"
     static let standard: String? = nil
 }
 
-/// An exported file.
 enum ExportedFileRole: PassphraseRole {
     static let prefix = "export-passphrase"
     static let secret = "the export's passphrase"
@@ -66,22 +61,20 @@ enum ExportedFileRole: PassphraseRole {
 struct PassphraseOptions<Role: PassphraseRole>: ParsableArguments, Sendable {
     @Option(
         name: .customLong("\(Role.prefix)-file"),
-        help: ArgumentHelp(
-            "Read \(Role.secret) from the first line of this file."
-                + (Role.standard.map { " (default: \($0))" } ?? ""),
-            valueName: "file"
-        )
+        help: .value(
+            "file",
+            "Read \(Role.secret) from the first line of this file." + (Role.standard.map { " (default: \($0))" } ?? ""))
     )
     var file: String?
 
     @Option(
         name: .customLong("\(Role.prefix)-env"),
-        help: ArgumentHelp("Read \(Role.secret) from this environment variable.", valueName: "variable"))
+        help: .value("variable", "Read \(Role.secret) from this environment variable."))
     var env: String?
 
     @Option(
-        name: .customLong("\(Role.prefix)-fd"),
-        help: ArgumentHelp("Read \(Role.secret) from this open file descriptor.", valueName: "n"))
+        name: .customLong("\(Role.prefix)-fd"), help: .value("n", "Read \(Role.secret) from this open file descriptor.")
+    )
     var fd: Int32?
 
     var isGiven: Bool { file != nil || env != nil || fd != nil }
@@ -113,7 +106,6 @@ struct PassphraseOptions<Role: PassphraseRole>: ParsableArguments, Sendable {
     }
 }
 
-/// Where a passphrase is read from.
 enum PassphraseSource {
     /// The first line of a file.
     case file(String)
@@ -146,8 +138,8 @@ enum PassphraseSource {
         }
         if let other {
             throw UsageError(
-                message: "\(other.option) and \(option) name the same open file, which can be read only once",
-                hint: "give each passphrase a file, a variable or a descriptor of its own")
+                message: "\(other.option) and \(option) name the same stream, which can be read only once",
+                hint: "use a separate file, variable or descriptor for each passphrase")
         }
     }
 
@@ -169,7 +161,7 @@ enum PassphraseSource {
         }
         let line = bytes.firstLine
         guard line.count > 0 else {
-            throw InputError(message: "\(name) holds no passphrase: its first line is empty")
+            throw InputError(message: "\(name) contains no passphrase: its first line is empty")
         }
         return line
     }
@@ -212,7 +204,7 @@ final class Passphrase: Sendable {
     /// passphrase.
     func check() throws { _ = try source?.read() }
 
-    /// The secret; `nil` when only a person could give it.
+    /// The secret; `nil` if the user has to be asked.
     func given() throws -> SecretBytes? { try source?.read() ?? kept.withLock { $0 } }
 
     /// The secret; `nil` when it was not given and there is no terminal to ask on.
@@ -230,10 +222,7 @@ final class Passphrase: Sendable {
 struct ExportPassphraseOptions: ParsableArguments {
     @OptionGroup var given: PassphraseOptions<ExportedFileRole>
 
-    @Option(
-        name: .long,
-        help: ArgumentHelp("Encrypt the export under a new random passphrase, written to this file.", valueName: "file")
-    )
+    @Option(help: .value("file", "Encrypt the export under a new random passphrase, written to this file."))
     var generatePassphrase: String?
 
     var isGiven: Bool {

@@ -6,7 +6,7 @@ package import Certificates
 import FoundationEssentials
 import SystemSupport
 
-// How the values of options are read. What is wrong with one is said by the parser, beside the option's name.
+// How the values of options are read. The parser reports errors with the option's name.
 
 extension KeyType: ExpressibleByArgument {}
 
@@ -69,13 +69,13 @@ extension Duration {
         let digits = unit == nil ? text[...] : text.dropLast()
         guard !digits.isEmpty, digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else {
             throw ValidationError(
-                "\"\(text)\" is not a span of time such as 30d for days, 12h for hours, 90m for minutes or 2w for weeks"
+                "\"\(text)\" is not a duration such as 30d, 12h, 90m or 2w"
             )
         }
         // No certificate is valid for longer, and calendars can still compute it.
         let limit = 8000 * 366 * 86_400
         guard let number = Int(digits), number <= limit / (unit ?? 86_400) else {
-            throw ValidationError("\"\(text)\" is longer than any certificate is valid")
+            throw ValidationError("\"\(text)\" is longer than the validity of any certificate")
         }
         return .seconds(number * (unit ?? 86_400))
     }
@@ -127,19 +127,122 @@ enum ListenAddress: Hashable, Sendable {
     }
 
     private static func malformed(_ text: String) -> ValidationError {
-        ValidationError("\"\(text)\" is none of ADDRESS:PORT, [ADDRESS]:PORT, PORT and unix:PATH")
+        ValidationError("\"\(text)\" is not ADDRESS:PORT, [ADDRESS]:PORT, PORT or unix:PATH")
     }
 }
 
 /// A time on a command line.
-struct Moment: Sendable {
+struct Timestamp: Sendable {
     var date: Date
 
     /// Reads a time in UTC, or a day, which counts from its beginning.
-    static func argument(_ text: String) throws -> Moment {
+    static func argument(_ text: String) throws -> Timestamp {
         guard let date = CivilTime.date(fromISO8601: text.contains("T") ? text : text + "T00:00:00Z") else {
             throw ValidationError("\"\(text)\" is not a time such as 2030-12-31 or 2030-12-31T12:00:00Z")
         }
-        return Moment(date: date)
+        return Timestamp(date: date)
+    }
+}
+
+/// A pattern for names as in a shell: `*`, `?`, `[a-c]`, `[!a-c]`, and `\` before a literal character. Case counts.
+///
+/// The time is bounded by the product of the lengths of pattern and name.
+struct GlobPattern: Sendable {
+    private enum Part: Sendable {
+        case one(Unicode.Scalar)
+        case any
+        case several
+        case set([ClosedRange<UInt32>], isExcluded: Bool)
+    }
+
+    private let parts: [Part]
+
+    init(_ text: String) throws {
+        var rest = Substring(text).unicodeScalars
+        var parts: [Part] = []
+        while let scalar = rest.popFirst() {
+            switch scalar {
+            case "*":
+                if case .several = parts.last { continue }
+                parts.append(.several)
+            case "?": parts.append(.any)
+            case "[": parts.append(try Self.set(&rest, of: text))
+            case "\\": parts.append(.one(rest.popFirst() ?? scalar))
+            default: parts.append(.one(scalar))
+            }
+        }
+        self.parts = parts
+    }
+
+    /// Reads a set after its `[`.
+    private static func set(_ rest: inout Substring.UnicodeScalarView, of text: String) throws -> Part {
+        var ranges: [ClosedRange<UInt32>] = []
+        let isExcluded = rest.first == "!" || rest.first == "^"
+        if isExcluded { rest.removeFirst() }
+        var isFirst = true
+        while var low = rest.popFirst() {
+            if low == "]", !isFirst { return .set(ranges, isExcluded: isExcluded) }
+            isFirst = false
+            if low == "\\", let escaped = rest.popFirst() { low = escaped }
+            var high = low
+            if rest.first == "-", let behind = rest.dropFirst().first, behind != "]" {
+                rest.removeFirst(2)
+                high = behind
+                if behind == "\\", let escaped = rest.popFirst() { high = escaped }
+            }
+            guard low <= high else {
+                throw ValidationError("\"\(text)\": the range \(low)-\(high) is reversed")
+            }
+            ranges.append(low.value...high.value)
+        }
+        throw ValidationError("\"\(text)\": \"[\" is not closed; write \"\\[\" for a literal bracket")
+    }
+
+    static func argument(_ text: String) throws -> GlobPattern { try GlobPattern(text) }
+
+    /// What every matching name begins with.
+    var literalPrefix: String {
+        var prefix = ""
+        for part in parts {
+            guard case .one(let scalar) = part else { break }
+            prefix.unicodeScalars.append(scalar)
+        }
+        return prefix
+    }
+
+    /// Whether the pattern matches the whole name.
+    func matches(_ name: String) -> Bool {
+        let scalars = name.unicodeScalars
+        var position = scalars.startIndex
+        var part = 0
+        // Where to resume when what follows the last "*" does not match: the "*" then takes one more character. An earlier
+        // one never has to be tried again.
+        var retry: (part: Int, position: String.UnicodeScalarView.Index)?
+        while position < scalars.endIndex {
+            if part < parts.count, case .several = parts[part] {
+                part += 1
+                retry = (part, position)
+            } else if part < parts.count, Self.fits(scalars[position], parts[part]) {
+                part += 1
+                position = scalars.index(after: position)
+            } else if let last = retry {
+                position = scalars.index(after: last.position)
+                part = last.part
+                retry = (part, position)
+            } else {
+                return false
+            }
+        }
+        if part < parts.count, case .several = parts[part] { part += 1 }
+        return part == parts.count
+    }
+
+    private static func fits(_ scalar: Unicode.Scalar, _ part: Part) -> Bool {
+        switch part {
+        case .one(let other): scalar == other
+        case .any: true
+        case .several: false
+        case .set(let ranges, let isExcluded): ranges.contains { $0.contains(scalar.value) } != isExcluded
+        }
     }
 }

@@ -2,8 +2,11 @@
 
 public import ArgumentParser
 import Authority
+import AWSModel
 package import Certificates
 import FoundationEssentials
+import SystemSupport
+import TrustAnchors
 
 extension RevocationReason: ExpressibleByArgument {
     /// Reads a name of RFC 5280 in any case, also with hyphens.
@@ -36,16 +39,16 @@ struct RevokeCommand: ParsableCommand {
             The reasons are those of RFC 5280: unspecified, keyCompromise, cACompromise, affiliationChanged, superseded, \
             cessationOfOperation, certificateHold, privilegeWithdrawn, aACompromise.
 
-            Exit status: 0 done, 1 already so, nothing changed, 2 refused.
+            Exit status: 0 done, 1 nothing to change, 2 refused.
             """
     )
 
-    @Argument(help: ArgumentHelp("Names, serial numbers or SHA-256 fingerprints.", valueName: "name"))
+    @Argument(help: .value("name", "Names, serial numbers or SHA-256 fingerprints."))
     var references: [String]
 
     @OptionGroup var directory: DirectoryOption
 
-    @Option(help: ArgumentHelp("The reason (RFC 5280). (default: unspecified)", valueName: "reason"))
+    @Option(help: .value("reason", "The reason (RFC 5280). (default: unspecified)"))
     var reason: RevocationReason?
 
     @Flag(help: "Put on hold (certificateHold) until --release.")
@@ -55,9 +58,10 @@ struct RevokeCommand: ParsableCommand {
     var release = false
 
     @Option(
-        help: ArgumentHelp("The time (UTC) from which the key may have been compromised.", valueName: "time"),
-        transform: Moment.argument)
-    var invalidSince: Moment?
+        help: .value("time", "The time (UTC) from which the key may have been compromised."),
+        transform: Timestamp.argument
+    )
+    var invalidSince: Timestamp?
 
     @OptionGroup var format: FormatOption
 
@@ -141,5 +145,101 @@ private struct RevocationReport: ModelReport {
             entries.map { (label, "\($0.name), serial \($0.serialNumber.hexadecimal)\(why)") }
                 + next.map { ("next", $0) }
         )
+    }
+}
+
+struct CRLCommand: ParsableCommand {
+    enum Format: String, CaseIterable, ExpressibleByArgument {
+        case pem, der
+        /// The command that imports the CRL into IAM Roles Anywhere.
+        case awsCLI = "aws-cli"
+    }
+
+    static let configuration = CommandConfiguration(
+        commandName: "crl",
+        abstract: "Create a CA's next certificate revocation list (CRL).",
+        discussion: """
+            The CRL lists the certificates that the CA has revoked and that have not expired. It gets the next number, is \
+            saved as ISSUER-crl.pem in the directory, and is printed. AWS uses the copy that you import: import the CRL \
+            again after each revocation and before the next update is due.
+
+            For example:
+
+              pki crl > root-crl.pem
+              pki crl --issuer issuing-1 --next-update 30d --format der > issuing-1.crl
+              pki crl --format aws-cli --trust-anchor-arn "$ANCHOR" | sh
+
+            AWS accepts \(AWSLimit.crlCount.maximum) CRLs for each trust anchor, of at most \(AWSLimit.crlLength.maximum) bytes each.
+            """
+    )
+
+    @OptionGroup var directory: DirectoryOption
+
+    @Option(help: .value("name", "The CA whose CRL it is. (default: root)"))
+    var issuer: String?
+
+    @Option(help: .value("time", "The time until the next update is due: 30d, 2w, 12h."), transform: Duration.argument)
+    var nextUpdate = Duration.seconds(35 * 86400)
+
+    @Option(help: .format)
+    var format = Format.pem
+
+    @Option(
+        name: .customLong("trust-anchor-arn"),
+        help: .value("arn", "With aws-cli: import a new CRL for this trust anchor."))
+    var trustAnchorARN: String?
+
+    @Option(help: .value("name", "With aws-cli: the CRL's name in AWS. (default: from the CA's)"))
+    var crlName: String?
+
+    @Option(help: .value("id", "With aws-cli: replace this CRL in AWS."))
+    var crlId: String?
+
+    @Option(help: .value("region", "With aws-cli: the AWS region. (default: the AWS CLI's)"))
+    var region: String?
+
+    @OptionGroup(title: "The CA's key")
+    var caKey: AuthorityKeyOptions
+
+    func validate() throws {
+        guard format == .awsCLI || trustAnchorARN == nil && crlName == nil && crlId == nil && region == nil else {
+            throw ValidationError("--trust-anchor-arn, --crl-name, --crl-id and --region require --format aws-cli")
+        }
+        guard format != .awsCLI || (trustAnchorARN == nil) != (crlId == nil) else {
+            throw ValidationError("--format aws-cli needs --trust-anchor-arn for a new CRL, or --crl-id to replace one")
+        }
+    }
+
+    func run() throws {
+        let authority = try caKey.open(directory.path, issuer: issuer)
+        let now = Date.now
+        let made = try authority.makeRevocationList(
+            validFor: .until(now.addingTimeInterval(nextUpdate.timeInterval)), now: now)
+        made.notices.forEach(Console.standard.warning)
+        let text = made.list.pemEncoded
+        let count = made.list.revokedCount
+        if text.utf8.count > AWSLimit.crlLength.maximum {
+            let message =
+                "\(made.path) has \(text.utf8.count) bytes (\(count) entries); AWS accepts at most \(AWSLimit.crlLength.maximum)"
+            let hint =
+                "spread the clients over several intermediate CAs, each with its own CRL: pki issue-intermediate"
+            guard format != .awsCLI else { throw InputError(message: message, hint: hint) }
+            Console.standard.warning(message)
+            Console.standard.hint(hint)
+        }
+        Console.standard.note(
+            "CRL \(made.list.number?.decimal ?? "") of \(authority.name): \(count) revoked, next update by "
+                + "\(CivilTime(made.list.nextUpdate ?? now).extended), kept in \(made.path)")
+        switch format {
+        case .pem: try Console.standard.write(text)
+        case .der: try Console.standard.write(made.list.derEncoded)
+        case .awsCLI:
+            let name = crlName ?? "\(authority.name)-crl"
+            let place: RevocationListImport.Place =
+                trustAnchorARN.map { .trustAnchor(arn: $0, name: name) } ?? .list(identifier: crlId ?? "")
+            let path = absolutePath(made.path, in: FileManager.default.currentDirectoryPath)
+            let command = try RevocationListImport(path: path, place: place, region: region).awsCLICommand
+            try Console.standard.write(exactly: command + "\n")
+        }
     }
 }
