@@ -163,11 +163,7 @@ package enum CertificateJudge {
         let general = CertificateLinter.findings(in: certificate, as: role).compactMap { finding in
             if covered.contains(finding.rule.name) { return RuleViolation?.none }
             if fatal.contains(finding.rule.name) { return finding }
-            guard advised.contains(finding.rule.name) else { return nil }
-            let rule = finding.rule
-            let warning = ValidationRule(
-                rule.name, .warning, rule.source, rule.summary, hint: rule.hint, scopes: rule.scopes)
-            return RuleViolation(warning, finding.finding, hint: finding.hint)
+            return advised.contains(finding.rule.name) ? finding.asWarning : nil
         }
         return own + general
     }

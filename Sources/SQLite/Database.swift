@@ -17,8 +17,6 @@ package import SystemSupport
         case power
     }
 
-    /// The most pages of the log that a command leaves to the next one, which reads them all first.
-    private static let longestLog = 128
     /// The largest value or statement, in bytes.
     private static let longestValue: Int32 = 64 << 20
 
@@ -36,8 +34,7 @@ package import SystemSupport
     /// The log is written ahead (WAL) and survives the end of the process at any time. A database with another
     /// `applicationIdentifier` is refused before anything in it is changed. `busyTimeout` is how long to wait for
     /// another writer, in milliseconds. Without `checkpointsAtEnd` the log stays when the last connection is closed,
-    /// and writers call ``checkpointIfLong()``: for processes that live for milliseconds a checkpoint costs more than
-    /// their work. Throws `FileError` if the file or its log is not a regular file of this user alone, ``SQLiteError``
+    /// and writers call ``checkpoint()`` while they hold their lock. Throws `FileError` if the file or its log is not a regular file of this user alone, ``SQLiteError``
     /// if it is no database.
     package init(
         _ name: String, in directory: Directory, applicationIdentifier: Int32 = 0, busyTimeout: Int32 = 10_000,
@@ -81,7 +78,7 @@ package import SystemSupport
     }
 
     /// Opens a database read-only. Nothing is written, created or recovered; the log is read, a journal is not. While
-    /// the value exists, ``checkpointIfLong()`` of other processes does not change the file.
+    /// the value exists, ``checkpoint()`` of other processes does not change the file.
     package init(reading name: String, in directory: Directory, applicationIdentifier: Int32 = 0) throws {
         self.directory = directory
         self.name = name
@@ -206,12 +203,12 @@ package import SystemSupport
         SQLiteError(code: SQLITE_NOTADB, message: "it is the database of another program")
     }
 
-    /// Moves a long log into the file and empties it, unless another process is reading. The caller holds the lock that
-    /// keeps other writers out.
-    package func checkpointIfLong() {
-        guard let directory, (directory.status(of: "\(name)-wal")?.size ?? 0) >= Self.longestLog * 4096,
-            let file = try? directory.open(name)
-        else { return }
+    /// Moves the log into the file and empties it, so that the file alone is a whole copy. While another process reads,
+    /// nothing is done: the next call does it.
+    ///
+    /// The caller holds the lock that keeps other writers out.
+    package func checkpoint() {
+        guard let directory, let file = try? directory.open(name) else { return }
         defer { close(file) }
         guard flock(file, LOCK_EX | LOCK_NB) == 0 else { return }
         _ = try? query("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -62,7 +62,7 @@ extension InventoryDatabase {
         try database.execute(
             "INSERT INTO audit (\(Self.columns)) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", .integer(id), .time(line.date),
             .text(line.who), .text(line.action.rawValue), .optional(line.name),
-            line.serialNumber.map { .blob($0.magnitude) } ?? .null, .optional(line.detail),
+            line.serialNumber.map { .blob($0.stored) } ?? .null, .optional(line.detail),
             last.map { .blob($0.digest) } ?? .null)
         lastAudit = (id, fields.digest)
     }
@@ -76,8 +76,10 @@ extension InventoryDatabase {
         return last
     }
 
-    func visitAudit(_ body: (AuditRecord) throws -> Void) throws {
-        try database.visit("SELECT id, at, who, action, name, serial, detail FROM audit ORDER BY id") { row in
+    /// Visits the audit from its beginning.
+    func visitAudit(atMost count: Int64 = -1, _ body: (AuditRecord) throws -> Void) throws {
+        let statement = "SELECT id, at, who, action, name, serial, detail FROM audit ORDER BY id LIMIT ?"
+        try database.visit(statement, [.integer(count)]) { row in
             let value = RowReader(table: "audit", id: row.integer(0))
             guard let action = AuditRecord.Action(rawValue: row.text(3)) else {
                 throw value.damaged("action", "a known action")
@@ -85,7 +87,8 @@ extension InventoryDatabase {
             try body(
                 AuditRecord(
                     date: try value.time(row, 1, "at"), who: row.text(2), action: action, name: row.optionalText(4),
-                    serialNumber: row.isNull(5) ? nil : SerialNumber(try value.bytes(row, 5, "serial", atMost: 64)),
+                    serialNumber: row.isNull(5)
+                        ? nil : SerialNumber(stored: try value.bytes(row, 5, "serial", atMost: 64)),
                     detail: row.optionalText(6)))
         }
     }
@@ -202,7 +205,7 @@ private struct AuditFields {
         at = Int64(line.date.timeIntervalSince1970.rounded(.down))
         texts = [
             Array(line.who.utf8), Array(line.action.rawValue.utf8), line.name.map { Array($0.utf8) },
-            line.serialNumber?.magnitude, line.detail.map { Array($0.utf8) },
+            line.serialNumber?.stored, line.detail.map { Array($0.utf8) },
         ]
         self.previous = previous
     }

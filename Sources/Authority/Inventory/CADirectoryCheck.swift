@@ -103,6 +103,17 @@ struct CADirectoryCheck {
                 "inventory", .failure, "the inventory \(directory.path(of: Inventory.fileName)) is damaged: \(damage)",
                 "archive it and create another from the files: pki import \(Quoting.shell(directory.path))")
         }
+        var first: AuditRecord?
+        try records.visitAudit(atMost: 1) { first = $0 }
+        if findings.isEmpty, let first {
+            let since = timestamp(first.date)
+            let isAdopted = first.action == .adopt && first.detail?.hasPrefix(ImportedCA.Kind.pki.rawValue) == true
+            report(
+                "inventory", .notice,
+                isAdopted
+                    ? "made from the directory's files at \(since): of what was revoked before, only what a CRL there lists is known"
+                    : "the inventory is whole, since \(since)")
+        }
         let unfinished = try unfinishedFiles()
         if let name = unfinished.first {
             let text = "a command was interrupted before it wrote \(directory.path(of: name))"

@@ -216,8 +216,7 @@ struct ImportWriter {
 
     private func list(in file: String) -> CertificateRevocationList? {
         guard let contents = try? foreign.scan.contents(of: file, limit: 64 << 20) else { return nil }
-        for case .revocationList(let list) in (try? Container(reading: contents))?.objects ?? [] { return list }
-        return nil
+        return (try? Container(reading: contents))?.revocationLists.first
     }
 }
 

@@ -25,6 +25,8 @@ public final class Inventory: Sendable {
     private nonisolated(unsafe) let database: InventoryDatabase
     private let turn = Mutex(())
     private let isReadOnly: Bool
+    /// How many certificates were read from the directory's files when this was opened, because it had no inventory.
+    private let adoptedCount: Mutex<Int>
     static let fileName = "inventory.sqlite"
 
     /// Opens the inventory of a CA directory, which must be this user's alone, for changes. `who` is the user in the
@@ -37,21 +39,21 @@ public final class Inventory: Sendable {
     /// as it is, and if there is none, the files are read into one in memory.
     public convenience init(reading directory: String, now: Date) throws {
         let directory = try Self.open(directory, for: .reading)
-        try self.init(directory: directory, reading: Self.database(toRead: directory, now: now))
+        let (database, adopted) = try Self.database(toRead: directory, now: now)
+        try self.init(directory: directory, reading: database, adopted: adopted)
     }
 
-    private static func database(toRead directory: CADirectory, now: Date) throws -> InventoryDatabase {
+    private static func database(toRead directory: CADirectory, now: Date) throws -> (InventoryDatabase, Int) {
         let path = directory.path(of: fileName)
         if directory.contains(fileName) {
             let database = try InventoryDatabase(reading: directory)
-            // A process that was killed during the migration leaves a file without tables.
-            if try explained(path, { try !database.isNew }) { return database }
+            // A process that was killed while it made the tables has left a file without.
+            if try explained(path, { try !database.isNew }) { return (database, 0) }
         }
         return try explained(path) {
             let database = InventoryDatabase(try Database())
             _ = try InventorySchema.migrate(database.database)
-            try ImportWriter.adopt(directory, into: database, by: "", now: now)
-            return database
+            return (database, try ImportWriter.adopt(directory, into: database, by: "", now: now).certificates)
         }
     }
 
@@ -73,6 +75,7 @@ public final class Inventory: Sendable {
         self.directory = directory
         self.who = who
         isReadOnly = false
+        adoptedCount = Mutex(0)
         let isNew = !directory.contains(Self.fileName)
         unsafe database = try InventoryDatabase(in: directory, repairs: repairs)
         // A process that was killed during the migration leaves a file without tables.
@@ -80,11 +83,20 @@ public final class Inventory: Sendable {
         if isBehind { try change(now: now) { _ in } }
     }
 
-    private init(directory: CADirectory, reading database: InventoryDatabase) throws {
+    private init(directory: CADirectory, reading database: InventoryDatabase, adopted: Int) throws {
         self.directory = directory
         who = ""
         isReadOnly = true
+        adoptedCount = Mutex(adopted)
         unsafe self.database = database
+    }
+
+    /// What the user must know about an inventory that was just made from the directory's files; `nil` for any other.
+    package var notice: String? {
+        let count = adoptedCount.withLock { $0 }
+        guard count > 0 else { return nil }
+        return "\(directoryPath) had no inventory: \(count) certificates were read from its files; "
+            + "revocations that are in no CRL there, and the audit, are not known"
     }
 
     // MARK: - Reading
@@ -170,7 +182,8 @@ public final class Inventory: Sendable {
                     result = try database.database.transaction(.power) {
                         if try InventorySchema.migrate(database.database) {
                             directory.sweepEarlierDrafts()
-                            try ImportWriter.adopt(directory, into: database, by: who, now: now)
+                            let adopted = try ImportWriter.adopt(directory, into: database, by: who, now: now)
+                            adoptedCount.withLock { $0 = adopted.certificates }
                         }
                         var change = InventoryChange(records: database, directory: directory, now: now, who: who)
                         let result = try body(&change)
@@ -183,7 +196,7 @@ public final class Inventory: Sendable {
                     throw error
                 }
                 try directory.settle(moves)
-                database.database.checkpointIfLong()
+                database.database.checkpoint()
                 return result
             }
         }

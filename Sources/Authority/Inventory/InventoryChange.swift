@@ -137,8 +137,8 @@ extension InventoryChange {
     ) throws -> [Certificate]? {
         if let known = chains[key] { return known }
         var chain: [Certificate]?
-        // Two CAs that certified each other form a cycle.
-        if depth < 16, let issuer = try records.authority(withKey: key) {
+        // Two CAs that certified each other would go round in a circle.
+        if depth < 16, let issuer = try records.currentAuthority(withKey: key) {
             if !issuer.isSelfSigned {
                 let above = try self.chain(ofIssuer: issuer.issuerKey, &chains, depth: depth + 1)
                 chain = [try records.certificate(of: issuer)] + (above ?? [])

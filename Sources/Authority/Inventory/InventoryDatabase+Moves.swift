@@ -79,6 +79,15 @@ extension InventoryDatabase {
         return last
     }
 
+    /// The number that the next CRL must be above. Where the inventory was made from files and no CRL was found, earlier
+    /// numbers are not known: then the time in seconds, which is above what any counter reached.
+    func lastUsedNumber(_ last: Int64?, now: Date) throws -> Int64 {
+        if let last { return last }
+        let isAdopted = try !database.query("SELECT 1 FROM audit WHERE action = 'adopt' LIMIT 1").isEmpty
+        return isAdopted ? Int64(now.timeIntervalSince1970) : 0
+    }
+
+    /// Writes down that a list was made.
     func insertRevocationList(
         issuerKey: [UInt8], number: Int64, thisUpdate: Date, nextUpdate: Date, entries: Int
     ) throws {
@@ -123,7 +132,7 @@ extension InventoryDatabase {
     func contains(serialNumber: SerialNumber, of issuerKey: [UInt8]) throws -> Bool {
         try !database.query(
             "SELECT 1 FROM certificates WHERE issuer_key = ? AND serial = ?", .blob(issuerKey),
-            .blob(serialNumber.magnitude)
+            .blob(serialNumber.stored)
         ).isEmpty
     }
 }

@@ -69,7 +69,7 @@ final class InventoryDatabase {
                 .blob(digest), .text(template.name), .blob(template.text))
         }
         let values: [SQLiteValue] = [
-            .text(entry.name), .blob(entry.serialNumber.magnitude), .text(entry.subject),
+            .text(entry.name), .blob(entry.serialNumber.stored), .text(entry.subject),
             .text(entry.joinedAlternativeNames), .text(entry.profile), .text(entry.keyType),
             .integer(entry.isCA ? 1 : 0), .time(entry.notBefore), .time(entry.notAfter), .integer(entry.place.rawValue),
             .time(entry.revocation?.date), entry.revocation.map { .integer(Int64($0.reason.rawValue)) } ?? .null,
@@ -115,19 +115,30 @@ final class InventoryDatabase {
         try entries(where: "issuer_key = ? AND place = 0", [.blob(digest)])
     }
 
-    /// The current certificate of the CA with a key; its root certificate rather than a cross-certificate.
+    /// The order of CA certificates, best first. Several can have one key: a root, its cross-certificate, and those that
+    /// they replaced. A current one is better than a replaced one, and a root better than its cross-certificate.
+    private static let authorityOrder = "place, subject_key = issuer_key DESC, id DESC"
+
+    /// The certificate of the CA with a key, current or replaced; see ``authorityOrder``.
     func authority(withKey digest: [UInt8]) throws -> InventoryEntry? {
-        try entries(
-            where:
-                "subject_key = ? AND is_ca = 1 AND place = 0 ORDER BY subject_key = issuer_key DESC, id DESC LIMIT 1",
-            [.blob(digest)]
-        ).first
+        try entries(where: "subject_key = ? AND is_ca = 1 ORDER BY \(Self.authorityOrder) LIMIT 1", [.blob(digest)])
+            .first
+    }
+
+    /// The current certificate of the CA with a key.
+    func currentAuthority(withKey digest: [UInt8]) throws -> InventoryEntry? {
+        try authority(withKey: digest).flatMap { $0.place == .current ? $0 : nil }
+    }
+
+    /// Visits the CA certificates, best first; see ``authorityOrder``.
+    func visitAuthorities(_ body: (InventoryEntry) throws -> Void) throws {
+        try visit(where: "is_ca = 1 ORDER BY \(Self.authorityOrder)", [], body)
     }
 
     /// Refuses a CA that is revoked or on hold, or is below such a CA.
     func refuseRevokedAuthority(withKey digest: [UInt8]) throws {
         var (key, seen): ([UInt8], Set<[UInt8]>) = (digest, [])
-        while seen.insert(key).inserted, let authority = try authority(withKey: key) {
+        while seen.insert(key).inserted, let authority = try currentAuthority(withKey: key) {
             if let revocation = authority.revocation {
                 let isHold = revocation.reason == .certificateHold
                 throw AuthorityError(
@@ -151,14 +162,7 @@ final class InventoryDatabase {
         return names
     }
 
-    func name(ofCAWithKey digest: [UInt8]) throws -> String? {
-        try database.query(
-            "SELECT name FROM certificates WHERE subject_key = ? AND is_ca = 1 ORDER BY place, id DESC LIMIT 1",
-            .blob(digest)
-        ).first?.first?.text
-    }
-
-    /// Visits the entries of a query, those that expire first before the others.
+    /// Visits the entries that are asked for, those that end first before the others.
     func visit(_ query: InventoryQuery, _ body: (InventoryEntry) throws -> Void) throws {
         let (condition, values) = Self.condition(for: query)
         try visit(where: condition, values, body)
@@ -241,7 +245,7 @@ final class InventoryDatabase {
         ) { row in
             let value = RowReader(table: "certificates", id: 0)
             try body(
-                SerialNumber(magnitude: try value.bytes(row, 0, "serial", atMost: 64)),
+                SerialNumber(stored: try value.bytes(row, 0, "serial", atMost: 64)),
                 try InventoryEntry.Revocation(row, at: 1, value))
         }
     }

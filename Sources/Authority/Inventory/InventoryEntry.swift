@@ -81,7 +81,10 @@ public struct InventoryEntry: Hashable, Sendable, Identifiable {
     /// SHA-256 of the certificate, in hexadecimal.
     public var fingerprint: String { hexadecimal(fingerprintBytes) }
 
-    /// Whether it is signed by its own key.
+    /// The lifetime in seconds that its successor gets: as it was asked for, or as long as it is.
+    var wantedLifetime: Double { lifetime ?? notAfter.timeIntervalSince(notBefore) - Lifetime.backdating }
+
+    /// Whether its own key signed it.
     public var isSelfSigned: Bool { issuerKey == subjectKey }
 
     /// The status of a certificate at a time.
@@ -153,7 +156,7 @@ extension InventoryEntry {
             chainFile: nil,
             issuerKey: lost.issuer.digest,
             subjectKey: [],
-            fingerprintBytes: Digest.sha256.hash(lost.issuer.digest + lost.serialNumber.magnitude),
+            fingerprintBytes: Digest.sha256.hash(lost.issuer.digest + lost.serialNumber.stored),
             templateDigest: nil,
             lifetime: nil,
             joinedAlternativeNames: ""
@@ -293,8 +296,8 @@ extension Inventory {
     package func issuerNames() throws -> IssuerNames {
         var names: [[UInt8]: String] = [:]
         try withDatabase { database in
-            // Of several rows with a key the last is used: a current one, and a root rather than its cross-certificate.
-            try database.visit(where: "is_ca = 1 ORDER BY place DESC, subject_key = issuer_key, id") { entry in
+            try database.visitAuthorities { entry in
+                guard names[entry.subjectKey] == nil else { return }
                 names[entry.subjectKey] = entry.place == .current ? entry.name : "\(entry.name) (replaced)"
             }
         }

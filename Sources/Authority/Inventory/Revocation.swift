@@ -71,7 +71,7 @@ extension Inventory {
 
     /// The name of the CA that issued a certificate; `nil` if it is not in the inventory.
     package func issuerName(of entry: InventoryEntry) throws -> String? {
-        try withDatabase { database in try database.name(ofCAWithKey: entry.issuerKey) }
+        try withDatabase { database in try database.authority(withKey: entry.issuerKey)?.name }
     }
 
     /// The other certificates of the same name that are not expired, lost or revoked.
@@ -82,7 +82,7 @@ extension Inventory {
 
     /// The name of the CA that issued a certificate, if the CA is current and can issue CRLs.
     package func presentIssuerName(of entry: InventoryEntry) throws -> String? {
-        try withDatabase { database in try database.authority(withKey: entry.issuerKey)?.name }
+        try withDatabase { database in try database.currentAuthority(withKey: entry.issuerKey)?.name }
     }
 }
 
@@ -105,7 +105,7 @@ extension CertificateAuthority {
         let this = Date(timeIntervalSince1970: now.timeIntervalSince1970.rounded(.down))
         let wanted = try lifetime.end(from: this)
         let next = min(wanted, certificate.notAfter)
-        let notices =
+        var notices =
             wanted == next
             ? []
             : ["the CRL expires with its CA, at \(timestamp(next)), not at \(timestamp(wanted)) as requested"]
@@ -113,7 +113,9 @@ extension CertificateAuthority {
         let file = AuthorityFiles.revocationList(of: name)
         return try inventory.change(now: now) { change in
             let last = try change.records.lastRevocationList(issuerKey: issuerKey)
-            let number = (last?.number ?? 0) + 1
+            let former = formerList(newerThan: last?.number ?? 0)
+            if let former { notices.append(try take(former.list, number: former.number, into: &change)) }
+            let number = try (former?.number ?? change.records.lastUsedNumber(last?.number, now: this)) + 1
             var entries: [RevocationListParameters.Entry] = []
             try change.records.visitRevoked(issuerKey: issuerKey, endingAfter: last?.thisUpdate ?? .distantPast) {
                 serial, revocation in
@@ -133,5 +135,37 @@ extension CertificateAuthority {
             try change.audit(.revocationList, name, nil, detail: "number \(number), \(count) revoked")
             return IssuedRevocationList(list: list, path: directory.path(of: file), notices: notices)
         }
+    }
+
+    /// The CRL in the directory, if this CA signed it and its number is above the inventory's: then the inventory is
+    /// older than the CRL, a copy without its log or a backup.
+    private func formerList(newerThan last: Int64) -> (list: CertificateRevocationList, number: Int64)? {
+        guard let contents = try? directory.read(AuthorityFiles.revocationList(of: name), isPrivate: false),
+            let list = try? Container(reading: contents).revocationLists.first, list.isIssued(by: certificate),
+            let magnitude = list.number?.magnitude, magnitude.count < 8
+        else { return nil }
+        let number = magnitude.reduce(Int64(0)) { $0 << 8 | Int64($1) }
+        return number > last ? (list, number) : nil
+    }
+
+    /// Takes over what a newer CRL knows and the inventory does not. Returns the notice for the user.
+    private func take(
+        _ list: CertificateRevocationList, number: Int64, into change: inout InventoryChange
+    ) throws -> String {
+        var taken = 0
+        for entry in list.entries {
+            let known = try change.records.entries(
+                where: "issuer_key = ? AND serial = ? AND revoked_at IS NULL",
+                [.blob(certificate.publicKey.digest), .blob(entry.serialNumber.stored)])
+            for row in known {
+                let revocation = InventoryEntry.Revocation(
+                    date: entry.revocationDate, reason: entry.reason ?? .unspecified, invalidityDate: nil)
+                try change.records.setRevocation(of: row.id, revocation)
+                try change.audit(.revoke, row.name, row.serialNumber, detail: "from CRL \(number) in the directory")
+                taken += 1
+            }
+        }
+        return "CRL \(number) in the directory is newer than the inventory, which may be an old copy: "
+            + "\(taken) revocations were taken over from it"
     }
 }

@@ -11,7 +11,7 @@ extension InventoryEntry {
         id = row.integer(0)
         let value = RowReader(table: "certificates", id: id)
         name = try value.name(row.text(1), "name")
-        serialNumber = SerialNumber(magnitude: try value.bytes(row, 2, "serial", atMost: 64))
+        serialNumber = SerialNumber(stored: try value.bytes(row, 2, "serial", atMost: 64))
         subject = row.text(3)
         joinedAlternativeNames = row.text(4)
         profile = row.text(5)

@@ -130,7 +130,7 @@ extension CertificateAuthority {
     private func end(
         of request: RenewalRequest, replacing old: InventoryEntry, isRoot: Bool, from now: Date, notices: inout [String]
     ) throws -> End {
-        let former = old.lifetime ?? old.notAfter.timeIntervalSince(old.notBefore) - Lifetime.backdating
+        let former = old.wantedLifetime
         if isRoot {
             let end = try (request.lifetime ?? .until(now.addingTimeInterval(max(former, 86400)))).end(from: now)
             return (end, end)

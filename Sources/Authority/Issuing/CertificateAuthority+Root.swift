@@ -106,6 +106,9 @@ extension CertificateAuthority {
         var request = request
         request.archivesExisting = false
         if request.subject == nil { request.subject = certificate.subject }
+        if request.lifetime == nil, let old = try inventory.withDatabase({ try $0.current(name) }).first {
+            request.lifetime = .until(now.addingTimeInterval(old.wantedLifetime))
+        }
         var cross: PreparedCertificate?
         var root = try Self.prepareRoot(request, now: now, using: &generator) { root, generator in
             cross = try crossCertificate(of: root, from: crossTemplate, now: now, using: &generator)

@@ -70,7 +70,7 @@ extension CertificateTemplate {
     }
 
     /// The setting `days`; by default a year.
-    var days: Int {
+    package var days: Int {
         get throws(AuthorityError) {
             guard let text = settings["days"] else { return 365 }
             guard let days = Int(text), days >= 1 else {

@@ -2,18 +2,40 @@
 
 import SystemSupport
 
-/// A certificate's serial number: a positive integer of up to 20 octets (RFC 5280 §4.1.2.2).
+/// A certificate's serial number: a positive integer of up to 20 octets (RFC 5280 §4.1.2.2). Some CAs have made negative
+/// ones; they keep their sign.
 public struct SerialNumber: Hashable, Sendable {
     /// The big-endian magnitude without leading zeros; empty for zero.
     public let magnitude: [UInt8]
 
-    /// Creates a serial number from big-endian octets; leading zeros are dropped.
-    public init(_ bytes: some Sequence<UInt8>) {
+    /// Whether it is below zero.
+    public let isNegative: Bool
+
+    /// Creates a serial number from the big-endian octets of its magnitude; leading zeros are dropped.
+    public init(_ bytes: some Sequence<UInt8>, isNegative: Bool = false) {
         magnitude = Array(bytes.drop { $0 == 0 })
+        self.isNegative = isNegative && !magnitude.isEmpty
     }
 
-    /// Creates a serial number from a magnitude without leading zeros, which is not checked.
-    package init(magnitude: [UInt8]) { self.magnitude = magnitude }
+    /// Reads what ``stored`` gave.
+    package init(stored: [UInt8]) { self.init(stored, isNegative: stored.first == 0) }
+
+    /// The octets for a database: the magnitude, after a zero for a negative number.
+    package var stored: [UInt8] { isNegative ? [0] + magnitude : magnitude }
+
+    /// The INTEGER in DER.
+    var derEncoded: [UInt8] {
+        guard isNegative else { return DER.unsignedInteger(magnitude) }
+        // Two's complement: all bits of the magnitude less one, inverted.
+        var octets = [0] + magnitude
+        for index in octets.indices.reversed() {
+            octets[index] &-= 1
+            if octets[index] != 0xff { break }
+        }
+        octets = octets.map { ~$0 }
+        while octets.count > 1, octets[0] == 0xff, octets[1] >= 0x80 { octets.removeFirst() }
+        return DER.encode(DER.integer, octets)
+    }
 
     /// Returns a serial number of 159 random bits, the most that stay positive in 20 octets; never zero.
     public static func random(using generator: inout some RandomNumberGenerator) -> SerialNumber {
@@ -32,7 +54,7 @@ public struct SerialNumber: Hashable, Sendable {
 
     /// Lower-case hexadecimal with an even number of digits, as `openssl x509 -serial` prints it but for the case.
     public var hexadecimal: String {
-        magnitude.isEmpty ? "00" : SystemSupport.hexadecimal(magnitude)
+        magnitude.isEmpty ? "00" : (isNegative ? "-" : "") + SystemSupport.hexadecimal(magnitude)
     }
 
     /// Decimal digits, as the `Credential` of a Roles Anywhere request wants them.
@@ -51,7 +73,7 @@ public struct SerialNumber: Hashable, Sendable {
             quotient.trimPrefix { $0 == 0 }
         }
         guard let first = groups.popLast() else { return "0" }
-        return groups.reversed().reduce(into: String(first)) { digits, group in
+        return groups.reversed().reduce(into: (isNegative ? "-" : "") + String(first)) { digits, group in
             let text = String(group)
             digits += String(repeating: "0", count: 9 - text.count) + text
         }
@@ -61,8 +83,9 @@ public struct SerialNumber: Hashable, Sendable {
 extension SerialNumber: Comparable {
     /// Compares the numbers.
     public static func < (left: SerialNumber, right: SerialNumber) -> Bool {
-        if left.magnitude.count != right.magnitude.count { return left.magnitude.count < right.magnitude.count }
-        return left.magnitude.lexicographicallyPrecedes(right.magnitude)
+        if left.isNegative != right.isNegative { return left.isNegative }
+        let (low, high) = left.isNegative ? (right.magnitude, left.magnitude) : (left.magnitude, right.magnitude)
+        return low.count != high.count ? low.count < high.count : low.lexicographicallyPrecedes(high)
     }
 }
 

@@ -54,6 +54,13 @@ public struct Container: Sendable {
         }
     }
 
+    /// The CRLs, in their order.
+    public var revocationLists: [CertificateRevocationList] {
+        objects.compactMap { object in
+            if case .revocationList(let list) = object { list } else { nil }
+        }
+    }
+
     /// Reads a file. The passphrase opens PKCS#12, which is encrypted as a whole; without one, the empty one is tried.
     public init(reading file: SecretBytes, passphrase: SecretBytes? = nil) throws(CertificateError) {
         let file = WrappedText.unwrapped(file)

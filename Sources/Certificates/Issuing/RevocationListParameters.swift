@@ -163,10 +163,10 @@ private struct RevokedCertificateEncoder {
         }
         fields.removeAll(keepingCapacity: true)
         let magnitude = entry.serialNumber.magnitude
-        if magnitude.first.map({ $0 < 0x80 }) ?? false {
+        if !entry.serialNumber.isNegative, magnitude.first.map({ $0 < 0x80 }) ?? false {
             DER.append(DER.integer, magnitude, to: &fields)
         } else {
-            fields += DER.unsignedInteger(magnitude)
+            fields += entry.serialNumber.derEncoded
         }
         try DER.append(time: entry.revocationDate, to: &fields)
         extensions.removeAll(keepingCapacity: true)

@@ -21,7 +21,8 @@ public protocol SigningKey: Sendable {
     func signature(for message: [UInt8], digest: Digest) throws -> [UInt8]
 }
 
-/// A public key, known by its SubjectPublicKeyInfo (RFC 5280 §4.1.2.7): equal keys have equal bytes.
+/// A public key, as its SubjectPublicKeyInfo (RFC 5280 §4.1.2.7). Keys are compared as keys: an EC key on a curve that is
+/// spelled out, or with a compressed point, equals the same key in the usual encoding.
 public struct PublicKey: Hashable, Sendable {
     /// The DER encoding of the SubjectPublicKeyInfo.
     public let derEncoded: [UInt8]
@@ -39,10 +40,22 @@ public struct PublicKey: Hashable, Sendable {
         return Array(fields[1].contents.dropFirst())
     }
 
-    init(derEncoded: [UInt8], algorithm: KeyAlgorithm) {
+    /// The usual encoding, where ``derEncoded`` is another.
+    private let usualEncoding: [UInt8]?
+
+    init(derEncoded: [UInt8], algorithm: KeyAlgorithm, usualEncoding: [UInt8]? = nil) {
         self.derEncoded = derEncoded
         self.algorithm = algorithm
+        self.usualEncoding = usualEncoding
     }
+
+    /// Compares the keys.
+    public static func == (left: PublicKey, right: PublicKey) -> Bool {
+        left.usualEncoding ?? left.derEncoded == right.usualEncoding ?? right.derEncoded
+    }
+
+    /// Hashes the key.
+    public func hash(into hasher: inout Hasher) { hasher.combine(usualEncoding ?? derEncoded) }
 
     /// The SubjectPublicKeyInfo of an RSA key from its RSAPublicKey; its parameters are NULL (RFC 3279 §2.3.1).
     package static func rsaEncoding(_ key: [UInt8]) -> [UInt8] {

@@ -71,7 +71,7 @@ extension Certificate {
         unsafe X509_get0_signature(nil, &algorithm, certificate)
         self.derEncoded = derEncoded
         version = unsafe Int(X509_get_version(certificate)) + 1
-        serialNumber = unsafe SerialNumber(octets(of: X509_get0_serialNumber(certificate)))
+        serialNumber = unsafe integer(X509_get0_serialNumber(certificate))
         signatureAlgorithm = unsafe SignatureAlgorithm(algorithm)
         issuer = try unsafe DistinguishedName(X509_get_issuer_name(certificate))
         subject = try unsafe DistinguishedName(X509_get_subject_name(certificate))

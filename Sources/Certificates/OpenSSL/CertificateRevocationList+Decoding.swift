@@ -89,7 +89,7 @@ extension CertificateRevocationList {
         }
         let number = unsafe memory.assumingMemoryBound(to: ASN1_INTEGER.self)
         defer { unsafe ASN1_INTEGER_free(number) }
-        return unsafe SerialNumber(octets(of: number))
+        return unsafe integer(number)
     }
 
     private static func authorityKeyIdentifier(_ list: OpaquePointer) throws(OpenSSLError) -> [UInt8]? {
@@ -112,7 +112,7 @@ extension CertificateRevocationList {
         entries.reserveCapacity(Int(count))
         for index in 0..<max(0, count) {
             guard let revoked = unsafe pki_sk_X509_REVOKED_value(stack, index) else { continue }
-            let serialNumber = unsafe SerialNumber(octets(of: X509_REVOKED_get0_serialNumber(revoked)))
+            let serialNumber = unsafe integer(X509_REVOKED_get0_serialNumber(revoked))
             let date = try unsafe Date(X509_REVOKED_get0_revocationDate(revoked))
             let reason = try unsafe reason(revoked, &unhandled)
             // What is taken back is not revoked. Of two entries for one certificate the first counts.

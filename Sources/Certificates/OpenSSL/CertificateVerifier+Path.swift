@@ -10,6 +10,10 @@ extension CertificateVerifier {
     func verifiedPath(for certificate: Certificate, intermediates: [Certificate], at date: Date) throws -> [Certificate]
     {
         try unsafe withContext(for: certificate, intermediates: intermediates, at: date) { context in
+            unsafe X509_STORE_CTX_set_verify_cb(context) { status, context in
+                guard status == 0, let context = unsafe context else { return status }
+                return unsafe isLastSecond(context) ? 1 : 0
+            }
             let status = unsafe X509_verify_cert(context)
             guard status == 1 else {
                 forgiveOpenSSLErrors()
@@ -31,6 +35,7 @@ extension CertificateVerifier {
                     guard status == 0, let context = unsafe context,
                         let pointer = unsafe X509_STORE_CTX_get_ex_data(context, 0)
                     else { return status }
+                    if unsafe isLastSecond(context) { return 1 }
                     let collector = unsafe Unmanaged<ErrorCollector>.fromOpaque(pointer).takeUnretainedValue()
                     unsafe collector.errors.append(VerificationError(context))
                     return 1
@@ -91,6 +96,16 @@ extension CertificateVerifier {
         let place = depth == 0 ? "the certificate" : "certificate \(depth) of its path"
         return CertificateError(.untrusted, "\(place)\(name.map { " (\($0))" } ?? "") does not verify: \(reason)")
     }
+}
+
+/// Whether libcrypto reports as expired what ends at this very second: notAfter is inclusive (RFC 5280 §4.1.2.5).
+private func isLastSecond(_ context: OpaquePointer) -> Bool {
+    guard unsafe X509_STORE_CTX_get_error(context) == X509_V_ERR_CERT_HAS_EXPIRED,
+        let certificate = unsafe X509_STORE_CTX_get_current_cert(context),
+        let end = unsafe X509_get0_notAfter(certificate),
+        let parameters = unsafe X509_STORE_CTX_get0_param(context)
+    else { return false }
+    return unsafe ASN1_TIME_cmp_time_t(end, X509_VERIFY_PARAM_get_time(parameters)) == 0
 }
 
 struct PathSearch {

@@ -53,6 +53,11 @@ func octets(of string: UnsafePointer<ASN1_STRING>?) -> [UInt8] {
     return unsafe Array(UnsafeBufferPointer(start: data, count: Int(ASN1_STRING_length(string))))
 }
 
+/// An INTEGER with its sign.
+func integer(_ number: UnsafePointer<ASN1_INTEGER>?) -> SerialNumber {
+    unsafe SerialNumber(octets(of: number), isNegative: ASN1_STRING_type(number) == V_ASN1_NEG_INTEGER)
+}
+
 /// Copies a NUL-terminated string; `nil` for a null pointer.
 func text(of pointer: UnsafePointer<CChar>?) -> String? {
     unsafe pointer.map { unsafe String(cString: $0) }

@@ -43,7 +43,8 @@ import SystemSupport
                 return PublicKey(derEncoded: encoded, algorithm: algorithm)
             }
             let encoded = try unsafe derEncoding(by: "i2d_PUBKEY") { unsafe i2d_PUBKEY(key.pointer, $0) }
-            return PublicKey(derEncoded: encoded, algorithm: algorithm)
+            let usual = algorithm.namedCurve.flatMap { unsafe usualEncoding(of: key.pointer, $0) }
+            return PublicKey(derEncoded: encoded, algorithm: algorithm, usualEncoding: usual)
         } catch {
             throw CertificateError(.malformed, "the private key has no usable public half: \(error)")
         }
@@ -56,14 +57,7 @@ import SystemSupport
         // A key that spells its curve out, or compresses its point, is so in its certificate too: libcrypto shall encode
         // that one as it is. Asked for the point alone, it gives it uncompressed.
         guard text(of: "encoding") == "named_curve", text(of: "point-format") == "uncompressed" else { return nil }
-        var point = [UInt8](repeating: 0, count: 133)
-        var count = 0
-        try unsafe check(
-            EVP_PKEY_get_octet_string_param(key.pointer, "encoded-pub-key", &point, point.count, &count),
-            "EVP_PKEY_get_octet_string_param")
-        guard point[0] == 0x04 else { return nil }
-        let parameters = DER.objectIdentifier(curve.objectIdentifier)
-        return PublicKey.ecEncoding(parameters: parameters, point: Array(point.prefix(count)))
+        return unsafe usualEncoding(of: key.pointer, curve)
     }
 
     /// A text parameter of the key; `nil` if the key does not have it.
@@ -202,4 +196,17 @@ extension KeyAlgorithm {
         }
         forgiveOpenSSLErrors()
     }
+}
+
+/// The SubjectPublicKeyInfo of a key on a named curve, with an uncompressed point.
+func usualEncoding(of key: OpaquePointer, _ curve: NamedCurve) -> [UInt8]? {
+    var point = [UInt8](repeating: 0, count: 133)
+    var count = 0
+    guard unsafe EVP_PKEY_get_octet_string_param(key, "encoded-pub-key", &point, point.count, &count) == 1 else {
+        forgiveOpenSSLErrors()
+        return nil
+    }
+    guard point[0] == 0x04 else { return nil }
+    let parameters = DER.objectIdentifier(curve.objectIdentifier)
+    return PublicKey.ecEncoding(parameters: parameters, point: Array(point.prefix(count)))
 }

@@ -20,7 +20,11 @@ extension PublicKey {
     /// Reads what libcrypto made of a SubjectPublicKeyInfo.
     init(derEncoded: [UInt8], info: OpaquePointer) {
         if let key = unsafe X509_PUBKEY_get0(info) {
-            self = unsafe PublicKey(derEncoded: derEncoded, algorithm: KeyAlgorithm(key))
+            let algorithm = unsafe KeyAlgorithm(key)
+            let usual = algorithm.namedCurve.flatMap { curve in
+                Self.isUsual(derEncoded, curve) ? nil : unsafe usualEncoding(of: key, curve)
+            }
+            self = PublicKey(derEncoded: derEncoded, algorithm: algorithm, usualEncoding: usual)
         } else {
             var algorithm: OpaquePointer?
             unsafe X509_PUBKEY_get0_param(&algorithm, nil, nil, nil, info)
@@ -34,6 +38,13 @@ extension PublicKey {
                 }
             self = PublicKey(derEncoded: derEncoded, algorithm: kind)
         }
+    }
+
+    /// Whether an EC key names its curve and has an uncompressed point.
+    private static func isUsual(_ derEncoded: [UInt8], _ curve: NamedCurve) -> Bool {
+        guard let fields = DER.elements(inSequence: derEncoded), fields.count == 2 else { return false }
+        let name = DER.objectIdentifier(curve.objectIdentifier)
+        return fields[0].contents.suffix(name.count).elementsEqual(name) && fields[1].contents.dropFirst().first == 0x04
     }
 
     func key() throws(OpenSSLError) -> Owned<KeyObject> {

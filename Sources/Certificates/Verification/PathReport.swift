@@ -31,10 +31,25 @@ public struct CertificateVerifier: Sendable {
     ) throws(CertificateError) -> [Certificate] {
         do {
             return try verifiedPath(for: certificate, intermediates: intermediates, at: date)
-        } catch let error as CertificateError {
-            throw error
         } catch {
-            throw CertificateError(.failed, "\(error)")
+            // libcrypto tries one path.
+            for (verifier, others) in alternatives(for: certificate, intermediates: intermediates, at: date) {
+                if let path = try? verifier.verifiedPath(for: certificate, intermediates: others, at: date) {
+                    return path
+                }
+            }
+            throw error as? CertificateError ?? CertificateError(.failed, "\(error)")
+        }
+    }
+
+    /// Every possible path, as a verifier that trusts its end only, and the certificates between.
+    private func alternatives(
+        for certificate: Certificate, intermediates: [Certificate], at date: Date
+    ) -> [(verifier: CertificateVerifier, intermediates: [Certificate])] {
+        PathBuilder(for: certificate, anchors: anchors, intermediates: intermediates, at: date).paths.map { path in
+            var verifier = self
+            verifier.anchors = path.suffix(1)
+            return (verifier, Array(path.dropFirst().dropLast()))
         }
     }
 
@@ -54,11 +69,18 @@ public struct CertificateVerifier: Sendable {
         on certificate: Certificate, intermediates: [Certificate] = [], lists: [CertificateRevocationList] = [],
         purpose: VerificationPurpose? = nil, host: String? = nil, at date: Date
     ) -> PathReport {
-        var builder = PathReportBuilder(verifier: self, intermediates: intermediates, purpose: purpose, date: date)
-        builder.findPath(of: certificate)
-        builder.checkPurpose(host: host)
-        builder.check(lists)
-        return builder.report
+        func report(by verifier: CertificateVerifier, _ intermediates: [Certificate]) -> PathReport {
+            var builder = PathReportBuilder(
+                verifier: verifier, intermediates: intermediates, purpose: purpose, date: date)
+            builder.findPath(of: certificate)
+            builder.checkPurpose(host: host)
+            builder.check(lists)
+            return builder.report
+        }
+        let first = report(by: self, intermediates)
+        if first.isValid { return first }
+        return alternatives(for: certificate, intermediates: intermediates, at: date).lazy
+            .map { report(by: $0.verifier, $0.intermediates) }.first(where: \.isValid) ?? first
     }
 }
 

@@ -32,6 +32,31 @@ struct PathReportBuilder {
             return step(certificate, at: index, findings: findings)
         }
         for error in search.errors { add(error) }
+        checkWildcards()
+        for index in report.steps.indices {
+            report.steps[index].findings = report.steps[index].findings.map { isBinding($0.rule) ? $0 : $0.asWarning }
+        }
+    }
+
+    /// Whether a path that breaks a rule is not valid. That a CA says its key usage binds who issues the CA's certificate;
+    /// a path needs it to be right only where it is there (RFC 5280 §6.1.4). Who names no server needs no server's name.
+    private func isBinding(_ rule: ValidationRule) -> Bool {
+        rule != UsageRule.caKeyUsage && (rule != AlternativeNameRule.server || purpose == .server)
+    }
+
+    /// Finds wildcards that match an excluded name. libcrypto compares the wildcard as if it were a name.
+    private mutating func checkWildcards() {
+        for index in report.steps.indices {
+            let names = report.steps[index].certificate.subjectAlternativeNames
+            let excluded = report.steps.dropFirst(index + 1).flatMap { $0.certificate.nameConstraints?.excluded ?? [] }
+            guard let name = names.first(where: { name in excluded.contains { $0.isTouched(byWildcard: name) } }),
+                !report.steps[index].findings.contains(where: { $0.rule == PathRule.excluded })
+            else { continue }
+            report.steps[index].findings.add(
+                PathRule.excluded,
+                "has the wildcard \(printable(name.description)), which matches names that a CA above excludes",
+                hint: constraints(above: index).map { "\(PathRule.excluded.hint) (\($0))" })
+        }
     }
 
     private func role(of certificate: Certificate, at index: Int) -> CertificateRole {
@@ -168,14 +193,16 @@ struct PathReportBuilder {
     }
 
     private mutating func check(_ list: CertificateRevocationList) {
-        var findings = RevocationListLinter.findings(in: list)
         let named = report.steps.map(\.certificate).filter { $0.subject.isEqual(to: list.issuer) }
-        if let issuer = named.first(where: { list.isSigned(by: $0) }) ?? named.first {
-            findings += RevocationListLinter.findings(in: list, issuedBy: issuer)
-        } else {
+        guard let issuer = named.first(where: { list.isSigned(by: $0) }) ?? named.first else {
             let issuer = printable(list.issuer.description, limit: 200)
-            findings.add(PathRule.listIssuer, "is issued by \(issuer), which is not in the path")
+            var findings: [RuleViolation] = []
+            findings.add(PathRule.listIssuer, "is not used: it is issued by \(issuer), which is not in the path")
+            report.lists.append(PathReport.List(list: list, findings: findings))
+            return
         }
+        var findings = RevocationListLinter.findings(in: list)
+        findings += RevocationListLinter.findings(in: list, issuedBy: issuer)
         if list.thisUpdate > date {
             findings.add(PathRule.listFuture, "is made at \(CivilTime(list.thisUpdate).extended), in the future")
         }

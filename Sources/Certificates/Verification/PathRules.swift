@@ -145,7 +145,7 @@ enum PathRule {
     static let listFuture = ValidationRule.error("crl-not-yet", "RFC 5280 §6.3.3", .paths)
         .says("A CRL's thisUpdate has passed.")
         .fix("set this machine's clock")
-    static let listIssuer = ValidationRule.error("crl-issuer-unknown", "RFC 5280 §6.3.3", .paths)
+    static let listIssuer = ValidationRule.notice("crl-issuer-unknown", "RFC 5280 §6.3.3", .paths)
         .says("The issuer of a CRL is in the path.")
         .fix("leave the CRL out, or name the issuer's certificate with --intermediates or --bundle")
     static let listUnusable = ValidationRule.error("crl-unusable", "RFC 5280 §5.2", .paths)

@@ -117,6 +117,13 @@ public struct RuleViolation: Hashable, Sendable {
         self.finding = finding
         self.hint = hint ?? rule.hint
     }
+
+    /// The violation as a warning, where the rule does not bind.
+    package var asWarning: RuleViolation {
+        let warning = ValidationRule(
+            rule.name, .warning, rule.source, rule.summary, hint: rule.hint, scopes: rule.scopes)
+        return RuleViolation(warning, finding, hint: hint)
+    }
 }
 
 extension [RuleViolation] {

@@ -33,7 +33,7 @@ struct TreeCommand: ParsableCommand {
 
     func run() throws {
         let now = Date.now
-        let inventory = try Inventory(reading: directory.path, now: now)
+        let inventory = try directory.readInventory(now: now)
         var query = InventoryQuery(at: now)
         query.includesFormer = all
         let entries = try inventory.entries(query)
@@ -177,7 +177,7 @@ struct AuditCommand: ParsableCommand {
     }
 
     func run() throws {
-        let inventory = try Inventory(reading: directory.path, now: .now)
+        let inventory = try directory.readInventory()
         if head { return try printHead(of: inventory) }
         if verify { return try printVerification(of: inventory) }
         var records: [AuditRecord] = []

@@ -54,7 +54,7 @@ struct ListCommand: ParsableCommand {
 
     func run() throws {
         let now = Date.now
-        let inventory = try Inventory(reading: directory.path, now: now)
+        let inventory = try directory.readInventory(now: now)
         var query = InventoryQuery(at: now)
         query.expiringBy = expiring.map { now.addingTimeInterval($0.timeInterval) }
         query.isRevoked = revoked

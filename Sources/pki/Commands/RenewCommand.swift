@@ -73,7 +73,7 @@ struct RenewCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let inventory = try Inventory(in: directory.path, by: Operator.name, now: .now)
+        let inventory = try directory.inventory()
         let passphrase = try caKey.passphraseOptions.passphrase()
         var request = RenewalRequest()
         request.makesNewKey = rekey

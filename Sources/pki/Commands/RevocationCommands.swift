@@ -76,7 +76,7 @@ struct RevokeCommand: ParsableCommand {
     }
 
     func run() throws {
-        let inventory = try Inventory(in: directory.path, by: Operator.name, now: .now)
+        let inventory = try directory.inventory()
         // All names are looked up before anything is changed.
         let entries = try references.map(inventory.entry)
         let reason = hold ? RevocationReason.certificateHold : self.reason ?? .unspecified

@@ -96,7 +96,8 @@ struct RotateCACommand: ParsableCommand {
               pki rotate-ca --key "pkcs11:token=CA;object=root-2" --generate-key
               pki rotate-ca --finish
 
-            Without --subject the new root has the old one's name, so that conditions on the issuer still match.
+            Without --subject the new root has the old one's name, so that conditions on the issuer still match. Without \
+            --days it is valid for as long as the old one was.
             """
     )
 
@@ -135,17 +136,18 @@ struct RotateCACommand: ParsableCommand {
     func run() throws {
         let option = directory.argument
         if finish {
-            let inventory = try Inventory(in: directory.path, by: Operator.name, now: .now)
+            let inventory = try directory.inventory()
             let archived = try inventory.finishRotation(force: force, now: .now)
             let report = RotationReport(archived: archived, next: ["pki print-bundle\(option)"])
             return try Console.standard.print(report, as: format.value)
         }
         guard !force else { throw UsageError(message: "--force requires --finish") }
         let authority = try caKey.open(directory.path, issuer: CertificateAuthority.rootName)
-        var request = RootRequest(template: try template.read() ?? BuiltInTemplate.root.template)
+        let own = try template.read()
+        var request = RootRequest(template: try own ?? BuiltInTemplate.root.template)
         request.subject = subject
         request.keyType = newKey.keyType
-        request.lifetime = try validity.lifetime
+        request.lifetime = try validity.lifetime ?? own.map { .days(try $0.days) }
         request.pathLength = pathLength ?? authority.certificate.basicConstraints?.pathLength
         request.nameConstraints = authority.certificate.nameConstraints ?? NameConstraints()
         request.allowsInsecureNames = insecure.insecureNames
@@ -220,7 +222,7 @@ struct ChangePassphraseCommand: ParsableCommand {
     var noPassphrase = false
 
     func run() throws {
-        let inventory = try Inventory(in: directory.path, by: Operator.name, now: .now)
+        let inventory = try directory.inventory()
         let old = try oldKey.passphrase()
         let given = try newKey.read()
         guard given == nil || !noPassphrase else {

@@ -39,6 +39,7 @@ struct AuthorityKeyOptions: ParsableArguments {
                 try opener.key(at: KeyLocation(address), for: [certificate])
             }
         )
+        authority.inventory.announced()
         if issuer == nil, authority.name != CertificateAuthority.rootName {
             Console.standard.note("the root's key is not in \(directory): the CA \(authority.name) issues")
         }

@@ -26,6 +26,22 @@ struct DirectoryOption: ParsableArguments {
     var argument: String { path == Self.standard ? "" : " " + Quoting.option("--directory", path) }
 }
 
+extension DirectoryOption {
+    /// The inventory, to change it.
+    func inventory() throws -> Inventory { try Inventory(in: path, by: Operator.name, now: .now).announced() }
+
+    /// The inventory, to read it.
+    func readInventory(now: Date = .now) throws -> Inventory { try Inventory(reading: path, now: now).announced() }
+}
+
+extension Inventory {
+    /// Says on standard error what the user must know about it.
+    @discardableResult func announced() -> Inventory {
+        if let notice { Console.standard.warning(notice) }
+        return self
+    }
+}
+
 /// Whether a result is for a person or a program.
 struct FormatOption: ParsableArguments {
     @Option(name: .customLong("format"), help: .format)
