@@ -11,8 +11,14 @@ package enum AWSPage: String, CaseIterable, Sendable {
     case createTrustAnchor = "IAM Roles Anywhere API, CreateTrustAnchor"
     case importCRL = "IAM Roles Anywhere API, ImportCrl"
     case tagResource = "IAM Roles Anywhere API, TagResource"
+    case requestSigning = "IAM User Guide, AWS Signature Version 4 for API requests"
     case iamQuotas = "IAM User Guide, IAM and AWS STS quotas"
+    case createRole = "IAM API, CreateRole"
+    case putRolePolicy = "IAM API, PutRolePolicy"
+    case attachRolePolicy = "IAM API, AttachRolePolicy"
+    case listRoles = "IAM API, ListRoles"
     case assumeRole = "AWS STS API, AssumeRole"
+    case accessKeyInfo = "AWS STS API, GetAccessKeyInfo"
 
     /// The page's address.
     package var url: String {
@@ -28,8 +34,14 @@ package enum AWSPage: String, CaseIterable, Sendable {
             case .createTrustAnchor: "rolesanywhere/latest/APIReference/API_CreateTrustAnchor.html"
             case .importCRL: "rolesanywhere/latest/APIReference/API_ImportCrl.html"
             case .tagResource: "rolesanywhere/latest/APIReference/API_TagResource.html"
+            case .requestSigning: "IAM/latest/UserGuide/reference_sigv.html"
             case .iamQuotas: "IAM/latest/UserGuide/reference_iam-quotas.html"
+            case .createRole: "IAM/latest/APIReference/API_CreateRole.html"
+            case .putRolePolicy: "IAM/latest/APIReference/API_PutRolePolicy.html"
+            case .attachRolePolicy: "IAM/latest/APIReference/API_AttachRolePolicy.html"
+            case .listRoles: "IAM/latest/APIReference/API_ListRoles.html"
             case .assumeRole: "STS/latest/APIReference/API_AssumeRole.html"
+            case .accessKeyInfo: "STS/latest/APIReference/API_GetAccessKeyInfo.html"
             }
         return documentation + path
     }
@@ -38,10 +50,11 @@ package enum AWSPage: String, CaseIterable, Sendable {
 /// A number that AWS states, with its page.
 package struct AWSLimit: Hashable, Sendable {
     package let name: String
-    /// The values that AWS takes, both ends included.
+    /// The values that AWS accepts, both ends included.
     package let range: ClosedRange<Int>
     package let page: AWSPage
-    /// The shapes of the service model (rolesanywhere, 2018-05-10) that state the same range. A test compares them.
+    /// The shapes of the service models that state the same range: those of IAM and STS with their service in front, as in
+    /// `iam:tagKeyType`, the others those of IAM Roles Anywhere (2018-05-10). A test compares them.
     package let shapes: [String]
 
     private init(_ name: String, _ range: ClosedRange<Int>, _ page: AWSPage, _ shapes: String...) {
@@ -62,14 +75,18 @@ package struct AWSLimit: Hashable, Sendable {
         "UpdateProfileRequestDurationSecondsInteger")
     /// The default duration of a session, in seconds.
     package static let defaultSessionDuration = 3_600
-    package static let roleSessionNameLength = AWSLimit("roleSessionNameLength", 2...64, .assumeRole)
-    package static let sourceIdentityLength = AWSLimit("sourceIdentityLength", 2...64, .assumeRole)
+    package static let roleSessionNameLength = AWSLimit(
+        "roleSessionNameLength", 2...64, .assumeRole, "sts:roleSessionNameType")
+    package static let sourceIdentityLength = AWSLimit(
+        "sourceIdentityLength", 2...64, .assumeRole, "sts:sourceIdentityType")
     package static let instancePropertyCount = AWSLimit(
         "instancePropertyCount", 0...50, .createSession, "InstancePropertyMap")
     /// The characters of a name or a value of an instance property.
     package static let instancePropertyLength = AWSLimit(
         "instancePropertyLength", 1...200, .createSession, "InstancePropertyMapKeyString",
         "InstancePropertyMapValueString")
+    /// The seconds between a request's date and the service's clock.
+    package static let clockDifference = AWSLimit("clockDifference", 0...300, .requestSigning)
     /// The certificates between the client's and the trust anchor's that a request may carry.
     package static let chainLength = AWSLimit("chainLength", 0...5, .createSession)
 
@@ -118,8 +135,10 @@ package struct AWSLimit: Hashable, Sendable {
     package static let aliasLength = AWSLimit("aliasLength", 0...256, .createProfile, "AliasName")
     package static let uuidLength = AWSLimit("uuidLength", 36...36, .createProfile, "Uuid")
     package static let tagCount = AWSLimit("tagCount", 0...200, .tagResource, "TagList", "TagKeyList")
-    package static let tagKeyLength = AWSLimit("tagKeyLength", 1...128, .tagResource, "TagKey")
-    package static let tagValueLength = AWSLimit("tagValueLength", 0...256, .tagResource, "TagValue")
+    package static let tagKeyLength = AWSLimit(
+        "tagKeyLength", 1...128, .tagResource, "TagKey", "iam:tagKeyType", "sts:tagKeyType")
+    package static let tagValueLength = AWSLimit(
+        "tagValueLength", 0...256, .tagResource, "TagValue", "iam:tagValueType", "sts:tagValueType")
     /// The trust anchors of an account in a region.
     package static let accountAnchorCount = AWSLimit("accountAnchorCount", 0...50, .quotas)
     /// The profiles of an account in a region.
@@ -127,29 +146,61 @@ package struct AWSLimit: Hashable, Sendable {
 
     // MARK: - IAM and STS
 
-    package static let roleNameLength = AWSLimit("roleNameLength", 1...64, .iamQuotas)
+    package static let roleNameLength = AWSLimit("roleNameLength", 1...64, .createRole, "iam:roleNameType")
+    /// The characters of a path, or of the beginning of one in a list.
+    package static let pathLength = AWSLimit(
+        "pathLength", 1...512, .createRole, "iam:pathType", "iam:pathPrefixType", "iam:policyPathType")
+    package static let roleDescriptionLength = AWSLimit(
+        "roleDescriptionLength", 0...1_000, .createRole, "iam:roleDescriptionType")
+    /// The seconds of a role's `MaxSessionDuration`; the default is the shortest.
+    package static let roleSessionDuration = AWSLimit(
+        "roleSessionDuration", 3_600...43_200, .createRole, "iam:roleMaxSessionDurationType")
+    package static let roleTagCount = AWSLimit(
+        "roleTagCount", 0...50, .createRole, "iam:tagListType", "iam:tagKeyListType", "sts:tagListType",
+        "sts:tagKeyListType")
+    /// The roles of an account.
+    package static let accountRoleCount = AWSLimit("accountRoleCount", 0...1_000, .iamQuotas)
     /// The managed policies that are attached to a role.
     package static let rolePolicyCount = AWSLimit("rolePolicyCount", 0...10, .iamQuotas)
-    /// The characters of a role's trust policy, without blanks outside of strings.
+    /// The characters of a role's trust policy, without blanks.
     package static let trustPolicyLength = AWSLimit("trustPolicyLength", 1...2_048, .iamQuotas)
-    /// The seconds of a role's `MaxSessionDuration`.
-    package static let roleSessionDuration = AWSLimit("roleSessionDuration", 3_600...43_200, .iamQuotas)
-    package static let roleTagCount = AWSLimit("roleTagCount", 0...50, .iamQuotas)
-    /// The seconds of a session of AssumeRole.
-    package static let assumedRoleDuration = AWSLimit("assumedRoleDuration", 900...43_200, .assumeRole)
+    /// The characters of all inline policies of a role, without blanks.
+    package static let inlinePolicyLength = AWSLimit("inlinePolicyLength", 1...10_240, .iamQuotas)
+    package static let policyNameLength = AWSLimit("policyNameLength", 1...128, .putRolePolicy, "iam:policyNameType")
+    /// The characters of a policy in a request.
+    package static let policyLength = AWSLimit("policyLength", 1...131_072, .putRolePolicy, "iam:policyDocumentType")
+    /// The characters of an ARN in a request to IAM or STS.
+    package static let iamARNLength = AWSLimit(
+        "iamARNLength", 20...2_048, .attachRolePolicy, "iam:arnType", "sts:arnType")
+    /// The elements of a page of a list; 100 where the request does not say.
+    package static let iamPageSize = AWSLimit("iamPageSize", 1...1_000, .listRoles, "iam:maxItemsType")
+    /// The seconds of a session of AssumeRole; 3,600 where the request does not say.
+    package static let assumedRoleDuration = AWSLimit(
+        "assumedRoleDuration", 900...43_200, .assumeRole, "sts:roleDurationSecondsType")
+    /// The seconds of a session that another session asks for (role chaining).
+    package static let chainedRoleDuration = AWSLimit("chainedRoleDuration", 900...3_600, .assumeRole)
+    package static let externalIDLength = AWSLimit("externalIDLength", 2...1_224, .assumeRole, "sts:externalIdType")
+    /// The managed policies that limit a session of AssumeRole.
+    package static let assumedRolePolicyCount = AWSLimit("assumedRolePolicyCount", 0...10, .assumeRole)
+    /// The characters of the policy and the ARNs of policies that limit a session of AssumeRole.
+    package static let assumedRolePolicyLength = AWSLimit("assumedRolePolicyLength", 0...2_048, .assumeRole)
+    package static let accessKeyIDLength = AWSLimit(
+        "accessKeyIDLength", 16...128, .accessKeyInfo, "sts:accessKeyIdType")
 
     /// Every limit.
     package static let all: [AWSLimit] = [
         sessionDuration, roleSessionNameLength, sourceIdentityLength, instancePropertyCount, instancePropertyLength,
-        chainLength, anchorCertificateCount, anchorLength, crlLength, crlCount, notificationSettingCount,
-        notificationThreshold, profileRoleCount, profilePolicyCount, profilePolicyARNLength, sessionPolicyLength,
-        specifierLength, arnLength, resourceNameLength, aliasLength, uuidLength, tagCount, tagKeyLength, tagValueLength,
-        accountAnchorCount, accountProfileCount, roleNameLength, rolePolicyCount, trustPolicyLength,
-        roleSessionDuration, roleTagCount, assumedRoleDuration,
+        clockDifference, chainLength, anchorCertificateCount, anchorLength, crlLength, crlCount,
+        notificationSettingCount, notificationThreshold, profileRoleCount, profilePolicyCount, profilePolicyARNLength,
+        sessionPolicyLength, specifierLength, arnLength, resourceNameLength, aliasLength, uuidLength, tagCount,
+        tagKeyLength, tagValueLength, accountAnchorCount, accountProfileCount, roleNameLength, pathLength,
+        roleDescriptionLength, roleSessionDuration, roleTagCount, accountRoleCount, rolePolicyCount, trustPolicyLength,
+        inlinePolicyLength, policyNameLength, policyLength, iamARNLength, iamPageSize, assumedRoleDuration,
+        chainedRoleDuration, externalIDLength, assumedRolePolicyCount, assumedRolePolicyLength, accessKeyIDLength,
     ]
 }
 
-/// The characters that AWS takes in a text.
+/// The characters that AWS accepts in a text.
 package enum AWSText: String, CaseIterable, Sendable {
     /// The name of a trust anchor, a CRL or a profile.
     case resourceName
@@ -184,16 +235,16 @@ package enum AWSText: String, CaseIterable, Sendable {
         }
     }
 
-    /// The shapes of the service model with the same pattern.
+    /// The shapes of the service models with the same pattern, named as in ``AWSLimit/shapes``.
     package var shapes: [String] {
         switch self {
         case .resourceName: ["ResourceName"]
         case .tag: ["TagKey", "TagValue"]
-        case .sessionName: []
+        case .sessionName: ["sts:roleSessionNameType", "sts:sourceIdentityType"]
         }
     }
 
-    /// Whether a text has no other characters. Its length is a matter of ``AWSLimit``.
+    /// Whether a text has no other characters. ``AWSLimit`` limits its length.
     package func allows(_ text: some StringProtocol) -> Bool { text.utf8.allSatisfy(allows) }
 
     package func allows(_ byte: UInt8) -> Bool {
@@ -209,7 +260,7 @@ package enum AWSText: String, CaseIterable, Sendable {
     }
 }
 
-/// Words of the service model that AWS takes as a value.
+/// Words that the service model allows as a value.
 package enum AWSWords {
     package enum TrustAnchorSource: String, CaseIterable, Sendable {
         case privateAuthority = "AWS_ACM_PCA"

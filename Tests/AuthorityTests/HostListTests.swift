@@ -152,8 +152,11 @@ import SystemSupport
         ("{\"name\":\"web-1\\", "the object is not closed"), ("{]", "the object is not well-formed JSON"),
         ("{\"name\":\"web-1\" \"dns\":\"\"}", "the object is not well-formed JSON"),
         ("{\"hosts\":[{\"name\":\"web-1\"}]}", "hosts.csv:1: unknown key \"hosts\""),
-        ("{\"name\":\"web-1\",\"name\":\"web-2\"}", "hosts.csv:1: a key appears twice in the object"),
-        ("{\"name\":\"web-1\",\"n\\u0061me\":\"web-2\"}", "a key appears twice in the object"),
+        (
+            "{\"name\":\"web-1\",\"name\":\"web-2\"}",
+            "hosts.csv:1: the object is not well-formed JSON: the name \"name\" appears twice"
+        ),
+        ("{\"name\":\"web-1\",\"n\\u0061me\":\"web-2\"}", "the name \"name\" appears twice"),
         ("{\"name\":\"web-1\",\"key_type\":\"ec-p256\",\"key-type\":\"ec-p256\"}", "the key key_type appears twice"),
         ("{\"name\":1}", "the value of name is not a string"), ("{\"name\":[\"a\"]}", "name is not a string"),
         ("{\"name\":\"a\",\"dns\":[1]}", "the value of dns is not a string or an array of strings"),

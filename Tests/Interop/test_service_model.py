@@ -1,4 +1,4 @@
-"""The facts of AWS that the code relies on, against botocore's model of the service."""
+"""The facts of AWS that the code relies on, against botocore's models of the services."""
 
 from __future__ import annotations
 
@@ -10,8 +10,14 @@ import botocore.session
 import pytest
 
 FACTS = json.loads((Path(__file__).parents[1] / "AWSModelTests/Fixtures/facts.json").read_text())
-MODEL = botocore.session.get_session().get_component("data_loader").load_service_model("rolesanywhere", "service-2")
-SHAPES: dict[str, dict[str, Any]] = MODEL["shapes"]
+LOADER = botocore.session.get_session().get_component("data_loader")
+SHAPES: dict[str, dict[str, Any]] = LOADER.load_service_model("rolesanywhere", "service-2")["shapes"]
+# The shapes of IAM and STS are named with their service in front.
+EVERY_SHAPE = SHAPES | {
+    f"{service}:{name}": shape
+    for service in ("iam", "sts")
+    for name, shape in LOADER.load_service_model(service, "service-2")["shapes"].items()
+}
 
 # Limits of the model that nothing here relies on: lists are paged by the lab alone, and ARNs have one parser.
 UNUSED = {"ListRequestNextTokenString", "NotificationSettingDetailConfiguredByString"}
@@ -23,12 +29,12 @@ def shapes(kind: str) -> list[tuple[dict[str, Any], str]]:
 
 @pytest.mark.parametrize(("fact", "name"), shapes("limits"), ids=lambda value: value if isinstance(value, str) else "")
 def test_limits(fact: dict[str, Any], name: str) -> None:
-    assert (fact["minimum"], fact["maximum"]) == (SHAPES[name]["min"], SHAPES[name]["max"]), fact["name"]
+    assert (fact["minimum"], fact["maximum"]) == (EVERY_SHAPE[name].get("min", 0), EVERY_SHAPE[name]["max"]), fact["name"]
 
 
 @pytest.mark.parametrize(("fact", "name"), shapes("texts"), ids=lambda value: value if isinstance(value, str) else "")
 def test_patterns(fact: dict[str, Any], name: str) -> None:
-    assert fact["pattern"] == SHAPES[name]["pattern"], fact["name"]
+    assert fact["pattern"] == EVERY_SHAPE[name]["pattern"], fact["name"]
 
 
 def test_enumerations() -> None:

@@ -7,6 +7,7 @@ import Synchronization
 import Testing
 
 @testable import Lab
+import SystemSupport
 
 @Suite struct CreateSessionTests {
     @Test func `the fixtures were read`() {

@@ -88,9 +88,4 @@ struct EncodingTests {
         #expect(printable("a\u{1b}[31mb\r\nc\u{202e}d\u{9b}e") == "a [31mb  c d e")
         #expect(printable("abcdef", limit: 3) == "abc…")
     }
-
-    @Test func `JSON is escaped`() {
-        let text = JSONText.object([("a\"b", .string("\\ \n \u{1} ü / \u{7f}")), ("n", .number(-5))]).encoded
-        #expect(text == #"{"a\"b":"\\ \n \u0001 ü / \u007f","n":-5}"#)
-    }
 }

@@ -226,147 +226,95 @@ struct HostListFaults {
 
 // MARK: - JSON
 
-/// Hosts in JSON: an array of objects, or objects one after another.
-///
-/// This reader only finds the ends of objects, so that each has its line and errors in one do not hide the others; the
-/// decoder reads their contents.
+/// Hosts in JSON: an array of objects, or objects one after another. A faulty object does not hide the others.
 struct HostObjects {
-    private struct Object {
-        /// The first line, counted from 1.
-        var line: Int
-        var range: Range<Int>
-        /// The number of members, duplicates included.
-        var memberCount: Int
-    }
-
     private let bytes: [UInt8]
-    private var position = 0
-    private var line = 1
-    /// The error in the text between objects, which ends the reading.
+    private var reader: JSONReader
+    /// A byte and its line, from which later lines are counted.
+    private var counted = (position: 0, line: 1)
+    /// What is wrong with the text between objects, which ends the reading.
     private var fault: String?
 
-    private init(_ bytes: [UInt8]) { self.bytes = bytes }
+    private init(_ bytes: [UInt8]) {
+        self.bytes = bytes
+        reader = JSONReader(bytes)
+    }
 
     static func hosts(in bytes: [UInt8], now: Date, _ faults: inout HostListFaults) -> [HostList.Host] {
-        var reader = HostObjects(bytes)
-        let decoder = JSONDecoder()
+        var objects = HostObjects(bytes)
         var hosts: [HostList.Host] = []
-        reader.skipBlanks()
-        let isArray = reader.take("[")
+        objects.reader.skipBlanks()
+        let isArray = objects.reader.take("[")
         var isFirst = true
-        while let object = reader.next(isArray: isArray, isFirst: isFirst) {
+        while objects.goToNext(isArray: isArray, isFirst: isFirst) {
             isFirst = false
+            let start = objects.reader.position
+            let line = objects.line
             do {
-                let fields = try decoder.decode(HostObject.self, from: Data(bytes[object.range]))
-                guard fields.memberCount == object.memberCount else {
-                    throw AuthorityError(.invalidRequest, "a key appears twice in the object")
+                let values = try values(of: try objects.reader.value())
+                hosts.append(try HostList.Host(line: line, now: now) { values[$0.rawValue] })
+            } catch let error as JSONError {
+                guard objects.reader.skipNested(from: start) else {
+                    faults.add("the object is not closed", line: line)
+                    return hosts
                 }
-                hosts.append(try HostList.Host(line: object.line, now: now) { fields.values[$0.rawValue] })
-            } catch is DecodingError {
-                faults.add("the object is not well-formed JSON", line: object.line)
+                faults.add("the object is not well-formed JSON: \(error.message)", line: line, hint: error.hint)
             } catch {
-                faults.add(error, line: object.line)
+                faults.add(error, line: line)
             }
         }
-        if let fault = reader.fault { faults.add(fault, line: reader.line) }
+        if let fault = objects.fault { faults.add(fault, line: objects.line) }
         return hosts
     }
 
-    private var current: UInt8? { position < bytes.count ? bytes[position] : nil }
+    /// The line of the current position, from 1.
+    private var line: Int {
+        mutating get {
+            counted.line += bytes[counted.position..<reader.position].count { $0 == 0x0a }
+            counted.position = reader.position
+            return counted.line
+        }
+    }
 
-    /// The next object; `nil` at the end or after a fault.
-    private mutating func next(isArray: Bool, isFirst: Bool) -> Object? {
-        skipBlanks()
+    /// Goes to the next object. Returns `false` at the end, and when there is a fault.
+    private mutating func goToNext(isArray: Bool, isFirst: Bool) -> Bool {
+        reader.skipBlanks()
         if isArray {
-            if take("]") {
-                skipBlanks()
-                if current != nil { fault = "there is text after the end of the array" }
-                return nil
+            if reader.take("]") {
+                reader.skipBlanks()
+                if reader.next != nil { fault = "there is text after the end of the array" }
+                return false
             }
-            guard isFirst || take(",") else {
-                fault = current == nil ? "the array is not closed" : "a comma or the end of the array is expected"
-                return nil
+            guard isFirst || reader.take(",") else {
+                fault =
+                    reader.next == nil ? "the array is not closed" : "a comma or the end of the array is expected"
+                return false
             }
-            skipBlanks()
-        } else if current == nil {
-            return nil
+            reader.skipBlanks()
+        } else if reader.next == nil {
+            return false
         }
-        guard current == UInt8(ascii: "{") else {
+        guard reader.next == UInt8(ascii: "{") else {
             fault = "an object is expected, such as {\"name\": \"web-1\"}"
-            return nil
+            return false
         }
-        let (firstLine, start) = (line, position)
-        var (depth, memberCount) = (0, 0)
-        while let octet = current {
-            advance()
-            switch octet {
-            case UInt8(ascii: "\""): skipString()
-            case UInt8(ascii: "{"), UInt8(ascii: "["): depth += 1
-            case UInt8(ascii: "}"), UInt8(ascii: "]"): depth -= 1
-            case UInt8(ascii: ":") where depth == 1: memberCount += 1
-            default: break
-            }
-            if depth == 0 { return Object(line: firstLine, range: start..<position, memberCount: memberCount) }
-        }
-        line = firstLine
-        fault = "the object is not closed"
-        return nil
-    }
-
-    /// Skips a string after its opening quotation mark.
-    private mutating func skipString() {
-        while let octet = current {
-            advance()
-            if octet == UInt8(ascii: "\"") { return }
-            if octet == UInt8(ascii: "\\"), current != nil { advance() }
-        }
-    }
-
-    private mutating func take(_ character: Unicode.Scalar) -> Bool {
-        guard let octet = current, UInt32(octet) == character.value else { return false }
-        advance()
         return true
     }
 
-    private mutating func skipBlanks() {
-        while let octet = current, octet == 0x20 || octet == 0x09 || octet == 0x0a || octet == 0x0d { advance() }
-    }
-
-    private mutating func advance() {
-        if bytes[position] == 0x0a { line += 1 }
-        position += 1
-    }
-}
-
-/// The members of an object that describes a host.
-private struct HostObject: Decodable {
-    var values = [[String]](repeating: [], count: HostColumn.allCases.count)
-    /// The number of different keys.
-    var memberCount: Int
-
-    private struct Key: CodingKey {
-        var stringValue: String
-        var intValue: Int? { nil }
-        init?(stringValue: String) { self.stringValue = stringValue }
-        init?(intValue: Int) { nil }
-    }
-
-    init(from decoder: any Decoder) throws {
-        let container = try decoder.container(keyedBy: Key.self)
-        let keys = container.allKeys
-        memberCount = keys.count
+    /// The values of each column in an object.
+    private static func values(of object: JSONValue) throws(AuthorityError) -> [[String]] {
+        var values = [[String]](repeating: [], count: HostColumn.allCases.count)
         var seen: Set<HostColumn> = []
         var unknown: [String] = []
-        for key in keys {
-            guard let column = HostColumn(heading: key.stringValue) else {
-                unknown.append("\"\(key.stringValue)\"")
+        for member in object.members ?? [] {
+            guard let column = HostColumn(heading: member.name) else {
+                unknown.append("\"\(member.name)\"")
                 continue
             }
             guard seen.insert(column).inserted else {
                 throw AuthorityError(.invalidRequest, "the key \(column.heading) appears twice")
             }
-            if try container.decodeNil(forKey: key) { continue }
-            values[column.rawValue] = try Self.values(of: column, container, key)
+            values[column.rawValue] = try Self.values(of: column, member.value)
         }
         guard unknown.isEmpty else {
             throw AuthorityError(
@@ -374,14 +322,15 @@ private struct HostObject: Decodable {
                 "unknown \(unknown.count == 1 ? "key" : "keys") \(unknown.sorted().joined(separator: ", "))",
                 hint: "the keys are \(HostColumn.list)")
         }
+        return values
     }
 
-    private static func values(
-        of column: HostColumn, _ container: KeyedDecodingContainer<Key>, _ key: Key
-    ) throws -> [String] {
-        if column == .days, let number = try? container.decode(Int.self, forKey: key) { return [String(number)] }
-        if let text = try? container.decode(String.self, forKey: key) { return column.values(in: text) }
-        guard column.takesSeveral, let texts = try? container.decode([String].self, forKey: key) else {
+    private static func values(of column: HostColumn, _ value: JSONValue) throws(AuthorityError) -> [String] {
+        if value == .null { return [] }
+        if column == .days, let number = value.integer { return [String(number)] }
+        if let text = value.string { return column.values(in: text) }
+        let texts = value.array?.compactMap(\.string) ?? []
+        guard column.takesSeveral, let array = value.array, texts.count == array.count else {
             let kind =
                 switch column {
                 case .days: "a whole number"

@@ -115,30 +115,21 @@ extension Credentials {
     }
 
     private var processText: String {
-        JSONText.object([
-            ("Version", .number(1)),
-            ("AccessKeyId", .string(accessKeyID)),
-            ("SecretAccessKey", .string(secretAccessKey)),
-            ("SessionToken", .string(sessionToken)),
-            ("Expiration", .string(CivilTime(expiration).extended)),
-            ("AccountId", .string(accountID)),
-        ]).encoded
+        let members: JSONValue = [
+            "Version": 1, "AccessKeyId": .string(accessKeyID), "SecretAccessKey": .string(secretAccessKey),
+            "SessionToken": .string(sessionToken), "Expiration": JSONValue(expiration),
+            "AccountId": .string(accountID),
+        ]
+        return members.text
     }
 
     private var jsonText: String {
-        let optional = [
-            ("assumedRoleArn", assumedRoleARN), ("subjectArn", subjectARN), ("sourceIdentity", sourceIdentity),
-        ]
-        return JSONText.object(
-            [
-                ("accessKeyId", .string(accessKeyID)),
-                ("secretAccessKey", .string(secretAccessKey)),
-                ("sessionToken", .string(sessionToken)),
-                ("expiration", .string(CivilTime(expiration).extended)),
-                ("accountId", .string(accountID)),
-                ("roleArn", .string(roleARN)),
-            ] + optional.compactMap { name, value in value.map { (name, .string($0)) } }
-        ).encoded
+        JSONValue.compact([
+            "accessKeyId": .string(accessKeyID), "secretAccessKey": .string(secretAccessKey),
+            "sessionToken": .string(sessionToken), "expiration": JSONValue(expiration),
+            "accountId": .string(accountID), "roleArn": .string(roleARN), "assumedRoleArn": JSONValue(assumedRoleARN),
+            "subjectArn": JSONValue(subjectARN), "sourceIdentity": JSONValue(sourceIdentity),
+        ]).text
     }
 
     private func lines(_ line: (String, String) -> String) -> String {

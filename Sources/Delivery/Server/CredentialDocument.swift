@@ -19,22 +19,18 @@ struct CredentialDocument: Sendable {
     init(_ credentials: Credentials) {
         self.credentials = credentials
         roleName = credentials.roleName
-        let keys: [(String, JSONText)] = [
-            ("AccessKeyId", .string(credentials.accessKeyID)),
-            ("SecretAccessKey", .string(credentials.secretAccessKey)),
-            ("Token", .string(credentials.sessionToken)),
-            ("Expiration", .string(CivilTime(credentials.expiration).extended)),
+        let keys: JSONValue = [
+            "AccessKeyId": .string(credentials.accessKeyID), "SecretAccessKey": .string(credentials.secretAccessKey),
+            "Token": .string(credentials.sessionToken), "Expiration": JSONValue(credentials.expiration),
         ]
-        let frame: [(String, JSONText)] = [
-            ("Code", .string("Success")),
-            ("LastUpdated", .string(CivilTime(credentials.issued).extended)),
-            ("Type", .string("AWS-HMAC")),
+        let frame: JSONValue = [
+            "Code": "Success", "LastUpdated": JSONValue(credentials.issued), "Type": "AWS-HMAC",
         ]
-        metadata = Array(JSONText.object(frame + keys).encoded.utf8)
-        let session: [(String, JSONText)] = [
-            ("AccountId", .string(credentials.accountID)), ("RoleArn", .string(credentials.roleARN)),
+        metadata = (frame + keys).bytes
+        let session: JSONValue = [
+            "AccountId": .string(credentials.accountID), "RoleArn": .string(credentials.roleARN),
         ]
-        container = Array(JSONText.object(keys + session).encoded.utf8)
+        container = (keys + session).bytes
     }
 }
 

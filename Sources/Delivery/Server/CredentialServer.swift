@@ -237,8 +237,8 @@ package final class CredentialServer: HTTPHandler {
         var headers = headers
         headers.append("Content-Type", "application/json")
         let code = status.reason.filter { $0 != " " }
-        let body = JSONText.object([("code", .string(code)), ("message", .string(text))]).encoded
-        return HTTPResponse(status: status, headers: headers, body: Array(body.utf8))
+        let body: JSONValue = ["code": .string(code), "message": .string(text)]
+        return HTTPResponse(status: status, headers: headers, body: body.bytes)
     }
 
     // MARK: Health

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import AWSModel
 import FoundationEssentials
 
 /// Something that a caller must be allowed to do for a request to be answered.
@@ -108,7 +109,7 @@ struct ManagedPolicy: Hashable, Sendable {
             parts[3].isEmpty, parts[4] == "aws", parts[5].hasPrefix("policy/")
         else { return nil }
         let segments = parts[5].split(separator: "/", omittingEmptySubsequences: false).dropFirst()
-        guard let last = segments.last, (1...128).contains(last.utf8.count),
+        guard let last = segments.last, AWSLimit.policyNameLength.contains(last.utf8.count),
             segments.allSatisfy({ segment in
                 !segment.isEmpty && segment.unicodeScalars.allSatisfy(TextForm.isNameCharacter)
             })

@@ -3,6 +3,7 @@
 import AWSModel
 import FoundationEssentials
 import HTTPServer
+import SystemSupport
 
 extension ControlPlane {
     /// Create, get, list, update, enable, disable and delete.
@@ -46,7 +47,7 @@ extension ControlPlane {
 
     static var notificationOperations: [Operation] {
         @Sendable func change(_ call: Call, _ change: (inout [NotificationSetting]) -> Void) throws -> TrustAnchor {
-            let identifier = try call.members.required("trustAnchorId", 36...36)
+            let identifier = try call.members.required("trustAnchorId", AWSLimit.uuidLength.range)
             return try call.change(TrustAnchor.self, named: identifier) { anchor, _ in change(&anchor.notifications) }
         }
         return [
@@ -127,9 +128,6 @@ extension ControlPlane {
 // MARK: - Tags
 
 extension ControlPlane {
-    /// How many tags a resource may have.
-    private static let tagLimit = AWSLimit.tagCount.maximum
-
     static var tagOperations: [Operation] {
         [
             Operation("TagResource", .post, "/TagResource", .created) { call in
@@ -138,10 +136,11 @@ extension ControlPlane {
                 try changeTags(of: arn, call) { own in
                     own.removeAll { tag in tags.contains { $0.key == tag.key } }
                     own += tags
-                    guard own.count <= tagLimit else {
+                    let limit = AWSLimit.tagCount.maximum
+                    guard own.count <= limit else {
                         throw ServiceRefusal(
                             code: .tooManyTags,
-                            message: "The resource would have \(own.count) tags, and may have \(tagLimit)")
+                            message: "The resource would have \(own.count) tags, and may have \(limit)")
                     }
                 }
                 return ([:], "\(tags.count) tags on \(arn)")
@@ -263,7 +262,7 @@ extension ControlPlane.Call {
     private func alias<Resource: AnywhereResource>(
         for resource: Resource, in account: Account
     ) throws(ServiceRefusal) -> String? {
-        guard let alias = try members.string("aliasName", 0...256, .alias) else { return nil }
+        guard let alias = try members.string("aliasName", AWSLimit.aliasLength.range, .alias) else { return nil }
         let owner = account[keyPath: Resource.table].values.first { $0.aliasName == alias && !alias.isEmpty }
         guard owner == nil || owner?.identifier == resource.identifier else {
             throw .validation("aliasName \(alias) is already the alias of \(owner?.name ?? "another")")

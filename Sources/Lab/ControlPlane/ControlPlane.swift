@@ -3,6 +3,7 @@
 import AWSModel
 import FoundationEssentials
 import HTTPServer
+import SystemSupport
 
 /// The control plane of IAM Roles Anywhere: every operation of the service's public model 2018-05-10.
 ///
@@ -125,7 +126,7 @@ extension ControlPlane {
         case "TagResource", "UntagResource":
             arn = try call.members.string("resourceArn", AWSLimit.arnLength.range) ?? "*"
         case "PutNotificationSettings", "ResetNotificationSettings":
-            let identifier = try call.members.string("trustAnchorId", 36...36)
+            let identifier = try call.members.string("trustAnchorId", AWSLimit.uuidLength.range)
             arn = identifier.map { call.environment.arn(TrustAnchor.kind, $0).description } ?? "*"
         default:
             let kinds = [

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import AWSModel
 import SystemSupport
 
 /// Reads the statements of a policy's text, and refuses what IAM refuses.
 struct PolicyReader {
-    /// The longest text in octets: what an API call may carry.
-    static let textLimit = 131_072
-
     private static let documentElements = ["Version", "Id", "Statement"]
     private static let statementElements = [
         "Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource", "Condition",
@@ -23,8 +21,8 @@ struct PolicyReader {
     private init(kind: PolicyDocument.Kind) { self.kind = kind }
 
     static func statements(of text: String, kind: PolicyDocument.Kind) throws(PolicyError) -> [PolicyStatement] {
-        guard text.utf8.count <= textLimit else {
-            throw .syntax("the text has \(text.utf8.count) octets, not at most \(textLimit)")
+        guard text.utf8.count <= AWSLimit.policyLength.maximum else {
+            throw .syntax("the text has \(text.utf8.count) octets, not at most \(AWSLimit.policyLength.maximum)")
         }
         var reader = PolicyReader(kind: kind)
         let json: JSONValue

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import AWSModel
 import SystemSupport
 
 extension AccessManagement {
-    /// How many characters, blanks aside, a role's inline policies may have together.
-    private static let inlineLimit = 10_240
-
     static var inlinePolicyOperations: [String: QueryService.Operation] {
         [
             "PutRolePolicy": { call, _ in
@@ -14,9 +12,10 @@ extension AccessManagement {
                 let role = try call.changeRole { role, _ in
                     role.inlinePolicies[name] = policy
                     let total = role.inlinePolicies.values.reduce(0) { $0 + size($1) }
-                    guard total <= inlineLimit else {
+                    let limit = AWSLimit.inlinePolicyLength.maximum
+                    guard total <= limit else {
                         throw ServiceRefusal.limitExceeded(
-                            "Maximum policy size of \(inlineLimit) bytes exceeded for role \(role.name)",
+                            "Maximum policy size of \(limit) bytes exceeded for role \(role.name)",
                             hint: "together they would have \(total) characters without blanks")
                     }
                 }
@@ -51,15 +50,12 @@ extension AccessManagement {
     }
 
     private static func policyName(_ call: Call) throws -> String {
-        try call.form.required("PolicyName", 1...128, .name)
+        try call.form.required("PolicyName", AWSLimit.policyNameLength.range, .name)
     }
 
     private static func absent(_ name: String) -> ServiceRefusal {
         .noSuchEntity("the role policy with name \(name) cannot be found.")
     }
-
-    /// How many managed policies a role may have.
-    private static let attachmentLimit = 10
 
     /// The date that the lab gives all of AWS's policies: that of the first ones.
     private static let policyDate = "2015-02-06T18:39:46Z"
@@ -71,15 +67,15 @@ extension AccessManagement {
                 let role = try call.changeRole { role, _ in
                     guard !role.attachedPolicyARNs.contains(arn) else { return }
                     role.attachedPolicyARNs.append(arn)
-                    guard role.attachedPolicyARNs.count <= attachmentLimit else {
-                        throw ServiceRefusal.limitExceeded(
-                            "Cannot exceed quota for PoliciesPerRole: \(attachmentLimit)")
+                    let limit = AWSLimit.rolePolicyCount.maximum
+                    guard role.attachedPolicyARNs.count <= limit else {
+                        throw ServiceRefusal.limitExceeded("Cannot exceed quota for PoliciesPerRole: \(limit)")
                     }
                 }
                 return (nil, "\(arn) on \(role.name)")
             },
             "DetachRolePolicy": { call, _ in
-                let arn = try call.form.required("PolicyArn", 20...2_048)
+                let arn = try call.form.required("PolicyArn", AWSLimit.iamARNLength.range)
                 let role = try call.changeRole { role, _ in
                     guard let index = role.attachedPolicyARNs.firstIndex(of: arn) else {
                         throw ServiceRefusal.noSuchEntity("Policy \(arn) was not found.")
@@ -90,7 +86,7 @@ extension AccessManagement {
             },
             "ListAttachedRolePolicies": { call, _ in
                 let role = try call.role(in: call.store.snapshot)
-                let prefix = try call.form.text("PathPrefix", 1...512, .pathPrefix) ?? "/"
+                let prefix = try call.form.text("PathPrefix", AWSLimit.pathLength.range, .pathPrefix) ?? "/"
                 let arns = role.attachedPolicyARNs.sorted()
                     .filter { ManagedPolicy($0)?.path.hasPrefix(prefix) ?? true }
                     .map { (key: $0, element: $0) }
@@ -132,7 +128,7 @@ extension AccessManagement {
 
     /// A managed policy that a request names. The lab has all of AWS's own, by name, and no others.
     private static func managedPolicy(_ call: Call, _ parameter: String) throws -> (arn: String, name: ManagedPolicy) {
-        let arn = try call.form.required(parameter, 20...2_048)
+        let arn = try call.form.required(parameter, AWSLimit.iamARNLength.range)
         guard arn.hasPrefix("arn:"), arn.split(separator: ":", omittingEmptySubsequences: false).count == 6 else {
             throw ServiceRefusal.unacceptable("ARN \(arn.prefix(200)) is not valid.")
         }

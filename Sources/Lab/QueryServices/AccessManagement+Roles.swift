@@ -5,10 +5,6 @@ import HTTPServer
 import SystemSupport
 
 extension AccessManagement {
-    /// How many roles an account may have, and how many tags a role.
-    private static let roleLimit = 1_000
-    private static let tagLimit = AWSLimit.roleTagCount.maximum
-
     static var roleOperations: [String: QueryService.Operation] {
         [
             "CreateRole": { call, _ in try create(call) },
@@ -18,7 +14,7 @@ extension AccessManagement {
                 return ([XMLElement("Role", elements)], role.arn.description)
             },
             "ListRoles": { call, _ in
-                let prefix = try call.form.text("PathPrefix", 1...512, .pathPrefix) ?? "/"
+                let prefix = try call.form.text("PathPrefix", AWSLimit.pathLength.range, .pathPrefix) ?? "/"
                 let roles = call.store.snapshot.roles.values.filter { $0.path.hasPrefix(prefix) }
                     .map { (key: $0.name, element: $0) }.sorted { $0.key < $1.key }
                 let page = try call.page("Roles", roles) { XMLElement("member", detail($0)) }
@@ -26,7 +22,7 @@ extension AccessManagement {
             },
             "DeleteRole": { call, _ in try delete(call) },
             "UpdateRole": { call, _ in
-                let description = try call.form.text("Description", 0...1_000, .description)
+                let description = try call.form.text("Description", AWSLimit.roleDescriptionLength.range, .description)
                 let duration = try call.form.integer("MaxSessionDuration", AWSLimit.roleSessionDuration.range)
                 // What is not sent stays.
                 let role = try call.changeRole { role, _ in
@@ -36,7 +32,8 @@ extension AccessManagement {
                 return ([], "updated \(role.name)")
             },
             "UpdateRoleDescription": { call, _ in
-                let description = try call.form.required("Description", 0...1_000, .description)
+                let description = try call.form.required(
+                    "Description", AWSLimit.roleDescriptionLength.range, .description)
                 let role = try call.changeRole { role, _ in role.explanation = description }
                 return ([XMLElement("Role", detail(role))], "updated \(role.name)")
             },
@@ -67,16 +64,17 @@ extension AccessManagement {
                         let index = role.tags.firstIndex { $0.key.lowercased() == tag.key.lowercased() }
                         if let index { role.tags[index] = tag } else { role.tags.append(tag) }
                     }
-                    guard role.tags.count <= tagLimit else {
+                    let limit = AWSLimit.roleTagCount.maximum
+                    guard role.tags.count <= limit else {
                         throw ServiceRefusal.limitExceeded(
                             "The number of tags has reached the maximum limit.",
-                            hint: "the role would have \(role.tags.count) tags, and may have \(tagLimit)")
+                            hint: "the role would have \(role.tags.count) tags, and may have \(limit)")
                     }
                 }
                 return (nil, "\(tags.count) tags on \(role.name)")
             },
             "UntagRole": { call, _ in
-                let keys = try call.form.texts("TagKeys", atMost: 50, 1...128, .roleTag).map { $0.lowercased() }
+                let keys = try call.form.tagKeys("TagKeys", .roleTag).map { $0.lowercased() }
                 let role = try call.changeRole { role, _ in
                     role.tags.removeAll { keys.contains($0.key.lowercased()) }
                 }
@@ -92,8 +90,8 @@ extension AccessManagement {
 
     private static func create(_ call: Call) throws -> Outcome {
         let form = call.form
-        let name = try form.required("RoleName", 1...64, .name)
-        let path = try form.text("Path", 1...512, .path) ?? "/"
+        let name = try form.required("RoleName", AWSLimit.roleNameLength.range, .name)
+        let path = try form.text("Path", AWSLimit.pathLength.range, .path) ?? "/"
         let policy = try call.policy("AssumeRolePolicyDocument", kind: .trust)
         var role = Role(
             name: name,
@@ -103,7 +101,7 @@ extension AccessManagement {
             trustPolicy: policy,
             in: call.environment
         )
-        role.explanation = try form.text("Description", 0...1_000, .description)
+        role.explanation = try form.text("Description", AWSLimit.roleDescriptionLength.range, .description)
         role.maximumSessionDuration =
             try form.integer("MaxSessionDuration", AWSLimit.roleSessionDuration.range) ?? role.maximumSessionDuration
         role.permissionsBoundary = try boundary(call)
@@ -115,8 +113,9 @@ extension AccessManagement {
                 throw ServiceRefusal(
                     code: .init("EntityAlreadyExists", .conflict), message: "Role with name \(name) already exists.")
             }
-            guard account.roles.count < roleLimit else {
-                throw ServiceRefusal.limitExceeded("Cannot exceed quota for RolesPerAccount: \(roleLimit)")
+            let limit = AWSLimit.accountRoleCount.maximum
+            guard account.roles.count < limit else {
+                throw ServiceRefusal.limitExceeded("Cannot exceed quota for RolesPerAccount: \(limit)")
             }
             try check(trustPolicy: policy, account, call)
             account.roles[name] = created
@@ -150,9 +149,10 @@ extension AccessManagement {
     /// Checks what only the account can tell of a trust policy: how long it may be, and that the roles that it names
     /// exist. Of other accounts nothing is known.
     private static func check(trustPolicy policy: PolicyDocument, _ account: Account, _ call: Call) throws {
-        guard size(policy) <= AWSLimit.trustPolicyLength.maximum else {
+        let limit = AWSLimit.trustPolicyLength.maximum
+        guard size(policy) <= limit else {
             throw ServiceRefusal.limitExceeded(
-                "Cannot exceed quota for ACLSizePerRole: 2048",
+                "Cannot exceed quota for ACLSizePerRole: \(limit)",
                 hint: "the policy has \(size(policy)) characters without blanks: shorten it")
         }
         for text in policy.statements.flatMap({ $0.principal?.elements.flatMap(\.texts) ?? [] }) {

@@ -41,7 +41,7 @@ enum AccessManagement {
 extension QueryService.Call {
     /// The role that the request names.
     func role(in account: Account) throws(ServiceRefusal) -> Role {
-        let name = try form.required("RoleName", 1...64, .name)
+        let name = try form.required("RoleName", AWSLimit.roleNameLength.range, .name)
         guard let role = account.roles[name] else {
             let other = account.roles.values.first { $0.name.lowercased() == name.lowercased() }
             throw .noSuchEntity(
@@ -65,7 +65,7 @@ extension QueryService.Call {
 
     /// A policy of the request.
     func policy(_ parameter: String, kind: PolicyDocument.Kind) throws(ServiceRefusal) -> PolicyDocument {
-        let text = try form.required(parameter, 1...131_072, .policy)
+        let text = try form.required(parameter, AWSLimit.policyLength.range, .policy)
         do {
             return try PolicyDocument(text, kind: kind)
         } catch {
@@ -78,7 +78,7 @@ extension QueryService.Call {
     func page<Element>(
         _ name: String, _ elements: [(key: String, element: Element)], _ write: (Element) -> XMLElement
     ) throws(ServiceRefusal) -> [XMLElement] {
-        let count = try form.integer("MaxItems", 1...1_000) ?? 100
+        let count = try form.integer("MaxItems", AWSLimit.iamPageSize.range) ?? 100
         var rest = elements[...]
         // The model's limit is 320; a long tag key makes a longer marker here.
         if let marker = try form.text("Marker", 1...4_096) {

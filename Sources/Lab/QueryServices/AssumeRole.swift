@@ -9,12 +9,6 @@ import HTTPServer
 /// Source: AWS, *AWS Security Token Service API Reference*, "AssumeRole"; IAM User Guide, "Pass session tags in AWS STS",
 /// "Monitor and control actions taken with assumed roles".
 struct AssumeRole {
-    /// The longest session, in seconds, that a session can assume a role for.
-    private static let chainedLimit = 3_600
-
-    /// How many characters session policies may have together.
-    private static let policyLimit = 2_048
-
     private let call: QueryService.Call
     private let arn: AmazonResourceName
     private let sessionName: String
@@ -30,13 +24,13 @@ struct AssumeRole {
     init(_ call: QueryService.Call) throws {
         self.call = call
         let form = call.form
-        let text = try form.required("RoleArn", 20...2_048)
+        let text = try form.required("RoleArn", AWSLimit.iamARNLength.range)
         sessionName = try form.required("RoleSessionName", AWSLimit.roleSessionNameLength.range, .name)
         duration = try form.integer("DurationSeconds", AWSLimit.assumedRoleDuration.range)
         sourceIdentity = try form.text("SourceIdentity", AWSLimit.sourceIdentityLength.range, .name)
-        externalIdentifier = try form.text("ExternalId", 2...1_224, .externalIdentifier)
+        externalIdentifier = try form.text("ExternalId", AWSLimit.externalIDLength.range, .externalIdentifier)
         requestedTags = try form.checkedTags()
-        transitiveKeys = try form.texts("TransitiveTagKeys", atMost: 50, 1...128, .tag)
+        transitiveKeys = try form.tagKeys("TransitiveTagKeys", .tag)
         policyARNs = try Self.policyARNs(form)
         policy = try form["Policy"] == nil ? nil : call.policy("Policy", kind: .identity).text
         guard let arn = AmazonResourceName(text), arn.service == "iam", arn.resource.hasPrefix("role/") else {
@@ -45,12 +39,12 @@ struct AssumeRole {
         self.arn = arn
         try checkTransitiveKeys()
         let length = (policy?.unicodeScalars.count ?? 0) + policyARNs.reduce(0) { $0 + $1.unicodeScalars.count }
-        guard length <= Self.policyLimit else {
+        let limit = AWSLimit.assumedRolePolicyLength.maximum
+        guard length <= limit else {
             throw ServiceRefusal(
                 code: .init("PackedPolicyTooLarge", .badRequest),
-                message:
-                    "Packed size of session policies consumes \(length * 100 / Self.policyLimit)% of allotted space.",
-                hint: "session policies may have \(Self.policyLimit) characters together")
+                message: "Packed size of session policies consumes \(length * 100 / limit)% of allotted space.",
+                hint: "session policies may have \(limit) characters together")
         }
     }
 
@@ -64,7 +58,7 @@ struct AssumeRole {
             }
             arns.append(arn)
         }
-        try QueryForm.check(count: arns.count, atMost: 10, "PolicyArns")
+        try QueryForm.check(count: arns.count, within: .assumedRolePolicyCount, "PolicyArns")
         return arns
     }
 
@@ -185,8 +179,8 @@ struct AssumeRole {
     }
 
     private func checkedDuration(_ role: Role) throws -> (finding: Int, detail: String) {
-        let seconds = duration ?? Self.chainedLimit
-        guard call.caller.session == nil || seconds <= Self.chainedLimit else {
+        let seconds = duration ?? AWSLimit.defaultSessionDuration
+        guard call.caller.session == nil || seconds <= AWSLimit.chainedRoleDuration.maximum else {
             throw ServiceRefusal.invalidInput(
                 "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining",
                 hint: "ask for 3600 s at most")

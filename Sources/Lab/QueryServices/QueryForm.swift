@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import AWSModel
 import HTTPServer
 import SystemSupport
 
@@ -77,26 +78,24 @@ struct QueryForm: Sendable {
         return number
     }
 
-    /// Texts, as ``list(_:)`` finds them.
-    func texts(
-        _ name: String, atMost count: Int, _ length: ClosedRange<Int>, _ form: TextForm
-    ) throws(ServiceRefusal) -> [String] {
-        let texts = list(name)
-        try Self.check(count: texts.count, atMost: count, name)
-        for (index, text) in texts.enumerated() {
-            try Self.check(text, "\(Self.member(name)).\(index + 1).member", length, form)
+    /// Keys of tags, as ``list(_:)`` finds them.
+    func tagKeys(_ name: String, _ form: TextForm) throws(ServiceRefusal) -> [String] {
+        let keys = list(name)
+        try Self.check(count: keys.count, within: .roleTagCount, name)
+        for (index, key) in keys.enumerated() {
+            try Self.check(key, "\(Self.member(name)).\(index + 1).member", AWSLimit.tagKeyLength.range, form)
         }
-        return texts
+        return keys
     }
 
-    /// Tags: at most 50, no key twice in whatever case, and none of AWS's own.
+    /// Tags: no key twice in whatever case, and none of AWS's own.
     func checkedTags() throws(ServiceRefusal) -> [Tag] {
         let tags = tags()
-        try Self.check(count: tags.count, atMost: 50, "Tags")
+        try Self.check(count: tags.count, within: .roleTagCount, "Tags")
         var keys: Set<String> = []
         for (index, tag) in tags.enumerated() {
-            try Self.check(tag.key, "tags.\(index + 1).member.key", 1...128, .roleTag)
-            try Self.check(tag.value, "tags.\(index + 1).member.value", 0...256, .roleTag)
+            try Self.check(tag.key, "tags.\(index + 1).member.key", AWSLimit.tagKeyLength.range, .roleTag)
+            try Self.check(tag.value, "tags.\(index + 1).member.value", AWSLimit.tagValueLength.range, .roleTag)
             guard !tag.key.lowercased().hasPrefix("aws:") else {
                 throw .unacceptable("Tag keys starting with \"aws:\" are reserved for AWS: \(tag.key)")
             }
@@ -107,9 +106,9 @@ struct QueryForm: Sendable {
         return tags
     }
 
-    static func check(count: Int, atMost limit: Int, _ name: String) throws(ServiceRefusal) {
-        guard count <= limit else {
-            throw .constraint("[\(count) members]", member(name), "have length less than or equal to \(limit)")
+    static func check(count: Int, within limit: AWSLimit, _ name: String) throws(ServiceRefusal) {
+        guard limit.contains(count) else {
+            throw .constraint("[\(count) members]", member(name), "have length less than or equal to \(limit.maximum)")
         }
     }
 

@@ -52,7 +52,7 @@ struct QueryService: Sendable {
         },
         // The lab gives out keys of its own account only.
         "GetAccessKeyInfo": { call, _ in
-            let key = try call.form.required("AccessKeyId", 16...128, .name)
+            let key = try call.form.required("AccessKeyId", AWSLimit.accessKeyIDLength.range, .name)
             return ([XMLElement("Account", text: call.environment.account)], key)
         },
     ]

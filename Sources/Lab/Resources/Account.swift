@@ -2,6 +2,7 @@
 
 import AWSModel
 import FoundationEssentials
+import SystemSupport
 
 /// What is set up in the account that the lab plays.
 struct Account: Sendable {

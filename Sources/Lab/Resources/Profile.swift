@@ -2,6 +2,7 @@
 
 package import AWSModel
 import FoundationEssentials
+import SystemSupport
 
 /// Which roles can be assumed, and what limits a session with them.
 package struct Profile: Codable, Hashable, Sendable {

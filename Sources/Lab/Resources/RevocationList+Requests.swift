@@ -3,6 +3,7 @@
 import AWSModel
 import Certificates
 import FoundationEssentials
+import SystemSupport
 
 /// How the control plane imports, changes and shows a CRL.
 extension RevocationList {

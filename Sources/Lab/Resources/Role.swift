@@ -15,8 +15,8 @@ package struct Role: Codable, Hashable, Sendable {
     package let arn: AmazonResourceName
     /// Who may assume the role.
     var trustPolicy: PolicyDocument
-    /// In seconds, 3600 to 43200.
-    var maximumSessionDuration = 3_600
+    /// In seconds.
+    var maximumSessionDuration = AWSLimit.roleSessionDuration.minimum
     let createdAt: Date
     var explanation: String?
     /// Policies of its own by their names.

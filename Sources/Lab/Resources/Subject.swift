@@ -3,6 +3,7 @@
 import AWSModel
 import Certificates
 import FoundationEssentials
+import SystemSupport
 
 /// A client that has asked for a session: a certificate's subject, known by its name.
 struct Subject: Codable, Hashable, Sendable {

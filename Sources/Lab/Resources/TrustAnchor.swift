@@ -98,7 +98,7 @@ struct NotificationSetting: Codable, Hashable, Sendable {
 
     var event: Event
     var isEnabled: Bool
-    /// Days, 1 to 360.
+    /// Days before the expiry.
     var threshold: Int?
 
     /// Reads the `event` of a setting or of its key; the only channel is `ALL`.

@@ -45,15 +45,15 @@ package struct LabSeed: Sendable {
         do {
             let members = try InputMembers(reading: bytes)
             try members.refuseOthers(than: ["trustAnchors", "roles", "profiles"])
-            let anchors = try (members.objects("trustAnchors", 0...AWSLimit.accountAnchorCount.maximum) ?? []).map {
+            let anchors = try (members.objects("trustAnchors", AWSLimit.accountAnchorCount.range) ?? []).map {
                 try TrustAnchor(seed: $0, environment, certificates)
             }
-            let roles = try (members.objects("roles", 0...1_000) ?? []).map {
+            let roles = try (members.objects("roles", AWSLimit.accountRoleCount.range) ?? []).map {
                 try Role(seed: $0, anchors, environment)
             }
             trustAnchors = anchors
             self.roles = roles
-            profiles = try (members.objects("profiles", 0...AWSLimit.accountProfileCount.maximum) ?? []).map {
+            profiles = try (members.objects("profiles", AWSLimit.accountProfileCount.range) ?? []).map {
                 try Profile(seed: $0, roles, environment)
             }
             try Self.refuseTwins(anchors.map(\.name), "trust anchors")
@@ -99,8 +99,8 @@ extension Role {
         try members.refuseOthers(than: [
             "name", "path", "description", "maxSessionDuration", "attachedPolicyArns", "trustPolicy", "tags",
         ])
-        let name = try members.required("name", 1...64, .roleName)
-        let path = try members.string("path", 1...512, .rolePath) ?? "/"
+        let name = try members.required("name", AWSLimit.roleNameLength.range, .roleName)
+        let path = try members.string("path", AWSLimit.pathLength.range, .rolePath) ?? "/"
         var policy = try members.objectText("trustPolicy")?.replacing("${account}", with: environment.account)
         for anchor in anchors {
             policy = policy?.replacing("${trustAnchor:\(anchor.name)}", with: anchor.arn.description)
@@ -112,10 +112,12 @@ extension Role {
                 "the trust policy of the role \(name) names \(words)}, and the seed has no such trust anchor")
         }
         try self.init(name: name, path: path, trustPolicy: policy, in: environment)
-        explanation = try members.string("description", 0...1_000)
+        explanation = try members.string("description", AWSLimit.roleDescriptionLength.range)
         maximumSessionDuration =
             try members.integer("maxSessionDuration", AWSLimit.roleSessionDuration.range) ?? maximumSessionDuration
-        attachedPolicyARNs = try members.strings("attachedPolicyArns", 0...10, 20...2_048) ?? []
+        attachedPolicyARNs =
+            try members.strings(
+                "attachedPolicyArns", AWSLimit.rolePolicyCount.range, AWSLimit.iamARNLength.range) ?? []
         for arn in attachedPolicyARNs where ManagedPolicy(arn) == nil {
             throw LabError(
                 .invalidResource, "the role \(name) has the policy \(arn), which is none of AWS's own",

@@ -2,6 +2,7 @@
 
 import AWSModel
 import FoundationEssentials
+import SystemSupport
 
 /// The members of a JSON object that was received, read with the limits of the service's model. A refusal names the
 /// member by its path. Reading an absent member, or one that is null, gives `nil`.
@@ -141,7 +142,7 @@ struct InputMembers {
     /// A policy that limits sessions, as text or as an object.
     func policyText(_ name: String) throws(ServiceRefusal) -> String? {
         guard let member = body[name], member != .null else { return nil }
-        let text = try Self.check(member.string ?? member.text, path(name), 1...100_000, .any)
+        let text = try Self.check(member.string ?? member.text, path(name), AWSLimit.sessionPolicyLength.range, .any)
         do {
             _ = try PolicyDocument(text, kind: .identity)
         } catch {
@@ -155,13 +156,13 @@ struct InputMembers {
         try member(name, "an object") { $0.members == nil ? nil : $0.text }
     }
 
-    /// Tags: at most 200, no key twice, none of AWS's own.
+    /// Tags: no key twice, none of AWS's own.
     func tags() throws(ServiceRefusal) -> [Tag]? {
         guard let objects = try objects("tags", AWSLimit.tagCount.range) else { return nil }
         var tags: [Tag] = []
         for object in objects {
             let key = try object.required("key", AWSLimit.tagKeyLength.range, .tag)
-            let value = try object.required("value", 0...256, .tag)
+            let value = try object.required("value", AWSLimit.tagValueLength.range, .tag)
             guard !key.lowercased().hasPrefix("aws:") else {
                 throw .validation("the tag key \(key) begins with \"aws:\", which is AWS's own")
             }

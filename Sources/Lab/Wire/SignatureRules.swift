@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import AWSModel
 import Certificates
 import FoundationEssentials
 import HTTPServer
@@ -9,10 +10,6 @@ import SystemSupport
 ///
 /// Source: AWS, *IAM User Guide*, "Elements of an AWS API request signature".
 struct SignatureRules: Sendable {
-    /// How far a request's date may be from the lab's. AWS: "within five minutes of the time stamp in the request". 15
-    /// minutes are S3's.
-    static let tolerance = 300.0
-
     private static let forbiddenHeaders: Set<String> = ["authorization", "user-agent", "x-amzn-trace-id"]
 
     var dialect: SignatureDialect
@@ -75,11 +72,12 @@ struct SignatureRules: Sendable {
             throw dialect.refusal(.invalid, "X-Amz-Date is \"\((header ?? "").prefix(40))\", not YYYYMMDDTHHMMSSZ")
         }
         let difference = time.date.timeIntervalSince(now)
-        guard abs(difference) <= Self.tolerance else {
+        let tolerance = AWSLimit.clockDifference.maximum
+        guard abs(difference) <= Double(tolerance) else {
             throw dialect.refusal(
                 .invalid,
                 "the request was signed \(Int(abs(difference))) s \(difference < 0 ? "ago" : "ahead of the service's time")",
-                hint: "set the clock: at most \(Int(Self.tolerance)) s are granted")
+                hint: "set the clock: at most \(tolerance) s are granted")
         }
         return (time, time.text)
     }

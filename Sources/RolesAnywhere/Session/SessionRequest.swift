@@ -89,13 +89,11 @@ public struct SessionRequest: Hashable, Sendable {
 
     /// The content.
     var body: [UInt8] {
-        var members: [(String, JSONText)] = [("durationSeconds", .number(durationSeconds))]
-        if !instanceProperties.isEmpty {
-            let properties = instanceProperties.sorted { utf8Precedes($0.key, $1.key) }
-            members.append(("instanceProperties", .object(properties.map { ($0.key, .string($0.value)) })))
-        }
-        if let roleSessionName { members.append(("roleSessionName", .string(roleSessionName))) }
-        return Array(JSONText.object(members).encoded.utf8)
+        JSONValue.compact([
+            "durationSeconds": .integer(durationSeconds),
+            "instanceProperties": instanceProperties.isEmpty ? .null : JSONValue(sorted: instanceProperties),
+            "roleSessionName": JSONValue(roleSessionName),
+        ]).bytes
     }
 
     private static func check(roleSessionName name: String) throws(RolesAnywhereError) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import AWSModel
 import Certificates
 import FoundationEssentials
 import Synchronization
@@ -15,7 +16,7 @@ final class SignedExchange: Sendable {
     private let clockOffset = Mutex(0.0)
 
     /// How far two clocks may be apart before it is a fault, in seconds. AWS refuses signatures beyond it.
-    static let toleratedClockDifference = 300.0
+    static let toleratedClockDifference = Double(AWSLimit.clockDifference.maximum)
 
     /// How far a server's clock may be from this machine's to be believed, in seconds. A server that answers once with a date
     /// of his choice would otherwise be given a signature for any day.

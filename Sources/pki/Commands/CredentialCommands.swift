@@ -136,7 +136,7 @@ struct WhoamiCommand: ParsableCommand {
             )
         case .json:
             let members = [("UserId", identity.userID), ("Account", identity.account), ("Arn", identity.arn)]
-            let lines = members.map { "    \"\($0)\": \(JSONText.string($1).encoded)" }
+            let lines = members.map { "    \"\($0)\": \(Quoting.json($1))" }
             try console.write("{\n\(lines.joined(separator: ",\n"))\n}\n")
         }
     }

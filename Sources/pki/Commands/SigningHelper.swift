@@ -106,13 +106,11 @@ struct VersionCommand: ParsableCommand {
 extension Credentials {
     /// What aws_signing_helper prints: no account, no line end.
     fileprivate var helperText: String {
-        JSONText.object([
-            ("Version", .number(1)),
-            ("AccessKeyId", .string(accessKeyID)),
-            ("SecretAccessKey", .string(secretAccessKey)),
-            ("SessionToken", .string(sessionToken)),
-            ("Expiration", .string(CivilTime(expiration).extended)),
-        ]).encoded
+        let members: JSONValue = [
+            "Version": 1, "AccessKeyId": .string(accessKeyID), "SecretAccessKey": .string(secretAccessKey),
+            "SessionToken": .string(sessionToken), "Expiration": JSONValue(expiration),
+        ]
+        return members.text
     }
 }
 
@@ -164,13 +162,11 @@ struct ReadCertificateDataCommand: ParsableCommand {
             case .mlDSA(let set): ("ML-DSA-\(set)", ["ML-DSA-\(set)"])
             case .other: ("", ["SHA256", "SHA384", "SHA512"])
             }
-        let list = algorithms.map { "\"\($0)\"" }.joined(separator: ",")
-        let object = JSONText.object([
-            ("keyType", .string(type)),
-            ("certificateData", .string(Data(certificate.derEncoded).base64EncodedString())),
-            ("serialNumber", .string(certificate.serialNumber.decimal)),
-        ]).encoded
-        return "\(object.dropLast()),\"supportedAlgorithms\":[\(list)]}"
+        let object: JSONValue = [
+            "keyType": .string(type), "certificateData": .string(Data(certificate.derEncoded).base64EncodedString()),
+            "serialNumber": .string(certificate.serialNumber.decimal), "supportedAlgorithms": JSONValue(algorithms),
+        ]
+        return object.text
     }
 
     private static func list(_ certificates: [Certificate], address: String? = nil) -> String {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import SystemSupport
 @testable import Certificates
 @testable import HTTPServer
 @testable import Lab

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import FoundationEssentials
-import SystemSupport
+package import struct FoundationEssentials.Date
 
-/// A JSON value (RFC 8259) as it was written: members keep their order, numbers their digits.
-enum JSONValue: Hashable, Sendable {
+/// A JSON value (RFC 8259). Members keep their order, numbers their digits.
+///
+/// Small objects are written through it because the first use of an encoder costs more than all of them together.
+package enum JSONValue: Hashable, Sendable {
     case null
     case boolean(Bool)
     /// A number by its digits.
@@ -14,36 +15,17 @@ enum JSONValue: Hashable, Sendable {
     case object([JSONMember])
 
     /// The value of a member; `nil` if there is none, or if this is not an object.
-    subscript(name: String) -> JSONValue? { members?.first { $0.name == name }?.value }
+    package subscript(name: String) -> JSONValue? { members?.first { $0.name == name }?.value }
 
-    var string: String? {
-        guard case .string(let text) = self else { return nil }
-        return text
-    }
-
+    package var string: String? { if case .string(let text) = self { text } else { nil } }
     /// The number; `nil` if it is not whole or does not fit.
-    var integer: Int? {
-        guard case .number(let digits) = self else { return nil }
-        return Int(digits)
-    }
-
-    var boolean: Bool? {
-        guard case .boolean(let boolean) = self else { return nil }
-        return boolean
-    }
-
-    var array: [JSONValue]? {
-        guard case .array(let elements) = self else { return nil }
-        return elements
-    }
-
-    var members: [JSONMember]? {
-        guard case .object(let members) = self else { return nil }
-        return members
-    }
+    package var integer: Int? { if case .number(let digits) = self { Int(digits) } else { nil } }
+    package var boolean: Bool? { if case .boolean(let boolean) = self { boolean } else { nil } }
+    package var array: [JSONValue]? { if case .array(let elements) = self { elements } else { nil } }
+    package var members: [JSONMember]? { if case .object(let members) = self { members } else { nil } }
 
     /// The kind of value, for messages.
-    var kind: String {
+    package var kind: String {
         switch self {
         case .null: "null"
         case .boolean: "a boolean"
@@ -55,37 +37,45 @@ enum JSONValue: Hashable, Sendable {
     }
 }
 
-struct JSONMember: Hashable, Sendable {
-    var name: String
-    var value: JSONValue
+package struct JSONMember: Hashable, Sendable {
+    package var name: String
+    package var value: JSONValue
+
+    package init(name: String, value: JSONValue) { (self.name, self.value) = (name, value) }
 }
 
 extension JSONValue: ExpressibleByStringLiteral, ExpressibleByBooleanLiteral, ExpressibleByIntegerLiteral,
     ExpressibleByArrayLiteral, ExpressibleByDictionaryLiteral, ExpressibleByNilLiteral
 {
-    init(stringLiteral value: String) { self = .string(value) }
-    init(booleanLiteral value: Bool) { self = .boolean(value) }
-    init(integerLiteral value: Int) { self = .integer(value) }
-    init(arrayLiteral elements: JSONValue...) { self = .array(elements) }
-    init(dictionaryLiteral elements: (String, JSONValue)...) {
+    package init(stringLiteral value: String) { self = .string(value) }
+    package init(booleanLiteral value: Bool) { self = .boolean(value) }
+    package init(integerLiteral value: Int) { self = .integer(value) }
+    package init(arrayLiteral elements: JSONValue...) { self = .array(elements) }
+    package init(dictionaryLiteral elements: (String, JSONValue)...) {
         self = .object(elements.map { JSONMember(name: $0.0, value: $0.1) })
     }
-    init(nilLiteral: ()) { self = .null }
+    package init(nilLiteral: ()) { self = .null }
 
-    static func integer(_ value: Int) -> JSONValue { .number("\(value)") }
+    package static func integer(_ value: Int) -> JSONValue { .number("\(value)") }
 
-    init(_ text: String?) { self = text.map(JSONValue.string) ?? .null }
-    init(_ texts: [String]) { self = .array(texts.map(JSONValue.string)) }
-    init(_ date: Date) { self = .string(timestamp(date)) }
+    package init(_ text: String?) { self = text.map(JSONValue.string) ?? .null }
+    package init(_ texts: [String]) { self = .array(texts.map(JSONValue.string)) }
+    package init(_ date: Date) { self = .string(CivilTime(date).extended) }
 
-    /// An object of texts, sorted by their names.
-    init(sorted texts: [String: String]) {
-        self = .object(texts.sorted { $0.key < $1.key }.map { JSONMember(name: $0.key, value: .string($0.value)) })
+    /// An object of strings, sorted by their names in UTF-8.
+    package init(sorted texts: [String: String]) {
+        let sorted = texts.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
+        self = .object(sorted.map { JSONMember(name: $0.key, value: .string($0.value)) })
     }
 
     /// An object without the members that are null.
-    static func compact(_ members: KeyValuePairs<String, JSONValue>) -> JSONValue {
+    package static func compact(_ members: KeyValuePairs<String, JSONValue>) -> JSONValue {
         .object(members.compactMap { $0.value == .null ? nil : JSONMember(name: $0.key, value: $0.value) })
+    }
+
+    /// The members of two objects, one after the other.
+    package static func + (left: JSONValue, right: JSONValue) -> JSONValue {
+        .object((left.members ?? []) + (right.members ?? []))
     }
 }
 
@@ -93,14 +83,14 @@ extension JSONValue: ExpressibleByStringLiteral, ExpressibleByBooleanLiteral, Ex
 
 extension JSONValue {
     /// The text in UTF-8, on one line.
-    var bytes: [UInt8] {
+    package var bytes: [UInt8] {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(512)
         write(to: &bytes)
         return bytes
     }
 
-    var text: String { String(decoding: bytes, as: UTF8.self) }
+    package var text: String { String(decoding: bytes, as: UTF8.self) }
 
     private func write(to bytes: inout [UInt8]) {
         switch self {
@@ -108,79 +98,111 @@ extension JSONValue {
         case .boolean(let value): bytes += (value ? "true" : "false").utf8
         case .number(let digits): bytes += digits.utf8
         case .string(let text): bytes += Quoting.json(text).utf8
-        case .array(let elements):
-            bytes.append(0x5b)
-            for (index, element) in elements.enumerated() {
-                if index > 0 { bytes.append(0x2c) }
-                element.write(to: &bytes)
-            }
-            bytes.append(0x5d)
+        case .array(let elements): Self.write(elements, "[", "]", to: &bytes) { $0.write(to: &$1) }
         case .object(let members):
-            bytes.append(0x7b)
-            for (index, member) in members.enumerated() {
-                if index > 0 { bytes.append(0x2c) }
+            Self.write(members, "{", "}", to: &bytes) { member, bytes in
                 bytes += Quoting.json(member.name).utf8
-                bytes.append(0x3a)
+                bytes.append(UInt8(ascii: ":"))
                 member.value.write(to: &bytes)
             }
-            bytes.append(0x7d)
         }
+    }
+
+    private static func write<Element>(
+        _ elements: [Element], _ start: Unicode.Scalar, _ end: Unicode.Scalar, to bytes: inout [UInt8],
+        _ write: (Element, inout [UInt8]) -> Void
+    ) {
+        bytes.append(UInt8(ascii: start))
+        for (index, element) in elements.enumerated() {
+            if index > 0 { bytes.append(UInt8(ascii: ",")) }
+            write(element, &bytes)
+        }
+        bytes.append(UInt8(ascii: end))
     }
 }
 
 /// A text that is not JSON.
-struct JSONError: Error, Equatable {
-    /// What is wrong, and where: line and column.
-    let message: String
-
-    let hint: String?
+package struct JSONError: Error, Equatable {
+    /// What is wrong; where a whole text was read, after line and column.
+    package internal(set) var message: String
+    package let hint: String?
+    /// The index of the first byte that does not fit.
+    let position: Int
 }
 
-/// Reads JSON (RFC 8259) as strictly as IAM does: an object may not name a member twice, nothing follows the value.
+/// Reads JSON (RFC 8259) as strictly as IAM does: an object may not name a member twice, and no text follows the value.
 ///
 /// No library's reader notices two members of one name, which in a policy hides a condition.
-struct JSONReader {
+package struct JSONReader {
     /// The limit of objects and arrays within one another; a policy needs six.
     static let depthLimit = 32
 
     private let bytes: [UInt8]
-    private var position = 0
+    package private(set) var position = 0
     private var depth = 0
 
-    private init(_ bytes: [UInt8]) { self.bytes = bytes }
+    /// Creates a reader of a sequence of values.
+    package init(_ bytes: [UInt8]) { self.bytes = bytes }
 
-    /// Reads one value, and throws an error that names line and column.
-    static func value(of bytes: [UInt8]) throws(JSONError) -> JSONValue {
+    /// Reads a text that is one value.
+    package static func value(of bytes: [UInt8]) throws(JSONError) -> JSONValue {
         var reader = JSONReader(bytes)
-        reader.skipBlanks()
-        let value = try reader.value()
-        reader.skipBlanks()
-        guard reader.position == reader.bytes.count else { throw reader.fault("there is something behind the end") }
-        return value
+        do throws(JSONError) {
+            reader.skipBlanks()
+            let value = try reader.value()
+            reader.skipBlanks()
+            guard reader.next == nil else { throw reader.fault("there is something behind the end") }
+            return value
+        } catch {
+            let before = bytes[..<min(error.position, bytes.count)]
+            let line = before.count { $0 == 0x0a } + 1
+            // Columns count characters: a continuation octet of UTF-8 begins none.
+            let lineStart = before.lastIndex(of: 0x0a).map { $0 + 1 } ?? 0
+            let column = before[lineStart...].count { $0 & 0xc0 != 0x80 } + 1
+            var error = error
+            error.message = "line \(line), column \(column): \(error.message)"
+            throw error
+        }
     }
 
-    private var next: UInt8? { position < bytes.count ? bytes[position] : nil }
+    /// The next byte; `nil` at the end.
+    package var next: UInt8? { position < bytes.count ? bytes[position] : nil }
 
     private func fault(_ what: String, at position: Int? = nil, hint: String? = nil) -> JSONError {
-        let before = bytes[..<min(position ?? self.position, bytes.count)]
-        let line = before.count { $0 == 0x0a } + 1
-        // Columns count characters: a continuation octet of UTF-8 begins none.
-        let lineStart = before.lastIndex(of: 0x0a).map { $0 + 1 } ?? 0
-        let column = before[lineStart...].count { $0 & 0xc0 != 0x80 } + 1
-        return JSONError(message: "line \(line), column \(column): \(what)", hint: hint)
+        JSONError(message: what, hint: hint, position: position ?? self.position)
     }
 
-    private mutating func skipBlanks() {
+    package mutating func skipBlanks() {
         while let octet = next, octet == 0x20 || octet == 0x0a || octet == 0x0d || octet == 0x09 { position += 1 }
     }
 
-    private mutating func take(_ character: Unicode.Scalar) -> Bool {
+    package mutating func take(_ character: Unicode.Scalar) -> Bool {
         guard let octet = next, UInt32(octet) == character.value else { return false }
         position += 1
         return true
     }
 
-    private mutating func value() throws(JSONError) -> JSONValue {
+    /// Goes to the end of the object or array at an index, whatever it holds. Returns `false` if it has no end.
+    package mutating func skipNested(from start: Int) -> Bool {
+        (position, depth) = (start, 0)
+        var level = 0
+        var isInString = false
+        while let octet = next {
+            position += 1
+            switch octet {
+            case UInt8(ascii: "\\") where isInString: position = min(position + 1, bytes.count)
+            case UInt8(ascii: "\""): isInString.toggle()
+            case UInt8(ascii: "{") where !isInString, UInt8(ascii: "[") where !isInString: level += 1
+            case UInt8(ascii: "}") where !isInString, UInt8(ascii: "]") where !isInString: level -= 1
+            default: break
+            }
+            if level == 0 { return true }
+        }
+        return false
+    }
+
+    /// Reads the value that begins here.
+    package mutating func value() throws(JSONError) -> JSONValue {
         switch next {
         case UInt8(ascii: "{"): return try nested { reader throws(JSONError) in try reader.object() }
         case UInt8(ascii: "["): return try nested { reader throws(JSONError) in try reader.array() }
