@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from program import DONE, Pki
+from program import CHECK_FAILED, Pki
 from tools import openssl
 
 
@@ -114,3 +114,26 @@ class TestA3CopiedInventory:
         assert "revocations" not in pki.run("list", "--directory", used).stderr
         doctor = pki.run("doctor", "--directory", used, status=None)
         assert "made from the directory's files" in doctor.stdout
+
+
+def test_a4_verify_and_export_know_what_the_inventory_knows(pki: Pki, ca: Path) -> None:
+    here = ("--directory", ca)
+    for name in ("a", "b"):
+        pki.run("issue-client", "--name", name, *here)
+    pki.run("revoke", "a", "--reason", "keyCompromise", *here)
+    said = pki.run("verify", ca / "a-cert.pem", "--purpose", "rolesanywhere", *here, status=CHECK_FAILED)
+    assert "was revoked" in said.stdout and "keyCompromise" in said.stdout and "inventory" in said.stdout
+    pki.run("verify", ca / "b-cert.pem", "--purpose", "rolesanywhere", *here)
+    # What is named with --bundle is judged by what is given.
+    pki.run("verify", ca / "a-cert.pem", "--bundle", ca / "root-cert.pem")
+    secret = ("--format", "kubernetes-secret", "--namespace", "default", "--output", "-")
+    assert "was revoked" in pki.run("export", "a", *secret, *here).stderr
+    assert "was revoked" not in pki.run("export", "b", *secret, *here).stderr
+
+
+def test_key_usages_fit_the_extended_key_usage(pki: Pki, ca: Path) -> None:
+    """zlint: e_key_usage_and_extended_key_usage_inconsistent."""
+    for kind in ("ec-p256", "rsa-2048"):
+        pki.run("issue-client", "--name", kind, "--key-type", kind, "--directory", ca)
+        text = openssl("x509", "-in", ca / f"{kind}-cert.pem", "-noout", "-ext", "keyUsage").stdout
+        assert text.split("\n")[1].strip() == "Digital Signature"

@@ -83,6 +83,9 @@ public struct StoredIdentity: Sendable {
     /// Warnings before use, each a sentence without a full stop.
     public func notices(at now: Date) -> [String] {
         let path = directory.certificatePath(of: name)
+        if let revocation = Inventory.revocation(of: certificate, in: directory.path) {
+            return ["\(path) was revoked at \(timestamp(revocation.date))"]
+        }
         if now > certificate.notAfter { return ["\(path) expired at \(timestamp(certificate.notAfter))"] }
         if now < certificate.notBefore { return ["\(path) is not valid before \(timestamp(certificate.notBefore))"] }
         return []

@@ -86,6 +86,17 @@ extension Inventory {
     }
 }
 
+extension Inventory {
+    /// The revocation of a certificate, as the inventory of a CA directory knows it; `nil` also for a directory without one.
+    package static func revocation(of certificate: Certificate, in directory: String) -> InventoryEntry.Revocation? {
+        guard let directory = try? CADirectory(path: directory, for: .reading), directory.contains(fileName),
+            let records = try? InventoryDatabase(reading: directory)
+        else { return nil }
+        let fingerprint = Digest.sha256.hash(certificate.derEncoded)
+        return try? records.entries(where: "fingerprint = ?", [.blob(fingerprint)]).first?.revocation
+    }
+}
+
 /// A CRL that is on the disk, and where.
 public struct IssuedRevocationList: Sendable {
     /// The CRL.

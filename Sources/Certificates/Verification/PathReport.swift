@@ -155,6 +155,28 @@ public struct PathReport: Sendable {
         steps[index].findings += findings
     }
 
+    /// Adds that a certificate of the path is revoked; `source` says who knows, if it is not a CRL of the report.
+    package mutating func markRevoked(
+        at index: Int, date: Date, reason: RevocationReason?, source: String
+    ) {
+        guard steps.indices.contains(index) else { return }
+        if case .revoked = steps[index].revocation { return }
+        let number = steps[index].certificate.serialNumber
+        markRevoked(at: index, .init(serialNumber: number, revocationDate: date, reason: reason), source: source)
+    }
+
+    mutating func markRevoked(at index: Int, _ entry: CertificateRevocationList.Entry, source: String? = nil) {
+        steps[index].revocation = .revoked(entry)
+        let since = CivilTime(entry.revocationDate).extended
+        let suffix = source.map { ": \($0)" } ?? ""
+        if entry.reason == .certificateHold {
+            steps[index].findings.add(PathRule.onHold, "is on hold since \(since)\(suffix)")
+        } else {
+            let reason = entry.reason.map { " (\($0.name))" } ?? ""
+            steps[index].findings.add(PathRule.revoked, "was revoked at \(since)\(reason)\(suffix)")
+        }
+    }
+
     /// Adds violations of rules of other modules to a CRL.
     package mutating func addToList(_ findings: [RuleViolation], at index: Int) {
         guard lists.indices.contains(index) else { return }

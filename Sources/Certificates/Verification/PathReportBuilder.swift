@@ -228,14 +228,7 @@ struct PathReportBuilder {
         // Every CRL that the issuer signed can revoke; only one without errors can clear.
         let lists = report.lists.filter { $0.list.issuer.isEqual(to: issuer.subject) && $0.list.isSigned(by: issuer) }
         if let entry = lists.lazy.compactMap({ $0.list.entry(for: certificate.serialNumber) }).first {
-            report.steps[index].revocation = .revoked(entry)
-            let since = CivilTime(entry.revocationDate).extended
-            if entry.reason == .certificateHold {
-                report.steps[index].findings.add(PathRule.onHold, "is on hold since \(since)")
-            } else {
-                let reason = entry.reason.map { " (\($0.name))" } ?? ""
-                report.steps[index].findings.add(PathRule.revoked, "was revoked at \(since)\(reason)")
-            }
+            report.markRevoked(at: index, entry)
         } else if lists.contains(where: { $0.findings.errors.isEmpty && !$0.list.isDelta }) {
             report.steps[index].revocation = .good
         } else {

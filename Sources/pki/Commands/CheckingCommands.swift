@@ -221,6 +221,14 @@ struct VerifyCommand: ParsableCommand {
             at: date
         )
         if purpose == .rolesanywhere { report.addAnywhereFindings(anchors: anchors, at: date) }
+        if bundle.isEmpty {
+            for (index, step) in report.steps.enumerated() {
+                guard let known = Inventory.revocation(of: step.certificate, in: directory.path) else { continue }
+                report.markRevoked(
+                    at: index, date: known.date, reason: known.reason,
+                    source: "the inventory of \(printable(directory.path))")
+            }
+        }
         let answer = VerifyReport(
             path: report, file: file, purpose: purpose?.rawValue, hostname: hostname, date: date,
             isForTerminal: Terminal.isTerminal(StandardStream.output))
