@@ -137,3 +137,24 @@ def test_key_usages_fit_the_extended_key_usage(pki: Pki, ca: Path) -> None:
         pki.run("issue-client", "--name", kind, "--key-type", kind, "--directory", ca)
         text = openssl("x509", "-in", ca / f"{kind}-cert.pem", "-noout", "-ext", "keyUsage").stdout
         assert text.split("\n")[1].strip() == "Digital Signature"
+
+
+def test_b3_an_imported_root_that_cannot_issue_says_what_helps(pki: Pki, tmp_path: Path) -> None:
+    """easy-rsa before 2026 made roots whose basicConstraints are not critical."""
+    source, target = tmp_path / "plain", tmp_path / "ca"
+    source.mkdir()
+    key, root = source / "ca.key", source / "ca.crt"
+    openssl(
+        "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key, "-out", root,
+        "-subj", "/CN=Old Root", "-days", "3650", "-addext", "basicConstraints=CA:TRUE",
+        "-addext", "keyUsage=critical,keyCertSign,cRLSign",
+    )  # fmt: skip
+    key.chmod(0o600)
+    said = pki.run("import", source, "--directory", target)
+    command = ("renew", "root", "--directory", str(target))
+    assert "cannotIssue" in said.stdout and " ".join(("pki", *command)) in said.stderr
+    assert "pki renew root" in pki.run("doctor", "--directory", target, status=CHECK_FAILED).stdout
+    assert " ".join(("pki", *command)) in pki.refuse("issue-client", "--name", "n1", "--directory", target)
+    pki.run(*command)
+    pki.run("issue-client", "--name", "n1", "--directory", target)
+    openssl("verify", "-x509_strict", "-CAfile", target / "root-cert.pem", target / "n1-cert.pem")

@@ -141,6 +141,8 @@ package struct ForeignFinding: Hashable, Sendable {
         case unknownKey
         /// A key file has permissions for other users.
         case unprotectedKey
+        /// Nothing can be issued below a root before its certificate is made again.
+        case cannotIssue
         /// A path in a configuration file does not exist.
         case configuration
     }
@@ -212,6 +214,12 @@ extension ImportedCA {
         notes += issuers.filter { $0.key == nil }.map { issuer in
             let message = "the key of the CA \(printable(issuer.certificateFile)) is not in the directory"
             return ForeignFinding(.missingKey, message, file: issuer.certificateFile)
+        }
+        notes += issuers.compactMap { issuer in
+            guard let objection = CertificateVerifier.objection(toRoot: issuer.certificate) else { return nil }
+            let message =
+                "\(printable(issuer.certificateFile)): the root \(objection): renew it before issuing, pki renew root"
+            return ForeignFinding(.cannotIssue, message, file: issuer.certificateFile)
         }
         let chains = Self.chains(in: files)
         certificates = accepted.map { index in

@@ -218,6 +218,14 @@ struct CADirectoryCheck {
             if (0..<30).contains(entry.daysLeft(at: now)) { ending += 1 }
             if now <= entry.notAfter, !issuers.contains(entry.issuerKey) { orphans.append(entry.name) }
         }
+        for root in try records.entries(where: "is_ca = 1 AND place = 0 AND subject_key = issuer_key") {
+            guard let objection = try CertificateVerifier.objection(toRoot: records.certificate(of: root)) else {
+                continue
+            }
+            report(
+                "issuer", .failure, "nothing can be issued below \(root.name), which \(objection)",
+                "make its certificate again, with the same key: pki renew \(root.name)")
+        }
         if let first = orphans.first {
             let names = orphans.count == 1 ? first : "\(first) and \(orphans.count - 1) more"
             report(

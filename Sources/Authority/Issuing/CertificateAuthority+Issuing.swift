@@ -92,12 +92,19 @@ extension CertificateAuthority {
         do {
             _ = try CertificateVerifier(anchors: anchors).path(for: certificate, intermediates: chain, at: now)
         } catch {
+            if let root = anchors.first, let objection = CertificateVerifier.objection(toRoot: root) {
+                throw AuthorityError(
+                    .policy, "nothing can be issued below the root \(printable("\(root.subject)")), which \(objection)",
+                    hint: "make its certificate again, with the same key: pki renew root \(directory.option)")
+            }
             let names =
-                ([GeneralName.directory(parameters.subject)] + certificate.subjectAlternativeNames).map(\.description)
+                Set([GeneralName.directory(parameters.subject)] + certificate.subjectAlternativeNames).map(
+                    \.description
+                ).sorted()
             throw AuthorityError(
                 .policy,
                 "the CA \(certificatePath) may not issue a certificate for \(names.joined(separator: ", ")): \(error.message)",
-                hint: "show the CA's constraints: openssl x509 -noout -text -in \(Quoting.shell(certificatePath))")
+                hint: "show the CA's constraints: pki inspect \(Quoting.shell(certificatePath))")
         }
         return certificate
     }

@@ -42,6 +42,17 @@ public struct CertificateVerifier: Sendable {
         }
     }
 
+    /// Why libcrypto's strict verification refuses every path through a root, as a predicate; `nil` for a good one. Its
+    /// validity in time does not matter.
+    package static func objection(toRoot root: Certificate) -> String? {
+        guard root.isSelfIssued else { return nil }
+        let rules = [
+            UsageRule.notCA, UsageRule.caCertSign, UsageRule.caKeyUsage, UsageRule.constraintsCritical,
+            UsageRule.subjectKey,
+        ]
+        return CertificateLinter.findings(in: root, as: .root).first { rules.contains($0.rule) }?.finding
+    }
+
     /// Every possible path, as a verifier that trusts its end only, and the certificates between.
     private func alternatives(
         for certificate: Certificate, intermediates: [Certificate], at date: Date

@@ -66,6 +66,9 @@ struct ImportCommand: ParsableCommand {
         Console.standard.note(
             "imported \(outcome.certificates) certificates into \(target), \(outcome.revoked) of them revoked"
                 + (outcome.lost > 0 ? "; of \(outcome.lost) more only the serial numbers are known" : ""))
+        if ca.findings.contains(where: { $0.rule == .cannotIssue }) {
+            Console.standard.note("next: pki renew root \(Quoting.option("--directory", target))")
+        }
     }
 
     private static func isSameDirectory(_ path: String, _ other: String) -> Bool {
