@@ -237,7 +237,7 @@ class TestNames:
             (("--exclude", "ip:192.0.2.1/33"), "192.0.2.1/33"),
             (("--permit", "color:blue"), "color"),
             (("--path-length", "-1"), "path-length"),
-            (("--not-after", "2001-01-01T00:00:00Z"), "2001-01-01T00:00:00Z, which is past"),
+            (("--not-after", "2001-01-01T00:00:00Z"), "2001-01-01T00:00:00Z, which is in the past"),
             (("--not-after", "soon"), "soon"),
             (("--days", "99999999999"), "9999"),
         ],

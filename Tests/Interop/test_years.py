@@ -147,7 +147,7 @@ def test_a_root_that_ended(pki: Pki, tmp_path: Path) -> None:
     assert "expired at 2028-02-05" in at.refuse("issue-client", *here, "--name", "late")
     assert "expired at" in at.refuse("renew", "web", *here)
     doctor = at.run("doctor", *here, status=None)
-    assert doctor.status != 0 and "the CA root ended at 2028-02-05" in doctor.stdout
+    assert doctor.status != 0 and "the CA root expired at 2028-02-05" in doctor.stdout
     assert {path.name: path.read_bytes() for path in folder.glob("*.pem")} == before
     # Revoking needs no CA that is good.
     at.run("revoke", "web", *here)
@@ -203,7 +203,7 @@ def test_lists_end(pki: Pki, tmp_path: Path) -> None:
     later = start + timedelta(days=60)
     assert verdict(folder, "web", later, lists=crl) != 0
     at = clock(pki, later)
-    assert "ended at 2050-01-" in at.run("doctor", *here, status=None).stdout
+    assert "expired at 2050-01-" in at.run("doctor", *here, status=None).stdout
     numbers = []
     for _ in range(2):
         at.run("crl", *here)

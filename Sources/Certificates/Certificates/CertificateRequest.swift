@@ -72,7 +72,8 @@ package struct RequestedExtensions: Sendable {
             return isNoCA ? nil : "\(asked.name) CA:TRUE"
         case CertificateExtension.keyUsage:
             guard let wanted = KeyUsage(derEncoded: asked.value) else { return "a malformed \(asked.name)" }
-            let more = wanted.subtracting(usage)
+            // Others than those of a CA are common defaults of requesters, and are left out.
+            let more = wanted.intersection([.keyCertSign, .crlSign]).subtracting(usage)
             return more.isEmpty ? nil : "\(asked.name) \(more)"
         case CertificateExtension.extendedKeyUsage:
             guard let wanted = DER.elements(inSequence: asked.value), !wanted.isEmpty else {
