@@ -39,11 +39,15 @@ public struct AccountSetup: Sendable {
     /// Creates a set-up. Throws ``TrustAnchorError`` if AWS would not accept it.
     ///
     /// - Parameters:
+    ///   - bundle: The CA certificates of the trust anchor.
     ///   - name: 1 to 200 letters, digits, blanks, `-` and `_`; by default derived from the first CA's common name.
     ///   - roleName: 1 to 64 characters of `A-Za-z0-9_+=,.@-`; by default derived from the name.
+    ///   - conditions: Which certificates can assume the role.
     ///   - allowsAnyCertificate: Whether the conditions may be empty.
     ///   - managedPolicies: 1 to 10 ARNs of managed policies, or names of AWS managed policies.
     ///   - durationSeconds: 900 to 43200.
+    ///   - acceptsRoleSessionName: Whether a request may name its session.
+    ///   - region: The AWS region; `nil` for the default of the tool.
     ///   - partition: The partition of AWS managed policies, such as `aws-cn`; by default that of the region.
     public init(
         bundle: TrustAnchorBundle, name: String? = nil, roleName: String? = nil, conditions: [CertificateCondition],
