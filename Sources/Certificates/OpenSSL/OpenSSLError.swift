@@ -52,7 +52,7 @@ extension OpenSSLError {
         return CertificateError(
             .wrongPassphrase,
             "\(what) cannot be decrypted: the passphrase is wrong\(isSenseless ? "" : ", or \(self)")",
-            hint: "of a file the first line counts, with every blank in it; without the option the terminal is asked")
+            hint: "of a passphrase file only the first line is used, spaces included")
     }
 }
 

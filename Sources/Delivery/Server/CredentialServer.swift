@@ -80,7 +80,7 @@ package final class CredentialServer: HTTPHandler {
         requests.wrappingAdd(1, ordering: .relaxed)
         guard admits(request.host) else {
             return refuse(
-                .forbidden, "the Host header names another host: an address in numbers or localhost is wanted")
+                .forbidden, "the Host header names another host: use an IP address or localhost")
         }
         guard !request.headers.contains("X-Forwarded-For") else {
             return refuse(.forbidden, "a request that came through a proxy is not answered")
@@ -200,7 +200,7 @@ package final class CredentialServer: HTTPHandler {
     }
 
     private var unauthorized: HTTPAnswer {
-        refuse(.unauthorized, "Authorization has to hold the token from the server's token file, as it is")
+        refuse(.unauthorized, "the Authorization header must be exactly the contents of the token file")
     }
 
     // MARK: Answers

@@ -15,7 +15,7 @@ extension PKCS11Source {
         case nil, .privateKey, .certificate: break
         default:
             throw HardwareKeyError(
-                .invalidAddress, "\(printable(address.pathText, limit: 200)) asks for another thing than a private key",
+                .invalidAddress, "\(printable(address.pathText, limit: 200)) does not name a private key",
                 hint: "write type=private, or leave the type out")
         }
         return try withModule(of: address, "the key cannot be used") { module in
@@ -99,8 +99,8 @@ extension PKCS11Source {
         let all = try session.privateKeys()
         throw HardwareKeyError(
             .notFound,
-            "there is no private key that is \(printable(address.pathText, limit: 200)) in the token \(token.name), "
-                + (all.isEmpty ? "and no other" : "only " + listed(all.map(\.name))),
+            "no private key in the token \(token.name) matches \(printable(address.pathText, limit: 200)); "
+                + (all.isEmpty ? "it has none" : "available: " + listed(all.map(\.name))),
             hint: all.isEmpty ? nil : "name one by object=… or id=…")
     }
 
@@ -177,7 +177,7 @@ extension PKCS11Source {
         guard let token = possible.first else {
             throw HardwareKeyError(
                 .notFound,
-                "no token holds a private key that is \(printable(address.pathText, limit: 200)): looked at "
+                "no private key matches \(printable(address.pathText, limit: 200)) in the tokens "
                     + listed(tokens.map(\.name)))
         }
         guard possible.count == 1 else {
@@ -220,7 +220,7 @@ extension PKCS11Source {
                 hint: "write pkcs11:token=…;object=NAME")
         }
         guard address.type ?? .privateKey == .privateKey else {
-            throw HardwareKeyError(.invalidAddress, "the address of a key to make asks for another thing than a key")
+            throw HardwareKeyError(.invalidAddress, "the address of a key to create does not name a key")
         }
         let (mechanism, parameters) = try generation(of: type)
         return try withModule(of: address, "the key cannot be made") { module in

@@ -40,7 +40,7 @@ package struct PKCS11Source: Sendable {
     package func certificates(at address: PKCS11URI) throws -> [Certificate] {
         guard address.type ?? .certificate == .certificate else {
             throw HardwareKeyError(
-                .invalidAddress, "\(printable(address.pathText, limit: 200)) asks for another thing than a certificate",
+                .invalidAddress, "\(printable(address.pathText, limit: 200)) does not name a certificate",
                 hint: "write type=cert, or leave the type out")
         }
         return try withModule(of: address, "certificates cannot be read") { module in
@@ -52,8 +52,8 @@ package struct PKCS11Source: Sendable {
                 let all = try certificateObjects(at: address, in: module) { _ in true }
                 throw HardwareKeyError(
                     .notFound,
-                    "there is no certificate that is \(printable(address.pathText, limit: 200)), "
-                        + (all.isEmpty ? "and no other" : "only " + listed(all.map(\.name))),
+                    "no certificate matches \(printable(address.pathText, limit: 200)); "
+                        + (all.isEmpty ? "the token has none" : "available: " + listed(all.map(\.name))),
                     hint: "name one by object=… or id=…; one that the token keeps private needs its PIN")
             }
             let certificates = objects.compactMap { try? Certificate(derEncoded: $0.value) }

@@ -275,8 +275,8 @@ struct Token: Sendable {
         guard matching.isEmpty else { return matching }
         throw HardwareKeyError(
             .absent,
-            "there is no token that is \(printable(address.pathText, limit: 200)), "
-                + (all.isEmpty ? "and no other" : "only " + listed(all.map(\.name))),
+            "no token matches \(printable(address.pathText, limit: 200)); "
+                + (all.isEmpty ? "there is none" : "available: " + listed(all.map(\.name))),
             hint: all.isEmpty
                 ? "is it plugged in, and does \(module.name) know it?" : "name one of them: pkcs11:token=…")
     }

@@ -114,9 +114,11 @@ package struct FileContents: Sendable {
         if status.mode & 0o077 != 0 {
             throw FileError(
                 .unprotected,
-                "\"\(printable(name))\" can be used by others than its owner: its mode is \(status.modeText), "
+                "\"\(printable(name))\" can be used by other users: its mode is \(status.modeText), "
                     + "a secret needs 0600 or less",
-                hint: "run chmod 600 on it; a secret that others could read is better replaced")
+                hint:
+                    "make it private: chmod 600 \(Quoting.shell(name)); a secret that others could read is better replaced"
+            )
         }
         if status.owner != geteuid(), status.owner != 0 {
             throw FileError(

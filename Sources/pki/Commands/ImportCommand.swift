@@ -64,7 +64,7 @@ struct ImportCommand: ParsableCommand {
             Console.standard.warning("\(file) was skipped: another certificate of its CA has the same serial number")
         }
         Console.standard.note(
-            "imported \(outcome.certificates) certificates into \(target), \(outcome.revoked) of them revoked"
+            "imported \(outcome.certificates) certificate\(outcome.certificates == 1 ? "" : "s") into \(target), \(outcome.revoked) of them revoked"
                 + (outcome.lost > 0 ? "; of \(outcome.lost) more only the serial numbers are known" : ""))
         if ca.findings.contains(where: { $0.rule == .cannotIssue }) {
             Console.standard.note("next: pki renew root \(Quoting.option("--directory", target))")

@@ -138,7 +138,7 @@ private struct RevocationReport: ModelReport {
     }
 
     var text: String {
-        if entries.isEmpty { return "already \(reason == nil ? "released" : "revoked"); nothing changed" }
+        if entries.isEmpty { return "\(reason == nil ? "not on hold" : "already revoked"); nothing changed" }
         let label = reason.map { $0 == .certificateHold ? "on hold" : "revoked" } ?? "released"
         let why = reason.map { ", \($0.name)" } ?? ""
         return labelledLines(

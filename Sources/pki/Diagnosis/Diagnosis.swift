@@ -112,7 +112,7 @@ struct CADirectoryDiagnosis {
     /// The names of the checks, with the text for one without findings.
     private static let checks = [
         ("inventory", "the inventory is complete"),
-        ("audit", "the audit is unbroken"),
+        ("audit", "the audit log is intact"),
         ("permissions", "only the owner can use the keys"),
         ("certificate-file", "every certificate is where the inventory says it is"),
         ("key-file", "every key matches its certificate"),

@@ -109,7 +109,7 @@ struct FindingCounts: Encodable, Sendable {
     var text: String {
         let parts = [(errors, "error"), (warnings, "warning"), (notices, "notice")].filter { $0.0 > 0 }
         return parts.isEmpty
-            ? "nothing found" : parts.map { "\($0.0) \($0.1)\($0.0 == 1 ? "" : "s")" }.joined(separator: ", ")
+            ? "no findings" : parts.map { "\($0.0) \($0.1)\($0.0 == 1 ? "" : "s")" }.joined(separator: ", ")
     }
 }
 

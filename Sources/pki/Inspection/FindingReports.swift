@@ -230,7 +230,7 @@ struct VerifyReport: ModelReport {
         }
         if !path.isComplete {
             fields.heading("")
-            fields.heading("\(marks.bad) the path ends here, and not in the bundle")
+            fields.heading("\(marks.bad) the path does not reach a trusted certificate")
         }
         for list in path.lists {
             fields.heading("")
