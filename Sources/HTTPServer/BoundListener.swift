@@ -127,7 +127,7 @@ struct UnixSocketFile: Sendable {
             let socket = try UnixSocket(.stream)
             let file = try bind(socket, to: address, at: path, in: directory)
             do {
-                // A umask may have taken the owner's own rights away. Nobody can connect before the socket listens.
+                // A umask may have taken the owner's own rights away. No program can connect before the socket listens.
                 try directory.setMode(of: file.name, mode)
                 try socket.listen(backlog: backlog)
             } catch {

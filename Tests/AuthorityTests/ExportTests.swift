@@ -39,9 +39,9 @@ import Testing
         #expect(client.intermediates.isEmpty && client.root == root.certificate && !client.isAuthority)
         #expect(root.root == root.certificate && root.isAuthority)
         #expect(try client.key().publicKey == client.certificate.publicKey)
-        #expect(client.notices(at: Self.now).isEmpty)
-        #expect(client.notices(at: client.certificate.notAfter.addingTimeInterval(1)).count == 1)
-        #expect(client.notices(at: client.certificate.notBefore.addingTimeInterval(-1)).count == 1)
+        #expect(try client.notices(at: Self.now).isEmpty)
+        #expect(try client.notices(at: client.certificate.notAfter.addingTimeInterval(1)).count == 1)
+        #expect(try client.notices(at: client.certificate.notBefore.addingTimeInterval(-1)).count == 1)
         #expect(code { try StoredIdentity(name: "web-2", in: directory.path) } == .missing)
         for name in ["", ".", "../x", "a/b", "a\0b"] {
             #expect(code { try StoredIdentity(name: name, in: directory.path) } == .invalidRequest)

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Certificates
+import SystemSupport
 import Testing
+
+@testable import Certificates
 
 @Suite struct SerialNumberTests {
     /// Gives the same number for ever.
@@ -26,6 +28,33 @@ import Testing
     ) {
         #expect(SerialNumber(bytes).decimal == decimal)
         #expect(SerialNumber(bytes).hexadecimal == hexadecimal)
+    }
+
+    @Test(arguments: [
+        (1, "0201ff", "-1", "-01"), (77, "0201b3", "-77", "-4d"), (128, "020180", "-128", "-80"),
+        (129, "0202ff7f", "-129", "-81"), (255, "0202ff01", "-255", "-ff"), (256, "0202ff00", "-256", "-0100"),
+        (32768, "02028000", "-32768", "-8000"), (32769, "0203ff7fff", "-32769", "-8001"),
+    ])
+    func `F10: a negative serial number keeps its sign`(
+        magnitude: UInt32, encoded: String, decimal: String, hexadecimal: String
+    ) {
+        let bytes = (0..<4).reversed().map { UInt8(truncatingIfNeeded: magnitude >> (8 * $0)) }
+        let (negative, positive) = (SerialNumber(bytes, isNegative: true), SerialNumber(bytes))
+        #expect(SystemSupport.hexadecimal(negative.derEncoded) == encoded)
+        #expect(negative.decimal == decimal && negative.hexadecimal == hexadecimal)
+        #expect(negative != positive && negative < positive && negative < SerialNumber([]))
+        #expect(SerialNumber(stored: negative.stored) == negative && SerialNumber(stored: positive.stored) == positive)
+        #expect(negative.integer == nil && positive.integer == Int64(magnitude))
+    }
+
+    @Test func `zero has no sign, negative numbers are ordered, and integers have a limit`() {
+        #expect(SerialNumber([0], isNegative: true) == SerialNumber([]))
+        #expect(SerialNumber([2], isNegative: true) < SerialNumber([1], isNegative: true))
+        #expect(SerialNumber([1, 0], isNegative: true) < SerialNumber([2], isNegative: true))
+        let largest = [0x7f] + [UInt8](repeating: 0xff, count: 7)
+        #expect(SerialNumber(largest).integer == nil)
+        #expect(SerialNumber(largest.dropLast() + [0xfe]).integer == Int64.max - 1)
+        #expect(SerialNumber([1] + [UInt8](repeating: 0, count: 8)).integer == nil)
     }
 
     @Test func `a random serial number is positive, fills 159 bits and never repeats`() {

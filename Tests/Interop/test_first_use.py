@@ -5,11 +5,18 @@ from __future__ import annotations
 
 import json
 import shutil
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+from cryptography.x509.oid import NameOID
 
+import defects
+import handmade
 from program import CHECK_FAILED, Pki
 from tools import openssl
 
@@ -17,6 +24,12 @@ from tools import openssl
 def crl_number(folder: Path, name: str = "root") -> int:
     text = openssl("crl", "-in", folder / f"{name}-crl.pem", "-noout", "-crlnumber").stdout
     return int(text.strip().split("=")[1], 16)
+
+
+def revoked(folder: Path) -> dict[int, object]:
+    """The serial numbers of the root's CRL with their reasons."""
+    crl = x509.load_pem_x509_crl((folder / "root-crl.pem").read_bytes())
+    return {entry.serial_number: [extension.value for extension in entry.extensions] for entry in crl}
 
 
 def statuses(pki: Pki, folder: Path) -> dict[str, str]:
@@ -95,6 +108,40 @@ class TestA3CopiedInventory:
         assert crl_number(used) == 3
         assert statuses(pki, used)["h2"] == "revoked"
 
+    def test_a_newer_crl_adds_what_the_inventory_never_had(self, pki: Pki, used: Path, tmp_path: Path) -> None:
+        here = ("--directory", used)
+        old = tmp_path / "old.sqlite"
+        pki.run("revoke", "h1", "--hold", *here)
+        shutil.copy2(used / "inventory.sqlite", old)
+        pki.run("issue-client", "--name", "late", *here)
+        for name in ("late", "h1"):
+            pki.run("revoke", name, *here)
+        pki.run("crl", *here)
+        before = revoked(used)
+        for file in used.glob("inventory.sqlite*"):
+            file.unlink()
+        shutil.copy2(old, used / "inventory.sqlite")
+        assert "2 revocations were added" in pki.run("crl", *here).stderr
+        assert revoked(used) == before
+        assert len(before) == 2 and "certificate_hold" not in str(before)
+        # Nothing is added twice.
+        assert "newer than" not in pki.run("crl", *here).stderr and revoked(used) == before
+
+    def test_a_number_that_cannot_be_continued_is_refused(self, pki: Pki, used: Path, tmp_path: Path) -> None:
+        key = load_pem_private_key((used / "root-key.pem").read_bytes(), None)
+        root = x509.load_pem_x509_certificate((used / "root-cert.pem").read_bytes())
+        now = datetime.now(UTC).replace(tzinfo=None)
+        builder = x509.CertificateRevocationListBuilder(root.subject, now, now + timedelta(days=9))
+        for number in (2**63 - 1, 2**64, 2**130):
+            built = builder.add_extension(x509.CRLNumber(number), critical=False).sign(key, hashes.SHA256())
+            (used / "root-crl.pem").write_bytes(built.public_bytes(Encoding.PEM))
+            assert str(number) in pki.refuse("crl", "--directory", used)
+            assert crl_number(used) == number
+        built = builder.add_extension(x509.CRLNumber(2**56), critical=False).sign(key, hashes.SHA256())
+        (used / "root-crl.pem").write_bytes(built.public_bytes(Encoding.PEM))
+        pki.run("crl", "--directory", used)
+        assert crl_number(used) == 2**56 + 1
+
     def test_without_inventory_and_crl_the_number_is_the_time(self, pki: Pki, used: Path) -> None:
         pki.run("crl", "--directory", used)
         (used / "root-crl.pem").unlink()
@@ -129,6 +176,74 @@ def test_a4_verify_and_export_know_what_the_inventory_knows(pki: Pki, ca: Path) 
     secret = ("--format", "kubernetes-secret", "--namespace", "default", "--output", "-")
     assert "was revoked" in pki.run("export", "a", *secret, *here).stderr
     assert "was revoked" not in pki.run("export", "b", *secret, *here).stderr
+
+
+def test_a4_an_inventory_that_cannot_be_read_makes_nothing_valid(pki: Pki, ca: Path) -> None:
+    pki.run("issue-client", "--name", "a", "--directory", ca)
+    pki.run("revoke", "a", "--directory", ca)
+    inventory = ca / "inventory.sqlite"
+    inventory.write_bytes(b"\0" * 4096)
+    assert str(inventory) in pki.refuse("verify", ca / "a-cert.pem", "--directory", ca)
+    assert str(inventory) in pki.refuse(
+        "export", "a", "--format", "kubernetes-secret", "--namespace", "default", "--output", "-", "--directory", ca
+    )
+
+
+def test_cas_that_certify_each_other_do_not_occupy_verify(pki: Pki, tmp_path: Path) -> None:
+    """Twelve CAs, each certified by all others, and no way to the root that is trusted."""
+    now = datetime.now(UTC).replace(tzinfo=None)
+    keys = [ec.generate_private_key(ec.SECP256R1()) for _ in range(12)]
+
+    def name(number: int) -> x509.Name:
+        return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"CA {number % 3}")])
+
+    def make(subject: x509.Name, key: ec.EllipticCurvePrivateKey, issuer: int, ca: bool) -> bytes:
+        builder = x509.CertificateBuilder(
+            name(issuer), subject, key.public_key(), x509.random_serial_number(), now - timedelta(days=1),
+            now + timedelta(days=9),
+        )  # fmt: skip
+        builder = builder.add_extension(x509.BasicConstraints(ca, None), critical=True)
+        return builder.sign(keys[issuer], hashes.SHA256()).public_bytes(Encoding.PEM)
+
+    pairs = [(above, below) for above in range(12) for below in range(12) if above != below]
+    (tmp_path / "between").write_bytes(b"".join(make(name(below), keys[below], above, True) for above, below in pairs))
+    leaf = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "leaf")])
+    (tmp_path / "leaf").write_bytes(make(leaf, ec.generate_private_key(ec.SECP256R1()), 0, False))
+    pki.run("init-ca", "--directory", tmp_path / "ca")
+    files = ("--bundle", tmp_path / "ca" / "root-cert.pem", "--intermediates", tmp_path / "between")
+    pki.run("verify", tmp_path / "leaf", *files, status=CHECK_FAILED)
+
+
+@pytest.mark.parametrize("encoding", [("-param_enc", "explicit"), ("-conv_form", "compressed")], ids=lambda one: one[1])
+def test_f8_a_key_in_another_encoding_is_the_same_key(
+    pki: Pki, ca: Path, tmp_path: Path, encoding: tuple[str, str]
+) -> None:
+    for name in ("a", "b"):
+        pki.run("issue-client", "--name", name, "--directory", ca)
+        openssl("ec", "-in", ca / f"{name}-key.pem", *encoding, "-out", tmp_path / name)
+        (tmp_path / name).chmod(0o600)
+    assert (tmp_path / "a").read_bytes() != (ca / "a-key.pem").read_bytes()
+
+    def key(name: str) -> str:
+        files = ("--certificate", ca / "a-cert.pem", "--private-key", tmp_path / name)
+        report = pki.run("doctor", "--offline", *files, "--format", "json", status=None).stdout
+        return next(check["verdict"] for check in json.loads(report)["checks"] if check["name"] == "key")
+
+    assert key("a") == "ok" and key("b") == "failed"
+
+
+def test_f10_a_negative_serial_number_is_not_its_positive_twin(pki: Pki, tmp_path: Path) -> None:
+    made = defects.client().but(serial=handmade.integer(-77))
+    certificate, root = tmp_path / "certificate", tmp_path / "root"
+    certificate.write_bytes(made.der())
+    root.write_bytes(defects.root().der())
+    judged = openssl("x509", "-inform", "DER", "-in", certificate, "-noout", "-serial").stdout
+    assert judged.strip() == "serial=-4D"
+    assert "serial            -4d\n" in pki.run("inspect", certificate, status=None).stdout
+    for serial in (77, -77):
+        (tmp_path / "crl").write_bytes(defects.crl().revoking(handmade.entry(serial)).der())
+        said = pki.run("verify", certificate, "--bundle", root, "--crl", tmp_path / "crl", status=CHECK_FAILED)
+        assert ("was revoked" in said.stdout) == (serial < 0)
 
 
 def test_key_usages_fit_the_extended_key_usage(pki: Pki, ca: Path) -> None:

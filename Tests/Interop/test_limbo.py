@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The path-building cases of x509-limbo (C2SP, Apache-2.0), other than those of the web PKI, judged by `pki verify`.
 
-The data was made by its generator at commit of 2026-06-29. Each case has an expected result; where pki differs, the
-reason stands below.
+The data is the output of its generator at commit 8a2e6f41023b1716dc16fe63335e4bb972e4c3f6. Each case has an expected result; DIFFERENT has the reasons where pki differs.
 """
 
 from __future__ import annotations

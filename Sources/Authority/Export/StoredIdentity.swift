@@ -81,9 +81,9 @@ public struct StoredIdentity: Sendable {
     public var isAuthority: Bool { certificate.isCA && certificate.keyUsage?.contains(.keyCertSign) ?? true }
 
     /// Warnings before use, each a sentence without a full stop.
-    public func notices(at now: Date) -> [String] {
+    public func notices(at now: Date) throws -> [String] {
         let path = directory.certificatePath(of: name)
-        if let revocation = Inventory.revocation(of: certificate, in: directory.path) {
+        if let revocation = try Inventory.revocations(of: [certificate], in: directory.path)[0] {
             return ["\(path) was revoked at \(timestamp(revocation.date))"]
         }
         if now > certificate.notAfter { return ["\(path) expired at \(timestamp(certificate.notAfter))"] }

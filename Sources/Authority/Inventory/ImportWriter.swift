@@ -200,8 +200,15 @@ struct ImportWriter {
             outcome.lost += 1
         }
         for issuer in foreign.issuers {
-            guard let next = issuer.nextRevocationListNumber, next.magnitude.count < 8 else { continue }
-            let number = next.magnitude.reduce(Int64(0)) { $0 << 8 | Int64($1) } - 1
+            guard let next = issuer.nextRevocationListNumber else { continue }
+            guard let number = next.integer.map({ $0 - 1 }) else {
+                // Our own directory still has the CRL, and the next one is refused.
+                if foreign.kind == .pki { continue }
+                throw AuthorityError(
+                    .policy,
+                    "the next CRL number of \(printable(issuer.certificateFile)) is \(next.decimal), which is too large",
+                    hint: "pki counts CRLs up to \(Int64.max)")
+            }
             let issuerKey = issuer.certificate.publicKey.digest
             guard number > 0, try database.lastRevocationList(issuerKey: issuerKey)?.number ?? 0 < number else {
                 continue

@@ -87,13 +87,20 @@ extension Inventory {
 }
 
 extension Inventory {
-    /// The revocation of a certificate, as the inventory of a CA directory knows it; `nil` also for a directory without one.
-    package static func revocation(of certificate: Certificate, in directory: String) -> InventoryEntry.Revocation? {
-        guard let directory = try? CADirectory(path: directory, for: .reading), directory.contains(fileName),
-            let records = try? InventoryDatabase(reading: directory)
-        else { return nil }
-        let fingerprint = Digest.sha256.hash(certificate.derEncoded)
-        return try? records.entries(where: "fingerprint = ?", [.blob(fingerprint)]).first?.revocation
+    /// The revocation of each certificate, as the inventory of a CA directory knows it; none for a directory without an
+    /// inventory. Throws if the inventory cannot be read.
+    package static func revocations(
+        of certificates: [Certificate], in directory: String
+    ) throws -> [InventoryEntry.Revocation?] {
+        let directory = try CADirectory(path: directory, for: .reading)
+        guard directory.contains(fileName) else { return certificates.map { _ in nil } }
+        return try explained(directory.path(of: fileName)) {
+            let records = try InventoryDatabase(reading: directory)
+            return try certificates.map { certificate in
+                let fingerprint = Digest.sha256.hash(certificate.derEncoded)
+                return try records.entries(where: "fingerprint = ?", [.blob(fingerprint)]).first?.revocation
+            }
+        }
     }
 }
 
@@ -124,7 +131,7 @@ extension CertificateAuthority {
         let file = AuthorityFiles.revocationList(of: name)
         return try inventory.change(now: now) { change in
             let last = try change.records.lastRevocationList(issuerKey: issuerKey)
-            let former = formerList(newerThan: last?.number ?? 0)
+            let former = try formerList(newerThan: last?.number ?? 0)
             if let former { notices.append(try take(former.list, number: former.number, into: &change)) }
             let number = try (former?.number ?? change.records.lastUsedNumber(last?.number, now: this)) + 1
             var entries: [RevocationListParameters.Entry] = []
@@ -149,34 +156,53 @@ extension CertificateAuthority {
     }
 
     /// The CRL in the directory, if this CA signed it and its number is above the inventory's: then the inventory is
-    /// older than the CRL, a copy without its log or a backup.
-    private func formerList(newerThan last: Int64) -> (list: CertificateRevocationList, number: Int64)? {
-        guard let contents = try? directory.read(AuthorityFiles.revocationList(of: name), isPrivate: false),
+    /// older than the CRL, such as a copy without its log or a backup.
+    private func formerList(newerThan last: Int64) throws -> (list: CertificateRevocationList, number: Int64)? {
+        let file = AuthorityFiles.revocationList(of: name)
+        guard let contents = try? directory.read(file, isPrivate: false),
             let list = try? Container(reading: contents).revocationLists.first, list.isIssued(by: certificate),
-            let magnitude = list.number?.magnitude, magnitude.count < 8
+            let number = list.number
         else { return nil }
-        let number = magnitude.reduce(Int64(0)) { $0 << 8 | Int64($1) }
-        return number > last ? (list, number) : nil
+        guard let integer = number.integer else {
+            throw AuthorityError(
+                .policy,
+                "\(directory.path(of: file)) has the CRL number \(number.decimal), and none above it can be used",
+                hint: "pki counts CRLs up to \(Int64.max)")
+        }
+        return integer > last ? (list, integer) : nil
     }
 
-    /// Takes over what a newer CRL knows and the inventory does not. Returns the notice for the user.
+    /// Adds the revocations of a newer CRL to the inventory, also of certificates that the inventory does not have.
+    /// Returns the notice for the user.
     private func take(
         _ list: CertificateRevocationList, number: Int64, into change: inout InventoryChange
     ) throws -> String {
+        let source = "from CRL \(number) in the directory"
         var taken = 0
         for entry in list.entries {
+            let revocation = InventoryEntry.Revocation(
+                date: entry.revocationDate, reason: entry.reason ?? .unspecified, invalidityDate: nil)
             let known = try change.records.entries(
-                where: "issuer_key = ? AND serial = ? AND revoked_at IS NULL",
-                [.blob(certificate.publicKey.digest), .blob(entry.serialNumber.stored)])
-            for row in known {
-                let revocation = InventoryEntry.Revocation(
-                    date: entry.revocationDate, reason: entry.reason ?? .unspecified, invalidityDate: nil)
-                try change.records.setRevocation(of: row.id, revocation)
-                try change.audit(.revoke, row.name, row.serialNumber, detail: "from CRL \(number) in the directory")
-                taken += 1
+                where: "issuer_key = ? AND serial = ?",
+                [.blob(certificate.publicKey.digest), .blob(entry.serialNumber.stored)]
+            ).first
+            if let known {
+                // A hold may have become permanent; no other revocation changes.
+                let isOnHold = known.revocation?.reason == .certificateHold
+                guard known.revocation == nil || isOnHold && revocation.reason != .certificateHold else { continue }
+                try change.records.setRevocation(of: known.id, revocation)
+            } else {
+                let lost = LostCertificate(
+                    serialNumber: entry.serialNumber, subject: nil, subjectName: nil, notAfter: nil,
+                    revocation: revocation, issuer: certificate.publicKey,
+                    file: AuthorityFiles.revocationList(of: name),
+                    line: nil)
+                try change.records.insert(InventoryEntry(lost, issuedAt: change.now, issuedBy: change.who), nil)
             }
+            try change.audit(.revoke, known?.name, entry.serialNumber, detail: source)
+            taken += 1
         }
         return "CRL \(number) in the directory is newer than the inventory, which may be an old copy: "
-            + "\(taken) revocations were taken over from it"
+            + "\(taken) revocation\(taken == 1 ? " was" : "s were") added from it"
     }
 }

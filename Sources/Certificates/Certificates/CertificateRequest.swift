@@ -44,7 +44,7 @@ public struct CertificateRequest: Hashable, Sendable {
 
 /// The extensions of a request other than names, compared with those that its certificate will have anyway.
 package struct RequestedExtensions: Sendable {
-    /// The names of extensions that ask for no more than the certificate will have.
+    /// The names of extensions that ask for nothing the certificate must not have: the profile determines their values.
     package private(set) var ignored: [String] = []
 
     /// The names of extensions that ask for more, each with what it asks for.
@@ -72,7 +72,7 @@ package struct RequestedExtensions: Sendable {
             return isNoCA ? nil : "\(asked.name) CA:TRUE"
         case CertificateExtension.keyUsage:
             guard let wanted = KeyUsage(derEncoded: asked.value) else { return "a malformed \(asked.name)" }
-            // Others than those of a CA are common defaults of requesters, and are left out.
+            // Other usages are common defaults of requesters and are left out; only those of a CA are refused.
             let more = wanted.intersection([.keyCertSign, .crlSign]).subtracting(usage)
             return more.isEmpty ? nil : "\(asked.name) \(more)"
         case CertificateExtension.extendedKeyUsage:

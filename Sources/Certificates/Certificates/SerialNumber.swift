@@ -23,6 +23,13 @@ public struct SerialNumber: Hashable, Sendable {
     /// The octets for a database: the magnitude, after a zero for a negative number.
     package var stored: [UInt8] { isNegative ? [0] + magnitude : magnitude }
 
+    /// The number, if it is positive and the next one fits into 64 bits too.
+    package var integer: Int64? {
+        guard !isNegative, magnitude.count <= 8 else { return nil }
+        let value = magnitude.reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+        return value < Int64.max ? Int64(value) : nil
+    }
+
     /// The INTEGER in DER.
     var derEncoded: [UInt8] {
         guard isNegative else { return DER.unsignedInteger(magnitude) }

@@ -38,8 +38,9 @@ struct PathReportBuilder {
         }
     }
 
-    /// Whether a path that breaks a rule is not valid. That a CA says its key usage binds who issues the CA's certificate;
-    /// a path needs it to be right only where it is there (RFC 5280 §6.1.4). Who names no server needs no server's name.
+    /// Whether breaking a rule makes a path invalid. The rule that CA certificates have a key usage is for issuers; path
+    /// validation checks the extension only if it is present (RFC 5280 §6.1.4). A server's name is required only when the
+    /// purpose is a server.
     private func isBinding(_ rule: ValidationRule) -> Bool {
         rule != UsageRule.caKeyUsage && (rule != AlternativeNameRule.server || purpose == .server)
     }

@@ -138,7 +138,8 @@ struct VerifyCommand: ParsableCommand {
             Verifies the first certificate in the file. Others in it, and those of --intermediates, are not trusted and may \
             be used in the path; without that option, NAME-chain.pem next to NAME-cert.pem is used. Every certificate of the \
             path is checked by the rules of pki lint. With --crl, each CRL must be current and issued by a CA of the path, \
-            and a certificate without a CRL gets a warning. --purpose rolesanywhere adds the rules of AWS.
+            and a certificate without a CRL gets a warning. Without --bundle, the inventory of the CA's directory tells which \
+            certificates are revoked. --purpose rolesanywhere adds the rules of AWS.
 
             For example:
 
@@ -222,10 +223,10 @@ struct VerifyCommand: ParsableCommand {
         )
         if purpose == .rolesanywhere { report.addAnywhereFindings(anchors: anchors, at: date) }
         if bundle.isEmpty {
-            for (index, step) in report.steps.enumerated() {
-                guard let known = Inventory.revocation(of: step.certificate, in: directory.path) else { continue }
+            let known = try Inventory.revocations(of: report.steps.map(\.certificate), in: directory.path)
+            for case (let index, let revocation?) in known.enumerated() {
                 report.markRevoked(
-                    at: index, date: known.date, reason: known.reason,
+                    at: index, date: revocation.date, reason: revocation.reason,
                     source: "the inventory of \(printable(directory.path))")
             }
         }

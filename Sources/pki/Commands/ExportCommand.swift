@@ -103,7 +103,7 @@ struct ExportCommand: ParsableCommand {
             try checkForJava(secret)
             contents = try archive.encoded(passphrase: secret)
         }
-        for notice in identity.notices(at: .now) + manifestNotices(identity) { Console.standard.warning(notice) }
+        for notice in try identity.notices(at: .now) + manifestNotices(identity) { Console.standard.warning(notice) }
         if output == "-" {
             try Console.standard.write(contents)
             try AtomicFile.write([passphraseFile].compactMap(\.self), replaces: force)
