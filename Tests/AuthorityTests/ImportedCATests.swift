@@ -55,20 +55,47 @@ struct ImportedCATests {
     }
 
     @Test func `a subject in an index is a name again`() throws {
-        func name(_ text: String) -> DistinguishedName? {
+        func name(_ text: String) throws -> DistinguishedName? {
             let line = "V\t300101000000Z\t\t01\tunknown\t\(text)\n"
-            return CertificateIndex(SecretBytes(line.utf8), path: "index.txt").lines.first?.subjectName
+            return try CertificateIndex(SecretBytes(line.utf8), path: "index.txt", now: now).lines.first?.subjectName
         }
         #expect(try name("/C=DE/O=Acme/CN=web") == DistinguishedName("/C=DE/O=Acme/CN=web"))
         #expect(try name(#"/O=Gr\xC3\xB6\xC3\x9Fe/CN=a"#) == DistinguishedName("CN=a,O=Größe"))
         #expect(try name(#"/O=a\/b\+c/CN=x"#) == DistinguishedName(#"CN=x,O=a/b\+c"#))
         #expect(try name("/O=a/b/CN=x") == DistinguishedName("CN=x,O=a/b"))
         #expect(try name("/O=Acme+OU=Ops/CN=x") == DistinguishedName("CN=x,O=Acme+OU=Ops"))
-        #expect(name(#"/CN=tab\x09"#) == nil)
+        #expect(try name(#"/CN=tab\x09"#) == nil)
         for text in ["", "/", "web", "/=", "/nonsense=x", "//", #"/CN=\"#, #"/CN=\x"#, #"/CN=\x4"#] {
-            let found = name(text)
+            let found = try name(text)
             #expect(found == nil || found?.commonName?.contains("\\") == true)
         }
+    }
+
+    @Test(arguments: [
+        ("250101000000Z", RevocationReason.unspecified), ("250101000000Z,superseded", .superseded), ("", .unspecified),
+        ("soon", .unspecified), ("soon,keyCompromise", .keyCompromise), ("250101000000Z,boredom", .unspecified),
+        ("250101000000Z,removeFromCRL", .certificateHold), ("250101000000Z,keyTime", .keyCompromise),
+        ("250101000000Z,superseded,a,b", .superseded),
+    ])
+    func `a line with the status R revokes`(text: String, reason: RevocationReason) throws {
+        for notAfter in ["300101000000Z", "soon"] {
+            let line = "R\t\(notAfter)\t\(text)\t02\tunknown\t/CN=x\n"
+            let index = try CertificateIndex(SecretBytes(line.utf8), path: "index.txt", now: now)
+            #expect(index.lines.map(\.serialNumber) == [SerialNumber([2])])
+            #expect(index.lines.first?.revocation?.reason == reason)
+        }
+    }
+
+    @Test(arguments: [
+        "R\t300101000000Z\t250101000000Z\tzz\tunknown\t/CN=x", "R\t300101000000Z\t250101000000Z\t02\tunknown",
+        "r\t300101000000Z\t250101000000Z\t02\tunknown\t/CN=x", "V\t300101000000Z\t250101000000Z\t02\tunknown\t/CN=x",
+        "R 300101000000Z 250101000000Z 02 unknown /CN=x", "X\t300101000000Z\t\t02\tunknown\t/CN=x",
+    ])
+    func `a line that may revoke an unknown certificate refuses the index`(line: String) {
+        let error = #expect(throws: AuthorityError.self) {
+            try CertificateIndex(SecretBytes("# note\n\(line)\n".utf8), path: "index.txt", now: now)
+        }
+        #expect(error?.code == .broken && error?.message.contains("line 2") == true)
     }
 
     @Test func `a configuration file's variables and sections`() throws {

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -293,12 +294,11 @@ def test_lines_that_make_no_sense_are_told_by_their_numbers(pki: Pki, openssl_ca
     index = openssl_ca.folder / "index.txt"
     good = index.read_text()
     bad = [
-        "V\t300101000000Z\t\t02\tunknown", "X\t300101000000Z\t\t02\tunknown\t/CN=x", "V\tsoon\t\t02\tunknown\t/CN=x",
+        "V\t300101000000Z\t\t02\tunknown", "V\tsoon\t\t02\tunknown\t/CN=x",
         "V\t301301000000Z\t\t02\tunknown\t/CN=x", "V\t300101000000Z\t\tzz\tunknown\t/CN=x",
-        "R\t300101000000Z\t\t02\tunknown\t/CN=x", "R\t300101000000Z\t250101000000Z,boredom\t02\tunknown\t/CN=x",
-        "V\t300101000000Z\t250101000000Z\t02\tunknown\t/CN=x",
-        "R\t300101000000Z\t250101000000Z,keyTime\t02\tunknown\t/CN=x", "V" * 5000,
-        "V\t300101000000Z\t\t" + "0" * 500 + "\tunknown\t/CN=x", "\t" * 5000,
+        "R\t300101000000Z\t\t02\tunknown\t/CN=x", "R\t300101000000Z\t250101000000Z,boredom\t03\tunknown\t/CN=x",
+        "R\t300101000000Z\t250101000000Z,keyTime\t04\tunknown\t/CN=x",
+        "V\t300101000000Z\t\t" + "0" * 500 + "\tunknown\t/CN=x", "V" + "\t" * 5000,
     ]  # fmt: skip
     index.write_text(good + "# a comment\n\n" + "\n".join(bad) + "\r\n" + "V\t21000101000000Z\t\t0F\tunknown\t/CN=later")
     report = read(pki, openssl_ca.folder)
@@ -306,8 +306,31 @@ def test_lines_that_make_no_sense_are_told_by_their_numbers(pki: Pki, openssl_ca
     first = good.count("\n") + 3
     assert [finding["line"] for finding in findings] == list(range(first, first + len(bad)))
     assert all(finding["file"] == "index.txt" and len(finding["message"]) < 300 for finding in findings)
-    (lost,) = report["lost"]
+    *revoked, lost = report["lost"]
     assert (lost["serialNumber"], lost["notAfter"]) == ("0f", "2100-01-01T00:00:00Z")
+    reasons = {entry["serialNumber"]: entry["revocation"]["reason"] for entry in revoked}
+    assert reasons == {"02": "unspecified", "03": "unspecified", "04": "keyCompromise"}
+
+
+def test_a_revocation_that_cannot_be_read_is_kept(pki: Pki, openssl_ca: OpenSSLCA, tmp_path: Path) -> None:
+    openssl_ca.issue("web")
+    openssl_ca.revoke(openssl_ca.folder / "certs/web.crt")
+    index = openssl_ca.folder / "index.txt"
+    good = index.read_text()
+    time = good.split("\t")[2]
+    index.write_text(good.replace(time, "some day,for a reason"))
+    pki.run("import", openssl_ca.folder, "--directory", tmp_path / "kept")
+    rows = json.loads(pki.run("list", "--directory", tmp_path / "kept", "--format", "json").stdout)
+    assert {row["name"]: row["status"] for row in rows}["web"] == "revoked"
+    # Where the certificate cannot be read either, nothing is imported.
+    for line in (good.replace("R\t", "R ", 1), good.replace("R\t", "?\t", 1)):
+        index.write_text(line)
+        pki.refuse("import", openssl_ca.folder, "--directory", tmp_path / "refused")
+        assert not (tmp_path / "refused").exists()
+    index.write_text(good)
+    index.chmod(0)
+    if os.getuid() != 0:
+        pki.refuse("import", openssl_ca.folder, "--directory", tmp_path / "refused")
 
 
 def test_an_index_that_contradicts_the_certificates(pki: Pki, openssl_ca: OpenSSLCA) -> None:

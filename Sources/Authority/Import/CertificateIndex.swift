@@ -8,13 +8,17 @@ import SystemSupport
 ///
 /// A line has six fields, separated by tabs: `V`, `R` or `E`; the end of validity; the revocation; the serial number in
 /// hexadecimal; a file name, or `unknown`; the subject.
+///
+/// A line that may revoke a certificate is never left out: where its revocation is not valid, the certificate is revoked
+/// all the same, and where the certificate is not known, the whole index is refused.
 struct CertificateIndex: Sendable {
     struct Line: Sendable {
         enum Status: Character { case valid = "V", revoked = "R", expired = "E" }
 
         /// Counted from 1.
         var number: Int
-        var notAfter: Date
+        /// `nil` if it cannot be read, which only a revoked certificate may have.
+        var notAfter: Date?
         var revocation: InventoryEntry.Revocation?
         var serialNumber: SerialNumber
         /// The subject with its escapes.
@@ -34,11 +38,13 @@ struct CertificateIndex: Sendable {
     private static let lineLimit = 2_000_000
     private static let findingLimit = 100
 
-    init(_ contents: SecretBytes, path: String) {
+    /// Reads an index. A revocation without a time is one of `now`.
+    init(_ contents: SecretBytes, path: String, now: Date) throws(AuthorityError) {
         self.path = path
-        unsafe contents.withUnsafeBytes { bytes in
+        let objection = unsafe contents.withUnsafeBytes { bytes -> String? in
             var (start, number) = (0, 0)
-            while start < bytes.count, number < Self.lineLimit {
+            while start < bytes.count {
+                guard number < Self.lineLimit else { return "has more than \(Self.lineLimit) lines" }
                 let end = unsafe bytes[start...].firstIndex(of: 0x0a) ?? bytes.count
                 number += 1
                 var text = unsafe Array(bytes[start..<end])
@@ -46,34 +52,59 @@ struct CertificateIndex: Sendable {
                 if text.last == 0x0d { text.removeLast() }
                 guard !text.isEmpty, text[0] != UInt8(ascii: "#") else { continue }
                 do throws(Reason) {
-                    lines.append(try Self.line(text, number))
+                    lines.append(try line(text, number, now: now))
                 } catch {
-                    guard findings.count < Self.findingLimit else { continue }
-                    let message = "\(printable(path)), line \(number), is not valid: \(error.text)"
-                    findings.append(ForeignFinding(.indexLine, message, file: path, line: number))
+                    guard !Self.mayRevoke(text) else { return "line \(number): \(error.text)" }
+                    note(number, "is not valid: \(error.text)")
                 }
             }
+            return nil
         }
+        guard let objection else { return }
+        throw AuthorityError(
+            .broken, "\(printable(path)) cannot be imported: \(objection)",
+            hint: "correct the index first: that line may revoke a certificate")
     }
 
-    private static func line(_ text: [UInt8], _ number: Int) throws(Reason) -> Line {
+    private mutating func note(_ number: Int, _ text: String) {
+        guard findings.count < Self.findingLimit else { return }
+        let message = "\(printable(path)), line \(number), \(text)"
+        findings.append(ForeignFinding(.indexLine, message, file: path, line: number))
+    }
+
+    /// Whether a line may be about a revoked certificate: its status is not V or E, or it has a revocation.
+    private static func mayRevoke(_ text: [UInt8]) -> Bool {
         let fields = fields(of: text)
+        return !(fields[0] == Array("V".utf8) || fields[0] == Array("E".utf8)) || fields.count > 2 && !fields[2].isEmpty
+    }
+
+    private mutating func line(_ text: [UInt8], _ number: Int, now: Date) throws(Reason) -> Line {
+        let fields = Self.fields(of: text)
         guard fields.count == 6 else { throw Reason("it has \(fields.count) fields, not 6") }
         let words = fields.map { String(decoding: $0, as: UTF8.self) }
         func shown(_ index: Int) -> String { "\"\(printable(words[index], limit: 60))\"" }
         guard fields[0].count == 1, let status = Line.Status(rawValue: Character(Unicode.Scalar(fields[0][0]))) else {
             throw Reason("its status is \(shown(0)), not V, R or E")
         }
-        guard let notAfter = date(of: words[1]) else { throw Reason("the end of validity, \(shown(1)), is not a time") }
+        let notAfter = Self.date(of: words[1])
+        guard notAfter != nil || status == .revoked else {
+            throw Reason("the end of validity, \(shown(1)), is not a time")
+        }
         guard let serialNumber = SerialNumber(hexadecimal: words[3]) else {
             throw Reason("the serial number, \(shown(3)), is not hexadecimal")
         }
         guard status == .revoked || fields[2].isEmpty else {
             throw Reason("it has a revocation, \(shown(2)), but the status \(status.rawValue)")
         }
+        var revocation: InventoryEntry.Revocation?
+        if status == .revoked {
+            let (read, defect) = Self.revocation(words[2], now: now)
+            if let defect { note(number, "has the revocation \(shown(2)), which \(defect)") }
+            revocation = read
+        }
         return Line(
-            number: number, notAfter: notAfter, revocation: status == .revoked ? try revocation(words[2]) : nil,
-            serialNumber: serialNumber, writtenSubject: fields[5])
+            number: number, notAfter: notAfter, revocation: revocation, serialNumber: serialNumber,
+            writtenSubject: fields[5])
     }
 
     /// Splits at tabs that do not follow a backslash.
@@ -106,34 +137,33 @@ struct CertificateIndex: Sendable {
             month: rest[0], day: rest[1], hour: rest[2], minute: rest[3], second: rest[4])?.date
     }
 
-    /// `TIME`, `TIME,reason`, or `TIME,reason,more`, where `more` is the time of a compromise or the instruction of a
-    /// hold.
-    private static func revocation(_ text: String) throws(Reason) -> InventoryEntry.Revocation? {
+    /// Reads `TIME`, `TIME,reason`, or `TIME,reason,more`, where `more` is the time of a compromise or the instruction of a
+    /// hold; with what is not valid in it, in words that follow the text.
+    private static func revocation(
+        _ text: String, now: Date
+    ) -> (revocation: InventoryEntry.Revocation, defect: String?) {
         let parts = text.split(separator: ",", omittingEmptySubsequences: false)
-        func failure(_ what: String) -> Reason {
-            Reason("the revocation, \"\(printable(text, limit: 60))\", \(what)")
-        }
-        guard let date = date(of: parts[0]) else { throw failure("does not begin with a time") }
-        guard parts.count <= 3 else { throw failure("has too many parts") }
+        let date = date(of: parts[0])
+        var defect = date == nil ? "does not begin with a time: it counts from now" : nil
+        if parts.count > 3 { defect = "has too many parts" }
         var reason = RevocationReason.unspecified
         var invalidityDate: Date?
         switch parts.count == 1 ? "unspecified" : parts[1].lowercased() {
         case let name where name == "keytime" || name == "cakeytime":
             reason = name == "keytime" ? .keyCompromise : .cACompromise
-            guard parts.count == 3, let time = Self.date(of: parts[2]) else {
-                throw failure("has no time of the compromise")
-            }
-            invalidityDate = time
+            invalidityDate = parts.count > 2 ? Self.date(of: parts[2]) : nil
+            if invalidityDate == nil { defect = "has no time of the compromise" }
         case "holdinstruction": reason = .certificateHold
         case let name:
-            guard let found = RevocationReason.allCases.first(where: { $0.name.lowercased() == name }) else {
-                throw failure("has a reason that is not in RFC 5280")
+            switch RevocationReason.allCases.first(where: { $0.name.lowercased() == name }) {
+            case .removeFromCRL:
+                // Released by a delta CRL, and revoked by the index.
+                (reason, defect) = (.certificateHold, "is a release from hold: it stays on hold")
+            case let found?: reason = found
+            case nil: defect = "has a reason that is not in RFC 5280"
             }
-            // Released from a hold.
-            if found == .removeFromCRL { return nil }
-            reason = found
         }
-        return InventoryEntry.Revocation(date: date, reason: reason, invalidityDate: invalidityDate)
+        return (InventoryEntry.Revocation(date: date ?? now, reason: reason, invalidityDate: invalidityDate), defect)
     }
 }
 

@@ -193,7 +193,7 @@ extension ImportedCA {
         let members = family.members
         let accepted = family.descendants(of: try family.roots(in: files, layout, directory: scan.directory))
         var notes = Self.strangers(in: family, accepted: accepted)
-        let indexes = Self.indexes(in: scan, layout, findings: &notes)
+        let indexes = try Self.indexes(in: scan, layout, now: now)
         let register = IndexReader(family, accepted: accepted, files: files, indexes: indexes)
         let keys = family.keys(of: accepted, in: files, findings: &notes)
         let names = family.names(of: accepted, layout.kind, register.revocations)
@@ -240,18 +240,17 @@ extension ImportedCA {
         findings = Self.bounded(scan.findings + files.flatMap(\.findings) + notes + register.findings)
     }
 
+    /// The indexes of the directory. One that cannot be read is an error: its revocations would be lost.
     private static func indexes(
-        in scan: ImportScan, _ layout: ImportLayout, findings: inout [ForeignFinding]
-    ) -> [CertificateIndex] {
+        in scan: ImportScan, _ layout: ImportLayout, now: Date
+    ) throws(AuthorityError) -> [CertificateIndex] {
         let configured = layout.configuration?.candidates(for: .database) ?? []
         var indexes: [CertificateIndex] = []
         for file in scan.files where file.name == "index.txt" || configured.contains(file.path) {
-            do {
-                indexes.append(CertificateIndex(try scan.contents(of: file.path, limit: 256 << 20), path: file.path))
-            } catch {
-                let text = "\(printable(file.path)) was not read: \(error.message)"
-                findings.append(ForeignFinding(.unreadable, text, file: file.path))
+            let contents = try rethrown { () throws(FileError) in
+                try scan.contents(of: file.path, limit: 256 << 20)
             }
+            indexes.append(try CertificateIndex(contents, path: file.path, now: now))
         }
         return indexes
     }

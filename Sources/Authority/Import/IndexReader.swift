@@ -140,10 +140,10 @@ struct IndexReader {
                 for number in indices {
                     if let revocation = line.revocation, revocations[number] == nil { revocations[number] = revocation }
                     let member = members[number]
-                    guard line.notAfter != member.certificate.notAfter else { continue }
+                    guard let notAfter = line.notAfter, notAfter != member.certificate.notAfter else { continue }
                     let message =
                         "\(place), has the serial number of \(printable(member.file)) but another end of validity: "
-                        + "\(timestamp(line.notAfter)), not \(timestamp(member.certificate.notAfter))"
+                        + "\(timestamp(notAfter)), not \(timestamp(member.certificate.notAfter))"
                     report(.indexMismatch, message, index.path, line: line.number)
                 }
             }
