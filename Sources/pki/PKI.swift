@@ -63,6 +63,20 @@ struct PKI: AsyncParsableCommand {
         ]
     )
 
+    /// Refuses names that are not UTF-8, which would be read as others.
+    private static func checkEncoding() throws(UsageError) {
+        if let position = ThisProcess.undecodableArgument {
+            throw UsageError(message: "argument \(position) is not UTF-8", hint: "rename the file, or link to it")
+        }
+        let variable = ThisProcess.undecodableVariable { name in
+            ["HOME", "TMPDIR", "CREDENTIALS_DIRECTORY"].contains(name)
+                || ["AWS_", "PKI_", "SSL_", "XDG_"].contains(where: name.hasPrefix)
+        }
+        if let variable {
+            throw UsageError(message: "the environment variable \(variable) is not UTF-8", hint: "unset \(variable)")
+        }
+    }
+
     static func main() async {
         ThisProcess.ignoreWriteSignals()
         // Before any secret is read: no core dumps, no access by other processes, freed memory wiped.
@@ -71,6 +85,7 @@ struct PKI: AsyncParsableCommand {
         FreedMemory.wipeFromNowOn()
         GuardedMemory.lockKeys()
         do {
+            try checkEncoding()
             if let answer = CachedAnswer(CommandLine.arguments.dropFirst()) {
                 try Console.standard.write(answer.text)
                 Console.standard.leave(ExitStatus.done)

@@ -234,3 +234,23 @@ def test_a_server_forgets_what_opened_its_key(pki: Pki, lab: Lab, ca: Path, tmp_
     plain = (ca / "client-key.pem").read_text().splitlines()
     assert plain[2][:24].encode() not in held
     assert key.read_text().splitlines()[3][:32].encode() not in held
+
+
+class TestNamesThatAreNotUTF8:
+    """Swift reads other octets as U+FFFD: the key would lie in a directory that nobody named."""
+
+    @pytest.mark.parametrize("arguments", [("init-ca", "--directory", b"c\xe9"), (b"init-\xff",), ("inspect", b"\x80.pem")])
+    def test_an_argument(self, pki: Pki, arguments: tuple[str | bytes, ...]) -> None:
+        done = subprocess.run(
+            [str(pki.path), *arguments], cwd=pki.home, env=pki.variables(), capture_output=True, check=False
+        )
+        assert (done.returncode, done.stdout) == (USAGE, b"")
+        assert f"argument {len(arguments)}".encode() in done.stderr
+        assert not [name for name in os.listdir(os.fsencode(pki.home)) if b"\xef\xbf\xbd" in name]
+
+    def test_a_variable(self, pki: Pki) -> None:
+        for name, status in {"AWS_CONFIG_FILE": USAGE, "HOME": USAGE, "LS_COLORS": 0}.items():
+            environment = {**pki.variables(), name: b"/tmp/\xe9"}
+            done = subprocess.run([str(pki.path), "--version"], env=environment, capture_output=True, check=False)
+            assert done.returncode == status, name
+            assert (name.encode() in done.stderr) == (status != 0)

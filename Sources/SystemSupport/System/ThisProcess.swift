@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import FoundationEssentials
 internal import Glibc
 
 /// This process and the machine that it runs on.
@@ -38,6 +39,19 @@ package enum ThisProcess {
         SecretOrigins.add(variable: name)
         guard let value = unsafe getenv(name) else { return nil }
         return unsafe SecretBytes(UnsafeRawBufferPointer(start: value, count: strlen(value)))
+    }
+
+    /// The position of the first argument that is not UTF-8: it would be read with replacement characters, as another name.
+    package static var undecodableArgument: Int? {
+        (1..<max(1, Int(CommandLine.argc))).first { index in
+            unsafe CommandLine.unsafeArgv[index].map { unsafe String(validatingCString: $0) == nil } ?? false
+        }
+    }
+
+    /// The first environment variable of those that `isRead` names whose value is not UTF-8.
+    package static func undecodableVariable(where isRead: (String) -> Bool) -> String? {
+        ProcessInfo.processInfo.environment.filter { $0.value.contains("\u{fffd}") && isRead($0.key) }.keys.sorted()
+            .first { name in unsafe getenv(name).map { unsafe String(validatingCString: $0) == nil } ?? false }
     }
 
     /// Blocks the thread.
