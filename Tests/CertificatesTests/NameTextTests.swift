@@ -45,6 +45,26 @@ import Testing
         #expect(try NameConstraints.Subtree(subtree).contains(name) == holds)
     }
 
+    @Test(arguments: [
+        ("http://10.1.1.1/x", "uri:bad.example"), ("http://[::1]/", "uri:bad.example"),
+        ("http://%62ad.example/", "uri:bad.example"), ("http://bad.example./", "uri:bad.example"),
+        ("http://x.bad.example./", "uri:.bad.example"),
+        ("urn:x:y", "uri:bad.example"),
+    ])
+    func `a URI that may be in an excluded subtree is refused`(uri: String, subtree: String) throws {
+        #expect(try constraints([], [subtree]).objection(to: .uri(uri)) != nil)
+        #expect(try constraints([], [subtree]).objection(to: .uri("http://good.example/")) == nil)
+    }
+
+    @Test(arguments: [
+        ("ip:10.0.0.0/8", "::ffff:10.1.2.3", true), ("ip:10.0.0.0/8", "::ffff:11.1.2.3", false),
+        ("ip:::ffff:10.0.0.0/104", "10.1.2.3", true), ("ip:10.0.0.0/8", "2001:db8::1", false),
+    ])
+    func `an address is excluded in either family`(subtree: String, address: String, isRefused: Bool) throws {
+        let objection = try constraints([], [subtree]).objection(to: GeneralName.ipAddress(address))
+        #expect((objection != nil) == isRefused)
+    }
+
     @Test func `W13: a closed constraint says something about every kind`() throws {
         let (closed, shut) = try constraints(["dns:example.com"]).closed()
         #expect(shut == ["IP addresses", "URIs", "email addresses"])

@@ -224,7 +224,8 @@ extension NameConstraints.Subtree {
 
     /// A host covers itself alone, a domain with a leading dot what is below it.
     private static func isExactHost(_ host: String, _ base: String) -> Bool {
-        base.isEmpty || (base.hasPrefix(".") ? host.lowercased().hasSuffix(base) : trimmed(host) == base)
+        base.isEmpty
+            || (base.hasPrefix(".") ? trimmed(host).hasSuffix(".\(trimmed(base))") : trimmed(host) == trimmed(base))
     }
 
     private static func trimmed(_ host: String) -> String {
@@ -232,8 +233,8 @@ extension NameConstraints.Subtree {
         return (bare.hasSuffix(".") ? bare.dropLast() : bare).lowercased()
     }
 
-    /// The host of a URI that has one.
-    private static func host(ofURI text: String) -> String? {
+    /// The host of a URI that has one, which may be an address.
+    fileprivate static func host(ofURI text: String) -> String? {
         guard let start = text.firstRange(of: "://")?.upperBound else { return nil }
         let authority = text[start...].prefix { !"/?#".contains($0) }
         let place = authority.split(separator: "@", omittingEmptySubsequences: false).last ?? ""
@@ -276,13 +277,36 @@ extension NameConstraints {
     /// Why a CA with these constraints may not certify a name: one of a kind that no permitted subtree is about, outside
     /// of those that are, or in an excluded one. The reason, as what follows the name; `nil` when it may.
     package func objection(to name: GeneralName) -> String? {
-        if let excluded = excluded.first(where: { $0.contains(name) || $0.isTouched(byWildcard: name) }) {
-            return "it excludes \(excluded)"
+        let names = [name] + (name.otherAddress.map { [$0] } ?? [])
+        let excluded = excluded.first { subtree in
+            names.contains { subtree.contains($0) || subtree.isTouched(byWildcard: $0) }
+        }
+        if let excluded { return "it excludes \(excluded)" }
+        if case .uri(let text) = name, (self.excluded + permitted).contains(where: { $0.kind == .uri }),
+            !Self.hasDomain(text)
+        {
+            return "it constrains URIs, and this one has no domain name as its host (RFC 5280 §4.2.1.10)"
         }
         // Constraints of other programs on directory names alone do not cover hosts.
         let kinds = Set(permitted.compactMap(\.kind))
         guard kinds.contains(where: { $0 == name.kind }) || !kinds.isSubset(of: [.directory]) else { return nil }
         guard !permitted.contains(where: { $0.contains(name) }) else { return nil }
         return "it permits only \(permitted.map(\.description).joined(separator: ", "))"
+    }
+
+    /// Whether the host of a URI is a domain name: neither absent, nor an address, nor percent-encoded.
+    private static func hasDomain(_ text: String) -> Bool {
+        guard let host = Subtree.host(ofURI: text), IPAddress.octets(host) == nil else { return false }
+        return (try? GeneralName.dnsName(host.hasSuffix(".") ? String(host.dropLast()) : host)) != nil
+    }
+}
+
+extension GeneralName {
+    /// The same address in the other family, for an IPv4 address or an IPv4-mapped one (RFC 4291 §2.5.5.2).
+    fileprivate var otherAddress: GeneralName? {
+        guard case .ip(let octets) = self else { return nil }
+        if octets.count == 4 { return .ip([UInt8](repeating: 0, count: 10) + [0xff, 0xff] + octets) }
+        let unmapped = IPAddress.unmapped(octets)
+        return unmapped.count == 4 ? .ip(unmapped) : nil
     }
 }
