@@ -137,7 +137,7 @@ package enum CertificateJudge {
     /// General rules without which path validation fails (RFC 5280 §4.2 and §6.1, and what libcrypto can read).
     private static let fatal: Set<String> = [
         "extension-unknown-critical", "extension-malformed", "extension-duplicate", "key-curve-explicit",
-        "time-seconds", "time-zone", "time-fraction",
+        "time-seconds", "time-zone", "time-fraction", "signature-wrong-key",
     ]
 
     /// General rules that strict software enforces, and that AWS does not ask for.
@@ -152,19 +152,18 @@ package enum CertificateJudge {
     /// - Parameter date: The time at which it must be valid; `nil` leaves its validity out.
     /// - Returns: AWS's rules first, then the general ones.
     package static func findings(in certificate: Certificate, as part: Part, at date: Date?) -> [RuleViolation] {
-        let own = part.rules.findings(in: DatedCertificate(certificate, at: date))
         let role: CertificateRole =
             switch part {
             case .client: .client
             case .intermediate: .intermediate
             case .anchor: certificate.isSelfIssued ? .root : .intermediate
             }
+        let found = CertificateLinter.findings(in: certificate, as: role)
+        let broken = found.filter { fatal.contains($0.rule.name) }
+        // What cannot be read is reported as that, not as absent.
+        let own = part.rules.findings(in: DatedCertificate(certificate, at: date), beside: broken)
         let covered = Set(part.rules.filter { rule in own.contains { $0.rule == rule.rule } }.flatMap(\.coveredBy))
-        let general = CertificateLinter.findings(in: certificate, as: role).compactMap { finding in
-            if covered.contains(finding.rule.name) { return RuleViolation?.none }
-            if fatal.contains(finding.rule.name) { return finding }
-            return advised.contains(finding.rule.name) ? finding.asWarning : nil
-        }
-        return own + general
+        let advice = found.filter { advised.contains($0.rule.name) && !covered.contains($0.rule.name) }
+        return own + broken + advice.map(\.asWarning)
     }
 }

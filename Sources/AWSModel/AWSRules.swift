@@ -42,8 +42,8 @@ package enum AWSRules {
             coveredBy: unreadable.union(["key-usage-empty"])
         ) {
             guard $0.certificate.keyUsage?.contains(.digitalSignature) != true else { return nil }
-            let has = $0.certificate.keyUsage.map { "allows only \($0)" } ?? "has no key usage"
-            return "\(has), not digitalSignature"
+            guard let usage = $0.certificate.keyUsage else { return "has no key usage, not digitalSignature" }
+            return usage.isEmpty ? "has a key usage without any use" : "allows only \(usage), not digitalSignature"
         },
         signature("client", of: "A client's certificate", hint: "have it issued again with SHA-256 or stronger"),
         validity("client", of: "A client's certificate", hint: "have it renewed"),

@@ -65,8 +65,30 @@ import Testing
         let client = try certificate(extensions("digitalSignature") + "\n1.2.3.4 = critical, ASN1:UTF8String:x")
         let findings = CertificateJudge.findings(in: client, as: .client, at: date)
         #expect(codes(findings, .error) == ["extension-unknown-critical"])
-        // AWS's own list, by which pki creds decides, leaves it to AWS.
-        #expect(AWSRules.client.findings(in: DatedCertificate(client, at: date)).errors.isEmpty)
+    }
+
+    @Test(arguments: [
+        ("2.5.29.15 = critical, DER:04:01:00", "extension-malformed"),
+        ("2.5.29.15 = critical, DER:30:00", "extension-malformed"),
+        ("2.5.29.15 = critical, DER:03:01:00", "aws-client-key-usage"),
+        ("subjectKeyIdentifier = hash", "aws-client-key-usage"),
+    ])
+    func `an extension that cannot be read is reported as that, not as absent`(line: String, rule: String) throws {
+        let client = try certificate("CN=web", "basicConstraints = CA:FALSE\n\(line)")
+        let findings = CertificateJudge.findings(in: client, as: .client, at: date)
+        #expect(codes(findings, .error) == [rule])
+        #expect(findings.errors.allSatisfy { !$0.finding.contains("only ,") })
+    }
+
+    @Test func `a root whose signature is not its own is no trust anchor`() throws {
+        let root = try certificate(
+            "CN=root", "basicConstraints = critical, CA:TRUE\nkeyUsage = critical, keyCertSign, cRLSign")
+        var encoded = root.derEncoded
+        encoded[encoded.count - 1] ^= 1
+        let changed = try Certificate(derEncoded: encoded)
+        #expect(
+            codes(CertificateJudge.findings(in: changed, as: .anchor, at: date), .error) == ["signature-wrong-key"])
+        #expect(CertificateLinter.findings(in: changed).map(\.rule.name).contains("signature-wrong-key"))
     }
 
     @Test func `an anchor is a CA that may sign`() throws {

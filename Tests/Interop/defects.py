@@ -269,6 +269,7 @@ CERTIFICATES: dict[str, Case] = {
     "no extensions in the list": (
         "extensions-empty", None, lambda: root().but(issuer_key=leaf_key(), whole_extensions=h.extensions()).der(),
     ),
+    "a root that another key signed": ("signature-wrong-key", None, lambda: root().but(issuer_key=leaf_key()).der()),
     "an alternative name that is none": (
         "extension-malformed", None, lambda: client().swap(SAN, h.extension(SAN, h.integer(1))).der(),
     ),

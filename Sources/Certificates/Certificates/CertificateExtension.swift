@@ -138,8 +138,8 @@ public struct BasicConstraints: Hashable, Sendable {
 
     var derEncoded: [UInt8] {
         guard isCA else { return DER.sequence([]) }
-        let length = pathLength.map {
-            DER.unsignedInteger([UInt8(truncatingIfNeeded: $0 >> 8), UInt8(truncatingIfNeeded: $0)])
+        let length = pathLength.map { length in
+            DER.unsignedInteger((0..<8).reversed().map { UInt8(truncatingIfNeeded: length >> ($0 * 8)) })
         }
         return DER.sequence([DER.true, length ?? []])
     }

@@ -132,7 +132,13 @@ extension BasicConstraints {
         guard let memory = unsafe X509_get_ext_d2i(certificate, NID_basic_constraints, nil, nil) else { return nil }
         let constraints = unsafe memory.assumingMemoryBound(to: BASIC_CONSTRAINTS.self)
         defer { unsafe BASIC_CONSTRAINTS_free(constraints) }
-        let length = unsafe constraints.pointee.pathlen.map { unsafe Int(ASN1_INTEGER_get($0)) }
+        let length = unsafe constraints.pointee.pathlen.map { encoded in
+            var length: Int64 = 0
+            // Beyond 64 bits it limits nothing.
+            if unsafe ASN1_INTEGER_get_int64(&length, encoded) == 1 { return Int(length) }
+            return unsafe encoded.pointee.type & V_ASN1_NEG == 0 ? Int.max : Int.min
+        }
+        forgiveOpenSSLErrors()
         self.init(isCA: unsafe constraints.pointee.ca != 0, pathLength: length)
     }
 }

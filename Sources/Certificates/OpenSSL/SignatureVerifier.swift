@@ -84,6 +84,9 @@ extension PublicKey {
         }
     }
 
+    /// Whether libcrypto has the algorithm of a key.
+    static func knows(_ publicKey: PublicKey) -> Bool { (try? SignatureVerifier(publicKey)) != nil }
+
     /// Checks a signature made in the way of ``SigningKey/signature(for:digest:)``.
     package func isValid(signature: [UInt8], for message: [UInt8], digest: Digest) -> Bool {
         defer { forgiveOpenSSLErrors() }

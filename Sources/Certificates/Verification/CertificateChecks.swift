@@ -23,6 +23,7 @@ struct CertificateChecks {
             findings.add(EncodingRule.version, "is of X.509 version \(certificate.version)\(words)")
         }
         findings.check(key: certificate.publicKey)
+        checkOwnSignature()
         checkNames(encoded)
         // A certificate of an older version cannot have extensions.
         guard certificate.version == 3 else { return }
@@ -66,6 +67,19 @@ struct CertificateChecks {
         }
         findings.check(time: encoded.notBefore, "notBefore")
         findings.check(time: encoded.notAfter, "notAfter")
+    }
+
+    /// A self-issued certificate claims the signature of its own key, unless it names another: a root that certified its
+    /// next key.
+    private mutating func checkOwnSignature() {
+        guard certificate.isSelfIssued, !certificate.subject.isEmpty else { return }
+        let (own, signers) = (certificate.subjectKeyIdentifier, certificate.authorityKeyIdentifier)
+        let isSure = own != nil && own == signers
+        guard isSure || certificate.isCA && (own == nil || signers == nil),
+            SignatureVerifier.knows(certificate.publicKey),
+            !certificate.hasSigned(certificate)
+        else { return }
+        findings.add(IssuerRule.signature, "is self-signed, and its signature is not that of its key")
     }
 
     private mutating func checkNames(_ encoded: EncodedCertificate) {

@@ -43,6 +43,8 @@ package struct LabSeed: Sendable {
         certificates: (_ path: String?) throws -> [Certificate]
     ) throws {
         do {
+            // A request may have no body; a file without contents is a mistake.
+            guard bytes.contains(where: { $0 > 0x20 }) else { throw ServiceRefusal.validation("it is empty") }
             let members = try InputMembers(reading: bytes)
             try members.refuseOthers(than: ["trustAnchors", "roles", "profiles"])
             let anchors = try (members.objects("trustAnchors", AWSLimit.accountAnchorCount.range) ?? []).map {

@@ -121,11 +121,11 @@ extension Identity {
         guard certificate.publicKey == key.publicKey else {
             throw refusal(of: certificate, "is not for this private key")
         }
-        if let finding = AWSRules.client.findings(in: DatedCertificate(certificate, at: date)).errors.first {
+        if let finding = CertificateJudge.findings(in: certificate, as: .client, at: date).errors.first {
             throw refusal(of: certificate, finding.finding, hint: finding.hint)
         }
         for intermediate in intermediates {
-            let findings = AWSRules.intermediate.findings(in: DatedCertificate(intermediate, at: date))
+            let findings = CertificateJudge.findings(in: intermediate, as: .intermediate, at: date)
             guard let finding = findings.errors.first else { continue }
             throw refusal(of: intermediate, finding.finding, hint: finding.hint)
         }
