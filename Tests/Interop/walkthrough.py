@@ -59,6 +59,8 @@ PLACEHOLDERS = [
         # The number of a request in the lab's log.
         (r"(?<!\S)#\d+", r"#\d+"),
         (r"\d+ bytes", None),
+        # The number of a CRL that begins with the time.
+        (r"(?<=CRL )\d{10}", None),
         # The value of a metric that has labels.
         (r"(?<=\} )\d+$", r"\d+"),
         (r"(?<=127\.0\.0\.1:)\d+", PORT),
