@@ -214,6 +214,31 @@ package import SystemSupport
         _ = try? query("PRAGMA wal_checkpoint(TRUNCATE)")
     }
 
+    // MARK: - Copying
+
+    /// Copies the whole database, its log included, over another one that is open for writing and not in a transaction.
+    package func copy(over other: Database) throws(SQLiteError) {
+        guard let job = unsafe sqlite3_backup_init(other.handle, "main", handle, "main") else {
+            throw other.error(unsafe sqlite3_errcode(other.handle))
+        }
+        limit.begin()
+        other.limit.begin()
+        let status = unsafe sqlite3_backup_step(job, -1)
+        unsafe sqlite3_backup_finish(job)
+        guard status == SQLITE_DONE else { throw other.error(status) }
+    }
+
+    /// Writes the file anew without the pages of what was deleted.
+    package func compact() throws(SQLiteError) {
+        // SQLite builds the new file as an attached database.
+        unsafe sqlite3_limit(handle, SQLITE_LIMIT_ATTACHED, 1)
+        defer { unsafe sqlite3_limit(handle, SQLITE_LIMIT_ATTACHED, 0) }
+        try execute("VACUUM")
+    }
+
+    /// Moves the log into the file, and ends it: the file alone is the database, for readers that write nothing.
+    package func endLog() throws(SQLiteError) { try execute("PRAGMA journal_mode = DELETE") }
+
     // MARK: - Statements
 
     /// Runs one statement, with a `?` for each value. It is prepared once and kept.

@@ -52,6 +52,18 @@ package struct SQLiteError: Error, Hashable, CustomStringConvertible {
     @unsafe init(_ handle: OpaquePointer) { unsafe self.handle = handle }
 
     /// The column's integer; 0 for NULL. Columns are counted from 0.
+    /// All columns.
+    package var values: [SQLiteValue] {
+        unsafe (0..<sqlite3_column_count(handle)).map { index in
+            switch unsafe sqlite3_column_type(handle, index) {
+            case SQLITE_INTEGER: .integer(integer(index))
+            case SQLITE_NULL: .null
+            case SQLITE_BLOB: .blob(blob(index))
+            default: .text(text(index))
+            }
+        }
+    }
+
     package func integer(_ column: Int32) -> Int64 { unsafe sqlite3_column_int64(handle, column) }
 
     /// Whether the column is NULL.
@@ -110,18 +122,7 @@ package struct SQLiteError: Error, Hashable, CustomStringConvertible {
     /// The current row, valid until the next step.
     var row: Row { unsafe Row(handle) }
 
-    /// The columns of the current row.
-    var columns: [SQLiteValue] {
-        let row = row
-        return unsafe (0..<sqlite3_column_count(handle)).map { index in
-            switch unsafe sqlite3_column_type(handle, index) {
-            case SQLITE_INTEGER: .integer(row.integer(index))
-            case SQLITE_NULL: .null
-            case SQLITE_BLOB: .blob(row.blob(index))
-            default: .text(row.text(index))
-            }
-        }
-    }
+    var columns: [SQLiteValue] { row.values }
 }
 
 /// Ends statements that run longer than a valid file needs: a damaged or malicious one can make them run for ever.

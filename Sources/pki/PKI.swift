@@ -40,7 +40,7 @@ struct PKI: AsyncParsableCommand {
                     InitCACommand.self, IssueClientCommand.self, IssueIntermediateCommand.self, ListCommand.self,
                     TreeCommand.self, RenewCommand.self, RevokeCommand.self, CRLCommand.self, RotateCACommand.self,
                     ExportCommand.self, ImportCommand.self, ChangePassphraseCommand.self, AuditCommand.self,
-                    PrintTemplateCommand.self,
+                    BackupCommand.self, RestoreCommand.self, PrintTemplateCommand.self,
                 ]
             ),
             CommandGroup(

@@ -114,6 +114,12 @@ struct CADirectoryCheck {
                     ? "made from the directory's files at \(since): of what was revoked before, only what a CRL there lists is known"
                     : "the inventory is whole, since \(since)")
         }
+        if findings.allSatisfy({ $0.severity == .notice }), let restored = try records.lastRestore() {
+            report(
+                "inventory", .notice,
+                "restored at \(timestamp(restored.date)) from a \(restored.detail): what was issued or revoked between is not known"
+            )
+        }
         let unfinished = try unfinishedFiles()
         if let name = unfinished.first {
             let text = "a command was interrupted before it wrote \(directory.path(of: name))"

@@ -205,7 +205,7 @@ public final class Inventory: Sendable {
     /// Completes the file moves that a killed process recorded, and deletes drafts that it did not record. Returns the
     /// generation of the last change's drafts; 0 if there were none.
     @discardableResult
-    private func finishLastChange(_ database: InventoryDatabase) throws -> Int {
+    func finishLastChange(_ database: InventoryDatabase) throws -> Int {
         let moves = try database.moves()
         try directory.settle(moves)
         directory.sweepDrafts()

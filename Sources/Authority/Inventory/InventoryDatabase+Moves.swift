@@ -79,12 +79,27 @@ extension InventoryDatabase {
         return last
     }
 
-    /// The number that the next CRL must be above. Where the inventory was made from files and no CRL was found, earlier
-    /// numbers are not known: then the time in seconds, which is above what any counter reached.
-    func lastUsedNumber(_ last: Int64?, now: Date) throws -> Int64 {
-        if let last { return last }
+    /// The number that the next CRL must be above. Where the inventory was made from files and no CRL was found, or was
+    /// restored from a backup after the last CRL, earlier numbers are not known: then the time in seconds, which is above
+    /// what any counter reached.
+    func lastUsedNumber(_ last: (number: Int64, thisUpdate: Date)?, now: Date) throws -> Int64 {
+        if let last {
+            guard let restored = try lastRestore(), restored.date >= last.thisUpdate else { return last.number }
+            return max(last.number, Int64(now.timeIntervalSince1970))
+        }
         let isAdopted = try !database.query("SELECT 1 FROM audit WHERE action = 'adopt' LIMIT 1").isEmpty
-        return isAdopted ? Int64(now.timeIntervalSince1970) : 0
+        return try isAdopted || lastRestore() != nil ? Int64(now.timeIntervalSince1970) : 0
+    }
+
+    /// The last restoration of the whole inventory from a backup; `nil` if there was none.
+    func lastRestore() throws -> (date: Date, detail: String)? {
+        var last: (Date, String)?
+        try database.visit(
+            "SELECT id, at, detail FROM audit WHERE action = 'restore' AND name IS NULL ORDER BY id DESC LIMIT 1"
+        ) { row in
+            last = (try RowReader(table: "audit", id: row.integer(0)).time(row, 1, "at"), row.text(2))
+        }
+        return last
     }
 
     /// Writes down that a list was made.

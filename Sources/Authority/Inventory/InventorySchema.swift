@@ -144,7 +144,10 @@ enum InventorySchema {
 
     /// Refuses a database of a newer version, and one whose schema is not this program's: a foreign view or trigger
     /// would run in this process. With `isLenient`, missing triggers are accepted.
-    static func check(_ database: Database, path: String, isLenient: Bool) throws {
+    /// `others` are tables that a backup has beside those of the inventory.
+    static func check(
+        _ database: Database, path: String, isLenient: Bool, others: [String: String] = [:]
+    ) throws {
         let version = try database.userVersion()
         guard version >= 0 else { throw damagedInventory(path, "its version is \(version)") }
         guard version <= migrations.count else {
@@ -154,7 +157,7 @@ enum InventorySchema {
                 hint: "use the newer version of pki that wrote it")
         }
         let found = try database.schema()
-        let expected = schema(ofVersion: Int(version))
+        let expected = schema(ofVersion: Int(version)).merging(others) { own, _ in own }
         for (name, text) in found.sorted(by: { $0.key < $1.key }) where expected[name] != text {
             throw damagedInventory(
                 path,

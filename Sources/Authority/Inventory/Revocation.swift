@@ -133,7 +133,10 @@ extension CertificateAuthority {
             let last = try change.records.lastRevocationList(issuerKey: issuerKey)
             let former = try formerList(newerThan: last?.number ?? 0)
             if let former { notices.append(try take(former.list, number: former.number, into: &change)) }
-            let number = try (former?.number ?? change.records.lastUsedNumber(last?.number, now: this)) + 1
+            let number =
+                try
+                (former?.number ?? change.records.lastUsedNumber(last.map { ($0.number, $0.thisUpdate) }, now: this))
+                + 1
             var entries: [RevocationListParameters.Entry] = []
             try change.records.visitRevoked(issuerKey: issuerKey, endingAfter: last?.thisUpdate ?? .distantPast) {
                 serial, revocation in

@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Certificates
+package import FoundationEssentials
+import SQLite
+import SystemSupport
+
+/// A whole CA directory in one file.
+///
+/// The file is an SQLite database: the tables of the inventory, the files of the directory in a table `sqlar`, which
+/// `sqlite3 FILE -A` lists and extracts too, and a table `backup` with a digest of everything else.
+package struct Backup {
+    /// What a backup contains.
+    package struct Summary: Sendable {
+        /// When the backup was made.
+        package let madeAt: Date
+        /// The number of files, without the inventory.
+        package let files: Int
+        /// The number of certificates in the inventory.
+        package let certificates: Int
+        /// The number of private keys that are not encrypted.
+        package let openKeys: Int
+        /// The paths in the directory that are no regular files and were left out.
+        package let skipped: [String]
+        /// SHA-256 over all rows.
+        package let digest: [UInt8]
+    }
+
+    package let summary: Summary
+    private let database: Database
+    private let path: String
+
+    /// Marks the file as a backup of this program: "pkiB".
+    private static let applicationIdentifier: Int32 = 0x706b_6942
+    private static let tables = [
+        // As SQLite's own archives: sz is the size, and data is not compressed where it has that size.
+        "sqlar": """
+        CREATE TABLE sqlar(
+          name TEXT PRIMARY KEY,
+          mode INT,
+          mtime INT,
+          sz INT,
+          data BLOB
+        )
+        """,
+        "backup": "CREATE TABLE backup (made_at INTEGER NOT NULL, digest BLOB NOT NULL)",
+    ]
+    /// The tables that the digest covers, in its order.
+    private static let covered = [
+        "templates", "certificates", "certificate_contents", "revocation_lists", "audit", "file_moves", "sqlar",
+    ]
+
+    /// Whether a name can be that of a file in a backup: one component, or `archive/` and one, neither hidden nor a file
+    /// of the inventory.
+    private static func isFile(_ path: String) -> Bool {
+        let parts = path.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
+        guard let name = parts.last.map(String.init), parts.count == 1 || parts[0] == CADirectory.archiveDirectory,
+            FilePath.isComponent(name), !name.hasPrefix("."), !name.hasPrefix(Inventory.fileName)
+        else { return false }
+        return parts.count == 2 || name != CADirectory.archiveDirectory
+    }
+
+    /// A digest of the rows of every table: SHA-256 of the digest before and of the row's values, each a letter for its
+    /// type (`n`, `i`, `t` or `b`), its length as decimal text, a colon and its octets.
+    private static func digest(of database: Database) throws -> [UInt8] {
+        var digest = [UInt8](repeating: 0, count: 32)
+        for table in covered {
+            digest = Digest.sha256.hash(digest + table.utf8)
+            try database.visit("SELECT * FROM \(table) ORDER BY rowid") { row in
+                for value in row.values {
+                    let (type, octets): (String, [UInt8]) =
+                        switch value {
+                        case .null: ("n", [])
+                        case .integer(let integer): ("i", Array("\(integer)".utf8))
+                        case .text(let text): ("t", Array(text.utf8))
+                        case .blob(let bytes): ("b", bytes)
+                        }
+                    digest += Array("\(type)\(octets.count):".utf8) + octets
+                }
+                digest = Digest.sha256.hash(digest)
+            }
+        }
+        return digest
+    }
+}
+
+// MARK: - Making
+
+extension Inventory {
+    /// Writes a backup of the directory to a new file, readable by this user alone.
+    ///
+    /// Other writers wait until it is complete; the file has its name only then. Throws ``AuthorityError`` if the file
+    /// exists, or is in the directory itself.
+    package func backUp(to path: String, now: Date) throws -> Backup.Summary {
+        let target = try rethrown { () throws(FileError) in
+            try SystemSupport.Directory(FilePath.parent(of: path), for: .output)
+        }
+        let name = FilePath.name(of: path)
+        if let stamp = directory.directory.status?.stamp, target.status?.stamp.isSameFile(as: stamp) == true {
+            throw AuthorityError(
+                .invalidRequest, "\(printable(path)) is in the CA's directory, whose loss it is to survive",
+                hint: "name a file in another directory, better on another machine")
+        }
+        guard !target.contains(name) else {
+            throw AuthorityError(
+                .exists, "\(printable(path)) exists already and is never overwritten", hint: "name a new file")
+        }
+        return try directory.withLock {
+            try withDatabase { records in
+                try finishLastChange(records)
+                let draft = "\(NewFile.temporaryPrefix)backup-\(ThisProcess.identifier)"
+                defer { for suffix in ["", "-wal", "-shm", "-journal"] { target.unlink(draft + suffix) } }
+                let skipped = try Backup.write(records, directory, as: draft, in: target, now: now)
+                // What was written is read again, as a restoration would.
+                let summary = try Backup(reading: draft, in: target, skipped: skipped).summary
+                try rethrown { () throws(FileError) in
+                    try target.move(draft, to: name)
+                    try target.synchronize()
+                }
+                return summary
+            }
+        }
+    }
+}
+
+extension Backup {
+    /// Returns the paths that are no regular files.
+    fileprivate static func write(
+        _ records: InventoryDatabase, _ directory: CADirectory, as name: String, in target: SystemSupport.Directory,
+        now: Date
+    ) throws -> [String] {
+        let copy = try Database(name, in: target, applicationIdentifier: applicationIdentifier)
+        try records.database.copy(over: copy)
+        var skipped: [String] = []
+        try copy.transaction(.power) {
+            try copy.execute("PRAGMA application_id = \(applicationIdentifier)")
+            for table in tables.values.sorted() { try copy.execute(table) }
+            let archived = directory.names(in: CADirectory.archiveDirectory)
+            let names = directory.names() + archived.map { "\(CADirectory.archiveDirectory)/\($0)" }
+            for path in names.sorted() where isFile(path) {
+                guard let status = directory.status(of: path), status.kind == .regular else {
+                    skipped.append(path)
+                    continue
+                }
+                let contents = try directory.read(path, isPrivate: false)
+                try copy.execute(
+                    "INSERT INTO sqlar (name, mode, mtime, sz, data) VALUES (?, ?, ?, ?, ?)", .text(path),
+                    // A regular file, as stat(2) says it.
+                    .integer(Int64(0o100000 | status.mode & 0o777)), .time(now), .integer(Int64(contents.count)),
+                    .blob(unsafe contents.withUnsafeBytes { unsafe Array($0) }))
+            }
+            try copy.execute(
+                "INSERT INTO backup (made_at, digest) VALUES (?, ?)", .time(now), .blob(digest(of: copy)))
+        }
+        try copy.endLog()
+        return skipped
+    }
+}
+
+// MARK: - Reading
+
+extension Backup {
+    /// Opens a backup and verifies all of it. Throws ``AuthorityError`` if it is not one, or was changed.
+    package init(reading path: String) throws {
+        let directory = try rethrown { () throws(FileError) in
+            try SystemSupport.Directory(FilePath.parent(of: path), for: .output)
+        }
+        try self.init(reading: FilePath.name(of: path), in: directory, shown: path)
+    }
+
+    fileprivate init(
+        reading name: String, in directory: SystemSupport.Directory, shown: String? = nil, skipped: [String] = []
+    ) throws {
+        path = printable(shown ?? directory.path(of: name))
+        do {
+            database = try Database(
+                reading: name, in: directory, applicationIdentifier: Self.applicationIdentifier)
+            guard try !InventoryDatabase(database).isNew else { throw Self.damage(path, "it is empty") }
+            try InventorySchema.check(database, path: path, isLenient: false, others: Self.tables)
+            if let found = try InventoryDatabase(database).damages().first { throw Self.damage(path, found) }
+            summary = try Self.summary(of: database, path: path, skipped: skipped)
+        } catch let error as SQLiteError {
+            throw Self.damage(path, error.message)
+        } catch let error as FileError {
+            throw AuthorityError(error)
+        }
+    }
+
+    private static func damage(_ path: String, _ why: String) -> AuthorityError {
+        AuthorityError(.broken, "\(path) is not a backup of pki, or is damaged: \(why)", hint: "use another backup")
+    }
+
+    private static func summary(of database: Database, path: String, skipped: [String]) throws -> Summary {
+        let rows = try database.query("SELECT made_at, digest FROM backup")
+        guard rows.count == 1, let seconds = rows[0][0].integer, let digest = rows[0][1].blob else {
+            throw damage(path, "its digest is missing")
+        }
+        guard try areEqual(digest, self.digest(of: database)) else {
+            throw damage(path, "its contents are not those that were written")
+        }
+        var (files, openKeys) = (0, 0)
+        try database.visit("SELECT name, mode, sz, data FROM sqlar ORDER BY name") { row in
+            let (name, contents) = (row.text(0), SecretBytes(row.blob(3)))
+            guard isFile(name), row.integer(2) == Int64(contents.count) else {
+                throw damage(path, "\"\(printable(name, limit: 200))\" is not a file of a CA directory")
+            }
+            files += 1
+            let isOpen = contents.contains("PRIVATE KEY-----") && !contents.contains("ENCRYPTED")
+            if name.hasSuffix(".pem"), isOpen { openKeys += 1 }
+        }
+        let count = try database.query("SELECT COUNT(*) FROM certificates").first?.first?.integer ?? 0
+        return Summary(
+            madeAt: Date(timeIntervalSince1970: Double(seconds)), files: files, certificates: Int(count),
+            openKeys: openKeys, skipped: skipped, digest: digest)
+    }
+}
+
+// MARK: - Restoring
+
+extension Backup {
+    /// Makes a directory of the backup, complete or not at all. The inventory's audit says so, and CRL numbers continue
+    /// above the time, since later ones than the backup's may be in use.
+    ///
+    /// - Parameters:
+    ///   - target: The path of the new directory, which must not exist.
+    ///   - who: The user in the audit.
+    ///   - now: The time of the restoration.
+    package func restore(to target: String, by who: String, now: Date) throws {
+        guard FileStatus(at: target, followsLinks: false) == nil else {
+            throw AuthorityError(
+                .exists, "\(printable(target)) exists already and is never overwritten",
+                hint: "restore into a new directory: --directory NAME")
+        }
+        let parent = try rethrown { () throws(FileError) in
+            try SystemSupport.Directory(FilePath.parent(of: target), for: .output)
+        }
+        let draft = try rethrown { () throws(FileError) in
+            try SystemSupport.Directory.makeTemporary("\(NewFile.temporaryPrefix)restore-", in: parent.path)
+        }
+        do {
+            try writeFiles(to: draft)
+            try writeInventory(to: draft, by: who, now: now)
+            try rethrown { () throws(FileError) in
+                try draft.synchronize()
+                try parent.rename(FilePath.name(of: draft.path), to: FilePath.name(of: target))
+                try parent.synchronize()
+            }
+        } catch {
+            Self.remove(draft)
+            throw error
+        }
+    }
+
+    private func writeFiles(to draft: SystemSupport.Directory) throws {
+        try database.visit("SELECT name, mode, data FROM sqlar ORDER BY name") { row in
+            let parts = row.text(0).split(separator: "/").map(String.init)
+            let mode = UInt32(truncatingIfNeeded: row.integer(1)) & 0o755
+            try rethrown { () throws(FileError) in
+                let place = parts.count == 2 ? try draft.directory(parts[0], for: .writing, creates: true) : draft
+                // Nobody but this user may write, and only what is no key may be read.
+                let isSecret = AuthorityFiles.isKeyPath(row.text(0))
+                try place?.create(
+                    parts[parts.count - 1], SecretBytes(row.blob(2)), mode: mode & (isSecret ? 0o600 : 0o644))
+            }
+        }
+        try rethrown { () throws(FileError) in
+            try draft.directory(CADirectory.archiveDirectory, for: .writing)?.synchronize()
+        }
+    }
+
+    private func writeInventory(to draft: SystemSupport.Directory, by who: String, now: Date) throws {
+        try explained(path) {
+            let copy = try Database(
+                Inventory.fileName, in: draft, applicationIdentifier: InventorySchema.applicationIdentifier)
+            try database.copy(over: copy)
+            try copy.transaction(.power) {
+                for table in Self.tables.keys.sorted() { try copy.execute("DROP TABLE \(table)") }
+                try copy.execute("PRAGMA application_id = \(InventorySchema.applicationIdentifier)")
+                _ = try InventorySchema.migrate(copy)
+                try InventoryDatabase(copy).record(
+                    AuditRecord(
+                        date: now, who: who, action: .restore, name: nil, serialNumber: nil,
+                        detail: "backup of \(timestamp(summary.madeAt))"))
+            }
+            // The keys of the files are in the pages of the table that was dropped.
+            try copy.compact()
+        }
+    }
+
+    private static func remove(_ draft: SystemSupport.Directory) {
+        if let archive = try? draft.directory(CADirectory.archiveDirectory, for: .writing) {
+            for name in (try? archive.names()) ?? [] { archive.unlink(name) }
+            archive.remove()
+        }
+        for name in (try? draft.names()) ?? [] { draft.unlink(name) }
+        draft.remove()
+    }
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Authority
+import FoundationEssentials
+import SystemSupport
+
+struct BackupCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "backup",
+        abstract: "Write the CA's directory to one file: keys, certificates, inventory.",
+        discussion: """
+            The file is consistent while other commands write: they wait until it is complete. It is read again and \
+            verified before it gets its name, is readable by you alone, and never replaces a file. Keys are in it as \
+            they are in the directory; keep it as safe as that.
+
+            The file is an SQLite database; sqlite3 FILE -A --list shows the files in it.
+
+            For example:
+
+              pki backup /mnt/vault/ca-2026-12-01.backup
+              pki backup --directory ca ca.backup && age -r KEY -o ca.age ca.backup
+              pki restore --verify ca.backup
+
+            Exit status: 0 done, 2 refused, 64 wrong usage.
+            """
+    )
+
+    @Argument(help: .value("file", "The new file."))
+    var file: String
+
+    @OptionGroup var directory: DirectoryOption
+
+    @OptionGroup var format: FormatOption
+
+    func run() throws {
+        let summary = try directory.inventory().backUp(to: file, now: .now)
+        try Console.standard.print(BackupReport(file: file, directory: nil, summary: summary), as: format.value)
+        for path in summary.skipped {
+            Console.standard.warning("\(directory.path)/\(path) is not a regular file, and is not in the backup")
+        }
+        if summary.openKeys > 0 {
+            let keys = summary.openKeys == 1 ? "1 private key is" : "\(summary.openKeys) private keys are"
+            Console.standard.warning("\(keys) not encrypted in the backup: keep it as safe as the directory")
+        }
+    }
+}
+
+struct RestoreCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "restore",
+        abstract: "Make a CA's directory from a backup.",
+        discussion: """
+            Verifies the whole file first, then makes a new directory; nothing is overwritten. What was issued or \
+            revoked after the backup is not known: revoke again what was, and import the next CRL, whose number is \
+            above any that the lost directory used.
+
+            For example:
+
+              pki restore ca.backup --directory ca
+              pki restore --verify ca.backup
+
+            Exit status: 0 done, 2 refused, 64 wrong usage.
+            """
+    )
+
+    @Argument(help: .value("file", "The file that pki backup wrote."))
+    var file: String
+
+    @OptionGroup var directory: DirectoryOption
+
+    @Flag(help: "Only verify the file; write nothing.")
+    var verify = false
+
+    @OptionGroup var format: FormatOption
+
+    func run() throws {
+        let backup = try Backup(reading: file)
+        if !verify { try backup.restore(to: directory.path, by: Operator.name, now: .now) }
+        let report = BackupReport(file: file, directory: verify ? nil : directory.path, summary: backup.summary)
+        try Console.standard.print(report, as: format.value)
+        guard !verify else { return }
+        Console.standard.warning(
+            "what was issued or revoked after \(CivilTime(backup.summary.madeAt).extended) is not known here")
+        Console.standard.note("next: pki doctor\(directory.argument), then pki crl\(directory.argument)")
+    }
+}
+
+private struct BackupReport: ModelReport {
+    let file: String
+    let directory: String?
+    let summary: Backup.Summary
+
+    var members: JSONMembers {
+        [
+            "file": file, "directory": directory, "madeAt": summary.madeAt, "files": summary.files,
+            "certificates": summary.certificates, "unencryptedKeys": summary.openKeys,
+            "digest": hexadecimal(summary.digest),
+        ]
+    }
+
+    var text: String {
+        labelledLines([
+            ("backup", file), ("directory", directory), ("made", CivilTime(summary.madeAt).extended),
+            ("certificates", "\(summary.certificates)"), ("files", "\(summary.files)"),
+            ("digest", hexadecimal(summary.digest)),
+        ])
+    }
+}
