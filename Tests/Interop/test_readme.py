@@ -15,6 +15,7 @@ from walkthrough import Walk
     "document",
     [
         pytest.param("README.md", marks=pytest.mark.smoke),
+        "docs/lab.md",
         "docs/migrating-from-aws-signing-helper.md",
     ],
 )
