@@ -112,10 +112,12 @@ let package = Package(
             ]
         ),
         .target(name: "CTestSupport", path: "Tests/Support", linkerSettings: [.linkedLibrary("crypto")]),
+        .target(
+            name: "TestSupport", dependencies: ["SystemSupport"], path: "Tests/TestSupport", swiftSettings: settings),
         .testTarget(
             name: "CertificatesTests",
             dependencies: [
-                "Certificates", "SystemSupport", "CTestSupport",
+                "Certificates", "SystemSupport", "CTestSupport", "TestSupport",
                 .product(name: "SwiftASN1", package: "swift-asn1"),
             ],
             exclude: ["Corpus"],
@@ -146,7 +148,7 @@ let package = Package(
         ),
         .testTarget(
             name: "HardwareKeysTests",
-            dependencies: ["HardwareKeys", "Certificates", "SystemSupport"],
+            dependencies: ["HardwareKeys", "Certificates", "SystemSupport", "TestSupport"],
             swiftSettings: settings
         ),
         .testTarget(

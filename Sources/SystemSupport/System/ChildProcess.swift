@@ -139,15 +139,17 @@ package struct ChildProcess: Sendable {
 
     /// Waits for the command on a thread that may block.
     package func wait() async -> End {
-        let identifier = identifier
-        return await withCheckedContinuation { continuation in
-            DispatchQueue.global().async {
-                var status: CInt = 0
-                while unsafe waitpid(identifier, &status, 0) < 0, errno == EINTR {}
-                let signal = status & 0x7f
-                continuation.resume(returning: signal == 0 ? .exited((status >> 8) & 0xff) : .signalled(signal))
-            }
+        await withCheckedContinuation { continuation in
+            DispatchQueue.global().async { continuation.resume(returning: waitBlocking()) }
         }
+    }
+
+    /// Waits for the command on this thread. A process is waited for once.
+    package func waitBlocking() -> End {
+        var status: CInt = 0
+        while unsafe waitpid(identifier, &status, 0) < 0, errno == EINTR {}
+        let signal = status & 0x7f
+        return signal == 0 ? .exited((status >> 8) & 0xff) : .signalled(signal)
     }
 
     /// Resets every signal: what is ignored here would stay ignored in a command.

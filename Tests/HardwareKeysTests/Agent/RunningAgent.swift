@@ -4,11 +4,12 @@ import FoundationEssentials
 import Glibc
 
 @testable import HardwareKeys
+import TestSupport
 
 /// OpenSSH's own agent, in a directory of its own. It ends with the value.
 final class RunningAgent: Sendable {
-    let directory: AgentDirectory
-    private let identifier: pid_t
+    let directory: ProgramDirectory
+    private let program: RunningProgram
 
     var socket: String { directory.file("s") }
     var agent: SSHAgent { SSHAgent(socket: socket) }
@@ -19,22 +20,16 @@ final class RunningAgent: Sendable {
     /// - Parameter answer: The script that it asks before a key is used that has to be confirmed.
     /// - Throws: What kept it from starting.
     init(asking answer: String = "exit 1") throws {
-        directory = try AgentDirectory()
+        directory = try ProgramDirectory()
         try Self.writeScript(answer, to: directory.file("ask"), in: directory)
-        identifier = try directory.start(
-            ["timeout", "600", "ssh-agent", "-D", "-a", directory.file("s")],
-            ["SSH_ASKPASS": directory.file("ask"), "SSH_ASKPASS_REQUIRE": "force"], output: "agent")
+        program = try RunningProgram(
+            ["ssh-agent", "-D", "-a", directory.file("s")],
+            ["SSH_ASKPASS": directory.file("ask"), "SSH_ASKPASS_REQUIRE": "force"], in: directory, output: "agent")
         for _ in 0..<1000 {
             if (try? agent.keys()) != nil { return }
             usleep(10_000)
         }
-        throw AgentDirectory.Failure(description: "ssh-agent did not start: \(try directory.read("agent"))")
-    }
-
-    deinit {
-        kill(identifier, SIGTERM)
-        var status: CInt = 0
-        while unsafe waitpid(identifier, &status, 0) < 0, errno == EINTR {}
+        throw ProgramDirectory.Failure(description: "ssh-agent did not start: \(try directory.read("agent"))")
     }
 
     /// Makes a key and gives it to the agent.
@@ -57,7 +52,7 @@ final class RunningAgent: Sendable {
 
     /// Has another process write a script: a file that this one has open for writing is for a moment open in whatever another
     /// test starts, and cannot be run.
-    private static func writeScript(_ line: String, to file: String, in directory: AgentDirectory) throws {
+    private static func writeScript(_ line: String, to file: String, in directory: ProgramDirectory) throws {
         let command = "printf '#!/bin/sh\\n%s\\n' \"$1\" > \"$0\" && chmod 700 \"$0\""
         try directory.run(["sh", "-c", command, file, line])
     }

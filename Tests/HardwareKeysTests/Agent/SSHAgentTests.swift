@@ -4,6 +4,7 @@ import Certificates
 import FoundationEssentials
 import HardwareKeys
 import SystemSupport
+import TestSupport
 import Testing
 
 /// Against OpenSSH's agent, judged by OpenSSL's program.
@@ -174,7 +175,7 @@ import Testing
     }
 
     @Test func `without an agent the way to one is named`() throws {
-        let directory = try AgentDirectory()
+        let directory = try ProgramDirectory()
         try directory.write([], to: "file")
         for socket in ["", directory.file("nothing"), directory.file("file")] {
             do {

@@ -2,10 +2,11 @@
 
 import Dispatch
 import Glibc
+import TestSupport
 
 /// An agent that answers what a test tells it to.
 final class ScriptedAgent: Sendable {
-    let directory: AgentDirectory
+    let directory: ProgramDirectory
     private let listener: CInt
 
     var socket: String { directory.file("s") }
@@ -16,7 +17,7 @@ final class ScriptedAgent: Sendable {
     ///   connection open and says nothing.
     /// - Throws: Why there is no socket.
     init(_ answer: @escaping @Sendable ([UInt8]) -> [UInt8]?) throws {
-        directory = try AgentDirectory()
+        directory = try ProgramDirectory()
         let listener = Glibc.socket(AF_UNIX, CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0)
         self.listener = listener
         var address = sockaddr_un()
@@ -29,7 +30,7 @@ final class ScriptedAgent: Sendable {
             }
         }
         guard status == 0, listen(listener, 8) == 0 else {
-            throw AgentDirectory.Failure(description: "no socket: \(errno)")
+            throw ProgramDirectory.Failure(description: "no socket: \(errno)")
         }
         DispatchQueue(label: "scripted agent").async { Self.serve(listener, answer) }
     }

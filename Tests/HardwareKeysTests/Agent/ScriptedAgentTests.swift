@@ -4,6 +4,7 @@ import Certificates
 import FoundationEssentials
 import Glibc
 import SystemSupport
+import TestSupport
 import Testing
 
 @testable import HardwareKeys
@@ -18,7 +19,7 @@ import Testing
         let blob: [UInt8]
 
         init(_ kind: String, bits: Int) throws {
-            let directory = try AgentDirectory()
+            let directory = try ProgramDirectory()
             let file = directory.file("key")
             try directory.run(["ssh-keygen", "-q", "-t", kind, "-b", String(bits), "-m", "PEM", "-N", "", "-f", file])
             key = try PrivateKey(reading: SecretBytes(directory.read("key")))
