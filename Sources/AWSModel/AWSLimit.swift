@@ -11,6 +11,7 @@ package enum AWSPage: String, CaseIterable, Sendable {
     case createTrustAnchor = "IAM Roles Anywhere API, CreateTrustAnchor"
     case importCRL = "IAM Roles Anywhere API, ImportCrl"
     case tagResource = "IAM Roles Anywhere API, TagResource"
+    case listProfiles = "IAM Roles Anywhere API, ListProfiles"
     case requestSigning = "IAM User Guide, AWS Signature Version 4 for API requests"
     case iamQuotas = "IAM User Guide, IAM and AWS STS quotas"
     case createRole = "IAM API, CreateRole"
@@ -34,6 +35,7 @@ package enum AWSPage: String, CaseIterable, Sendable {
             case .createTrustAnchor: "rolesanywhere/latest/APIReference/API_CreateTrustAnchor.html"
             case .importCRL: "rolesanywhere/latest/APIReference/API_ImportCrl.html"
             case .tagResource: "rolesanywhere/latest/APIReference/API_TagResource.html"
+            case .listProfiles: "rolesanywhere/latest/APIReference/API_ListProfiles.html"
             case .requestSigning: "IAM/latest/UserGuide/reference_sigv.html"
             case .iamQuotas: "IAM/latest/UserGuide/reference_iam-quotas.html"
             case .createRole: "IAM/latest/APIReference/API_CreateRole.html"
@@ -139,6 +141,9 @@ package struct AWSLimit: Hashable, Sendable {
         "tagKeyLength", 1...128, .tagResource, "TagKey", "iam:tagKeyType", "sts:tagKeyType")
     package static let tagValueLength = AWSLimit(
         "tagValueLength", 0...256, .tagResource, "TagValue", "iam:tagValueType", "sts:tagValueType")
+    /// The characters of the token that asks for the next page of a list.
+    package static let pageTokenLength = AWSLimit(
+        "pageTokenLength", 1...10_000, .listProfiles, "ListRequestNextTokenString")
     /// The trust anchors of an account in a region.
     package static let accountAnchorCount = AWSLimit("accountAnchorCount", 0...50, .quotas)
     /// The profiles of an account in a region.
@@ -172,8 +177,10 @@ package struct AWSLimit: Hashable, Sendable {
     /// The characters of an ARN in a request to IAM or STS.
     package static let iamARNLength = AWSLimit(
         "iamARNLength", 20...2_048, .attachRolePolicy, "iam:arnType", "sts:arnType")
-    /// The elements of a page of a list; 100 where the request does not say.
+    /// The elements of a page of a list.
     package static let iamPageSize = AWSLimit("iamPageSize", 1...1_000, .listRoles, "iam:maxItemsType")
+    /// The elements of a page where the request does not say.
+    package static let defaultIAMPageSize = 100
     /// The seconds of a session of AssumeRole; 3,600 where the request does not say.
     package static let assumedRoleDuration = AWSLimit(
         "assumedRoleDuration", 900...43_200, .assumeRole, "sts:roleDurationSecondsType")
@@ -193,7 +200,8 @@ package struct AWSLimit: Hashable, Sendable {
         clockDifference, chainLength, anchorCertificateCount, anchorLength, crlLength, crlCount,
         notificationSettingCount, notificationThreshold, profileRoleCount, profilePolicyCount, profilePolicyARNLength,
         sessionPolicyLength, specifierLength, arnLength, resourceNameLength, aliasLength, uuidLength, tagCount,
-        tagKeyLength, tagValueLength, accountAnchorCount, accountProfileCount, roleNameLength, pathLength,
+        tagKeyLength, tagValueLength, pageTokenLength, accountAnchorCount, accountProfileCount, roleNameLength,
+        pathLength,
         roleDescriptionLength, roleSessionDuration, roleTagCount, accountRoleCount, rolePolicyCount, trustPolicyLength,
         inlinePolicyLength, policyNameLength, policyLength, iamARNLength, iamPageSize, assumedRoleDuration,
         chainedRoleDuration, externalIDLength, assumedRolePolicyCount, assumedRolePolicyLength, accessKeyIDLength,

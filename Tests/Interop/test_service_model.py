@@ -19,8 +19,8 @@ EVERY_SHAPE = SHAPES | {
     for name, shape in LOADER.load_service_model(service, "service-2")["shapes"].items()
 }
 
-# Limits of the model that nothing here relies on: lists are paged by the lab alone, and ARNs have one parser.
-UNUSED = {"ListRequestNextTokenString", "NotificationSettingDetailConfiguredByString"}
+# A limit of the model that nothing here relies on. ARNs have one parser.
+UNUSED = {"NotificationSettingDetailConfiguredByString"}
 
 
 def shapes(kind: str) -> list[tuple[dict[str, Any], str]]:

@@ -75,12 +75,15 @@ extension ControlPlane {
         ]
     }
 
+    /// The rules of one request; the service's model has no limit.
+    private static let mappingRuleCount = 0...200
+
     static var mappingOperations: [Operation] {
         let path = "/profiles/{\(Profile.pathParameter)}/mappings"
         return [
             Operation("PutAttributeMapping", .put, path) { call in
                 let field = try call.members.word("certificateField", of: AttributeMapping.Field.self)
-                guard let rules = try call.members.objects("mappingRules", 0...200) else {
+                guard let rules = try call.members.objects("mappingRules", mappingRuleCount) else {
                     throw ServiceRefusal.validation("mappingRules is missing")
                 }
                 let mapping = AttributeMapping(
@@ -273,7 +276,9 @@ extension ControlPlane.Call {
 
 /// The part of a list that a request asks for. What was removed since the last page does no harm.
 private struct Page {
-    private static let defaultSize = 100
+    /// The elements of a page that does not say how many, and the most that one has, whatever it says: the service's model
+    /// has no limit.
+    private static let (defaultSize, largestSize) = (100, 1_000)
 
     private let list: String
     private let range: Range<Int>
@@ -288,12 +293,13 @@ private struct Page {
             guard let number = Int(text), number >= 1 else {
                 throw .validation("pageSize is \"\(text.prefix(40))\", not a number from 1")
             }
-            size = min(number, 1_000)
+            size = min(number, Self.largestSize)
         }
         var start = 0
         if let token = call.parameter("nextToken") {
             // A token of another list is not one of this.
-            guard let data = Data(base64Encoded: token), let text = String(validating: data, as: UTF8.self),
+            guard AWSLimit.pageTokenLength.contains(token.unicodeScalars.count),
+                let data = Data(base64Encoded: token), let text = String(validating: data, as: UTF8.self),
                 case let parts = text.split(separator: "/", maxSplits: 2, omittingEmptySubsequences: false),
                 parts.count == 3, parts[0] == list, let time = Double(parts[1])
             else { throw .validation("nextToken is not one that the service gave out for this list") }

@@ -157,7 +157,7 @@ extension AccessManagement {
 
     private static func version(_ call: Call) throws -> Outcome {
         let (arn, _) = try managedPolicy(call, "PolicyArn")
-        let version = try call.form.required("VersionId", 1...64)
+        let version = try call.form.required("VersionId", 1...Int.max, .policyVersion)
         guard version == "v1", let policy = ManagedPolicy.document(arn) else {
             throw ServiceRefusal.noSuchEntity(
                 "policy \(arn) version \(version.prefix(64)) does not exist or is not attachable.",

@@ -78,10 +78,9 @@ extension QueryService.Call {
     func page<Element>(
         _ name: String, _ elements: [(key: String, element: Element)], _ write: (Element) -> XMLElement
     ) throws(ServiceRefusal) -> [XMLElement] {
-        let count = try form.integer("MaxItems", AWSLimit.iamPageSize.range) ?? 100
+        let count = try form.integer("MaxItems", AWSLimit.iamPageSize.range) ?? AWSLimit.defaultIAMPageSize
         var rest = elements[...]
-        // The model's limit is 320; a long tag key makes a longer marker here.
-        if let marker = try form.text("Marker", 1...4_096) {
+        if let marker = try form.text("Marker", Marker.length) {
             guard let last = Marker.read(marker) else { throw .invalidInput("invalid Marker: \(marker)") }
             rest = elements.drop { $0.key <= last }
         }
@@ -97,6 +96,9 @@ extension QueryService.Call {
 
 /// Where a list continues: `M` and the key in hexadecimal.
 private enum Marker {
+    /// The model's limit is 320 characters; a long tag key makes a longer marker here.
+    static let length = 1...4_096
+
     static func text(_ key: String) -> String { "M" + hexadecimal(Array(key.utf8)) }
 
     static func read(_ marker: String) -> String? {

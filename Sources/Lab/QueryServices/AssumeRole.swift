@@ -9,6 +9,9 @@ import HTTPServer
 /// Source: AWS, *AWS Security Token Service API Reference*, "AssumeRole"; IAM User Guide, "Pass session tags in AWS STS",
 /// "Monitor and control actions taken with assumed roles".
 struct AssumeRole {
+    /// The space of which `PackedPolicySize` is a share; ours, because AWS's packing is not public.
+    private static let packedPolicySpace = 8_192
+
     private let call: QueryService.Call
     private let arn: AmazonResourceName
     private let sessionName: String
@@ -220,8 +223,10 @@ struct AssumeRole {
         ]
         let tagLength = session.tags.reduce(0) { $0 + $1.key.utf8.count + $1.value.utf8.count }
         let packed = (policy?.utf8.count ?? 0) + policyARNs.reduce(0) { $0 + $1.utf8.count } + tagLength
-        // A share of the space in per cent. AWS's packing is not public.
-        if packed > 0 { elements.append(XMLElement("PackedPolicySize", text: "\(min(100, 1 + packed * 100 / 8_192))")) }
+        if packed > 0 {
+            let share = min(100, 1 + packed * 100 / Self.packedPolicySpace)
+            elements.append(XMLElement("PackedPolicySize", text: "\(share)"))
+        }
         if let identity = session.sourceIdentity { elements.append(XMLElement("SourceIdentity", text: identity)) }
         return elements
     }

@@ -101,12 +101,10 @@ struct NotificationSetting: Codable, Hashable, Sendable {
     /// Days before the expiry.
     var threshold: Int?
 
-    /// Reads the `event` of a setting or of its key; the only channel is `ALL`.
+    /// Reads the `event` of a setting or of its key. Each concerns the only channel.
     static func event(in members: InputMembers) throws -> Event {
         let event = try members.word("event", of: Event.self)
-        if let other = try members.string("channel", 0...100), other != AWSWords.NotificationChannel.all.rawValue {
-            throw ServiceRefusal.validation("channel is \"\(other)\", not ALL")
-        }
+        if members.contains("channel") { _ = try members.word("channel", of: AWSWords.NotificationChannel.self) }
         return event
     }
 

@@ -78,6 +78,9 @@ package struct LabSeed: Sendable {
     }
 }
 
+/// The characters of a file's path: Linux takes no longer one (PATH_MAX).
+private let pathLength = 1...4_096
+
 extension TrustAnchor {
     fileprivate init(
         seed members: InputMembers, _ environment: LabEnvironment,
@@ -85,7 +88,7 @@ extension TrustAnchor {
     ) throws {
         try members.refuseOthers(than: ["name", "certificates", "enabled", "tags"])
         let name = try members.resourceName()
-        let bundle = try CertificateBundle(try certificates(try members.string("certificates", 1...4_096)))
+        let bundle = try CertificateBundle(try certificates(try members.string("certificates", pathLength)))
         let ders = bundle.certificates.map(\.derEncoded)
         self.init(
             identifier: UniversalIdentifier.derived(from: [Array("trust-anchor".utf8), Array(name.utf8)] + ders),

@@ -262,6 +262,13 @@ struct TextForm: Sendable {
     static let policy = characters(#"[\u0009\u000A\u000D\u0020-\u00FF]+"#) {
         "\t\n\r".has($0) || ("\u{20}"..."\u{ff}").contains($0)
     }
+    static let policyVersion = TextForm(#"v[1-9][0-9]*(\.[A-Za-z0-9-]*)?"#) { text in
+        let parts = text.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
+        let (number, suffix) = (parts[0].unicodeScalars, parts.dropFirst().first?.unicodeScalars)
+        return number.count > 1 && number.first == "v" && number.dropFirst().first != "0"
+            && number.dropFirst().allSatisfy { ("0"..."9").contains($0) }
+            && suffix?.allSatisfy { $0 == "-" || isWord($0) && $0 != "_" } ?? true
+    }
     static let roleTag = characters(#"[\p{L}\p{Z}\p{N}_.:/=+\-@]+"#, CertificateAttribute.isTaggable)
 }
 
