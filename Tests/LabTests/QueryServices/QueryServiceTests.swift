@@ -11,12 +11,6 @@ import Testing
 
 /// A lab of one's own, asked in the query protocol with any credentials and at any time.
 struct QueryDesk {
-    struct Keys {
-        var identifier = Administrator.documented.accessKeyIdentifier
-        var secret = Administrator.documented.secretAccessKey
-        var token: String?
-    }
-
     static let moment = Date(timeIntervalSince1970: 1_767_225_600)
 
     let environment: LabEnvironment
@@ -53,14 +47,14 @@ struct QueryDesk {
     }
 
     /// A session of a role, as one was given out.
-    func session(of role: Role, _ change: (inout SessionClaims) -> Void = { _ in }) -> Keys {
+    func session(of role: Role, _ change: (inout SessionClaims) -> Void = { _ in }) -> AccessKeys {
         var claims = SessionClaims(
             roleARN: role.arn.description, roleName: role.name, roleIdentifier: role.identifier, sessionName: "job",
             issuedAt: Int(Self.moment.timeIntervalSince1970), expiration: Int(Self.moment.timeIntervalSince1970) + 900,
             sourceIdentity: nil, tags: [:])
         change(&claims)
         let credentials = SessionCredentials(claims, key: store.sessionKey, in: environment)
-        return Keys(
+        return AccessKeys(
             identifier: credentials.accessKeyIdentifier, secret: credentials.secretAccessKey,
             token: credentials.sessionToken)
     }
@@ -69,7 +63,8 @@ struct QueryDesk {
     ///
     /// - Returns: The body of the answer or the refusal, and the trace.
     func ask(
-        _ action: String, _ parameters: [String: String] = [:], as keys: Keys = Keys(), service name: String = "sts",
+        _ action: String, _ parameters: [String: String] = [:], as keys: AccessKeys = AccessKeys(),
+        service name: String = "sts",
         after seconds: Double = 0
     ) throws -> (answer: String, refusal: ServiceRefusal?, trace: Trace) {
         let now = Self.moment.addingTimeInterval(seconds)
@@ -85,31 +80,12 @@ struct QueryDesk {
     }
 
     private func request(
-        _ action: String, _ parameters: [String: String], _ keys: Keys, _ name: String, at now: Date
+        _ action: String, _ parameters: [String: String], _ keys: AccessKeys, _ name: String, at now: Date
     ) throws -> HTTPRequest {
         let version = name == "sts" ? "2011-06-15" : "2010-05-08"
         let form = (["Action": action, "Version": version].merging(parameters) { $1 })
             .map { "\(PercentEncoding.encode($0.key))=\(PercentEncoding.encode($0.value))" }.joined(separator: "&")
-        let date = timestamp(now).filter { $0 != "-" && $0 != ":" }
-        func request(_ signature: String) -> HTTPRequest {
-            var headers: HTTPHeaders = ["Host": "127.0.0.1:1", "X-Amz-Date": date]
-            if let token = keys.token { headers.append("X-Amz-Security-Token", token) }
-            let names = "host;x-amz-date" + (keys.token == nil ? "" : ";x-amz-security-token")
-            headers.append(
-                "Authorization",
-                "AWS4-HMAC-SHA256 Credential=\(keys.identifier)/\(date.prefix(8))/us-east-1/\(name)/aws4_request, "
-                    + "SignedHeaders=\(names), Signature=\(signature)")
-            return HTTPRequest(
-                method: .post, target: "/", headers: headers, body: Array(form.utf8), remoteAddress: "192.0.2.7:50000",
-                arrival: .now)
-        }
-        let unsigned = request(String(repeating: "0", count: 64))
-        let header = try AuthorizationHeader(unsigned.headers, in: .query)
-        let canonical = CanonicalRequest(unsigned, query: [], signedHeaders: header.signedHeaders, form: .encodedAgain)
-        let key = [String(date.prefix(8)), "us-east-1", name, "aws4_request"]
-            .reduce(Array("AWS4\(keys.secret)".utf8)) { HMACSHA256.code(Array($1.utf8), key: $0) }
-        let code = HMACSHA256.code(canonical.stringToSign(header, date: date), key: key)
-        return request(hexadecimal(code))
+        return try keys.signed(.post, "/", Array(form.utf8), for: name, at: now)
     }
 }
 
@@ -127,7 +103,7 @@ struct QueryDesk {
 
     @Test func `a key with another secret is refused`() throws {
         let desk = try QueryDesk()
-        var keys = QueryDesk.Keys()
+        var keys = AccessKeys()
         keys.secret += "x"
         #expect(try desk.ask("GetCallerIdentity", as: keys).refusal?.code.name == "SignatureDoesNotMatch")
         keys.identifier = "AKIANOBODYNOBODYNOBO"
