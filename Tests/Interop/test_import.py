@@ -327,6 +327,10 @@ def test_a_revocation_that_cannot_be_read_is_kept(pki: Pki, openssl_ca: OpenSSLC
         index.write_text(line)
         pki.refuse("import", openssl_ca.folder, "--directory", tmp_path / "refused")
         assert not (tmp_path / "refused").exists()
+    # In a directory of our own, an inventory that is made anew reads the index too.
+    (tmp_path / "kept/index.txt").write_text(good.replace("R\t", "?\t", 1))
+    (tmp_path / "kept/inventory.sqlite").unlink()
+    pki.refuse("list", "--directory", tmp_path / "kept")
     index.write_text(good)
     index.chmod(0)
     if os.getuid() != 0:
