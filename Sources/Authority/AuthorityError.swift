@@ -17,6 +17,8 @@ public enum AuthorityErrorCode: Sendable {
     case permissions
     /// The request is not valid.
     case invalidRequest
+    /// A value of the request is outside its limits.
+    case invalidValue
     /// The request is valid, but the CA's rules forbid it.
     case policy
     /// The CA's own files contradict each other, or the CA has expired.

@@ -76,7 +76,10 @@ public struct TrustAnchorBundle: Hashable, Sendable {
         // None of these texts can contain a single quotation mark; a name may begin with a hyphen.
         var lines = ["aws rolesanywhere create-trust-anchor"]
         if let region { lines.append("--region \(region)") }
-        lines += ["--name='\(name)'", "--enabled", "--source '\(sourceJSON)'"]
+        lines += [
+            "--name='\(name)'", "--enabled", "--source '\(sourceJSON)'",
+            "--query trustAnchor.trustAnchorArn --output text",
+        ]
         return lines.joined(separator: " \\\n  ")
     }
 
@@ -207,7 +210,7 @@ public struct RevocationListImport: Hashable, Sendable {
         case .list(let identifier): lines = ["aws rolesanywhere update-crl", "--crl-id \(Quoting.shell(identifier))"]
         }
         if let region { lines.insert("--region \(Quoting.shell(region))", at: 1) }
-        lines.append("--crl-data \(Quoting.shell("fileb://\(path)"))")
+        lines += ["--crl-data \(Quoting.shell("fileb://\(path)"))", "--query crl.crlId --output text"]
         return lines.joined(separator: " \\\n  ")
     }
 

@@ -7,6 +7,9 @@ import SystemSupport
 
 enum Version {
     static let text = "0.1.0"
+
+    /// The versions of the program and of the libcrypto that it runs with.
+    static var line: String { "pki \(text) (\(OpenSSLVersion.text))" }
 }
 
 @main
@@ -18,7 +21,7 @@ struct PKI: AsyncParsableCommand {
             Start here:
 
               pki init-ca                     create a root CA in ./credential-process-data
-              pki issue-client --name web-1   issue a client certificate
+              pki issue-client web-1          issue a client certificate
               pki print-bundle                print the certificate for a trust anchor
               pki print-setup --help          print the set-up of AWS for the CA
               pki inspect web-1-cert.pem      show a certificate; does AWS accept it?
@@ -29,10 +32,10 @@ struct PKI: AsyncParsableCommand {
 
             Results go to standard output, everything else to standard error.
 
-            Exit status: 0 done, 1 check failed or nothing to do, 2 refused or failed, 64 wrong usage, \
+            Exit status: 0 done or nothing to do, 1 check failed, 2 refused or failed, 64 wrong usage, \
             69 service unavailable, 77 denied by the service.
             """,
-        version: Version.text,
+        version: Version.line,
         groupedSubcommands: [
             CommandGroup(
                 name: "CA",
@@ -90,23 +93,21 @@ struct PKI: AsyncParsableCommand {
                 try Console.standard.write(answer.text)
                 Console.standard.leave(ExitStatus.done)
             }
+            let isSigningHelper = SigningHelper.isCalled(by: CommandLine.arguments)
+            let root: any ParsableCommand.Type = isSigningHelper ? SigningHelper.self : Self.self
+            let given = Array(CommandLine.arguments.dropFirst())
+            let words = isSigningHelper ? SigningHelper.normalized(given) : given
+            // The parser prints help before it looks at the command's name.
+            if words.first == "help" || words.contains("--help") || words.contains("-h") {
+                try CommandSuggestion.check(words, of: root)
+            }
             var command: any ParsableCommand
-            if SigningHelper.isCalled(by: CommandLine.arguments) {
-                command = try SigningHelper.parseAsRoot(
-                    SigningHelper.normalized(Array(CommandLine.arguments.dropFirst())))
-            } else {
+            do {
+                command = try root.parseAsRoot(words)
+            } catch {
                 // An unknown command is reported before its options are.
-                func checkName() throws {
-                    try CommandSuggestion(of: Self.self).check(CommandLine.arguments.dropFirst().first)
-                }
-                // The parser prints help before it looks at the command's name.
-                if CommandLine.arguments.contains(where: { $0 == "--help" || $0 == "-h" }) { try checkName() }
-                do {
-                    command = try parseAsRoot()
-                } catch {
-                    try checkName()
-                    throw error
-                }
+                try CommandSuggestion.check(words, of: root)
+                throw error
             }
             if var server = command as? any AsyncParsableCommand {
                 try await server.run()

@@ -69,7 +69,7 @@ import Testing
         let expected = paths.map {
             [
                 "rolesanywhere", "update-crl", "--region", "eu-central-1", "--crl-id", "id", "--crl-data",
-                "fileb://\($0)",
+                "fileb://\($0)", "--query", "crl.crlId", "--output", "text",
             ]
         }
         #expect(calls.map { $0.map { Array($0.utf8) } } == expected.map { $0.map { Array($0.utf8) } })
@@ -86,7 +86,7 @@ import Testing
                 [
                     "rolesanywhere", "import-crl", "--name=a b-c_1", "--enabled", "--trust-anchor-arn", arn,
                     "--crl-data",
-                    "fileb:///x y",
+                    "fileb:///x y", "--query", "crl.crlId", "--output", "text",
                 ]
             ]
         )

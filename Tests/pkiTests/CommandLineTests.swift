@@ -87,6 +87,10 @@ import Testing
             "see pki audit --help"
         ),
         (["revoke"], "<name> is missing", "see pki revoke --help"),
+        (["issue-intermediate"], "<name> is missing", "see pki issue-intermediate --help"),
+        (["issue-client", "a", "b"], "unexpected argument \"b\"", "see pki issue-client --help"),
+        (["list", "--expiring"], "--expiring <time> has no value", "see pki list --help"),
+        (["renew", "a", "--days", "-5"], "the value \"-5\" is invalid for --days <n>", "see pki renew --help"),
         (["audit", "--contains", "x"], "--contains requires --verify", "see pki audit --help"),
     ])
     func `an error of the parser is lower case, without a full stop, and with a hint`(
@@ -96,7 +100,8 @@ import Testing
             _ = try PKI.parseAsRoot(arguments)
             Issue.record("accepted")
         } catch {
-            let shown = ParserMessage(PKI.message(for: error), details: PKI.fullMessage(for: error))
+            let shown = ParserMessage(
+                PKI.message(for: error), details: PKI.fullMessage(for: error), arguments: arguments)
             #expect(shown.message == message)
             #expect(shown.hint == hint)
         }
@@ -136,6 +141,26 @@ import Testing
         #expect(ExitStatus.status(for: AuthorityError(.exists, "x")) == 2)
         #expect(ExitStatus.status(for: CertificateError(.malformed, "x")) == 2)
     }
+
+    @Test(arguments: [
+        ["issue-client", "web-1"], ["issue-client", "--name", "web-1"], ["issue-client", "--dns", "a.b", "web-1"],
+    ])
+    func `C6: a new certificate's name is an argument or an option`(arguments: [String]) throws {
+        #expect(try (PKI.parseAsRoot(arguments) as? IssueClientCommand)?.naming.value == "web-1")
+        #expect(throws: (any Error).self) { try PKI.parseAsRoot(arguments + ["web-2", "--name", "x"]) }
+    }
+
+    @Test(arguments: commands.indices)
+    func `C7: every format has the short option -o, every command that reports has -q`(index: Int) {
+        let help = PKI.helpMessage(for: Self.commands[index], columns: 200)
+        for line in help.split(separator: "\n") where line.contains("  --format <") { Issue.record("\(line)") }
+        let name = Self.commands[index].configuration.commandName ?? ""
+        let withoutNotes: Set = [
+            "print-trust-policy", "print-template", "cache", "credential-process", "sign-string",
+            "read-certificate-data", "version",
+        ]
+        #expect(help.contains("-q, --quiet") != withoutNotes.contains(name))
+    }
 }
 
 @Suite struct CommandSuggestionTests {
@@ -156,9 +181,16 @@ import Testing
     }
 
     @Test func `commands are accepted`() throws {
-        for word in commands.names + ["help", "--help", "-h", "--version", nil] { try commands.check(word) }
+        for word in commands.names + ["help", "--help", "-h", "--version"] {
+            try CommandSuggestion.check([word], of: PKI.self)
+            try CommandSuggestion.check(["help", word], of: PKI.self)
+        }
+        try CommandSuggestion.check([], of: PKI.self)
+        try CommandSuggestion.check(["help", "lab", "log"], of: PKI.self)
         #expect(commands.names.count > 30)
-        #expect(throws: UsageError.self) { try commands.check("issue-clien") }
+        for words in [["issue-clien"], ["help", "nosuch"], ["help", "lab", "nosuch"]] {
+            #expect(throws: UsageError.self) { try CommandSuggestion.check(words, of: PKI.self) }
+        }
     }
 
     @Test func `distances`() {

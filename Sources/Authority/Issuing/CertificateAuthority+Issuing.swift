@@ -234,7 +234,7 @@ extension CertificateAuthority {
         }
         guard let length = request.pathLength else { return nil }
         guard (0...255).contains(length) else {
-            throw AuthorityError(.invalidRequest, "the path length \(length) is not 0 to 255")
+            throw AuthorityError(.invalidValue, "the path length \(length) is not 0 to 255")
         }
         if let limit, length >= limit {
             throw AuthorityError(

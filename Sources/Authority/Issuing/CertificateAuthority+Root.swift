@@ -37,7 +37,7 @@ extension CertificateAuthority {
         }
         if !request.allowsInsecureNames { try NamePolicy.checkText(subject) }
         if let length = request.pathLength, !(0...255).contains(length) {
-            throw AuthorityError(.invalidRequest, "the path length \(length) is not 0 to 255")
+            throw AuthorityError(.invalidValue, "the path length \(length) is not 0 to 255")
         }
         let end = try (request.lifetime ?? .days(template.days)).end(from: now)
 

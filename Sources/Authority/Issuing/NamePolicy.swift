@@ -151,7 +151,7 @@ enum EntryName {
     }
 
     private static func refusal(of name: String, _ why: String) -> AuthorityError {
-        AuthorityError(.invalidRequest, "the name \"\(printable(name, limit: 100))\" is not allowed: \(why)")
+        AuthorityError(.invalidValue, "the name \"\(printable(name, limit: 100))\" is not allowed: \(why)")
     }
 }
 

@@ -128,20 +128,20 @@ public enum Lifetime: Hashable, Sendable {
         case .days(let days):
             guard days >= 1 else {
                 throw AuthorityError(
-                    .invalidRequest, "the lifetime of \(days) days is too short", hint: "use at least 1 day")
+                    .invalidValue, "the lifetime of \(days) days is too short", hint: "use at least 1 day")
             }
             end = now.addingTimeInterval(Double(days) * 86400)
         case .until(let date):
             guard date > now else {
                 throw AuthorityError(
-                    .invalidRequest, "the certificate would expire at \(timestamp(date)), which is in the past",
+                    .invalidValue, "the certificate would expire at \(timestamp(date)), which is in the past",
                     hint: "use a later time or a number of days; it is \(timestamp(now)) now")
             }
             end = date
         }
         guard end <= Self.latest else {
             throw AuthorityError(
-                .invalidRequest, "the certificate would expire after 9999-12-31, the latest date in X.509",
+                .invalidValue, "the certificate would expire after 9999-12-31, the latest date in X.509",
                 hint: "use fewer days, or an earlier time")
         }
         return Date(timeIntervalSince1970: end.timeIntervalSince1970.rounded(.down))

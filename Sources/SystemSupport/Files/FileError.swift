@@ -106,3 +106,6 @@ package func systemErrorText(_ number: CInt) -> String {
     let text = String(decoding: buffer.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
     return text.prefix(1).lowercased() + text.dropFirst()
 }
+
+/// Whether an error means that the reader of a pipe has gone.
+package func isBrokenPipe(_ number: CInt) -> Bool { number == EPIPE }

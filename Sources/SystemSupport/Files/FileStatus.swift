@@ -104,6 +104,9 @@ package struct FileStamp: Hashable, Sendable {
         self = status.stamp
     }
 
+    /// The device and the inode, as systemd writes them in `JOURNAL_STREAM`.
+    package var place: String { "\(device):\(file)" }
+
     /// Whether it is the same file, whatever has been written to it.
     package func isSameFile(as other: FileStamp) -> Bool { device == other.device && file == other.file }
 }

@@ -122,7 +122,7 @@ struct LintCommand: ParsableCommand {
         let role = kind.flatMap { CertificateRole(rawValue: $0.rawValue) }
         let report = LintReport(files.map { ($0.name, $0.objects) }, as: role, at: .now)
         try Console.standard.print(report, as: format.value)
-        if report.counts.errors > 0 || strict && report.counts.warnings > 0 { throw ExitCode(ExitStatus.notNeeded) }
+        if report.counts.errors > 0 || strict && report.counts.warnings > 0 { throw ExitCode(ExitStatus.checkFailed) }
     }
 }
 
@@ -234,7 +234,7 @@ struct VerifyCommand: ParsableCommand {
             path: report, file: file, purpose: purpose?.rawValue, hostname: hostname, date: date,
             isForTerminal: Terminal.isTerminal(StandardStream.output))
         try Console.standard.print(answer, as: format.value)
-        if !report.isValid { throw ExitCode(ExitStatus.notNeeded) }
+        if !report.isValid { throw ExitCode(ExitStatus.checkFailed) }
     }
 
     /// The certificates of --bundle, or the roots of the CA's directory: one, or two during a rotation.

@@ -41,6 +41,7 @@ struct CredsCommand: ParsableCommand {
     @OptionGroup var cache: CacheOption
 
     @Option(
+        name: .format,
         help: .value(
             "format",
             """
@@ -49,6 +50,8 @@ struct CredsCommand: ParsableCommand {
             """)
     )
     var format = CredentialsFormat.process
+
+    @OptionGroup var quiet: QuietOption
 
     func run() throws {
         let console = Console.standard
@@ -181,6 +184,8 @@ struct CacheClearCommand: ParsableCommand {
 
     @Flag(help: "Remove only expired credentials.")
     var expired = false
+
+    @OptionGroup var quiet: QuietOption
 
     func run() throws {
         let count = try CredentialCache.standard.clear(onlyExpired: expired)

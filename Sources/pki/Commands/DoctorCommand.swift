@@ -62,7 +62,7 @@ struct DoctorCommand: AsyncParsableCommand {
         }
         if isAboutAccess { diagnosis.checks += accessChecks() }
         try Console.standard.print(diagnosis, as: format.value)
-        if diagnosis.hasFailed { throw ExitCode(ExitStatus.notNeeded) }
+        if diagnosis.hasFailed { throw ExitCode(ExitStatus.checkFailed) }
     }
 
     private func accessChecks() -> [Check] {

@@ -39,6 +39,8 @@ struct ExecCommand: AsyncParsableCommand {
     @Flag(help: "Keep running, and keep the command's credentials fresh.")
     var server = false
 
+    @OptionGroup var quiet: QuietOption
+
     @Argument(parsing: .postTerminator, help: .value("command", "The command and its arguments."))
     var command: [String] = []
 

@@ -48,8 +48,10 @@ struct ExportCommand: ParsableCommand {
 
     @OptionGroup var directory: DirectoryOption
 
-    @Option(name: .customLong("format"), help: .value("format", "Export format; required."))
+    @Option(name: .format, help: .value("format", "Export format; required."))
     var givenFormat: Format?
+
+    @OptionGroup var quiet: QuietOption
 
     /// The format, which `run()` requires first.
     private var format: Format { givenFormat ?? .pkcs12 }

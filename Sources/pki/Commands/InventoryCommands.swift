@@ -137,7 +137,7 @@ struct AuditCommand: ParsableCommand {
             For example:
 
               pki audit
-              pki audit --name web-1
+              pki audit web-1
               pki audit --format json
               pki audit --verify
 
@@ -150,12 +150,12 @@ struct AuditCommand: ParsableCommand {
 
     @OptionGroup var directory: DirectoryOption
 
-    @Option(
-        help: .value("pattern", "Only names that match this pattern: web-*, db-?."), transform: GlobPattern.argument)
-    var name: GlobPattern?
+    @OptionGroup var names: NamePatternOptions
 
-    @Option(help: .format)
+    @Option(name: .format, help: .format)
     var format = ListCommand.Format.table
+
+    @OptionGroup var quiet: QuietOption
 
     @Flag(help: "Check that no row was changed, removed or inserted.")
     var verify = false
@@ -180,9 +180,10 @@ struct AuditCommand: ParsableCommand {
         let inventory = try directory.readInventory()
         if head { return try printHead(of: inventory) }
         if verify { return try printVerification(of: inventory) }
+        let patterns = names.patterns
         var records: [AuditRecord] = []
         try inventory.visitAudit { record in
-            if name?.matches(record.name ?? "") ?? true { records.append(record) }
+            if patterns.match(record.name ?? "") { records.append(record) }
         }
         func fields(_ record: AuditRecord) -> [String] {
             [
@@ -215,7 +216,7 @@ struct AuditCommand: ParsableCommand {
     private func printVerification(of inventory: Inventory) throws {
         let chain = try inventory.verifyAudit(containing: contains.flatMap { AuditChain.Head($0) })
         for found in chain.breaks { Console.standard.report(InputError(message: "\(found)")) }
-        guard chain.breaks.isEmpty else { throw ExitCode(ExitStatus.notNeeded) }
+        guard chain.breaks.isEmpty else { throw ExitCode(ExitStatus.checkFailed) }
         let rows = chain.count == 1 ? "1 row" : "\(chain.count) rows"
         let head = chain.head.map { "\($0)" } ?? "none"
         try Console.standard.write("\(rows), each follows the one before; the head is \(head)\n")

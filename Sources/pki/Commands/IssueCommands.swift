@@ -11,18 +11,19 @@ struct IssueClientCommand: ParsableCommand {
         commandName: "issue-client",
         abstract: "Issue a client certificate, with a new key or for a certificate request.",
         discussion: """
-            Writes NAME-cert.pem and NAME-key.pem to the CA's directory. Nothing is overwritten. From a certificate request \
+            Writes NAME-cert.pem and NAME-key.pem to the CA's directory; without a name, client-cert.pem with CN=TEST CLIENT. \
+            Nothing is overwritten. From a certificate request \
             only the key is used: the names are those given here, unless --accept-subject or --accept-names is given. A \
             request for a CA, or for usages outside the profile, is refused.
 
             For example:
 
-              pki issue-client --name web-1 --dns web-1.example.com
-              pki issue-client --name db-1 --subject "CN=db-1,OU=Databases,O=Example"
-              pki issue-client --name build --csr build.csr
-              pki issue-client --name build --csr build.csr --accept-names
-              pki issue-client --name web-2 --ca-key "pkcs11:token=CA;object=root"
-              pki issue-client --profile server --name db-1 --dns db-1.example.com
+              pki issue-client web-1 --dns web-1.example.com
+              pki issue-client db-1 --subject "CN=db-1,OU=Databases,O=Example"
+              pki issue-client build --csr build.csr
+              pki issue-client build --csr build.csr --accept-names
+              pki issue-client web-2 --ca-key "pkcs11:token=CA;object=root"
+              pki issue-client db-1 --profile server --dns db-1.example.com
               pki issue-client --batch hosts.csv --archive hosts.tar
 
             The file for --batch is CSV with a header line (name, and any of dns, ip, uri, email, subject, days, not_after, \
@@ -33,10 +34,7 @@ struct IssueClientCommand: ParsableCommand {
 
     @OptionGroup var directory: DirectoryOption
 
-    @Option(
-        help: .value(
-            "name", "The name of the files, and the CN without --subject. (default: client, with CN=TEST CLIENT)"))
-    var name: String?
+    @OptionGroup var naming: NewNameOptions
 
     @Option(help: .value("name", "The subject (RFC 4514, UTF-8)."), transform: DistinguishedName.argument)
     var subject: DistinguishedName?
@@ -115,15 +113,16 @@ struct IssueClientCommand: ParsableCommand {
             guard jobs == nil, archive == nil else { throw ValidationError("--jobs and --archive require --batch") }
             return
         }
-        guard name == nil, subject == nil, (dns + ip + uri + email).isEmpty, csr == nil else {
+        guard naming.value == nil, subject == nil, (dns + ip + uri + email).isEmpty, csr == nil else {
             throw ValidationError("--batch takes names, subjects and requests from its file only")
         }
         guard jobs.map({ (1...256).contains($0) }) ?? true else { throw ValidationError("--jobs must be 1 to 256") }
     }
 
     func run() throws {
-        var request = ClientRequest(template: try template.read() ?? profile.template, name: name ?? "client")
-        request.nameIsCommonName = name != nil
+        var request = ClientRequest(
+            template: try template.read() ?? profile.template, name: naming.value ?? "client")
+        request.nameIsCommonName = naming.value != nil
         request.subject = subject
         request.subjectAlternativeNames = dns + ip + uri + email
         request.keyType = keyType
@@ -239,11 +238,11 @@ struct IssueIntermediateCommand: ParsableCommand {
 
             For example:
 
-              pki issue-intermediate --name issuing-1
-              pki issue-intermediate --name eu --permit dns:eu.example.com --days 730
-              pki issue-intermediate --name issuing-2 --csr issuing-2.csr
-              pki issue-intermediate --name partner --cross-certify partner-root.pem
-              pki issue-client --name web-1 --issuer issuing-1
+              pki issue-intermediate issuing-1
+              pki issue-intermediate eu --permit dns:eu.example.com --days 730
+              pki issue-intermediate issuing-2 --csr issuing-2.csr
+              pki issue-intermediate partner --cross-certify partner-root.pem
+              pki issue-client web-1 --issuer issuing-1
 
             Then move root-key.pem to a safe place: without it, pki issues from the only CA whose key is in the directory.
             """
@@ -251,8 +250,7 @@ struct IssueIntermediateCommand: ParsableCommand {
 
     @OptionGroup var directory: DirectoryOption
 
-    @Option(help: .value("name", "The name of the files, and the CN without --subject."))
-    var name: String
+    @OptionGroup var naming: NewNameOptions
 
     @Option(
         help: .value("name", "The CA's name (RFC 4514, UTF-8). (default: CN=NAME)"),
@@ -296,6 +294,7 @@ struct IssueIntermediateCommand: ParsableCommand {
     var caKey: AuthorityKeyOptions
 
     func validate() throws {
+        guard naming.value != nil else { throw ValidationError("<name> is missing") }
         guard !acceptSubject || csr != nil && subject == nil else {
             throw ValidationError("--accept-subject requires --csr and excludes --subject")
         }
@@ -308,6 +307,7 @@ struct IssueIntermediateCommand: ParsableCommand {
     }
 
     func run() throws {
+        let name = naming.value ?? ""
         var request = IntermediateRequest(
             template: try template.read() ?? BuiltInTemplate.intermediate.template, name: name)
         request.subject = subject

@@ -90,6 +90,8 @@ struct LabCommand: AsyncParsableCommand {
     @Option(help: .value("file", "The file with the secret of --admin-access-key."))
     var adminSecretFile: String?
 
+    @OptionGroup var quiet: QuietOption
+
     @OptionGroup var faults: LabFaultOptions
 
     func validate() throws {
@@ -126,7 +128,7 @@ struct LabCommand: AsyncParsableCommand {
             now: { Date.now.addingTimeInterval(offset) },
             randomBytes: randomBytes
         )
-        let console = Console.standard
+        let console = Console.standard.log
         let seed = try initialResources(in: environment)
         var options = LabService.Options()
         var listener = HTTPListener(address: listen, port: port)

@@ -22,7 +22,7 @@ struct ListCommand: ParsableCommand {
               pki list
               pki list --expiring 30d
               pki list --revoked --format csv
-              pki list --name 'web-*' --format json
+              pki list 'web-*' db-1 -o json
 
             The status is valid, not-yet-valid, expired, revoked, held, replaced or lost.
             """
@@ -38,10 +38,7 @@ struct ListCommand: ParsableCommand {
     @Flag(help: "Only certificates that are revoked or on hold, replaced ones included.")
     var revoked = false
 
-    @Option(
-        help: .value("pattern", "Only names that match this pattern: web-*, db-?, [ab]*."),
-        transform: GlobPattern.argument)
-    var name: GlobPattern?
+    @OptionGroup var names: NamePatternOptions
 
     @Flag(help: "Also replaced and lost certificates.")
     var all = false
@@ -49,28 +46,34 @@ struct ListCommand: ParsableCommand {
     @Flag(help: "Only CAs.")
     var ca = false
 
-    @Option(help: .format)
+    @Option(name: .format, help: .format)
     var format = Format.table
+
+    @OptionGroup var quiet: QuietOption
 
     func run() throws {
         let now = Date.now
         let inventory = try directory.readInventory(now: now)
+        // Reading an option's property is slow.
+        let patterns = names.patterns
         var query = InventoryQuery(at: now)
         query.expiringBy = expiring.map { now.addingTimeInterval($0.timeInterval) }
         query.isRevoked = revoked
         query.includesFormer = all
         query.isCA = ca ? true : nil
-        query.namePrefix = name?.literalPrefix ?? ""
+        query.namePrefix = patterns.count == 1 ? patterns[0].literalPrefix : ""
         let count =
             switch format {
-            case .table: try printTable(of: inventory, query)
-            case .json: try stream(JSONEntryWriter(), of: inventory, query)
-            case .csv: try stream(CSVEntryWriter(), of: inventory, query)
+            case .table: try printTable(of: inventory, query, patterns)
+            case .json: try stream(JSONEntryWriter(), of: inventory, query, patterns)
+            case .csv: try stream(CSVEntryWriter(), of: inventory, query, patterns)
             }
         if count == 0 { Console.standard.note("no certificate in \(directory.path) matches") }
     }
 
-    private func printTable(of inventory: Inventory, _ query: InventoryQuery) throws -> Int {
+    private func printTable(
+        of inventory: Inventory, _ query: InventoryQuery, _ patterns: [GlobPattern]
+    ) throws -> Int {
         var table = Table([
             .init("NAME", canBeShortened: true), .init("PROFILE"), .init("NAMES", canBeShortened: true),
             .init("ISSUER", canBeShortened: true), .init("STATUS"), .init("EXPIRES"),
@@ -79,10 +82,8 @@ struct ListCommand: ParsableCommand {
         var count = 0
         // The rows are sorted by expiry, so that most have the day of the row before.
         var day: (number: Int64, text: String) = (.min, "")
-        // Reading an option's property is slow.
-        let pattern = name
         try inventory.visitSummaries(query) { entry in
-            if let pattern, !pattern.matches(entry.name) { return }
+            guard patterns.match(entry.name) else { return }
             count += 1
             let isValid = entry.status == .valid
             let mayBecomeValid = entry.status == .held || entry.status == .notYetValid
@@ -106,13 +107,14 @@ struct ListCommand: ParsableCommand {
     }
 
     /// Prints JSON or CSV while the rows are read, so that memory does not grow with their number.
-    private func stream(_ empty: some EntryWriter, of inventory: Inventory, _ query: InventoryQuery) throws -> Int {
+    private func stream(
+        _ empty: some EntryWriter, of inventory: Inventory, _ query: InventoryQuery, _ patterns: [GlobPattern]
+    ) throws -> Int {
         let issuers = try inventory.issuerNames()
-        let pattern = name
         var writer = empty
         var count = 0
         try inventory.visit(query) { entry in
-            if let pattern, !pattern.matches(entry.name) { return }
+            guard patterns.match(entry.name) else { return }
             count += 1
             writer.add(entry, issuer: issuers.name(of: entry), at: query.now)
             if count.isMultiple(of: 256) { try Console.standard.write(writer.take()) }

@@ -38,8 +38,10 @@ struct PrintBundleCommand: ParsableCommand {
         help: .value("file", "Print these CA certificates instead of the directory's: one, or two during a rotation."))
     var certificate: [String] = []
 
-    @Option(help: .format)
+    @Option(name: .format, help: .format)
     var format = Format.pem
+
+    @OptionGroup var quiet: QuietOption
 
     @Option(help: .value("name", "With aws-cli: the trust anchor's name. (default: from the CA's CN)"))
     var trustAnchorName: String?
@@ -77,8 +79,10 @@ struct PrintSetupCommand: ParsableCommand {
             """
     )
 
-    @Option(help: .value("format", "Output format; required."))
+    @Option(name: .format, help: .value("format", "Output format; required."))
     var format: AccountSetup.Format?
+
+    @OptionGroup var quiet: QuietOption
 
     @OptionGroup var directory: DirectoryOption
 

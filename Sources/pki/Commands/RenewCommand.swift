@@ -23,7 +23,7 @@ struct RenewCommand: AsyncParsableCommand {
             Run the last one from a timer: templates/systemd/pki-renew.timer. The --exec command runs under /bin/sh with \
             PKI_NAME, PKI_CERTIFICATE, PKI_KEY, PKI_CHAIN and PKI_SERIAL set.
 
-            Exit status: 0 renewed, 1 nothing to renew, 2 a renewal failed.
+            Exit status: 0 renewed or nothing due, 2 a renewal failed; with --exit-code, 1 nothing due.
             """
     )
 
@@ -56,6 +56,9 @@ struct RenewCommand: AsyncParsableCommand {
 
     @Option(name: .customLong("exec"), help: .value("command", "Run this command after each renewal."))
     var hook: String?
+
+    @Flag(help: "Exit with status 1 if nothing was due.")
+    var exitCode = false
 
     @OptionGroup var format: FormatOption
 
@@ -113,9 +116,12 @@ struct RenewCommand: AsyncParsableCommand {
                 failures += 1
             }
         }
-        try Console.standard.print(RenewalReport(renewed: renewed), as: format.value)
+        if renewed.isEmpty, failures == 0 { Console.standard.note("nothing is due") }
+        if !renewed.isEmpty || format.value == .json {
+            try Console.standard.print(RenewalReport(renewed: renewed), as: format.value)
+        }
         if failures > 0 { throw ExitCode(ExitStatus.failed) }
-        if renewed.isEmpty { throw ExitCode(ExitStatus.notNeeded) }
+        if renewed.isEmpty, exitCode { throw ExitCode(ExitStatus.checkFailed) }
     }
 
     private func entries(in inventory: Inventory) throws -> [InventoryEntry] {
@@ -159,7 +165,5 @@ struct RenewCommand: AsyncParsableCommand {
 private struct RenewalReport: Report {
     var renewed: [IssueReport]
 
-    var text: String {
-        renewed.isEmpty ? "nothing to renew" : renewed.map(\.text).joined(separator: "\n\n")
-    }
+    var text: String { renewed.map(\.text).joined(separator: "\n\n") }
 }

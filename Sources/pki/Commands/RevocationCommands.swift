@@ -39,7 +39,7 @@ struct RevokeCommand: ParsableCommand {
             The reasons are those of RFC 5280: unspecified, keyCompromise, cACompromise, affiliationChanged, superseded, \
             cessationOfOperation, certificateHold, privilegeWithdrawn, aACompromise.
 
-            Exit status: 0 done, 1 nothing to change, 2 refused.
+            Exit status: 0 done or nothing to change, 2 refused.
             """
     )
 
@@ -105,7 +105,6 @@ struct RevokeCommand: ParsableCommand {
             next: issuers.sorted().map { "pki crl\($0 == "root" ? "" : " --issuer \($0)")\(directory.argument)" }
         )
         try Console.standard.print(report, as: format.value)
-        if changed.isEmpty { throw ExitCode(ExitStatus.notNeeded) }
     }
 
     /// Warns of older certificates of the same names that are still accepted: a renewal keeps the key.
@@ -181,8 +180,10 @@ struct CRLCommand: ParsableCommand {
     @Option(help: .value("time", "The time until the next update is due: 30d, 2w, 12h."), transform: Duration.argument)
     var nextUpdate = Duration.seconds(35 * 86400)
 
-    @Option(help: .format)
+    @Option(name: .format, help: .format)
     var format = Format.pem
+
+    @OptionGroup var quiet: QuietOption
 
     @Option(
         name: .customLong("trust-anchor-arn"),
@@ -202,6 +203,7 @@ struct CRLCommand: ParsableCommand {
     var caKey: AuthorityKeyOptions
 
     func validate() throws {
+        guard nextUpdate > .zero else { throw ValidationError("--next-update must be later than now") }
         guard format == .awsCLI || trustAnchorARN == nil && crlName == nil && crlId == nil && region == nil else {
             throw ValidationError("--trust-anchor-arn, --crl-name, --crl-id and --region require --format aws-cli")
         }
@@ -212,6 +214,8 @@ struct CRLCommand: ParsableCommand {
 
     func run() throws {
         let authority = try caKey.open(directory.path, issuer: issuer)
+        // Nothing is numbered for an import that cannot be printed.
+        if format == .awsCLI { _ = try importCommand(path: "", of: authority) }
         let now = Date.now
         let made = try authority.makeRevocationList(
             validFor: .until(now.addingTimeInterval(nextUpdate.timeInterval)), now: now)
@@ -234,12 +238,15 @@ struct CRLCommand: ParsableCommand {
         case .pem: try Console.standard.write(text)
         case .der: try Console.standard.write(made.list.derEncoded)
         case .awsCLI:
-            let name = crlName ?? "\(authority.name)-crl"
-            let place: RevocationListImport.Place =
-                trustAnchorARN.map { .trustAnchor(arn: $0, name: name) } ?? .list(identifier: crlId ?? "")
             let path = absolutePath(made.path, in: FileManager.default.currentDirectoryPath)
-            let command = try RevocationListImport(path: path, place: place, region: region).awsCLICommand
-            try Console.standard.write(exactly: command + "\n")
+            try Console.standard.write(exactly: try importCommand(path: path, of: authority) + "\n")
         }
+    }
+
+    private func importCommand(path: String, of authority: CertificateAuthority) throws -> String {
+        let name = crlName ?? "\(authority.name)-crl"
+        let place: RevocationListImport.Place =
+            trustAnchorARN.map { .trustAnchor(arn: $0, name: name) } ?? .list(identifier: crlId ?? "")
+        return try RevocationListImport(path: path, place: place, region: region).awsCLICommand
     }
 }

@@ -221,6 +221,8 @@ struct ChangePassphraseCommand: ParsableCommand {
     @Flag(help: "Store the key unencrypted, readable by you alone.")
     var noPassphrase = false
 
+    @OptionGroup var quiet: QuietOption
+
     func run() throws {
         let inventory = try directory.inventory()
         let old = try oldKey.passphrase()

@@ -89,6 +89,8 @@ struct ServeCommand: AsyncParsableCommand {
     @Option(help: .value("name", "Also accept requests for this host name; repeatable."))
     var allowHost: [String] = []
 
+    @OptionGroup var quiet: QuietOption
+
     @OptionGroup var access: AccessOptions
 
     func validate() throws {
@@ -103,7 +105,7 @@ struct ServeCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let console = Console.standard
+        let console = Console.standard.log
         let environment = ProcessInfo.processInfo.environment
         let manager = ServiceManager(environment: environment, processID: ThisProcess.identifier)
         let listeners = try listeners(manager)

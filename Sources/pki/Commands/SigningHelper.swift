@@ -205,7 +205,7 @@ struct SignStringCommand: ParsableCommand {
 
     @OptionGroup var identity: IdentityOptions
 
-    @Option(help: .value("format", "Output format: hexadecimal in quotes, hexadecimal, or bytes."))
+    @Option(name: .format, help: .value("format", "Output format: hexadecimal in quotes, hexadecimal, or bytes."))
     var format = Format.json
 
     @Option(help: .value("digest", "Digest: SHA256, SHA384 or SHA512."), transform: Self.digest)

@@ -37,6 +37,8 @@ struct UpdateCommand: AsyncParsableCommand {
     @Flag(help: "Write each profile once and exit.")
     var once = false
 
+    @OptionGroup var quiet: QuietOption
+
     @OptionGroup var access: AccessOptions
 
     func validate() throws {
@@ -46,7 +48,7 @@ struct UpdateCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let console = Console.standard
+        let console = once ? Console.standard : Console.standard.log
         let file = AWSFiles(ProcessInfo.processInfo.environment).credentials
         let group = try RefresherGroup(
             profiles: profile,

@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import Authority
 import Certificates
 import Delivery
 import FoundationEssentials
+import HardwareKeys
+import HTTPServer
 import RolesAnywhere
+import Synchronization
 import SystemSupport
+import TrustAnchors
 
 /// A result that can be printed as text and as JSON.
 protocol Report: Encodable, Sendable {
@@ -77,7 +82,20 @@ struct Console: Sendable {
         return quiet
     }
 
+    /// A console whose messages begin with the time, for a process that runs on. The journal has a time of its own.
+    var log: Console {
+        var log = self
+        log.hasTimes = !ServiceManager.writesToJournal(ProcessInfo.processInfo.environment)
+        return log
+    }
+
     private var saysNotes = true
+    private var hasTimes = false
+
+    private static let isQuiet = Atomic(false)
+
+    /// Lets every console print only errors and warnings from now on.
+    static func beQuiet() { isQuiet.store(true, ordering: .relaxed) }
 
     func print(_ report: some Report, as format: ReportFormat) throws {
         switch format {
@@ -112,10 +130,10 @@ struct Console: Sendable {
     func write(_ secret: SecretBytes) throws { try check(writeAll(secret, to: StandardStream.output)) }
 
     private func check(_ reason: CInt) throws {
-        guard reason == 0 else { throw OutputError(reason: systemErrorText(reason)) }
+        guard reason == 0 else { throw OutputError(reason: reason) }
     }
 
-    func note(_ text: String) { if saysNotes { say(text) } }
+    func note(_ text: String) { if saysNotes, !Self.isQuiet.load(ordering: .relaxed) { say(text) } }
 
     func warning(_ text: String) { say("warning: \(text)") }
 
@@ -132,10 +150,17 @@ struct Console: Sendable {
     /// to standard output.
     func exit(with error: any Error) -> Never {
         if let code = error as? ExitCode { leave(code.rawValue) }
+        if let error = error as? OutputError, error.isBrokenPipe { leave(ExitStatus.brokenPipe) }
         let isSigningHelper = SigningHelper.isMeant(by: CommandLine.arguments)
-        switch PKI.exitCode(for: error) {
+        let root: any ParsableCommand.Type =
+            SigningHelper.isCalled(by: CommandLine.arguments) ? SigningHelper.self : PKI.self
+        switch root.exitCode(for: error) {
         case .success:
-            try? write(exactly: wrappingUsage(PKI.message(for: error)) + "\n")
+            do {
+                try write(exactly: wrappingUsage(root.message(for: error)) + "\n")
+            } catch {
+                exit(with: error)
+            }
             leave(ExitStatus.done)
         case .validationFailure:
             // The parser's message repeats the argument.
@@ -143,7 +168,7 @@ struct Console: Sendable {
                 say("error: an argument of \(secret.utf8.count) bytes looks like a key, and is not repeated here")
                 hint("put the key into a file and name it, or the variable that holds it: --private-key env:NAME")
             } else {
-                let parsed = ParserMessage(PKI.message(for: error), details: PKI.fullMessage(for: error))
+                let parsed = ParserMessage(root.message(for: error), details: root.fullMessage(for: error))
                 say("error: \(parsed.message)")
                 if let text = parsed.hint { hint(text) }
             }
@@ -160,7 +185,8 @@ struct Console: Sendable {
     /// Prints a message. Lines after the first are indented, so that none looks like a message of its own.
     private func say(_ text: String) {
         let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
-        let message = terminalSafe("pki: \(lines.joined(separator: "\n  "))\n")
+        let time = hasTimes ? "\(CivilTime(.now).extended) " : ""
+        let message = terminalSafe("\(time)pki: \(lines.joined(separator: "\n  "))\n")
         _ = writeAll(Array(message.utf8), to: StandardStream.error)
     }
 }
@@ -173,7 +199,8 @@ struct ParserMessage {
     /// - Parameters:
     ///   - text: The parser's message.
     ///   - details: The same with the usage, which ends with a command that prints help.
-    init(_ text: String, details: String) {
+    ///   - arguments: The command line.
+    init(_ text: String, details: String, arguments: [String] = CommandLine.arguments) {
         let help = details.firstRange(of: "  See '").map { details[$0.upperBound...].prefix { $0 != "'" } }
         var (message, hint) = (text[...], help.map { "see \($0)" })
         if let range = text.firstRange(of: ". Did you mean '") {
@@ -186,14 +213,14 @@ struct ParserMessage {
             hint = "use one of \(values.joined(separator: ", "))"
         }
         if message.last == "." { message.removeLast() }
-        message = Self.plain(message)[...]
+        message = Self.plain(message, arguments)[...]
         let isSentence = message.first?.isUppercase == true && message.dropFirst().first?.isLowercase == true
         self.message = isSentence ? message.prefix(1).lowercased() + message.dropFirst() : String(message)
         self.hint = hint
     }
 
     /// `the value "x" is invalid for --days <n>`, `--not-after <time>: "x" is not a time`, `<name> is missing`, as our errors.
-    private static func plain(_ text: Substring) -> String {
+    private static func plain(_ text: Substring, _ arguments: [String]) -> String {
         func quoted(after start: String) -> (text: Substring, rest: Substring)? {
             guard text.hasPrefix(start), let end = text.lastIndex(of: "'") else { return nil }
             return (text[..<end].dropFirst(start.count), text[text.index(after: end)...])
@@ -202,6 +229,8 @@ struct ParserMessage {
             return "\(argument.replacing(" ...", with: "")) is missing"
         }
         if let (option, rest) = quoted(after: "Unknown option '") { return "unknown option \"\(option)\"\(rest)" }
+        if let (word, _) = quoted(after: "Unexpected argument '") { return "unexpected argument \"\(word)\"" }
+        if let (option, _) = quoted(after: "Missing value for '") { return missingValue(of: option, in: arguments) }
         guard text.hasPrefix("The value '"), let middle = text.firstRange(of: "' is invalid for '") else {
             return String(text)
         }
@@ -209,6 +238,18 @@ struct ParserMessage {
         let (option, reason) = (text[middle.upperBound..<end], text[end...].dropFirst())
         if reason.hasPrefix(": ") { return "\(option)\(reason)" }
         return "the value \"\(text[..<middle.lowerBound].dropFirst(11))\" is invalid for \(option)\(reason)"
+    }
+}
+
+extension ParserMessage {
+    /// The parser takes a negative number for an option, and the option before it for one without a value.
+    private static func missingValue(of option: Substring, in arguments: [String]) -> String {
+        let name = option.prefix { $0 != " " }
+        let next = arguments.firstIndex { $0 == name }.flatMap { arguments[($0 + 1)...].first }
+        if let next, next.first == "-", next.dropFirst().first?.isNumber == true {
+            return "the value \"\(next)\" is invalid for \(option)"
+        }
+        return "\(option) has no value"
     }
 }
 
@@ -229,15 +270,17 @@ func wrappingUsage(_ help: String) -> String {
 
 /// Standard output could not be written.
 struct OutputError: ExplainedError {
-    var reason: String
-    var message: String { "cannot write to standard output: \(reason)" }
+    /// The system's error number.
+    var reason: CInt
+    var message: String { "cannot write to standard output: \(systemErrorText(reason))" }
+    /// Whether the reader of a pipe has gone, which is no failure of this program.
+    var isBrokenPipe: Bool { SystemSupport.isBrokenPipe(reason) }
     var hint: String? { nil }
 }
 
 enum ExitStatus {
     static let done: Int32 = 0
-    /// A check failed, or nothing had to be done.
-    static let notNeeded: Int32 = 1
+    static let checkFailed: Int32 = 1
     /// The request was refused, or it failed.
     static let failed: Int32 = 2
     /// The command line is wrong.
@@ -246,10 +289,17 @@ enum ExitStatus {
     static let unavailable: Int32 = 69
     /// A service denied the request.
     static let denied: Int32 = 77
+    /// The reader of standard output has gone: as if SIGPIPE had ended the process.
+    static let brokenPipe: Int32 = 141
 
     static func status(for error: any Error) -> Int32 {
         switch error {
         case is UsageError: usage
+        case let error as AuthorityError where error.code == .invalidValue: usage
+        case let error as TrustAnchorError where [.name, .condition, .duration].contains(error.code): usage
+        case let error as DeliveryError where error.code == .invalidArgument: usage
+        case let error as HardwareKeyError where error.code == .invalidAddress: usage
+        case let error as HTTPServerError where [.invalidAddress, .invalidTimeToLive].contains(error.code): usage
         case let error as RolesAnywhereError: status(for: error.code)
         case let error as SharedFailure: error.status
         case let error as CommandError: error.status
@@ -276,14 +326,24 @@ struct CommandSuggestion {
         names = root.configuration.subcommands.compactMap { $0.configuration.commandName }
     }
 
-    /// Throws ``UsageError`` if the first word of a command line is neither an option nor a command.
-    func check(_ word: String?) throws {
-        guard let word, !word.hasPrefix("-"), word != "help", !names.contains(word) else { return }
-        let candidates = candidates(for: word)
-        throw UsageError(
-            message: "unknown command \"\(printable(word))\"",
-            hint: candidates.isEmpty
-                ? "see pki --help" : "did you mean pki \(candidates.joined(separator: " or pki "))? See pki --help")
+    /// Throws ``UsageError`` if the words that name a command, after `help` too, name none.
+    static func check(_ words: [String], of root: any ParsableCommand.Type) throws {
+        var command = root
+        var path = root.configuration.commandName ?? "pki"
+        for word in words.first == "help" ? words.dropFirst() : words.prefix(1) {
+            let commands = command.configuration.subcommands
+            guard !word.hasPrefix("-"), word != "help", !commands.isEmpty else { return }
+            guard let next = commands.first(where: { $0.configuration.commandName == word }) else {
+                let candidates = Self(of: command).candidates(for: word)
+                throw UsageError(
+                    message: "unknown command \"\(printable(word))\"",
+                    hint: candidates.isEmpty
+                        ? "see \(path) --help"
+                        : "did you mean \(path) \(candidates.joined(separator: " or \(path) "))? See \(path) --help")
+            }
+            command = next
+            path += " \(word)"
+        }
     }
 
     /// The commands that begin with a word, or else those with the smallest edit distance, if that is a third at most.

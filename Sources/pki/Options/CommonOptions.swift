@@ -42,10 +42,63 @@ extension Inventory {
     }
 }
 
+extension NameSpecification {
+    /// The names of an output format.
+    static let format: NameSpecification = [.customShort("o"), .customLong("format")]
+}
+
 /// Whether a result is for a person or a program.
 struct FormatOption: ParsableArguments {
-    @Option(name: .customLong("format"), help: .format)
+    @Option(name: .format, help: .format)
     var value = ReportFormat.text
+
+    @OptionGroup var quiet: QuietOption
+}
+
+/// Whether only errors and warnings go to standard error.
+struct QuietOption: ParsableArguments {
+    @Flag(name: .shortAndLong, help: "Print only errors and warnings on standard error.")
+    var quiet = false
+
+    /// The parser validates every group of options, so that no command has to pass this one on.
+    func validate() throws { if quiet { Console.beQuiet() } }
+}
+
+/// The name of a new certificate and its files.
+struct NewNameOptions: ParsableArguments {
+    @Argument(help: .value("name", "The name of the files, and the CN without --subject."))
+    var argument: String?
+
+    @Option(name: .customLong("name"), help: .value("name", "The same as <name>."))
+    var option: String?
+
+    var value: String? { argument ?? option }
+
+    func validate() throws {
+        guard argument == nil || option == nil else {
+            throw ValidationError("give the name once, with or without --name")
+        }
+    }
+}
+
+/// The patterns that the names of listed certificates match.
+struct NamePatternOptions: ParsableArguments {
+    @Argument(
+        help: .value("pattern", "Only these names: web-1, or patterns: web-*, db-?, [ab]*."),
+        transform: GlobPattern.argument)
+    var arguments: [GlobPattern] = []
+
+    @Option(
+        name: .customLong("name"), help: .value("pattern", "The same as <pattern>; repeatable."),
+        transform: GlobPattern.argument)
+    var options: [GlobPattern] = []
+
+    var patterns: [GlobPattern] { arguments + options }
+}
+
+extension [GlobPattern] {
+    /// Whether a name matches one of the patterns. Without patterns, every name does.
+    func match(_ name: String) -> Bool { isEmpty || contains { $0.matches(name) } }
 }
 
 extension Quoting {

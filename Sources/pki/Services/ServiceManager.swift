@@ -97,6 +97,12 @@ struct ServiceManager: Sendable {
         return sockets
     }
 
+    /// Whether standard error goes to systemd's journal, which adds times: `JOURNAL_STREAM` is its device and inode.
+    static func writesToJournal(_ environment: [String: String]) -> Bool {
+        guard let stream = environment["JOURNAL_STREAM"] else { return false }
+        return FileStatus(of: StandardStream.error)?.stamp.place == stream
+    }
+
     private static func digits(_ text: String) -> String? {
         !text.isEmpty && text.utf8.allSatisfy { (0x30...0x39).contains($0) } ? text : nil
     }

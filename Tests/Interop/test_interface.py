@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What scripts rely on: exit statuses, quiet runs, broken pipes; findings B7, B9, B10 and C1 to C19 of first use."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from program import CHECK_FAILED, DONE, REFUSED, USAGE, Pki
+
+BROKEN_PIPE = 141
+
+
+class TestC3Help:
+    @pytest.mark.parametrize("words", [("help", "nosuch"), ("help", "lab", "nosuch"), ("nosuch", "--help")])
+    def test_help_of_an_unknown_command_is_wrong_usage(self, pki: Pki, words: tuple[str, ...]) -> None:
+        assert "nosuch" in pki.run(*words, status=USAGE).error
+
+    def test_the_helper_without_arguments_prints_its_own_usage(self, pki: Pki, tmp_path: Path) -> None:
+        link = tmp_path / "aws_signing_helper"
+        link.symlink_to(pki.path)
+        shown = Pki(home=tmp_path, path=link).run().stdout
+        assert "USAGE: aws_signing_helper" in shown and "credential-process" in shown
+        assert "init-ca" not in shown
+
+
+class TestC4OutputThatGoesNowhere:
+    @pytest.mark.parametrize(
+        "arguments",
+        [("--help",), ("--version",), ("list",), ("tree",), ("audit",), ("crl",), ("print-bundle",), ("issue-client", "new"),
+         ("issue-client", "other", "-o", "json"), ("list", "-o", "csv"), ("help", "creds")],
+    )  # fmt: skip
+    def test_a_reader_that_has_gone_ends_it_quietly(self, pki: Pki, ca: Path, arguments: tuple[str, ...]) -> None:
+        folder = () if arguments[0].startswith("-") or arguments[0] == "help" else ("--directory", ca)
+        reader, writer = os.pipe()
+        os.close(reader)
+        done = subprocess.run(
+            pki.command(*arguments, *folder), cwd=pki.home, env=pki.variables(), stdin=subprocess.DEVNULL, stdout=writer,
+            stderr=subprocess.PIPE, timeout=60, check=False,
+        )  # fmt: skip
+        os.close(writer)
+        assert done.returncode == BROKEN_PIPE, done.stderr.decode()
+        assert b"error" not in done.stderr
+
+    def test_help_on_a_full_device_fails(self, pki: Pki) -> None:
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run(pki.command("--help"), env=pki.variables(), stdout=full, stderr=subprocess.PIPE, check=False)
+        assert done.returncode == REFUSED and b"pki: error: " in done.stderr
+
+
+class TestC5Quiet:
+    def test_renew_with_nothing_due_is_done(self, pki: Pki, ca: Path) -> None:
+        due = ("renew", "--all", "--if-expires-within", "1d", "--directory", ca)
+        assert pki.run(*due).stdout == ""
+        assert pki.run(*due, "-o", "json").json == {"renewed": []}
+        silent = pki.run(*due, "--quiet", "--exit-code", status=CHECK_FAILED)
+        assert silent.stdout == silent.stderr == ""
+
+    def test_quiet_keeps_warnings_and_errors(self, pki: Pki, ca: Path) -> None:
+        assert pki.run("crl", "--directory", ca).stderr != ""
+        assert pki.run("crl", "--directory", ca, "-q").stderr == ""
+        pki.run("issue-client", "-q", "client", "--directory", ca, status=REFUSED)
+        pki.run("renew", "client", "--directory", ca)
+        warned = pki.run("revoke", "client", "-q", "--directory", ca).stderr
+        assert "pki: warning: " in warned
+
+    def test_revoking_again_is_done(self, pki: Pki, ca: Path) -> None:
+        pki.run("revoke", "client", "--directory", ca)
+        again = pki.run("revoke", "client", "--directory", ca, "-o", "json")
+        assert again.status == DONE and again.json == {"changed": []}
+
+
+class TestC6Names:
+    def test_list_and_audit_take_names(self, pki: Pki, ca: Path) -> None:
+        for name in ("web-1", "web-2", "db-1"):
+            pki.run("issue-client", name, "--directory", ca)
+        pki.run("issue-intermediate", "issuing-1", "--directory", ca)
+
+        def listed(*arguments: str) -> set[str]:
+            return {entry["name"] for entry in pki.run("list", *arguments, "-o", "json", "--directory", ca).json}
+
+        assert listed("web-1") == {"web-1"}
+        assert listed("web-*", "issuing-1") == {"web-1", "web-2", "issuing-1"}
+        assert listed("web-1", "--name", "db-?") == {"web-1", "db-1"}
+        rows = pki.run("audit", "web-1", "-o", "json", "--directory", ca).json
+        assert [row["name"] for row in rows] == ["web-1"]
+
+    def test_a_name_given_twice_is_wrong_usage(self, pki: Pki, ca: Path) -> None:
+        pki.run("issue-client", "a", "--name", "b", "--directory", ca, status=USAGE)
+        pki.run("issue-intermediate", "--directory", ca, status=USAGE)
+
+
+class TestC8BadValues:
+    @pytest.mark.parametrize(
+        ("arguments", "value"),
+        [
+            (("issue-client", "a b"), "a b"), (("issue-client", "x", "--days", "0"), "0 days"),
+            (("issue-client", "x", "--days", "-5"), "-5"), (("issue-client", "x", "--days=-5"), "-5"),
+            (("issue-client", "x", "--not-after", "2001-01-01"), "2001-01-01"), (("issue-client", "x", "--dns", "a b"), "a b"),
+            (("issue-intermediate", "x", "--path-length", "300"), "300"), (("crl", "--next-update", "0d"), "--next-update"),
+            (("print-bundle", "-o", "aws-cli", "--region", "a b"), "a b"), (("print-setup", "-o", "terraform", "--subject-cn", ""), ""),
+            (("serve", "--hop-limit", "0"), "--hop-limit"), (("list", "--expiring", "-5d"), "-5d"),
+        ],
+    )  # fmt: skip
+    def test_the_status_is_64(self, pki: Pki, ca: Path, arguments: tuple[str, ...], value: str) -> None:
+        folder = () if arguments[0] == "serve" else ("--directory", ca)
+        assert value in pki.run(*arguments, *folder, status=USAGE).error
+
+
+class TestC1C2PrintedCommands:
+    def test_no_list_is_numbered_for_a_wrong_arn(self, pki: Pki, ca: Path) -> None:
+        pki.run("crl", "-o", "aws-cli", "--trust-anchor-arn", "", "--directory", ca, status=USAGE)
+        assert not (ca / "root-crl.pem").exists()
+        assert pki.run("crl", "--directory", ca).stderr.startswith("pki: CRL 1 ")
+
+    def test_the_commands_print_what_the_next_one_needs(self, pki: Pki, ca: Path) -> None:
+        arn = "arn:aws:rolesanywhere:us-east-1:123456789012:trust-anchor/00000000-0000-4000-8000-000000000000"
+        text = pki.run("crl", "-o", "aws-cli", "--trust-anchor-arn", arn, "--directory", ca).stdout
+        assert "--query crl.crlId --output text" in text
+        assert "--query trustAnchor.trustAnchorArn --output text" in pki.run("print-bundle", "-o", "aws-cli", "--directory", ca).stdout
+
+
+class TestVersion:
+    def test_the_version_names_program_and_library(self, pki: Pki) -> None:
+        assert pki.run("--version").stdout.startswith("pki ")
+        assert "OpenSSL" in pki.run("--version").stdout
+        assert pki.run("version").stdout.count(".") == 2
