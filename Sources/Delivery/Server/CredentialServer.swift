@@ -14,6 +14,8 @@ import SystemSupport
 /// | `PUT /latest/api/token` | a token for the metadata service |
 /// | `GET /latest/meta-data/iam/security-credentials/` | the name of the first role |
 /// | `GET /latest/meta-data/iam/security-credentials/ROLE` | its credentials |
+/// | `GET /latest/meta-data/placement/region` | the region, if it is known |
+/// | `GET /latest/dynamic/instance-identity/document` | a document with the region, if it is known |
 /// | `GET /credentials/NAME` | the credentials of any of the roles, by the name they are kept under |
 /// | `GET /healthz` | 200 when there are valid credentials for each role, else 503 |
 /// | `GET /metrics` | figures in Prometheus's text format |
@@ -29,6 +31,8 @@ package final class CredentialServer: HTTPHandler {
         /// Whether the metadata service is offered. It knows no secret: every user of this machine can have the first
         /// role's credentials from it.
         package var servesMetadata = false
+        /// The region that the metadata service names; `nil` if it is not known.
+        package var region: String?
         /// The longest that a request waits for credentials that are being obtained, in seconds.
         package var patience = 10.0
 
@@ -45,6 +49,8 @@ package final class CredentialServer: HTTPHandler {
     private let requests = Atomic(0)
 
     private static let credentialsPath = "/latest/meta-data/iam/security-credentials"
+    private static let regionPath = "/latest/meta-data/placement/region"
+    private static let documentPath = "/latest/dynamic/instance-identity/document"
 
     /// Makes a server.
     ///
@@ -85,7 +91,7 @@ package final class CredentialServer: HTTPHandler {
         guard !request.headers.contains("X-Forwarded-For") else {
             return refuse(.forbidden, "a request that came through a proxy is not answered")
         }
-        let path = request.path
+        let path = Self.plain(request.path)
         if path.utf8.starts(with: "/latest/".utf8) { return metadata(request, path) }
         guard request.method == .get || request.method == .head else {
             return refuse(.methodNotAllowed, "this path takes GET", allow: "GET, HEAD")
@@ -98,6 +104,14 @@ package final class CredentialServer: HTTPHandler {
         case "/metrics": return request.isLocal || isAuthorized(request) ? .now(metrics) : unauthorized
         default: return refuse(.notFound, "there is nothing at this path")
         }
+    }
+
+    /// The path with one slash at the start and none at the end: clients join it in several ways to an endpoint with or
+    /// without a slash.
+    private static func plain(_ path: Substring) -> Substring {
+        var bytes = path.utf8.drop { $0 == UInt8(ascii: "/") }
+        if bytes.last == UInt8(ascii: "/") { bytes.removeLast() }
+        return "/" + Substring(bytes)
     }
 
     /// Whether a request may be for this host.
@@ -129,11 +143,19 @@ package final class CredentialServer: HTTPHandler {
             let left = tokens.secondsLeft(token, at: now())
         else { return refuse(.unauthorized, "a token from PUT /latest/api/token is wanted in \(Self.tokenHeader)") }
         let headers: HTTPHeaders = [Self.answeredTimeHeader: String(left)]
+        if let region = options.region {
+            let document: JSONValue = ["region": .string(region)]
+            switch path {
+            case Self.regionPath: return .now(Self.found(region, "text/plain", headers))
+            case Self.documentPath: return .now(Self.found(document.text, "application/json", headers))
+            default: break
+            }
+        }
         guard path.utf8.starts(with: Self.credentialsPath.utf8) else {
             return refuse(.notFound, "only \(Self.credentialsPath)/ is served here", headers)
         }
         switch Substring(path.utf8.dropFirst(Self.credentialsPath.utf8.count)) {
-        case "", "/": return roleName(headers)
+        case "": return roleName(headers)
         case let role where role.utf8.first == UInt8(ascii: "/"):
             return roleCredentials(String(role.utf8.dropFirst()) ?? "", headers)
         default: return refuse(.notFound, "only \(Self.credentialsPath)/ is served here", headers)
@@ -160,11 +182,7 @@ package final class CredentialServer: HTTPHandler {
     /// The name of the role is known with its credentials only.
     private func roleName(_ headers: HTTPHeaders) -> HTTPAnswer {
         guard let keeper = keepers.first else { return refuse(.notFound, "no role is served", headers) }
-        return whenThere(keeper, headers) { document in
-            var headers = headers
-            headers.append("Content-Type", "text/plain")
-            return HTTPResponse(status: .ok, headers: headers, body: Array(document.roleName.utf8))
-        }
+        return whenThere(keeper, headers) { Self.found($0.roleName, "text/plain", headers) }
     }
 
     private func roleCredentials(_ role: String, _ headers: HTTPHeaders) -> HTTPAnswer {
@@ -204,6 +222,12 @@ package final class CredentialServer: HTTPHandler {
     }
 
     // MARK: Answers
+
+    private static func found(_ text: String, _ type: String, _ headers: HTTPHeaders) -> HTTPResponse {
+        var headers = headers
+        headers.append("Content-Type", type)
+        return HTTPResponse(status: .ok, headers: headers, body: Array(text.utf8))
+    }
 
     /// Answers with credentials: at once, when there are any; else when the attempt that is under way is over.
     private func whenThere(

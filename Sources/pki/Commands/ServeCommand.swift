@@ -30,7 +30,7 @@ struct ServeCommand: AsyncParsableCommand {
 
             or, with --imds:
 
-              AWS_EC2_METADATA_SERVICE_ENDPOINT=http://127.0.0.1:9911
+              AWS_EC2_METADATA_SERVICE_ENDPOINT=http://127.0.0.1:9911/
 
             /healthz returns 200 while every profile has valid credentials; /metrics is for Prometheus. Certificates are \
             read again when their files change, profiles at SIGHUP or when ~/.aws/config changes. \
@@ -120,6 +120,7 @@ struct ServeCommand: AsyncParsableCommand {
         var options = CredentialServer.Options()
         options.hosts = Set(allowHost.map { $0.lowercased() })
         options.servesMetadata = servesMetadata
+        options.region = group.region
         let handler = CredentialServer(
             keepers: group.refreshers,
             options: options,
@@ -186,7 +187,8 @@ struct ServeCommand: AsyncParsableCommand {
         else {
             return ""
         }
-        let metadata = servesMetadata ? [("AWS_EC2_METADATA_SERVICE_ENDPOINT", origin)] : []
+        // Some clients join their paths without a slash.
+        let metadata = servesMetadata ? [("AWS_EC2_METADATA_SERVICE_ENDPOINT", "\(origin)/")] : []
         let variables =
             [
                 ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "\(origin)/credentials/\(PercentEncoding.encode(keeper.name))"),

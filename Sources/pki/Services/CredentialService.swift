@@ -3,6 +3,7 @@
 import Certificates
 import Delivery
 import FoundationEssentials
+import RolesAnywhere
 import SystemSupport
 import UnixSignals
 
@@ -92,6 +93,7 @@ struct CredentialService: Sendable {
 struct RefresherGroup: Sendable {
     private struct Member: Sendable {
         var name: String
+        var region: String
         var refresher: CredentialRefresher
         var clock: ServiceClock
     }
@@ -107,6 +109,9 @@ struct RefresherGroup: Sendable {
 
     /// In the order of the profiles.
     var refreshers: [CredentialRefresher] { members.map(\.refresher) }
+
+    /// The region of the first profile.
+    var region: String? { members.first?.region }
 
     /// Reads profiles and identities. No request is sent yet.
     ///
@@ -147,7 +152,7 @@ struct RefresherGroup: Sendable {
                     Self.say(event, of: access.name, console)
                 }
             )
-            return Member(name: access.name, refresher: refresher, clock: clock)
+            return Member(name: access.name, region: access.request.region, refresher: refresher, clock: clock)
         }
     }
 

@@ -26,6 +26,7 @@ import Testing
         var options = CredentialServer.Options()
         options.hosts = ["pki.internal"]
         options.servesMetadata = true
+        options.region = "eu-central-1"
         server = CredentialServer(
             keepers: keepers,
             options: options,
@@ -128,8 +129,32 @@ import Testing
     func `another role is not there`(role: String) throws {
         try fill()
         let answer = try read("\(Self.rolePath)\(role)", try session())
-        #expect(answer.status == (role.isEmpty ? 200 : 404))
+        #expect(answer.status == (["", "App/"].contains(role) ? 200 : 404))
+        if role == "App/" { return }
         #expect(!answer.text.contains("SECRET"))
+    }
+
+    @Test(arguments: ["/latest", "//latest", "////latest"], ["", "/"])
+    func `F14: slashes that clients add at either end do not matter`(start: String, end: String) throws {
+        try fill()
+        let seconds = [("X-aws-ec2-metadata-token-ttl-seconds", "60")]
+        let token = try ask(.put, "\(start)/api/token\(end)", seconds)
+        #expect(token.status == 200)
+        let role = "\(start)/meta-data/iam/security-credentials"
+        #expect(try read(role + end, token.text).text == "App")
+        #expect(try read("\(role)/App\(end)", token.text).text.contains("a-SECRET"))
+        let container = try ask(.get, "//credentials/web\(end)", [("Authorization", Self.token)])
+        #expect(container.status == 200)
+        #expect(try ask(.get, "//healthz\(end)").status == 200)
+    }
+
+    @Test func `D6: the region is that of the first profile`() throws {
+        let token = try session()
+        #expect(try read("/latest/meta-data/placement/region", token).text == "eu-central-1")
+        let document = try read("/latest/dynamic/instance-identity/document", token)
+        #expect(document.text == #"{"region":"eu-central-1"}"#)
+        #expect(document.headers["Content-Type"] == "application/json")
+        #expect(try ask(.get, "/latest/meta-data/placement/region").status == 401)
     }
 
     @Test(arguments: [
