@@ -123,6 +123,75 @@ class TestC1C2PrintedCommands:
         assert "--query trustAnchor.trustAnchorArn --output text" in pki.run("print-bundle", "-o", "aws-cli", "--directory", ca).stdout
 
 
+def typed(pki: Pki, *arguments: str | Path, answers: list[str]) -> tuple[int, str]:
+    """Runs the program on a terminal of its own, types an answer to each question, and returns the status and the screen."""
+    leader, follower = pty.openpty()
+    process = subprocess.Popen(
+        pki.command(*arguments), cwd=pki.home, env=pki.variables(), stdin=follower, stdout=follower, stderr=follower,
+        start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )  # fmt: skip
+    os.close(follower)
+    screen = ""
+    left = list(answers)
+    while True:
+        try:
+            part = os.read(leader, 65536).decode()
+        except OSError:
+            break
+        screen += part
+        if left and screen.endswith(": "):
+            os.write(leader, f"{left.pop(0)}\n".encode())
+    os.close(leader)
+    assert left == [], screen
+    return process.wait(timeout=60), screen
+
+
+class TestB9Passphrases:
+    def test_a_new_passphrase_is_asked_for_twice(self, pki: Pki, tmp_path: Path) -> None:
+        ca = tmp_path / "ca"
+        status, screen = typed(pki, "init-ca", "--ask-passphrase", "--directory", ca, answers=["first", "other"])
+        assert status == REFUSED and not (ca / "root-key.pem").exists()
+        status, screen = typed(pki, "init-ca", "--ask-passphrase", "--directory", ca, answers=["secret-1", "secret-1"])
+        assert status == DONE and "secret" not in screen
+        assert "ENCRYPTED" in (ca / "root-key.pem").read_text()
+        status, _ = typed(
+            pki, "issue-client", "web-1", "--ask-passphrase", "--directory", ca, answers=["secret-2", "secret-2", "secret-1"]
+        )
+        assert status == DONE and "ENCRYPTED" in (ca / "web-1-key.pem").read_text()
+        pki.run("init-ca", "--directory", tmp_path / "other", "--ask-passphrase", status=USAGE)
+
+    def test_the_old_passphrase_comes_first(self, pki: Pki, tmp_path: Path) -> None:
+        ca = tmp_path / "ca"
+        typed(pki, "init-ca", "--ask-passphrase", "--directory", ca, answers=["old-1", "old-1"])
+        before = (ca / "root-key.pem").read_text()
+        status, screen = typed(pki, "change-passphrase", "--directory", ca, answers=["old-1", "new-1", "new-1"])
+        assert status == DONE and (ca / "root-key.pem").read_text() != before
+        questions = [line.partition("pki: ")[2] for line in screen.splitlines() if "passphrase" in line]
+        assert "old" in questions[0] and "new" in questions[1]
+        (tmp_path / "new").write_text("new-1\n")
+        (tmp_path / "new").chmod(0o600)
+        pki.run("issue-client", "--passphrase-file", tmp_path / "new", "--directory", ca)
+
+    def test_c17_a_wrong_one_can_be_typed_again(self, pki: Pki, tmp_path: Path) -> None:
+        ca = tmp_path / "ca"
+        typed(pki, "init-ca", "--ask-passphrase", "--directory", ca, answers=["right", "right"])
+        status, _ = typed(pki, "issue-client", "web-1", "--directory", ca, answers=["wrong", "worse", "right"])
+        assert status == DONE
+        status, screen = typed(pki, "issue-client", "web-2", "--directory", ca, answers=["wrong", "worse", "worst"])
+        assert status == REFUSED and "file" not in screen and not (ca / "web-2-cert.pem").exists()
+        (tmp_path / "wrong").write_text("wrong\n")
+        (tmp_path / "wrong").chmod(0o600)
+        said = pki.refuse("issue-client", "web-2", "--passphrase-file", tmp_path / "wrong", "--directory", ca)
+        assert "first line" in said
+
+    def test_c17_the_key_of_a_client_too(self, pki: Pki, ca: Path) -> None:
+        status, _ = typed(pki, "issue-client", "p", "--ask-passphrase", "--directory", ca, answers=["right", "right"])
+        assert status == DONE
+        sign = ("sign-string", "--private-key", ca / "p-key.pem")
+        status, screen = typed(pki, *sign, answers=["wrong", "right"])
+        assert status == DONE, screen
+
+
 class TestVersion:
     def test_the_version_names_program_and_library(self, pki: Pki) -> None:
         assert pki.run("--version").stdout.startswith("pki ")

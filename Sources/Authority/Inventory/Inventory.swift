@@ -225,7 +225,7 @@ extension Inventory {
     /// The new file replaces the old one in one step, but the disk may still hold the old one: if its passphrase is
     /// known to others, the key must be replaced.
     package func changePassphrase(
-        of name: String, from old: () throws -> SecretBytes?, to new: SecretBytes?, now: Date
+        of name: String, from old: () throws -> SecretBytes?, to new: () throws -> SecretBytes?, now: Date
     ) throws -> String {
         try EntryName.check(name)
         let file = AuthorityFiles.key(of: name)
@@ -236,6 +236,7 @@ extension Inventory {
         }
         let before = try directory.read(file, isPrivate: true)
         let key = try CertificateAuthority.readKey(of: name, in: directory, passphrase: old)
+        let new = try new()
         return try change(now: now) { change in
             // Another process may have replaced the key meanwhile.
             guard try directory.read(file, isPrivate: true).isEqual(to: before) else {

@@ -104,15 +104,26 @@ public struct EncodedPrivateKey: Sendable {
 /// Opens something that may be encrypted: first without a passphrase, then with one if that is what was missing.
 ///
 /// - Parameters:
-///   - ask: Returns the passphrase, `nil` if there is none. Called at most once.
+///   - ask: Returns the passphrase, `nil` if there is none. Called again while its answer is wrong, four times at most.
 ///   - body: Opens it with the passphrase, or without one.
 package func askingForPassphrase<Value>(
     _ ask: () throws -> SecretBytes?, _ body: (SecretBytes?) throws(CertificateError) -> Value
 ) throws -> Value {
+    var failure: CertificateError
     do {
         return try body(nil)
     } catch {
-        guard error.code == .missingPassphrase, let secret = try ask() else { throw error }
-        return try body(secret)
+        failure = error
     }
+    guard failure.code == .missingPassphrase else { throw failure }
+    for _ in 0..<4 {
+        guard let secret = try ask() else { break }
+        do {
+            return try body(secret)
+        } catch {
+            failure = error
+        }
+        guard failure.code == .wrongPassphrase else { break }
+    }
+    throw failure
 }

@@ -288,7 +288,7 @@ struct IdentitySnapshot {
     }
 }
 
-/// A passphrase that is asked for when it is needed, and once.
+/// A passphrase that is asked for when it is needed, until it is right.
 private final class LazyPassphrase {
     private let ask: () throws -> SecretBytes?
     private var given: SecretBytes?
@@ -298,15 +298,12 @@ private final class LazyPassphrase {
 
     /// Opens something, first without a passphrase, then with one if that is what was missing.
     func open<Value>(_ body: (SecretBytes?) throws(CertificateError) -> Value) throws -> Value {
-        do {
-            return try body(given)
-        } catch {
-            guard error.code == .missingPassphrase, !wasAsked else { throw error }
+        guard !wasAsked else { return try body(given) }
+        return try askingForPassphrase({
             wasAsked = true
             given = try ask()
-            guard given != nil else { throw error }
-            return try body(given)
-        }
+            return given
+        }) { (secret) throws(CertificateError) in try body(secret) }
     }
 }
 

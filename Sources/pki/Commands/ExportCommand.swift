@@ -89,7 +89,7 @@ struct ExportCommand: ParsableCommand {
         let manifest = format.isArchive ? nil : try manifest()
         try manifest?.check(identity)
         func key() throws -> PrivateKey {
-            try identity.key { try passphrase.read("passphrase of the key of \(name)") }
+            try identity.key(passphrase: passphrase.tries("passphrase of the key of \(name)"))
         }
         var passphraseFile: AtomicFile?
         let contents: SecretBytes

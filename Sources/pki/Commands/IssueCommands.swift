@@ -94,7 +94,7 @@ struct IssueClientCommand: ParsableCommand {
     var makesBundle = false
 
     @OptionGroup(title: "The new key")
-    var newKey: PassphraseOptions<NewKeyRole>
+    var newKey: NewPassphraseOptions<NewKeyRole>
 
     @OptionGroup(title: "The CA's key")
     var caKey: AuthorityKeyOptions
@@ -288,7 +288,7 @@ struct IssueIntermediateCommand: ParsableCommand {
     @OptionGroup var format: FormatOption
 
     @OptionGroup(title: "The new key")
-    var newKeyPassphrase: PassphraseOptions<NewKeyRole>
+    var newKeyPassphrase: NewPassphraseOptions<NewKeyRole>
 
     @OptionGroup(title: "The CA's key")
     var caKey: AuthorityKeyOptions

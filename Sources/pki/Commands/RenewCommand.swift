@@ -63,7 +63,7 @@ struct RenewCommand: AsyncParsableCommand {
     @OptionGroup var format: FormatOption
 
     @OptionGroup(title: "The new key")
-    var newKey: PassphraseOptions<NewKeyRole>
+    var newKey: NewPassphraseOptions<NewKeyRole>
 
     @OptionGroup(title: "The CA's key")
     var caKey: AuthorityKeyOptions

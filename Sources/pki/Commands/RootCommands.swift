@@ -18,7 +18,7 @@ struct InitCACommand: ParsableCommand {
             For example:
 
               pki init-ca --subject "CN=Example Root,O=Example" --days 3650
-              pki init-ca --permit dns:example.com --passphrase-file ~/.ca-passphrase
+              pki init-ca --permit dns:example.com --ask-passphrase
               pki init-ca --key "pkcs11:token=CA;object=root" --generate-key
 
             With --key the CA's key stays in a token, a TPM or an SSH agent. The directory then has root-key.uri with its \
@@ -48,12 +48,19 @@ struct InitCACommand: ParsableCommand {
 
     @OptionGroup var template: TemplateOptions
 
-    @OptionGroup var passphraseOptions: PassphraseOptions<NewCAKeyRole>
+    @OptionGroup var newPassphrase: NewPassphraseOptions<NewCAKeyRole>
 
     @Flag(help: "Move an existing CA to the directory's archive.")
     var force = false
 
     @OptionGroup var format: FormatOption
+
+    func validate() throws {
+        guard newKey.key == nil || !newPassphrase.askPassphrase else {
+            throw ValidationError(
+                "--ask-passphrase cannot be used with --key, whose PIN is asked for when it is needed")
+        }
+    }
 
     func run() throws {
         var request = RootRequest(template: try template.read() ?? BuiltInTemplate.root.template)
@@ -63,9 +70,11 @@ struct InitCACommand: ParsableCommand {
         request.pathLength = pathLength
         request.nameConstraints = names.constraints
         request.allowsInsecureNames = insecure.insecureNames
-        let passphrase = Passphrase(try passphraseOptions.source())
-        request.externalKey = try newKey.externalKey(device, passphrase: passphrase)
-        if request.externalKey == nil { request.passphrase = try passphrase.given() }
+        if newKey.key != nil {
+            request.externalKey = try newKey.externalKey(device, passphrase: Passphrase(newPassphrase.given.source()))
+        } else {
+            request.passphrase = try newPassphrase.read()
+        }
         request.archivesExisting = force
         var generator = SystemRandomNumberGenerator()
         let issued = try CertificateAuthority.create(
@@ -128,7 +137,7 @@ struct RotateCACommand: ParsableCommand {
     @OptionGroup var format: FormatOption
 
     @OptionGroup(title: "The new key")
-    var newKeyPassphrase: PassphraseOptions<NewKeyRole>
+    var newKeyPassphrase: NewPassphraseOptions<NewKeyRole>
 
     @OptionGroup(title: "The old root's key")
     var caKey: AuthorityKeyOptions
@@ -232,25 +241,16 @@ struct ChangePassphraseCommand: ParsableCommand {
         }
         let path = try inventory.changePassphrase(
             of: name,
-            from: { try old.read("old passphrase of \(name)") },
-            to: noPassphrase ? nil : given ?? asked(),
+            from: old.tries("old passphrase of \(name)"),
+            to: { try noPassphrase ? nil : given ?? asked() },
             now: .now
         )
         Console.standard.note(
             "\(path) \(noPassphrase ? "is stored unencrypted, readable by you alone" : "has a new passphrase")")
     }
 
-    /// Asks twice, to catch a typing error.
     private func asked() throws -> SecretBytes {
-        guard let first = try Terminal.askSecret("new passphrase of \(name)") else {
-            throw UsageError(
-                message: "there is no new passphrase",
-                hint: "give one with --key-passphrase-file, or --no-passphrase to store the key unencrypted")
-        }
-        let second = try Terminal.askSecret("new passphrase again")
-        guard let second, first.isEqual(to: second) else {
-            throw InputError(message: "the passphrases differ; nothing was changed")
-        }
-        return first
+        try NewPassphrase.ask(
+            name, otherwise: "give one with --key-passphrase-file, or --no-passphrase to store the key unencrypted")
     }
 }

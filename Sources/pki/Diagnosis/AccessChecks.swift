@@ -132,7 +132,7 @@ struct AccessChecks {
 
         private func read(_ source: IdentitySource) throws -> Identity {
             try passphrase.check()
-            return try source.read { try passphrase.read("passphrase of the private key") }
+            return try source.read(passphrase: passphrase.tries("passphrase of the private key"))
         }
     }
 
@@ -163,7 +163,7 @@ struct AccessChecks {
         case .found(_, _, let read): return try read()
         }
         do {
-            return try askingForPassphrase({ try passphrase.read("passphrase of \(name)") }) {
+            return try askingForPassphrase(passphrase.tries("passphrase of \(name)")) {
                 (secret) throws(CertificateError) in try Container(reading: bytes, passphrase: secret).certificates
             }
         } catch let error as CertificateError {

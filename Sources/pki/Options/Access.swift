@@ -106,7 +106,7 @@ struct Access: Sendable {
 
     func identity() throws -> Identity {
         try passphrase.check()
-        return try source.read { try passphrase.read(Self.question) }
+        return try source.read(passphrase: passphrase.tries(Self.question))
     }
 
     private static let question = "passphrase of the private key"
@@ -115,6 +115,8 @@ struct Access: Sendable {
     func rotatingIdentity() throws -> RotatingIdentity {
         let passphrase = passphrase
         try passphrase.check()
+        // What is typed is kept once it is right.
+        if passphrase.isAsked { _ = try identity() }
         return try RotatingIdentity(source) { try passphrase.read(Self.question) }
     }
 

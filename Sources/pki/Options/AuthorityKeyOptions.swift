@@ -34,7 +34,7 @@ struct AuthorityKeyOptions: ParsableArguments {
             by: Operator.name,
             now: now,
             keyAddress: caKey,
-            passphrase: { try passphrase.read("passphrase of the CA key") },
+            passphrase: passphrase.tries("passphrase of the CA key"),
             openKey: { address, certificate in
                 try opener.key(at: KeyLocation(address), for: [certificate])
             }

@@ -162,7 +162,7 @@ struct IdentityOptions: ParsableArguments, Sendable {
         guard privateKey != nil || namesCertificate else { throw UsageError.missing("--private-key") }
         let passphrase = try secret(console)
         guard let privateKey, certificateStore == nil else {
-            return try source(passphrase).0.read { try passphrase.read("passphrase of the private key") }.key
+            return try source(passphrase).0.read(passphrase: passphrase.tries("passphrase of the private key")).key
         }
         let opener = KeyOpener(device, passphrase: passphrase)
         var certificates: [Certificate] = []

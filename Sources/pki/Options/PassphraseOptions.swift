@@ -106,6 +106,43 @@ struct PassphraseOptions<Role: PassphraseRole>: ParsableArguments, Sendable {
     }
 }
 
+/// The passphrase of a new key: from one of the three places, or asked for.
+struct NewPassphraseOptions<Role: PassphraseRole>: ParsableArguments, Sendable {
+    @OptionGroup var given: PassphraseOptions<Role>
+
+    @Flag(help: "Ask for the new key's passphrase on the terminal, twice.")
+    var askPassphrase = false
+
+    /// The passphrase, if there is to be one.
+    ///
+    /// - Throws: ``UsageError`` when it was given in two ways, or there is no terminal to ask on.
+    func read() throws -> SecretBytes? {
+        guard askPassphrase else { return try given.read() }
+        guard !given.isGiven else {
+            throw UsageError(message: "--ask-passphrase cannot be used with --\(Role.prefix)-file, -env or -fd")
+        }
+        return try NewPassphrase.ask("the new key", otherwise: "give one with --\(Role.prefix)-file")
+    }
+}
+
+enum NewPassphrase {
+    /// Asks twice, to catch a typing error.
+    ///
+    /// - Parameters:
+    ///   - what: What it encrypts.
+    ///   - hint: What to do without a terminal.
+    static func ask(_ what: String, otherwise hint: String) throws -> SecretBytes {
+        guard let first = try Terminal.askSecret("new passphrase of \(what)") else {
+            throw UsageError(message: "there is no new passphrase", hint: hint)
+        }
+        let second = try Terminal.askSecret("new passphrase again")
+        guard let second, first.isEqual(to: second) else {
+            throw InputError(message: "the passphrases differ; nothing was changed")
+        }
+        return first
+    }
+}
+
 enum PassphraseSource {
     /// The first line of a file.
     case file(String)
@@ -186,17 +223,20 @@ enum EnvironmentVariable {
 /// It can be read again when an identity's files have changed; what a person typed is kept.
 final class Passphrase: Sendable {
     private let source: PassphraseSource?
+    private let wasGiven: Bool
     private let kept: Mutex<SecretBytes?>
 
     /// Takes a secret from a place; without one, asks on the terminal.
     init(_ source: PassphraseSource?) {
         self.source = source
+        wasGiven = false
         kept = Mutex(nil)
     }
 
     /// Takes a known secret; without one, asks on the terminal.
     init(given secret: SecretBytes?) {
         source = nil
+        wasGiven = secret != nil
         kept = Mutex(secret)
     }
 
@@ -214,6 +254,24 @@ final class Passphrase: Sendable {
             if let kept { return kept }
             kept = try Terminal.askSecret(prompt)
             return kept
+        }
+    }
+
+    /// Whether the user is asked for it.
+    var isAsked: Bool { source == nil && !wasGiven }
+
+    /// Returns what reads the secret for one key, and asks the user again if the answer was wrong, three times at most.
+    /// A token's PIN or a TPM's password is asked for once with ``read(_:)``: wrong ones lock the device.
+    func tries(_ prompt: String) -> () throws -> SecretBytes? {
+        var count = 0
+        return { [self] in
+            count += 1
+            if count > 1 {
+                guard isAsked, kept.withLock({ $0.take() }) != nil else { return nil }
+                guard count <= 3 else { throw InputError(message: "the \(prompt) was wrong three times") }
+                Console.standard.warning("the passphrase is wrong; try again")
+            }
+            return try read(prompt)
         }
     }
 }

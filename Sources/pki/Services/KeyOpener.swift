@@ -126,7 +126,7 @@ struct KeyOpener: Sendable {
     /// Opens something that may be encrypted; errors name it.
     private func open<Value>(_ name: String, _ body: (SecretBytes?) throws(CertificateError) -> Value) throws -> Value {
         do {
-            return try askingForPassphrase({ try passphrase.read("passphrase of \(name)") }, body)
+            return try askingForPassphrase(passphrase.tries("passphrase of \(name)"), body)
         } catch let error as CertificateError {
             throw InputError(message: "\(name): \(error.message)", hint: error.hint)
         }
