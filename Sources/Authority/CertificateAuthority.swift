@@ -117,7 +117,7 @@ extension CertificateAuthority {
             throw AuthorityError(
                 .invalidRequest,
                 "the root's key is not in \(directory.path), and several other CAs have keys: "
-                    + able.map(\.name).sorted().joined(separator: ", "), hint: "choose one: --issuer NAME")
+                    + able.map(\.name).sortedNaturally().joined(separator: ", "), hint: "choose one: --issuer NAME")
         }
         return able.first?.name ?? rootName
     }

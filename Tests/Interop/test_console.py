@@ -85,9 +85,37 @@ class TestTable:
         plain = re.sub(r"\x1b\[\d+m", "", shown.screen)
         lines = plain.splitlines()
         assert len(lines) == 7
-        # A very narrow terminal has no room for the columns that are never cut off.
-        assert max(map(len, lines)) <= max(columns, 72)
-        assert "…" in plain
+        assert max(map(len, lines)) <= columns
+        assert ("…" in plain) == (columns > 60)
+        # The name is what one types.
+        assert {line.split()[0] for line in lines[1:]} == {"root", "client", "soon", "later", "late", "many-names"}
+
+    @pytest.mark.parametrize("columns", [60, 80])
+    def test_b7_names_are_whole_and_audit_does_not_wrap(self, pki: Pki, ca: Path, columns: int) -> None:
+        names = [f"payment-gateway-eu-central-{number}" for number in (1, 2, 10)]
+        for name in reversed(names):
+            pki.run("issue-client", name, "--directory", ca)
+        for command in ("list", "audit"):
+            shown = on_terminal(pki, command, "--directory", ca, columns=columns)
+            lines = re.sub(r"\x1b\[\d+m", "", shown.screen).splitlines()
+            assert max(map(len, lines)) <= columns, shown.screen
+            assert all(any(name in line.split() for line in lines) for name in names), shown.screen
+            # What only repeats the name, and a column without text, are left out.
+            assert "dirName" not in shown.screen and "DETAIL" not in shown.screen
+        listed = [line.split()[0] for line in pki.run("list", "payment-*", "--directory", ca).stdout.splitlines()[1:]]
+        assert listed == names
+        tree = pki.run("tree", "--directory", ca).stdout
+        assert [tree.index(f"{name} ") for name in names] == sorted(tree.index(f"{name} ") for name in names)
+
+    @pytest.mark.parametrize("arguments", [("tree",), ("list",), ("doctor", "--offline"), ("--help",), ("creds", "--help")])
+    @pytest.mark.parametrize("locale", [{"LC_ALL": "C"}, {"LANG": "en_US.ISO-8859-1"}])
+    def test_c11_other_locales_get_ascii(
+        self, pki: Pki, fleet: Path, locale: dict[str, str], arguments: tuple[str, ...]
+    ) -> None:
+        folder = () if arguments[-1] == "--help" else ("--directory", fleet)
+        shown = on_terminal(pki, *arguments, *folder, columns=60, **locale)
+        assert shown.screen.isascii(), shown.screen
+        pki.with_environment(**locale).run(*arguments, *folder).stdout.encode("ascii")
 
     def test_columns_overrules_the_window(self, pki: Pki, fleet: Path) -> None:
         narrow = on_terminal(pki, "list", "--directory", fleet, columns=80).screen

@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import pty
 import subprocess
+import termios
 from pathlib import Path
 
 import pytest

@@ -7,7 +7,7 @@ import Testing
 
 @Suite struct TableTests {
     private func terminal(_ width: Int, colours: Bool = false) -> TerminalFeatures {
-        TerminalFeatures(windowWidth: width, environment: ["TERM": colours ? "xterm" : "dumb"])
+        TerminalFeatures(windowWidth: width, environment: ["TERM": colours ? "xterm" : "dumb", "LANG": "C.UTF-8"])
     }
 
     private func text(_ rows: [[String]], _ columns: [Table.Column], on features: TerminalFeatures = .none) -> String {
@@ -50,6 +50,29 @@ import Testing
         #expect(text(rows, columns, on: terminal(33)) != text(rows, columns))
         // There is an end to it.
         #expect(text(rows, columns, on: terminal(3)) == text(rows, columns, on: terminal(21)))
+    }
+
+    @Test func `columns without text are left out, and on a narrow terminal the least important ones`() {
+        let columns = [
+            Table.Column("NAME"), .init("PROFILE", omission: 2), .init("NAMES", canBeShortened: true, omission: 1),
+            .init("DAYS", isRightAligned: true),
+        ]
+        let rows = [["payment-gateway-1", "client", "DNS:pay.example.com", "7"]]
+        func headings(_ width: Int) -> [Substring] {
+            text(rows, columns, on: terminal(width)).split(separator: "\n")[0].split(separator: " ")
+        }
+        #expect(headings(60) == ["NAME", "PROFILE", "NAMES", "DAYS"])
+        #expect(headings(42) == ["NAME", "PROFILE", "NAMES", "DAYS"])
+        #expect(headings(40) == ["NAME", "PROFILE", "DAYS"])
+        #expect(headings(30) == ["NAME", "DAYS"])
+        #expect(headings(3) == ["NAME", "DAYS"])
+        #expect(text([["a", "client", "", "7"]], columns) == "NAME  PROFILE  DAYS\na     client      7\n")
+    }
+
+    @Test func `C11: without UTF-8 the rest of a cell is shown by ASCII`() {
+        var features = terminal(24)
+        features.hasUnicode = false
+        #expect(text([["web-1", "7", "CN=web-1,O=Example"]], columns, on: features).hasSuffix("CN=web-1,O~\n"))
     }
 
     @Test func `of several such columns the widest gives up first`() {
@@ -133,7 +156,36 @@ import Testing
     }
 
     @Test func `what is no terminal has no width and no colours`() {
-        #expect(TerminalFeatures(of: -1, environment: ["TERM": "xterm", "COLUMNS": "40"]) == .none)
+        let environment = ["TERM": "xterm", "COLUMNS": "40", "LANG": "C.UTF-8"]
+        #expect(TerminalFeatures(of: -1, environment: environment) == .none)
+    }
+
+    @Test(
+        arguments: [
+            (["LANG": "de_DE.UTF-8"], true), (["LANG": "C.utf8"], true), ([:], false), (["LC_ALL": "C"], false),
+            (["LC_ALL": "C", "LANG": "C.UTF-8"], false), (["LC_ALL": "", "LC_CTYPE": "en_GB.UTF-8"], true),
+            (["LANG": "en_US.ISO-8859-1"], false),
+        ] as [([String: String], Bool)]
+    )
+    func `C11: what is drawn depends on the locale`(environment: [String: String], hasUnicode: Bool) {
+        let features = TerminalFeatures(windowWidth: 80, environment: environment)
+        #expect(features.hasUnicode == hasUnicode)
+        #expect(features.drawn("├─ ü…") == (hasUnicode ? "├─ ü…" : "|- ü..."))
+    }
+
+    @Test func `C11: a long line goes on below the text after its label`() {
+        let text = "ok    profile   the profile is complete\nnext          pki issue-client --directory ca\nx"
+        #expect(
+            wrapping(text, to: 24) == """
+                ok    profile   the
+                                profile
+                                is
+                                complete
+                next          pki issue-client --directory ca
+                x
+                """)
+        #expect(wrapping(text, to: 80) == text)
+        #expect(wrapping("aaaaaaaaaaaa bbbbbbbbbbbbb c", to: 10) == "aaaaaaaaaaaa\nbbbbbbbbbbbbb\nc")
     }
 }
 

@@ -162,7 +162,7 @@ final class InventoryDatabase {
         return names
     }
 
-    /// Visits the entries that are asked for, those that end first before the others.
+    /// Visits the entries that are asked for: by the day on which they expire, then by name.
     func visit(_ query: InventoryQuery, _ body: (InventoryEntry) throws -> Void) throws {
         let (condition, values) = Self.condition(for: query)
         try visit(where: condition, values, body)
@@ -191,7 +191,7 @@ final class InventoryDatabase {
             conditions.append(isCA ? "is_ca = 1" : "is_ca = 0")
         }
         let condition = conditions.isEmpty ? "1 = 1" : conditions.joined(separator: " AND ")
-        return ("\(condition) ORDER BY not_after, id", values)
+        return ("\(condition) ORDER BY not_after / 86400, name COLLATE natural_order, not_after, id", values)
     }
 
     func certificate(of entry: InventoryEntry) throws -> Certificate {

@@ -218,7 +218,7 @@ extension Inventory {
                     !$0.isSelfSigned && $0.name != CertificateAuthority.crossName && $0.status(at: now) == .valid
                 }
             guard used.isEmpty || force else {
-                let names = used.map(\.name).sorted().prefix(5).joined(separator: ", ")
+                let names = used.map(\.name).sortedNaturally().prefix(5).joined(separator: ", ")
                 let more = used.count > 5 ? " and \(used.count - 5) more" : ""
                 throw AuthorityError(
                     .policy, "certificates of the previous root are still valid: \(names)\(more)",

@@ -80,7 +80,8 @@ private struct AuthorityTree: Report {
         }
         var visited: Set<String> = []
         func nodes(_ entries: [InventoryEntry]) -> [Node] {
-            entries.sorted { ($0.isCA ? 0 : 1, $0.name) < ($1.isCA ? 0 : 1, $1.name) }.map { entry in
+            let (authorities, others) = (entries.filter(\.isCA), entries.filter { !$0.isCA })
+            return [authorities, others].flatMap { $0.sortedNaturally(by: \.name) }.map { entry in
                 // A CA with a cross-certificate is in the tree twice, and its certificates are shown once.
                 let isFirst = entry.isCA && visited.insert(entry.name).inserted
                 let below = isFirst ? children[entry.name] ?? [] : []
@@ -194,8 +195,8 @@ struct AuditCommand: ParsableCommand {
         switch format {
         case .table:
             var table = Table([
-                .init("WHEN"), .init("WHO"), .init("WHAT"), .init("NAME"), .init("SERIAL", canBeShortened: true),
-                .init("DETAIL", canBeShortened: true),
+                .init("WHEN"), .init("WHO", canBeShortened: true, omission: 3), .init("WHAT"), .init("NAME"),
+                .init("SERIAL", omission: 1), .init("DETAIL", canBeShortened: true, omission: 2),
             ])
             for field in records.lazy.flatMap(fields) { table.add(field) }
             try Console.standard.write(table.encoded(for: TerminalFeatures(of: StandardStream.output)))

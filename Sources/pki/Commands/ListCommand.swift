@@ -15,7 +15,7 @@ struct ListCommand: ParsableCommand {
         commandName: "list",
         abstract: "List the issued certificates, and when they expire.",
         discussion: """
-            The list is sorted by expiry. Replaced certificates are shown with --all only. No CA key is needed.
+            The list is sorted by the day of expiry, then by name. Replaced certificates are shown with --all only. No CA key is needed.
 
             For example:
 
@@ -75,9 +75,9 @@ struct ListCommand: ParsableCommand {
         of inventory: Inventory, _ query: InventoryQuery, _ patterns: [GlobPattern]
     ) throws -> Int {
         var table = Table([
-            .init("NAME", canBeShortened: true), .init("PROFILE"), .init("NAMES", canBeShortened: true),
-            .init("ISSUER", canBeShortened: true), .init("STATUS"), .init("EXPIRES"),
-            .init("DAYS", isRightAligned: true),
+            .init("NAME"), .init("PROFILE", omission: 2), .init("NAMES", canBeShortened: true, omission: 1),
+            .init("ISSUER", canBeShortened: true, omission: 3), .init("STATUS"), .init("EXPIRES"),
+            .init("DAYS", isRightAligned: true, omission: 4),
         ])
         var count = 0
         // The rows are sorted by expiry, so that most have the day of the row before.
@@ -94,7 +94,7 @@ struct ListCommand: ParsableCommand {
             }
             table.add(entry.name, entry.isCA ? .bold : nil)
             table.add(entry.profile)
-            table.add(entry.alternativeNames)
+            table.add(entry.otherNames)
             table.add(entry.issuer)
             table.add(entry.status.rawValue, isValid ? nil : mayBecomeValid ? .yellow : .red)
             table.add(day.text)
@@ -121,6 +121,16 @@ struct ListCommand: ParsableCommand {
         }
         try Console.standard.write(writer.encoded())
         return count
+    }
+}
+
+extension InventorySummary {
+    /// The alternative names that do not only repeat the name.
+    fileprivate var otherNames: String {
+        let repeated = ["DNS:\(name)", "dirName:CN=\(name)"]
+        if repeated.contains(alternativeNames) { return "" }
+        guard repeated.contains(where: alternativeNames.hasPrefix) else { return alternativeNames }
+        return alternativeNames.split(separator: " ").filter { !repeated.contains(String($0)) }.joined(separator: " ")
     }
 }
 

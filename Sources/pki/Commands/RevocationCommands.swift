@@ -102,7 +102,9 @@ struct RevokeCommand: ParsableCommand {
         let report = RevocationReport(
             entries: changed,
             reason: release ? nil : reason,
-            next: issuers.sorted().map { "pki crl\($0 == "root" ? "" : " --issuer \($0)")\(directory.argument)" }
+            next: issuers.sortedNaturally().map {
+                "pki crl\($0 == "root" ? "" : " --issuer \($0)")\(directory.argument)"
+            }
         )
         try Console.standard.print(report, as: format.value)
     }

@@ -99,7 +99,9 @@ struct Console: Sendable {
 
     func print(_ report: some Report, as format: ReportFormat) throws {
         switch format {
-        case .text: try write(report.styledText + [StyledText("\n")])
+        case .text:
+            let width = TerminalFeatures(of: StandardStream.output).width ?? .max
+            try write(report.styledText.map { StyledText(wrapping($0.text, to: width), $0.style) } + [StyledText("\n")])
         case .json:
             let encoder = JSONEncoder()
             encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
@@ -114,8 +116,9 @@ struct Console: Sendable {
 
     /// Writes text with styles, if standard output can show them.
     func write(_ text: [StyledText]) throws {
-        let hasStyles = TerminalFeatures(of: StandardStream.output).hasStyles
-        try write(text.flatMap { $0.encoded(hasStyles: hasStyles) })
+        let features = TerminalFeatures(of: StandardStream.output)
+        let parts = text.map { StyledText(features.drawn($0.text), $0.style) }
+        try write(parts.flatMap { $0.encoded(hasStyles: features.hasStyles) })
     }
 
     /// Writes text that another program reads, such as lines for a shell, without escaping it unless it goes to a terminal.
@@ -157,7 +160,8 @@ struct Console: Sendable {
         switch root.exitCode(for: error) {
         case .success:
             do {
-                try write(exactly: wrappingUsage(root.message(for: error)) + "\n")
+                let features = TerminalFeatures(of: StandardStream.output)
+                try write(exactly: features.drawn(wrappingUsage(root.message(for: error)) + "\n"))
             } catch {
                 exit(with: error)
             }
@@ -186,7 +190,8 @@ struct Console: Sendable {
     private func say(_ text: String) {
         let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
         let time = hasTimes ? "\(CivilTime(.now).extended) " : ""
-        let message = terminalSafe("\(time)pki: \(lines.joined(separator: "\n  "))\n")
+        let features = TerminalFeatures(of: StandardStream.error)
+        let message = terminalSafe(features.drawn("\(time)pki: \(lines.joined(separator: "\n  "))\n"))
         _ = writeAll(Array(message.utf8), to: StandardStream.error)
     }
 }

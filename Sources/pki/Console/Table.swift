@@ -2,19 +2,23 @@
 
 /// A table of text.
 ///
-/// Columns are as wide as their widest cell. On a terminal that is too narrow, columns that may be shortened are, the widest
-/// first. Control characters are escaped. All cells are in one buffer, so that 100,000 rows are printed quickly.
+/// Columns are as wide as their widest cell; those without any text are left out. On a terminal that is too narrow, columns
+/// that may be shortened are, the widest first, and if that is not enough, columns are omitted in the order that they have.
+/// Control characters are escaped. All cells are in one buffer, so that 100,000 rows are printed quickly.
 struct Table: Sendable {
     struct Column: Sendable {
         var heading: String
         var isRightAligned: Bool
         /// Whether cells may be cut off, with "…" at the end.
         var canBeShortened: Bool
+        /// When the column is omitted on a narrow terminal: that with the lowest number first; `nil` for never.
+        var omission: Int?
 
-        init(_ heading: String, isRightAligned: Bool = false, canBeShortened: Bool = false) {
+        init(_ heading: String, isRightAligned: Bool = false, canBeShortened: Bool = false, omission: Int? = nil) {
             self.heading = heading
             self.isRightAligned = isRightAligned
             self.canBeShortened = canBeShortened
+            self.omission = omission
         }
     }
 
@@ -27,20 +31,23 @@ struct Table: Sendable {
 
     private static let chunkSize = 1 << 16
     private static let gap = 2
-    private static let ellipsis = Array("…".utf8)
     private static let shortestColumn = 8
 
     private let columns: [Column]
     private var text: [UInt8] = []
     private var cells: [Cell] = []
     private var widths: [Int]
+    /// Whether each column has a cell with text below its heading.
+    private var isFilled: [Bool]
     private var next = 0
 
     /// Creates a table without rows and with at least one column.
     init(_ columns: [Column]) {
         self.columns = columns
         widths = columns.map { _ in 0 }
+        isFilled = columns.map { _ in false }
         for column in columns { add(column.heading, .bold) }
+        isFilled = columns.map { $0.omission == nil }
     }
 
     /// Adds the next cell, in a new row if the last row is full.
@@ -49,6 +56,7 @@ struct Table: Sendable {
         let width = text.append(showing: cell)
         cells.append(Cell(length: UInt32(clamping: text.count - start), width: UInt16(clamping: width), style: style))
         if width > widths[next] { widths[next] = width }
+        if width > 0 { isFilled[next] = true }
         next = next + 1 == columns.count ? 0 : next + 1
     }
 
@@ -72,29 +80,32 @@ struct Table: Sendable {
         var column = 0
         // Blanks are written only if text follows them.
         var blanks = 0
+        let ellipsis = features.hasUnicode ? "…" : "~"
         for cell in cells {
             let start = end
             end += Int(cell.length)
-            let width = widths[column]
-            let missing = width - min(Int(cell.width), width)
-            if columns[column].isRightAligned { blanks += missing }
-            if start < end {
-                lines.append(contentsOf: repeatElement(0x20, count: blanks))
-                blanks = 0
-                let style = features.hasStyles ? cell.style : nil
-                if let style { lines += style.start }
-                if Int(cell.width) <= width {
-                    lines += text[start..<end]
-                } else {
-                    let (beginning, shownWidth) = shortened(start..<end, Int(cell.width), to: width)
-                    lines += beginning
-                    // Half of a wide character cannot be shown.
-                    blanks = width - shownWidth
+            if let width = widths[column] {
+                let missing = width - min(Int(cell.width), width)
+                if columns[column].isRightAligned { blanks += missing }
+                if start < end {
+                    lines.append(contentsOf: repeatElement(0x20, count: blanks))
+                    blanks = 0
+                    let style = features.hasStyles ? cell.style : nil
+                    if let style { lines += style.start }
+                    if Int(cell.width) <= width {
+                        lines += text[start..<end]
+                    } else {
+                        let (beginning, shownWidth) = shortened(start..<end, Int(cell.width), to: width)
+                        lines += beginning
+                        lines += ellipsis.utf8
+                        // Half of a wide character cannot be shown.
+                        blanks = width - shownWidth
+                    }
+                    if style != nil { lines += TextStyle.end }
                 }
-                if style != nil { lines += TextStyle.end }
+                if !columns[column].isRightAligned { blanks += missing }
+                blanks += Self.gap
             }
-            if !columns[column].isRightAligned { blanks += missing }
-            blanks += Self.gap
             column += 1
             if column == columns.count {
                 lines.append(0x0a)
@@ -109,30 +120,42 @@ struct Table: Sendable {
         if !lines.isEmpty { try output(lines) }
     }
 
-    /// The widths of the columns in a line of at most `limit` columns, as far as columns may be shortened.
-    private func widths(within limit: Int?) -> [Int] {
-        guard let limit else { return widths }
-        let total = widths.reduce(0, +) + Self.gap * (columns.count - 1)
-        var excess = total - limit
-        var result = widths
+    /// The widths of the columns in a line of at most `limit` columns, as far as columns may be shortened or omitted. `nil`
+    /// for a column that is left out.
+    private func widths(within limit: Int?) -> [Int?] {
+        var shown = columns.indices.filter { isFilled[$0] }
+        var result: [Int?] = widths.indices.map { isFilled[$0] ? widths[$0] : nil }
+        guard let limit else { return result }
+        func shortest(_ index: Int) -> Int {
+            columns[index].canBeShortened ? min(widths[index], Self.shortestColumn) : widths[index]
+        }
+        while shown.map(shortest).reduce(0, +) + Self.gap * (shown.count - 1) > limit,
+            let least = shown.filter({ columns[$0].omission != nil }).min(by: {
+                columns[$0].omission ?? 0 < columns[$1].omission ?? 0
+            })
+        {
+            shown.removeAll { $0 == least }
+            result[least] = nil
+        }
+        var excess = shown.map { widths[$0] }.reduce(0, +) + Self.gap * (shown.count - 1) - limit
         while excess > 0 {
             // The widest is shortened to the width of the second, or by its share of the excess.
-            let candidates = columns.indices.filter { columns[$0].canBeShortened && result[$0] > Self.shortestColumn }
-            guard let widest = candidates.map({ result[$0] }).max() else { break }
+            let candidates = shown.filter { columns[$0].canBeShortened && result[$0] ?? 0 > Self.shortestColumn }
+            guard let widest = candidates.compactMap({ result[$0] }).max() else { break }
             let group = candidates.filter { result[$0] == widest }
-            let second = candidates.map { result[$0] }.filter { $0 < widest }.max() ?? Self.shortestColumn
+            let second = candidates.compactMap { result[$0] }.filter { $0 < widest }.max() ?? Self.shortestColumn
             let share = max(1, min(widest - second, excess / group.count))
             for index in group where excess > 0 {
-                result[index] -= share
+                result[index] = widest - share
                 excess -= share
             }
         }
         return result
     }
 
-    /// The beginning of a cell with an ellipsis, and the number of columns of both.
+    /// The beginning of a cell that leaves room for an ellipsis, and the number of columns of both.
     private func shortened(_ range: Range<Int>, _ width: Int, to limit: Int) -> ([UInt8], width: Int) {
-        if range.count == width { return (text[range].prefix(limit - 1) + Self.ellipsis, limit) }
+        if range.count == width { return (Array(text[range].prefix(limit - 1)), limit) }
         var result: [UInt8] = []
         var count = 1
         for scalar in String(decoding: text[range], as: UTF8.self).unicodeScalars {
@@ -140,7 +163,7 @@ struct Table: Sendable {
             count += scalar.displayWidth
             result += UTF8.encode(scalar) ?? .init()
         }
-        return (result + Self.ellipsis, count)
+        return (result, count)
     }
 }
 

@@ -14,6 +14,9 @@ struct TerminalFeatures: Equatable, Sendable {
     /// Whether a line can be overwritten.
     var canRedraw = false
 
+    /// Whether characters other than ASCII can be drawn.
+    var hasUnicode = true
+
     /// A file or a pipe.
     static let none = TerminalFeatures()
 
@@ -22,6 +25,7 @@ struct TerminalFeatures: Equatable, Sendable {
     init(of descriptor: CInt, environment: [String: String] = ProcessInfo.processInfo.environment) {
         guard let width = Terminal.windowWidth(of: descriptor) else {
             self = .none
+            hasUnicode = Self.isUTF8(environment)
             return
         }
         self.init(windowWidth: width, environment: environment)
@@ -37,7 +41,26 @@ struct TerminalFeatures: Equatable, Sendable {
         width = [columns, windowWidth, 80].first { (1...10_000).contains($0) }
         canRedraw = (environment["TERM"] ?? "dumb") != "dumb"
         hasStyles = canRedraw && (environment["NO_COLOR"] ?? "").isEmpty
+        hasUnicode = Self.isUTF8(environment)
     }
+
+    /// Whether the locale's characters are UTF-8: the first of these variables with a value counts (POSIX, XBD §8.2).
+    private static func isUTF8(_ environment: [String: String]) -> Bool {
+        let name = ["LC_ALL", "LC_CTYPE", "LANG"].lazy.compactMap { environment[$0] }.first { !$0.isEmpty } ?? "C"
+        return name.lowercased().replacing("-", with: "").contains("utf8")
+    }
+
+    /// The text with ASCII for what this program draws with, where a locale has nothing else. Names stay as they are.
+    func drawn(_ text: String) -> String {
+        guard !hasUnicode, !text.utf8.allSatisfy({ $0 < 0x80 }) else { return text }
+        return Self.drawing.reduce(text) { $0.replacing($1.drawn, with: $1.plain) }
+    }
+
+    private static let drawing = [
+        ("├─", "|-"), ("└─", "`-"), ("│", "|"), ("✓", "ok"), ("✗", "FAILED"), ("…", "..."), ("→", "->"),
+        ("§", "section "), ("–", "-"),
+        ("“", "\""), ("”", "\""), ("×", "x"),
+    ].map { (drawn: $0, plain: $1) }
 }
 
 /// A style of text on a terminal (ECMA-48 §8.3.117).
@@ -66,6 +89,46 @@ struct StyledText: Sendable {
         let bytes = Array(terminalSafe(text).utf8)
         guard hasStyles, let style else { return bytes }
         return style.start + bytes + TextStyle.end
+    }
+}
+
+/// The text with lines of at most `width` columns where it has spaces, each continued below the text after its label. What
+/// is copied as a whole stays on one line: a command after the label `next`, and a hint.
+func wrapping(_ text: String, to width: Int) -> String {
+    text.split(separator: "\n", omittingEmptySubsequences: false).map { line in
+        guard line.displayWidth > width, !line.hasPrefix("next "), line.first(where: { $0 != " " }) != "→" else {
+            return String(line)
+        }
+        let indent = line.hangingIndent(within: width / 2)
+        var lines = [""]
+        var column = 0
+        for (index, word) in line.split(separator: " ", omittingEmptySubsequences: false).enumerated() {
+            let wordWidth = word.displayWidth
+            if column + 1 + wordWidth > width, column > indent {
+                lines.append(String(repeating: " ", count: indent) + word)
+                column = indent + wordWidth
+            } else {
+                lines[lines.count - 1] += (index == 0 ? "" : " ") + word
+                column += (index == 0 ? 0 : 1) + wordWidth
+            }
+        }
+        return lines.joined(separator: "\n")
+    }
+    .joined(separator: "\n")
+}
+
+extension StringProtocol {
+    /// The number of columns on a terminal.
+    fileprivate var displayWidth: Int { unicodeScalars.reduce(0) { $0 + $1.displayWidth } }
+
+    /// Where the text after a line's labels begins: behind the last run of several spaces within its first columns.
+    fileprivate func hangingIndent(within limit: Int) -> Int {
+        var (indent, spaces) = (0, 2)
+        for (column, character) in self.prefix(limit).enumerated() {
+            if character != " ", spaces > 1 { indent = column }
+            spaces = character == " " ? spaces + 1 : 0
+        }
+        return indent
     }
 }
 
