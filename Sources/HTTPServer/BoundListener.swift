@@ -66,7 +66,7 @@ struct BoundListener: Sendable {
                 .bind(to: address)
                 .get()
         } catch {
-            throw Self.unavailable(listener, error, hint: "choose another port; port 0 lets the system choose")
+            throw Self.unavailable(listener, error, hint: "find out who listens there: ss -ltnp")
         }
         var actual = listener
         actual.port = channel.localAddress?.port ?? listener.port

@@ -3,15 +3,22 @@
 
 from __future__ import annotations
 
+import csv
 import fcntl
+import io
 import os
 import pty
+import re
+import select
+import signal
+import socket
 import subprocess
 import termios
 from pathlib import Path
 
 import pytest
 
+from test_console import on_terminal
 from program import CHECK_FAILED, DONE, REFUSED, USAGE, Pki
 
 BROKEN_PIPE = 141
@@ -193,6 +200,137 @@ class TestB9Passphrases:
         sign = ("sign-string", "--private-key", ca / "p-key.pem")
         status, screen = typed(pki, *sign, answers=["wrong", "right"])
         assert status == DONE, screen
+
+
+class TestB10Batches:
+    def slow(self, pki: Pki, count: int) -> Path:
+        path = pki.home / "hosts.csv"
+        path.write_text("name,key_type\n" + "".join(f"web-{number},rsa-4096\n" for number in range(count)))
+        return path
+
+    def test_an_interrupted_batch_keeps_what_is_done_and_says_how_to_go_on(self, pki: Pki, ca: Path) -> None:
+        batch = ("issue-client", "--batch", self.slow(pki, 40), "--directory", ca)
+        process = pki.popen(*batch)
+        while process.poll() is None and not list(ca.glob("web-*-cert.pem")):
+            select.select([], [], [], 0.02)
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=60)
+        issued = len(list(ca.glob("web-*-cert.pem")))
+        assert process.returncode == 130 and 0 < issued < 40
+        assert f"interrupted: {issued} of 40" in stderr.decode()
+        assert len(list(ca.glob("web-*-key.pem"))) == issued
+        assert len(pki.run("list", "web-*", "-o", "json", "--directory", ca).json) == issued
+        (pki.home / "hosts.csv").write_text("name\n" + "".join(f"web-{number}\n" for number in range(40)))
+        report = pki.run(*batch, "-o", "json").json
+        assert len(report["skipped"]) == issued and len(report["issued"]) == 40 - issued
+
+    def test_the_screen_moves_every_two_seconds(self, pki: Pki, ca: Path) -> None:
+        self.slow(pki, 12)
+        status, screen = typed(pki, "issue-client", "--batch", "hosts.csv", "--jobs", "1", "--directory", ca, answers=[])
+        assert status == DONE
+        assert len(set(re.findall(r"issued +(\d+) of 12", screen))) > 2, screen
+
+
+class TestLab:
+    def test_env_asks_the_running_lab_and_the_file_says_the_same(self, pki: Pki, ca: Path, tmp_path: Path) -> None:
+        path = tmp_path / "lab.env"
+        with pki.start("lab", "--directory", ca, "--port", "0", "--env-file", path) as process:
+            assert process.stdout
+            endpoint = process.stdout.readline().decode().split("=")[1].strip()
+            printed = pki.run("lab", "env", "--endpoint", endpoint).stdout
+            assert printed == path.read_text() and path.stat().st_mode & 0o777 == 0o600
+            shell = pki.with_environment(SHELL_TEXT=printed)
+            done = subprocess.run(
+                ["sh", "-c", 'eval "$SHELL_TEXT"; echo "$PKI_LAB_TRUST_ANCHOR_ARN $AWS_REGION"'], env=shell.variables(),
+                capture_output=True, check=True,
+            )  # fmt: skip
+            assert done.stdout.decode().startswith("arn:aws:rolesanywhere:us-east-1:")
+            # C12: doctor is no refused client. C19: nothing to show is said.
+            log = pki.run("lab", "log", "--endpoint", endpoint)
+            assert log.stdout == "" and log.stderr != ""
+            # C18: the port's lab is recognised.
+            port = endpoint.rpartition(":")[2]
+            said = pki.refuse("lab", "--directory", ca, "--port", port)
+            assert f"pki lab env --endpoint {endpoint}" in said
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            assert "--port" in pki.refuse("lab", "--directory", ca, "--port", str(other.getsockname()[1]))
+
+    def test_c18_two_labs_do_not_share_a_state(self, pki: Pki, ca: Path, tmp_path: Path) -> None:
+        state = ("lab", "--directory", ca, "--port", "0", "--state", tmp_path / "state")
+        for _ in range(2):
+            with pki.start(*state) as process:
+                assert process.stdout and process.stdout.readline()
+                assert "another lab uses the state file" in pki.refuse(*state)
+
+    def test_times_are_written_unless_the_journal_writes_them(self, pki: Pki, ca: Path) -> None:
+        time = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ pki: the lab is listening"
+        command = ("lab", "--directory", ca, "--port", "0")
+        for in_journal in (False, True):
+            reader, writer = os.pipe()
+            status = os.fstat(writer)
+            stream = f"{status.st_dev}:{status.st_ino}" if in_journal else "1:2"
+            variables = {**pki.variables(), "JOURNAL_STREAM": stream}
+            process = subprocess.Popen(
+                pki.command(*command), cwd=pki.home, env=variables, stdout=subprocess.PIPE, stderr=writer)
+            os.close(writer)
+            try:
+                with os.fdopen(reader) as said:
+                    assert bool(re.match(time, said.readline())) != in_journal
+            finally:
+                process.terminate()
+                process.communicate(timeout=60)
+
+
+class TestStatus:
+    def test_it_fits_one_screen_and_changes_nothing(self, pki: Pki, ca: Path) -> None:
+        for number in range(12):
+            pki.run("issue-client", f"web-{number}", "--days", str(20 + number), "--directory", ca)
+        for number in range(8):
+            pki.run("issue-intermediate", f"issuing-{number}", "--directory", ca)
+        before = {path: path.read_bytes() for path in ca.rglob("*") if path.is_file()}
+        shown = on_terminal(pki, "status", "--directory", ca)
+        lines = re.sub(r"\x1b\[\d+m", "", shown.screen).splitlines()
+        assert shown.status == DONE and len(lines) <= 24 and max(map(len, lines)) <= 80, shown.screen
+        assert [name for name in re.findall(r"^web-\d+", "\n".join(lines), re.MULTILINE)] == [f"web-{n}" for n in range(8)]
+        assert {path: path.read_bytes() for path in ca.rglob("*") if path.is_file()} == before
+
+    def test_json(self, pki: Pki, ca: Path) -> None:
+        pki.run("issue-client", "web-1", "--days", "20", "--directory", ca)
+        report = pki.run("status", "-o", "json", "--directory", ca).json
+        (root,) = report["authorities"]
+        assert (root["name"], root["issuedCount"], root["hasUnlistedRevocations"]) == ("root", 2, False)
+        assert "crl" not in root and report["certificates"] == {"valid": 2}
+        assert [one["name"] for one in report["expiringNext"]] == ["web-1", "client"]
+        pki.run("revoke", "web-1", "--directory", ca)
+        assert pki.run("status", "-o", "json", "--directory", ca).json["authorities"][0]["hasUnlistedRevocations"]
+        pki.run("crl", "--directory", ca)
+        report = pki.run("status", "-o", "json", "--directory", ca).json
+        (root,) = report["authorities"]
+        assert root["crl"]["number"] == 1 and not root["hasUnlistedRevocations"]
+        assert report["certificates"] == {"valid": 1, "revoked": 1}
+
+    def test_without_a_ca(self, pki: Pki, tmp_path: Path) -> None:
+        assert "pki init-ca" in pki.refuse("status", "--directory", tmp_path / "none")
+
+
+class TestC9C10:
+    def test_a_new_root_says_what_it_makes_of_the_old_certificates(self, pki: Pki, ca: Path) -> None:
+        said = pki.refuse("init-ca", "--directory", ca)
+        assert "renewed" in said and "--directory" in said
+        pki.run("issue-client", "web-1", "--directory", ca)
+        forced = pki.run("init-ca", "--directory", ca, "--force")
+        assert "pki: warning: " in forced.stderr and "must be renewed: 2" in forced.stderr
+        assert f"pki renew --all --directory {ca}" in forced.stdout
+        pki.run("renew", "--all", "--directory", ca)
+
+    def test_paths_and_serial_numbers_are_called_the_same_everywhere(self, pki: Pki, ca: Path) -> None:
+        issued = pki.run("issue-client", "web-1", "-o", "json", "--directory", ca).json
+        (listed,) = pki.run("list", "web-1", "-o", "json", "--directory", ca).json
+        assert {key: listed[key] for key in ("certificate", "key", "serialNumber")} == {
+            key: issued[key] for key in ("certificate", "key", "serialNumber")
+        }
+        (row,) = csv.DictReader(io.StringIO(pki.run("list", "web-1", "-o", "csv", "--directory", ca).stdout))
+        assert row["serial_number"] == issued["serialNumber"] and row["certificate"] == issued["certificate"]
 
 
 class TestVersion:

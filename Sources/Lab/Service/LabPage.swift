@@ -19,14 +19,19 @@ struct LabPage: Sendable {
     private let log: TraceLog
     private let environment: LabEnvironment
     private let version: String
+    /// The administrator's, without its secret.
+    private let accessKeyIdentifier: String
     /// Tells one run of the lab from the next at the same address.
     private let instance: String
 
-    init(store: ResourceStore, log: TraceLog, environment: LabEnvironment, version: String) {
+    init(
+        store: ResourceStore, log: TraceLog, environment: LabEnvironment, version: String, accessKeyIdentifier: String
+    ) {
         self.store = store
         self.log = log
         self.environment = environment
         self.version = version
+        self.accessKeyIdentifier = accessKeyIdentifier
         instance = environment.newIdentifier()
     }
 
@@ -152,7 +157,7 @@ extension LabPage {
             "region": .string(environment.region), "account": .string(environment.account),
             "endpoint": .string("\(request.isSecure ? "https" : "http")://\(request.host ?? "")"),
             "instance": .string(instance), "version": .string(version),
-            "isPersistent": .boolean(store.isPersistent),
+            "accessKeyId": .string(accessKeyIdentifier), "isPersistent": .boolean(store.isPersistent),
             "trustAnchors": .array(account.all(TrustAnchor.self).map { Self.state(of: $0, account) }),
             "profiles": .array(account.all(Profile.self).map(Self.state(of:))),
             "roles": .array(account.roles.values.sorted { $0.name < $1.name }.map(Self.state(of:))),

@@ -56,8 +56,10 @@ package final class LabService: HTTPHandler {
             environment: environment, administrator: options.administrator, store: store)
         var router = HTTPRouter()
         try Self.addServices(to: &router, dispatcher, authentication, options.faults)
-        try LabPage(store: store, log: log, environment: environment, version: options.version)
-            .addRoutes(to: &router)
+        try LabPage(
+            store: store, log: log, environment: environment, version: options.version,
+            accessKeyIdentifier: options.administrator.accessKeyIdentifier
+        ).addRoutes(to: &router)
         router.notFound = { request in .now(dispatcher.unknown(request)) }
         router.methodNotAllowed = { dispatcher.unknown($0) }
         self.environment = environment
@@ -79,6 +81,8 @@ package final class LabService: HTTPHandler {
                 try createSession.answer(request, &trace)
             }
         }
+        // Asked by pki doctor and load balancers to find out whether the service answers; no one was denied anything.
+        try router.on(.get, "/sessions") { request, _ in .now(dispatcher.unknown(request, isReported: false)) }
         let controlPlane = ControlPlane(environment: environment, store: store, authentication: authentication)
         for operation in ControlPlane.operations {
             try router.on(operation.method, operation.path) { request, parameters in

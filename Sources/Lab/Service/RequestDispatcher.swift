@@ -112,11 +112,11 @@ final class RequestDispatcher: Sendable {
     }
 
     /// Answers a request that belongs to none of the services.
-    func unknown(_ request: HTTPRequest) -> HTTPResponse {
+    func unknown(_ request: HTTPRequest, isReported: Bool = true) -> HTTPResponse {
         let refusal = ServiceRefusal(
             code: .unknownOperation, message: "The lab does not serve \(request.method) \(request.path.prefix(200))")
         let response = ServiceAnswer.json.refusal(refusal, requestIdentifier: environment.newIdentifier())
-        observer(LabEvent(request, response, nil))
+        if isReported { observer(LabEvent(request, response, nil)) }
         return response
     }
 }

@@ -25,6 +25,8 @@ package final class StateFile: Sendable {
 
     private let path: String
     private let database: Mutex<Database>
+    /// Keeps a second lab from the file, whose changes this one would not see.
+    private let lock: LockFile
 
     /// Opens a file, or creates it private to its owner.
     package init(path: String) throws(LabError) {
@@ -32,6 +34,13 @@ package final class StateFile: Sendable {
         do {
             try Self.checkFiles(path)
             let opened = try Database(path: path, applicationIdentifier: Self.applicationIdentifier)
+            let directory = try Directory(FilePath.parent(of: path), for: .output)
+            guard let lock = try directory.tryLock(FilePath.name(of: path)) else {
+                throw LabError(
+                    .stateUnavailable, "another lab uses the state file \(printable(path))",
+                    hint: "stop it, or name another file with --state")
+            }
+            self.lock = lock
             try Self.migrate(opened, path)
             database = Mutex(opened)
         } catch let error as SQLiteError {

@@ -342,7 +342,7 @@ package final class Directory: Sendable {
 }
 
 /// A locked file, which keeps a note for the next holder. Releasing the value unlocks it.
-package final class LockFile {
+package final class LockFile: Sendable {
     private let descriptor: CInt
 
     fileprivate init(_ descriptor: CInt) { self.descriptor = descriptor }
@@ -389,6 +389,13 @@ extension Directory {
             // Without a name it was removed meanwhile, and others lock another.
             if let status = FileStatus(of: file), status.links > 0 { return lock }
         }
+    }
+
+    /// Locks a file that is there; `nil` if another process holds its lock.
+    package func tryLock(_ name: String) throws(FileError) -> LockFile? {
+        let file = try open(name)
+        let lock = LockFile(file)
+        return flock(file, LOCK_EX | LOCK_NB) == 0 ? lock : nil
     }
 
     /// Removes a file unless another process holds its lock. The condition is evaluated while it is locked here.

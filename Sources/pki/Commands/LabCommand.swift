@@ -18,15 +18,16 @@ struct LabCommand: AsyncParsableCommand {
         discussion: """
             Verifies requests as AWS does, and prints on standard error why one is denied; its web page and pki lab log show \
             every check. The CA in the directory becomes a trust anchor, with a profile and a role; their ARNs stay the same \
-            as long as the CA does. The lab prints variables for a shell: with them, pki, the AWS CLI, the SDKs and Terraform \
+            as long as the CA does. The lab, and pki lab env, print variables for a shell: with them, pki, the AWS CLI, the SDKs and Terraform \
             use the lab instead of AWS. Ctrl-C or SIGTERM stops it; with --state it continues at the next start.
 
             For example, in one terminal:
 
               pki lab --port 9912
 
-            and in another, after the lines that it printed:
+            and in another:
 
+              eval "$(pki lab env)"
               pki creds --trust-anchor-arn "$PKI_LAB_TRUST_ANCHOR_ARN" \\
                 --profile-arn "$PKI_LAB_PROFILE_ARN" --role-arn "$PKI_LAB_ROLE_ARN" \\
                 --certificate credential-process-data/client-cert.pem \\
@@ -34,7 +35,7 @@ struct LabCommand: AsyncParsableCommand {
               aws rolesanywhere list-trust-anchors
               pki lab log
             """,
-        subcommands: [LabLogCommand.self]
+        subcommands: [LabLogCommand.self, LabEnvCommand.self]
     )
 
     @OptionGroup var directory: DirectoryOption
@@ -89,6 +90,9 @@ struct LabCommand: AsyncParsableCommand {
 
     @Option(help: .value("file", "The file with the secret of --admin-access-key."))
     var adminSecretFile: String?
+
+    @Option(help: .value("file", "Also write the variables for a shell to this file, readable by you alone."))
+    var envFile: String?
 
     @OptionGroup var quiet: QuietOption
 
@@ -153,13 +157,24 @@ struct LabCommand: AsyncParsableCommand {
         let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm)
         let authorityFile = try identity.map { try LabAuthorityFile($0.certificateAuthority, at: tlsCAFile) }
         defer { authorityFile?.removeIfTemporary() }
-        let server = try await HTTPServer.start([listener], configuration: lab.configuration, handler: lab)
+        let server = try await HTTPServer.start([listener], configuration: lab.configuration, handler: lab) { hint }
         do {
             let endpoint = server.listeners.first?.reachableOrigin ?? ""
             // A user who chose the key has the secret.
-            var variables = exports(seed, at: endpoint, options.administrator, showsSecret: chosen == nil)
-            if let path = authorityFile?.path { variables += [("PKI_LAB_CA_BUNDLE", path), ("AWS_CA_BUNDLE", path)] }
-            try console.write(exactly: variables.map { "export \($0)=\(Quoting.shell($1))\n" }.joined())
+            let exports = LabVariables(
+                endpoint: endpoint, region: region, account: account,
+                accessKeyIdentifier: options.administrator.accessKeyIdentifier,
+                secret: chosen == nil ? options.administrator.secretAccessKey : nil,
+                trustAnchor: seed.trustAnchors.first.map { "\($0.arn)" },
+                profile: seed.profiles.first.map { "\($0.arn)" }, role: seed.roles.first.map { "\($0.arn)" },
+                caBundle: authorityFile?.path
+            ).exports
+            if let envFile {
+                let directory = try Directory(FilePath.parent(of: envFile), for: .output)
+                let contents = SecretBytes(Array(exports.utf8))
+                try NewFile.write(FilePath.name(of: envFile), in: directory, contents, replacing: .always)
+            }
+            try console.write(exactly: exports)
             console.note("the lab is listening; open \(endpoint)/ to watch it")
         } catch {
             await server.shutDown(within: .zero)
@@ -169,21 +184,14 @@ struct LabCommand: AsyncParsableCommand {
         await server.shutDown(within: .seconds(5))
     }
 
-    /// The variables with which programs find the lab instead of AWS.
-    private func exports(
-        _ seed: LabSeed, at endpoint: String, _ administrator: Administrator, showsSecret: Bool
-    ) -> [(name: String, value: String)] {
-        var variables = [
-            ("PKI_LAB_ENDPOINT", endpoint), ("AWS_ENDPOINT_URL_ROLESANYWHERE", endpoint),
-            ("AWS_ENDPOINT_URL_IAM", endpoint), ("AWS_ENDPOINT_URL_STS", endpoint), ("AWS_REGION", region),
-            ("AWS_DEFAULT_REGION", region), ("AWS_ACCOUNT_ID", account),
-            ("AWS_ACCESS_KEY_ID", administrator.accessKeyIdentifier),
-        ]
-        if showsSecret { variables.append(("AWS_SECRET_ACCESS_KEY", administrator.secretAccessKey)) }
-        if let anchor = seed.trustAnchors.first { variables.append(("PKI_LAB_TRUST_ANCHOR_ARN", "\(anchor.arn)")) }
-        if let profile = seed.profiles.first { variables.append(("PKI_LAB_PROFILE_ARN", "\(profile.arn)")) }
-        if let role = seed.roles.first { variables.append(("PKI_LAB_ROLE_ARN", "\(role.arn)")) }
-        return variables
+    /// What to do when the port is taken: by a lab, perhaps.
+    private var hint: String {
+        var options = RunningLabOptions()
+        (options.endpoint, options.caBundle) = ("http://127.0.0.1:\(port)", nil)
+        let state: LabState? = try? LabConnection(options).read("/lab/state")
+        return state == nil
+            ? "choose another with --port, or let the system choose: pki lab --port 0"
+            : "a lab listens there already; use it: eval \"$(pki lab env --endpoint http://127.0.0.1:\(port))\""
     }
 
     /// The administrator that the user chose.

@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import FoundationEssentials
+import Lab
 import RolesAnywhere
 import SystemSupport
 
@@ -21,11 +22,7 @@ struct LabLogCommand: ParsableCommand {
             """
     )
 
-    @Option(help: .value("url", "The lab's address. (default: PKI_LAB_ENDPOINT, else http://127.0.0.1:9912)"))
-    var endpoint: String?
-
-    @Option(help: .value("file", "The CA certificate of a lab with --tls. (default: PKI_LAB_CA_BUNDLE)"))
-    var caBundle: String?
+    @OptionGroup var lab: RunningLabOptions
 
     @Flag(name: .shortAndLong, help: "Follow new decisions, until the lab stops or Ctrl-C.")
     var follow = false
@@ -36,24 +33,14 @@ struct LabLogCommand: ParsableCommand {
     @OptionGroup var format: FormatOption
 
     func run() throws {
-        let environment = ProcessInfo.processInfo.environment
-        let origin =
-            endpoint ?? environment["PKI_LAB_ENDPOINT"].flatMap { $0.isEmpty ? nil : $0 } ?? "http://127.0.0.1:9912"
-        let bundle = caBundle ?? environment["PKI_LAB_CA_BUNDLE"].flatMap { $0.isEmpty ? nil : $0 }
-        let transport = CurlTransport(
-            trust: try bundle.map { try .certificates(at: $0) } ?? .environment(environment),
-            connectTimeout: .seconds(5),
-            timeout: .seconds(20),
-            userAgent: "pki/\(Version.text)"
-        )
-        let base = try HTTPURL(origin)
+        let connection = try LabConnection(lab)
         var last = 0
+        var isEmpty = true
         var wasReached = false
         repeat {
-            let address = base.appending(path: "/lab/log", query: [HTTPURL.Parameter("after", "\(last)")])
             let page: LabLogPage
             do {
-                page = try Self.page(of: transport, at: address)
+                page = try connection.read("/lab/log", [HTTPURL.Parameter("after", "\(last)")])
             } catch  where wasReached {
                 Console.standard.note("the lab has stopped")
                 return
@@ -66,22 +53,15 @@ struct LabLogCommand: ParsableCommand {
             }
             for trace in page.traces where trace.number > last {
                 last = trace.number
-                if !refused || trace.failure != nil { try show(trace) }
+                guard !refused || trace.failure != nil else { continue }
+                try show(trace)
+                isEmpty = false
             }
             if follow { ThisProcess.sleep(for: .milliseconds(250)) }
         } while follow
-    }
-
-    private static func page(of transport: CurlTransport, at address: HTTPURL) throws -> LabLogPage {
-        let response = try transport.send(HTTPRequest(method: "GET", url: address))
-        guard response.status == 200,
-            let page = try? JSONDecoder().decode(LabLogPage.self, from: Data(response.body))
-        else {
-            throw InputError(
-                message: "\(address) is not a lab of this version: it answered with status \(response.status)",
-                hint: "give the lab's address with --endpoint; pki lab prints it")
+        if isEmpty {
+            Console.standard.note(refused && last > 0 ? "no request was denied" : "the lab has had no request yet")
         }
-        return page
     }
 
     private func show(_ trace: LabTrace) throws {
@@ -95,6 +75,120 @@ struct LabLogCommand: ParsableCommand {
     private static var width: Int {
         let width = Terminal.windowWidth(of: StandardStream.output) ?? 0
         return width >= 40 ? width : 160
+    }
+}
+
+/// Which running lab is asked.
+struct RunningLabOptions: ParsableArguments {
+    @Option(help: .value("url", "The lab's address. (default: PKI_LAB_ENDPOINT, else http://127.0.0.1:9912)"))
+    var endpoint: String?
+
+    @Option(help: .value("file", "The CA certificate of a lab with --tls. (default: PKI_LAB_CA_BUNDLE)"))
+    var caBundle: String?
+}
+
+/// A lab that runs, in this process or another.
+struct LabConnection {
+    let base: HTTPURL
+    /// The CA certificate of a lab with TLS.
+    let caBundle: String?
+    private let transport: CurlTransport
+
+    init(_ options: RunningLabOptions) throws {
+        let environment = ProcessInfo.processInfo.environment
+        func value(_ name: String) -> String? { environment[name].flatMap { $0.isEmpty ? nil : $0 } }
+        base = try HTTPURL(options.endpoint ?? value("PKI_LAB_ENDPOINT") ?? "http://127.0.0.1:9912")
+        caBundle = options.caBundle ?? value("PKI_LAB_CA_BUNDLE")
+        transport = CurlTransport(
+            trust: try caBundle.map { try .certificates(at: $0) } ?? .environment(environment),
+            connectTimeout: .seconds(5), timeout: .seconds(20), userAgent: "pki/\(Version.text)")
+    }
+
+    /// Reads what the lab says of itself.
+    func read<Value: Decodable>(_ path: String, _ query: [HTTPURL.Parameter] = []) throws -> Value {
+        let address = base.appending(path: path, query: query)
+        let response = try transport.send(HTTPRequest(method: "GET", url: address))
+        guard response.status == 200, let value = try? JSONDecoder().decode(Value.self, from: Data(response.body))
+        else {
+            throw InputError(
+                message: "\(address) is not a lab of this version: it answered with status \(response.status)",
+                hint: "give the lab's address with --endpoint; pki lab prints it")
+        }
+        return value
+    }
+}
+
+struct LabEnvCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "env",
+        abstract: "Print the variables with which programs use a running lab, for a shell.",
+        discussion: """
+            Asks the lab at PKI_LAB_ENDPOINT, or at its default port. The administrator's secret is printed only if it is \
+            the one from AWS's documentation.
+
+            For example:
+
+              eval "$(pki lab env)"
+              eval "$(pki lab env --endpoint http://127.0.0.1:8080)"
+            """
+    )
+
+    @OptionGroup var lab: RunningLabOptions
+
+    func run() throws {
+        let connection = try LabConnection(lab)
+        let state: LabState = try connection.read("/lab/state")
+        try Console.standard.write(exactly: state.variables(at: "\(connection.base)", connection.caBundle).exports)
+    }
+}
+
+/// What a lab says of itself that its users need.
+struct LabState: Decodable {
+    struct Anchor: Decodable { var trustAnchorArn: String }
+    struct Profile: Decodable { var profileArn: String }
+    struct Role: Decodable { var roleArn: String }
+
+    var region: String
+    var account: String
+    var accessKeyId: String
+    var trustAnchors: [Anchor]
+    var profiles: [Profile]
+    var roles: [Role]
+
+    func variables(at endpoint: String, _ caBundle: String?) -> LabVariables {
+        let documented = Administrator.documented
+        return LabVariables(
+            endpoint: endpoint, region: region, account: account, accessKeyIdentifier: accessKeyId,
+            secret: accessKeyId == documented.accessKeyIdentifier ? documented.secretAccessKey : nil,
+            trustAnchor: trustAnchors.first?.trustAnchorArn, profile: profiles.first?.profileArn,
+            role: roles.first?.roleArn, caBundle: caBundle)
+    }
+}
+
+/// The variables with which programs find a lab instead of AWS.
+struct LabVariables {
+    var endpoint: String
+    var region: String
+    var account: String
+    var accessKeyIdentifier: String
+    /// `nil` if the user has it already.
+    var secret: String?
+    var trustAnchor: String?
+    var profile: String?
+    var role: String?
+    var caBundle: String?
+
+    /// Lines for a POSIX shell.
+    var exports: String {
+        let variables = [
+            ("PKI_LAB_ENDPOINT", endpoint), ("AWS_ENDPOINT_URL_ROLESANYWHERE", endpoint),
+            ("AWS_ENDPOINT_URL_IAM", endpoint), ("AWS_ENDPOINT_URL_STS", endpoint), ("AWS_REGION", region),
+            ("AWS_DEFAULT_REGION", region), ("AWS_ACCOUNT_ID", account), ("AWS_ACCESS_KEY_ID", accessKeyIdentifier),
+            ("AWS_SECRET_ACCESS_KEY", secret), ("PKI_LAB_TRUST_ANCHOR_ARN", trustAnchor),
+            ("PKI_LAB_PROFILE_ARN", profile), ("PKI_LAB_ROLE_ARN", role), ("PKI_LAB_CA_BUNDLE", caBundle),
+            ("AWS_CA_BUNDLE", caBundle),
+        ]
+        return variables.map { name, value in value.map { "export \(name)=\(Quoting.shell($0))\n" } ?? "" }.joined()
     }
 }
 

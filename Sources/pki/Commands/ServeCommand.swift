@@ -133,7 +133,9 @@ struct ServeCommand: AsyncParsableCommand {
         var configuration = HTTPServer.Configuration(now: { Date.now })
         configuration.eventLoops = 2
         configuration.workers = 1
-        let server = try await HTTPServer.start(listeners, configuration: configuration, handler: handler)
+        let server = try await HTTPServer.start(listeners, configuration: configuration, handler: handler) {
+            "choose another address with --listen, or find out who listens: ss -ltnp"
+        }
         let service = CredentialService(
             group: group, handler: handler, token: token, manager: manager, console: console)
         do {

@@ -1,6 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import HTTPServer
 import SystemSupport
+
+extension HTTPServer {
+    /// Starts a server. The hint is for an address that cannot be used.
+    static func start(
+        _ listeners: [HTTPListener], configuration: Configuration, handler: any HTTPHandler, hint: () -> String
+    ) async throws -> HTTPServer {
+        do {
+            return try await start(listeners, configuration: configuration, handler: handler)
+        } catch {
+            guard error.code == .addressUnavailable else { throw error }
+            throw InputError(message: error.message, hint: hint())
+        }
+    }
+}
 
 /// The protocol of systemd: notifications, socket activation and watchdog (sd_notify(3), sd_listen_fds(3),
 /// sd_watchdog_enabled(3)). Without a service manager nothing is sent.
