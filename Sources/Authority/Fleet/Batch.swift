@@ -13,12 +13,16 @@ package struct BatchOutcome: Sendable {
     package internal(set) var skipped: [String] = []
     /// Warnings, each a sentence without a full stop.
     package internal(set) var notices: [String] = []
+    /// Whether it ended early because it was to stop.
+    package internal(set) var wasStopped = false
 }
 
 extension CertificateAuthority {
     /// The number of certificates in one change: many, to sync seldom, but few enough that other processes need not
     /// wait long.
     static let batchSize = 128
+    /// After how many seconds a change is made with fewer: slow keys are not lost, and the user sees progress.
+    static let batchTime = 2.0
     /// The number of threads that write files: the file system syncs many files with one write of its journal.
     private static let diskJobs = 16
 
@@ -26,8 +30,10 @@ extension CertificateAuthority {
     /// inventory are skipped, so an interrupted batch can be run again.
     ///
     /// `progress` is called with the number of completed requests after every change. Changes before an error are kept.
+    /// Once `isStopped` returns true, what is under way is completed, and nothing else is begun.
     package func issue(
-        _ requests: [ClientRequest], jobs: Int, now: () -> Date, using generator: inout some RandomNumberGenerator,
+        _ requests: [ClientRequest], jobs: Int, now: @Sendable () -> Date,
+        using generator: inout some RandomNumberGenerator, isStopped: @Sendable () -> Bool = { false },
         progress: (Int) -> Void = { _ in }
     ) throws -> BatchOutcome {
         for request in requests { try ClientPolicy.check(request) }
@@ -42,11 +48,15 @@ extension CertificateAuthority {
         var names = CommonNames()
         var done = outcome.skipped.count
         progress(done)
-        for start in stride(from: 0, to: waiting.count, by: Self.batchSize) {
+        var start = 0
+        while start < waiting.count {
             let chunk = Array(waiting[start..<min(start + Self.batchSize, waiting.count)])
             let time = now()
             let random = chunk.map { Self.random(for: $0, using: &generator) }
-            let prepared = try prepare(chunk, random, jobs: jobs, now: time)
+            let prepared = try prepare(chunk, random, jobs: jobs, now: time) {
+                isStopped() || now().timeIntervalSince(time) >= Self.batchTime
+            }
+            if isStopped(), start + prepared.count < waiting.count { outcome.wasStopped = true }
             try inventory.change(now: time, jobs: Self.diskJobs) { change in
                 for one in prepared {
                     // Another process has issued it meanwhile.
@@ -59,15 +69,17 @@ extension CertificateAuthority {
                     for notice in one.notices where !outcome.notices.contains(notice) { outcome.notices.append(notice) }
                 }
             }
-            done += chunk.count
+            start += prepared.count
+            done += prepared.count
             progress(done)
+            if outcome.wasStopped { break }
         }
         return outcome
     }
 
     private func prepare(
         _ requests: [ClientRequest], _ random: [(serialNumber: SerialNumber, passphrase: SecretBytes?)], jobs: Int,
-        now: Date
+        now: Date, until isOver: @Sendable () -> Bool
     ) throws -> [PreparedCertificate] {
         // Without name constraints, one path for each template is enough.
         let hasConstraints = (chain + anchors + [certificate]).contains { $0.nameConstraints != nil }
@@ -77,7 +89,12 @@ extension CertificateAuthority {
                 || seen.insert(request.template).inserted
         }
         let made = Mutex<[PreparedCertificate?]>(Array(repeating: nil, count: requests.count))
-        let failure = Workers.firstFailure(of: requests.count, jobs: jobs) { index in
+        // The first is always made: a clock that was set ahead must not stop the batch.
+        let hasBegun = Atomic(false)
+        let failure = Workers.firstFailure(
+            of: requests.count, jobs: jobs,
+            until: { hasBegun.exchange(true, ordering: .relaxed) && isOver() }
+        ) { index in
             let prepared = try self.prepare(requests[index], random[index], now: now, verifiesPath: verified[index])
             made.withLock { $0[index] = prepared }
         }

@@ -305,18 +305,19 @@ final class CADirectory: Sendable {
 
 /// Runs a loop on several threads.
 enum Workers {
-    /// Runs a body for each index below a count on `jobs` threads, the caller's included. Returns the first error,
-    /// after which no new index is started; `nil` if there was none.
+    /// Runs a body for each index below a count on `jobs` threads, the caller's included, in order. Returns the first error;
+    /// `nil` if there was none. After an error, and once `isOver` returns true, no new index is started.
     ///
     /// `concurrentPerform` starts no more threads than there are processors, and most of these wait for the disk.
     static func firstFailure<Failure: Error>(
-        of count: Int, jobs: Int, _ body: @Sendable (Int) throws(Failure) -> Void
+        of count: Int, jobs: Int, until isOver: @Sendable () -> Bool = { false },
+        _ body: @Sendable (Int) throws(Failure) -> Void
     ) -> Failure? {
         let failure = Mutex<Failure?>(nil)
         let next = Atomic(0)
         let hasFailed = Atomic(false)
         @Sendable func work() {
-            while !hasFailed.load(ordering: .relaxed) {
+            while !hasFailed.load(ordering: .relaxed), !isOver() {
                 let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
                 guard index < count else { return }
                 do throws(Failure) {

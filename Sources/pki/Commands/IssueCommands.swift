@@ -157,16 +157,21 @@ extension IssueClientCommand {
         let started = ContinuousClock.now
         let outcome: BatchOutcome
         do {
-            outcome = try authority.issue(requests, jobs: jobs ?? 2, now: { .now }, using: &generator) { done in
-                // The first report counts the hosts that were issued before.
-                if let bar {
-                    bar.advance(by: done - reported)
-                } else {
-                    bar = ProgressBar("issued", total: requests.count, done: done)
+            outcome = try Interruption.noting {
+                try authority.issue(
+                    requests, jobs: jobs ?? 2, now: { .now }, using: &generator,
+                    isStopped: { Interruption.signal != nil }
+                ) { done in
+                    // The first report counts the hosts that were issued before.
+                    if let bar {
+                        bar.advance(by: done - reported)
+                    } else {
+                        bar = ProgressBar("issued", total: requests.count, done: done)
+                    }
+                    reported = done
                 }
-                reported = done
             }
-            if !outcome.issued.isEmpty { bar?.finish() }
+            if outcome.wasStopped { bar?.clear() } else if !outcome.issued.isEmpty { bar?.finish() }
         } catch {
             bar?.clear()
             if reported > 0 {
@@ -175,6 +180,13 @@ extension IssueClientCommand {
             throw error
         }
         outcome.notices.forEach(Console.standard.warning)
+        if outcome.wasStopped {
+            Console.standard.report(
+                InputError(
+                    message: "interrupted: \(reported) of \(requests.count) are issued",
+                    hint: "run the same command again to issue the rest"))
+            throw ExitCode(128 + (Interruption.signal ?? 0))
+        }
         if let archive {
             try FleetArchive.write(hosts.map(\.name), of: authority.inventory, to: archive, replaces: force)
         }
