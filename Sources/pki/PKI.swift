@@ -40,8 +40,9 @@ struct PKI: AsyncParsableCommand {
             CommandGroup(
                 name: "CA",
                 subcommands: [
-                    InitCACommand.self, IssueClientCommand.self, IssueIntermediateCommand.self, ListCommand.self,
-                    TreeCommand.self, RenewCommand.self, RevokeCommand.self, CRLCommand.self, RotateCACommand.self,
+                    InitCACommand.self, IssueClientCommand.self, IssueIntermediateCommand.self, StatusCommand.self,
+                    ListCommand.self, TreeCommand.self, RenewCommand.self, RevokeCommand.self, CRLCommand.self,
+                    RotateCACommand.self,
                     ExportCommand.self, ImportCommand.self, ChangePassphraseCommand.self, AuditCommand.self,
                     BackupCommand.self, RestoreCommand.self, PrintTemplateCommand.self,
                 ]

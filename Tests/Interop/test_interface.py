@@ -282,7 +282,7 @@ class TestStatus:
         for number in range(8):
             pki.run("issue-intermediate", f"issuing-{number}", "--directory", ca)
         before = {path: path.read_bytes() for path in ca.rglob("*") if path.is_file()}
-        shown = on_terminal(pki, "status", "--directory", ca)
+        shown = on_terminal(pki, "status", "--directory", ca.name)
         lines = re.sub(r"\x1b\[\d+m", "", shown.screen).splitlines()
         assert shown.status == DONE and len(lines) <= 24 and max(map(len, lines)) <= 80, shown.screen
         assert [name for name in re.findall(r"^web-\d+", "\n".join(lines), re.MULTILINE)] == [f"web-{n}" for n in range(8)]

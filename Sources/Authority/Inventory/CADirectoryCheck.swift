@@ -359,9 +359,8 @@ struct CADirectoryCheck {
     private mutating func checkLists() throws {
         for entry in try records.entries(where: "is_ca = 1 AND place = 0 ORDER BY id") {
             let last = try records.lastRevocationList(issuerKey: entry.subjectKey)
-            let newest = try records.lastRevocation(issuerKey: entry.subjectKey)
             let command = "pki crl\(entry.name == CertificateAuthority.rootName ? "" : " --issuer \(entry.name)")"
-            if let newest, try isUnlisted(newest, by: entry, last) {
+            if try records.hasUnlistedRevocations(of: entry, since: last) {
                 let text = "\(entry.name) has revoked certificates that are not in its last CRL"
                 report("crl", .warning, text, "create a CRL and import it into AWS: \(command)")
             } else if let last, now > last.nextUpdate {
@@ -369,16 +368,5 @@ struct CADirectoryCheck {
                 report("crl", .warning, text, "create the next one: \(command)")
             }
         }
-    }
-
-    /// Whether a revocation is missing from the last CRL. Within one second, the number of entries decides.
-    private func isUnlisted(
-        _ newest: Date, by issuer: InventoryEntry, _ last: (number: Int64, thisUpdate: Date, nextUpdate: Date)?
-    ) throws -> Bool {
-        guard let last, newest <= last.thisUpdate else { return true }
-        guard newest == last.thisUpdate else { return false }
-        var count = 0
-        try records.visitRevoked(issuerKey: issuer.subjectKey, endingAfter: last.thisUpdate) { _, _ in count += 1 }
-        return try records.entryCount(ofList: last.number, issuerKey: issuer.subjectKey) < count
     }
 }
