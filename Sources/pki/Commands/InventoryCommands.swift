@@ -23,7 +23,8 @@ struct TreeCommand: ParsableCommand {
 
     @OptionGroup var directory: DirectoryOption
 
-    @Flag(name: .customLong("cas"), help: "Only CAs, with the number of certificates each issued.")
+    @Flag(
+        name: [.customLong("cas"), .customLong("ca")], help: "Only CAs, with the number of certificates each issued.")
     var onlyAuthorities = false
 
     @Flag(help: "Also replaced and lost certificates.")
@@ -201,7 +202,7 @@ struct AuditCommand: ParsableCommand {
             for field in records.lazy.flatMap(fields) { table.add(field) }
             try Console.standard.write(table.encoded(for: TerminalFeatures(of: StandardStream.output)))
         case .csv:
-            var csv = CSVWriter(["at", "who", "action", "name", "serial", "detail"])
+            var csv = CSVWriter(["at", "who", "action", "name", "serial_number", "detail"])
             for field in records.lazy.flatMap(fields) { csv.add(field) }
             try Console.standard.write(csv.encoded())
         case .json: try Console.standard.print(AuditReport(records: records), as: .json)

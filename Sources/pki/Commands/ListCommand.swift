@@ -43,7 +43,7 @@ struct ListCommand: ParsableCommand {
     @Flag(help: "Also replaced and lost certificates.")
     var all = false
 
-    @Flag(help: "Only CAs.")
+    @Flag(name: [.customLong("ca"), .customLong("cas")], help: "Only CAs.")
     var ca = false
 
     @Option(name: .format, help: .format)
@@ -116,7 +116,7 @@ struct ListCommand: ParsableCommand {
         try inventory.visit(query) { entry in
             guard patterns.match(entry.name) else { return }
             count += 1
-            writer.add(entry, issuer: issuers.name(of: entry), at: query.now)
+            writer.add(entry, issuer: issuers.name(of: entry), at: query.now, path: inventory.path)
             if count.isMultiple(of: 256) { try Console.standard.write(writer.take()) }
         }
         try Console.standard.write(writer.encoded())
@@ -149,7 +149,9 @@ private protocol EntryWriter {
 }
 
 extension EntryWriter {
-    fileprivate mutating func add(_ entry: InventoryEntry, issuer: String?, at now: Date) {
+    fileprivate mutating func add(
+        _ entry: InventoryEntry, issuer: String?, at now: Date, path: (String) -> String
+    ) {
         beginEntry()
         add("name", entry.name)
         add("serialNumber", entry.serialNumber.hexadecimal)
@@ -167,9 +169,9 @@ extension EntryWriter {
         add("reason", entry.revocation?.reason.name)
         add("issuedAt", CivilTime(entry.issuedAt).extended)
         add("issuedBy", entry.issuedBy)
-        add("certificate", entry.certificateFile)
-        add("key", entry.keyFile)
-        endEntry(chain: entry.chainFile, fingerprint: entry.fingerprint)
+        add("certificate", path(entry.certificateFile))
+        add("key", entry.keyFile.map(path))
+        endEntry(chain: entry.chainFile.map(path), fingerprint: entry.fingerprint)
     }
 }
 
@@ -221,7 +223,7 @@ private struct JSONEntryWriter: EntryWriter {
 
 private struct CSVEntryWriter: EntryWriter {
     private var csv = CSVWriter([
-        "name", "serial", "status", "profile", "subject", "names", "issuer", "key_type", "ca", "not_before",
+        "name", "serial_number", "status", "profile", "subject", "names", "issuer", "key_type", "ca", "not_before",
         "not_after", "days_left", "revoked_at", "reason", "issued_at", "issued_by", "certificate", "key", "fingerprint",
     ])
 

@@ -76,12 +76,34 @@ struct InitCACommand: ParsableCommand {
             request.passphrase = try newPassphrase.read()
         }
         request.archivesExisting = force
+        let orphanCount = force ? try countOfIssued() : 0
         var generator = SystemRandomNumberGenerator()
-        let issued = try CertificateAuthority.create(
-            in: directory.path, request, by: Operator.name, now: .now, using: &generator)
+        let issued: IssuedCertificate
+        do {
+            issued = try CertificateAuthority.create(
+                in: directory.path, request, by: Operator.name, now: .now, using: &generator)
+        } catch let error as AuthorityError where error.code == .exists && !force {
+            throw InputError(
+                message: error.message,
+                hint: "choose another --directory; --force replaces this CA, and all that it issued must be renewed")
+        }
         names.explain()
-        let next = "pki issue-client\(directory.argument)"
+        if orphanCount > 0 {
+            Console.standard.warning("certificates of the old CA that must be renewed: \(orphanCount)")
+        }
+        let next = "pki \(orphanCount > 0 ? "renew --all" : "issue-client")\(directory.argument)"
         try Console.standard.print(IssueReport(issued: issued, next: next), as: format.value)
+    }
+
+    /// The number of valid certificates that the CAs in the directory have issued.
+    private func countOfIssued() throws -> Int {
+        // An empty directory has none.
+        guard let inventory = try? Inventory(reading: directory.path, now: .now) else { return 0 }
+        var count = 0
+        try inventory.visitSummaries(InventoryQuery(at: .now)) { entry in
+            if entry.status == .valid, entry.issuer != "itself" { count += 1 }
+        }
+        return count
     }
 }
 
