@@ -13,7 +13,7 @@ import pytest
 from peer import Identity, issue, root_of
 from program import CHECK_FAILED, DONE, USAGE, Lab, Pki, running_lab
 
-LOCAL = ["settings", "certificate", "key", "chain", "rules", "validity", "authority", "signature"]
+LOCAL = ["settings", "certificate", "key", "chain", "rules", "validity", "authority", "revocation", "signature"]
 NETWORK = ["name", "endpoint", "clock", "session"]
 
 

@@ -21,6 +21,14 @@ import Testing
 
     private func link(_ name: String, to target: String) { unsafe symlink(target, "\(directory)/\(name)") }
 
+    @Test(arguments: [
+        ("web-1-cert.pem", "web-1-key.pem"), ("/ca/a b-cert.pem", "/ca/a b-key.pem"), ("-cert.pem", nil),
+        ("ca/-cert.pem", nil), ("web-1.pem", nil), ("cert.pem", nil), ("web-1-cert.pem.old", nil), ("", nil),
+    ])
+    func `B1: a key's file is named after its certificate's`(certificate: String, key: String?) {
+        #expect(FilePath.sibling(.key, of: certificate) == key)
+    }
+
     @Test func `links are followed to their end, which need not exist`() throws {
         link("a", to: "b")
         link("b", to: "\(directory)/c")

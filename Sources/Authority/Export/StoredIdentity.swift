@@ -83,8 +83,8 @@ public struct StoredIdentity: Sendable {
     /// Warnings before use, each a sentence without a full stop.
     public func notices(at now: Date) throws -> [String] {
         let path = directory.certificatePath(of: name)
-        if let revocation = try Inventory.revocations(of: [certificate], in: directory.path)[0] {
-            return ["\(path) was revoked at \(timestamp(revocation.date))"]
+        if let finding = try Inventory.standings(of: [certificate], in: directory.path)[0].finding {
+            return ["\(path) \(finding)"]
         }
         if now > certificate.notAfter { return ["\(path) expired at \(timestamp(certificate.notAfter))"] }
         if now < certificate.notBefore { return ["\(path) is not valid before \(timestamp(certificate.notBefore))"] }

@@ -86,24 +86,6 @@ extension Inventory {
     }
 }
 
-extension Inventory {
-    /// The revocation of each certificate, as the inventory of a CA directory knows it; none for a directory without an
-    /// inventory. Throws if the inventory cannot be read.
-    package static func revocations(
-        of certificates: [Certificate], in directory: String
-    ) throws -> [InventoryEntry.Revocation?] {
-        let directory = try CADirectory(path: directory, for: .reading)
-        guard directory.contains(fileName) else { return certificates.map { _ in nil } }
-        return try explained(directory.path(of: fileName)) {
-            let records = try InventoryDatabase(reading: directory)
-            return try certificates.map { certificate in
-                let fingerprint = Digest.sha256.hash(certificate.derEncoded)
-                return try records.entries(where: "fingerprint = ?", [.blob(fingerprint)]).first?.revocation
-            }
-        }
-    }
-}
-
 /// A CRL that is on the disk, and where.
 public struct IssuedRevocationList: Sendable {
     /// The CRL.

@@ -5,12 +5,12 @@ import SystemSupport
 
 /// The names of files in a CA's directory.
 enum AuthorityFiles {
-    static func certificate(of name: String) -> String { "\(name)-cert.pem" }
-    static func key(of name: String) -> String { "\(name)-key.pem" }
+    static func certificate(of name: String) -> String { FilePath.Part.certificate.name(of: name) }
+    static func key(of name: String) -> String { FilePath.Part.key.name(of: name) }
     /// The address of a CA key that is not in the directory.
     static func keyAddress(of name: String) -> String { "\(name)-key.uri" }
     /// The CA certificates between a name and its root.
-    static func chain(of name: String) -> String { "\(name)-chain.pem" }
+    static func chain(of name: String) -> String { FilePath.Part.chain.name(of: name) }
     /// Certificate, key and chain in one PKCS#12 file.
     static func bundle(of name: String) -> String { "\(name).p12" }
     /// The passphrase of that file.

@@ -53,7 +53,8 @@ struct MetadataToken: Sendable {
 ///
 /// Who can read the file can get the credentials, so it must be the user's own. A new token may be written to it at any time.
 package final class TokenFile: Sendable {
-    package let path: String
+    /// `nil` if the token is in memory only.
+    package let path: String?
 
     private struct State {
         var token: String
@@ -70,12 +71,19 @@ package final class TokenFile: Sendable {
         state = Mutex(State(token: token, seen: stamp))
     }
 
+    /// Makes a random token that is in memory only.
+    package init(inMemory randomBytes: (Int) -> [UInt8]) {
+        path = nil
+        state = Mutex(State(token: Self.random(randomBytes), seen: nil))
+    }
+
     package var token: String { state.withLock { $0.token } }
 
     /// Reads the file again if it has changed. While it cannot be read, or others could read it, the token stays the same.
     ///
     /// - Returns: Whether there is a new token.
     package func update() throws(DeliveryError) -> Bool {
+        guard let path else { return false }
         if let stamp = FileStamp(at: path), stamp == state.withLock({ $0.seen }) { return false }
         let (token, stamp) = try Self.read(path)
         return state.withLock { state in
@@ -84,10 +92,14 @@ package final class TokenFile: Sendable {
         }
     }
 
-    private static func make(_ path: String, _ randomBytes: (Int) -> [UInt8]) throws(DeliveryError) {
+    private static func random(_ randomBytes: (Int) -> [UInt8]) -> String {
         // 32 characters of 64 each: 192 bits.
         let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".utf8)
-        let token = randomBytes(32).map { alphabet[Int($0 & 63)] }
+        return String(decoding: randomBytes(32).map { alphabet[Int($0 & 63)] }, as: UTF8.self)
+    }
+
+    private static func make(_ path: String, _ randomBytes: (Int) -> [UInt8]) throws(DeliveryError) {
+        let token = Array(random(randomBytes).utf8)
         do {
             let target = try FilePath.followingLinks(path)
             let directory = FilePath.parent(of: target)

@@ -22,6 +22,12 @@ public struct Identity: Sendable {
     /// Where the certificate was read from, for messages; `nil` if it came from memory.
     public var source: String?
 
+    /// Where the key was read from, for messages; `nil` if it came from memory.
+    public var keySource: String?
+
+    /// Where the intermediates were read from, for messages; `nil` if from the certificate's or the key's file, or from memory.
+    public var chainSource: String?
+
     /// Puts an identity together from parts that are known to belong together.
     init(certificate: Certificate, intermediates: [Certificate], key: any SigningKey) {
         self.certificate = certificate
@@ -110,6 +116,20 @@ public struct Identity: Sendable {
 }
 
 extension Identity {
+    /// The chain for reports: what is sent and from where, or what its absence means.
+    package var chainText: String {
+        guard !intermediates.isEmpty else { return "empty: the trust anchor must be the issuer itself; \(chainHint)" }
+        let names = intermediates.map { printable($0.subject.description, limit: 100) }.joined(separator: "; ")
+        return chainSource.map { "\(names), from \(printable($0))" } ?? names
+    }
+
+    /// How to send the intermediate certificates, of which none was found: the option, and the file where there should be one.
+    package var chainHint: String {
+        let file = source.flatMap { FilePath.sibling(.chain, of: $0) }.map(Quoting.shell) ?? "FILE"
+        return "if its issuer, \(printable(certificate.issuer.description, limit: 100)), is an intermediate, add its "
+            + "certificate: --intermediates \(file)"
+    }
+
     /// Checks the rules of the service, which itself only says "untrusted".
     ///
     /// The rules for the certificate and those above it are AWS's (IAM Roles Anywhere User Guide, "Trust model").

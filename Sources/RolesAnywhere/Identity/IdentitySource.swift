@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 public import Certificates
-import Synchronization
 public import SystemSupport
 
 /// Where an identity comes from: files, things that were read once, or whatever a closure brings from a token or an agent.
@@ -46,6 +45,11 @@ public struct IdentitySource: Sendable {
 
     /// Whether a private key is read from a file that others than its owner may read.
     public var allowsInsecurePermissions: Bool
+
+    /// Whether a key and a chain that are not named are looked for beside the certificate's file: `web-1-key.pem` and
+    /// `web-1-chain.pem` for `web-1-cert.pem`. A key in the certificate's file goes first; a chain of another certificate is
+    /// not used.
+    public var usesFilesBeside = false
 
     /// Opens a file whose key is only a reference to one in a TPM, given its contents and its name; without it such a file
     /// is refused.
@@ -100,6 +104,26 @@ public struct IdentitySource: Sendable {
         try readStamped(passphrase: passphrase).identity
     }
 
+    /// Where the key is: where it was named, else in the certificate's file, else in the file beside it.
+    ///
+    /// - Parameter contents: What is in the certificate's file.
+    package func keyPlace(_ contents: SecretBytes) -> Key {
+        guard case .besideCertificate = key, lacksKey(contents), let path = expected(.key), FileStatus(at: path) != nil
+        else { return key }
+        return .file(path)
+    }
+
+    /// Whether a file's contents can be read, and there is no key in them.
+    fileprivate func lacksKey(_ contents: SecretBytes) -> Bool {
+        (try? Container(reading: contents))?.privateKeys.isEmpty == true
+    }
+
+    /// The file beside the certificate's that is looked for; `nil` if none is.
+    fileprivate func expected(_ part: FilePath.Part) -> String? {
+        guard usesFilesBeside, case .file(let path) = certificate else { return nil }
+        return FilePath.sibling(part, of: path)
+    }
+
     /// Reads the identity, and what tells whether its files have changed since.
     func readStamped(passphrase: () throws -> SecretBytes?) throws -> (identity: Identity, stamps: IdentityStamps) {
         var attempt = 1
@@ -130,10 +154,11 @@ struct IdentitySnapshot {
     private struct Text {
         let name: String
         let bytes: SecretBytes
+        /// `nil` if it did not come from a file.
+        let file: FileContents?
 
-        init(_ name: String, _ bytes: SecretBytes) {
-            self.name = name
-            self.bytes = bytes
+        init(_ name: String, _ bytes: SecretBytes, file: FileContents? = nil) {
+            (self.name, self.bytes, self.file) = (name, bytes, file)
         }
     }
 
@@ -141,6 +166,8 @@ struct IdentitySnapshot {
     private let certificate: Text?
     private let key: Text?
     private let intermediates: Text?
+    /// The chain beside the certificate, which is used if it is of the certificate.
+    private let chainBeside: FileContents?
 
     /// Whether the files are still the same ones, unchanged.
     let stamps: IdentityStamps
@@ -154,14 +181,14 @@ struct IdentitySnapshot {
                 let needsOwner = isSecret && !source.allowsInsecurePermissions
                 let contents = try FileContents(of: path, needsOwner ? .ownerOnly : .anyone)
                 files.append((path, contents.stamp))
-                return Text(path, contents.bytes)
+                return Text(path, contents.bytes, file: contents)
             } catch {
                 throw RolesAnywhereError(error)
             }
         }
-        func text(_ place: IdentitySource.Certificates?, isSecret: Bool) throws(RolesAnywhereError) -> Text? {
+        func text(_ place: IdentitySource.Certificates?) throws(RolesAnywhereError) -> Text? {
             switch place {
-            case .file(let path): return try read(path, isSecret: isSecret)
+            case .file(let path): return try read(path, isSecret: false)
             case .contents(let bytes, let name): return Text(name, bytes)
             case .found(_, let paths, _):
                 files += paths.map { ($0, FileStamp(at: $0)) }
@@ -175,20 +202,44 @@ struct IdentitySnapshot {
             if case .file(path) = source.certificate {
                 certificate = key
             } else {
-                certificate = try text(source.certificate, isSecret: false)
+                certificate = try text(source.certificate)
             }
         case .contents(let bytes, let name):
             key = Text(name, bytes)
-            certificate = try text(source.certificate, isSecret: false)
+            certificate = try text(source.certificate)
         case .besideCertificate:
-            certificate = try text(source.certificate, isSecret: true)
-            key = certificate
+            certificate = try text(source.certificate)
+            if let certificate, case .file(let path) = source.keyPlace(certificate.bytes) {
+                key = try read(path, isSecret: true)
+            } else {
+                key = certificate
+                try Self.checkPrivate(certificate, of: source)
+            }
         case .found:
             key = nil
-            certificate = try text(source.certificate, isSecret: false)
+            certificate = try text(source.certificate)
         }
-        intermediates = try text(source.intermediates, isSecret: false)
+        intermediates = try text(source.intermediates)
+        if source.intermediates == nil, let path = source.expected(.chain) {
+            // Without waiting for a pipe of that name.
+            chainBeside = try? FileContents(regular: path, followsLinks: true)
+            files.append((path, chainBeside?.stamp))
+        } else {
+            chainBeside = nil
+        }
         stamps = IdentityStamps(files: files)
+    }
+
+    /// Refuses a certificate's file that others can use, if there may be a key in it.
+    private static func checkPrivate(_ text: Text?, of source: IdentitySource) throws(RolesAnywhereError) {
+        guard let text, let file = text.file, !source.allowsInsecurePermissions, !source.lacksKey(text.bytes) else {
+            return
+        }
+        do {
+            try file.requirePrivate()
+        } catch {
+            throw RolesAnywhereError(error)
+        }
     }
 
     /// Puts the identity together.
@@ -204,6 +255,8 @@ struct IdentitySnapshot {
             guard !more.isEmpty else { throw empty(Self.name(of: place)) }
             heap += more
         }
+        let beside = chain(of: heap)
+        heap += beside
         let key: any SigningKey
         if case .found(_, let openKey) = source.key {
             guard !heap.isEmpty else { throw empty(Self.name(of: source.certificate)) }
@@ -218,6 +271,8 @@ struct IdentitySnapshot {
         do {
             var identity = try Identity(key: key, certificates: heap)
             identity.source = Self.name(of: source.certificate)
+            identity.keySource = keyName
+            identity.chainSource = beside.isEmpty ? source.intermediates.map(Self.name) : chainBeside?.name
             return identity
         } catch {
             throw RolesAnywhereError(
@@ -225,6 +280,14 @@ struct IdentitySnapshot {
                 "\"\(printable(Self.name(of: source.certificate)))\" and \"\(printable(keyName))\": \(error.message)",
                 hint: error.hint)
         }
+    }
+
+    /// The CA certificates of the chain beside the certificate; none if it is another's.
+    private func chain(of certificates: [Certificate]) -> [Certificate] {
+        guard let chainBeside else { return [] }
+        let authorities = ((try? Container(reading: chainBeside.bytes))?.certificates ?? []).filter(\.isCA)
+        let isOwn = certificates.contains { certificate in authorities.contains { $0.hasIssued(certificate) } }
+        return isOwn ? authorities : []
     }
 
     private func certificates(
@@ -249,11 +312,7 @@ struct IdentitySnapshot {
     private func signingKey(
         in container: Container?, for certificates: [Certificate], _ passphrase: LazyPassphrase
     ) throws -> any SigningKey {
-        guard let container, let text = key, let first = container.privateKeys.first else {
-            throw RolesAnywhereError(
-                .unusableIdentity, "\"\(printable(keyName))\": there is no private key in it",
-                hint: "name the key's file with --private-key; a key in PEM begins with -----BEGIN PRIVATE KEY-----")
-        }
+        guard let container, let text = key, let first = container.privateKeys.first else { throw missingKey }
         if first.form == .tss2, let openTPMKey = source.openTPMKey { return try openTPMKey(text.bytes, text.name) }
         do {
             let keys = try container.privateKeys.map { encoded in
@@ -266,11 +325,23 @@ struct IdentitySnapshot {
         }
     }
 
+    private var missingKey: RolesAnywhereError {
+        guard case .besideCertificate = source.key, key?.name == certificate?.name else {
+            return RolesAnywhereError(
+                .unusableIdentity, "\"\(printable(keyName))\": there is no private key in it",
+                hint: "name the key's file with --private-key; a key in PEM begins with -----BEGIN PRIVATE KEY-----")
+        }
+        let beside = source.expected(.key).map { ", nor is there a \"\(printable($0))\"" } ?? ""
+        return RolesAnywhereError(
+            .unusableIdentity, "no private key was given: \"\(printable(keyName))\" holds none\(beside)",
+            hint: "name the key's file with --private-key")
+    }
+
     private var keyName: String {
         switch source.key {
         case .file(let path): path
         case .contents(_, let name), .found(let name, _): name
-        case .besideCertificate: Self.name(of: source.certificate)
+        case .besideCertificate: key?.name ?? Self.name(of: source.certificate)
         }
     }
 
@@ -322,65 +393,5 @@ extension RolesAnywhereError {
 
     init(_ error: CertificateError, in name: String) {
         self.init(.unusableIdentity, "\"\(printable(name))\": \(error.message)", hint: error.hint)
-    }
-}
-
-/// An identity that follows its files through rotations.
-///
-/// Certificate, chain and key are read as one snapshot and replaced as a whole. While the files do not belong together, as
-/// in the middle of a rotation, or cannot be read, the identity stays the one that it was. The kind of key may change.
-public final class RotatingIdentity: Sendable {
-    /// What looking at the files led to.
-    public enum Change: Sendable {
-        /// There is a new identity.
-        case replaced(Identity)
-        /// The files have changed, and what is in them now cannot be used: the identity stays.
-        case kept(any Error)
-    }
-
-    private struct State {
-        var identity: Identity
-        var stamps: IdentityStamps
-    }
-
-    private let source: IdentitySource
-    private let passphrase: @Sendable () throws -> SecretBytes?
-    private let state: Mutex<State>
-
-    /// Reads an identity.
-    ///
-    /// - Parameters:
-    ///   - source: Where it comes from.
-    ///   - passphrase: Called when something encrypted is to be opened, each time that the files are read.
-    /// - Throws: What ``IdentitySource/read(passphrase:)`` throws: there is no earlier identity to use the first time.
-    public init(_ source: IdentitySource, passphrase: @escaping @Sendable () throws -> SecretBytes?) throws {
-        self.source = source
-        self.passphrase = passphrase
-        let (identity, stamps) = try source.readStamped(passphrase: passphrase)
-        state = Mutex(State(identity: identity, stamps: stamps))
-    }
-
-    /// The identity, whole.
-    public var identity: Identity { state.withLock { $0.identity } }
-
-    /// Whether the files are other than those that were read last.
-    public var hasChanged: Bool { !state.withLock { $0.stamps }.areCurrent }
-
-    /// Looks at the files and reads them when they have changed.
-    ///
-    /// - Returns: What that led to; `nil` if they have not changed, or say the same as before.
-    public func update() -> Change? {
-        guard hasChanged else { return nil }
-        do {
-            let (identity, stamps) = try source.readStamped(passphrase: passphrase)
-            let isNew = state.withLock { state in
-                defer { state = State(identity: identity, stamps: stamps) }
-                return state.identity.certificate != identity.certificate
-                    || state.identity.intermediates != identity.intermediates
-            }
-            return isNew ? .replaced(identity) : nil
-        } catch {
-            return .kept(error)
-        }
     }
 }

@@ -199,9 +199,15 @@ extension RolesAnywhereError {
         }
     }
 
+    /// What the service says of a certificate that has no path to the trust anchor.
+    private static let untrusted = "Untrusted signing certificate"
+
+    /// Whether the service found no valid path from the certificate to the trust anchor.
+    var isUntrusted: Bool { code == .denied && service?.text?.contains(Self.untrusted) == true }
+
     private static func deniedCause(_ text: String, clockDifference: Double?) -> String? {
-        if text.contains("Untrusted signing certificate") {
-            return "the certificate is not under this trust anchor, is revoked or expired, lacks an intermediate, "
+        if text.contains(untrusted) {
+            return "the certificate is not under this trust anchor, is revoked or expired, "
                 + "or breaks a rule for end-entity certificates"
         }
         if text.contains("Invalid signature") {

@@ -90,10 +90,16 @@ public final class SessionClient: Sendable {
         }
         try identity.check(at: exchange.correctedNow)
         let certificate = identity.certificate
-        return try exchange.send(while: { certificate.notBefore <= $0 && $0 <= certificate.notAfter }) {
-            try signedRequest(for: request, as: identity)
-        } reading: { response in
-            try SessionCredentials(answer: response.body, to: request, at: exchange.correctedNow)
+        do {
+            return try exchange.send(while: { certificate.notBefore <= $0 && $0 <= certificate.notAfter }) {
+                try signedRequest(for: request, as: identity)
+            } reading: { response in
+                try SessionCredentials(answer: response.body, to: request, at: exchange.correctedNow)
+            }
+        } catch let error as RolesAnywhereError where error.isUntrusted && identity.intermediates.isEmpty {
+            let hint = [error.hint, identity.chainHint].compactMap(\.self).joined(separator: "; ")
+            throw RolesAnywhereError(
+                error.code, error.message, hint: hint, service: error.service, isTransient: error.isTransient)
         }
     }
 

@@ -9,7 +9,7 @@ package struct FileContents: Sendable {
     /// Who may be able to use the file. Only regular files are checked.
     package enum Rule: Sendable {
         case anyone
-        /// Its owner only, who must be this process's user or root.
+        /// Those of ``SecretFile``.
         case ownerOnly
     }
 
@@ -22,12 +22,14 @@ package struct FileContents: Sendable {
     /// The file that was read; `nil` if it was a pipe or a terminal, or was inherited open.
     package let stamp: FileStamp?
 
+    /// The status of a regular file when it was read.
+    private let status: FileStatus?
+
     /// The largest file that is read. A certificate has a few thousand bytes, a CRL at most some hundred thousand.
     package static let limit = 4 << 20
 
     package init(of path: String, _ rule: Rule = .anyone, limit: Int = FileContents.limit) throws(FileError) {
-        // Who can turn a link around chooses the secret.
-        if rule == .ownerOnly { _ = try FilePath.followingLinks(path) }
+        if rule == .ownerOnly { try SecretFile.checkLinks(path) }
         // Without waiting: a pipe without a writer is waited for below, for a limited time.
         let descriptor = unsafe Glibc.open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
         guard descriptor >= 0 else {
@@ -53,7 +55,7 @@ package struct FileContents: Sendable {
     }
 
     private init(name: String, bytes: SecretBytes, stamp: FileStamp?) {
-        (self.name, self.bytes, self.stamp) = (name, bytes, stamp)
+        (self.name, self.bytes, self.stamp, status) = (name, bytes, stamp, nil)
     }
 
     /// Reads an inherited descriptor, once; later reads return the same bytes. It stays open, and no child process gets it.
@@ -103,29 +105,18 @@ package struct FileContents: Sendable {
         if status.kind == .directory {
             throw FileError(.kind, "\"\(printable(name))\" cannot be read: it is a directory")
         }
-        if rule == .ownerOnly, isRegular { try Self.refuseShared(status, name) }
+        if rule == .ownerOnly, isRegular { try SecretFile.check(status, name) }
         self.name = name
         bytes = try Self.read(descriptor, name: name, expected: isRegular ? status.size : 0, limit: limit)
         stamp = isRegular ? status.stamp : nil
+        self.status = isRegular ? status : nil
     }
 
-    /// Refuses a secret that others can use, or that another user wrote.
-    private static func refuseShared(_ status: FileStatus, _ name: String) throws(FileError) {
-        if status.mode & 0o077 != 0 {
-            throw FileError(
-                .unprotected,
-                "\"\(printable(name))\" can be used by other users: its mode is \(status.modeText), "
-                    + "a secret needs 0600 or less",
-                hint:
-                    "make it private: chmod 600 \(Quoting.shell(name)); a secret that others could read is better replaced"
-            )
-        }
-        if status.owner != geteuid(), status.owner != 0 {
-            throw FileError(
-                .foreign,
-                "\"\(printable(name))\" belongs to user \(status.owner), who knows what is in it; this is user \(geteuid())",
-                hint: "make a copy of your own: install -m 600 \(Quoting.shell(name)) NEW")
-        }
+    /// Throws what reading the file by ``Rule/ownerOnly`` would have thrown.
+    package func requirePrivate() throws(FileError) {
+        guard let status else { return }
+        try SecretFile.checkLinks(name)
+        try SecretFile.check(status, name)
     }
 
     /// Reads to the end, into memory that grows without leaving a copy behind.

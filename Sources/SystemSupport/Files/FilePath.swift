@@ -4,6 +4,25 @@ internal import Glibc
 
 /// Paths as bytes.
 package enum FilePath {
+    /// The files of one certificate, by the ends of their names: `web-1-cert.pem`, `web-1-key.pem`, `web-1-chain.pem`.
+    package enum Part: String, Sendable {
+        case certificate = "-cert.pem"
+        case key = "-key.pem"
+        case chain = "-chain.pem"
+
+        /// The name of the file of an entry.
+        package func name(of entry: String) -> String { entry + rawValue }
+    }
+
+    /// The path of another file of a certificate, in the same directory; `nil` if the certificate's file is named otherwise.
+    package static func sibling(_ part: Part, of certificate: String) -> String? {
+        let (name, end) = (Array(certificate.utf8), Array(Part.certificate.rawValue.utf8))
+        guard name.count > end.count, name.suffix(end.count).elementsEqual(end),
+            name[name.count - end.count - 1] != 0x2f
+        else { return nil }
+        return String(decoding: name.dropLast(end.count), as: UTF8.self) + part.rawValue
+    }
+
     /// The absolute path of an existing file, without links.
     package static func absolute(_ path: String) throws(FileError) -> String {
         guard let resolved = unsafe realpath(path, nil) else { throw FileError(path, cannotBe: "found", errno) }

@@ -138,8 +138,8 @@ struct VerifyCommand: ParsableCommand {
             Verifies the first certificate in the file. Others in it, and those of --intermediates, are not trusted and may \
             be used in the path; without that option, NAME-chain.pem next to NAME-cert.pem is used. Every certificate of the \
             path is checked by the rules of pki lint. With --crl, each CRL must be current and issued by a CA of the path, \
-            and a certificate without a CRL gets a warning. Without --bundle, the inventory of the CA's directory tells which \
-            certificates are revoked. --purpose rolesanywhere adds the rules of AWS.
+            and a certificate without a CRL gets a warning. Without --bundle, the inventory and the CRLs in the CA's directory \
+            tell which certificates are revoked. --purpose rolesanywhere adds the rules of AWS.
 
             For example:
 
@@ -195,9 +195,8 @@ struct VerifyCommand: ParsableCommand {
 
     /// The chain that pki writes next to a certificate.
     private func chain(of file: String) -> [String] {
-        guard file.hasSuffix("-cert.pem") else { return [] }
-        let chain = file.dropLast("cert.pem".count) + "chain.pem"
-        return FileManager.default.fileExists(atPath: String(chain)) ? [String(chain)] : []
+        guard let chain = FilePath.sibling(.chain, of: file), FileStatus(at: chain) != nil else { return [] }
+        return [chain]
     }
 
     func run() throws {
@@ -223,11 +222,10 @@ struct VerifyCommand: ParsableCommand {
         )
         if purpose == .rolesanywhere { report.addAnywhereFindings(anchors: anchors, at: date) }
         if bundle.isEmpty {
-            let known = try Inventory.revocations(of: report.steps.map(\.certificate), in: directory.path)
-            for case (let index, let revocation?) in known.enumerated() {
+            let known = try Inventory.standings(of: report.steps.map(\.certificate), in: directory.path)
+            for case (let index, (let revocation, let source)?) in known.map(\.revocation).enumerated() {
                 report.markRevoked(
-                    at: index, date: revocation.date, reason: revocation.reason,
-                    source: "the inventory of \(printable(directory.path))")
+                    at: index, date: revocation.date, reason: revocation.reason, source: printable(source))
             }
         }
         let answer = VerifyReport(

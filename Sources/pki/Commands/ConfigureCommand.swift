@@ -2,6 +2,7 @@
 
 import AWSModel
 import ArgumentParser
+import Authority
 import Certificates
 import Delivery
 import FoundationEssentials
@@ -54,10 +55,11 @@ struct ConfigureCommand: ParsableCommand {
     func run() throws {
         let console = Console.standard
         let environment = ProcessInfo.processInfo.environment
-        let name = profile.profile ?? AWSFiles.standardProfile(environment)
+        let name =
+            profile.profile ?? IdentityVariable.profile(environment) ?? AWSFiles.standardProfile(environment)
         try Self.check(name)
         let files = AWSFiles(environment)
-        let given = access
+        let given = try Access.withVariables(access, environment)
         let directory = FileManager.default.currentDirectoryPath
         guard given.identity.passphrase.fd == nil else {
             throw UsageError(
@@ -69,6 +71,7 @@ struct ConfigureCommand: ParsableCommand {
         // One way to name the certificate replaces the other.
         if given.identity.certificate != nil {
             removed.formUnion(["--certificate-store", "--cert-selector", "--use-latest-expiring-certificate"])
+            removed.formUnion(Self.replacedParts(given.identity))
         } else if given.identity.certificateStore != nil {
             removed.formUnion(["--certificate", "--private-key", "--intermediates"])
         }
@@ -93,10 +96,12 @@ struct ConfigureCommand: ParsableCommand {
             try file.set([("region", region)], in: section)
             let identity = try access.identity()
             try identity.check(at: .now)
+            Self.warnOfStanding(identity, console)
             report = ProfileReport(
                 profile: name, file: files.config.path, role: access.request.role.description,
                 subject: identity.certificate.subject.description, notAfter: identity.certificate.notAfter,
-                credentialProcess: command)
+                privateKey: identity.keySource, intermediates: identity.chainSource,
+                chain: identity.chainText, credentialProcess: command)
         }
         if let bytes = try? files.credentials.read(),
             SharedConfiguration(bytes).value(of: "aws_access_key_id", in: name) != nil
@@ -106,6 +111,29 @@ struct ConfigureCommand: ParsableCommand {
                     + "pki update keeps them fresh")
         }
         if let report { try console.print(report, as: format.value) }
+    }
+
+    /// The settings of another certificate's key and chain, where those beside the new certificate are used.
+    private static func replacedParts(_ identity: IdentityOptions) -> [String] {
+        guard let key = identity.certificate.flatMap({ FilePath.sibling(.key, of: $0) }), FileStatus(at: key) != nil
+        else {
+            return []
+        }
+        return [("--private-key", identity.privateKey), ("--intermediates", identity.intermediates)]
+            .filter { $0.1 == nil }.map(\.0)
+    }
+
+    /// Warns of a certificate that its CA's directory knows to be revoked, on hold or replaced.
+    private static func warnOfStanding(_ identity: Identity, _ console: Console) {
+        do {
+            guard let (certificate, standing) = try identity.knownFinding(), let finding = standing.finding else {
+                return
+            }
+            console.warning("\(certificate.subject), serial \(certificate.serialNumber.hexadecimal), \(finding)")
+        } catch {
+            let reason = (error as? any ExplainedError)?.message ?? "\(error)"
+            console.warning("whether the certificate is revoked is not known: \(reason)")
+        }
     }
 
     /// Refuses locations that exist in one process only, and passwords.
@@ -200,6 +228,10 @@ struct ProfileReport: Report {
     var role: String
     var subject: String
     var notAfter: Date
+    /// Where the key and the chain were found; `nil` where they are with the certificate, or there is none.
+    var privateKey: String?
+    var intermediates: String?
+    var chain: String
     var credentialProcess: String
 
     var text: String {
@@ -207,6 +239,8 @@ struct ProfileReport: Report {
         profile      \(profile) in \(file)
         role         \(role)
         certificate  \(subject), valid until \(CivilTime(notAfter).extended)
+        private key  \(privateKey.map { printable($0) } ?? "with the certificate")
+        chain        \(chain)
         next         aws sts get-caller-identity \(Quoting.option("--profile", profile))
         """
     }

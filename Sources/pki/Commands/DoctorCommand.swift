@@ -28,7 +28,7 @@ struct DoctorCommand: AsyncParsableCommand {
             """
     )
 
-    @Option(help: .value("path", "The CA's directory. (default: credential-process-data)"))
+    @Option(help: .value("path", "The CA's directory. (default: PKI_DIRECTORY, else credential-process-data)"))
     var directory: String?
 
     @Flag(help: "Repair the CA's directory where that is safe.")
@@ -67,7 +67,8 @@ struct DoctorCommand: AsyncParsableCommand {
 
     private func accessChecks() -> [Check] {
         let environment = ProcessInfo.processInfo.environment
-        let used = profile.profile ?? (access.identity.namesCertificate ? nil : AWSFiles.standardProfile(environment))
+        let completed = try? Access.completed(access, profile: profile.profile, environment: environment)
+        let used = completed.map(\.profile) ?? profile.profile ?? AWSFiles.standardProfile(environment)
         var list = CheckList()
         let checked = AccessChecks(
             profile: profile.profile, directory: directory, environment: environment, now: .now, console: .standard

@@ -16,7 +16,8 @@ struct ExecCommand: AsyncParsableCommand {
         discussion: """
             Sets AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_CREDENTIAL_EXPIRATION and \
             AWS_ACCOUNT_ID, and AWS_REGION where no region is set, and removes variables that name other credentials: \
-            AWS_PROFILE, AWS_ROLE_ARN, AWS_WEB_IDENTITY_TOKEN_FILE and those of the container and metadata services. \
+            AWS_PROFILE, AWS_ROLE_ARN, AWS_WEB_IDENTITY_TOKEN_FILE, those of the container and metadata services, and \
+            pki's own, such as PKI_CERTIFICATE. \
             Then the command replaces this process: its exit status and its signals are its own.
 
             These credentials are not renewed. For a command that runs longer, --server keeps pki running and serves the \
@@ -157,7 +158,8 @@ struct ExecCommand: AsyncParsableCommand {
         _ inherited: [String: String], adding variables: [(name: String, value: String)], region: String
     ) -> [String: String] {
         var environment = inherited.filter { name, _ in
-            !removed.contains(name) && !name.hasPrefix("AWS_CONTAINER_") && !name.hasPrefix("AWS_EC2_METADATA_")
+            !removed.contains(name) && !IdentityVariable.all.contains(name) && !name.hasPrefix("AWS_CONTAINER_")
+                && !name.hasPrefix("AWS_EC2_METADATA_")
         }
         if (environment["AWS_REGION"] ?? "").isEmpty, (environment["AWS_DEFAULT_REGION"] ?? "").isEmpty {
             environment["AWS_REGION"] = region

@@ -38,7 +38,10 @@ struct ImportCommand: ParsableCommand {
         help: .value("path", "Other files or directories with certificates and keys of the CA."))
     var certificates: [String] = []
 
-    @Option(help: .value("path", "The CA's directory. (default: credential-process-data, or a pki directory itself)"))
+    @Option(
+        help: .value(
+            "path",
+            "The CA's directory. (default: a pki directory itself, else PKI_DIRECTORY, else credential-process-data)"))
     var directory: String?
 
     @Flag(help: "Only report what was found; write nothing.")

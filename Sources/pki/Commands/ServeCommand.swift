@@ -43,7 +43,7 @@ struct ServeCommand: AsyncParsableCommand {
             "name",
             """
             A profile that pki configure wrote; repeatable. --imds serves the first. (default: \
-            without --certificate, AWS_PROFILE, else "default")
+            PKI_PROFILE, else without --certificate AWS_PROFILE, else "default")
             """)
     )
     var profile: [String] = []
@@ -70,7 +70,7 @@ struct ServeCommand: AsyncParsableCommand {
             "file",
             """
             The file with the container endpoint's token, readable by you alone; created if missing. (default: \
-            $XDG_RUNTIME_DIR/pki/token, else ~/.cache/pki/token)
+            $XDG_RUNTIME_DIR/pki/token, else ~/.cache/pki/token, else in memory)
             """)
     )
     var tokenFile: String?
@@ -115,7 +115,7 @@ struct ServeCommand: AsyncParsableCommand {
                 message: "an address that is not loopback requires --token-file",
                 hint: "name the token's file with --token-file, or listen on loopback")
         }
-        let token = try TokenFile(path: tokenPath(environment), randomBytes: randomBytes)
+        let token = try token(environment, console)
         let group = try RefresherGroup(profiles: profile, settings: access, console: console)
         var options = CredentialServer.Options()
         options.hosts = Set(allowHost.map { $0.lowercased() })
@@ -172,6 +172,20 @@ struct ServeCommand: AsyncParsableCommand {
         }
     }
 
+    /// The token's file. Where the standard one cannot be made, as without a home directory that can be written to, the token
+    /// is in memory only.
+    private func token(_ environment: [String: String], _ console: Console) throws -> TokenFile {
+        do {
+            return try TokenFile(path: tokenPath(environment), randomBytes: randomBytes)
+        } catch {
+            guard tokenFile == nil, error.code == .storage else { throw error }
+            console.warning(
+                "the container endpoint's token is in memory only, where no program finds it: \(error.message)")
+            console.hint("name a file that can be written: --token-file FILE; or use --imds, which needs no token")
+            return TokenFile(inMemory: randomBytes)
+        }
+    }
+
     private func tokenPath(_ environment: [String: String]) -> String {
         let directory = FileManager.default.currentDirectoryPath
         if let tokenFile { return absolutePath(tokenFile, in: directory) }
@@ -194,7 +208,8 @@ struct ServeCommand: AsyncParsableCommand {
         let variables =
             [
                 ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "\(origin)/credentials/\(PercentEncoding.encode(keeper.name))"),
-                ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", token.path),
+                token.path.map { ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", $0) }
+                    ?? ("AWS_CONTAINER_AUTHORIZATION_TOKEN", token.token),
             ] + metadata
         return variables.map { "export \($0.0)=\(Quoting.shell($0.1))\n" }.joined()
     }

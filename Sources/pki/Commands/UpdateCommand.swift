@@ -31,7 +31,11 @@ struct UpdateCommand: AsyncParsableCommand {
 
     @Option(
         help: .value(
-            "name", "A profile that pki configure wrote; repeatable. With --certificate: the section to write."))
+            "name",
+            """
+            A profile that pki configure wrote; repeatable. With --certificate: the section to write. (default: \
+            PKI_PROFILE, else without --certificate AWS_PROFILE, else "default")
+            """))
     var profile: [String] = []
 
     @Flag(help: "Write each profile once and exit.")

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import AWSModel
+import Authority
 import Certificates
 import FoundationEssentials
 import RolesAnywhere
@@ -82,6 +83,10 @@ struct AccessChecks {
                     intermediates: access.identity?.intermediates ?? files?.certificates ?? [], in: directory)
             }
         }
+        list.add("revocation", hint: "issue another certificate: pki issue-client, or release it: pki revoke --release")
+        {
+            try checkStanding(access.identity.orSkip("there is no key that belongs to a certificate"))
+        }
         list.add("signature", hint: "check that the token, TPM or agent that holds the key is available") {
             try checkSignature(access)
         }
@@ -122,10 +127,11 @@ struct AccessChecks {
         func keyAlone() throws -> PublicKey {
             var alone = source
             let own = certificates.filter { !$0.isCA }
-            alone.certificate = .found(name: AccessChecks.name(of: source.certificate), watching: []) { own }
             if case .besideCertificate = source.key, case .file(let path) = source.certificate {
-                alone.key = .file(path)
+                alone.key = source.keyPlace(try FileContents(of: path).bytes)
+                if case .besideCertificate = alone.key { alone.key = .file(path) }
             }
+            alone.certificate = .found(name: AccessChecks.name(of: source.certificate), watching: []) { own }
             alone.intermediates = nil
             return try read(alone).key.publicKey
         }
@@ -181,7 +187,8 @@ struct AccessChecks {
     private func checkKey(_ files: Files) throws -> (Check, Identity?) {
         do {
             let identity = try files.identity()
-            return (.ok("\(identity.key.publicKey.algorithm), the certificate's own"), identity)
+            let place = identity.keySource.map { $0 == identity.source ? "" : ", in \(printable($0))" } ?? ""
+            return (.ok("\(identity.key.publicKey.algorithm), the certificate's own\(place)"), identity)
         } catch {
             // Errors in the CA certificates are reported by the check of the chain.
             guard let alone = try? files.keyAlone() else { throw error }
@@ -198,10 +205,7 @@ struct AccessChecks {
             _ = try files.identity()
             throw CheckList.Skipped("the files have changed since")
         }
-        if identity.intermediates.isEmpty {
-            return .ok("empty: the trust anchor must be the issuer itself, \(identity.certificate.issuer)")
-        }
-        return .ok("sent with requests: \(identity.intermediates.map(\.subject.description).joined(separator: "; "))")
+        return .ok(identity.intermediates.isEmpty ? identity.chainText : "sent with requests: \(identity.chainText)")
     }
 
     // MARK: - The certificate
@@ -269,6 +273,18 @@ struct AccessChecks {
         } catch {
             return .failed("the chain does not lead to the CA in \(directory): \(error.message)")
         }
+    }
+
+    private func checkStanding(_ identity: Identity) throws -> Check {
+        guard let (certificate, standing) = try identity.knownFinding(in: directory), let finding = standing.finding
+        else {
+            return .ok("the certificate's directory knows nothing against it")
+        }
+        let text = "\(certificate.subject), serial \(certificate.serialNumber.hexadecimal), \(finding)"
+        guard standing.revocation != nil else {
+            return .warning(text, hint: "use the new certificate")
+        }
+        return .failed(text)
     }
 
     private func checkSignature(_ access: CheckedAccess) throws -> Check {

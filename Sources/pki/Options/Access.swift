@@ -32,14 +32,28 @@ struct Access: Sendable {
         try self.init(complete: settings, name: name ?? "default")
     }
 
-    /// The options completed from a profile, and its name if one was read.
+    /// The options completed from variables, then from a profile, and the profile's name if one was read.
     static func completed(
-        _ settings: AccessOptions, profile: String?, environment: [String: String]
+        _ given: AccessOptions, profile: String?, environment: [String: String]
     ) throws -> (settings: AccessOptions, profile: String?) {
-        var settings = settings
-        let name = profile ?? (settings.identity.namesCertificate ? nil : AWSFiles.standardProfile(environment))
+        var settings = try withVariables(given, environment)
+        let name =
+            profile ?? IdentityVariable.profile(environment)
+            ?? (settings.identity.namesCertificate ? nil : AWSFiles.standardProfile(environment))
         if let name { try fill(&settings, from: name, files: AWSFiles(environment)) }
         return (settings, name)
+    }
+
+    /// The options completed from variables.
+    static func withVariables(_ given: AccessOptions, _ environment: [String: String]) throws -> AccessOptions {
+        let values = ProfileSetting.all.compactMap { setting in
+            setting.variable.flatMap { IdentityVariable.value(of: $0, environment) }.map { (setting, $0) }
+        }
+        var settings = given
+        try fill(&settings, from: values) { setting, error in
+            InputError(message: "the variable \(setting.variable ?? ""): \(error.message)", hint: error.hint)
+        }
+        return settings
     }
 
     /// Checks options that are complete.
@@ -71,13 +85,31 @@ struct Access: Sendable {
                     "write it with pki configure \(Quoting.option("--profile", profile)) …, or give --certificate and the ARNs here"
             )
         }
-        // An address on the command line replaces every way to give one in the profile.
+        try fill(&given, from: known.map { ($0, values[$0.name] ?? "") }) { setting, error in
+            InputError(
+                message: "the profile \(profile) in \(files.config.path): \(error.message)",
+                hint: "set it with pki configure \(Quoting.option("--profile", profile)) \(setting.option) …")
+        }
+    }
+
+    /// Fills in what was left open, except what was given in another way.
+    ///
+    /// - Parameters:
+    ///   - given: The options.
+    ///   - values: The settings of a profile, or the values of variables.
+    ///   - explain: Adds the place of a value to an error.
+    private static func fill(
+        _ given: inout AccessOptions, from values: [(setting: ProfileSetting, text: String)],
+        explain: (ProfileSetting, InputError) -> InputError
+    ) throws {
+        guard !values.isEmpty else { return }
+        // An address that was given replaces every other way to give one.
         let network = given.network
         let hasAddress = network.endpoint != nil || network.dualStack || network.fips
         let hasTrust = network.caBundle != nil || network.noVerifySsl
         let identity = given.identity
         let (hasPassphrase, hasCertificate) = (identity.namesPassphrase, identity.namesCertificate)
-        for setting in known {
+        for (setting, text) in values {
             switch setting.option {
             case "--endpoint", "--dual-stack", "--fips": if hasAddress { continue }
             case "--ca-bundle", "--no-verify-ssl": if hasTrust { continue }
@@ -87,11 +119,9 @@ struct Access: Sendable {
             default: break
             }
             do {
-                try setting.fill(values[setting.name] ?? "", into: &given)
+                try setting.fill(text, into: &given)
             } catch let error as InputError {
-                throw InputError(
-                    message: "the profile \(profile) in \(files.config.path): \(error.message)",
-                    hint: "set it with pki configure \(Quoting.option("--profile", profile)) \(setting.option) …")
+                throw explain(setting, error)
             }
         }
     }

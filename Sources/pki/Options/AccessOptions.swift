@@ -48,7 +48,7 @@ struct ProfileOption: ParsableArguments {
             "name",
             """
             A profile of ~/.aws/config that pki configure wrote; other options override its settings. \
-            (default: without --certificate, AWS_PROFILE, else "default")
+            (default: PKI_PROFILE, else without --certificate AWS_PROFILE, else "default")
             """)
     )
     var profile: String?
@@ -66,13 +66,14 @@ struct CacheOption: ParsableArguments {
 
 /// The options of a session request.
 struct SessionOptions: ParsableArguments, Sendable {
-    @Option(help: .value("arn", "ARN of the trust anchor that the certificate chains to."))
+    @Option(
+        help: .value("arn", "ARN of the trust anchor that the certificate chains to. (default: PKI_TRUST_ANCHOR_ARN)"))
     var trustAnchorArn: String?
 
-    @Option(help: .value("arn", "ARN of the profile that allows the role."))
+    @Option(help: .value("arn", "ARN of the profile that allows the role. (default: PKI_PROFILE_ARN)"))
     var profileArn: String?
 
-    @Option(help: .value("arn", "ARN of the role to assume."))
+    @Option(help: .value("arn", "ARN of the role to assume. (default: PKI_ROLE_ARN)"))
     var roleArn: String?
 
     @Option(help: .value("region", "The region to sign for. (default: the trust anchor's)"))
@@ -81,14 +82,14 @@ struct SessionOptions: ParsableArguments, Sendable {
     @Option(
         help: .value(
             "seconds",
-            "Session duration, \(AWSLimit.sessionDuration.words) seconds; the profile may limit it. (default: \(AWSLimit.defaultSessionDuration))"
+            "Session duration, \(AWSLimit.sessionDuration.words) seconds; the profile may limit it. (default: PKI_SESSION_DURATION, else \(AWSLimit.defaultSessionDuration))"
         ))
     var sessionDuration: Int?
 
     @Option(
         help: .value(
             "name",
-            "Session name, \(AWSLimit.roleSessionNameLength.words) of A-Za-z0-9_+=,.@-; the profile must accept it. (default: the serial number)"
+            "Session name, \(AWSLimit.roleSessionNameLength.words) of A-Za-z0-9_+=,.@-; the profile must accept it. (default: PKI_ROLE_SESSION_NAME, else the serial number)"
         ))
     var roleSessionName: String?
 

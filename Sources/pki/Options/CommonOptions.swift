@@ -17,10 +17,18 @@ extension ArgumentHelp {
 
 /// The CA's directory.
 struct DirectoryOption: ParsableArguments {
-    static let standard = "credential-process-data"
+    /// The directory when none is named.
+    static var standard: String {
+        IdentityVariable.value(of: IdentityVariable.directory, ProcessInfo.processInfo.environment)
+            ?? "credential-process-data"
+    }
 
-    @Option(name: .customLong("directory"), help: .value("path", "The CA's directory."))
-    var path = Self.standard
+    @Option(
+        name: .customLong("directory"),
+        help: .value("path", "The CA's directory. (default: PKI_DIRECTORY, else credential-process-data)"))
+    var given: String?
+
+    var path: String { given ?? Self.standard }
 
     /// What a proposed command needs to find the same directory: the option after a blank, or empty for ``standard``.
     var argument: String { path == Self.standard ? "" : " " + Quoting.option("--directory", path) }

@@ -12,7 +12,7 @@ struct IdentityOptions: ParsableArguments, Sendable {
             "location",
             """
             The client certificate: a file in PEM, DER or PKCS#12, which may also hold chain and key; or - for standard \
-            input, env:NAME, fd:N, or a pkcs11: URI (RFC 7512).
+            input, env:NAME, fd:N, or a pkcs11: URI (RFC 7512). (default: PKI_CERTIFICATE)
             """)
     )
     var certificate: String?
@@ -22,19 +22,28 @@ struct IdentityOptions: ParsableArguments, Sendable {
             "location",
             """
             The private key: a file with PKCS#8, PKCS#1, SEC1, PKCS#12 or TSS2 PRIVATE KEY, encrypted or not; or -, \
-            env:NAME, fd:N, a pkcs11: URI, handle:0x81… for a TPM, ssh-agent:SHA256:… for an agent. (default: the key with \
-            the certificate)
+            env:NAME, fd:N, a pkcs11: URI, handle:0x81… for a TPM, ssh-agent:SHA256:… for an agent. (default: \
+            PKI_PRIVATE_KEY, else the key with the certificate, else NAME-key.pem beside NAME-cert.pem)
             """)
     )
     var privateKey: String?
 
-    @Option(help: .value("location", "Intermediate CA certificates, in any order; a root among them is left out."))
+    @Option(
+        help: .value(
+            "location",
+            """
+            Intermediate CA certificates, in any order; a root among them is left out. (default: PKI_INTERMEDIATES, else \
+            those with the certificate, and NAME-chain.pem beside NAME-cert.pem)
+            """))
     var intermediates: String?
 
     @Option(
         help: .value(
             "location",
-            "Choose the certificate from this directory of PEM files or token (pkcs11:…), by --cert-selector."))
+            """
+            Choose the certificate from this directory of PEM files or token (pkcs11:…), by --cert-selector. (default: \
+            PKI_CERTIFICATE_STORE)
+            """))
     var certificateStore: String?
 
     @Option(
@@ -42,7 +51,7 @@ struct IdentityOptions: ParsableArguments, Sendable {
             "selector",
             """
             Which certificate of the store: Key=x509Subject,Value=CN=web-1; after a blank, more of x509Issuer, x509Serial \
-            (hex), x509Fingerprint (SHA-256); or file://PATH with [{"Key":"…","Value":"…"}].
+            (hex), x509Fingerprint (SHA-256); or file://PATH with [{"Key":"…","Value":"…"}]. (default: PKI_CERT_SELECTOR)
             """)
     )
     var certSelector: String?
@@ -153,6 +162,8 @@ struct IdentityOptions: ParsableArguments, Sendable {
         }
         source.intermediates = try intermediates.map { try opener.certificateSource(at: KeyLocation($0)) }
         source.allowsInsecurePermissions = insecurePermissions
+        // aws_signing_helper uses what it is given.
+        source.usesFilesBeside = !SigningHelper.isMeant(by: CommandLine.arguments)
         source.openTPMKey = { try opener.tpmKey(in: $0, name: $1) }
         return (source, cacheName)
     }

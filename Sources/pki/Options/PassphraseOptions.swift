@@ -43,6 +43,7 @@ enum StoredKeyRole: PassphraseRole {
 
 enum ClientKeyRole: PassphraseRole {
     static let secret = "the key's passphrase or PIN"
+    static let standard: String? = "PKI_PASSPHRASE_FILE, else ask on the terminal"
 }
 
 /// An inspected key or container.

@@ -20,6 +20,19 @@ struct ProfileSetting {
 
     private let place: Place
 
+    /// Whether an environment variable can hold the option too: `PKI_TRUST_ANCHOR_ARN`. What weakens a check or loads code is
+    /// given where it is seen, and what AWS has variables for is read from those.
+    let hasVariable: Bool
+
+    private init(option: String, place: Place, hasVariable: Bool = false) {
+        (self.option, self.place, self.hasVariable) = (option, place, hasVariable)
+    }
+
+    /// The name of the variable; `nil` if there is none.
+    var variable: String? {
+        hasVariable ? IdentityVariable.prefix + option.dropFirst(2).uppercased().replacing("-", with: "_") : nil
+    }
+
     /// The prefix of the settings' names, which no other program uses.
     static let prefix = "pki_"
 
@@ -29,24 +42,24 @@ struct ProfileSetting {
     /// anchor's.
     static var all: [ProfileSetting] {
         [
-            ProfileSetting(option: "--certificate", place: .path(\.identity.certificate)),
-            ProfileSetting(option: "--private-key", place: .path(\.identity.privateKey)),
-            ProfileSetting(option: "--intermediates", place: .path(\.identity.intermediates)),
-            ProfileSetting(option: "--certificate-store", place: .path(\.identity.certificateStore)),
-            ProfileSetting(option: "--cert-selector", place: .text(\.identity.certSelector)),
+            ProfileSetting(option: "--certificate", place: .path(\.identity.certificate), hasVariable: true),
+            ProfileSetting(option: "--private-key", place: .path(\.identity.privateKey), hasVariable: true),
+            ProfileSetting(option: "--intermediates", place: .path(\.identity.intermediates), hasVariable: true),
+            ProfileSetting(option: "--certificate-store", place: .path(\.identity.certificateStore), hasVariable: true),
+            ProfileSetting(option: "--cert-selector", place: .text(\.identity.certSelector), hasVariable: true),
             ProfileSetting(
                 option: "--use-latest-expiring-certificate", place: .flag(\.identity.useLatestExpiringCertificate)),
-            ProfileSetting(option: "--passphrase-file", place: .path(\.identity.passphrase.file)),
+            ProfileSetting(option: "--passphrase-file", place: .path(\.identity.passphrase.file), hasVariable: true),
             ProfileSetting(option: "--passphrase-env", place: .text(\.identity.passphrase.env)),
             ProfileSetting(option: "--insecure-permissions", place: .flag(\.identity.insecurePermissions)),
             ProfileSetting(option: "--pkcs11-lib", place: .path(\.identity.device.pkcs11Library)),
             ProfileSetting(option: "--reuse-pin", place: .flag(\.identity.device.reusePin)),
             ProfileSetting(option: "--no-tpm-key-password", place: .flag(\.identity.device.noTpmKeyPassword)),
-            ProfileSetting(option: "--trust-anchor-arn", place: .text(\.session.trustAnchorArn)),
-            ProfileSetting(option: "--profile-arn", place: .text(\.session.profileArn)),
-            ProfileSetting(option: "--role-arn", place: .text(\.session.roleArn)),
-            ProfileSetting(option: "--session-duration", place: .integer(\.session.sessionDuration)),
-            ProfileSetting(option: "--role-session-name", place: .text(\.session.roleSessionName)),
+            ProfileSetting(option: "--trust-anchor-arn", place: .text(\.session.trustAnchorArn), hasVariable: true),
+            ProfileSetting(option: "--profile-arn", place: .text(\.session.profileArn), hasVariable: true),
+            ProfileSetting(option: "--role-arn", place: .text(\.session.roleArn), hasVariable: true),
+            ProfileSetting(option: "--session-duration", place: .integer(\.session.sessionDuration), hasVariable: true),
+            ProfileSetting(option: "--role-session-name", place: .text(\.session.roleSessionName), hasVariable: true),
             ProfileSetting(option: "--endpoint", place: .text(\.network.endpoint)),
             ProfileSetting(option: "--dual-stack", place: .flag(\.network.dualStack)),
             ProfileSetting(option: "--fips", place: .flag(\.network.fips)),
@@ -98,7 +111,7 @@ struct ProfileSetting {
     }
 
     private func unusable(_ text: String, _ kind: String) -> InputError {
-        InputError(message: "\(name) is \"\(text)\", which is not \(kind)")
+        InputError(message: "\(name) is \"\(printable(text, limit: 100))\", which is not \(kind)")
     }
 }
 

@@ -54,7 +54,7 @@ struct CredentialService: Sendable {
                     reload()
                 }
                 do {
-                    if try token.update() { console.note("the token was replaced: \(token.path)") }
+                    if try token.update() { console.note("the token was replaced: \(token.path ?? "")") }
                     lastComplaint = ""
                 } catch {
                     if lastComplaint != error.message { console.warning("the old token stays: \(error.message)") }
