@@ -30,23 +30,36 @@ extension Credentials {
 
     @Test func `a POSIX shell gets quoted exports`() throws {
         #expect(
-            try Credentials.example(secret: "it's $HOME", token: "`x`").text(as: .env) == """
-                export AWS_ACCESS_KEY_ID=ASIAEXAMPLE
-                export AWS_SECRET_ACCESS_KEY='it'\\''s $HOME'
-                export AWS_SESSION_TOKEN='`x`'
-                export AWS_CREDENTIAL_EXPIRATION=2026-01-02T04:04:05Z
-                export AWS_ACCOUNT_ID=123456789012
-                """
+            try Credentials.example(secret: "it's $HOME", token: "`x`")
+                .text(as: .env, region: [("AWS_REGION", "eu-west-1")]) == """
+                    unset AWS_SECURITY_TOKEN
+                    unset AWS_ACCESS_KEY
+                    unset AWS_SECRET_KEY
+                    unset AWS_PROFILE
+                    unset AWS_DEFAULT_PROFILE
+                    unset AWS_ROLE_ARN
+                    unset AWS_ROLE_SESSION_NAME
+                    unset AWS_WEB_IDENTITY_TOKEN_FILE
+                    unset AWS_CREDENTIAL_FILE
+                    export AWS_ACCESS_KEY_ID=ASIAEXAMPLE
+                    export AWS_SECRET_ACCESS_KEY='it'\\''s $HOME'
+                    export AWS_SESSION_TOKEN='`x`'
+                    export AWS_CREDENTIAL_EXPIRATION=2026-01-02T04:04:05Z
+                    export AWS_ACCOUNT_ID=123456789012
+                    export AWS_REGION=eu-west-1
+                    """
         )
     }
 
     @Test func `fish gets its own quotes`() throws {
         let text = try Credentials.example(secret: "it's \\ $HOME").text(as: .fish)
+        #expect(text.contains("set -e AWS_SECURITY_TOKEN\n"))
         #expect(text.contains("set -gx AWS_SECRET_ACCESS_KEY 'it\\'s \\\\ $HOME'\n"))
     }
 
     @Test func `PowerShell gets its own quotes`() throws {
         let text = try Credentials.example(secret: "it's $HOME").text(as: .powershell)
+        #expect(text.contains("$Env:AWS_SECURITY_TOKEN = $null\n"))
         #expect(text.contains("$Env:AWS_SECRET_ACCESS_KEY = 'it''s $HOME'\n"))
     }
 

@@ -279,7 +279,7 @@ def test_twenty_processes_lose_nothing(home: Home) -> None:
     assert len({found[f"p{n}"]["aws_access_key_id"] for n in range(20)}) == 20
     for n in range(20):
         assert found[f"p{n}"]["region"] == f"r{n}"
-    expect_all_else(text.encode(), home.credentials.read_bytes(), sets("aws_"))
+    expect_all_else(text.encode(), home.credentials.read_bytes(), sets("aws_", "pki_"))
     assert sorted(path.name for path in home.credentials.parent.iterdir()) == ["credentials"]
 
 
@@ -312,11 +312,11 @@ def test_killed_at_any_moment(home: Home) -> None:
             found = home.credentials.read_text()
             assert all(line in found for line in ("# first\n", "KEPT\n", "# line 399\n"))
             keys = parsed(home.credentials)["web"]
-            assert set(keys) == {"aws_access_key_id", "aws_secret_access_key", "aws_session_token"}
+            assert set(keys) == {"aws_access_key_id", "aws_secret_access_key", "aws_session_token", "pki_access_key_id"}
     assert min(moments.killed, moments.ended) > ROUNDS / 50
     subprocess.run(command, check=True, **options)
     assert sorted(path.name for path in home.credentials.parent.iterdir()) == ["credentials"]
-    expect_all_else(text.encode(), home.credentials.read_bytes(), sets("aws_"))
+    expect_all_else(text.encode(), home.credentials.read_bytes(), sets("aws_", "pki_"))
 
 
 class TestConfigure:

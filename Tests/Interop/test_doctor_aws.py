@@ -264,7 +264,7 @@ def test_a_profile(pki: Pki, ca: Path, lab: Lab, tmp_path: Path) -> None:
         arguments = ("--profile", "web") if home is pki else ("--session",)
         checks = examine(home, *arguments)
         assert checks["profile"]["verdict"] == "warning"
-        assert "use first" in checks["profile"]["found"] and "remove them" in checks["profile"]["hint"]
+        assert "aws_access_key_id of web" in checks["profile"]["found"] and "aws_access_key_id" in checks["profile"]["hint"]
     config = tmp_path / ".aws/config"
     config.write_text(config.read_text().replace("credential_process", "#credential_process"))
     (tmp_path / ".aws/credentials").unlink()

@@ -82,15 +82,27 @@ package enum CredentialsFormat: String, CaseIterable, Sendable {
 extension Credentials {
     /// The credentials in a format, secrets included, without a last line end.
     ///
+    /// - Parameters:
+    ///   - format: The format. Lines for a shell remove variables that name other credentials.
+    ///   - section: The section's name in ``CredentialsFormat/ini``.
+    ///   - region: More variables for a shell: the region's.
     /// - Throws: ``DeliveryError`` for ``CredentialsFormat/ini`` when the file cannot hold the section's name or a value.
-    package func text(as format: CredentialsFormat, section: String = "default") throws(DeliveryError) -> String {
-        switch format {
+    package func text(
+        as format: CredentialsFormat, section: String = "default", region: [(name: String, value: String)] = []
+    ) throws(DeliveryError) -> String {
+        let variables = environment + region
+        let names = Set(variables.map(\.name))
+        let removed = CredentialEnvironment.removed.filter { !names.contains($0) }
+        func lines(_ removal: (String) -> String, _ line: (String, String) -> String) -> String {
+            (removed.map(removal) + variables.map { line($0.name, $0.value) }).joined(separator: "\n")
+        }
+        return switch format {
         case .process: processText
-        case .env: lines { "export \($0)=\(Quoting.shell($1))" }
+        case .env: lines({ "unset \($0)" }) { "export \($0)=\(Quoting.shell($1))" }
         case .json: jsonText
         case .ini: try iniText(section)
-        case .powershell: lines { "$Env:\($0) = \(Quoting.powerShell($1))" }
-        case .fish: lines { "set -gx \($0) \(Quoting.fish($1))" }
+        case .powershell: lines({ "$Env:\($0) = $null" }) { "$Env:\($0) = \(Quoting.powerShell($1))" }
+        case .fish: lines({ "set -e \($0)" }) { "set -gx \($0) \(Quoting.fish($1))" }
         }
     }
 
@@ -130,10 +142,6 @@ extension Credentials {
             "accountId": .string(accountID), "roleArn": .string(roleARN), "assumedRoleArn": JSONValue(assumedRoleARN),
             "subjectArn": JSONValue(subjectARN), "sourceIdentity": JSONValue(sourceIdentity),
         ]).text
-    }
-
-    private func lines(_ line: (String, String) -> String) -> String {
-        environment.map { line($0.name, $0.value) }.joined(separator: "\n")
     }
 
     private func iniText(_ section: String) throws(DeliveryError) -> String {

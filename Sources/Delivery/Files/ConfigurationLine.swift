@@ -87,10 +87,11 @@ extension ConfigurationLine {
         }
 
         private static func header(_ content: Range<Int>, in bytes: [UInt8]) -> ConfigurationSectionName? {
-            guard bytes[content].first == .leftBracket, let close = bytes[content].firstIndex(of: .rightBracket) else {
-                return nil
-            }
-            return ConfigurationSectionName(bytes[content.lowerBound + 1..<close])
+            guard bytes[content].first == .leftBracket, let close = bytes[content].firstIndex(of: .rightBracket),
+                let last = bytes[content].lastIndex(of: .rightBracket)
+            else { return nil }
+            return ConfigurationSectionName(
+                header: bytes[content.lowerBound + 1..<close], spelling: bytes[content.lowerBound + 1..<last])
         }
 
         private static func setting(_ content: Range<Int>, end: Int, in bytes: [UInt8]) -> Setting? {
@@ -151,30 +152,63 @@ struct ConfigurationSectionName {
     /// `default`, `profile web`, `profile my name`.
     let bytes: [UInt8]
 
+    /// What the header has between its first and its last bracket, which is the section's name to Python's `configparser`.
+    let spelling: [UInt8]
+
     /// Whether every program understands the header. botocore does not accept `[ default ]`, and a name with blanks
     /// only in quotes.
     let isPlain: Bool
 
-    /// The words before a name that may be quoted.
+    /// Whether there are no blanks at the ends of the header, which are a part of the name in a credentials file.
+    var isTrimmed: Bool {
+        spelling.first?.isBlank == false && spelling.last?.isBlank == false && !spelling.contains(.rightBracket)
+    }
+
+    /// The words before a name that may be quoted, as `shlex` reads them.
     private static let kinds = ["profile", "sso-session", "services"].map { Array($0.utf8) }
 
     /// Reads the text between the brackets.
-    init(_ header: some Collection<UInt8>) {
-        let header = Array(header)
-        let trimmed = Array(header[header.trimmed(0..<header.count)])
-        guard let blank = trimmed.firstIndex(where: \.isBlank), Self.kinds.contains(Array(trimmed[..<blank])) else {
+    init(header: ArraySlice<UInt8>, spelling: ArraySlice<UInt8>) {
+        let trimmed = Array(header[header.trimmed(header.indices)])
+        let isExact = header.elementsEqual(trimmed) && header.count == spelling.count
+        self.spelling = Array(spelling)
+        guard let (kind, rest) = Self.parts(of: trimmed) else {
             bytes = trimmed
-            isPlain = trimmed.count == header.count
+            isPlain = isExact
             return
         }
-        var name = Array(trimmed[trimmed.trimmed(blank..<trimmed.count)])
-        var isQuoted = false
+        if let words = shellWords(trimmed), words.count == 2 {
+            bytes = kind + [.space] + words[1]
+            isPlain = header.first == trimmed.first && header.count == spelling.count
+            return
+        }
+        var name = rest
         if name.count >= 2, let quote = name.first, quote == name.last, Self.quotes.contains(quote) {
-            isQuoted = true
             name = Array(name[name.trimmed(1..<name.count - 1)])
         }
-        bytes = trimmed[..<blank] + [.space] + name
-        isPlain = trimmed.first == header.first && (isQuoted || !name.contains(where: \.isBlank))
+        bytes = kind + [.space] + name
+        isPlain = false
+    }
+
+    /// Takes a name as callers write it: `profile my name`, without quotes.
+    init(_ name: String) {
+        let name = Array(name.utf8)
+        let trimmed = Array(name[name.trimmed(name.indices)])
+        bytes = Self.parts(of: trimmed).map { $0.kind + [.space] + $0.name } ?? trimmed
+        spelling = bytes
+        isPlain = true
+    }
+
+    /// The kind of section and the name in it; `nil` for names such as `default`, which are not divided.
+    private static func parts(of bytes: [UInt8]) -> (kind: [UInt8], name: [UInt8])? {
+        guard let blank = bytes.firstIndex(where: \.isBlank), kinds.contains(Array(bytes[..<blank])) else { return nil }
+        return (Array(bytes[..<blank]), Array(bytes[bytes.trimmed(blank..<bytes.count)]))
+    }
+
+    /// The name of a profile in a config file: `web` of `profile web`; `nil` for other sections.
+    var profile: [UInt8]? {
+        if bytes.elementsEqual("default".utf8) { return bytes }
+        return Self.parts(of: bytes).flatMap { $0.kind == Self.kinds[0] ? $0.name : nil }
     }
 
     /// Checks that every program can find a section of this name, in any spelling.
@@ -182,7 +216,7 @@ struct ConfigurationSectionName {
         func refusal(_ reason: String) -> DeliveryError {
             DeliveryError(.invalidArgument, "no section can have the name “\(printable(name, limit: 100))”: \(reason)")
         }
-        self.init(name.utf8)
+        self.init(name)
         let text = String(decoding: bytes, as: UTF8.self)
         if bytes.isEmpty { throw refusal("it is empty") }
         if text.unicodeScalars.contains(where: \.endsOrControlsLines) {
@@ -200,18 +234,15 @@ struct ConfigurationSectionName {
     var header: [UInt8] { [.leftBracket] + (quotedHeader ?? bytes) + [.rightBracket] }
 
     private var quotedHeader: [UInt8]? {
-        guard let blank = bytes.firstIndex(of: .space), Self.kinds.contains(Array(bytes[..<blank])) else {
-            return bytes
-        }
-        let name = bytes[(blank + 1)...]
+        guard let (kind, name) = Self.parts(of: bytes) else { return bytes }
         let special = name.filter { $0.isBlank || Self.quotes.contains($0) || $0 == Self.backslash }
         guard !special.isEmpty else { return bytes }
         // A backslash is special in double quotes only.
         guard special.contains(Self.quotes[0]) else {
-            return bytes[...blank] + [Self.quotes[0]] + name + [Self.quotes[0]]
+            return kind + [.space, Self.quotes[0]] + name + [Self.quotes[0]]
         }
         if special.contains(Self.quotes[1]) || special.contains(Self.backslash) { return nil }
-        return bytes[...blank] + [Self.quotes[1]] + name + [Self.quotes[1]]
+        return kind + [.space, Self.quotes[1]] + name + [Self.quotes[1]]
     }
 
     private static let quotes = [UInt8(ascii: "'"), UInt8(ascii: "\"")]

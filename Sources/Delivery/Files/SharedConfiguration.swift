@@ -6,7 +6,8 @@ import SystemSupport
 /// (AWS SDKs and Tools Reference Guide, "Shared config and credentials files").
 ///
 /// What is not edited stays byte for byte: comments, order, spacing, line ends, unknown and repeated sections, bytes that are
-/// not UTF-8. Lines end with LF or CRLF and can have any length; new lines end as the file's first line does.
+/// not UTF-8. Lines end with LF or CRLF and can have any length; new lines end as the file's first line does. An edit also
+/// removes a byte order mark, and rewrites the edited section's header if botocore would not find it.
 ///
 /// Where readers disagree, botocore decides, which uses Python's `configparser`, except that a CR alone ends no line here.
 /// Sections are found in every spelling that some reader accepts: `[ default ]`, `[profile  "web"] # comment`.
@@ -29,14 +30,14 @@ package struct SharedConfiguration: Hashable, Sendable {
         }
     }
 
-    /// The settings of a section in order, in any spelling of its name; `nil` if there is no such section. Names are in lower
+    /// The settings of a section in order, however the file spells its name; `nil` if there is no such section. Names are in lower
     /// case, values without blanks around them and comments after them. A name that is set several times, or in several
     /// sections of the same name, has its last value.
     ///
     /// The value of a setting with nested ones, such as `s3 =`, is its trimmed lines joined by line feeds, beginning with a
     /// line feed.
     package func settings(in section: String) -> [(name: String, value: String)]? {
-        let wanted = ConfigurationSectionName(section.utf8).bytes
+        let wanted = ConfigurationSectionName(section).bytes
         var exists = false
         var isInside = false
         var names: [[UInt8]] = []
@@ -91,9 +92,23 @@ package struct SharedConfiguration: Hashable, Sendable {
             changes.removeAll { $0.name.map(\.lowercased) == wanted }
             changes.append((Array(name.utf8), value.map { Array($0.utf8) }))
         }
+        if bytes.starts(with: ConfigurationLine.byteOrderMark) {
+            bytes.removeFirst(ConfigurationLine.byteOrderMark.count)
+        }
+        bytes = ConfigurationEdit(bytes, section: section).repairingHeader()
         for (name, value) in changes {
             bytes = ConfigurationEdit(bytes, section: section).setting(name, to: value)
         }
+    }
+
+    /// Removes settings of a section, and the section's header if it has no other settings. Comments stay.
+    ///
+    /// - Throws: As ``set(_:in:)``.
+    package mutating func remove(_ names: [String], in section: String) throws(DeliveryError) {
+        guard settings(in: section) != nil else { return }
+        try set(names.map { ($0, nil) }, in: section)
+        bytes = ConfigurationEdit(bytes, section: try ConfigurationSectionName(checking: section))
+            .removingEmptySection()
     }
 
     private static func check(_ name: String) throws(DeliveryError) {
@@ -170,6 +185,43 @@ struct ConfigurationEdit {
                 replacements.append((lines[line].range, []))
             }
             for index in continuation { replacements.append((lines[index].range, [])) }
+        }
+        return result()
+    }
+
+    /// The contents with the section's header in its plain spelling, unless some header has that already, or more than the
+    /// name would be lost.
+    consuming func repairingHeader() -> [UInt8] {
+        var header: Range<Int>?
+        for line in lines {
+            guard case .header(let name) = line.kind, name.bytes == section.bytes else { continue }
+            if name.isPlain { return bytes }
+            let range = line.content.lowerBound..<line.content.lowerBound + name.spelling.count + 2
+            if !name.spelling.contains(.rightBracket) { header = range }
+        }
+        guard let header else { return bytes }
+        replacements.append((header, section.header))
+        return result()
+    }
+
+    /// The contents without the section's headers, and the blank line that divides each from what is above, if nothing but
+    /// blank lines and comments is below them.
+    consuming func removingEmptySection() -> [UInt8] {
+        var isInside = false
+        for (index, line) in lines.enumerated() {
+            switch line.kind {
+            case .header(let header):
+                isInside = header.bytes == section.bytes
+                guard isInside else { continue }
+                if index > 0, case .blank = lines[index - 1].kind,
+                    lines[(index + 1)...].first(where: { !$0.content.isEmpty }).map(\.isHeader) ?? true
+                {
+                    replacements.append((lines[index - 1].range, []))
+                }
+                replacements.append((line.range, []))
+            case .blank, .comment: continue
+            default: if isInside { return bytes }
+            }
         }
         return result()
     }
@@ -285,5 +337,10 @@ extension ConfigurationLine {
         case .blank, .comment: false
         default: true
         }
+    }
+
+    fileprivate var isHeader: Bool {
+        if case .header = kind { return true }
+        return false
     }
 }

@@ -66,7 +66,7 @@ struct ConfigureCommand: ParsableCommand {
                 message: "a profile cannot hold --passphrase-fd: a descriptor is open in one process only",
                 hint: "use --passphrase-file or --passphrase-env")
         }
-        try Self.checkPlaces(given.identity)
+        try Self.checkPlaces(given)
         var removed = Set(unset.map(Self.option))
         // One way to name the certificate replaces the other.
         if given.identity.certificate != nil {
@@ -83,7 +83,7 @@ struct ConfigureCommand: ParsableCommand {
         let command = Self.credentialProcess(profile: name)
         var report: ProfileReport?
         try files.config.update(isPrivate: false) { file in
-            let section = AWSFiles.configSections(name).first { file.settings(in: $0) != nil } ?? Self.newSection(name)
+            let section = AWSFiles.section(of: name, in: file)
             if let other = file.value(of: "credential_process", in: section), !force, !Self.isOurs(other) {
                 throw InputError(
                     message: "the profile \(name) in \(files.config.path) has another credential_process: \(other)",
@@ -92,8 +92,7 @@ struct ConfigureCommand: ParsableCommand {
             try file.set(changes + [("credential_process", command)], in: section)
             let merged = try Self.settings(file.settings(in: section) ?? [])
             let access = try Access(complete: merged, name: name)
-            let region = given.session.region ?? file.value(of: "region", in: section) ?? access.request.region
-            try file.set([("region", region)], in: section)
+            try Self.setRegion(given.session.region, standard: access.request.region, in: section, of: &file)
             let identity = try access.identity()
             try identity.check(at: .now)
             Self.warnOfStanding(identity, console)
@@ -103,12 +102,10 @@ struct ConfigureCommand: ParsableCommand {
                 privateKey: identity.keySource, intermediates: identity.chainSource,
                 chain: identity.chainText, credentialProcess: command)
         }
-        if let bytes = try? files.credentials.read(),
-            SharedConfiguration(bytes).value(of: "aws_access_key_id", in: name) != nil
-        {
-            console.warning(
-                "\(files.credentials.path) has keys for \(name) too, and programs use those first: remove them, unless "
-                    + "pki update keeps them fresh")
+        files.warnOfProblems(of: name, console)
+        for rival in (try? files.rivals(of: name)) ?? [] {
+            console.warning(rival.finding)
+            console.hint(rival.hint)
         }
         if let report { try console.print(report, as: format.value) }
     }
@@ -137,21 +134,14 @@ struct ConfigureCommand: ParsableCommand {
     }
 
     /// Refuses locations that exist in one process only, and passwords.
-    private static func checkPlaces(_ identity: IdentityOptions) throws {
-        let places = [
-            ("--certificate", identity.certificate), ("--private-key", identity.privateKey),
-            ("--intermediates", identity.intermediates), ("--passphrase-file", identity.passphrase.file),
-        ]
-        for (option, text) in places {
-            guard let text, !text.isEmpty else { continue }
-            // A passphrase is in a file, whatever its name begins with.
-            let place = option == "--passphrase-file" ? .file(text) : try KeyLocation(text)
-            if place.isLasting { continue }
+    private static func checkPlaces(_ given: AccessOptions) throws {
+        for setting in ProfileSetting.all {
+            guard let place = try setting.place(in: given), !place.isLasting else { continue }
             throw UsageError(
-                message: "a profile cannot hold \(option) \(printable(text)): it exists in one process only",
+                message: "a profile cannot hold \(setting.option) \(place): it ends with a process",
                 hint: "name a file, env:NAME, a token, a TPM or an agent")
         }
-        guard identity.pkcs8Password == nil, identity.device.tpmKeyPassword == nil else {
+        guard given.identity.pkcs8Password == nil, given.identity.device.tpmKeyPassword == nil else {
             throw UsageError(
                 message: "a profile does not hold passwords",
                 hint: "write it into a file that only you can read, and name that with --passphrase-file")
@@ -165,8 +155,18 @@ struct ConfigureCommand: ParsableCommand {
         return settings
     }
 
-    private static func newSection(_ profile: String) -> String {
-        profile == "default" ? "default" : "profile \(profile)"
+    /// The setting that has the region if it was written here, so that ``remove`` can take it out again.
+    private static let ownRegion = "pki_region"
+
+    private static func setRegion(
+        _ given: String?, standard: String, in section: String, of file: inout SharedConfiguration
+    ) throws {
+        let old = file.value(of: "region", in: section)
+        let isOwn = old == nil || old == file.value(of: ownRegion, in: section)
+        let region = given ?? old ?? standard
+        // A value of several lines, which is warned of, stays.
+        guard !region.utf8.contains(UInt8(ascii: "\n")) else { return }
+        try file.set([("region", region), (ownRegion, isOwn ? region : nil)], in: section)
     }
 
     /// Refuses a name that not every program reads in the same way in a section's header.
@@ -181,38 +181,11 @@ struct ConfigureCommand: ParsableCommand {
 
     /// Whether a `credential_process` is one that this command wrote.
     static func isOurs(_ command: String) -> Bool {
-        let words = shellWords(command) ?? command.split(separator: " ").map(String.init)
+        let words =
+            shellWords(command.utf8)?.map { String(decoding: $0, as: UTF8.self) }
+            ?? command.split(separator: " ").map(String.init)
         return words.count > 2 && FilePath.name(of: words[0]).hasPrefix("pki") && words[1] == "creds"
             && words.contains { $0 == "--profile" || $0.hasPrefix("--profile=") }
-    }
-
-    /// The words of a command as a POSIX shell and Python's shlex split it, without expanding anything; `nil` when a
-    /// quotation mark is not closed.
-    private static func shellWords(_ command: String) -> [String]? {
-        var words: [[UInt8]] = []
-        var isInWord = false
-        var quote: UInt8?
-        var rest = command.utf8.makeIterator()
-        func append(_ byte: UInt8?) {
-            if !isInWord { words.append([]) }
-            isInWord = true
-            if let byte { words[words.count - 1].append(byte) }
-        }
-        while let byte = rest.next() {
-            switch byte {
-            case UInt8(ascii: "'"), UInt8(ascii: "\""):
-                if quote == nil || quote == byte {
-                    append(nil)
-                    quote = quote == nil ? byte : nil
-                } else {
-                    append(byte)
-                }
-            case UInt8(ascii: "\\") where quote != UInt8(ascii: "'"): append(rest.next())
-            case 0x20, 0x09: if quote == nil { isInWord = false } else { append(byte) }
-            default: append(byte)
-            }
-        }
-        return quote == nil ? words.map { String(decoding: $0, as: UTF8.self) } : nil
     }
 
     /// The command that programs run, quoted so that a shell and programs that split it into words themselves read the same.

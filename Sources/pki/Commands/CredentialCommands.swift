@@ -45,8 +45,9 @@ struct CredsCommand: ParsableCommand {
         help: .value(
             "format",
             """
-            Output format. process: JSON for credential_process; env (POSIX), fish, powershell: lines for a shell; \
-            ini: a section of ~/.aws/credentials; json: the service's whole answer.
+            Output format. process: JSON for credential_process; env (POSIX), fish, powershell: lines for a shell that set \
+            credentials and region and unset what names others, AWS_PROFILE too; ini: a section of ~/.aws/credentials; json: \
+            the service's whole answer.
             """)
     )
     var format = CredentialsFormat.process
@@ -57,7 +58,10 @@ struct CredsCommand: ParsableCommand {
         let console = Console.standard
         let access = try Access(access, profile: profile.profile)
         let credentials = try access.credentials(usesCache: cache.cache, console)
-        let text = try credentials.text(as: format, section: access.name)
+        let inherited = ProcessInfo.processInfo.environment
+        let text = try credentials.text(
+            as: format, section: access.name,
+            region: CredentialEnvironment.region(in: inherited, standard: access.region(inherited)))
         try console.write(text + "\n")
     }
 }

@@ -15,9 +15,9 @@ struct ExecCommand: AsyncParsableCommand {
         abstract: "Run a command with credentials in its environment.",
         discussion: """
             Sets AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_CREDENTIAL_EXPIRATION and \
-            AWS_ACCOUNT_ID, and AWS_REGION where no region is set, and removes variables that name other credentials: \
-            AWS_PROFILE, AWS_ROLE_ARN, AWS_WEB_IDENTITY_TOKEN_FILE, those of the container and metadata services, and \
-            pki's own, such as PKI_CERTIFICATE. \
+            AWS_ACCOUNT_ID, AWS_REGION and AWS_DEFAULT_REGION where they are not set, and removes variables that name other \
+            credentials: AWS_PROFILE, AWS_ROLE_ARN, AWS_WEB_IDENTITY_TOKEN_FILE, those of the container and metadata \
+            services, and pki's own, such as PKI_CERTIFICATE. \
             Then the command replaces this process: its exit status and its signals are its own.
 
             These credentials are not renewed. For a command that runs longer, --server keeps pki running and serves the \
@@ -62,7 +62,7 @@ struct ExecCommand: AsyncParsableCommand {
         let access = try Access(access, profile: profile.profile)
         let credentials = try access.credentials(usesCache: cache.cache, console)
         let environment = Self.environment(
-            inherited, adding: credentials.environment, region: region(access, inherited))
+            inherited, adding: credentials.environment, region: access.region(inherited))
         throw ChildProcess.replace(by: command, environment: environment)
     }
 
@@ -96,7 +96,7 @@ struct ExecCommand: AsyncParsableCommand {
                 ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "\(server.listeners[0].origin)/credentials/\(name)"),
                 ("AWS_CONTAINER_AUTHORIZATION_TOKEN", token),
             ] + Self.hiding(AWSFiles(inherited), console),
-            region: region(access, inherited)
+            region: access.region(inherited)
         )
         ChildProcess.closeDescriptorsOnExec(except: descriptors)
         let child: ChildProcess
@@ -123,12 +123,6 @@ struct ExecCommand: AsyncParsableCommand {
         end.repeated()
     }
 
-    /// The profile's own region, else the trust anchor's.
-    private func region(_ access: Access, _ inherited: [String: String]) -> String {
-        let settings = try? AWSFiles(inherited).settings(of: access.name)
-        return settings?.last { $0.name == "region" }?.value ?? access.request.region
-    }
-
     /// Variables that hide those of AWS's files whose default profile has credentials: the SDKs would prefer them to a
     /// container's.
     private static func hiding(_ files: AWSFiles, _ console: Console) -> [(name: String, value: String)] {
@@ -140,7 +134,7 @@ struct ExecCommand: AsyncParsableCommand {
             guard let bytes = try? file.read() else { return nil }
             let text = SharedConfiguration(bytes)
             let names = sections.flatMap { text.settings(in: $0) ?? [] }.map(\.name)
-            guard names.contains(where: sources.contains) else { return nil }
+            guard names.contains(where: AWSFiles.givesCredentials) else { return nil }
             console.warning(
                 "\(file.path) is hidden from the command: its default profile has credentials, which would override these"
             )
@@ -148,31 +142,16 @@ struct ExecCommand: AsyncParsableCommand {
         }
     }
 
-    /// Settings that give a profile credentials.
-    private static let sources: Set<String> = [
-        "aws_access_key_id", "credential_process", "credential_source", "role_arn", "source_profile", "sso_session",
-        "sso_start_url", "web_identity_token_file", "login_session",
-    ]
-
     static func environment(
         _ inherited: [String: String], adding variables: [(name: String, value: String)], region: String
     ) -> [String: String] {
         var environment = inherited.filter { name, _ in
-            !removed.contains(name) && !IdentityVariable.all.contains(name) && !name.hasPrefix("AWS_CONTAINER_")
+            !CredentialEnvironment.removed.contains(name) && !IdentityVariable.all.contains(name)
+                && !name.hasPrefix("AWS_CONTAINER_")
                 && !name.hasPrefix("AWS_EC2_METADATA_")
         }
-        if (environment["AWS_REGION"] ?? "").isEmpty, (environment["AWS_DEFAULT_REGION"] ?? "").isEmpty {
-            environment["AWS_REGION"] = region
-            environment["AWS_DEFAULT_REGION"] = region
-        }
-        for (name, value) in variables { environment[name] = value }
+        let region = CredentialEnvironment.region(in: inherited, standard: region)
+        for (name, value) in region + variables { environment[name] = value }
         return environment
     }
-
-    /// Variables that name other credentials, or describe these as others.
-    private static let removed: Set<String> = [
-        "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_ACCESS_KEY",
-        "AWS_SECRET_KEY", "AWS_CREDENTIAL_EXPIRATION", "AWS_ACCOUNT_ID", "AWS_PROFILE", "AWS_DEFAULT_PROFILE",
-        "AWS_ROLE_ARN", "AWS_ROLE_SESSION_NAME", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CREDENTIAL_FILE",
-    ]
 }

@@ -185,20 +185,7 @@ struct EnvironmentChecks {
             return .failed("there is no profile \(name) in \(files.config.path)", hint: "write it with \(configure) …")
         }
         let values = Dictionary(settings, uniquingKeysWith: { $1 })
-        var findings: [(words: String, hint: String)] = []
-        // What the SDKs use before credential_process (botocore's order of providers).
-        if values["role_arn"] != nil {
-            findings.append(("role_arn in \(files.config.path) overrides credential_process", "remove role_arn"))
-        }
-        if let bytes = try files.credentials.read(),
-            SharedConfiguration(bytes).value(of: "aws_access_key_id", in: name) != nil
-        {
-            findings.append(
-                (
-                    "\(files.credentials.path) has keys for \(name), which programs use first",
-                    "remove them, unless pki update keeps them fresh"
-                ))
-        }
+        var findings = try files.rivals(of: name)
         switch values["credential_process"] {
         case nil:
             findings.append(("it has no credential_process, so programs do not call pki", "\(configure) writes it"))
@@ -206,10 +193,12 @@ struct EnvironmentChecks {
             findings.append(("its credential_process is another program's", "\(configure) --force replaces it"))
         default: break
         }
+        findings += try files.problems(of: name).map { ($0, "\(configure) repairs what it can; edit the rest") }
         guard findings.isEmpty else {
+            var hints: [String] = []
+            for finding in findings where !hints.contains(finding.hint) { hints.append(finding.hint) }
             return .warning(
-                "\(name): \(findings.map(\.words).joined(separator: "; "))",
-                hint: findings.map(\.hint).joined(separator: "; "))
+                "\(name): \(findings.map(\.finding).joined(separator: "; "))", hint: hints.joined(separator: "; "))
         }
         return .ok("\(name) in \(files.config.path) calls pki")
     }

@@ -134,6 +134,12 @@ struct Access: Sendable {
         try network.identityClient(region: request.region, console: console)
     }
 
+    /// The region for programs that use the credentials: the profile's own, else the trust anchor's.
+    func region(_ environment: [String: String]) -> String {
+        let settings = try? AWSFiles(environment).settings(of: name)
+        return settings?.last { $0.name == "region" }?.value ?? request.region
+    }
+
     func identity() throws -> Identity {
         try passphrase.check()
         return try source.read(passphrase: passphrase.tries(Self.question))

@@ -52,9 +52,17 @@ enum KeyLocation: Hashable, Sendable {
     var isLasting: Bool {
         switch self {
         case .standardInput, .descriptor: false
-        case .file(let path): SecretOrigins.ownDescriptor(path) == nil
+        case .file(let path): Self.isLasting(path)
         default: true
         }
+    }
+
+    /// Whether a path does not name a descriptor, a pipe, a socket or a device, which end with a process or its machine's run.
+    private static func isLasting(_ path: String) -> Bool {
+        guard SecretOrigins.ownDescriptor(path) == nil else { return false }
+        let kind = FileStatus(at: path)?.kind
+        let parent = (try? FilePath.absolute(FilePath.parent(of: path))) ?? ""
+        return [nil, .regular, .directory].contains(kind) && !"\(parent)/".hasPrefix("/proc/")
     }
 
     /// The contents and their name in messages; `nil` for a key or certificate in a device.

@@ -88,6 +88,14 @@ struct ProfileSetting {
         }
     }
 
+    /// Where the option's value is, if it was given and names a place. What is not one of an identity's parts is a file, whatever
+    /// its name begins with.
+    func place(in settings: AccessOptions) throws -> KeyLocation? {
+        guard case .path(let path) = place, let text = settings[keyPath: path], !text.isEmpty else { return nil }
+        let parts = ["--certificate", "--private-key", "--intermediates", "--certificate-store"]
+        return parts.contains(option) ? try KeyLocation(text) : .file(text)
+    }
+
     /// Sets an option that was not given to the profile's value.
     ///
     /// - Throws: ``InputError`` when the value is not of the option's kind.
@@ -119,61 +127,4 @@ struct ProfileSetting {
 func absolutePath(_ path: String, in directory: String) -> String {
     let whole = path.hasPrefix("/") ? path : "\(directory)/\(path)"
     return "/" + whole.split(separator: "/").filter { $0 != "." }.joined(separator: "/")
-}
-
-/// The files of the AWS CLI and the SDKs (AWS SDKs and Tools Reference Guide, "Location of the shared config and
-/// credentials files").
-struct AWSFiles {
-    /// `~/.aws/config`, or `AWS_CONFIG_FILE`.
-    let config: SharedFile
-
-    /// `~/.aws/credentials`, or `AWS_SHARED_CREDENTIALS_FILE`.
-    let credentials: SharedFile
-
-    init(_ environment: [String: String]) {
-        let home = homeDirectory(environment["HOME"])
-        func path(_ variable: String, _ standard: String) -> String {
-            guard let value = environment[variable], !value.isEmpty else { return "\(home)/.aws/\(standard)" }
-            return value == "~" || value.hasPrefix("~/") ? home + value.dropFirst() : value
-        }
-        config = SharedFile(path: path("AWS_CONFIG_FILE", "config"))
-        credentials = SharedFile(path: path("AWS_SHARED_CREDENTIALS_FILE", "credentials"))
-    }
-
-    /// The profile when none is named.
-    static func standardProfile(_ environment: [String: String]) -> String {
-        environment["AWS_PROFILE"].flatMap { $0.isEmpty ? nil : $0 } ?? "default"
-    }
-
-    /// The names that a profile's section may have in the config file, in their precedence.
-    static func configSections(_ profile: String) -> [String] {
-        profile == "default" ? ["profile default", "default"] : ["profile \(profile)"]
-    }
-
-    /// The settings of a profile; `nil` if it is not in the config file.
-    func settings(of profile: String) throws -> [(name: String, value: String)]? {
-        guard let bytes = try config.read() else { return nil }
-        let file = SharedConfiguration(bytes)
-        let found = Self.configSections(profile).lazy.compactMap { file.settings(in: $0) }.first
-        if found?.contains(where: { $0.name.hasPrefix(ProfileSetting.prefix) }) == true { try refuseForeignConfig() }
-        return found
-    }
-
-    /// Refuses settings of ours, which name keys and libraries, in a file of another user or one that all users can write
-    /// to. AWS's own settings are for AWS's tools to judge.
-    private func refuseForeignConfig() throws {
-        guard let status = FileStatus(at: config.path) else { return }
-        let path = Quoting.shell(config.path)
-        guard status.owner == FileStatus.ownUser || status.owner == 0 else {
-            throw InputError(
-                message:
-                    "\(printable(config.path)) belongs to user \(status.owner), and its profile names keys and libraries",
-                hint: "make it yours: chown \(FileStatus.ownUser) \(path)")
-        }
-        guard status.mode & 0o002 == 0 else {
-            throw InputError(
-                message: "all users can write to \(printable(config.path)), and its profile names keys and libraries: "
-                    + "its mode is \(status.modeText)", hint: "check that it was not changed, then: chmod o-w \(path)")
-        }
-    }
 }

@@ -7,7 +7,7 @@ extension ConfigurationCase {
         .init("only a line end", "\n", gives: "\n[default]\nregion = new\n"),
         .init("only CRLF", "\r\n", gives: "\r\n[default]\r\nregion = new\r\n"),
         .init("only blanks", "  ", gives: "  \n[default]\nregion = new\n"),
-        .latin1("only a byte order mark", "\u{EF}\u{BB}\u{BF}", gives: "\u{EF}\u{BB}\u{BF}[default]\nregion = new\n"),
+        .latin1("only a byte order mark", "\u{EF}\u{BB}\u{BF}", gives: "[default]\nregion = new\n"),
         .init("only a comment without line end", "# mine", gives: "# mine\n\n[default]\nregion = new\n"),
         .init("another section", "[b]\na = b\n", gives: "[b]\na = b\n\n[default]\nregion = new\n"),
         .init(
@@ -25,9 +25,9 @@ extension ConfigurationCase {
         .init("a new profile with a quote", "", "profile it's", ["a": "b"], gives: "[profile \"it's\"]\na = b\n"),
         .init("a new profile with quotes", "", "profile a\"b", ["a": "b"], gives: "[profile 'a\"b']\na = b\n"),
         .init("a new section of a credentials file", "", "my name's", ["a": "b"], gives: "[my name's]\na = b\n"),
-        .init("blanks in the header", "[ default ]\nregion = old\n", gives: "[ default ]\nregion = new\n"),
+        .init("blanks in the header", "[ default ]\nregion = old\n", gives: "[default]\nregion = new\n"),
         .init(
-            "blanks in the header, a new setting", "[\tdefault ]\na = b", gives: "[\tdefault ]\na = b\nregion = new\n"
+            "blanks in the header, a new setting", "[\tdefault ]\na = b", gives: "[default]\na = b\nregion = new\n"
         ),
         .init(
             "a comment behind the header", "[default] # x\nregion = old\n[b]; x\n",
@@ -43,7 +43,7 @@ extension ConfigurationCase {
             gives: "[profile \"my name\"]\nregion = new\n"
         ),
         .init(
-            "single quotes, asked for with others", "[profile 'my name']\nregion = old\n", "profile \"my name\"",
+            "single quotes", "[profile 'my name']\nregion = old\n", "profile my name",
             ["region": "new"], gives: "[profile 'my name']\nregion = new\n"
         ),
         .init(
@@ -72,6 +72,22 @@ extension ConfigurationCase {
         .init(
             "a second section that not everybody finds", "[default]\na = b\n[ default ]\nc = d\n",
             gives: "[default]\na = b\nregion = new\n[ default ]\nc = d\n"
+        ),
+        .init(
+            "a profile without quotes", "[profile my name]# x\nregion = old\n", "profile my name", ["region": "new"],
+            gives: "[profile 'my name']# x\nregion = new\n"
+        ),
+        .init(
+            "a backslash instead of quotes", "[profile my\\ name]\nregion = old\n", "profile my name",
+            ["region": "new"], gives: "[profile my\\ name]\nregion = new\n"
+        ),
+        .init(
+            "two headers that nobody finds", "[ default ]\na = b\n[default ]\nc = d\n",
+            gives: "[ default ]\na = b\n[default]\nc = d\nregion = new\n"
+        ),
+        .init(
+            "a comment with a bracket behind the header", "[ default ] # see [b]\n",
+            gives: "[ default ] # see [b]\nregion = new\n"
         ),
         .init(
             "a profile whose quotes are missing the second time",

@@ -75,7 +75,7 @@ extension ConfigurationCase {
         ),
         .latin1(
             "a byte order mark", "\u{EF}\u{BB}\u{BF}[default]\nregion = old\n",
-            gives: "\u{EF}\u{BB}\u{BF}[default]\nregion = new\n"),
+            gives: "[default]\nregion = new\n"),
         .latin1(
             "bytes that are no UTF-8", "[default]\n# caf\u{E9}\nname = \u{FF}\u{0}\u{FE}\nregion = old\n",
             gives: "[default]\n# caf\u{E9}\nname = \u{FF}\u{0}\u{FE}\nregion = new\n"),
