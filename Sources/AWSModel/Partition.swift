@@ -73,8 +73,9 @@ package struct Partition: Hashable, Sendable, CustomStringConvertible {
 
     /// The host name of a service's FIPS endpoint; `nil` if the region has none. The standard endpoints of STS in GovCloud
     /// are FIPS endpoints.
-    package func fipsHost(of service: String, in region: String) -> String? {
+    package func fipsHost(of service: String, in region: String, isDualStack: Bool = false) -> String? {
         guard Self.fipsRegions.contains(region) else { return nil }
+        if isDualStack { return dualStackHost(of: "\(service)-fips", in: region) }
         let name = service == "sts" && self.name == "aws-us-gov" ? service : "\(service)-fips"
         return host(of: name, in: region)
     }

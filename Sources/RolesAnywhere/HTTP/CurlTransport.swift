@@ -2,6 +2,7 @@
 
 import CCurl
 import Certificates
+import FoundationEssentials
 import SystemSupport
 
 /// Carries requests with libcurl, one connection each.
@@ -13,7 +14,7 @@ public struct CurlTransport: HTTPTransport {
     /// The proxy to use.
     public enum Proxy: Hashable, Sendable {
         /// `https_proxy`, `HTTPS_PROXY`, `all_proxy`, `ALL_PROXY`, `no_proxy` and `NO_PROXY` of this process's environment,
-        /// as libcurl reads them. Loopback addresses are always reached directly, as the reference helper does.
+        /// as libcurl reads them; exceptions as ``ProxyExemptions``. Loopback addresses are always reached directly, as the reference helper does.
         case environment
         /// None, whatever the environment says.
         case none
@@ -113,7 +114,11 @@ public struct CurlTransport: HTTPTransport {
 
     private func setProxy(on handle: borrowing CurlHandle, for url: HTTPURL) throws(RolesAnywhereError) {
         switch proxy {
-        case .environment: if url.isLoopback { try handle.set(CURLOPT_PROXY, "") }
+        case .environment:
+            let exemptions = ProxyExemptions(environment: ProcessInfo.processInfo.environment)
+            // An empty text keeps libcurl from reading no_proxy by its own rules.
+            let isDirect = url.isLoopback || exemptions.contains(url)
+            try handle.set(isDirect ? CURLOPT_PROXY : CURLOPT_NOPROXY, "")
         case .none: try handle.set(CURLOPT_PROXY, "")
         case .server(let address):
             try handle.set(CURLOPT_PROXY, address)

@@ -14,12 +14,14 @@ public struct Endpoint: Hashable, Sendable, CustomStringConvertible {
         case dualStack
         /// FIPS 140 validated TLS, in the regions of the United States.
         case fips
+        /// FIPS 140 validated TLS, IPv4 and IPv6, in the regions of the United States.
+        case fipsDualStack
     }
 
     /// A service of AWS that is asked here. New ones may be added.
     public struct Service: Hashable, Sendable {
         /// What signatures, and as a rule host names, call it.
-        let name: String
+        package let name: String
 
         /// IAM Roles Anywhere, which gives credentials for certificates.
         public static let rolesAnywhere = Service(name: "rolesanywhere")
@@ -55,8 +57,9 @@ public struct Endpoint: Hashable, Sendable, CustomStringConvertible {
                 throw RolesAnywhereError(.invalidArgument, "the partition \(partition) has no dual-stack endpoints")
             }
             host = name
-        case .fips:
-            guard let name = partition.fipsHost(of: service.name, in: region) else {
+        case .fips, .fipsDualStack:
+            let isDualStack = variant == .fipsDualStack
+            guard let name = partition.fipsHost(of: service.name, in: region, isDualStack: isDualStack) else {
                 throw RolesAnywhereError(
                     .invalidArgument, "the region \(region) has no FIPS endpoint",
                     hint: "those that have one: \(Partition.fipsRegions.joined(separator: ", "))")

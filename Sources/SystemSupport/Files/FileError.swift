@@ -55,7 +55,9 @@ package struct FileError: ExplainedError, Equatable {
             }
         let reason = number == ELOOP ? "it is a symbolic link" : systemErrorText(number)
         guard Self.looksLikeKey(path) else {
-            self.init(code, "\"\(printable(path))\" cannot be \(verb): \(reason)", number: number)
+            let hint =
+                code == .missing && "/\(path)".contains("/~/") ? "write the whole path: only a shell expands ~" : nil
+            self.init(code, "\"\(printable(path))\" cannot be \(verb): \(reason)", hint: hint, number: number)
             return
         }
         self.init(

@@ -16,8 +16,9 @@ struct ConfigureCommand: ParsableCommand {
         discussion: """
             Writes one section of ~/.aws/config (or of AWS_CONFIG_FILE): the options as pki_* settings, a \
             credential_process that calls pki with them, and the region if none is set. The rest of the file is not \
-            changed. Settings that are not given here stay; --unset or an empty value removes one. The identity is read \
-            first, so that a profile that cannot work is not written.
+            changed. Settings that are not given here stay; --unset or an empty value removes one, and --remove all that \
+            this command wrote. The identity is read first, so that a profile that cannot work is not written. What the \
+            AWS CLI would not read in AWS's files is repaired or warned of.
 
             For example:
 
@@ -40,9 +41,16 @@ struct ConfigureCommand: ParsableCommand {
     @Flag(help: "Replace the credential_process of another program.")
     var force = false
 
+    @Flag(help: "Remove what this command wrote into the profile, and say what remains elsewhere.")
+    var remove = false
+
     @OptionGroup var format: FormatOption
 
     func validate() throws {
+        guard !remove || unset.isEmpty && !force && !ProfileSetting.all.contains(where: { $0.isGiven(in: access) })
+        else {
+            throw ValidationError("--remove takes no other option than --profile and --format")
+        }
         let known = Set(ProfileSetting.all.map(\.option))
         for name in unset where !known.contains(Self.option(name)) {
             throw ValidationError("--unset \(name): a profile has no such setting")
@@ -57,6 +65,7 @@ struct ConfigureCommand: ParsableCommand {
         let environment = ProcessInfo.processInfo.environment
         let name =
             profile.profile ?? IdentityVariable.profile(environment) ?? AWSFiles.standardProfile(environment)
+        if remove { return try console.print(Self.remove(name, environment), as: format.value) }
         try Self.check(name)
         let files = AWSFiles(environment)
         let given = try Access.withVariables(access, environment)
@@ -91,7 +100,9 @@ struct ConfigureCommand: ParsableCommand {
             }
             try file.set(changes + [("credential_process", command)], in: section)
             let merged = try Self.settings(file.settings(in: section) ?? [])
-            let access = try Access(complete: merged, name: name)
+            let aws = try ServiceSettings(
+                profile: name, found: file.settings(in: section), config: file, files: files, environment: environment)
+            let access = try Access(complete: merged, name: name, aws)
             try Self.setRegion(given.session.region, standard: access.request.region, in: section, of: &file)
             let identity = try access.identity()
             try identity.check(at: .now)
@@ -155,8 +166,8 @@ struct ConfigureCommand: ParsableCommand {
         return settings
     }
 
-    /// The setting that has the region if it was written here, so that ``remove`` can take it out again.
-    private static let ownRegion = "pki_region"
+    /// The setting that has the region if it was written here, so that `--remove` can take it out again.
+    static let ownRegion = "pki_region"
 
     private static func setRegion(
         _ given: String?, standard: String, in section: String, of file: inout SharedConfiguration

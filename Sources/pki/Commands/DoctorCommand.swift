@@ -73,7 +73,7 @@ struct DoctorCommand: AsyncParsableCommand {
         let checked = AccessChecks(
             profile: profile.profile, directory: directory, environment: environment, now: .now, console: .standard
         ).run(access, into: &list)
-        EnvironmentChecks(environment: environment, profile: used).run(into: &list)
+        EnvironmentChecks(environment: environment, profile: used, aws: checked.aws).run(into: &list)
         ServiceChecks(
             access: checked, environment: environment, isOffline: offline, requestsSession: session
         ).run(into: &list)

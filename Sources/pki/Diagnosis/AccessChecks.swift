@@ -16,25 +16,29 @@ struct CheckedAccess {
     var identity: Identity?
     /// Whether the certificate meets all rules and is valid now.
     var isAcceptable = false
+    let aws: ServiceSettings?
     private let settingsTransport: Result<CurlTransport, any Error>?
 
-    init(_ settings: AccessOptions?, console: Console) {
+    init(_ settings: AccessOptions?, _ aws: ServiceSettings?, console: Console) {
         self.settings = settings
+        self.aws = aws
         self.console = console
-        settingsTransport = settings.map { settings in Result { try settings.network.transport(console: console) } }
-        guard let settings, settings.network.problem == nil else { return }
+        settingsTransport = settings.flatMap { settings in
+            aws.map { aws in Result { try settings.network.transport(aws, console: console) } }
+        }
+        guard let settings, let aws, settings.network.problem == nil else { return }
         request = try? settings.session.request()
         // An endpoint that was given needs no region: it can be checked even if the ARNs are wrong.
         let anchor = settings.session.trustAnchorArn.flatMap { AmazonResourceName($0) }
-        endpoint = try? settings.network.address(region: request?.region ?? anchor?.region ?? "")
+        endpoint = try? settings.network.address(region: request?.region ?? anchor?.region ?? "", aws)
     }
 
     func transport() throws -> CurlTransport { try settingsTransport.orSkip("the settings are not known").get() }
 
     func client(for request: SessionRequest) throws -> SessionClient {
         guard let settings, let endpoint else { throw CheckList.Skipped("the settings are not complete") }
-        return try settings.network.client(
-            at: endpoint, region: request.region, console: console, transport: transport())
+        return settings.network.client(
+            at: endpoint, region: request.region, console: console, transport: try transport())
     }
 }
 
@@ -48,11 +52,11 @@ struct AccessChecks {
     let console: Console
 
     func run(_ given: AccessOptions, into list: inout CheckList) -> CheckedAccess {
-        let completed = Result { try Access.completed(given, profile: profile, environment: environment).settings }
-        let settings = try? completed.get()
-        var access = CheckedAccess(settings, console: console)
+        let completed = Result { try Access.completed(given, profile: profile, environment: environment) }
+        let settings = try? completed.get().settings
+        var access = CheckedAccess(settings, try? completed.get().aws, console: console)
         list.add("settings", hint: "check the options, or the profile that pki configure wrote") {
-            try checkSettings(completed.get())
+            try checkSettings(completed.get().settings, completed.get().aws)
         }
         let files = list.find("certificate", hint: "name the certificate with --certificate") {
             try checkCertificate(settings.orSkip("the settings are not known"))
@@ -95,10 +99,10 @@ struct AccessChecks {
 
     // MARK: - Settings
 
-    private func checkSettings(_ settings: AccessOptions) throws -> Check {
+    private func checkSettings(_ settings: AccessOptions, _ aws: ServiceSettings) throws -> Check {
         if let problem = settings.network.problem { throw UsageError(message: problem) }
         let request = try settings.session.request()
-        _ = try settings.network.address(region: request.region)
+        _ = try settings.network.address(region: request.region, aws)
         let accounts = [
             ("trust anchor", request.trustAnchor.account), ("profile", request.profile.account),
             ("role", request.role.account),

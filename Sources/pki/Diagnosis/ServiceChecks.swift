@@ -125,12 +125,7 @@ enum ProxyChoice {
         guard !url.isLoopback else { return nil }
         let names = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]
         guard let proxy = names.lazy.compactMap({ environment[$0] }).first(where: { !$0.isEmpty }) else { return nil }
-        let exempt = environment["no_proxy"] ?? environment["NO_PROXY"] ?? ""
-        for entry in exempt.split(whereSeparator: { $0 == "," || $0 == " " }) {
-            if entry == "*" { return nil }
-            let name = entry.drop { $0 == "." }.lowercased()
-            if url.host.lowercased() == name || url.host.lowercased().hasSuffix(".\(name)") { return nil }
-        }
+        if ProxyExemptions(environment: environment).contains(url) { return nil }
         var rest = proxy[...]
         if let scheme = rest.firstRange(of: "://") { rest = rest[scheme.upperBound...] }
         if let at = rest.lastIndex(of: "@") { rest = rest[rest.index(after: at)...] }
@@ -144,6 +139,9 @@ struct EnvironmentChecks {
 
     /// The profile that was named, or is used because nothing else was.
     var profile: String?
+
+    /// AWS's own settings, if they could be read.
+    var aws: ServiceSettings?
 
     func run(into list: inout CheckList) {
         list.add("environment", hint: "unset the variables that you do not need") { checkVariables() }
@@ -160,18 +158,15 @@ struct EnvironmentChecks {
         if value("AWS_WEB_IDENTITY_TOKEN_FILE") != nil, value("AWS_ROLE_ARN") != nil {
             findings.append("AWS_WEB_IDENTITY_TOKEN_FILE is set: programs use that token instead of a profile")
         }
-        if environment["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"]?.lowercased() != "true" {
-            let names = ["AWS_ENDPOINT_URL_ROLESANYWHERE", "AWS_ENDPOINT_URL"]
-            if let name = names.first(where: { value($0) != nil }), let address = value(name) {
-                findings.append("\(name) is set: requests go to \(address) unless --endpoint is given")
-            }
+        if let url = try? aws?.url(of: .rolesAnywhere) {
+            findings.append("\(url.origin) is set: requests go to \(url.text) unless --endpoint is given")
         }
         guard findings.isEmpty else {
             return .warning(findings.joined(separator: "; "), hint: "unset the variables that you do not need")
         }
         let names = [
             "AWS_PROFILE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_CA_BUNDLE", "SSL_CERT_FILE",
-            "SSL_CERT_DIR",
+            "SSL_CERT_DIR", "AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT",
         ]
         let set = names.filter { value($0) != nil }
         return .ok(

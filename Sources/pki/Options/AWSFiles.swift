@@ -40,15 +40,22 @@ struct AWSFiles {
 
     /// The settings of a profile; `nil` if it is not in the config file.
     func settings(of profile: String) throws -> [(name: String, value: String)]? {
-        guard let bytes = try config.read() else { return nil }
-        let file = SharedConfiguration(bytes)
+        try settings(of: profile, in: config.read().map { SharedConfiguration($0) })
+    }
+
+    /// The settings of a profile in the config file, which was read.
+    func settings(of profile: String, in file: SharedConfiguration?) throws -> [(name: String, value: String)]? {
+        guard let file else { return nil }
         let found = Self.configSections(profile).lazy.compactMap { file.settings(in: $0) }.first
-        if found?.contains(where: { $0.name.hasPrefix(ProfileSetting.prefix) }) == true { try refuseForeignConfig() }
+        let isUsed = found?.contains { setting in
+            setting.name.hasPrefix(ProfileSetting.prefix) || ServiceSettings.names.contains(setting.name)
+        }
+        if isUsed == true { try refuseForeignConfig() }
         return found
     }
 
-    /// Refuses settings of ours, which name keys and libraries, in a file of another user or one that all users can write
-    /// to. AWS's own settings are for AWS's tools to judge.
+    /// Refuses settings that are used here, which name keys, libraries and servers, in a file of another user or one that all
+    /// users can write to. AWS's other settings are for AWS's tools to judge.
     func refuseForeignConfig() throws {
         guard let status = FileStatus(at: config.path) else { return }
         let path = Quoting.shell(config.path)

@@ -24,24 +24,31 @@ struct Access: Sendable {
 
     private let passphrase: Passphrase
     private let network: NetworkOptions
+    private let aws: ServiceSettings
 
     init(
         _ settings: AccessOptions, profile: String?, environment: [String: String] = ProcessInfo.processInfo.environment
     ) throws {
-        let (settings, name) = try Self.completed(settings, profile: profile, environment: environment)
-        try self.init(complete: settings, name: name ?? "default")
+        let (settings, name, aws) = try Self.completed(settings, profile: profile, environment: environment)
+        try self.init(complete: settings, name: name ?? "default", aws)
     }
 
-    /// The options completed from variables, then from a profile, and the profile's name if one was read.
+    /// The options completed from variables, then from a profile, its name if one was read, and AWS's own settings.
     static func completed(
         _ given: AccessOptions, profile: String?, environment: [String: String]
-    ) throws -> (settings: AccessOptions, profile: String?) {
+    ) throws -> (settings: AccessOptions, profile: String?, aws: ServiceSettings) {
         var settings = try withVariables(given, environment)
+        let files = AWSFiles(environment)
         let name =
             profile ?? IdentityVariable.profile(environment)
             ?? (settings.identity.namesCertificate ? nil : AWSFiles.standardProfile(environment))
-        if let name { try fill(&settings, from: name, files: AWSFiles(environment)) }
-        return (settings, name)
+        let standard = name ?? AWSFiles.standardProfile(environment)
+        let config = try files.config.read().map { SharedConfiguration($0) }
+        let found = try files.settings(of: standard, in: config)
+        if let name { try fill(&settings, from: name, found, files: files) }
+        let aws = try ServiceSettings(
+            profile: standard, found: found, config: config, files: files, environment: environment)
+        return (settings, name, aws)
     }
 
     /// The options completed from variables.
@@ -59,12 +66,13 @@ struct Access: Sendable {
     /// Checks options that are complete.
     ///
     /// - Throws: ``UsageError`` when one is missing, or what is wrong with a value.
-    init(complete settings: AccessOptions, name: String) throws {
+    init(complete settings: AccessOptions, name: String, _ aws: ServiceSettings) throws {
         self.name = name
+        self.aws = aws
         if let problem = settings.network.problem { throw UsageError(message: "the profile \(name): \(problem)") }
         guard settings.identity.namesCertificate else { throw UsageError.missing("--certificate") }
         request = try settings.session.request()
-        endpoint = try settings.network.address(region: request.region)
+        endpoint = try settings.network.address(region: request.region, aws)
         let passphrase = try settings.identity.secret(.standard)
         (source, cacheName) = try settings.identity.source(passphrase)
         self.passphrase = passphrase
@@ -72,9 +80,12 @@ struct Access: Sendable {
     }
 
     /// Fills in what the command line left open. A missing profile is an error only where it is needed.
-    private static func fill(_ given: inout AccessOptions, from profile: String, files: AWSFiles) throws {
-        let settings = try files.settings(of: profile)
-        let values = Dictionary(settings ?? [], uniquingKeysWith: { $1 })
+    private static func fill(
+        _ given: inout AccessOptions, from profile: String, _ settings: [(name: String, value: String)]?,
+        files: AWSFiles
+    ) throws {
+        // An empty value is none.
+        let values = Dictionary((settings ?? []).filter { !$0.value.isEmpty }, uniquingKeysWith: { $1 })
         let known = ProfileSetting.all.filter { values[$0.name] != nil }
         if known.isEmpty, !given.identity.namesCertificate {
             throw UsageError(
@@ -127,11 +138,13 @@ struct Access: Sendable {
     }
 
     func client(_ console: Console) throws -> SessionClient {
-        try network.client(at: endpoint, region: request.region, console: console)
+        network.client(
+            at: endpoint, region: request.region, console: console,
+            transport: try network.transport(aws, console: console))
     }
 
     func identityClient(_ console: Console) throws -> CallerIdentityClient {
-        try network.identityClient(region: request.region, console: console)
+        try network.identityClient(region: request.region, aws, console: console)
     }
 
     /// The region for programs that use the credentials: the profile's own, else the trust anchor's.

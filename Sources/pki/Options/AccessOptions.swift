@@ -99,7 +99,7 @@ struct SessionOptions: ParsableArguments, Sendable {
     func request() throws -> SessionRequest {
         func needed(_ value: String?, _ option: String) throws -> String {
             guard let value else { throw UsageError.missing(option) }
-            return value
+            return value.trimmed
         }
         let request = try SessionRequest(
             trustAnchorARN: needed(trustAnchorArn, "--trust-anchor-arn"),
@@ -121,23 +121,24 @@ struct NetworkOptions: ParsableArguments, Sendable {
             "url",
             """
             The service's address instead of the region's; http:// for loopback only. (default: \
-            AWS_ENDPOINT_URL_ROLESANYWHERE, else AWS_ENDPOINT_URL, else the region's)
+            AWS_ENDPOINT_URL_ROLESANYWHERE, else AWS_ENDPOINT_URL, else the profile's services or endpoint_url, else the \
+            region's)
             """)
     )
     var endpoint: String?
 
-    @Flag(help: "Use the region's dual-stack endpoint (IPv4 and IPv6).")
+    @Flag(help: "Use the region's dual-stack endpoint (IPv4 and IPv6); so does AWS_USE_DUALSTACK_ENDPOINT=true.")
     var dualStack = false
 
-    @Flag(help: "Use the region's FIPS endpoint.")
+    @Flag(help: "Use the region's FIPS endpoint; so does AWS_USE_FIPS_ENDPOINT=true.")
     var fips = false
 
     @Option(
         help: .value(
             "path",
             """
-            CA certificates to verify the server: a PEM file or a hashed directory. (default: AWS_CA_BUNDLE, else \
-            SSL_CERT_FILE and SSL_CERT_DIR, else the system's)
+            CA certificates to verify the server: a PEM file or a hashed directory. (default: AWS_CA_BUNDLE, else the \
+            profile's ca_bundle, else SSL_CERT_FILE and SSL_CERT_DIR, else the system's)
             """)
     )
     var caBundle: String?
@@ -184,32 +185,32 @@ struct NetworkOptions: ParsableArguments, Sendable {
         return (1...100).contains(attempts ?? 1) ? nil : "--attempts must be between 1 and 100"
     }
 
-    /// The service's address: from the option or the environment, else the region's own.
-    func address(region: String) throws -> Endpoint {
-        if let endpoint = endpoint ?? configured("AWS_ENDPOINT_URL_ROLESANYWHERE") { return try Endpoint(endpoint) }
-        return try Endpoint(region: region, variant: variant)
+    /// A service's address: from an option, else from AWS's settings, else the region's own. `--endpoint` is that of Roles
+    /// Anywhere.
+    func address(
+        of service: Endpoint.Service = .rolesAnywhere, region: String, _ aws: ServiceSettings
+    ) throws -> Endpoint {
+        if let endpoint, service == .rolesAnywhere { return try Endpoint(endpoint) }
+        guard dualStack || fips else { return try aws.endpoint(of: service, region: region) }
+        return try Endpoint(region: region, variant: dualStack ? .dualStack : .fips, service: service)
     }
-
-    private var variant: Endpoint.Variant { dualStack ? .dualStack : fips ? .fips : .standard }
 
     /// A client on libcurl, which is not opened before the first request.
     func client(
-        at address: Endpoint, region: String, console: Console, transport given: CurlTransport? = nil
-    ) throws -> SessionClient {
+        at address: Endpoint, region: String, console: Console, transport: CurlTransport
+    ) -> SessionClient {
         SessionClient(
-            endpoint: address, region: region, transport: try given ?? transport(console: console),
+            endpoint: address, region: region, transport: transport,
             retryPolicy: RetryPolicy(attempts: attempts ?? 4), dependencies: Self.dependencies,
             observer: observer(console))
     }
 
-    /// A client that asks STS whose credentials they are, at the address from the environment, else the region's.
-    func identityClient(region: String, console: Console) throws -> CallerIdentityClient {
-        let configured = configured("AWS_ENDPOINT_URL_STS")
-        return CallerIdentityClient(
-            endpoint: try configured.map { try Endpoint($0) }
-                ?? Endpoint(region: region, variant: variant, service: .securityTokenService),
+    /// A client that asks STS whose credentials they are.
+    func identityClient(region: String, _ aws: ServiceSettings, console: Console) throws -> CallerIdentityClient {
+        CallerIdentityClient(
+            endpoint: try address(of: .securityTokenService, region: region, aws),
             region: region,
-            transport: try transport(console: console),
+            transport: try transport(aws, console: console),
             retryPolicy: RetryPolicy(attempts: attempts ?? 4),
             dependencies: Self.dependencies,
             observer: observer(console)
@@ -232,17 +233,7 @@ struct NetworkOptions: ParsableArguments, Sendable {
         }
     }
 
-    /// The address that the environment gives for a service, unless an option or `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS`
-    /// overrides it.
-    private func configured(_ variable: String) -> String? {
-        let environment = ProcessInfo.processInfo.environment
-        guard !dualStack, !fips, environment["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"]?.lowercased() != "true" else {
-            return nil
-        }
-        return [variable, "AWS_ENDPOINT_URL"].lazy.compactMap { environment[$0] }.first { !$0.isEmpty }
-    }
-
-    func transport(console: Console) throws -> CurlTransport {
+    func transport(_ aws: ServiceSettings, console: Console) throws -> CurlTransport {
         let trust: ServerTrust
         if noVerifySsl {
             console.warning("the server is not verified: an attacker in its place can read the credentials")
@@ -250,7 +241,7 @@ struct NetworkOptions: ParsableArguments, Sendable {
         } else if let caBundle {
             trust = try .certificates(at: caBundle)
         } else {
-            trust = try .environment(ProcessInfo.processInfo.environment)
+            trust = try aws.trust()
         }
         return CurlTransport(
             trust: trust, connectTimeout: .seconds(connectTimeout ?? 5), timeout: .seconds(timeout ?? 20),

@@ -201,6 +201,12 @@ enum PassphraseSource {
         guard line.count > 0 else {
             throw InputError(message: "\(name) contains no passphrase: its first line is empty")
         }
+        guard unsafe !line.withUnsafeBytes({ unsafe $0.starts(with: [0xEF, 0xBB, 0xBF]) }) else {
+            var hint: String?
+            if case .file(let path) = self { hint = #"remove it: sed -i '1s/^\xEF\xBB\xBF//' "# + Quoting.shell(path) }
+            throw InputError(
+                message: "\(name) begins with a byte order mark, which would be a part of the passphrase", hint: hint)
+        }
         return line
     }
 }

@@ -81,12 +81,14 @@ struct ProfileSetting {
                 guard !text.isEmpty, case .file = try? KeyLocation(text) else { return text }
                 return text.hasPrefix("/") ? text : absolutePath(text, in: directory)
             }
-        case .text(let path): settings[keyPath: path]
+        case .text(let path): settings[keyPath: path]?.trimmed
         case .integer(let path): settings[keyPath: path].map(String.init)
         case .number(let path): settings[keyPath: path].map { "\($0)" }
         case .flag(let path): settings[keyPath: path] ? "true" : nil
         }
     }
+
+    func isGiven(in settings: AccessOptions) -> Bool { text(in: settings, directory: "/") != nil }
 
     /// Where the option's value is, if it was given and names a place. What is not one of an identity's parts is a file, whatever
     /// its name begins with.
