@@ -123,11 +123,12 @@ let package = Package(
             exclude: ["Corpus"],
             swiftSettings: settings
         ),
-        .testTarget(name: "SystemSupportTests", dependencies: ["SystemSupport"], swiftSettings: settings),
+        .testTarget(
+            name: "SystemSupportTests", dependencies: ["SystemSupport", "TestSupport"], swiftSettings: settings),
         .testTarget(name: "SQLiteTests", dependencies: ["SQLite", "SystemSupport"], swiftSettings: settings),
         .testTarget(
             name: "AuthorityTests",
-            dependencies: ["Authority", "Certificates", "SystemSupport"],
+            dependencies: ["Authority", "Certificates", "SystemSupport", "TestSupport"],
             swiftSettings: settings
         ),
         .testTarget(
@@ -138,7 +139,7 @@ let package = Package(
         ),
         .testTarget(
             name: "TrustAnchorsTests",
-            dependencies: ["TrustAnchors", "AWSModel", "Certificates", "SystemSupport"],
+            dependencies: ["TrustAnchors", "AWSModel", "Certificates", "SystemSupport", "TestSupport"],
             swiftSettings: settings
         ),
         .testTarget(

@@ -4,6 +4,7 @@ import Certificates
 import FoundationEssentials
 import Glibc
 import SystemSupport
+import TestSupport
 import Testing
 
 @testable import Authority
@@ -32,32 +33,9 @@ import Testing
         return (directory, authority.inventory)
     }
 
-    /// Runs a program that must succeed, with its output in a file.
+    /// Runs a program that must succeed, and returns what it wrote.
     private func run(_ command: [String], in directory: TemporaryDirectory) throws -> String {
-        let shell = "cd \"$0\" && exec \"$@\" >output 2>&1"
-        var arguments = unsafe Self.copies(["/bin/sh", "-c", shell, directory.path] + command)
-        defer { unsafe Self.free(arguments) }
-        var environment = unsafe Self.copies(["PATH=/usr/bin:/bin", "LC_ALL=C.UTF-8", "TZ=UTC"])
-        defer { unsafe Self.free(environment) }
-        var process: pid_t = 0
-        let reason = unsafe posix_spawn(&process, "/bin/sh", nil, nil, &arguments, &environment)
-        try #require(reason == 0)
-        var status: CInt = -1
-        while unsafe waitpid(process, &status, 0) < 0, errno == EINTR {}
-        let output = try directory.read("output")
-        try #require(status == 0, "\(output)")
-        return output
-    }
-
-    private static func copies(_ texts: [String]) -> [UnsafeMutablePointer<CChar>?] {
-        var copies: [UnsafeMutablePointer<CChar>?] = unsafe []
-        for text in texts { unsafe copies.append(strdup(text)) }
-        unsafe copies.append(nil)
-        return unsafe copies
-    }
-
-    private static func free(_ copies: [UnsafeMutablePointer<CChar>?]) {
-        for index in unsafe copies.indices { unsafe Glibc.free(copies[index]) }
+        try ProgramDirectory().run(["env", "-C", directory.path] + command, ["LC_ALL": "C.UTF-8", "TZ": "UTC"])
     }
 
     private func bytes(of path: String) throws -> [UInt8] {

@@ -3,6 +3,7 @@
 import FoundationEssentials
 import Glibc
 import SystemSupport
+import TestSupport
 import Testing
 
 /// Strings made of what languages give a meaning to, and of what Unicode joins to it.
@@ -28,24 +29,10 @@ private func samples(_ count: Int) -> [String] {
 
 /// Runs a program on a text and returns what it prints.
 private func output(of command: [String], input: String) throws -> [UInt8] {
-    let directory = FileManager.default.temporaryDirectory.appending(path: "pki-quoting-\(UUID())")
-    try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(at: directory) }
-    let (source, result) = (directory.appending(path: "in"), directory.appending(path: "out"))
-    try Data(input.utf8).write(to: source)
-    var actions = unsafe posix_spawn_file_actions_t()
-    unsafe posix_spawn_file_actions_init(&actions)
-    defer { unsafe posix_spawn_file_actions_destroy(&actions) }
-    unsafe posix_spawn_file_actions_addopen(&actions, 0, source.path, O_RDONLY, 0)
-    unsafe posix_spawn_file_actions_addopen(&actions, 1, result.path, O_WRONLY | O_CREAT, 0o600)
-    var arguments = unsafe command.map { unsafe strdup($0) } + [nil]
-    defer { for index in unsafe arguments.indices { unsafe free(arguments[index]) } }
-    var child = pid_t()
-    let status = unsafe posix_spawnp(&child, command[0], &actions, nil, &arguments, environ)
-    try #require(status == 0, "\(command[0]) cannot be run")
-    var end: Int32 = 0
-    unsafe waitpid(child, &end, 0)
-    return Array(try Data(contentsOf: result))
+    let directory = try ProgramDirectory()
+    try directory.write(Array(input.utf8), to: "in")
+    try directory.run(["sh", "-c", "exec \"$@\" <in >out", "sh"] + command, ["LC_ALL": "C.UTF-8"])
+    return try directory.read("out")
 }
 
 @Suite struct QuotingTests {

@@ -30,6 +30,13 @@ package final class ProgramDirectory: Sendable {
         try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: file(name))
     }
 
+    /// Has another process write a script: a file that this one has open for writing is for a moment open in whatever another
+    /// test starts, and cannot be run.
+    package func writeScript(_ text: String, to name: String) throws {
+        let command = "printf '#!/bin/sh\\n%s\\n' \"$1\" > \"$0\" && chmod 700 \"$0\""
+        try run(["sh", "-c", command, name, text])
+    }
+
     /// Reads a file, by the system's calls: Foundation leaks the buffer for an empty one.
     package func read(_ name: String) throws -> [UInt8] {
         let descriptor = unsafe open(file(name), O_RDONLY | O_CLOEXEC)

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Certificates
-import FoundationEssentials
-import Glibc
+import TestSupport
 import Testing
 
 @testable import TrustAnchors
@@ -29,33 +28,14 @@ import Testing
 
     /// What `aws` is given by a script, call after call, and the names in the directory where it ran.
     private func calls(of script: String) throws -> (calls: [[String]], names: [String]) {
-        let directory = FileManager.default.temporaryDirectory.appending(path: "pki-commands-\(UUID())")
-        try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: directory) }
-        let program = directory.appending(path: "aws").path
-        try Data("#!/bin/sh\n{ printf '%s\\0' \"$@\"; printf '\\1\\0'; } >> record\necho arn:x\n".utf8)
-            .write(to: URL(filePath: program))
-        unsafe chmod(program, 0o700)
-        let text = "cd '\(directory.path)' && PATH=.:$PATH && export PATH || exit 1\n\(script)"
-        let file = directory.appending(path: "script").path
-        try Data(text.utf8).write(to: URL(filePath: file))
-        let command: [String] = ["sh", file]
-        var arguments = unsafe command.map { unsafe strdup($0) } + [nil]
-        defer { for index in unsafe arguments.indices { unsafe free(arguments[index]) } }
-        var actions = unsafe posix_spawn_file_actions_t()
-        unsafe posix_spawn_file_actions_init(&actions)
-        defer { unsafe posix_spawn_file_actions_destroy(&actions) }
-        unsafe posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0)
-        var child = pid_t()
-        let status = unsafe posix_spawnp(&child, "sh", &actions, nil, &arguments, environ)
-        try #require(status == 0)
-        var end: Int32 = 0
-        unsafe waitpid(child, &end, 0)
-        try #require(end == 0)
-        let record = Array(try Data(contentsOf: directory.appending(path: "record")))
+        let directory = try ProgramDirectory()
+        try directory.writeScript("{ printf '%s\\0' \"$@\"; printf '\\1\\0'; } >> record\necho arn:x", to: "aws")
+        try directory.write(Array("PATH=.:$PATH\n\(script)".utf8), to: "script")
+        try directory.run(["sh", "script"])
+        let record = try directory.read("record")
+        let names = try directory.run(["ls", "-A"]).split(separator: "\n").map(String.init)
         let words = record.split(separator: 0, omittingEmptySubsequences: false).dropLast()
             .map { String(decoding: $0, as: UTF8.self) }
-        let names = try FileManager.default.contentsOfDirectory(atPath: directory.path)
         return (words.split(separator: "\u{1}", omittingEmptySubsequences: false).dropLast().map(Array.init), names)
     }
 

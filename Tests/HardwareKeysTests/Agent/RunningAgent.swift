@@ -21,7 +21,7 @@ final class RunningAgent: Sendable {
     /// - Throws: What kept it from starting.
     init(asking answer: String = "exit 1") throws {
         directory = try ProgramDirectory()
-        try Self.writeScript(answer, to: directory.file("ask"), in: directory)
+        try directory.writeScript(answer, to: "ask")
         program = try RunningProgram(
             ["ssh-agent", "-D", "-a", directory.file("s")],
             ["SSH_ASKPASS": directory.file("ask"), "SSH_ASKPASS_REQUIRE": "force"], in: directory, output: "agent")
@@ -45,16 +45,9 @@ final class RunningAgent: Sendable {
 
     /// Locks or unlocks the agent.
     func lock(_ isLocked: Bool) throws {
-        try Self.writeScript("echo secret", to: directory.file("say"), in: directory)
+        try directory.writeScript("echo secret", to: "say")
         let variables = ["SSH_ASKPASS": directory.file("say"), "SSH_ASKPASS_REQUIRE": "force"]
         try run(["ssh-add", isLocked ? "-x" : "-X"], variables)
-    }
-
-    /// Has another process write a script: a file that this one has open for writing is for a moment open in whatever another
-    /// test starts, and cannot be run.
-    private static func writeScript(_ line: String, to file: String, in directory: ProgramDirectory) throws {
-        let command = "printf '#!/bin/sh\\n%s\\n' \"$1\" > \"$0\" && chmod 700 \"$0\""
-        try directory.run(["sh", "-c", command, file, line])
     }
 
     func removeAll() throws { try run(["ssh-add", "-q", "-D"]) }
