@@ -246,35 +246,6 @@ def test_a_role_is_updated(place: Place, name: str) -> None:
     refuse(place.iam.delete_role_permissions_boundary, "NoSuchEntity", 404, RoleName=name)
 
 
-@pytest.mark.parametrize(
-    ("member", "value", "words"),
-    [
-        ("RoleName", "n" * 65, "less than or equal to 64"),
-        ("RoleName", "", "greater than or equal to 1"),
-        ("RoleName", "a b", r"[\w+=,.@-]+"),
-        ("RoleName", "é", r"[\w+=,.@-]+"),
-        ("Path", "batch/", "regular expression pattern"),
-        ("Path", "/batch", "regular expression pattern"),
-        ("Path", "/a b/", "regular expression pattern"),
-        ("Path", "/" + "p" * 511 + "/", "less than or equal to 512"),
-        ("Description", "d" * 1001, "less than or equal to 1000"),
-        ("Description", "€", "regular expression pattern"),
-        ("MaxSessionDuration", 3599, "greater than or equal to 3600"),
-        ("MaxSessionDuration", 43201, "less than or equal to 43200"),
-        ("AssumeRolePolicyDocument", "{€}", "regular expression pattern"),
-        ("Tags", [{"Key": "k" * 129, "Value": ""}], "less than or equal to 128"),
-        ("Tags", [{"Key": "k", "Value": "v" * 257}], "less than or equal to 256"),
-        ("Tags", [{"Key": "k", "Value": "!"}], "regular expression pattern"),
-        ("Tags", [{"Key": f"k{index}", "Value": ""} for index in range(51)], "less than or equal to 50"),
-    ],
-)
-def test_members_keep_their_limits(place: Place, name: str, member: str, value: Any, words: str) -> None:
-    arguments = {"RoleName": name, "AssumeRolePolicyDocument": trust(place.account), member: value}
-    message = refuse(place.iam.create_role, "ValidationError", 400, words, **arguments)
-    assert message.startswith("1 validation error detected: Value ")
-    assert "failed to satisfy constraint: Member must " in message
-
-
 def test_the_longest_of_everything_is_taken(place: Place) -> None:
     name = "n" * 64
     tags = [{"Key": f"{index:03}" + "k" * 125, "Value": "v" * 256} for index in range(50)]
@@ -287,24 +258,6 @@ def test_the_longest_of_everything_is_taken(place: Place) -> None:
 def test_what_is_missing_is_named(place: Place, name: str) -> None:
     refuse(place.iam.get_role, "ValidationError", 400, "Value null at 'roleName'")
     refuse(place.iam.create_role, "ValidationError", 400, "'assumeRolePolicyDocument'", RoleName=name)
-
-
-@pytest.mark.parametrize(
-    ("policy", "words"),
-    [
-        ("{", "invalid Json"),
-        ("{}", "Missing required field Statement"),
-        (document({"Effect": "Allow", "Action": "sts:AssumeRole"}), "Missing required field Principal"),
-        (trust("nobody"), 'Invalid principal in policy: "AWS":"nobody"'),
-        (trust("arn:aws:iam::123456789012:role/nobody"), "Invalid principal in policy"),
-        (trust("*", "s3:GetObject"), "AssumeRole policy may only specify STS AssumeRole actions."),
-    ],
-)
-def test_malformed_trust_policies_are_refused(place: Place, name: str, policy: str, words: str) -> None:
-    refuse(place.role, "MalformedPolicyDocument", 400, words, name=name, policy=policy)
-    place.role(name)
-    update = place.iam.update_assume_role_policy
-    refuse(update, "MalformedPolicyDocument", 400, words, RoleName=name, PolicyDocument=policy)
 
 
 def test_trust_policies_have_2048_characters_without_blanks(place: Place, name: str) -> None:
@@ -506,34 +459,6 @@ def test_the_administrator_takes_a_role(place: Place, name: str) -> None:
     message = refuse(place.sts.assume_role, "AccessDenied", 403, RoleArn=foreign["Arn"], RoleSessionName="job")
     user = f"arn:aws:iam::{place.account}:user/lab-admin"
     assert message == f"User: {user} is not authorized to perform: sts:AssumeRole on resource: {foreign['Arn']}"
-
-
-@pytest.mark.parametrize(
-    ("member", "value", "code", "words"),
-    [
-        ("RoleSessionName", "x", "ValidationError", "greater than or equal to 2"),
-        ("RoleSessionName", "x" * 65, "ValidationError", "less than or equal to 64"),
-        ("RoleSessionName", "a b", "ValidationError", "'roleSessionName'"),
-        ("DurationSeconds", 899, "ValidationError", "greater than or equal to 900"),
-        ("DurationSeconds", 43201, "ValidationError", "less than or equal to 43200"),
-        ("DurationSeconds", 3601, "ValidationError", "exceeds the MaxSessionDuration set for this role."),
-        ("SourceIdentity", "x", "ValidationError", "'sourceIdentity'"),
-        ("ExternalId", "a b", "ValidationError", "'externalId'"),
-        ("RoleArn", "arn:aws:s3:::bucket-x", "ValidationError", "is invalid"),
-        ("RoleArn", "arn:aws:iam", "ValidationError", "'roleArn'"),
-        ("Policy", "{", "MalformedPolicyDocument", "Json"),
-        ("Policy", document(EVERYTHING) + " " * 2048, "PackedPolicyTooLarge", "Packed size"),
-        ("PolicyArns", [{"arn": READ_ONLY}] * 11, "ValidationError", "'policyArns'"),
-        ("TransitiveTagKeys", ["absent"], "InvalidParameterValue", "transitive"),
-        ("Tags", [{"Key": f"k{index}", "Value": ""} for index in range(51)], "ValidationError", "'tags'"),
-    ],
-)
-def test_the_parameters_of_a_session_keep_their_limits(
-    place: Place, name: str, member: str, value: Any, code: str, words: str
-) -> None:
-    role = place.role(name)
-    arguments = {"RoleArn": role["Arn"], "RoleSessionName": "job", member: value}
-    refuse(place.sts.assume_role, code, 400, words, **arguments)
 
 
 def test_a_role_trusted_by_name_needs_no_policy(place: Place, name: str, own: Any) -> None:

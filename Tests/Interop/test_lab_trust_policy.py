@@ -16,7 +16,6 @@ import pytest
 
 from aws import client
 from program import DENIED, DONE, Lab, Pki, running_lab
-from sampling import FULL
 
 ACTIONS = ["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"]
 SERVICE = {"Service": "rolesanywhere.amazonaws.com"}
@@ -39,10 +38,6 @@ def allow(**changes: Any) -> dict[str, Any]:
     return {name: value for name, value in statement.items() if value is not ...}
 
 
-def deny(**changes: Any) -> dict[str, Any]:
-    return allow(Sid="NotThese", Effect="Deny", **changes)
-
-
 @dataclass(frozen=True)
 class Case:
     """A policy, who gets in, and who does not with a word of the reason."""
@@ -63,101 +58,30 @@ def only(name: str, operator: str, key: str, value: Any, admitted: tuple[str, ..
     return Case(name, [allow(Condition={operator: {key: value}})], admitted, refused)
 
 
-CN, OU, URI = (f"aws:PrincipalTag/x509{part}" for part in ("Subject/CN", "Subject/OU", "SAN/URI"))
+CN, OU = (f"aws:PrincipalTag/x509Subject/{part}" for part in ("CN", "OU"))
 
+# How a policy decides is a Swift test's (TrustPolicyTests, with 62 of them); here, that it arrives, and that it is asked of
+# what `pki creds` sends.
 CASES = [
     Case("no-condition", [allow()], ("db", "bare")),
-    # The certificate's own words.
     only("cn", "StringEquals", CN, "db-1", ("db",), web="web-1", comma="x509Subject/CN"),
-    only("cn-of-several", "StringEquals", CN, ["db-1", "web-1"], ("db", "web"), bare="bare"),
-    only("cn-like", "StringLike", CN, "db-*", ("db",), web="web-1"),
-    only("cn-with-a-star-that-is-none", "StringEquals", CN, "db-*", (), db="StringLike"),
-    only("cn-in-another-case", "StringEquals", CN, "DB-1", (), db="db-1"),
-    only("cn-whatever-the-case", "StringEqualsIgnoreCase", CN, "DB-1", ("db",), web="web-1"),
-    only("key-in-another-case", "StringEquals", "AWS:principaltag/X509SUBJECT/cn", "db-1", ("db",), web="web-1"),
-    only("ou", "StringEquals", OU, "databases", ("db", "comma"), web="frontends", bare="no such key"),
     only("ou-twice", "StringEquals", OU, "outer/inner", ("twin",), db="databases"),
-    only("uri", "StringEquals", URI, "spiffe://example.com/db", ("db",), web="spiffe://example.com/web", bare="no such key"),
-    only("uri-like", "StringLike", URI, "spiffe://example.com/*", ("db", "web"), bare="no such key"),
     only("dns", "StringEquals", "aws:PrincipalTag/x509SAN/DNS", "web-1.example.com", ("web",), db="no such key"),
-    only("issuer", "StringEquals", "aws:PrincipalTag/x509Issuer/CN", "TEST ROOT", ("db", "bare")),
-    only("another-issuer", "StringEquals", "aws:PrincipalTag/x509Issuer/CN", "OTHER", (), db="TEST ROOT"),
-    only("request-tag", "StringEquals", "aws:RequestTag/x509Subject/CN", "db-1", ("db",), web="web-1"),
     only("not-equal", "StringNotEquals", CN, "db-1", ("web", "comma"), db="db-1"),
-    only("not-equal-of-absent", "StringNotEquals", OU, "databases", ("web", "bare"), db="databases"),
-    only("if-exists", "StringEqualsIfExists", OU, "databases", ("db", "bare"), web="frontends"),
-    # Where it comes from.
     only("source-arn", "ArnEquals", "aws:SourceArn", ANCHOR, ("db", "web")),
-    only("source-arn-like", "ArnLike", "aws:SourceArn", f"arn:aws:rolesanywhere:*:{ACCOUNT}:trust-anchor/*", ("db",)),
-    only("another-source-arn", "ArnEquals", "aws:SourceArn", ANCHOR[:-1] + "}f", (), db="trust-anchor/"),
-    only("source-account", "StringEquals", "aws:SourceAccount", ACCOUNT, ("db",)),
-    only("another-source-account", "StringEquals", "aws:SourceAccount", "999999999999", (), db=ACCOUNT),
-    only("address", "IpAddress", "aws:SourceIp", "127.0.0.0/8", ("db",)),
     only("another-address", "IpAddress", "aws:SourceIp", ["192.0.2.0/24", "2001:db8::/32"], (), db="127.0.0.1"),
-    only("not-this-address", "NotIpAddress", "aws:SourceIp", "127.0.0.1", (), db="127.0.0.1"),
-    only("region", "StringEquals", "aws:RequestedRegion", "us-east-1", ("db",)),
-    # AWS is reached over TLS alone: a policy decides in a lab without it as it will there.
     only("tls", "Bool", "aws:SecureTransport", "true", ("db",)),
-    Case(
-        "no-plain-text",
-        [allow(), deny(Condition={"Bool": {"aws:SecureTransport": "false"}})],
-        ("db",),
-    ),
-    # When.
-    only("until-long-ago", "DateLessThan", "aws:CurrentTime", "2020-01-01T00:00:00Z", (), db="2020-01-01"),
-    only("until-late", "DateLessThan", "aws:CurrentTime", "2999-01-01T00:00:00Z", ("db",)),
-    only("since-long-ago", "DateGreaterThan", "aws:CurrentTime", "2020-01-01T00:00:00Z", ("db",)),
     only("since-late", "DateGreaterThanEquals", "aws:EpochTime", "32503680000", (), db="aws:EpochTime"),
-    # What is asked for.
-    only("short", "NumericLessThanEquals", "sts:DurationSeconds", "3600", ("db",)),
     only("shorter", "NumericLessThan", "sts:DurationSeconds", "901", (), db="3600"),
-    only("source-identity", "StringEquals", "sts:SourceIdentity", "CN=db-1", ("db",), web="CN=web-1"),
     only("session-name", "StringLike", "sts:RoleSessionName", "build-*", (), db="sts:RoleSessionName"),
-    # Whether it is there.
-    only("must-have-ou", "Null", OU, "false", ("db", "twin"), bare="no such key"),
-    only("must-not-have-ou", "Null", OU, "true", ("bare",), db="databases"),
-    only("must-have-cn", "Null", CN, "false", ("db",), comma="no such key"),
-    # Several values.
-    only("any-tag-key", "ForAnyValue:StringEquals", "aws:TagKeys", ["x509SAN/URI", "x509SAN/DNS"], ("db", "web"), bare="aws:TagKeys"),
-    only("all-tag-keys", "ForAllValues:StringLike", "aws:TagKeys", ["x509Subject/*", "x509Issuer/*", "x509SAN/Name/*"], ("bare", "twin"), web="x509SAN"),
-    # Variables.
-    only("variable", "StringLike", URI, "spiffe://example.com/${aws:PrincipalTag/x509Subject/OU}*", (), db="databases"),
     only("variable-that-fits", "StringEquals", "sts:SourceIdentity", "CN=${aws:PrincipalTag/x509Subject/CN}", ("db", "web"), comma="x509Subject/CN"),
-    only("variable-default", "StringEquals", OU, "${aws:PrincipalTag/absent, 'databases'}", ("db",), web="frontends"),
-    only("variable-star", "StringLike", CN, "db${*}", (), db="db-1"),
-    # Several conditions, several statements.
-    Case(
-        "both",
-        [allow(Condition={"StringEquals": {CN: "db-1", OU: "databases"}, "ArnEquals": {"aws:SourceArn": ANCHOR}})],
-        ("db",),
-        {"web": "web-1", "comma": "x509Subject/CN"},
-    ),
-    Case(
-        "either",
-        [allow(Condition={"StringEquals": {CN: "db-1"}}), allow(Sid="Others", Condition={"StringEquals": {CN: "web-1"}})],
-        ("db", "web"),
-        {"bare": "Others"},
-    ),
     Case(
         "deny-wins",
-        [allow(), deny(Condition={"StringEquals": {OU: "databases"}})],
+        [allow(), allow(Sid="NotThese", Effect="Deny", Condition={"StringEquals": {OU: "databases"}})],
         ("web", "bare"),
         {"db": "NotThese", "comma": "NotThese"},
     ),
-    Case("deny-first", [deny(Action="sts:AssumeRole", Condition={"StringEquals": {CN: "db-1"}}), allow()], ("web",), {"db": "NotThese"}),
-    Case("deny-unless", [allow(), deny(Condition={"StringNotEquals": {OU: "databases"}})], ("db",), {"bare": "NotThese"}),
-    # Each of the three actions.
     Case("no-tag-session", [allow(Action=["sts:AssumeRole", "sts:SetSourceIdentity"])], (), {"db": "sts:TagSession"}),
-    Case("no-assume-role", [allow(Action=["sts:TagSession", "sts:SetSourceIdentity"])], (), {"db": "sts:AssumeRole"}),
-    Case("no-source-identity", [allow(Action=["sts:AssumeRole", "sts:TagSession"])], (), {"db": "sts:SetSourceIdentity"}),
-    Case("actions-in-another-case", [allow(Action=["STS:assumerole", "sts:tagsession", "sts:setsourceIDENTITY"])], ("db",)),
-    Case("all-actions", [allow(Action="sts:*")], ("db",)),
-    Case("actions-apart", [allow(Sid=f"Part{index}", Action=action) for index, action in enumerate(ACTIONS)], ("db",)),
-    Case("not-action", [allow(Action=..., NotAction="sts:AssumeRoleWithSAML")], ("db",)),
-    # Who it is for.
-    Case("another-service", [allow(Principal={"Service": "ec2.amazonaws.com"})], (), {"db": "rolesanywhere.amazonaws.com"}),
-    Case("two-services", [allow(Principal={"Service": ["ec2.amazonaws.com", "rolesanywhere.amazonaws.com"]})], ("db",)),
-    Case("an-account", [allow(Principal={"AWS": f"arn:aws:iam::{ACCOUNT}:root"})], (), {"db": "Clients"}),
 ]  # fmt: skip
 
 BY_NAME = {case.name: case for case in CASES}
@@ -243,8 +167,7 @@ def test_declared_in_a_seed(clients: Pki, seeded: Lab, case: str, name: str) -> 
     assert_decided(clients, seeded, BY_NAME[case], name, f"arn:aws:iam::{ACCOUNT}:role/{case}")
 
 
-# What a policy decides is seen above; here, that it arrives.
-@pytest.mark.parametrize("case", CASES if FULL else CASES[::5], ids=lambda case: case.name)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_set_through_iam(clients: Pki, plain: Lab, case: Case) -> None:
     role = plain.role_arn.rsplit("/", 1)[1]
     with client(plain, "iam") as iam:
@@ -301,82 +224,24 @@ def test_a_dropped_value_is_named(clients: Pki, seeded: Lab) -> None:
     assert "x509Subject/CN" in checks["trustPolicy"]["hint"]
 
 
-def rename(seed: dict[str, Any], name: str) -> None:
-    """Gives the one role of a seed another name, in its profile too."""
-    seed["roles"][0]["name"] = name
-    seed["profiles"][0]["roles"] = [name]
-
-
 class TestSeeds:
-    """What is wrong with a seed is said before anything listens."""
+    """What is wrong with a seed is said before anything listens; the table of it is a Swift test's (LabSeedLimitTests)."""
 
-    @pytest.mark.parametrize(
-        ("policy", "words"),
-        [
-            ({"Version": "2012-10-17", "Statement": []}, ("Statement",)),
-            ({"Version": "2012-10-17"}, ("Statement",)),
-            ({"Version": "2026-01-01", "Statement": [allow()]}, ("Version", "2012-10-17")),
-            ({"Version": "2012-10-17", "Statement": [allow(Effect="Permit")]}, ("Effect",)),
-            ({"Version": "2012-10-17", "Statement": [allow(Effect=...)]}, ("Effect",)),
-            ({"Version": "2012-10-17", "Statement": [allow(Principal=...)]}, ("Principal",)),
-            ({"Version": "2012-10-17", "Statement": [allow(Resource="*")]}, ("Resource",)),
-            ({"Version": "2012-10-17", "Statement": [allow(Action="sts:TagSessions")]}, ("sts:TagSession",)),
-            ({"Version": "2012-10-17", "Statement": [allow(Conditions={})]}, ("Condition",)),
-            ({"Version": "2012-10-17", "Statement": [allow(Condition={"StringEqual": {CN: "a"}})]}, ("StringEquals",)),
-            ({"Version": "2012-10-17", "Statement": [allow(Condition={"IpAddress": {"aws:SourceIp": "ten"}})]}, ("ten",)),
-            ({"Version": "2012-10-17", "Statement": [allow(Condition={"Null": {CN: "maybe"}})]}, ("maybe",)),
-            ({"Version": "2012-10-17", "Statement": [allow(), allow()]}, ("Clients",)),
-            ({"Version": "2012-10-17", "Statement": [allow(Condition={"ArnEquals": {"aws:SourceArn": "${trustAnchor:other}"}})]}, ("other",)),
-        ],
-    )  # fmt: skip
-    def test_a_malformed_policy(self, clients: Pki, tmp_path: Path, policy: dict[str, Any], words: tuple[str, ...]) -> None:
+    def test_certificates_that_are_not_there(self, clients: Pki, tmp_path: Path) -> None:
         declared = seed([CASES[0]])
-        declared["roles"][0]["trustPolicy"] = policy
-        self.refuse(clients, tmp_path, json.dumps(declared), CASES[0].name, *words)
-
-    def refuse(self, pki: Pki, folder: Path, text: str, *words: str) -> None:
-        file = folder / "wrong.json"
-        file.write_text(text)
-        stderr = pki.refuse("lab", "--port", "0", "--directory", pki.home / "ca", "--seed", file, timeout=20)
-        for word in (str(file), *words):
-            assert word in stderr
-
-    @pytest.mark.parametrize(
-        ("change", "words"),
-        [
-            (lambda seed: seed.update(role=[]), ("role",)),
-            (lambda seed: seed["roles"][0].update(nmae="x"), ("nmae",)),
-            (lambda seed: seed["roles"][0].pop("name"), ("name",)),
-            (lambda seed: seed["profiles"][0].update(roles=["absent"]), ("absent",)),
-            (lambda seed: seed["profiles"].append(seed["profiles"][0]), ("profiles", "lab")),
-            (lambda seed: seed["roles"].append(seed["roles"][0]), ("roles", CASES[0].name)),
-            (lambda seed: seed["profiles"][0].update(durationSeconds=899), ("durationSeconds",)),
-            (lambda seed: seed["roles"][0].update(maxSessionDuration=43_201), ("maxSessionDuration",)),
-            (lambda seed: seed["trustAnchors"][0].update(certificates="absent.pem"), ("absent.pem",)),
-            (lambda seed: seed["roles"][0].update(trustPolicy="text"), ("trustPolicy",)),
-            (lambda seed: rename(seed, "two words"), ("two words",)),
-            (lambda seed: rename(seed, "n" * 65), ("name", "64")),
-            (lambda seed: seed["roles"][0].update(path="nowhere"), ("nowhere",)),
-            (lambda seed: seed["roles"][0].update(path="/with blank/"), ("with blank",)),
-            # What the API refuses: names that differ in case alone, policies that there are not, ARNs of other things.
-            (lambda seed: seed["roles"].append({**seed["roles"][0], "name": CASES[0].name.upper()}), ("roles", CASES[0].name)),
-            (lambda seed: seed["roles"][0].update(attachedPolicyArns=["arn:aws:iam::123456789012:policy/own"]), ("policy/own",)),
-            (lambda seed: seed["roles"][0].update(attachedPolicyArns=["ReadOnlyAccess-without-arn"]), ("without-arn",)),
-            (lambda seed: seed["profiles"][0].update(roles=["arn:aws:iam::123456789012:user/a"]), ("user/a",)),
-        ],
-    )
-    def test_a_wrong_member(self, clients: Pki, tmp_path: Path, change: Any, words: tuple[str, ...]) -> None:
-        declared = seed([CASES[0]])
-        change(declared)
+        declared["trustAnchors"][0].update(certificates="absent.pem")
         file = tmp_path / "wrong.json"
         file.write_text(json.dumps(declared))
-        stderr = clients.refuse("lab", "--port", "0", "--directory", clients.home / "ca", "--seed", file, timeout=20)
-        for word in words:
-            assert word in stderr
+        stderr = clients.refuse("lab", "--port", "0", "--directory", clients.home / "ca", "--seed", file)
+        assert "absent.pem" in stderr
 
-    @pytest.mark.parametrize("text", ["[]", "{", "\x00", '{"roles":{}}'])
-    def test_no_seed_at_all(self, clients: Pki, tmp_path: Path, text: str) -> None:
-        self.refuse(clients, tmp_path, text)
+    def test_a_malformed_policy(self, clients: Pki, tmp_path: Path) -> None:
+        declared = seed([CASES[0]])
+        declared["roles"][0]["trustPolicy"] = {"Version": "2012-10-17", "Statement": [allow(Effect="Permit")]}
+        file = tmp_path / "wrong.json"
+        file.write_text(json.dumps(declared))
+        stderr = clients.refuse("lab", "--port", "0", "--directory", clients.home / "ca", "--seed", file)
+        assert all(word in stderr for word in (str(file), CASES[0].name, "Effect"))
 
     def test_the_template_of_the_repository(self, built: Path, tmp_path: Path) -> None:
         from program import REPOSITORY

@@ -108,7 +108,7 @@ import Testing
 
     @Test(arguments: [false, true])
     func `a client's certificate is refused, alone and beside a CA`(_ isBesideCA: Bool) throws {
-        let leaf = try authority.client("CN=leaf")
+        let leaf = try authority.client("CN=leaf").certificate.pemEncoded
         try refuse((isBesideCA ? authority.certificate.pemEncoded : "") + leaf, naming: "CN=leaf", "CA")
     }
 

@@ -147,12 +147,19 @@ struct TestAuthority {
             template: try CertificateTemplate(reading: Array("[ v3 ]\n\(extensions)\n".utf8), name: "test"))
     }
 
-    /// A certificate of a client, in PEM.
-    func client(_ subject: String) throws -> String {
-        let parameters = try Self.parameters(
-            subject, PrivateKey(generating: .ecP256),
-            "basicConstraints = CA:FALSE\nkeyUsage = critical, digitalSignature")
-        return try parameters.signed(by: key, issuer: certificate).pemEncoded
+    /// A client with its certificate.
+    ///
+    /// - Parameters:
+    ///   - subject: The certificate's subject.
+    ///   - names: Its alternative names, as OpenSSL writes them.
+    /// - Returns: The client.
+    /// - Throws: What kept the certificate from being made.
+    func client(_ subject: String, names: String = "") throws -> TestClient {
+        var extensions = "basicConstraints = CA:FALSE\nkeyUsage = critical, digitalSignature"
+        if !names.isEmpty { extensions += "\nsubjectAltName = \(names)" }
+        let client = try PrivateKey(generating: .ecP256)
+        let certificate = try Self.parameters(subject, client, extensions).signed(by: key, issuer: certificate)
+        return TestClient(key: client, certificate: certificate)
     }
 
     /// A CRL that revokes nothing.
