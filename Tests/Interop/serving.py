@@ -47,7 +47,7 @@ class UnixConnection(http.client.HTTPConnection):
     """HTTP over a unix socket."""
 
     def __init__(self, path: Path):
-        super().__init__("localhost", timeout=15)
+        super().__init__("localhost", timeout=60)
         self.path = path
 
     def connect(self) -> None:
@@ -96,7 +96,7 @@ class Served:
         """The lines of its standard error so far."""
         return self.log.read_text().splitlines()
 
-    def connect(self, timeout: float = 15) -> http.client.HTTPConnection:
+    def connect(self, timeout: float = 60) -> http.client.HTTPConnection:
         return http.client.HTTPConnection(self.host, self.port, timeout=timeout)
 
     def request(self, method: str, path: str, headers: dict[str, str] | None = None) -> Answer:

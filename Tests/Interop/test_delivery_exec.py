@@ -265,13 +265,13 @@ class TestServer:
             assert process.stdout.readline() == b"ready\n"
             process.send_signal(signal.Signals[name])
             assert process.stdout.read() == b"got\n"
-            assert process.wait(timeout=10) == 9
+            assert process.wait(timeout=60) == 9
 
     def test_a_signal_that_the_child_does_not_take_ends_both(self, web: Pki) -> None:
         with web.start("exec", "--profile", "web", "--server", "--", "sh", "-c", "echo $$; exec sleep 60") as process:
             child = int(process.stdout.readline())
             process.terminate()
-            assert process.wait(timeout=10) == -signal.SIGTERM
+            assert process.wait(timeout=60) == -signal.SIGTERM
             assert not Path(f"/proc/{child}").exists()
 
     def test_a_child_that_outlives_its_parent_is_not_left_behind(self, web: Pki) -> None:
@@ -281,7 +281,7 @@ class TestServer:
         with web.start("exec", "--profile", "web", "--server", "--", "sh", "-c", script) as process:
             background, url = process.stdout.readline().decode().split()
             try:
-                assert process.wait(timeout=10) == 0
+                assert process.wait(timeout=60) == 0
                 assert time.monotonic() - start < 8
                 assert not listens(url), "the server has ended with the command"
             finally:
