@@ -68,7 +68,7 @@ def stopped(process: subprocess.Popen[bytes]) -> Iterator[None]:
 
 
 def wait_for_socket(path: Path, process: subprocess.Popen[bytes]) -> None:
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while not path.exists():
         assert process.poll() is None, f"{process.args} ended with {process.returncode}"
         assert time.monotonic() < end, f"{process.args} makes no {path}"
@@ -204,7 +204,7 @@ class TPM:
         """Ends it, as a machine that goes down would: what is in its memory is lost, its persistent keys are not."""
         process = int((self.folder / "pid").read_text())
         os.kill(process, signal.SIGKILL)
-        end = time.monotonic() + 10
+        end = time.monotonic() + 60
         while Path(f"/proc/{process}/exe").exists() and time.monotonic() < end:
             time.sleep(0.02)
 

@@ -116,7 +116,7 @@ class TestIdentities:
         certificate, key = leaf.write(tmp_path, "leaf")
         closed = BestAvailableEncryption(b"secret")
         key.write_bytes(leaf.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, closed))
-        stderr = pki.refuse("creds", *identity_options(certificate, key), *ARNS, *NOWHERE, timeout=10)
+        stderr = pki.refuse("creds", *identity_options(certificate, key), *ARNS, *NOWHERE)
         assert "leaf-key.pem" in stderr and "passphrase" in stderr
 
 
@@ -644,7 +644,7 @@ class TestTLS:
         assert server.requests == []
 
     def test_plain_http_is_for_loopback(self, pki: Pki, files: tuple) -> None:
-        stderr = pki.refuse("creds", *files, *ARNS, "--endpoint", "http://192.0.2.1:9", status=None, timeout=10)
+        stderr = pki.refuse("creds", *files, *ARNS, "--endpoint", "http://192.0.2.1:9", status=None)
         assert "https" in stderr
 
 

@@ -214,11 +214,11 @@ import json, os, sys, time, urllib.request
 def ask():
     request = urllib.request.Request(os.environ["AWS_CONTAINER_CREDENTIALS_FULL_URI"],
                                      headers={"Authorization": os.environ["AWS_CONTAINER_AUTHORIZATION_TOKEN"]})
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         return json.load(answer)
 first = ask()
 print(os.environ["AWS_CONTAINER_CREDENTIALS_FULL_URI"])
-deadline = time.monotonic() + 8
+deadline = time.monotonic() + 60
 while (second := ask())["AccessKeyId"] == first["AccessKeyId"] and time.monotonic() < deadline:
     time.sleep(0.1)
 print(json.dumps([first, second]))

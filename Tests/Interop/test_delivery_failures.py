@@ -159,7 +159,7 @@ class TestTheServiceFails:
         with running_lab(pki, "--directory", ca) as lab:
             configure(pki, lab, ca)
             (ca / "client-key.pem").unlink()
-            assert "client-key.pem" in pki.refuse("serve", "--profile", "web", "--listen", "0", timeout=10)
+            assert "client-key.pem" in pki.refuse("serve", "--profile", "web", "--listen", "0")
 
     def test_the_helpers_fault_of_an_empty_answer(self, pki: Pki, ca: Path) -> None:
         """A service that throttles, fails and comes back: at no time an answer of 200 without keys."""

@@ -532,7 +532,7 @@ class TestFollow:
         with following(pki, lab) as process:
             next(lines_until(process, 30))
             process.send_signal(number)
-            assert process.wait(timeout=10) in (DONE, -number, 128 + number)
+            assert process.wait(timeout=60) in (DONE, -number, 128 + number)
 
     def test_a_lab_that_was_started_anew(self, pki: Pki, ca: Path) -> None:
         """A lab counts from one again; who follows, over an interruption or not, sees the new decisions."""

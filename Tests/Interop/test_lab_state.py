@@ -300,7 +300,7 @@ def until_ready(process: subprocess.Popen[bytes]) -> Iterator[str]:
         yield line
         if line.startswith("export PKI_LAB_ROLE_ARN="):
             return
-    process.wait(timeout=10)
+    process.wait(timeout=60)
 
 
 class TestFiles:

@@ -7,7 +7,7 @@ import Testing
 
 struct CurlTransportTests {
     private let transport = CurlTransport(
-        trust: .system, connectTimeout: .seconds(5), timeout: .seconds(5), bodyLimit: 1000, userAgent: "test/1")
+        trust: .system, connectTimeout: .seconds(60), timeout: .seconds(60), bodyLimit: 1000, userAgent: "test/1")
 
     private func request(
         _ port: Int, scheme: String = "http", method: String = "POST", body: String = "{}"
@@ -113,12 +113,12 @@ struct CurlTransportTests {
         defer { server.stop() }
         var impatient = transport
         impatient.connectTimeout = .milliseconds(50)
-        impatient.timeout = .seconds(60)
+        impatient.timeout = .seconds(3_600)
         let start = ContinuousClock.now
         let error = try #require(throws: RolesAnywhereError.self) {
             try impatient.send(request(server.port, scheme: "https"))
         }
-        #expect(ContinuousClock.now - start < .seconds(20))
+        #expect(ContinuousClock.now - start < .seconds(600))
         #expect(error.message.contains("took too long"))
         #expect(error.isTransient)
     }

@@ -27,7 +27,7 @@ final class LoopbackServer: Sendable {
     private let open = Mutex<[CInt]>([])
 
     init(_ behaviour: Behaviour) throws {
-        listener = socket(AF_INET, CInt(SOCK_STREAM.rawValue), 0)
+        listener = socket(AF_INET, CInt(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
@@ -54,9 +54,15 @@ final class LoopbackServer: Sendable {
     func stop() {
         shutdown(listener, CInt(SHUT_RDWR))
         open.withLock { descriptors in
-            for descriptor in descriptors { close(descriptor) }
+            for descriptor in descriptors { end(descriptor) }
             descriptors = []
         }
+    }
+
+    /// Ends a connection, even if a program that another test starts has inherited it meanwhile.
+    private func end(_ connection: CInt) {
+        shutdown(connection, CInt(SHUT_RDWR))
+        close(connection)
     }
 
     private func serve(_ behaviour: Behaviour) {
@@ -67,15 +73,15 @@ final class LoopbackServer: Sendable {
             case .answer(let text):
                 received.withLock { $0.append(read(connection)) }
                 send(text, to: connection)
-                close(connection)
+                end(connection)
             case .greeting(let text):
                 send(text, to: connection)
                 open.withLock { $0.append(connection) }
             case .silence: open.withLock { $0.append(connection) }
             case .hangUp:
                 received.withLock { $0.append(read(connection)) }
-                close(connection)
-            case .absence: close(connection)
+                end(connection)
+            case .absence: end(connection)
             }
         }
     }

@@ -38,6 +38,12 @@ final class ScriptedAgent: Sendable {
     /// Wakes the thread, which closes the socket.
     deinit { shutdown(listener, CInt(SHUT_RDWR)) }
 
+    /// Ends a connection, even if a program that another test starts has inherited it meanwhile.
+    private static func end(_ connection: CInt) {
+        shutdown(connection, CInt(SHUT_RDWR))
+        close(connection)
+    }
+
     private static func serve(_ listener: CInt, _ answer: ([UInt8]) -> [UInt8]?) {
         var silent: [CInt] = []
         while true {
@@ -55,9 +61,9 @@ final class ScriptedAgent: Sendable {
                 guard count > 0 else { break }
                 rest = rest.dropFirst(count)
             }
-            close(connection)
+            end(connection)
         }
-        for connection in silent { close(connection) }
+        for connection in silent { end(connection) }
         close(listener)
     }
 
