@@ -154,6 +154,7 @@ def test_d9_an_unencrypted_endpoint_is_told_with_where_it_comes_from(home: Home,
 def test_d10_an_empty_setting_is_unset(home: Home) -> None:
     home.configure("web")
     home.config.write_text(home.config.read_text() + "pki_intermediates =\npki_attempts =\n")
+    home.pki.run("configure", "--profile", "web", "--session-duration", "900")
     assert home.pki.run("creds", "--profile", "web").json["Version"] == 1
 
 

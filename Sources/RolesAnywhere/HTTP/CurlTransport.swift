@@ -14,7 +14,8 @@ public struct CurlTransport: HTTPTransport {
     /// The proxy to use.
     public enum Proxy: Hashable, Sendable {
         /// `https_proxy`, `HTTPS_PROXY`, `all_proxy`, `ALL_PROXY`, `no_proxy` and `NO_PROXY` of this process's environment,
-        /// as libcurl reads them; exceptions as ``ProxyExemptions``. Loopback addresses are always reached directly, as the reference helper does.
+        /// as libcurl reads them; exceptions as Go reads them too: `*.example.com`, `example.com:443`. Loopback addresses are
+        /// always reached directly, as the reference helper does.
         case environment
         /// None, whatever the environment says.
         case none

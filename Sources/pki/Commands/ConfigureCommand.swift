@@ -161,7 +161,7 @@ struct ConfigureCommand: ParsableCommand {
 
     private static func settings(_ values: [(name: String, value: String)]) throws -> AccessOptions {
         var settings = AccessOptions.none
-        let values = Dictionary(values, uniquingKeysWith: { $1 })
+        let values = Dictionary(values.filter { !$0.value.isEmpty }, uniquingKeysWith: { $1 })
         for setting in ProfileSetting.all { try values[setting.name].map { try setting.fill($0, into: &settings) } }
         return settings
     }
