@@ -28,16 +28,18 @@ $ cmp bundle.pem credential-process-data/root-cert.pem
 <!-- terminal: lab -->
 
 ```console
-$ pki lab > lab.env
-pki: the lab is listening; open http://127.0.0.1:9912/ to watch it
+$ pki lab
+export PKI_LAB_ENDPOINT=http://127.0.0.1:9912
+…
+2026-11-30T09:31:00Z pki: the lab is listening; open http://127.0.0.1:9912/ to watch it
 ```
 
 The trust policy. One without a condition, as the article has it, is refused:
 
-<!-- status: 0 2 0 -->
+<!-- status: 0 64 0 -->
 
 ```console
-$ . ./lab.env
+$ eval "$(pki lab env)"
 $ pki print-trust-policy --trust-anchor-arn "$PKI_LAB_TRUST_ANCHOR_ARN"
 pki: error: …
 pki: hint: … --subject-cn …
@@ -68,7 +70,7 @@ $ unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
 Credentials as JSON, as variables, and in a profile:
 
 ```console
-$ options="--certificate credential-process-data/client-cert.pem --private-key credential-process-data/client-key.pem
+$ options="--certificate credential-process-data/client-cert.pem
     --trust-anchor-arn $anchor --profile-arn $profile --role-arn $role"
 $ pki creds $options | jq -r 'keys_unsorted[], .Version, .AccessKeyId, .Expiration'
 Version
@@ -80,12 +82,14 @@ AccountId
 1
 ASIAIFURXYL7L32AIYGR
 2026-11-23T01:23:28Z
-$ (eval "$(pki creds $options --format env)" && aws sts get-caller-identity --query Arn)
+$ (unset AWS_REGION AWS_DEFAULT_REGION; eval "$(pki creds $options --format env)" && aws sts get-caller-identity --query Arn)
 "arn:aws:sts::123456789012:assumed-role/TEST-ROOT-RolesAnywhere/6ef50f897a2790a47aeb6c1744480b66e3c30236"
 $ pki configure --profile article $options
 profile      article in /home/alex/.aws/config
 role         arn:aws:iam::123456789012:role/TEST-ROOT-RolesAnywhere
 certificate  CN=TEST CLIENT, valid until 2027-11-23T06:55:51Z
+private key  /home/alex/credential-process-data/client-key.pem
+…
 next         aws sts get-caller-identity --profile article
 $ aws sts get-caller-identity --profile article
 {

@@ -35,6 +35,8 @@ from program import clean_environment
 
 HOME_IN_DOCUMENTS = "/home/alex"
 USER_IN_DOCUMENTS = "alex@rack-7"
+LAB_PORT = "9912"
+"""The lab's default port."""
 
 PORT = r"(\d+)"
 DURATION = r"\d+ (?:ms|s|min|h|d)\b"
@@ -344,6 +346,8 @@ class Walk:
 
     def adapted(self, command: str) -> str:
         """The command with the ports of this run."""
+        if port := self.ports.get(LAB_PORT):
+            command = command.replace("pki lab env", f"pki lab env --endpoint http://127.0.0.1:{port}")
         return re.sub(r"\b\d{4,5}\b", lambda match: self.ports.get(match[0], match[0]), command)
 
     def compare(self, step: Step, printed: str, goes_on: bool = False) -> None:
