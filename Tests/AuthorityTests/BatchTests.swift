@@ -33,7 +33,9 @@ import Testing
         _ = try CertificateAuthority.create(in: directory.path, root, now: clock.now, using: &generator)
         let authority = try CertificateAuthority(openingIn: directory.path, now: clock.now)
         let requests = try (1...10).map {
-            ClientRequest(template: try BuiltInTemplate.client.template, name: "web-\($0)")
+            var request = ClientRequest(template: try BuiltInTemplate.client.template, name: "web-\($0)")
+            request.nameIsCommonName = true
+            return request
         }
         var progress: [Int] = []
         let outcome = try authority.issue(

@@ -117,7 +117,7 @@ import Testing
     func `a name that could mean something else to a file system is refused`(name: String) throws {
         let (directory, _) = try place()
         _ = try create()
-        #expect((refusal { try issue(name) } as? AuthorityError)?.code == .invalidRequest)
+        #expect((refusal { try issue(name) } as? AuthorityError)?.code == .invalidValue)
         #expect(directory.names(in: "ca") == ["root-cert.pem", "root-key.pem"])
     }
 

@@ -44,7 +44,7 @@ import Testing
         #expect(try client.notices(at: client.certificate.notBefore.addingTimeInterval(-1)).count == 1)
         #expect(code { try StoredIdentity(name: "web-2", in: directory.path) } == .missing)
         for name in ["", ".", "../x", "a/b", "a\0b"] {
-            #expect(code { try StoredIdentity(name: name, in: directory.path) } == .invalidRequest)
+            #expect(code { try StoredIdentity(name: name, in: directory.path) } == .invalidValue)
         }
     }
 

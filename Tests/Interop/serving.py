@@ -93,8 +93,8 @@ class Served:
 
     @property
     def said(self) -> list[str]:
-        """The lines of its standard error so far."""
-        return self.log.read_text().splitlines()
+        """The lines of its standard error so far, without their times."""
+        return re.sub(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ (?=pki: )", "", self.log.read_text(), flags=re.MULTILINE).splitlines()
 
     def connect(self, timeout: float = 60) -> http.client.HTTPConnection:
         return http.client.HTTPConnection(self.host, self.port, timeout=timeout)

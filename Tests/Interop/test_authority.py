@@ -59,7 +59,7 @@ class TestRenewal:
         assert stat.S_IMODE((ca / "client-key.pem").stat().st_mode) == 0o600
 
     def test_statuses(self, pki: Pki, ca: Path) -> None:
-        assert pki.run("renew", "client", "--if-expires-within", "30d", "--directory", ca, status=None).status == CHECK_FAILED
+        assert pki.run("renew", "client", "--if-expires-within", "30d", "--directory", ca).stdout == ""
         assert pki.run("renew", "client", "--if-expires-within", "53w", "--directory", ca).status == DONE
         pki.refuse("renew", "absent", "--directory", ca)
         pki.run("renew", "--directory", ca, status=USAGE)

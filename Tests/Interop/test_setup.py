@@ -139,7 +139,7 @@ def test_a_policy_without_a_condition_is_refused_unless_told(pki: Pki, ca: Path)
         ["print-trust-policy", "--trust-anchor-arn", ANCHOR],
         ["print-setup", "--format", "terraform", "--directory", str(ca)],
     ):
-        refused = pki.run(*command, status=REFUSED)
+        refused = pki.run(*command, status=USAGE)
         assert "every certificate of the CA could assume the role" in refused.error
         assert "--any-certificate" in refused.stderr
         pki.run(*command, "--any-certificate")
@@ -184,7 +184,7 @@ HOSTILE = ['a"b', "it's", "$(touch x)", "`touch x`", "${path.module}", "%{ if tr
 @pytest.mark.parametrize("form", ["cloudformation", "terraform", "aws-cli"])
 def test_hostile_words_are_refused(pki: Pki, ca: Path, form: str, option: str, value: str):
     condition = [] if option == "--subject-cn" else ["--any-certificate"]
-    pki.run("print-setup", "--format", form, "--directory", ca, option, value, *condition, status=REFUSED)
+    pki.run("print-setup", "--format", form, "--directory", ca, option, value, *condition, status=USAGE)
 
 
 @pytest.mark.parametrize(
@@ -237,7 +237,7 @@ def test_a_policy_that_is_longer_than_the_quota_is_said_to_be(pki: Pki, ca: Path
 def test_the_arn_of_an_alias_is_refused(pki: Pki):
     """No policy matches it (the service's model, aliasArn)."""
     alias = ANCHOR.split("trust-anchor/")[0] + "alias/trust-anchor/mine"
-    assert "alias" in pki.refuse("print-trust-policy", "--trust-anchor-arn", alias, "--any-certificate")
+    assert "alias" in pki.refuse("print-trust-policy", "--trust-anchor-arn", alias, "--any-certificate", status=USAGE)
 
 
 def test_a_template_of_ones_own_takes_the_place_of_the_built_in(pki: Pki, ca: Path, tmp_path: Path):

@@ -176,10 +176,8 @@ import Testing
     @Test func `C11: a long line goes on below the text after its label`() {
         let text = "ok    profile   the profile is complete\nnext          pki issue-client --directory ca\nx"
         #expect(
-            wrapping(text, to: 24) == """
-                ok    profile   the
-                                profile
-                                is
+            wrapping(text, to: 36) == """
+                ok    profile   the profile is
                                 complete
                 next          pki issue-client --directory ca
                 x

@@ -116,10 +116,12 @@ import SystemSupport
             try lab.plant(seed)
             return lab
         }
-        let first = try lab()
-        #expect(first.store.snapshot.profiles.count == 1)
-        try first.store.update { account in
-            for profile in seed.profiles { account.profiles[profile.identifier] = nil }
+        do {
+            let first = try lab()
+            #expect(first.store.snapshot.profiles.count == 1)
+            try first.store.update { account in
+                for profile in seed.profiles { account.profiles[profile.identifier] = nil }
+            }
         }
         let second = try lab()
         #expect(second.store.snapshot.profiles.count == 0)
@@ -130,15 +132,28 @@ import SystemSupport
     @Test func `a change that is refused leaves nothing, neither in memory nor in the file`() throws {
         let directory = try CADirectory()
         let role = try Role(name: "web", in: fixtureEnvironment())
-        let first = try store(directory)
-        #expect(throws: ServiceRefusal.self) {
-            try first.update { account in
-                account.roles["web"] = role
-                throw ServiceRefusal.validation("no")
+        do {
+            let first = try store(directory)
+            #expect(throws: ServiceRefusal.self) {
+                try first.update { account in
+                    account.roles["web"] = role
+                    throw ServiceRefusal.validation("no")
+                }
             }
+            #expect(first.snapshot.roles.count == 0)
         }
-        #expect(first.snapshot.roles.count == 0)
         #expect(try store(directory).snapshot.roles.count == 0)
+    }
+
+    @Test func `C18: a file that another lab uses is refused`() throws {
+        let directory = try CADirectory()
+        do {
+            let first = try store(directory)
+            let error = #expect(throws: LabError.self) { try store(directory) }
+            #expect(error?.code == .stateUnavailable)
+            _ = first.snapshot
+        }
+        _ = try store(directory)
     }
 
     @Test func `a file of another account or region is refused`() throws {
