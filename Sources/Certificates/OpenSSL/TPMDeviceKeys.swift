@@ -109,14 +109,23 @@ struct TPMPersistentKey: Sendable {
         }
     }
 
+    /// The format of a key's file, in C: a decoder keeps both texts as pointers.
+    private static let format: (type: StaticString, structure: StaticString) = ("DER", "TSS2")
+
     private static func open(
         _ file: TPMKeyFile, password: SecretBytes, _ library: OpaquePointer
     ) throws -> Owned<KeyObject> {
         // Only what decodes into this kind: the others would load the key too.
         let kind = file.isRSA ? "RSA" : "EC"
-        var key: OpaquePointer?
+        // The decoder keeps this pointer, too.
+        let key = UnsafeMutablePointer<OpaquePointer?>.allocate(capacity: 1)
+        unsafe key.initialize(to: nil)
+        defer { unsafe key.deallocate() }
         let decoder = try unsafe Owned<DecoderContextObject>(
-            OSSL_DECODER_CTX_new_for_pkey(&key, "DER", "TSS2", kind, 0, library, "provider=tpm2"),
+            OSSL_DECODER_CTX_new_for_pkey(
+                key, UnsafeRawPointer(format.type.utf8Start).assumingMemoryBound(to: CChar.self),
+                UnsafeRawPointer(format.structure.utf8Start).assumingMemoryBound(to: CChar.self), kind, 0, library,
+                "provider=tpm2"),
             from: "OSSL_DECODER_CTX_new_for_pkey")
         let status = unsafe lendPassword(password) { secret in
             unsafe OSSL_DECODER_CTX_set_pem_password_cb(decoder.pointer, givePassword, secret)
@@ -127,6 +136,6 @@ struct TPMPersistentKey: Sendable {
             }
         }
         try check(status, "OSSL_DECODER_from_data")
-        return try unsafe Owned(key, from: "OSSL_DECODER_from_data")
+        return try unsafe Owned(key.pointee, from: "OSSL_DECODER_from_data")
     }
 }
