@@ -218,7 +218,10 @@ package import SystemSupport
     /// The caller holds the lock that keeps other writers out.
     package func checkpoint() {
         guard let directory, let file = try? directory.open(name) else { return }
-        defer { close(file) }
+        defer {
+            flock(file, LOCK_UN)
+            close(file)
+        }
         guard flock(file, LOCK_EX | LOCK_NB) == 0 else { return }
         _ = try? query("PRAGMA wal_checkpoint(TRUNCATE)")
     }

@@ -46,7 +46,11 @@ package final class Directory: Sendable {
         try Self.check(status, path, called: "the directory ", ignoresMode: use == .repairing)
     }
 
-    deinit { if descriptor >= 0 { close(descriptor) } }
+    deinit {
+        guard descriptor >= 0 else { return }
+        unlock()
+        close(descriptor)
+    }
 
     private static func check(
         _ status: FileStatus, _ path: String, called noun: String = "", ignoresMode: Bool
@@ -347,7 +351,11 @@ package final class LockFile: Sendable {
 
     fileprivate init(_ descriptor: CInt) { self.descriptor = descriptor }
 
-    deinit { close(descriptor) }
+    // A command that starts at this moment may share the descriptor until it runs: closing it would not unlock the file.
+    deinit {
+        flock(descriptor, LOCK_UN)
+        close(descriptor)
+    }
 
     package var note: String {
         get {
@@ -400,9 +408,7 @@ extension Directory {
 
     /// Removes a file unless another process holds its lock. The condition is evaluated while it is locked here.
     package func removeUnlocked(_ name: String, if condition: () -> Bool = { true }) {
-        guard let file = try? open(name) else { return }
-        defer { close(file) }
         // A process that opened it before it was removed notices once it holds the lock.
-        if flock(file, LOCK_EX | LOCK_NB) == 0, condition() { unlink(name) }
+        if let lock = try? tryLock(name), condition() { withExtendedLifetime(lock) { _ = unlink(name) } }
     }
 }
