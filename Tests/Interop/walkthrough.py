@@ -48,7 +48,7 @@ PLACEHOLDERS = [
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", None),
         (r"\d{8}T\d{6}Z(?:-\d+)?", None),
         # The expiry in a table, and the days until then.
-        (r"\d{4}-\d\d-\d\d +\d+$", r"\d{4}-\d\d-\d\d +\d+"),
+        (r"\d{4}-\d\d-\d\d +\d+(?=$| {2})", r"\d{4}-\d\d-\d\d +\d+"),
         (r"\d{4}-\d\d-\d\d", None),
         (r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", None),
         # Serial numbers, key identifiers and digests.
@@ -294,7 +294,7 @@ class Shell:
 class Walk:
     """A reader who types what a document says: one shell, and the terminals that the document names."""
 
-    def __init__(self, document: Path, home: Path, binary: Path, chapter: str | None = None, seconds: float = 60):
+    def __init__(self, document: Path, home: Path, binary: Path, chapter: str | None = None, seconds: float = 180):
         self.document = document
         self.seconds = seconds
         self.steps = steps(document.read_text(), chapter)
