@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Certificates
-import struct FoundationEssentials.Date
+import FoundationEssentials
 public import SystemSupport
 
 /// The error of creating, opening or using a CA.
@@ -53,9 +53,12 @@ func rethrown<Result>(_ body: () throws(FileError) -> Result) throws(AuthorityEr
 extension AuthorityError {
     /// There is no CA in a directory.
     static func noAuthority(in path: String, _ why: String) -> AuthorityError {
-        AuthorityError(
-            .missing, "there is no CA in \(printable(path)): \(why)",
-            hint: "create one: pki init-ca --directory \(Quoting.shell(path))")
+        let current = FileManager.default.currentDirectoryPath
+        let place = path.utf8.first == 0x2f ? path : current.utf8.last == 0x2f ? current + path : "\(current)/\(path)"
+        return AuthorityError(
+            .missing, "there is no CA in \(printable(place)): \(why)",
+            hint: "name the CA's directory with --directory or PKI_DIRECTORY; for a new CA: "
+                + "pki init-ca --directory \(Quoting.shell(path))")
     }
 
     /// A key in the directory does not match its certificate.

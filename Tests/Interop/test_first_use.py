@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tarfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -273,3 +274,63 @@ def test_b3_an_imported_root_that_cannot_issue_says_what_helps(pki: Pki, tmp_pat
     pki.run(*command)
     pki.run("issue-client", "--name", "n1", "--directory", target)
     openssl("verify", "-x509_strict", "-CAfile", target / "root-cert.pem", target / "n1-cert.pem")
+
+
+def findings(pki: Pki, folder: Path, check: str) -> list[tuple[str, str]]:
+    report = json.loads(pki.run("doctor", "--directory", folder, "--format", "json").stdout)
+    return [(found["verdict"], found["found"]) for found in report["checks"] if found["name"] == check]
+
+
+class TestAnOrdinaryWeek:
+    """What a second newcomer met."""
+
+    def test_keys_that_are_gone_are_noted_by_doctor_and_renew(self, pki: Pki, ca: Path) -> None:
+        here = ("--directory", ca)
+        for name in ("web", "db"):
+            pki.run("issue-client", name, *here)
+        assert [verdict for verdict, _ in findings(pki, ca, "key-file")] == ["ok"]
+        (ca / "web-key.pem").unlink()
+        ((verdict, text),) = findings(pki, ca, "key-file")
+        assert verdict == "note" and "web-key.pem" in text
+        assert "warning: web: its key" in pki.run("renew", "web", *here).stderr
+        assert "its key" not in pki.run("renew", "db", *here).stderr
+
+    def test_renew_names_what_was_not_renewed(self, pki: Pki, ca: Path) -> None:
+        for name in ("web", "db"):
+            pki.run("issue-client", name, "--directory", ca)
+        (ca / "root-key.pem").unlink()
+        errors = pki.refuse("renew", "--all", "--directory", ca)
+        assert "error: web was not renewed" in errors and "error: db was not renewed" in errors
+
+    def test_a_batch_delivers_no_revoked_certificate(self, pki: Pki, ca: Path, tmp_path: Path) -> None:
+        hosts, archive = tmp_path / "hosts.txt", tmp_path / "hosts.tar"
+        hosts.write_text("web\ndb\nmail\n")
+        pki.run("issue-client", "--batch", hosts, "--directory", ca)
+        pki.run("revoke", "web", "--directory", ca)
+        pki.run("revoke", "db", "--hold", "--directory", ca)
+        again = pki.run("issue-client", "--batch", hosts, "--archive", archive, "--directory", ca)
+        assert "warning: web and 1 more are revoked or on hold" in again.stderr
+        with tarfile.open(archive) as tar:
+            assert {name.split("/")[0] for name in tar.getnames()} == {"mail"}
+
+    def test_a_quiet_batch_is_quiet(self, pki: Pki, ca: Path, tmp_path: Path) -> None:
+        (tmp_path / "hosts.txt").write_text("web\n")
+        assert pki.run("issue-client", "--batch", tmp_path / "hosts.txt", "--directory", ca, "-q").stderr == ""
+
+    def test_a_crl_of_one_ca_tells_of_the_others(self, pki: Pki, ca: Path) -> None:
+        here = ("--directory", ca)
+        pki.run("issue-intermediate", "issuing", *here)
+        pki.run("issue-client", "web", "--issuer", "issuing", *here)
+        pki.run("revoke", "web", *here)
+        told = pki.run("crl", "--issuer", "root", *here).stderr
+        assert "warning: issuing has revoked certificates" in told and "pki crl --issuer issuing" in told
+        assert "warning" not in pki.run("crl", "--issuer", "issuing", *here).stderr
+        assert "warning" not in pki.run("crl", "--issuer", "root", *here).stderr
+
+    def test_no_ca_here_names_the_place(self, pki: Pki, tmp_path: Path) -> None:
+        error = pki.refuse("list", "--directory", "nowhere")
+        assert str(pki.home / "nowhere") in error and "PKI_DIRECTORY" in error
+
+    def test_short_lives_expire_soon_only_at_their_end(self, pki: Pki, ca: Path) -> None:
+        pki.run("issue-client", "short", "--days", "20", "--directory", ca)
+        assert [verdict for verdict, _ in findings(pki, ca, "expiry")] == ["ok"]

@@ -8,7 +8,9 @@ import SystemSupport
 /// A problem in a CA directory, now or soon.
 package struct CADirectoryFinding: Hashable, Sendable {
     package enum Severity: String, Sendable {
-        /// Information.
+        /// Nothing is wrong.
+        case fine
+        /// Nothing is wrong, but it should be known.
         case notice
         /// The CA still works.
         case warning
@@ -109,15 +111,17 @@ struct CADirectoryCheck {
             let since = timestamp(first.date)
             let isAdopted = first.action == .adopt && first.detail?.hasPrefix(ImportedCA.Kind.pki.rawValue) == true
             report(
-                "inventory", .notice,
+                "inventory", isAdopted ? .notice : .fine,
                 isAdopted
                     ? "made from the directory's files at \(since): of what was revoked before, only what a CRL there lists is known"
-                    : "the inventory is whole, since \(since)")
+                    : "the inventory is complete since \(since)")
         }
-        if findings.allSatisfy({ $0.severity == .notice }), let restored = try records.lastRestore() {
+        if findings.allSatisfy({ $0.severity == .fine || $0.severity == .notice }),
+            let restored = try records.lastRestore()
+        {
             report(
                 "inventory", .notice,
-                "restored at \(timestamp(restored.date)) from a \(restored.detail): what was issued or revoked between is not known"
+                "restored at \(timestamp(restored.date)) from a \(restored.detail): what was issued or revoked in between is not known"
             )
         }
         let unfinished = try unfinishedFiles()
@@ -221,7 +225,9 @@ struct CADirectoryCheck {
             let files = [entry.certificateFile, entry.keyFile, entry.chainFile].compactMap(\.self)
             if unfinished.isDisjoint(with: files) { try check(entry) }
             guard entry.place == .current, entry.revocation == nil, !entry.isCA else { return }
-            if (0..<30).contains(entry.daysLeft(at: now)) { ending += 1 }
+            // What lives shortly is renewed late: a third of its life is left then.
+            let life = entry.lifetime ?? entry.notAfter.timeIntervalSince(entry.notBefore)
+            if (0..<max(1, min(30, Int(life / 86_400 / 3)))).contains(entry.daysLeft(at: now)) { ending += 1 }
             if now <= entry.notAfter, !issuers.contains(entry.issuerKey) { orphans.append(entry.name) }
         }
         for root in try records.entries(where: "is_ca = 1 AND place = 0 AND subject_key = issuer_key") {
@@ -241,7 +247,7 @@ struct CADirectoryCheck {
         }
         if ending > 0 {
             report(
-                "expiry", .warning, "\(ending) certificate\(ending == 1 ? "" : "s") will expire within 30 days",
+                "expiry", .warning, "\(ending) certificate\(ending == 1 ? "" : "s") will expire soon",
                 "renew them: pki renew --all --if-expires-within 30d")
         }
     }
@@ -322,9 +328,9 @@ struct CADirectoryCheck {
         guard let keyFile = entry.keyFile, !AuthorityFiles.isAddress(keyFile) else { return }
         let path = directory.path(of: keyFile)
         guard directory.contains(keyFile) else {
-            // A CA's key may be stored elsewhere.
-            let text = entry.isCA ? "; \(entry.name) cannot issue without its key" : ""
-            return report("key-file", .notice, "\(path) is missing\(text)")
+            // Keys may be stored elsewhere, and those of clients only on their hosts.
+            let text = entry.isCA ? "\(entry.name) issues only where its key is" : "its host should have it"
+            return report("key-file", .notice, "\(path) is not here: \(text)")
         }
         guard let file = try? directory.read(keyFile, isPrivate: false) else {
             return report(

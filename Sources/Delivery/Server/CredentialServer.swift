@@ -141,7 +141,7 @@ package final class CredentialServer: HTTPHandler {
         }
         guard request.headers.count(Self.tokenHeader) == 1, let token = request.headers[Self.tokenHeader],
             let left = tokens.secondsLeft(token, at: now())
-        else { return refuse(.unauthorized, "a token from PUT /latest/api/token is wanted in \(Self.tokenHeader)") }
+        else { return refuse(.unauthorized, "a token from PUT /latest/api/token is required in \(Self.tokenHeader)") }
         let headers: HTTPHeaders = [Self.answeredTimeHeader: String(left)]
         if let region = options.region {
             let document: JSONValue = ["region": .string(region)]

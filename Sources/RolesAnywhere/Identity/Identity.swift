@@ -118,7 +118,7 @@ public struct Identity: Sendable {
 extension Identity {
     /// The chain for reports: what is sent and from where, or what its absence means.
     package var chainText: String {
-        guard !intermediates.isEmpty else { return "empty: the trust anchor must be the issuer itself; \(chainHint)" }
+        guard !intermediates.isEmpty else { return "none, for a trust anchor of the issuer itself; \(chainHint)" }
         let names = intermediates.map { printable($0.subject.description, limit: 100) }.joined(separator: "; ")
         return chainSource.map { "\(names), from \(printable($0))" } ?? names
     }
@@ -126,8 +126,9 @@ extension Identity {
     /// How to send the intermediate certificates, of which none was found: the option, and the file where there should be one.
     package var chainHint: String {
         let file = source.flatMap { FilePath.sibling(.chain, of: $0) }.map(Quoting.shell) ?? "FILE"
-        return "if its issuer, \(printable(certificate.issuer.description, limit: 100)), is an intermediate, add its "
-            + "certificate: --intermediates \(file)"
+        return
+            "if \(printable(certificate.issuer.description, limit: 100)) is not the trust anchor but an intermediate, add "
+            + "its certificate: --intermediates \(file)"
     }
 
     /// Checks the rules of the service, which itself only says "untrusted".

@@ -82,7 +82,11 @@ struct RestoreCommand: ParsableCommand {
         guard !verify else { return }
         Console.standard.warning(
             "what was issued or revoked after \(CivilTime(backup.summary.madeAt).extended) is not known here")
-        Console.standard.note("next: pki doctor\(directory.argument), then pki crl\(directory.argument)")
+        let lists = try directory.readInventory().authorityStatuses().filter {
+            $0.revocationList != nil || $0.hasUnlistedRevocations
+        }.map { $0.entry.name == "root" ? "pki crl" : "pki crl --issuer \($0.entry.name)" }
+        let commands = (["pki doctor"] + lists).map { $0 + directory.argument }
+        Console.standard.note("next: \(commands.joined(separator: ", then "))")
     }
 }
 

@@ -187,13 +187,33 @@ extension IssueClientCommand {
                     hint: "run the same command again to issue the rest"))
             throw ExitCode(128 + (Interruption.signal ?? 0))
         }
+        let revoked = try revokedNames(among: outcome.skipped, in: authority.inventory)
+        if let first = revoked.first {
+            let names = revoked.count == 1 ? "\(first) is" : "\(first) and \(revoked.count - 1) more are"
+            Console.standard.warning("\(names) revoked or on hold: skipped, and not in an archive")
+            Console.standard.hint(
+                "issue again, if that is intended: pki issue-client \(first) --force\(directory.argument)")
+        }
         if let archive {
-            try FleetArchive.write(hosts.map(\.name), of: authority.inventory, to: archive, replaces: force)
+            let excluded = Set(revoked)
+            try FleetArchive.write(
+                hosts.map(\.name).filter { !excluded.contains($0) }, of: authority.inventory, to: archive,
+                replaces: force)
         }
         let report = BatchReport(
             issued: outcome.issued, skipped: outcome.skipped, directory: authority.inventory.directoryPath,
             archive: archive, seconds: (ContinuousClock.now - started) / .seconds(1))
         try Console.standard.print(report, as: format.value)
+    }
+
+    /// Those of the names whose current certificate is revoked or on hold.
+    private func revokedNames(among names: [String], in inventory: Inventory) throws -> [String] {
+        guard !names.isEmpty else { return [] }
+        var revoked: Set<String> = []
+        try inventory.visitSummaries(InventoryQuery(at: .now)) { entry in
+            if entry.status == .revoked || entry.status == .held { revoked.insert(entry.name) }
+        }
+        return names.filter(revoked.contains)
     }
 
     private func request(for host: HostList.Host, in file: String, like pattern: ClientRequest) throws -> ClientRequest

@@ -106,13 +106,21 @@ struct RenewCommand: AsyncParsableCommand {
                 var generator = SystemRandomNumberGenerator()
                 let issued = try authority.renew(entry, own, now: .now, using: &generator)
                 for notice in issued.notices { Console.standard.warning("\(entry.name): \(notice)") }
+                if issued.keyPath == nil, issued.keyAddress == nil, entry.keyFile != nil {
+                    Console.standard.warning(
+                        "\(entry.name): its key is not in \(directory.path); the new certificate is for the same key")
+                }
                 renewed.append(IssueReport(issued: issued))
                 if entry.isCA { issuers = [:] }
                 if let hook { try await run(hook, name: entry.name, issued) }
             } catch {
                 // One failure does not stop the others.
                 guard all || reference.count > 1 else { throw error }
-                Console.standard.report(error)
+                let explained = error as? any ExplainedError
+                Console.standard.report(
+                    InputError(
+                        message: "\(entry.name) was not renewed: \(explained?.message ?? "\(error)")",
+                        hint: explained?.hint))
                 failures += 1
             }
         }

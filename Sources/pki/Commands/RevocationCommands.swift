@@ -222,6 +222,11 @@ struct CRLCommand: ParsableCommand {
         let made = try authority.makeRevocationList(
             validFor: .until(now.addingTimeInterval(nextUpdate.timeInterval)), now: now)
         made.notices.forEach(Console.standard.warning)
+        for other in try authority.inventory.authorityStatuses()
+        where other.hasUnlistedRevocations && other.entry.name != authority.name {
+            Console.standard.warning("\(other.entry.name) has revoked certificates that are not in its last CRL")
+            Console.standard.hint("pki crl --issuer \(other.entry.name)\(directory.argument)")
+        }
         let text = made.list.pemEncoded
         let count = made.list.revokedCount
         if text.utf8.count > AWSLimit.crlLength.maximum {

@@ -247,7 +247,7 @@ struct ChangePassphraseCommand: ParsableCommand {
 
     @OptionGroup var oldKey: PassphraseOptions<StoredKeyRole>
 
-    @OptionGroup var newKey: PassphraseOptions<NewKeyRole>
+    @OptionGroup var newKey: PassphraseOptions<ChangedPassphraseRole>
 
     @Flag(help: "Store the key unencrypted, readable by you alone.")
     var noPassphrase = false

@@ -94,6 +94,9 @@ struct Console: Sendable {
 
     private static let isQuiet = Atomic(false)
 
+    /// Whether every console prints only errors and warnings on standard error.
+    static var beingQuiet: Bool { isQuiet.load(ordering: .relaxed) }
+
     /// Lets every console print only errors and warnings from now on.
     static func beQuiet() { isQuiet.store(true, ordering: .relaxed) }
 
@@ -136,7 +139,7 @@ struct Console: Sendable {
         guard reason == 0 else { throw OutputError(reason: reason) }
     }
 
-    func note(_ text: String) { if saysNotes, !Self.isQuiet.load(ordering: .relaxed) { say(text) } }
+    func note(_ text: String) { if saysNotes, !Self.beingQuiet { say(text) } }
 
     func warning(_ text: String) { say("warning: \(text)") }
 

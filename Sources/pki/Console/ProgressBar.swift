@@ -75,7 +75,7 @@ final class ProgressBar: Sendable {
     /// Removes the line from a terminal; elsewhere prints how many this run has done, and in which time.
     func finish() {
         clear()
-        if features.canRedraw { return }
+        if features.canRedraw || Console.beingQuiet { return }
         let done = state.withLock(\.done)
         let time = Self.text(of: now() - start)
         write(Array("pki: \(verb) \(done - doneBefore) of \(total - doneBefore) in \(time)\n".utf8))

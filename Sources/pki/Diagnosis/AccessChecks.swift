@@ -282,7 +282,7 @@ struct AccessChecks {
     private func checkStanding(_ identity: Identity) throws -> Check {
         guard let (certificate, standing) = try identity.knownFinding(in: directory), let finding = standing.finding
         else {
-            return .ok("the certificate's directory knows nothing against it")
+            return .ok("not revoked, as far as the certificate's directory knows")
         }
         let text = "\(certificate.subject), serial \(certificate.serialNumber.hexadecimal), \(finding)"
         guard standing.revocation != nil else {

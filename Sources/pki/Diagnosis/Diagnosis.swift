@@ -9,6 +9,8 @@ import SystemSupport
 struct Check: Encodable, Sendable {
     enum Verdict: String, Encodable, Sendable {
         case ok
+        /// Nothing is wrong, but it should be known.
+        case note
         /// It works, but not for long or not everywhere.
         case warning
         case failed
@@ -120,7 +122,7 @@ struct CADirectoryDiagnosis {
         ("expiry", "no certificate expires within 30 days, no CA within 90"),
         ("issuer", "the CA of every certificate is here and not revoked"),
         ("unknown-file", "every certificate of the directory is in the inventory"),
-        ("crl", "every revocation is in a current CRL"),
+        ("crl", "every revocation is in a current CRL; AWS knows the CRLs that were imported"),
     ]
 
     /// The maximum number of findings of one check that are listed.
@@ -151,7 +153,8 @@ struct CADirectoryDiagnosis {
 
     private static func verdict(of finding: CADirectoryFinding) -> Check.Verdict {
         switch finding.severity {
-        case .notice: .ok
+        case .fine: .ok
+        case .notice: .note
         case .warning: .warning
         case .failure: .failed
         }

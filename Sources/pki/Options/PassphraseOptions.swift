@@ -37,6 +37,13 @@ enum NewKeyRole: PassphraseRole {
     static let standard: String? = nil
 }
 
+/// What replaces the passphrase of a key.
+enum ChangedPassphraseRole: PassphraseRole {
+    static let prefix = "key-passphrase"
+    static let secret = "the key's new passphrase"
+    static let standard: String? = nil
+}
+
 enum StoredKeyRole: PassphraseRole {
     static let secret = "the key's current passphrase"
 }
