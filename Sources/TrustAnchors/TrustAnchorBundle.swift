@@ -164,6 +164,8 @@ public struct RevocationListImport: Hashable, Sendable {
     public enum Place: Hashable, Sendable {
         /// A new CRL for a trust anchor.
         case trustAnchor(arn: String, name: String)
+        /// The CRL of a name that a trust anchor has, or else a new one.
+        case any(arn: String, name: String)
         /// An existing CRL in AWS, which is replaced.
         case list(identifier: String)
     }
@@ -178,7 +180,7 @@ public struct RevocationListImport: Hashable, Sendable {
     /// Creates an import. Throws ``TrustAnchorError`` if a name or an ARN is not valid.
     public init(path: String, place: Place, region: String? = nil) throws(TrustAnchorError) {
         switch place {
-        case .trustAnchor(let arn, let name):
+        case .trustAnchor(let arn, let name), .any(let arn, let name):
             try TrustAnchorBundle.check(name: name)
             guard AmazonResourceName(arn)?.isA(.trustAnchor) == true, Self.isPlain(arn) else {
                 throw TrustAnchorError(
@@ -198,10 +200,11 @@ public struct RevocationListImport: Hashable, Sendable {
         self.region = region
     }
 
-    /// One command for a POSIX shell, on lines joined by backslashes.
+    /// One command for a POSIX shell, on lines joined by backslashes; more for ``Place/any(arn:name:)``.
     public var awsCLICommand: String {
         var lines: [String]
         switch place {
+        case .any(let arn, let name): return search(arn, name)
         case .trustAnchor(let arn, let name):
             lines = [
                 "aws rolesanywhere import-crl", Quoting.shell("--name=\(name)"), "--enabled",
@@ -212,6 +215,23 @@ public struct RevocationListImport: Hashable, Sendable {
         if let region { lines.insert("--region \(Quoting.shell(region))", at: 1) }
         lines += ["--crl-data \(Quoting.shell("fileb://\(path)"))", "--query crl.crlId --output text"]
         return lines.joined(separator: " \\\n  ")
+    }
+
+    /// Commands that look for a CRL by its name.
+    private func search(_ arn: String, _ name: String) -> String {
+        let option = region.map { " --region \(Quoting.shell($0))" } ?? ""
+        let query = Quoting.shell("crls[?name=='\(name)' && trustAnchorArn=='\(arn)'].crlId")
+        let data = "--crl-data \(Quoting.shell("fileb://\(path)"))"
+        return """
+            crl_id=$(aws rolesanywhere list-crls\(option) --query \(query) --output text)
+            case $crl_id in
+            '' | None) aws rolesanywhere import-crl\(option) \(Quoting.shell("--name=\(name)")) --enabled \\
+              --trust-anchor-arn \(Quoting.shell(arn)) \\
+              \(data) ;;
+            *) aws rolesanywhere update-crl\(option) --crl-id "$crl_id" \\
+              \(data) ;;
+            esac
+            """
     }
 
     private static func isPlain(_ text: String) -> Bool {

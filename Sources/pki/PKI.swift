@@ -53,7 +53,8 @@ struct PKI: AsyncParsableCommand {
             CommandGroup(
                 name: "AWS",
                 subcommands: [
-                    PrintBundleCommand.self, PrintTrustPolicyCommand.self, PrintSetupCommand.self, LabCommand.self,
+                    PrintBundleCommand.self, PrintTrustPolicyCommand.self, PrintSetupCommand.self, SetARNsCommand.self,
+                    LabCommand.self,
                 ]
             ),
             CommandGroup(

@@ -130,6 +130,20 @@ private struct Policy: Decodable {
     }
 }
 
+extension AccountSetup {
+    /// A set-up with one role.
+    fileprivate init(
+        bundle: TrustAnchorBundle, name: String? = nil, roleName: String? = nil, conditions: [CertificateCondition],
+        allowsAnyCertificate: Bool = false, managedPolicies: [String] = AccountSetup.defaultManagedPolicies,
+        region: String? = nil, partition: String? = nil
+    ) throws(TrustAnchorError) {
+        let role = try Role(
+            name: roleName, conditions: conditions, allowsAnyCertificate: allowsAnyCertificate,
+            managedPolicies: managedPolicies)
+        try self.init(bundle: bundle, name: name, roles: [role], region: region, partition: partition)
+    }
+}
+
 @Suite struct AccountSetupTests {
     private func bundle() throws -> TrustAnchorBundle {
         let template = "[ v3 ]\nbasicConstraints = critical, CA:TRUE\nkeyUsage = critical, keyCertSign\n"
@@ -202,7 +216,7 @@ private struct Policy: Decodable {
             bundle: bundle(), conditions: [], allowsAnyCertificate: true,
             managedPolicies: ["ReadOnlyAccess", "arn:aws-cn:iam::123456789012:policy/team/own"], partition: "aws-cn")
         #expect(
-            setup.managedPolicies == [
+            setup.roles[0].managedPolicies == [
                 "arn:aws-cn:iam::aws:policy/ReadOnlyAccess", "arn:aws-cn:iam::123456789012:policy/team/own",
             ]
         )
@@ -212,7 +226,7 @@ private struct Policy: Decodable {
         let setup = try AccountSetup(
             bundle: bundle(), conditions: [], allowsAnyCertificate: true, managedPolicies: ["ReadOnlyAccess"],
             region: "us-gov-west-1")
-        #expect(setup.managedPolicies == ["arn:aws-us-gov:iam::aws:policy/ReadOnlyAccess"])
+        #expect(setup.roles[0].managedPolicies == ["arn:aws-us-gov:iam::aws:policy/ReadOnlyAccess"])
     }
 
     @Test func `no name is taken for the place of the trust anchor's ARN`() throws {
@@ -230,6 +244,26 @@ private struct Policy: Decodable {
         #expect(error?.message.contains("unheard") == true)
         let open = try SetupTemplate(reading: Array("{{roleName".utf8), name: "own.yaml")
         #expect(throws: TrustAnchorError.self) { try setup.text(.terraform, template: open) }
+    }
+
+    @Test func `a section is repeated, or left out`() throws {
+        let template = try SetupTemplate(reading: Array("a\n{{#s}}\n {{v}}{{w}}\n{{/s}}\nb".utf8), name: "t")
+        #expect(
+            try template.text(["v": "1"], sections: ["s": [["w": "x"], ["v": "2", "w": "y"]]]) == "a\n 1x\n 2y\nb")
+        #expect(try template.text([:], sections: ["s": []]) == "a\nb")
+        #expect(throws: TrustAnchorError.self) { try template.text([:], sections: [:]) }
+        for text in ["{{#s}}\n", "{{/s}}\n", "{{#s}}\n{{#s}}\n{{/s}}\n{{/s}}\n"] {
+            let open = try SetupTemplate(reading: Array(text.utf8), name: "t")
+            #expect(throws: TrustAnchorError.self) { try open.text([:], sections: ["s": [[:]]]) }
+        }
+    }
+
+    @Test func `A5: two roles of one name are refused, and several profiles are named after their roles`() throws {
+        let any = try AccountSetup.Role(name: "a.b", conditions: [], allowsAnyCertificate: true)
+        let other = try AccountSetup.Role(conditions: [], allowsAnyCertificate: true)
+        #expect(throws: TrustAnchorError.self) { try AccountSetup(bundle: bundle(), roles: [any, any]) }
+        #expect(try AccountSetup(bundle: bundle(), roles: [any, other]).roles.map(\.profileName)[0] == "a-b")
+        #expect(try AccountSetup(bundle: bundle(), name: "N", roles: [any]).roles[0].profileName == "N")
     }
 
     @Test func `a place at the end of a line passes the indentation on`() throws {

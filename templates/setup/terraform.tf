@@ -1,4 +1,4 @@
-# IAM Roles Anywhere for the clients of one CA: the trust anchor, a role and a profile.
+# IAM Roles Anywhere for the clients of one CA: a trust anchor, and a role and a profile for each kind of client.
 
 terraform {
   required_providers {
@@ -8,11 +8,8 @@ terraform {
     }
   }
 }
-
-{{provider}}locals {
-  managed_policy_arns = {{managedPolicyARNs}}
-}
-
+{{provider}}
+{{#newAnchor}}
 resource "aws_rolesanywhere_trust_anchor" "this" {
   name    = {{trustAnchorName}}
   enabled = true
@@ -27,7 +24,18 @@ resource "aws_rolesanywhere_trust_anchor" "this" {
   }
 }
 
-resource "aws_iam_role" "this" {
+output "trust_anchor_arn" {
+  description = "For pki creds --trust-anchor-arn"
+  value       = aws_rolesanywhere_trust_anchor.this.arn
+}
+{{/newAnchor}}
+{{#roles}}
+
+locals {
+  managed_policy_arns{{number}} = {{managedPolicyARNs}}
+}
+
+resource "aws_iam_role" "{{resource}}" {
   name                 = {{roleName}}
   description          = {{description}}
   max_session_duration = {{roleDurationSeconds}}
@@ -46,7 +54,7 @@ resource "aws_iam_role" "this" {
           "sts:TagSession",
           "sts:SetSourceIdentity",
         ]
-        Condition = local.condition
+        Condition = local.condition{{number}}
       },
     ]
   })
@@ -54,35 +62,31 @@ resource "aws_iam_role" "this" {
 
 locals {
   # Who can assume the role: sessions through the trust anchor, with certificates that match all conditions.
-  condition = {{condition}}
+  condition{{number}} = {{condition}}
 }
 
-resource "aws_iam_role_policy_attachment" "this" {
-  for_each = toset(local.managed_policy_arns)
+resource "aws_iam_role_policy_attachment" "{{resource}}" {
+  for_each = toset(local.managed_policy_arns{{number}})
 
-  role       = aws_iam_role.this.name
+  role       = aws_iam_role.{{resource}}.name
   policy_arn = each.value
 }
 
-resource "aws_rolesanywhere_profile" "this" {
+resource "aws_rolesanywhere_profile" "{{resource}}" {
   name                = {{profileName}}
   enabled             = true
-  role_arns           = [aws_iam_role.this.arn]
-  managed_policy_arns = local.managed_policy_arns
+  role_arns           = [aws_iam_role.{{resource}}.arn]
+  managed_policy_arns = local.managed_policy_arns{{number}}
   duration_seconds    = {{durationSeconds}}
 }
 
-output "trust_anchor_arn" {
-  description = "For pki creds --trust-anchor-arn"
-  value       = aws_rolesanywhere_trust_anchor.this.arn
-}
-
-output "profile_arn" {
+output "profile_arn{{number}}" {
   description = "For pki creds --profile-arn"
-  value       = aws_rolesanywhere_profile.this.arn
+  value       = aws_rolesanywhere_profile.{{resource}}.arn
 }
 
-output "role_arn" {
+output "role_arn{{number}}" {
   description = "For pki creds --role-arn"
-  value       = aws_iam_role.this.arn
+  value       = aws_iam_role.{{resource}}.arn
 }
+{{/roles}}

@@ -68,7 +68,7 @@ public struct InventoryEntry: Hashable, Sendable, Identifiable {
     /// The file of the CA certificates between it and the root, below the directory; `nil` if there are none.
     public let chainFile: String?
     /// SHA-256 of the issuer's public key.
-    let issuerKey: [UInt8]
+    package let issuerKey: [UInt8]
     /// SHA-256 of the public key.
     let subjectKey: [UInt8]
     /// SHA-256 of the certificate.

@@ -79,11 +79,6 @@ extension UInt8 {
     }
 }
 
-extension PublicKey {
-    /// SHA-256 of the SubjectPublicKeyInfo, which identifies a key in the inventory.
-    var digest: [UInt8] { Digest.sha256.hash(derEncoded) }
-}
-
 extension CADirectory.PlannedFile {
     static func certificates(_ certificates: [Certificate], _ name: String) -> Self {
         .init(name: name, contents: SecretBytes(certificates.map(\.pemEncoded).joined().utf8), mode: 0o644)

@@ -40,6 +40,9 @@ public struct PublicKey: Hashable, Sendable {
         return Array(fields[1].contents.dropFirst())
     }
 
+    /// SHA-256 of the SubjectPublicKeyInfo, which identifies a key in inventories.
+    package var digest: [UInt8] { Digest.sha256.hash(derEncoded) }
+
     /// The usual encoding, where ``derEncoded`` is another.
     private let usualEncoding: [UInt8]?
 

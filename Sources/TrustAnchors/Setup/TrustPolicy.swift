@@ -52,7 +52,7 @@ public struct TrustPolicy: Hashable, Sendable {
         }
     }
 
-    private static func check(_ arn: String) throws(TrustAnchorError) {
+    static func check(_ arn: String) throws(TrustAnchorError) {
         let name = AmazonResourceName(arn)
         guard name?.rolesAnywhereResource?.isAlias != true else {
             throw TrustAnchorError(

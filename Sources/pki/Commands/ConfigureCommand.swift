@@ -26,6 +26,7 @@ struct ConfigureCommand: ParsableCommand {
                 --certificate web-1-cert.pem --private-key web-1-key.pem \\
                 --trust-anchor-arn $anchor --profile-arn $profile --role-arn $role
               aws sts get-caller-identity --profile web
+              pki configure --profile web --client web-1
 
             Several profiles can use one certificate for several roles. The name "default" is for programs that name no \
             profile. pki creds, exec, serve, update and whoami take the same --profile.
@@ -33,6 +34,22 @@ struct ConfigureCommand: ParsableCommand {
     )
 
     @OptionGroup var profile: ProfileOption
+
+    @Option(
+        help: .value(
+            "name",
+            "A client of the CA in --directory: its certificate, key and chain, and the ARNs that pki set-arns recorded."
+        ))
+    var client: String?
+
+    @Option(help: .value("name", "With --client: the recorded role. (default: the only one)"))
+    var role: String?
+
+    @Option(
+        help: .value(
+            "path", "With --client: the CA's directory. (default: PKI_DIRECTORY, else credential-process-data)"))
+    var directory: String?
+
     @OptionGroup var access: AccessOptions
 
     @Option(help: .value("option", "Remove a setting, by its option's name: --unset session-duration."))
@@ -47,9 +64,15 @@ struct ConfigureCommand: ParsableCommand {
     @OptionGroup var format: FormatOption
 
     func validate() throws {
-        guard !remove || unset.isEmpty && !force && !ProfileSetting.all.contains(where: { $0.isGiven(in: access) })
+        guard !remove || unset.isEmpty && !force && client == nil && !ProfileSetting.all.contains(where: { $0.isGiven(in: access) })
         else {
             throw ValidationError("--remove takes no other option than --profile and --format")
+        }
+        guard client != nil || role == nil && directory == nil else {
+            throw ValidationError("--role and --directory require --client")
+        }
+        guard client == nil || !access.identity.namesCertificate else {
+            throw ValidationError("--client takes the certificate from the CA's directory: leave out --certificate")
         }
         let known = Set(ProfileSetting.all.map(\.option))
         for name in unset where !known.contains(Self.option(name)) {
@@ -68,8 +91,13 @@ struct ConfigureCommand: ParsableCommand {
         if remove { return try console.print(Self.remove(name, environment), as: format.value) }
         try Self.check(name)
         let files = AWSFiles(environment)
-        let given = try Access.withVariables(access, environment)
-        let directory = FileManager.default.currentDirectoryPath
+        let here = FileManager.default.currentDirectoryPath
+        var options = access
+        if let client {
+            let source = ClientSource(client, in: absolutePath(directory ?? DirectoryOption.standard, in: here))
+            try source.fill(&options, role: role)
+        }
+        let given = try Access.withVariables(options, environment)
         guard given.identity.passphrase.fd == nil else {
             throw UsageError(
                 message: "a profile cannot hold --passphrase-fd: a descriptor is open in one process only",
@@ -87,7 +115,7 @@ struct ConfigureCommand: ParsableCommand {
         let changes: [(name: String, value: String?)] = ProfileSetting.all.compactMap { setting in
             removed.contains(setting.option)
                 ? (setting.name, nil)
-                : setting.text(in: given, directory: directory).map { (setting.name, $0.isEmpty ? nil : $0) }
+                : setting.text(in: given, directory: here).map { (setting.name, $0.isEmpty ? nil : $0) }
         }
         let command = Self.credentialProcess(profile: name)
         var report: ProfileReport?

@@ -360,6 +360,7 @@ struct IssueIntermediateCommand: ParsableCommand {
             issued.keyPath == nil
             ? nil : "pki issue-client --issuer \(Quoting.shell(name))\(directory.argument)"
         try Console.standard.print(IssueReport(issued: issued, next: next), as: format.value)
+        try AnchorsOfCA(of: name, key: issued.certificate.publicKey.digest, in: directory.path).warnIfWithout(.standard)
     }
 
     private func subjectKey(passphrase: SecretBytes?) throws -> IntermediateRequest.KeySource {

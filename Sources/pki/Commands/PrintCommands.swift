@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-public import ArgumentParser
+import ArgumentParser
 import AWSModel
 import Authority
 import Certificates
 import FoundationEssentials
 import SystemSupport
-package import TrustAnchors
+import TrustAnchors
 
 struct PrintBundleCommand: ParsableCommand {
     enum Format: String, CaseIterable, ExpressibleByArgument {
@@ -60,88 +60,6 @@ struct PrintBundleCommand: ParsableCommand {
         }
     }
 }
-
-struct PrintSetupCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "print-setup",
-        abstract: "Print the AWS set-up for the CA's clients: trust anchor, role and profile.",
-        discussion: """
-            Prints a CloudFormation template, a Terraform configuration, or a shell script for the AWS CLI. The role has the \
-            policies of --managed-policy, and the profile limits sessions to the same. The texts come from templates/setup; \
-            --template uses another.
-
-            For example:
-
-              pki print-setup --format cloudformation --subject-cn 'web-*' > pki.yaml
-              pki print-setup --format terraform --subject-ou production \\
-                --managed-policy AmazonS3ReadOnlyAccess > pki.tf
-              pki print-setup --format aws-cli --subject-cn web-1 | sh
-            """
-    )
-
-    @Option(name: .format, help: .value("format", "Output format; required."))
-    var format: AccountSetup.Format?
-
-    @OptionGroup var quiet: QuietOption
-
-    @OptionGroup var directory: DirectoryOption
-
-    @Option(
-        help: .value("file", "Use these CA certificates instead of the directory's: one, or two during a rotation."))
-    var caCertificate: [String] = []
-
-    @Option(help: .value("name", "The name of trust anchor and profile. (default: from the CA's CN)"))
-    var name: String?
-
-    @Option(help: .value("name", "The role's name. (default: NAME-RolesAnywhere)"))
-    var roleName: String?
-
-    @Option(
-        help: .value(
-            "policy",
-            """
-            A managed policy of role and profile: an ARN, or the name of a policy of AWS; repeatable. (default: \
-            ReadOnlyAccess and IAMAccessAnalyzerReadOnlyAccess)
-            """)
-    )
-    var managedPolicy: [String] = []
-
-    @Option(help: .value("seconds", "The longest session, \(AWSLimit.sessionDuration.words) seconds."))
-    var sessionDuration = AWSLimit.defaultSessionDuration
-
-    @Flag(help: "Let requests name their sessions.")
-    var acceptRoleSessionName = false
-
-    @Option(help: .value("region", "The AWS region. (default: the tool's)"))
-    var region: String?
-
-    @Option(
-        help: .value(
-            "name", "The partition of AWS's policies: aws, aws-cn, aws-us-gov. (default: the region's, else aws)"))
-    var partition: String?
-
-    @Option(help: .value("file", "Use this template instead of the one in templates/setup."))
-    var template: String?
-
-    @OptionGroup var certificates: CertificateConditionOptions
-
-    func run() throws {
-        let format = try UsageError.require(format, "--format")
-        let bundle = try AuthorityCertificates.bundle(caCertificate, orIn: directory.path, option: "--ca-certificate")
-        bundle.warnings.forEach(Console.standard.warning)
-        let setup = try AccountSetup(
-            bundle: bundle, name: name, roleName: roleName, conditions: try certificates.conditions(),
-            allowsAnyCertificate: certificates.anyCertificate,
-            managedPolicies: managedPolicy.isEmpty ? AccountSetup.defaultManagedPolicies : managedPolicy,
-            durationSeconds: sessionDuration, acceptsRoleSessionName: acceptRoleSessionName, region: region,
-            partition: partition)
-        setup.warnings.forEach(Console.standard.warning)
-        let own = try template.map { try SetupTemplate(reading: try InputFile.read($0), name: $0) }
-        try Console.standard.write(exactly: try setup.text(format, template: own))
-    }
-}
-
-extension AccountSetup.Format: ExpressibleByArgument {}
 
 struct PrintTrustPolicyCommand: ParsableCommand {
     static let configuration = CommandConfiguration(

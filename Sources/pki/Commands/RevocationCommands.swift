@@ -99,6 +99,7 @@ struct RevokeCommand: ParsableCommand {
                 )
             }
         }
+        try warnOfAnchors(changed, issuers, in: inventory)
         let report = RevocationReport(
             entries: changed,
             reason: release ? nil : reason,
@@ -107,6 +108,24 @@ struct RevokeCommand: ParsableCommand {
             }
         )
         try Console.standard.print(report, as: format.value)
+    }
+
+    /// Tells what the recorded trust anchors need after a change.
+    private func warnOfAnchors(_ entries: [InventoryEntry], _ issuers: Set<String>, in inventory: Inventory) throws {
+        for name in issuers.sorted() {
+            guard let entry = try entries.first(where: { try inventory.presentIssuerName(of: $0) == name }) else {
+                continue
+            }
+            let anchors = try AnchorsOfCA(of: name, key: entry.issuerKey, in: directory.path)
+            anchors.warnIfWithout(.standard)
+            if anchors.holding.count > 1 {
+                Console.standard.warning(
+                    "\(anchors.holding.count) trust anchors hold \(name), and each needs the new CRL: "
+                        + "\(anchors.holding.map { "\($0.arn)" }.joined(separator: ", "))")
+                let issuer = name == CertificateAuthority.rootName ? "" : " --issuer \(Quoting.shell(name))"
+                Console.standard.hint("import it into all: pki crl\(issuer) --format aws-cli\(directory.argument) | sh")
+            }
+        }
     }
 
     /// Warns of older certificates of the same names that are still accepted: a renewal keeps the key.
@@ -168,6 +187,7 @@ struct CRLCommand: ParsableCommand {
 
               pki crl > root-crl.pem
               pki crl --issuer issuing-1 --next-update 30d --format der > issuing-1.crl
+              pki crl --format aws-cli | sh
               pki crl --format aws-cli --trust-anchor-arn "$ANCHOR" | sh
 
             AWS accepts \(AWSLimit.crlCount.maximum) CRLs for each trust anchor, of at most \(AWSLimit.crlLength.maximum) bytes each.
@@ -189,7 +209,8 @@ struct CRLCommand: ParsableCommand {
 
     @Option(
         name: .customLong("trust-anchor-arn"),
-        help: .value("arn", "With aws-cli: import a new CRL for this trust anchor."))
+        help: .value(
+            "arn", "With aws-cli: import a new CRL for this trust anchor. (default: all of pki set-arns with the CA)"))
     var trustAnchorARN: String?
 
     @Option(help: .value("name", "With aws-cli: the CRL's name in AWS. (default: from the CA's)"))
@@ -209,15 +230,17 @@ struct CRLCommand: ParsableCommand {
         guard format == .awsCLI || trustAnchorARN == nil && crlName == nil && crlId == nil && region == nil else {
             throw ValidationError("--trust-anchor-arn, --crl-name, --crl-id and --region require --format aws-cli")
         }
-        guard format != .awsCLI || (trustAnchorARN == nil) != (crlId == nil) else {
-            throw ValidationError("--format aws-cli needs --trust-anchor-arn for a new CRL, or --crl-id to replace one")
+        guard trustAnchorARN == nil || crlId == nil else {
+            throw ValidationError(
+                "only one of --trust-anchor-arn, for a new CRL, and --crl-id, to replace one, can be given")
         }
     }
 
     func run() throws {
         let authority = try caKey.open(directory.path, issuer: issuer)
+        let places = format == .awsCLI ? try importPlaces(authority) : []
         // Nothing is numbered for an import that cannot be printed.
-        if format == .awsCLI { _ = try importCommand(path: "", of: authority) }
+        _ = try importCommands(places, path: "")
         let now = Date.now
         let made = try authority.makeRevocationList(
             validFor: .until(now.addingTimeInterval(nextUpdate.timeInterval)), now: now)
@@ -246,14 +269,58 @@ struct CRLCommand: ParsableCommand {
         case .der: try Console.standard.write(made.list.derEncoded)
         case .awsCLI:
             let path = absolutePath(made.path, in: FileManager.default.currentDirectoryPath)
-            try Console.standard.write(exactly: try importCommand(path: path, of: authority) + "\n")
+            try Console.standard.write(exactly: try importCommands(places, path: path))
         }
     }
 
-    private func importCommand(path: String, of authority: CertificateAuthority) throws -> String {
+    private func importCommands(
+        _ places: [(place: RevocationListImport.Place, region: String?)], path: String
+    ) throws -> String {
+        let commands = try places.map { place, region in
+            try RevocationListImport(path: path, place: place, region: region).awsCLICommand + "\n"
+        }
+        return (commands.count > 1 ? "set -e\n" : "") + commands.joined()
+    }
+
+    /// Where the CRL is imported: where the options say, else into every recorded trust anchor that the CA is in.
+    private func importPlaces(
+        _ authority: CertificateAuthority
+    ) throws -> [(place: RevocationListImport.Place, region: String?)] {
+        if let crlId { return [(.list(identifier: crlId), region)] }
+        let anchors = try AnchorsOfCA(
+            of: authority.name, key: authority.certificate.publicKey.digest, in: directory.path)
         let name = crlName ?? "\(authority.name)-crl"
-        let place: RevocationListImport.Place =
-            trustAnchorARN.map { .trustAnchor(arn: $0, name: name) } ?? .list(identifier: crlId ?? "")
-        return try RevocationListImport(path: path, place: place, region: region).awsCLICommand
+        if let trustAnchorARN {
+            let isHeld = anchors.holding.contains { "\($0.arn)" == trustAnchorARN }
+            guard isHeld || !anchors.recorded.contains(where: { "\($0.arn)" == trustAnchorARN }) else {
+                throw InputError(
+                    message: "\(authority.name) is not in the trust anchor, and AWS takes a CRL only from a CA in it",
+                    hint: anchors.hint)
+            }
+            if !isHeld, !authority.certificate.isSelfIssued {
+                Console.standard.warning("AWS takes the CRL only if \(authority.name) itself is in the trust anchor")
+                Console.standard.hint(anchors.hint)
+            }
+            let others = anchors.holding.filter { "\($0.arn)" != trustAnchorARN }
+            if !others.isEmpty {
+                Console.standard.warning(
+                    "\(others.count == 1 ? "another trust anchor holds" : "\(others.count) other trust anchors hold") "
+                        + "\(authority.name), and what is revoked is accepted there: "
+                        + others.map { "\($0.arn)" }.joined(separator: ", "))
+                Console.standard.hint("leave out --trust-anchor-arn: the CRL is then imported into all of them")
+            }
+            return [(.trustAnchor(arn: trustAnchorARN, name: name), region)]
+        }
+        guard !anchors.recorded.isEmpty else {
+            throw UsageError(
+                message: "--format aws-cli needs a trust anchor, and none is recorded in \(directory.path)",
+                hint: "give --trust-anchor-arn for a new CRL, or --crl-id to replace one, or record it: pki set-arns")
+        }
+        guard !anchors.holding.isEmpty else {
+            throw InputError(
+                message: "\(authority.name) is in no recorded trust anchor, and AWS takes a CRL only from a CA in it",
+                hint: anchors.hint)
+        }
+        return anchors.holding.map { (.any(arn: "\($0.arn)", name: name), $0.arn.region) }
     }
 }
