@@ -101,11 +101,12 @@ package struct SharedConfiguration: Hashable, Sendable {
         }
     }
 
-    /// Removes settings of a section, and the section's header if it has no other settings. Comments stay.
+    /// Removes settings of a section, by their names in lower case, and the section's header if it has no other settings.
+    /// Comments stay, and a section that has none of the settings stays as it is.
     ///
     /// - Throws: As ``set(_:in:)``.
     package mutating func remove(_ names: [String], in section: String) throws(DeliveryError) {
-        guard settings(in: section) != nil else { return }
+        guard settings(in: section)?.contains(where: { names.contains($0.name) }) == true else { return }
         try set(names.map { ($0, nil) }, in: section)
         bytes = ConfigurationEdit(bytes, section: try ConfigurationSectionName(checking: section))
             .removingEmptySection()

@@ -74,6 +74,9 @@ import Testing
         try file.remove(["pki_x", "region"], in: "profile web")
         #expect(String(decoding: file.bytes, as: UTF8.self) == after)
         try file.remove(["pki_x"], in: "profile nobody")
+        var empty = SharedConfiguration(Array("[ profile web ]\n".utf8))
+        try empty.remove(["pki_x"], in: "profile web")
+        #expect(String(decoding: empty.bytes, as: UTF8.self) == "[ profile web ]\n")
         #expect(String(decoding: file.bytes, as: UTF8.self) == after)
     }
 
