@@ -64,6 +64,7 @@ struct PKI: AsyncParsableCommand {
                     WhoamiCommand.self, CacheCommand.self,
                 ]
             ),
+            CommandGroup(name: "Shell", subcommands: [CompletionCommand.self]),
             CommandGroup(name: "As aws_signing_helper", subcommands: SigningHelper.commands),
         ]
     )

@@ -19,7 +19,7 @@ CHECKS = {"bash": ("bash", "-n"), "zsh": ("zsh", "-n"), "fish": ("fish", "--no-e
 
 def script(pki: Pki, shell: str, folder: Path) -> Path:
     path = folder / f"completion.{shell}"
-    path.write_text(pki.run("--generate-completion-script", shell).stdout)
+    path.write_text(pki.run("completion", shell).stdout)
     return path
 
 
@@ -110,3 +110,27 @@ class TestCompletion:
         assert {"--directory", "--dns", "--batch"} <= bash(pki, path, "issue-client", "--")
         assert bash(pki, path, "issue-c") == {"issue-client"}
         assert {"table", "json", "csv"} <= bash(pki, path, "list", "--format", "")
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [(("pki", "inspect", "some-"), "some-file.pem"), (("pki", "creds", "--ca-bundle", "some-"), "some-file.pem"),
+     (("pki", "revoke", "cli"), "client"), (("pki", "stat"), "status")],
+)  # fmt: skip
+def test_b13_files_and_names_are_completed(pki: Pki, tmp_path: Path, words: tuple[str, ...], expected: str) -> None:
+    (tmp_path / "some-file.pem").touch()
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/pki").symlink_to(pki.path)
+    pki.run("init-ca")
+    pki.run("issue-client")
+    line = " ".join(words)
+    text = f"""
+        . {script(pki, "bash", tmp_path)}
+        COMP_WORDS=({line}); COMP_CWORD={len(words) - 1}; COMP_LINE='{line}'; COMP_POINT={len(line)}
+        _pki; printf '%s\\n' "${{COMPREPLY[@]}}"
+    """
+    environment = {**pki.variables(), "PATH": f"{tmp_path}/bin:{pki.variables()['PATH']}"}
+    done = subprocess.run(
+        ["bash", "-c", text], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert expected in done.stdout.split(), done

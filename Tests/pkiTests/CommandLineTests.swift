@@ -157,7 +157,7 @@ import Testing
         let name = Self.commands[index].configuration.commandName ?? ""
         let withoutNotes: Set = [
             "print-trust-policy", "print-template", "cache", "credential-process", "sign-string",
-            "read-certificate-data", "version",
+            "read-certificate-data", "version", "completion",
         ]
         #expect(help.contains("-q, --quiet") != withoutNotes.contains(name))
     }

@@ -26,7 +26,7 @@ struct BackupCommand: ParsableCommand {
             """
     )
 
-    @Argument(help: .value("file", "The new file."))
+    @Argument(help: .value("file", "The new file."), completion: .file())
     var file: String
 
     @OptionGroup var directory: DirectoryOption
@@ -64,7 +64,7 @@ struct RestoreCommand: ParsableCommand {
             """
     )
 
-    @Argument(help: .value("file", "The file that pki backup wrote."))
+    @Argument(help: .value("file", "The file that pki backup wrote."), completion: .file())
     var file: String
 
     @OptionGroup var directory: DirectoryOption

@@ -84,7 +84,7 @@ struct LintCommand: ParsableCommand {
             """
     )
 
-    @Argument(help: .value("file", "Files, - for standard input, env:NAME or fd:N."))
+    @Argument(help: .value("file", "Files, - for standard input, env:NAME or fd:N."), completion: .file())
     var file: [String] = []
 
     @Option(
@@ -155,20 +155,24 @@ struct VerifyCommand: ParsableCommand {
             """
     )
 
-    @Argument(help: .value("file", "The certificate's file, - for standard input, env:NAME or fd:N."))
+    @Argument(
+        help: .value("file", "The certificate's file, - for standard input, env:NAME or fd:N."), completion: .file())
     var file: String
 
     @Option(
         parsing: .upToNextOption,
-        help: .value("file", "Trust these certificates. (default: the roots in the CA's directory)"))
+        help: .value("file", "Trust these certificates. (default: the roots in the CA's directory)"),
+        completion: .file())
     var bundle: [String] = []
 
     @OptionGroup var directory: DirectoryOption
 
-    @Option(parsing: .upToNextOption, help: .value("file", "Untrusted certificates that may be in the path."))
+    @Option(
+        parsing: .upToNextOption, help: .value("file", "Untrusted certificates that may be in the path."),
+        completion: .file())
     var intermediates: [String] = []
 
-    @Option(parsing: .upToNextOption, help: .value("file", "Check revocation by these CRLs."))
+    @Option(parsing: .upToNextOption, help: .value("file", "Check revocation by these CRLs."), completion: .file())
     var crl: [String] = []
 
     @Option(

@@ -28,7 +28,9 @@ struct DoctorCommand: AsyncParsableCommand {
             """
     )
 
-    @Option(help: .value("path", "The CA's directory. (default: PKI_DIRECTORY, else credential-process-data)"))
+    @Option(
+        help: .value("path", "The CA's directory. (default: PKI_DIRECTORY, else credential-process-data)"),
+        completion: .directory)
     var directory: String?
 
     @Flag(help: "Repair the CA's directory where that is safe.")

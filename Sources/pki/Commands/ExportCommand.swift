@@ -43,7 +43,7 @@ struct ExportCommand: ParsableCommand {
             """
     )
 
-    @Argument(help: "The name of the certificate, such as web-1 or root.")
+    @Argument(help: "The name of the certificate, such as web-1 or root.", completion: .certificateName)
     var name: String
 
     @OptionGroup var directory: DirectoryOption
@@ -56,7 +56,7 @@ struct ExportCommand: ParsableCommand {
     /// The format, which `run()` requires first.
     private var format: Format { givenFormat ?? .pkcs12 }
 
-    @Option(help: .value("file", "Write to this file; - is standard output."))
+    @Option(help: .value("file", "Write to this file; - is standard output."), completion: .file())
     var output: String
 
     @Flag(help: "Replace existing files.")

@@ -41,7 +41,8 @@ struct ImportCommand: ParsableCommand {
     @Option(
         help: .value(
             "path",
-            "The CA's directory. (default: a pki directory itself, else PKI_DIRECTORY, else credential-process-data)"))
+            "The CA's directory. (default: a pki directory itself, else PKI_DIRECTORY, else credential-process-data)"),
+        completion: .directory)
     var directory: String?
 
     @Flag(help: "Only report what was found; write nothing.")

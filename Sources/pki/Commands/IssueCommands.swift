@@ -61,7 +61,7 @@ struct IssueClientCommand: ParsableCommand {
 
     @OptionGroup var validity: LifetimeOptions
 
-    @Option(help: .value("file", "Certify the key of this PKCS#10 request (PEM or DER)."))
+    @Option(help: .value("file", "Certify the key of this PKCS#10 request (PEM or DER)."), completion: .file())
     var csr: String?
 
     @OptionGroup var acceptance: NameAcceptanceOptions
@@ -71,7 +71,8 @@ struct IssueClientCommand: ParsableCommand {
 
     @OptionGroup var template: TemplateOptions
 
-    @Option(help: .value("name", "Issue from this CA; pki tree lists them. (default: root)"))
+    @Option(
+        help: .value("name", "Issue from this CA; pki tree lists them. (default: root)"), completion: .authorityName)
     var issuer: String?
 
     @Flag(help: "Archive existing files of the same name first; allow a common name in use.")
@@ -79,13 +80,14 @@ struct IssueClientCommand: ParsableCommand {
 
     @OptionGroup var format: FormatOption
 
-    @Option(help: .value("file", "Issue to every host in this file: CSV, JSON, or one name per line."))
+    @Option(
+        help: .value("file", "Issue to every host in this file: CSV, JSON, or one name per line."), completion: .file())
     var batch: String?
 
     @Option(help: .value("n", "With --batch: the number of threads. (default: 2)"))
     var jobs: Int?
 
-    @Option(help: .value("file", "With --batch: also write all files to this tar archive."))
+    @Option(help: .value("file", "With --batch: also write all files to this tar archive."), completion: .file())
     var archive: String?
 
     @Flag(
@@ -289,12 +291,13 @@ struct IssueIntermediateCommand: ParsableCommand {
         transform: DistinguishedName.argument)
     var subject: DistinguishedName?
 
-    @Option(help: .value("name", "Issue from this CA; pki tree lists them. (default: root)"))
+    @Option(
+        help: .value("name", "Issue from this CA; pki tree lists them. (default: root)"), completion: .authorityName)
     var issuer: String?
 
     @OptionGroup var newKey: NewAuthorityKeyOptions
 
-    @Option(help: .value("file", "Certify the key of this PKCS#10 request (PEM or DER)."))
+    @Option(help: .value("file", "Certify the key of this PKCS#10 request (PEM or DER)."), completion: .file())
     var csr: String?
 
     @Flag(help: "With --csr: use the subject of the request instead of CN=NAME.")
@@ -302,7 +305,7 @@ struct IssueIntermediateCommand: ParsableCommand {
 
     @OptionGroup var insecure: InsecureNamesOption
 
-    @Option(help: .value("file", "Cross-certify the key and name of this CA certificate."))
+    @Option(help: .value("file", "Cross-certify the key and name of this CA certificate."), completion: .file())
     var crossCertify: String?
 
     @OptionGroup var validity: LifetimeOptions
@@ -420,7 +423,9 @@ struct IssueReport: ModelReport {
 }
 
 struct TemplateOptions: ParsableArguments {
-    @Option(help: .value("file", "A template in OpenSSL's format. (default: the built-in one; see pki print-template)"))
+    @Option(
+        help: .value("file", "A template in OpenSSL's format. (default: the built-in one; see pki print-template)"),
+        completion: .file())
     var template: String?
 
     @Flag(help: "Let the template read other files and environment variables.")

@@ -40,15 +40,17 @@ struct LabCommand: AsyncParsableCommand {
 
     @OptionGroup var directory: DirectoryOption
 
-    @Option(help: .value("file", "CA certificates for the trust anchor instead of the directory's."))
+    @Option(
+        help: .value("file", "CA certificates for the trust anchor instead of the directory's."), completion: .file())
     var trustAnchor: String?
 
     @Option(
-        help: .value("file", "Create the trust anchors, roles and profiles in this JSON file (see templates/lab.json).")
-    )
+        help: .value(
+            "file", "Create the trust anchors, roles and profiles in this JSON file (see templates/lab.json)."),
+        completion: .file())
     var seed: String?
 
-    @Option(help: .value("file", "Keep the state in this SQLite file. (default: in memory)"))
+    @Option(help: .value("file", "Keep the state in this SQLite file. (default: in memory)"), completion: .file())
     var state: String?
 
     @Option(help: .value("port", "The port; 0 chooses a free one."))
@@ -69,7 +71,8 @@ struct LabCommand: AsyncParsableCommand {
 
     @Option(
         help: .value(
-            "file", "With --tls: write the CA certificate for clients here. (default: a private temporary file)"))
+            "file", "With --tls: write the CA certificate for clients here. (default: a private temporary file)"),
+        completion: .file())
     var tlsCAFile: String?
 
     @Option(help: .value("region", "The AWS region of the lab."))
@@ -88,10 +91,12 @@ struct LabCommand: AsyncParsableCommand {
     )
     var adminAccessKey: String?
 
-    @Option(help: .value("file", "The file with the secret of --admin-access-key."))
+    @Option(help: .value("file", "The file with the secret of --admin-access-key."), completion: .file())
     var adminSecretFile: String?
 
-    @Option(help: .value("file", "Also write the variables for a shell to this file, readable by you alone."))
+    @Option(
+        help: .value("file", "Also write the variables for a shell to this file, readable by you alone."),
+        completion: .file())
     var envFile: String?
 
     @OptionGroup var quiet: QuietOption

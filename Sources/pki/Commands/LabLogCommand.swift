@@ -83,7 +83,9 @@ struct RunningLabOptions: ParsableArguments {
     @Option(help: .value("url", "The lab's address. (default: PKI_LAB_ENDPOINT, else http://127.0.0.1:9912)"))
     var endpoint: String?
 
-    @Option(help: .value("file", "The CA certificate of a lab with --tls. (default: PKI_LAB_CA_BUNDLE)"))
+    @Option(
+        help: .value("file", "The CA certificate of a lab with --tls. (default: PKI_LAB_CA_BUNDLE)"),
+        completion: .file())
     var caBundle: String?
 }
 

@@ -35,7 +35,8 @@ struct PrintBundleCommand: ParsableCommand {
 
     @Option(
         parsing: .upToNextOption,
-        help: .value("file", "Print these CA certificates instead of the directory's: one, or two during a rotation."))
+        help: .value("file", "Print these CA certificates instead of the directory's: one, or two during a rotation."),
+        completion: .file())
     var certificate: [String] = []
 
     @Option(name: .format, help: .format)
@@ -157,7 +158,9 @@ struct CertificateConditionOptions: ParsableArguments {
     @Option(help: .value("name", "Require this CN of the issuer; repeatable for alternatives. * and ? are wildcards."))
     var issuerCn: [String] = []
 
-    @Option(help: .value("file", "Require the name of this certificate: its CN, else its first DNS name or URI."))
+    @Option(
+        help: .value("file", "Require the name of this certificate: its CN, else its first DNS name or URI."),
+        completion: .file())
     var certificate: [String] = []
 
     @Flag(help: "Allow every certificate of the CA to assume the role.")

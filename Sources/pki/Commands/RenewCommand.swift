@@ -27,7 +27,7 @@ struct RenewCommand: AsyncParsableCommand {
             """
     )
 
-    @Argument(help: .value("name", "Names or serial numbers."))
+    @Argument(help: .value("name", "Names or serial numbers."), completion: .certificateName)
     var reference: [String] = []
 
     @Flag(help: "Renew all current certificates except roots.")

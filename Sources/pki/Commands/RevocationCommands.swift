@@ -43,7 +43,8 @@ struct RevokeCommand: ParsableCommand {
             """
     )
 
-    @Argument(help: .value("name", "Names, serial numbers or SHA-256 fingerprints."))
+    @Argument(
+        help: .value("name", "Names, serial numbers or SHA-256 fingerprints."), completion: .certificateName)
     var references: [String]
 
     @OptionGroup var directory: DirectoryOption
@@ -196,7 +197,7 @@ struct CRLCommand: ParsableCommand {
 
     @OptionGroup var directory: DirectoryOption
 
-    @Option(help: .value("name", "The CA whose CRL it is. (default: root)"))
+    @Option(help: .value("name", "The CA whose CRL it is. (default: root)"), completion: .authorityName)
     var issuer: String?
 
     @Option(help: .value("time", "The time until the next update is due: 30d, 2w, 12h."), transform: Duration.argument)

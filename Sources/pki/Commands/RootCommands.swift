@@ -240,7 +240,7 @@ struct ChangePassphraseCommand: ParsableCommand {
             """
     )
 
-    @Argument(help: .value("name", "The name of the key."))
+    @Argument(help: .value("name", "The name of the key."), completion: .certificateName)
     var name = "root"
 
     @OptionGroup var directory: DirectoryOption

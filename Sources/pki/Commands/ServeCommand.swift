@@ -71,8 +71,7 @@ struct ServeCommand: AsyncParsableCommand {
             """
             The file with the container endpoint's token, readable by you alone; created if missing. (default: \
             $XDG_RUNTIME_DIR/pki/token, else ~/.cache/pki/token, else in memory)
-            """)
-    )
+            """), completion: .file())
     var tokenFile: String?
 
     @Flag(

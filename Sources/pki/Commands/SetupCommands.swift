@@ -45,7 +45,8 @@ struct PrintSetupCommand: ParsableCommand {
     @OptionGroup var directory: DirectoryOption
 
     @Option(
-        help: .value("file", "Use these CA certificates instead of the directory's: one, or two during a rotation."))
+        help: .value("file", "Use these CA certificates instead of the directory's: one, or two during a rotation."),
+        completion: .file())
     var caCertificate: [String] = []
 
     @Option(
@@ -85,7 +86,7 @@ struct PrintSetupCommand: ParsableCommand {
             "name", "The partition of AWS's policies: aws, aws-cn, aws-us-gov. (default: the region's, else aws)"))
     var partition: String?
 
-    @Option(help: .value("file", "Use this template instead of the one in templates/setup."))
+    @Option(help: .value("file", "Use this template instead of the one in templates/setup."), completion: .file())
     var template: String?
 
     @OptionGroup var certificates: CertificateConditionOptions
@@ -178,7 +179,8 @@ struct SetARNsCommand: ParsableCommand {
     var role: String?
 
     @Option(
-        help: .value("file", "The CA certificates in the trust anchor. (default: those of the directory's root)"))
+        help: .value("file", "The CA certificates in the trust anchor. (default: those of the directory's root)"),
+        completion: .file())
     var caCertificate: [String] = []
 
     @Flag(help: "Remove the trust anchor and its roles from the record.")

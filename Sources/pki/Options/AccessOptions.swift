@@ -49,7 +49,8 @@ struct ProfileOption: ParsableArguments {
             """
             A profile of ~/.aws/config that pki configure wrote; other options override its settings. \
             (default: PKI_PROFILE, else without --certificate AWS_PROFILE, else "default")
-            """)
+            """),
+        completion: .profileName
     )
     var profile: String?
 }
@@ -139,8 +140,7 @@ struct NetworkOptions: ParsableArguments, Sendable {
             """
             CA certificates to verify the server: a PEM file or a hashed directory. (default: AWS_CA_BUNDLE, else the \
             profile's ca_bundle, else SSL_CERT_FILE and SSL_CERT_DIR, else the system's)
-            """)
-    )
+            """), completion: .file())
     var caBundle: String?
 
     @Flag(help: "Do not verify the server. An attacker in its place can read the credentials.")

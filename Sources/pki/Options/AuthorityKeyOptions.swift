@@ -117,7 +117,8 @@ struct DeviceOptions: ParsableArguments, Sendable {
     @Option(
         name: .customLong("pkcs11-lib"),
         help: .value(
-            "file", "PKCS#11 module for pkcs11: URIs without module-path. (default: those configured in p11-kit)"))
+            "file", "PKCS#11 module for pkcs11: URIs without module-path. (default: those configured in p11-kit)"),
+        completion: .file())
     var pkcs11Library: String?
 
     @Flag(help: "Use the login PIN for keys that require a PIN for each signature.")

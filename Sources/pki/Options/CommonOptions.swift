@@ -15,6 +15,20 @@ extension ArgumentHelp {
     static let format = ArgumentHelp("Output format.", valueName: "format")
 }
 
+extension CompletionKind {
+    /// The names in the CA directory that the user works in.
+    static let certificateName = CompletionKind.shellCommand(
+        "pki list -q -o csv 2>/dev/null | tail -n +2 | cut -d, -f1")
+
+    /// The names of the CAs in it.
+    static let authorityName = CompletionKind.shellCommand(
+        "pki list -q --ca -o csv 2>/dev/null | tail -n +2 | cut -d, -f1")
+
+    /// The profiles of the AWS CLI.
+    static let profileName = CompletionKind.shellCommand(
+        "sed -n 's/^\\[profile \\(.*\\)\\]$/\\1/p' ~/.aws/config 2>/dev/null")
+}
+
 /// The CA's directory.
 struct DirectoryOption: ParsableArguments {
     /// The directory when none is named.
@@ -25,7 +39,8 @@ struct DirectoryOption: ParsableArguments {
 
     @Option(
         name: .customLong("directory"),
-        help: .value("path", "The CA's directory. (default: PKI_DIRECTORY, else credential-process-data)"))
+        help: .value("path", "The CA's directory. (default: PKI_DIRECTORY, else credential-process-data)"),
+        completion: .directory)
     var given: String?
 
     var path: String { given ?? Self.standard }
@@ -93,7 +108,7 @@ struct NewNameOptions: ParsableArguments {
 struct NamePatternOptions: ParsableArguments {
     @Argument(
         help: .value("pattern", "Only these names: web-1, or patterns: web-*, db-?, [ab]*."),
-        transform: GlobPattern.argument)
+        completion: .certificateName, transform: GlobPattern.argument)
     var arguments: [GlobPattern] = []
 
     @Option(

@@ -71,8 +71,8 @@ struct PassphraseOptions<Role: PassphraseRole>: ParsableArguments, Sendable {
         name: .customLong("\(Role.prefix)-file"),
         help: .value(
             "file",
-            "Read \(Role.secret) from the first line of this file." + (Role.standard.map { " (default: \($0))" } ?? ""))
-    )
+            "Read \(Role.secret) from the first line of this file." + (Role.standard.map { " (default: \($0))" } ?? "")),
+        completion: .file())
     var file: String?
 
     @Option(
@@ -294,7 +294,9 @@ final class Passphrase: Sendable {
 struct ExportPassphraseOptions: ParsableArguments {
     @OptionGroup var given: PassphraseOptions<ExportedFileRole>
 
-    @Option(help: .value("file", "Encrypt the export under a new random passphrase, written to this file."))
+    @Option(
+        help: .value("file", "Encrypt the export under a new random passphrase, written to this file."),
+        completion: .file())
     var generatePassphrase: String?
 
     var isGiven: Bool {
