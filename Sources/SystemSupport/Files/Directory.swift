@@ -399,11 +399,16 @@ extension Directory {
         }
     }
 
-    /// Locks a file that is there; `nil` if another process holds its lock.
+    /// Locks a file that is there; `nil` if another process holds its lock for a second. A program that is being started has
+    /// the locks of its parent for a moment.
     package func tryLock(_ name: String) throws(FileError) -> LockFile? {
         let file = try open(name)
         let lock = LockFile(file)
-        return flock(file, LOCK_EX | LOCK_NB) == 0 ? lock : nil
+        for _ in 0..<100 {
+            if flock(file, LOCK_EX | LOCK_NB) == 0 { return lock }
+            usleep(10_000)
+        }
+        return nil
     }
 
     /// Removes a file unless another process holds its lock. The condition is evaluated while it is locked here.
