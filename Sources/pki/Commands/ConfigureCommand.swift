@@ -64,8 +64,9 @@ struct ConfigureCommand: ParsableCommand {
     @OptionGroup var format: FormatOption
 
     func validate() throws {
-        guard !remove || unset.isEmpty && !force && client == nil && !ProfileSetting.all.contains(where: { $0.isGiven(in: access) })
-        else {
+        let isAlone =
+            unset.isEmpty && !force && client == nil && !ProfileSetting.all.contains { $0.isGiven(in: access) }
+        guard !remove || isAlone else {
             throw ValidationError("--remove takes no other option than --profile and --format")
         }
         guard client != nil || role == nil && directory == nil else {
