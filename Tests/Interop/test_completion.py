@@ -115,7 +115,7 @@ class TestCompletion:
 @pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
 @pytest.mark.parametrize(
     ("words", "expected"),
-    [(("pki", "inspect", "some-"), "some-file.pem"), (("pki", "creds", "--ca-bundle", "some-"), "some-file.pem"),
+    [(("pki", "verify", "some-"), "some-file.pem"), (("pki", "creds", "--ca-bundle", "some-"), "some-file.pem"),
      (("pki", "revoke", "cli"), "client"), (("pki", "stat"), "status")],
 )  # fmt: skip
 def test_b13_files_and_names_are_completed(pki: Pki, tmp_path: Path, words: tuple[str, ...], expected: str) -> None:
@@ -128,7 +128,7 @@ def test_b13_files_and_names_are_completed(pki: Pki, tmp_path: Path, words: tupl
     text = f"""
         . {script(pki, "bash", tmp_path)}
         COMP_WORDS=({line}); COMP_CWORD={len(words) - 1}; COMP_LINE='{line}'; COMP_POINT={len(line)}
-        _pki; printf '%s\\n' "${{COMPREPLY[@]}}"
+        _pki pki '{words[-1]}' '{words[-2]}'; printf '%s\\n' "${{COMPREPLY[@]}}"
     """
     environment = {**pki.variables(), "PATH": f"{tmp_path}/bin:{pki.variables()['PATH']}"}
     done = subprocess.run(
