@@ -115,7 +115,8 @@ class TestCompletion:
 @pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
 @pytest.mark.parametrize(
     ("words", "expected"),
-    [(("pki", "verify", "some-"), "some-file.pem"), (("pki", "creds", "--ca-bundle", "some-"), "some-file.pem"),
+    [(("pki", "inspect", "some-"), "some-file.pem"), (("pki", "verify", "some-"), "some-file.pem"),
+     (("pki", "creds", "--ca-bundle", "some-"), "some-file.pem"),
      (("pki", "revoke", "cli"), "client"), (("pki", "stat"), "status")],
 )  # fmt: skip
 def test_b13_files_and_names_are_completed(pki: Pki, tmp_path: Path, words: tuple[str, ...], expected: str) -> None:

@@ -37,7 +37,8 @@ struct InspectCommand: ParsableCommand {
             """
             A file, - for standard input, env:NAME, fd:N, a pkcs11: URI (RFC 7512) of certificates, handle:0x81… for a key in \
             a TPM, ssh-agent:SHA256:… for one in an agent.
-            """)
+            """),
+        completion: .file()
     )
     var source: [String]
 
