@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import SystemSupport
 import Testing
 
 @testable import Certificates
@@ -63,6 +64,12 @@ import Testing
     func `an address is excluded in either family`(subtree: String, address: String, isRefused: Bool) throws {
         let objection = try constraints([], [subtree]).objection(to: GeneralName.ipAddress(address))
         #expect((objection != nil) == isRefused)
+    }
+
+    @Test(arguments: ["dns:*.x.com", "uri:*.x.com", "email:*.x.com", "email:a*.x.com", "uri:.*.x.com"])
+    func `no constraint has a wildcard`(text: String) {
+        let error = #expect(throws: CertificateError.self) { try NameConstraints.Subtree(text) }
+        #expect(error?.code == .invalidName)
     }
 
     @Test func `W13: a closed constraint says something about every kind`() throws {

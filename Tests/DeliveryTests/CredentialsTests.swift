@@ -41,6 +41,7 @@ extension Credentials {
                     unset AWS_ROLE_SESSION_NAME
                     unset AWS_WEB_IDENTITY_TOKEN_FILE
                     unset AWS_CREDENTIAL_FILE
+                    unset AWS_BEARER_TOKEN_BEDROCK
                     export AWS_ACCESS_KEY_ID=ASIAEXAMPLE
                     export AWS_SECRET_ACCESS_KEY='it'\\''s $HOME'
                     export AWS_SESSION_TOKEN='`x`'

@@ -36,7 +36,8 @@ def files(folder: Path) -> dict[str, tuple[int, bytes]]:
 
 def digest(connection: sqlite3.Connection) -> bytes:
     """The digest of a backup, as the documentation of the format has it."""
-    value = bytes(32)
+    ((seconds,),) = connection.execute("SELECT made_at FROM backup")
+    value = hashlib.sha256(b"%d" % seconds).digest()
     for table in COVERED:
         value = hashlib.sha256(value + table.encode()).digest()
         for row in connection.execute(f"SELECT * FROM {table} ORDER BY rowid"):
@@ -55,7 +56,8 @@ def forge(path: Path, *statements: str) -> None:
     with sqlite3.connect(path) as connection:
         for statement in statements:
             connection.execute(statement)
-        connection.execute("UPDATE backup SET digest = ?", (digest(connection),))
+        if connection.execute("SELECT COUNT(*) FROM backup").fetchone() == (1,):
+            connection.execute("UPDATE backup SET digest = ?", (digest(connection),))
 
 
 @pytest.fixture
@@ -190,6 +192,12 @@ def test_a_changed_backup_is_refused(pki: Pki, used: Path, tmp_path: Path) -> No
         "PRAGMA user_version = 99",
         "PRAGMA application_id = 7",
         "DELETE FROM backup",
+        "UPDATE backup SET made_at = -1",
+        "INSERT INTO file_moves VALUES (1, 2, 'web-key.pem', 'mail-key.pem', 1, NULL)",
+        "INSERT INTO audit VALUES (99, 0, 'x', 'issue', NULL, NULL, NULL, zeroblob(32))",
+        "UPDATE certificates SET place = 7 WHERE name = 'web'",
+        "UPDATE certificates SET name = '../x' WHERE name = 'web'",
+        "UPDATE sqlar SET name = 'a' || char(27) || '.pem' WHERE name = 'web-cert.pem'",
     ],
 )  # fmt: skip
 def test_a_backup_of_a_stranger_writes_nothing_elsewhere(pki: Pki, used: Path, tmp_path: Path, statement: str) -> None:
@@ -200,6 +208,22 @@ def test_a_backup_of_a_stranger_writes_nothing_elsewhere(pki: Pki, used: Path, t
     pki.refuse("restore", file, "--directory", folder / "ca", status=REFUSED)
     assert os.listdir(folder) == []
     assert not (tmp_path / "web-cert.pem").exists()
+
+
+def test_the_time_of_a_backup_is_in_its_digest(pki: Pki, used: Path, tmp_path: Path) -> None:
+    file = tmp_path / "bad"
+    pki.run("backup", file, "--directory", used)
+    with sqlite3.connect(file) as connection:
+        connection.execute("UPDATE backup SET made_at = made_at - 86400")
+    pki.refuse("restore", "--verify", file)
+
+
+def test_a_backup_that_others_can_use_is_told(pki: Pki, used: Path, tmp_path: Path) -> None:
+    file = tmp_path / "open"
+    pki.run("backup", file, "--directory", used)
+    assert "warning" not in pki.run("restore", "--verify", file).stderr
+    file.chmod(0o644)
+    assert "warning" in pki.run("restore", "--verify", file).stderr
 
 
 def test_modes_are_never_wider_than_a_ca_s(pki: Pki, used: Path, tmp_path: Path) -> None:

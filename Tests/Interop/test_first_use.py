@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tarfile
 from datetime import UTC, datetime, timedelta
@@ -18,7 +19,7 @@ from cryptography.x509.oid import NameOID
 
 import defects
 import handmade
-from program import CHECK_FAILED, Pki
+from program import CHECK_FAILED, Lab, Pki
 from tools import openssl
 
 
@@ -334,3 +335,65 @@ class TestAnOrdinaryWeek:
     def test_short_lives_expire_soon_only_at_their_end(self, pki: Pki, ca: Path) -> None:
         pki.run("issue-client", "short", "--days", "20", "--directory", ca)
         assert [verdict for verdict, _ in findings(pki, ca, "expiry")] == ["ok"]
+
+
+def arns(lab: Lab) -> tuple[str, ...]:
+    return (
+        "--trust-anchor-arn", lab.trust_anchor_arn, "--profile-arn", lab.profile_arn, "--role-arn", lab.role_arn,
+    )  # fmt: skip
+
+
+class TestAnAdversary:
+    """What somebody made of pki who prepares the files and names that it reads."""
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "corp.net ", " corp.net", "user@evil.com.", "//evil.com", "corp.net:", "corp.net:abc", "corp.net?x", "corp.net#x",
+            "<a@corp.net>", "sip:corp.net", "a corp.net b", "corp.net.", "10.1", "010.0.0.1", "[10.0.0.1]",
+        ],
+    )  # fmt: skip
+    def test_a_common_name_in_disguise_is_constrained(self, pki: Pki, tmp_path: Path, name: str) -> None:
+        here = ("--directory", tmp_path / "ca")
+        pki.run("init-ca", "--permit", "dns:example.com", "--exclude", "ip:10.0.0.0/8", *here)
+        pki.refuse("issue-client", "x", "--subject", f'CN="{name}"', *here)
+        pki.run("issue-client", "y", "--subject", "CN=web server 7, second rack", *here, status=None)
+        pki.run("issue-client", "z", "--subject", "CN=a.example.com", *here)
+
+    def test_update_never_replaces_long_term_keys(self, pki: Pki, lab: Lab, ca: Path) -> None:
+        pki.run("issue-client", "web", "--directory", ca)
+        credentials = pki.home / ".aws/credentials"
+        credentials.parent.mkdir(mode=0o700, exist_ok=True)
+        text = "[mine]\naws_access_key_id = AKIAIOSFODNN7MINEKEY\naws_secret_access_key = SSSS\n"
+        credentials.write_text(text)
+        credentials.chmod(0o600)
+        options = (
+            *arns(lab), "--certificate", ca / "web-cert.pem", "--endpoint", lab.endpoint,
+        )  # fmt: skip
+        pki.refuse("update", "--once", "--profile", "mine", *options)
+        assert credentials.read_text() == text
+        pki.run("update", "--once", "--profile", "other", *options)
+        assert text in credentials.read_text()
+
+    def test_a_pipe_is_no_ca_bundle(self, pki: Pki, lab: Lab, ca: Path, tmp_path: Path) -> None:
+        pki.run("issue-client", "web", "--directory", ca)
+        os.mkfifo(tmp_path / "pipe")
+        options = (
+            *arns(lab), "--certificate", ca / "web-cert.pem", "--endpoint", lab.endpoint.replace("http:", "https:"),
+        )  # fmt: skip
+        pki.refuse("creds", *options, "--ca-bundle", tmp_path / "pipe", status=None, timeout=20)
+        pki.with_environment(AWS_CA_BUNDLE=str(tmp_path / "pipe")).refuse("creds", *options, status=None, timeout=20)
+
+    def test_a_damaged_certificate_is_no_exposed_key(self, pki: Pki, lab: Lab, tmp_path: Path) -> None:
+        (tmp_path / "junk-cert.pem").write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+        error = pki.refuse("creds", *arns(lab), "--certificate", tmp_path / "junk-cert.pem", "--endpoint", lab.endpoint)
+        assert "chmod" not in error
+
+    def test_a_chain_that_is_not_used_is_named(self, pki: Pki, lab: Lab, ca: Path) -> None:
+        pki.run("issue-intermediate", "issuing", "--directory", ca)
+        pki.run("issue-client", "web", "--issuer", "issuing", "--directory", ca)
+        (ca / "web-chain.pem").write_text("junk")
+        error = pki.run(
+            "creds", *arns(lab), "--certificate", ca / "web-cert.pem", "--endpoint", lab.endpoint, status=None
+        ).stderr
+        assert "web-chain.pem is not used" in error

@@ -24,6 +24,8 @@ package struct Backup {
         package let skipped: [String]
         /// SHA-256 over all rows.
         package let digest: [UInt8]
+        /// Whether others than this user can read or write the file, or own it.
+        package let isExposed: Bool
     }
 
     package let summary: Summary
@@ -55,15 +57,16 @@ package struct Backup {
     private static func isFile(_ path: String) -> Bool {
         let parts = path.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
         guard let name = parts.last.map(String.init), parts.count == 1 || parts[0] == CADirectory.archiveDirectory,
-            FilePath.isComponent(name), !name.hasPrefix("."), !name.hasPrefix(Inventory.fileName)
+            FilePath.isComponent(name), !name.hasPrefix("."), !name.hasPrefix(Inventory.fileName),
+            name.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7f })
         else { return false }
         return parts.count == 2 || name != CADirectory.archiveDirectory
     }
 
-    /// A digest of the rows of every table: SHA-256 of the digest before and of the row's values, each a letter for its
+    /// A digest of the time and of the rows of every table: it begins with SHA-256 of the seconds as decimal text, then is SHA-256 of the digest before and of the row's values, each a letter for its
     /// type (`n`, `i`, `t` or `b`), its length as decimal text, a colon and its octets.
-    private static func digest(of database: Database) throws -> [UInt8] {
-        var digest = [UInt8](repeating: 0, count: 32)
+    private static func digest(of database: Database, madeAt seconds: Int64) throws -> [UInt8] {
+        var digest = Digest.sha256.hash(Array("\(seconds)".utf8))
         for table in covered {
             digest = Digest.sha256.hash(digest + table.utf8)
             try database.visit("SELECT * FROM \(table) ORDER BY rowid") { row in
@@ -137,8 +140,13 @@ extension Backup {
             for table in tables.values.sorted() { try copy.execute(table) }
             let archived = directory.names(in: CADirectory.archiveDirectory)
             let names = directory.names() + archived.map { "\(CADirectory.archiveDirectory)/\($0)" }
-            for path in names.sorted() where isFile(path) {
-                guard let status = directory.status(of: path), status.kind == .regular else {
+            // They are completed, and a backup has no drafts.
+            try copy.execute("DELETE FROM file_moves")
+            for path in names.sorted()
+            where !path.hasPrefix(".") && !path.hasPrefix(Inventory.fileName)
+                && path != CADirectory.archiveDirectory
+            {
+                guard isFile(path), let status = directory.status(of: path), status.kind == .regular else {
                     skipped.append(path)
                     continue
                 }
@@ -150,7 +158,8 @@ extension Backup {
                     .blob(unsafe contents.withUnsafeBytes { unsafe Array($0) }))
             }
             try copy.execute(
-                "INSERT INTO backup (made_at, digest) VALUES (?, ?)", .time(now), .blob(digest(of: copy)))
+                "INSERT INTO backup (made_at, digest) VALUES (?, ?)", .time(now),
+                .blob(digest(of: copy, madeAt: Int64(now.timeIntervalSince1970))))
         }
         try copy.endLog()
         return skipped
@@ -178,8 +187,14 @@ extension Backup {
             guard try !InventoryDatabase(database).isNew else { throw Self.damage(path, "it is empty") }
             try InventorySchema.check(database, path: path, isLenient: false, others: Self.tables)
             if let found = try InventoryDatabase(database).damages().first { throw Self.damage(path, found) }
-            summary = try Self.summary(of: database, path: path, skipped: skipped)
+            try Self.checkRecords(InventoryDatabase(database), path: path)
+            let status = directory.status(of: name)
+            summary = try Self.summary(
+                of: database, path: path, skipped: skipped,
+                isExposed: status?.mode ?? 0 & 0o077 != 0 || status?.owner != FileStatus.ownUser)
         } catch let error as SQLiteError {
+            throw Self.damage(path, error.message)
+        } catch let error as DamagedValue {
             throw Self.damage(path, error.message)
         } catch let error as FileError {
             throw AuthorityError(error)
@@ -190,12 +205,26 @@ extension Backup {
         AuthorityError(.broken, "\(path) is not a backup of pki, or is damaged: \(why)", hint: "use another backup")
     }
 
-    private static func summary(of database: Database, path: String, skipped: [String]) throws -> Summary {
+    /// Reads every row as the inventory would: values in their ranges, an audit whose chain holds, and no pending change.
+    private static func checkRecords(_ records: InventoryDatabase, path: String) throws {
+        try records.visit(where: "1 = 1") { _ in }
+        try records.visitAudit { _ in }
+        guard try records.moves().isEmpty else { throw damage(path, "it has an unfinished change") }
+        if let found = try records.verifyAudit().breaks.first(where: { $0 != .noChain }) {
+            throw damage(path, "its audit is not intact: \(found)")
+        }
+    }
+
+    private static func summary(
+        of database: Database, path: String, skipped: [String], isExposed: Bool
+    ) throws -> Summary {
         let rows = try database.query("SELECT made_at, digest FROM backup")
-        guard rows.count == 1, let seconds = rows[0][0].integer, let digest = rows[0][1].blob else {
+        guard rows.count == 1, let seconds = rows[0][0].integer, let digest = rows[0][1].blob,
+            (0...253_402_300_799).contains(seconds)
+        else {
             throw damage(path, "its digest is missing")
         }
-        guard try areEqual(digest, self.digest(of: database)) else {
+        guard try areEqual(digest, self.digest(of: database, madeAt: seconds)) else {
             throw damage(path, "its contents are not those that were written")
         }
         var (files, openKeys) = (0, 0)
@@ -211,7 +240,7 @@ extension Backup {
         let count = try database.query("SELECT COUNT(*) FROM certificates").first?.first?.integer ?? 0
         return Summary(
             madeAt: Date(timeIntervalSince1970: Double(seconds)), files: files, certificates: Int(count),
-            openKeys: openKeys, skipped: skipped, digest: digest)
+            openKeys: openKeys, skipped: skipped, digest: digest, isExposed: isExposed)
     }
 }
 
@@ -254,7 +283,7 @@ extension Backup {
     private func writeFiles(to draft: SystemSupport.Directory) throws {
         try database.visit("SELECT name, mode, data FROM sqlar ORDER BY name") { row in
             let parts = row.text(0).split(separator: "/").map(String.init)
-            let mode = UInt32(truncatingIfNeeded: row.integer(1)) & 0o755
+            let mode = UInt32(truncatingIfNeeded: row.integer(1)) & 0o755 | 0o400
             try rethrown { () throws(FileError) in
                 let place = parts.count == 2 ? try draft.directory(parts[0], for: .writing, creates: true) : draft
                 // Nobody but this user may write, and only what is no key may be read.

@@ -41,8 +41,8 @@ enum NamePolicy {
         guard !constraining.isEmpty else { return }
         // The subject as an alternative name is covered by the verification of the path.
         let said = names.filter { $0 != .directory(subject) }.map { (name: $0, shown: "\($0)") }
-        let meant = subject.relativeNames.joined().compactMap { attribute in
-            meaning(of: attribute).map { (name: $0, shown: "\(attribute.type)=\(attribute.value)") }
+        let meant = subject.relativeNames.joined().flatMap { attribute in
+            meanings(of: attribute).map { (name: $0, shown: "\(attribute.type)=\(attribute.value)") }
         }
         for authority in constraining {
             for (name, shown) in said + meant {
@@ -54,6 +54,20 @@ enum NamePolicy {
                     hint: "leave out the name, or use another CA: pki tree")
             }
         }
+    }
+
+    /// The names that software may see in an attribute of a subject: in the whole value, and in each word of it, since
+    /// programs cut off blanks, brackets, schemes, ports and paths in different ways.
+    private static func meanings(of attribute: DistinguishedName.Attribute) -> [GeneralName] {
+        guard attribute.type == "CN" else { return meaning(of: attribute).map { [$0] } ?? [] }
+        let words = attribute.value.split { !($0.isLetter || $0.isNumber || ".-_*@".contains($0)) }
+        let parts =
+            [attribute.value]
+            + words.map { word in
+                String(word.reversed().drop { $0 == "." }.reversed().drop { $0 == "." })
+            }
+        let plain = parts.compactMap { meaning(of: .init(type: "CN", value: $0)) }
+        return plain + words.compactMap { IPAddress.octets(short: String($0)).map(GeneralName.ip) }
     }
 
     /// The name that software may see in an attribute of a subject; `nil` for none.

@@ -24,21 +24,16 @@ public struct NameConstraints: Hashable, Sendable {
             case "dns":
                 // RFC 5280 has no leading dot, which most software reads like the domain alone.
                 let domain = value.hasPrefix(".") ? String(value.dropFirst()) : value
-                _ = try GeneralName.dnsName(domain)
-                guard !domain.hasPrefix("*") else {
-                    throw CertificateError(
-                        .invalidName, "\"\(text)\": a name constraint has no wildcard",
-                        hint: "the domain covers all below it")
-                }
+                try Self.checkHost(domain, in: text)
                 base = DER.encode(DER.implicit(2), Array(domain.utf8))
             case "uri":
-                _ = try GeneralName.dnsName(value.hasPrefix(".") ? String(value.dropFirst()) : value)
+                try Self.checkHost(value, in: text)
                 base = DER.encode(DER.implicit(6), Array(value.utf8))
             case "email":
                 if value.contains("@") {
                     _ = try GeneralName.mailbox(value)
                 } else {
-                    _ = try GeneralName.dnsName(value.hasPrefix(".") ? String(value.dropFirst()) : value)
+                    try Self.checkHost(value, in: text)
                 }
                 base = DER.encode(DER.implicit(1), Array(value.utf8))
             case "ip":
@@ -48,6 +43,18 @@ public struct NameConstraints: Hashable, Sendable {
                     .invalidName, "\"\(text)\": unknown kind of name \"\(kind)\"",
                     hint: "the kinds are dns, ip, uri and email")
             }
+        }
+
+        /// Refuses what is neither a host nor a domain with a leading dot.
+        private static func checkHost(_ value: String, in text: String) throws(CertificateError) {
+            let host = value.hasPrefix(".") ? String(value.dropFirst()) : value
+            guard !host.contains("*") else {
+                throw CertificateError(
+                    .invalidName, "\"\(text)\": a name constraint has no wildcard",
+                    hint:
+                        "dns:DOMAIN covers all below it; write uri:.DOMAIN or email:.DOMAIN for what is below a domain")
+            }
+            _ = try GeneralName.dnsName(host)
         }
 
         /// Creates a subtree without checks.

@@ -85,7 +85,9 @@ extension Certificate {
         }
         self.extensions = extensions
         basicConstraints = unsafe BasicConstraints(certificate)
-        keyUsage = unsafe KeyUsage(certificate)
+        // libcrypto reports no usage where it cannot read some other extension.
+        let usages = extensions.filter { $0.identifier == CertificateExtension.keyUsage }
+        keyUsage = usages.count == 1 ? KeyUsage(derEncoded: usages[0].value) : nil
         subjectKeyIdentifier = unsafe X509_get0_subject_key_id(certificate).map { unsafe octets(of: $0) }
         authorityKeyIdentifier = unsafe X509_get0_authority_key_id(certificate).map { unsafe octets(of: $0) }
         forgiveOpenSSLErrors()
@@ -140,20 +142,6 @@ extension BasicConstraints {
         }
         forgiveOpenSSLErrors()
         self.init(isCA: unsafe constraints.pointee.ca != 0, pathLength: length)
-    }
-}
-
-extension KeyUsage {
-    /// Translates libcrypto's numbers, which keep the order of the octets.
-    fileprivate init?(_ certificate: OpaquePointer) {
-        guard unsafe X509_get_extension_flags(certificate) & UInt32(EXFLAG_KUSAGE) != 0 else { return nil }
-        let bits = unsafe X509_get_key_usage(certificate)
-        var usage = KeyUsage()
-        for bit in 0..<9 {
-            let mask: UInt32 = bit < 8 ? 0x80 >> UInt32(bit) : 0x8000
-            if bits & mask != 0 { usage.insert(KeyUsage(rawValue: 1 << UInt16(bit))) }
-        }
-        self = usage
     }
 }
 

@@ -165,9 +165,13 @@ public struct ServerTrust: Hashable, Sendable {
     /// - Returns: Trust in those certificates alone.
     /// - Throws: ``RolesAnywhereError`` when nothing is there or it cannot be read.
     public static func certificates(at path: String) throws(RolesAnywhereError) -> ServerTrust {
-        do {
-            guard FileStatus(at: path)?.kind == .directory else {
+        do throws(FileError) {
+            guard let status = FileStatus(at: path), status.kind == .directory else {
                 try FilePath.requireReadable(path)
+                // libcurl would wait for the writer of a pipe, without a time limit.
+                if let kind = FileStatus(at: path)?.kind, kind != .regular {
+                    throw FileError(.kind, "\"\(printable(path))\" cannot be used: it is \(kind.noun), not a file")
+                }
                 return ServerTrust(source: .paths(file: path, directory: nil))
             }
             _ = try Directory(path, for: .output)

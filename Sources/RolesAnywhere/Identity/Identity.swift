@@ -25,6 +25,9 @@ public struct Identity: Sendable {
     /// Where the key was read from, for messages; `nil` if it came from memory.
     public var keySource: String?
 
+    /// The chain beside the certificate that could not be used; `nil` if there is none.
+    package var unusedChain: String?
+
     /// Where the intermediates were read from, for messages; `nil` if from the certificate's or the key's file, or from memory.
     public var chainSource: String?
 
@@ -125,6 +128,10 @@ extension Identity {
 
     /// How to send the intermediate certificates, of which none was found: the option, and the file where there should be one.
     package var chainHint: String {
+        if let unusedChain {
+            return "\(printable(unusedChain)) is not used: it has no certificate of the issuer, "
+                + printable(certificate.issuer.description, limit: 100)
+        }
         let file = source.flatMap { FilePath.sibling(.chain, of: $0) }.map(Quoting.shell) ?? "FILE"
         return
             "if \(printable(certificate.issuer.description, limit: 100)) is not the trust anchor but an intermediate, add "

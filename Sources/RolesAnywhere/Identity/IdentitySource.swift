@@ -232,9 +232,10 @@ struct IdentitySnapshot {
 
     /// Refuses a certificate's file that others can use, if there may be a key in it.
     private static func checkPrivate(_ text: Text?, of source: IdentitySource) throws(RolesAnywhereError) {
-        guard let text, let file = text.file, !source.allowsInsecurePermissions, !source.lacksKey(text.bytes) else {
-            return
-        }
+        guard let text, let file = text.file, !source.allowsInsecurePermissions, !source.lacksKey(text.bytes),
+            // Damaged certificates are reported as that.
+            text.bytes.contains("PRIVATE KEY") || !text.bytes.contains("-----BEGIN ")
+        else { return }
         do {
             try file.requirePrivate()
         } catch {
@@ -272,6 +273,11 @@ struct IdentitySnapshot {
             var identity = try Identity(key: key, certificates: heap)
             identity.source = Self.name(of: source.certificate)
             identity.keySource = keyName
+            if source.intermediates == nil, beside.isEmpty, identity.intermediates.isEmpty,
+                let path = source.expected(.chain), FileStatus(at: path, followsLinks: false) != nil
+            {
+                identity.unusedChain = path
+            }
             identity.chainSource = beside.isEmpty ? source.intermediates.map(Self.name) : chainBeside?.name
             return identity
         } catch {

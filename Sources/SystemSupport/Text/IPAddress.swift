@@ -24,6 +24,14 @@ package enum IPAddress {
         return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
+    /// An IPv4 address in the shorter forms and other bases of `inet_aton`, such as 10.1 and 010.0.0.1; `nil` for any other
+    /// text, and for a single number.
+    package static func octets(short text: String) -> [UInt8]? {
+        var address = in_addr()
+        guard text.contains("."), unsafe inet_aton(text, &address) != 0 else { return nil }
+        return unsafe withUnsafeBytes(of: address.s_addr) { unsafe Array($0) }
+    }
+
     /// An IPv4-mapped address (RFC 4291 §2.5.5.2) as IPv4; any other unchanged.
     package static func unmapped(_ octets: [UInt8]) -> [UInt8] {
         let prefix = [UInt8](repeating: 0, count: 10) + [0xff, 0xff]

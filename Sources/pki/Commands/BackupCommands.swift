@@ -37,7 +37,8 @@ struct BackupCommand: ParsableCommand {
         let summary = try directory.inventory().backUp(to: file, now: .now)
         try Console.standard.print(BackupReport(file: file, directory: nil, summary: summary), as: format.value)
         for path in summary.skipped {
-            Console.standard.warning("\(directory.path)/\(path) is not a regular file, and is not in the backup")
+            Console.standard.warning(
+                "\(directory.path)/\(path) is not in the backup: it is no regular file, or its name is not allowed")
         }
         if summary.openKeys > 0 {
             let keys = summary.openKeys == 1 ? "1 private key is" : "\(summary.openKeys) private keys are"
@@ -76,6 +77,10 @@ struct RestoreCommand: ParsableCommand {
 
     func run() throws {
         let backup = try Backup(reading: file)
+        if backup.summary.isExposed {
+            Console.standard.warning(
+                "\(file) can be used by others than you; it holds keys: chmod 600 \(Quoting.shell(file))")
+        }
         if !verify { try backup.restore(to: directory.path, by: Operator.name, now: .now) }
         let report = BackupReport(file: file, directory: verify ? nil : directory.path, summary: backup.summary)
         try Console.standard.print(report, as: format.value)

@@ -158,7 +158,19 @@ final class FileTarget: Sendable {
     /// The setting that has the identifier of the keys that were written here. No other program knows it.
     static let marker = "pki_access_key_id"
 
+    /// Refuses to replace long-term keys, which nothing could bring back.
+    private func checkReplaceable(_ file: SharedConfiguration) throws {
+        guard let key = file.value(of: "aws_access_key_id", in: section), key.hasPrefix("AKIA"),
+            key != file.value(of: Self.marker, in: section)
+        else { return }
+        throw InputError(
+            message: "the profile \(printable(section)) of \(printable(self.file.path)) has a long-term key, "
+                + "\(printable(key, limit: 40)), which is not replaced",
+            hint: "write another profile with --profile NAME, or take the key out first")
+    }
+
     private func write(_ credentials: Credentials, into file: inout SharedConfiguration) throws {
+        try checkReplaceable(file)
         var settings: [(name: String, value: String?)] = credentials.fileSettings.map { ($0.name, $0.value) }
         settings.append((Self.marker, credentials.accessKeyID))
         // botocore takes the old name of the token before the new one.
