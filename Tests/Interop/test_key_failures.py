@@ -58,11 +58,12 @@ def certificate(leaf: Identity, tmp_path: Path) -> Path:
 
 
 def refused(
-    pki: Pki, *options: str | Path, command: tuple[str, ...] = ("creds",), secrets: tuple[str, ...] = ()
-) -> str:
+    pki: Pki, *options: str | Path, command: tuple[str, ...] = ("creds",), secrets: tuple[str, ...] = (),
+    status: int = REFUSED,
+) -> str:  # fmt: skip
     """One error, a hint, no secret, and nothing sent: a request to nowhere has another status."""
     before, after = (command[:1], command[1:])
-    result = pki.run(*before, *ARNS, *NOWHERE, *options, *after, status=REFUSED)
+    result = pki.run(*before, *ARNS, *NOWHERE, *options, *after, status=status)
     assert result.error
     assert re.search(r"^pki: hint: ", result.stderr, re.MULTILINE), f"no hint in:\n{result.stderr}"
     for secret in secrets:
@@ -365,7 +366,7 @@ class TestAgents:
 
     @pytest.mark.parametrize("text", ["ssh-agent:", "ssh-agent:MD5:00:11", "ssh-agent:SHA256:short"])
     def test_what_is_no_fingerprint(self, pki: Pki, certificate: Path, agent: Agent, text: str) -> None:
-        refused(pki.with_environment(**agent.environment), "--certificate", certificate, "--private-key", text)
+        refused(pki.with_environment(**agent.environment), "--certificate", certificate, "--private-key", text, status=USAGE)
 
     def test_what_is_no_agent(self, pki: Pki, certificate: Path, tmp_path: Path) -> None:
         path = tmp_path / "file"

@@ -381,8 +381,8 @@ class TestEntriesW17:
     )
     def test_w17_no_name_is_one_of_the_directory_s_own_files(self, pki: Pki, authority: Path, entry: str) -> None:
         before = {path.name for path in authority.iterdir()}
-        pki.refuse("issue-client", "--directory", authority, "--name", entry)
-        pki.refuse("issue-intermediate", "--directory", authority, "--name", entry)
+        pki.refuse("issue-client", "--directory", authority, "--name", entry, status=USAGE)
+        pki.refuse("issue-intermediate", "--directory", authority, "--name", entry, status=USAGE)
         assert {path.name for path in authority.iterdir()} == before
         pki.run("doctor", "--directory", authority)
 
@@ -392,11 +392,11 @@ class TestEntriesW17:
         (tmp_path / "x-key.pem").write_bytes((authority / "root-key.pem").read_bytes())
         (tmp_path / "x-key.pem").chmod(0o600)
         options = ("--directory", authority)
-        pki.refuse("issue-client", *options, "--name=y", f"--issuer={entry}")
-        pki.refuse("issue-intermediate", *options, "--name=y", f"--issuer={entry}")
-        pki.refuse("crl", *options, f"--issuer={entry}")
+        pki.refuse("issue-client", *options, "--name=y", f"--issuer={entry}", status=USAGE)
+        pki.refuse("issue-intermediate", *options, "--name=y", f"--issuer={entry}", status=USAGE)
+        pki.refuse("crl", *options, f"--issuer={entry}", status=USAGE)
         pki.refuse("export", *options, "--format=pkcs12", f"--output={tmp_path / 'o'}", "--generate-passphrase",
-                   tmp_path / "p", "--", entry)  # fmt: skip
+                   tmp_path / "p", "--", entry, status=USAGE)  # fmt: skip
         assert not (authority / "y-cert.pem").exists() and not (tmp_path / "x-crl.pem").exists()
 
     def test_w17_a_list_does_not_outlive_its_ca(self, pki: Pki, authority: Path) -> None:

@@ -152,7 +152,7 @@ class TestF2:
         assert done.returncode == DONE, done.stderr
 
     def test_configure(self, pki: Pki, ca: Path, lab: Lab, closed: Path, tmp_path: Path) -> None:
-        """It opens the identity; the pipe itself is no place for a profile, and a FIFO is."""
+        """Neither a descriptor nor a pipe is a place for a profile: both end with a process."""
         options = ("configure", "--profile", "web", *client(ca, closed, lab))
         for option in ("--passphrase-file", "--certificate", "--private-key"):
             refused = substitution(pki, option, SECRET, *options)
@@ -160,7 +160,8 @@ class TestF2:
         assert not (tmp_path / ".aws").exists()
         with fifo(tmp_path, SECRET) as path:
             done = run(pki, *options, "--passphrase-file", path)
-        assert done.returncode == DONE, done.stderr
+        assert done.returncode == USAGE and "it ends with a process" in done.stderr
+        assert not (tmp_path / ".aws").exists()
 
     @pytest.mark.parametrize(
         "words",

@@ -191,7 +191,7 @@ extension Backup {
             let status = directory.status(of: name)
             summary = try Self.summary(
                 of: database, path: path, skipped: skipped,
-                isExposed: status?.mode ?? 0 & 0o077 != 0 || status?.owner != FileStatus.ownUser)
+                isExposed: (status?.mode ?? 0) & 0o077 != 0 || status?.owner != FileStatus.ownUser)
         } catch let error as SQLiteError {
             throw Self.damage(path, error.message)
         } catch let error as DamagedValue {

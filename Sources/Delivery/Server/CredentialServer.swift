@@ -92,7 +92,7 @@ package final class CredentialServer: HTTPHandler {
             return refuse(.forbidden, "a request that came through a proxy is not answered")
         }
         let path = Self.plain(request.path)
-        if path.utf8.starts(with: "/latest/".utf8) { return metadata(request, path) }
+        if path == "/latest" || path.utf8.starts(with: "/latest/".utf8) { return metadata(request, path) }
         guard request.method == .get || request.method == .head else {
             return refuse(.methodNotAllowed, "this path takes GET", allow: "GET, HEAD")
         }

@@ -193,7 +193,7 @@ struct LabCommand: AsyncParsableCommand {
     private var hint: String {
         var options = RunningLabOptions()
         (options.endpoint, options.caBundle) = ("http://127.0.0.1:\(port)", nil)
-        let state: LabState? = try? LabConnection(options).read("/lab/state")
+        let state: LabState? = try? LabConnection(options, timeout: .seconds(2)).read("/lab/state")
         return state == nil
             ? "choose another with --port, or let the system choose: pki lab --port 0"
             : "a lab listens there already; use it: eval \"$(pki lab env --endpoint http://127.0.0.1:\(port))\""

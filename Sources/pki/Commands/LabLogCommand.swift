@@ -96,14 +96,14 @@ struct LabConnection {
     let caBundle: String?
     private let transport: CurlTransport
 
-    init(_ options: RunningLabOptions) throws {
+    init(_ options: RunningLabOptions, timeout: Duration = .seconds(20)) throws {
         let environment = ProcessInfo.processInfo.environment
         func value(_ name: String) -> String? { environment[name].flatMap { $0.isEmpty ? nil : $0 } }
         base = try HTTPURL(options.endpoint ?? value("PKI_LAB_ENDPOINT") ?? "http://127.0.0.1:9912")
         caBundle = options.caBundle ?? value("PKI_LAB_CA_BUNDLE")
         transport = CurlTransport(
             trust: try caBundle.map { try .certificates(at: $0) } ?? .environment(environment),
-            connectTimeout: .seconds(5), timeout: .seconds(20), userAgent: "pki/\(Version.text)")
+            connectTimeout: .seconds(5), timeout: timeout, userAgent: "pki/\(Version.text)")
     }
 
     /// Reads what the lab says of itself.
