@@ -214,6 +214,9 @@ class TestConfigureClient:
         assert "pki issue-client --name none" in refuse("--client", "none")
         arns = lab.arguments[:6]
         pki.run("set-arns", "--directory", fleet, *arns)
+        anchor = arns[arns.index("--trust-anchor-arn") + 1]
+        assert pki.run("status", "--directory", fleet, "-o", "json").json["trustAnchors"] == [anchor]
+        assert f"trust anchor {anchor}" in pki.run("status", "--directory", fleet).stdout
         said = pki.run("configure", "--profile", "p", "--client", "web-1", "--directory", fleet, "--format", "json").json
         assert said["privateKey"] == str(fleet / "web-1-key.pem")
         assert pki.with_environment(AWS_ENDPOINT_URL=lab.endpoint).run("creds", "--profile", "p").json["AccessKeyId"]

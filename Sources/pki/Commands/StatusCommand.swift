@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import AWSModel
 import ArgumentParser
 import Authority
 import Certificates
 import FoundationEssentials
 import SystemSupport
+import TrustAnchors
 
 struct StatusCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -40,10 +42,13 @@ struct StatusReport: Report, EncodableMembers {
     /// How many CAs and certificates the text shows: they fit 24 lines.
     private static let shownAuthorities = 6
     private static let shownCertificates = 8
+    private static let shownAnchors = 2
 
     private let directory: String
     private let now: Date
     private let authorities: [AuthorityStatus]
+    /// The ARNs of the trust anchors that `pki set-arns` recorded.
+    private let trustAnchors: [String]
     /// How many certificates have each status, in the order of the statuses.
     private var counts: [(status: InventoryEntry.Status, count: Int)] = []
     /// The valid certificates that expire first, except CAs.
@@ -53,6 +58,7 @@ struct StatusReport: Report, EncodableMembers {
         directory = inventory.directoryPath
         self.now = now
         authorities = try inventory.authorityStatuses()
+        trustAnchors = try RecordedResources(in: directory).trustAnchors.map(\.arn.description)
         var counts: [InventoryEntry.Status: Int] = [:]
         var expiring: [InventorySummary] = []
         var query = InventoryQuery(at: now)
@@ -68,6 +74,7 @@ struct StatusReport: Report, EncodableMembers {
     var members: JSONMembers {
         [
             "directory": directory,
+            "trustAnchors": trustAnchors,
             "authorities": authorities.map { authority in
                 let (entry, list) = (authority.entry, authority.revocationList)
                 return [
@@ -96,7 +103,12 @@ struct StatusReport: Report, EncodableMembers {
         let features = TerminalFeatures(of: StandardStream.output)
         let total = counts.map { "\($0.count) \($0.status.rawValue)" }.joined(separator: ", ")
         try console.write([
-            StyledText(labelledLines([("directory", directory), ("certificates", total.isEmpty ? "none" : total)])),
+            StyledText(
+                labelledLines(
+                    [("directory", directory), ("certificates", total.isEmpty ? "none" : total)]
+                        + trustAnchors.prefix(Self.shownAnchors).map { ("trust anchor", $0) }
+                        + (trustAnchors.count > Self.shownAnchors
+                            ? [("", "… and \(trustAnchors.count - Self.shownAnchors) more")] : []))),
             StyledText("\n\n"),
         ])
         try console.write(authorityTable.encoded(for: features))
