@@ -61,6 +61,9 @@ struct ServiceErrorTests {
             (403, "AccessDeniedException", "Invalid signature", "the key is not the certificate's"),
             (403, "AccessDeniedException", "Not authorized to set roleSessionName.", "acceptRoleSessionName"),
             (403, "AccessDeniedException", "Unable to assume role arn:aws:iam::1:role/x", "trust policy"),
+            // B15: two causes that were left out.
+            (403, "AccessDeniedException", "Unable to assume role arn:aws:iam::1:role/x", "not in the profile"),
+            (403, "AccessDeniedException", "Untrusted signing certificate. Certificate is revoked", "is revoked"),
             (
                 404, "ResourceNotFoundException", "Trust anchor not found",
                 "does not exist in this region, or is disabled"

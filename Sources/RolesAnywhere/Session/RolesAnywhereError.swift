@@ -207,6 +207,9 @@ extension RolesAnywhereError {
 
     private static func deniedCause(_ text: String, clockDifference: Double?) -> String? {
         if text.contains(untrusted) {
+            if text.contains("revoked") {
+                return "the certificate is revoked; if its host may still have one, issue another"
+            }
             return "the certificate is not under this trust anchor, is revoked or expired, "
                 + "or breaks a rule for end-entity certificates"
         }
@@ -220,8 +223,9 @@ extension RolesAnywhereError {
                 + "--role-session-name"
         }
         if text.contains("Unable to assume role") {
-            return "the role's trust policy does not let rolesanywhere.amazonaws.com assume it for this certificate, "
-                + "or the duration is above the role's maximum"
+            return
+                "the role is not in the profile, its trust policy does not let rolesanywhere.amazonaws.com assume it for "
+                + "this certificate, or the duration is above its maximum"
         }
         return nil
     }
