@@ -53,8 +53,8 @@ func rethrown<Result>(_ body: () throws(FileError) -> Result) throws(AuthorityEr
 extension AuthorityError {
     /// There is no CA in a directory.
     static func noAuthority(in path: String, _ why: String) -> AuthorityError {
-        let current = FileManager.default.currentDirectoryPath
-        let place = path.utf8.first == 0x2f ? path : current.utf8.last == 0x2f ? current + path : "\(current)/\(path)"
+        let place =
+            path.utf8.first == 0x2f ? path : FilePath.join(FileManager.default.currentDirectoryPath, path)
         return AuthorityError(
             .missing, "there is no CA in \(printable(place)): \(why)",
             hint: "name the CA's directory with --directory or PKI_DIRECTORY; for a new CA: "

@@ -240,7 +240,7 @@ package import SystemSupport
         guard status == SQLITE_DONE else { throw other.error(status) }
     }
 
-    /// Writes the file anew without the pages of what was deleted.
+    /// Rewrites the file without the pages of what was deleted.
     package func compact() throws(SQLiteError) {
         // SQLite builds the new file as an attached database.
         unsafe sqlite3_limit(handle, SQLITE_LIMIT_ATTACHED, 1)

@@ -63,8 +63,9 @@ package struct Backup {
         return parts.count == 2 || name != CADirectory.archiveDirectory
     }
 
-    /// A digest of the time and of the rows of every table: it begins with SHA-256 of the seconds as decimal text, then is SHA-256 of the digest before and of the row's values, each a letter for its
-    /// type (`n`, `i`, `t` or `b`), its length as decimal text, a colon and its octets.
+    /// A digest of the time and of the rows of every table. It begins with SHA-256 of the seconds as decimal text. Each table
+    /// adds its name and each row its values: a letter for the type (`n`, `i`, `t` or `b`), the length as decimal text, a
+    /// colon and the octets. After each it is SHA-256 of the digest before and of what was added.
     private static func digest(of database: Database, madeAt seconds: Int64) throws -> [UInt8] {
         var digest = Digest.sha256.hash(Array("\(seconds)".utf8))
         for table in covered {
@@ -286,7 +287,7 @@ extension Backup {
             let mode = UInt32(truncatingIfNeeded: row.integer(1)) & 0o755 | 0o400
             try rethrown { () throws(FileError) in
                 let place = parts.count == 2 ? try draft.directory(parts[0], for: .writing, creates: true) : draft
-                // Nobody but this user may write, and only what is no key may be read.
+                // Only this user may write, and others may read only what is no key.
                 let isSecret = AuthorityFiles.isKeyPath(row.text(0))
                 try place?.create(
                     parts[parts.count - 1], SecretBytes(row.blob(2)), mode: mode & (isSecret ? 0o600 : 0o644))

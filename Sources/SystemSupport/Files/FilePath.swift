@@ -71,7 +71,7 @@ package enum FilePath {
         throw FileError(path, cannotBe: "opened", ELOOP)
     }
 
-    static func join(_ directory: String, _ name: String) -> String {
+    package static func join(_ directory: String, _ name: String) -> String {
         directory == "." ? name : directory.utf8.last == 0x2f ? directory + name : "\(directory)/\(name)"
     }
 
