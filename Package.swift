@@ -40,14 +40,16 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-asn1", from: "1.7.4"),
     ],
     targets: [
-        .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
-        // Headers only, which the compiler finds by itself: without pkg-config nothing links libcurl, which RolesAnywhere
-        // opens when the network is needed, so that start-up does not pay for its 38 libraries.
+        // Headers only, which the compiler finds by itself: without pkg-config nothing is linked, so that start-up does not pay
+        // for libraries that a command does not use. CLibraries opens libcrypto, libssl and SQLite when they are first
+        // called, RolesAnywhere opens libcurl with its 38 libraries when the network is needed.
+        .systemLibrary(name: "COpenSSL", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CCurl", providers: [.apt(["libcurl4-openssl-dev"])]),
-        .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+        .systemLibrary(name: "CSQLite", providers: [.apt(["libsqlite3-dev"])]),
         // A header only: the library of a token is opened when a key in it is used.
         .systemLibrary(name: "CPKCS11", providers: [.apt(["libp11-kit-dev"])]),
-        .target(name: "SystemSupport", swiftSettings: settings),
+        .target(name: "CLibraries", exclude: ["functions.inc"]),
+        .target(name: "SystemSupport", dependencies: ["CLibraries"], swiftSettings: settings),
         .target(name: "SQLite", dependencies: ["CSQLite", "SystemSupport"], swiftSettings: settings),
         .target(name: "Certificates", dependencies: ["COpenSSL", "SystemSupport"], swiftSettings: settings),
         .target(
@@ -99,14 +101,17 @@ let package = Package(
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
             swiftSettings: settings,
-            // An eighth smaller: nothing is exported from a program, and its 80,000 relative relocations are packed. What the
-            // loader has set up is read-only from then on, the table of functions too.
+            // Smaller and sooner started: nothing is exported from a program, its 80,000 relative relocations are packed, what
+            // is not used is left out, and C++'s runtime, which Swift's needs, is linked in. What the loader has set up is
+            // read-only from then on, the table of functions too.
             linkerSettings: [
                 .unsafeFlags(
-                    ["-use-ld=lld"]
-                        + ["--no-export-dynamic", "-z", "pack-relative-relocs", "-z", "relro", "-z", "now"].flatMap {
-                            ["-Xlinker", $0]
-                        },
+                    ["-use-ld=lld", "-Xclang-linker", "-static-libgcc"]
+                        + [
+                            "--no-export-dynamic", "-z", "pack-relative-relocs", "-z", "relro", "-z", "now",
+                            "--gc-sections",
+                            "--remap-inputs=*/libstdc++.so=/dev/null", "-l:libstdc++.a",
+                        ].flatMap { ["-Xlinker", $0] },
                     .when(platforms: [.linux], configuration: .release)
                 )
             ]

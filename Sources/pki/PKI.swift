@@ -8,8 +8,8 @@ import SystemSupport
 enum Version {
     static let text = "0.1.0"
 
-    /// The versions of the program and of the libcrypto that it runs with.
-    static var line: String { "pki \(text) (\(OpenSSLVersion.text))" }
+    /// What `--version` prints. The version of libcrypto, which `pki doctor` shows, would have it loaded.
+    static var line: String { "pki \(text)" }
 }
 
 @main
@@ -88,30 +88,15 @@ struct PKI: AsyncParsableCommand {
         // Before any secret is read: no core dumps, no access by other processes, freed memory wiped.
         GuardedMemory.keepFromOthers()
         CoreDumps.forbid()
-        FreedMemory.wipeFromNowOn()
-        GuardedMemory.lockKeys()
+        GuardedMemory.guardKeysWhenNeeded()
         do {
             try checkEncoding()
-            if let answer = CachedAnswer(CommandLine.arguments.dropFirst()) {
-                try Console.standard.write(answer.text)
-                Console.standard.leave(ExitStatus.done)
-            }
             let isSigningHelper = SigningHelper.isCalled(by: CommandLine.arguments)
-            let root: any ParsableCommand.Type = isSigningHelper ? SigningHelper.self : Self.self
             let given = Array(CommandLine.arguments.dropFirst())
-            let words = isSigningHelper ? SigningHelper.normalized(given) : given
-            // The parser prints help before it looks at the command's name.
-            if words.first == "help" || words.contains("--help") || words.contains("-h") {
-                try CommandSuggestion.check(words, of: root)
-            }
-            var command: any ParsableCommand
-            do {
-                command = try root.parseAsRoot(words)
-            } catch {
-                // An unknown command is reported before its options are.
-                try CommandSuggestion.check(words, of: root)
-                throw error
-            }
+            var command =
+                isSigningHelper
+                ? try CommandReader(SigningHelper.self).command(SigningHelper.normalized(given))
+                : try CommandReader(Self.self).command(given)
             if var server = command as? any AsyncParsableCommand {
                 try await server.run()
             } else {

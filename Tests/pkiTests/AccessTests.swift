@@ -138,15 +138,48 @@ import Testing
     }
 
     @Test(arguments: [
-        (["creds", "--profile", "web", "--cache"], "web"), (["creds", "--cache", "--profile", "my web"], "my web"),
-        (["creds", "--profile", "web"], nil), (["creds", "--profile", "--cache", "x"], nil), (["creds"], nil),
-        (["exec", "--profile", "web", "--cache"], nil), (["creds", "--profile", "web", "--cache", "--debug"], nil),
-        (["creds", "--profile", "-x", "--cache"], nil), (["creds", "--profile", "", "--cache"], nil),
-        (["creds", "--profile=-x", "--cache"], "-x"), (["creds", "--cache", "--profile=a=b"], "a=b"),
-        (["creds", "--profile=", "--cache"], nil), (["creds", "--cache", "--cache"], nil),
+        ("--profile web --cache", true), ("--cache --profile=web", true), ("--profile a=b", true), ("", true),
+        (
+            """
+            --certificate c --private-key=env:K --intermediates i --passphrase-file p --insecure-permissions --reuse-pin \
+            --trust-anchor-arn a --profile-arn b --role-arn c --session-duration 900 --role-session-name s --endpoint e \
+            --ca-bundle b --connect-timeout 0.5 --timeout 3 --attempts 2 --cache --format env
+            """, true
+        ),
+        ("--certificate-store s --cert-selector Key=x509Subject,Value=CN=x --use-latest-expiring-certificate", true),
+        ("--pkcs11-lib l --no-tpm-key-password --fips --no-verify-ssl --passphrase-env P --format=ini", true),
+        ("--profile", false), ("--profile=", false), ("--profile -x", false), ("--profile=-x", false), ("web", false),
+        ("--profile web --debug", false), ("--cache --cache", false), ("--cache=yes", false), ("-o env", false),
+        ("--format xml", false), ("--session-duration x", false), ("--timeout 0", false),
+        ("--fips --dual-stack", false),
+        ("--timeout 1e3", true), ("--session-duration +901", true), ("--timeout nan", false),
+        ("--certificate --help", false),
+        ("--", false), ("-- --cache", false), ("--cach", false), ("--profile a --profile b", false),
     ])
-    func `one command line is answered without its parser`(arguments: [String], profile: String?) {
-        #expect(CachedAnswer.profile(of: arguments[...]) == profile)
+    func `creds reads without the parser what the parser reads alike, and nothing else`(line: String, isRead: Bool)
+        throws
+    {
+        let words = line.split(separator: " ").map(String.init)
+        let read = CredsCommand(words: words)
+        #expect((read != nil) == isRead)
+        if let read { #expect(try "\(read)" == "\(CredsCommand.parse(words))") }
+    }
+
+    @Test func `what the parser would refuse is not read without it`() throws {
+        let words =
+            [
+                "--cache", "--profile", "--format", "-q", "-o", "--help", "--", "env", "x", "-1", "0", "--timeout=-1",
+                "--debug",
+            ]
+            + ProfileSetting.all.flatMap { [$0.option, "\($0.option)=1"] }
+        var generator = SystemRandomNumberGenerator()
+        for _ in 0..<2000 {
+            let line = (0..<Int.random(in: 1...4, using: &generator)).compactMap { _ in
+                words.randomElement(using: &generator)
+            }
+            guard let read = CredsCommand(words: line) else { continue }
+            #expect(try "\(read)" == "\(CredsCommand.parse(line))", "\(line)")
+        }
     }
 
     @Test(arguments: [

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import CLibraries
 import COpenSSL
 import Glibc
 
@@ -36,6 +37,15 @@ package enum FreedMemory {
 /// Protects the keys in a process's memory from other processes and from the disk. Programs call it, not libraries,
 /// because it affects the whole process.
 package enum GuardedMemory {
+    /// Wipes what libcrypto frees and keeps its keys apart, from when libcrypto is opened: by the first call of it, which a
+    /// command may do without.
+    package static func guardKeysWhenNeeded() {
+        pki_when_libcrypto_opens {
+            FreedMemory.wipeFromNowOn()
+            GuardedMemory.lockKeys()
+        }
+    }
+
     /// Lets no other process of the same user read this one's memory or environment, and the system write neither into a
     /// file when the process dies (prctl(2), PR_SET_DUMPABLE). A program that takes this one's place starts without it.
     @discardableResult

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import CLibraries
 import FoundationEssentials
 internal import Glibc
 
@@ -93,6 +94,8 @@ package enum ThisProcess {
 
     /// - Parameter isLazy: Whether functions are looked up when they are first called: faster, but a missing one ends the process.
     package init(_ file: String, isLazy: Bool) throws(LoadingError) {
+        // The library may bring libcrypto along, whose memory can be guarded only before it is used.
+        pki_open_libcrypto_first()
         guard let handle = unsafe dlopen(file, (isLazy ? RTLD_LAZY : RTLD_NOW) | RTLD_LOCAL) else {
             let text = unsafe dlerror().map { unsafe printable(String(cString: $0), limit: 300) }
             throw LoadingError(reason: text ?? "no reason given")

@@ -2,7 +2,7 @@
 
 import ArgumentParser
 import Certificates
-package import Delivery
+import Delivery
 import FoundationEssentials
 import RolesAnywhere
 import SystemSupport
@@ -67,38 +67,6 @@ struct CredsCommand: ParsableCommand {
 }
 
 extension CredentialsFormat: ExpressibleByArgument {}
-
-/// The answer to the command line that `pki configure` writes for programs, which call it again and again.
-///
-/// Setting up the parser of the command line costs more than all the rest of a hit in the cache, so this one command is
-/// answered without it. Anything else, including any failure, takes the ordinary path, which reports errors.
-struct CachedAnswer {
-    let text: String
-
-    /// `nil` unless the arguments are `creds`, `--profile NAME` or `--profile=NAME`, and `--cache`, in any order of the latter
-    /// two, and the credentials are in the cache.
-    init?(_ arguments: ArraySlice<String>) {
-        guard let profile = Self.profile(of: arguments),
-            let access = try? Access(AccessOptions.none, profile: profile),
-            let key = try? access.cacheKey(), let credentials = try? CredentialCache.standard.cached(for: key),
-            let document = try? credentials.text(as: .process)
-        else { return nil }
-        text = document + "\n"
-    }
-
-    static func profile(of arguments: ArraySlice<String>) -> String? {
-        guard arguments.first == "creds" else { return nil }
-        var words = Array(arguments.dropFirst())
-        guard words.first == "--cache" || words.last == "--cache" else { return nil }
-        words.remove(at: words.first == "--cache" ? 0 : words.count - 1)
-        let joined = "--profile="
-        if words.count == 1, words[0].hasPrefix(joined), words[0] != joined {
-            return String(words[0].dropFirst(joined.count))
-        }
-        guard words.count == 2, words[0] == "--profile", !words[1].isEmpty, !words[1].hasPrefix("-") else { return nil }
-        return words[1]
-    }
-}
 
 struct WhoamiCommand: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import Certificates
 import FoundationEssentials
 
 struct DoctorCommand: AsyncParsableCommand {
@@ -63,6 +64,8 @@ struct DoctorCommand: AsyncParsableCommand {
             diagnosis = try CADirectoryDiagnosis.run(directory ?? DirectoryOption.standard, repairs: repair)
         }
         if isAboutAccess { diagnosis.checks += accessChecks() }
+        let software = "\(Version.line) with \(OpenSSLVersion.text)"
+        diagnosis.checks.insert(Check(name: "software", verdict: .ok, found: software), at: 0)
         try Console.standard.print(diagnosis, as: format.value)
         if diagnosis.hasFailed { throw ExitCode(ExitStatus.checkFailed) }
     }

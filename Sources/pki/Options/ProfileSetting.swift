@@ -20,6 +20,8 @@ struct ProfileSetting {
 
     private let place: Place
 
+    var isFlag: Bool { if case .flag = place { true } else { false } }
+
     /// Whether an environment variable can hold the option too: `PKI_TRUST_ANCHOR_ARN`. What weakens a check or loads code is
     /// given where it is seen, and what AWS has variables for is read from those.
     let hasVariable: Bool
