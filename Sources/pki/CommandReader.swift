@@ -7,7 +7,8 @@ import Delivery
 ///
 /// The parser's set-up grows with the number of options that it is shown, so it is shown as little as possible: the options
 /// of the command that the first word names, or nothing where ``CredsCommand/init(words:)`` can read the words. The whole tree
-/// of commands is for help, for errors, and for what is neither.
+/// of commands is for help, for errors, and for what is neither. `_superCommandName` in the commands' configuration tells the
+/// parser that they are part of another, in which it would look for its own option that prints completion scripts.
 struct CommandReader {
     private let root: any ParsableCommand.Type
 
@@ -65,12 +66,13 @@ extension CredsCommand {
         (profile, access, cache, quiet) = (ProfileOption(), .none, CacheOption(), QuietOption())
         (profile.profile, cache.cache, quiet.quiet, format) = (nil, false, false, .process)
         let settings = ProfileSetting.all
-        var seen: Set<Substring> = []
+        var seen: [Substring] = []
         var rest = words[...]
         while let word = rest.popFirst() {
             let parts = word.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             let option = parts[0]
-            guard seen.insert(option).inserted else { return nil }
+            guard !seen.contains(option) else { return nil }
+            seen.append(option)
             let setting = settings.first { $0.option == option }
             if option == "--cache" || setting?.isFlag == true {
                 guard parts.count == 1 else { return nil }

@@ -165,6 +165,12 @@ import Testing
         if let read { #expect(try "\(read)" == "\(CredsCommand.parse(words))") }
     }
 
+    @Test func `every command is part of pki for the parser, which then has less to look for`() {
+        for command in PKI.configuration.subcommands {
+            #expect(command.configuration._superCommandName == "pki", "\(command)")
+        }
+    }
+
     @Test func `what the parser would refuse is not read without it`() throws {
         let words =
             [

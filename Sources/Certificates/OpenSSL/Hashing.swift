@@ -14,17 +14,17 @@ extension Digest {
     }
 
     /// Returns the hash: 32, 48 or 64 octets.
-    public func hash(_ bytes: [UInt8]) -> [UInt8] { unsafe digest(bytes, method, "\(self)") }
+    public func hash(_ bytes: [UInt8]) -> [UInt8] { unsafe digest(bytes, method) }
 }
 
 /// The SHA-1 of bytes, for identifiers that need no security.
-func sha1(_ bytes: [UInt8]) -> [UInt8] { unsafe digest(bytes, EVP_sha1(), "SHA-1") }
+func sha1(_ bytes: [UInt8]) -> [UInt8] { unsafe digest(bytes, EVP_sha1()) }
 
-private func digest(_ bytes: [UInt8], _ method: OpaquePointer?, _ name: String) -> [UInt8] {
+private func digest(_ bytes: [UInt8], _ method: OpaquePointer?) -> [UInt8] {
     var hash = [UInt8](repeating: 0, count: Int(EVP_MAX_MD_SIZE))
     var count: CUnsignedInt = 0
     let status = unsafe EVP_Digest(bytes, bytes.count, &hash, &count, method, nil)
-    precondition(status == 1, "libcrypto has no \(name)")
+    precondition(status == 1, "libcrypto cannot hash")
     return Array(hash.prefix(Int(count)))
 }
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-internal import Certificates
 package import FoundationEssentials
 import SystemSupport
 
@@ -26,7 +25,7 @@ package struct CredentialCache: Sendable {
         /// SHA-256 over all parts with their lengths, in hexadecimal.
         var fileName: String {
             let text = parts.map { "\($0.name)=\($0.value.utf8.count):\($0.value)\n" }.joined()
-            return hexadecimal(Digest.sha256.hash(Array(text.utf8)))
+            return hexadecimal(contentDigest(Array(text.utf8)))
         }
     }
 

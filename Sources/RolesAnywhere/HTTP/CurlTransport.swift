@@ -2,6 +2,7 @@
 
 import CCurl
 import Certificates
+import Dispatch
 import FoundationEssentials
 import SystemSupport
 
@@ -9,7 +10,7 @@ import SystemSupport
 ///
 /// It never follows a redirect, never asks a terminal, never writes to one, and takes nothing below TLS 1.2. HTTP in clear
 /// is for loopback addresses only. HTTP/1.1 is spoken, because one request over one connection has nothing to gain from
-/// HTTP/2. libcurl is opened by the first request.
+/// HTTP/2. libcurl is opened by the first request, or before it by ``openLibrary()``.
 public struct CurlTransport: HTTPTransport {
     /// The proxy to use.
     public enum Proxy: Hashable, Sendable {
@@ -60,6 +61,12 @@ public struct CurlTransport: HTTPTransport {
         self.bodyLimit = bodyLimit
         self.proxy = proxy
         self.userAgent = userAgent
+    }
+
+    /// Begins to open libcurl, in another thread, so that it is ready when an identity has been read. A failure is reported
+    /// by the first request.
+    public static func openLibrary() {
+        DispatchQueue.global(qos: .userInitiated).async { _ = try? CurlLibrary.loaded() }
     }
 
     /// Sends one request, once, and waits for the whole answer.

@@ -83,7 +83,7 @@ package enum FilePath {
 
     /// What comes after the last slash.
     package static func name(of path: String) -> String {
-        String(decoding: path.utf8.reversed().prefix { $0 != 0x2f }.reversed(), as: UTF8.self)
+        path.utf8.lastIndex(of: 0x2f).map { String(path[path.utf8.index(after: $0)...]) } ?? path
     }
 }
 

@@ -51,8 +51,15 @@ package enum ThisProcess {
 
     /// The first environment variable of those that `isRead` names whose value is not UTF-8.
     package static func undecodableVariable(where isRead: (String) -> Bool) -> String? {
-        ProcessInfo.processInfo.environment.filter { $0.value.contains("\u{fffd}") && isRead($0.key) }.keys.sorted()
-            .first { name in unsafe getenv(name).map { unsafe String(validatingCString: $0) == nil } ?? false }
+        var names: [String] = []
+        var next = unsafe environ
+        while let entry = unsafe next.pointee {
+            unsafe next += 1
+            guard unsafe String(validatingCString: entry) == nil, let end = unsafe strchr(entry, 0x3d) else { continue }
+            let name = unsafe UnsafeRawBufferPointer(start: entry, count: UnsafeMutablePointer(end) - entry)
+            unsafe names.append(String(decoding: name, as: UTF8.self))
+        }
+        return names.sorted().first(where: isRead)
     }
 
     /// Blocks the thread.

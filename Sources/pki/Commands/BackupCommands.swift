@@ -8,6 +8,7 @@ import SystemSupport
 struct BackupCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "backup",
+        _superCommandName: "pki",
         abstract: "Write the CA's directory to one file: keys, certificates, inventory.",
         discussion: """
             The file is consistent while other commands write: they wait until it is complete. It is read again and \
@@ -50,6 +51,7 @@ struct BackupCommand: ParsableCommand {
 struct RestoreCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "restore",
+        _superCommandName: "pki",
         abstract: "Make a CA's directory from a backup.",
         discussion: """
             Verifies the whole file first, then makes a new directory; nothing is overwritten. What was issued or \

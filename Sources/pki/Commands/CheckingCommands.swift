@@ -10,6 +10,7 @@ import SystemSupport
 struct InspectCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "inspect",
+        _superCommandName: "pki",
         abstract: "Show a certificate, request, CRL, key or bundle, and whether AWS accepts it.",
         discussion: """
             Reads PEM with any text around it, DER and PKCS#12. For a client certificate it shows whether IAM Roles Anywhere \
@@ -67,6 +68,7 @@ struct LintCommand: ParsableCommand {
 
     static let configuration = CommandConfiguration(
         commandName: "lint",
+        _superCommandName: "pki",
         abstract: "Check certificates and CRLs by the rules of RFC 5280 and IAM Roles Anywhere.",
         discussion: """
             Reads PEM with any text around it, DER, PKCS#7 and PKCS#12, and checks every certificate and CRL, alone and \
@@ -134,6 +136,7 @@ struct VerifyCommand: ParsableCommand {
 
     static let configuration = CommandConfiguration(
         commandName: "verify",
+        _superCommandName: "pki",
         abstract: "Verify a certificate up to its root, and report everything that is wrong.",
         discussion: """
             Verifies the first certificate in the file. Others in it, and those of --intermediates, are not trusted and may \

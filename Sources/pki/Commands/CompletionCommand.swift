@@ -17,6 +17,7 @@ struct CompletionCommand: ParsableCommand {
 
     static let configuration = CommandConfiguration(
         commandName: "completion",
+        _superCommandName: "pki",
         abstract: "Print the completion script of a shell.",
         discussion: """
             Completes commands, options, files, names of certificates in ./credential-process-data, and profiles.

@@ -12,6 +12,7 @@ import SystemSupport
 struct ConfigureCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "configure",
+        _superCommandName: "pki",
         abstract: "Write a profile with which the AWS CLI and the SDKs get credentials from pki.",
         discussion: """
             Writes one section of ~/.aws/config (or of AWS_CONFIG_FILE): the options as pki_* settings, a \

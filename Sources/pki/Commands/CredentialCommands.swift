@@ -10,6 +10,7 @@ import SystemSupport
 struct CredsCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "creds",
+        _superCommandName: "pki",
         abstract: "Exchange a client certificate for AWS session credentials.",
         discussion: """
             Signs a CreateSession request of IAM Roles Anywhere with the certificate's key and prints the credentials. \
@@ -71,6 +72,7 @@ extension CredentialsFormat: ExpressibleByArgument {}
 struct WhoamiCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "whoami",
+        _superCommandName: "pki",
         abstract: "Show the AWS identity that a certificate gives you.",
         discussion: """
             Exchanges the certificate for credentials and calls sts:GetCallerIdentity, which needs no permission. When this prints the role, everything works: trust anchor, profile, role, trust policy, \
@@ -120,6 +122,7 @@ struct WhoamiCommand: ParsableCommand {
 struct CacheCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "cache",
+        _superCommandName: "pki",
         abstract: "List or remove cached credentials.",
         discussion: """
             pki creds --cache, exec --cache and whoami --cache keep credentials in $XDG_CACHE_HOME/pki/credentials, or in \

@@ -7,6 +7,7 @@ import FoundationEssentials
 struct DoctorCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "doctor",
+        _superCommandName: "pki",
         abstract: "Check the CA's directory and access to AWS.",
         discussion: """
             Without options it checks the CA's directory and changes nothing. --repair completes interrupted changes, \

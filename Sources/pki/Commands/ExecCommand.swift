@@ -12,6 +12,7 @@ import UnixSignals
 struct ExecCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "exec",
+        _superCommandName: "pki",
         abstract: "Run a command with credentials in its environment.",
         discussion: """
             Sets AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_CREDENTIAL_EXPIRATION and \

@@ -19,6 +19,7 @@ struct ExportCommand: ParsableCommand {
 
     static let configuration = CommandConfiguration(
         commandName: "export",
+        _superCommandName: "pki",
         abstract: "Export a key and its certificates for other programs.",
         discussion: """
             NAME is the name of a certificate in the CA's directory; root is the CA itself. The new file is readable by you \

@@ -9,6 +9,7 @@ import SystemSupport
 struct ImportCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "import",
+        _superCommandName: "pki",
         abstract: "Import a CA of easy-rsa, openssl ca, mkcert or step.",
         discussion: """
             Reads the directory of a CA that other software made, or a pki directory whose inventory is lost: certificates, \

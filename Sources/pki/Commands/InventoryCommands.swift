@@ -9,6 +9,7 @@ import SystemSupport
 struct TreeCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "tree",
+        _superCommandName: "pki",
         abstract: "Show the CAs of the directory, and what each of them issued.",
         discussion: """
             No CA key is needed.
@@ -132,6 +133,7 @@ private struct AuthorityTree: Report {
 struct AuditCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "audit",
+        _superCommandName: "pki",
         abstract: "Show who changed what in the CA, and when.",
         discussion: """
             The oldest entry comes first. Entries are only added, never changed.

@@ -9,6 +9,7 @@ import SystemSupport
 struct IssueClientCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "issue-client",
+        _superCommandName: "pki",
         abstract: "Issue a client certificate, with a new key or for a certificate request.",
         discussion: """
             Writes NAME-cert.pem and NAME-key.pem to the CA's directory; without a name, client-cert.pem with CN=TEST CLIENT. \
@@ -264,6 +265,7 @@ private struct BatchReport: Report {
 struct IssueIntermediateCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "issue-intermediate",
+        _superCommandName: "pki",
         abstract: "Issue an intermediate CA, so that the root's key can stay offline.",
         discussion: """
             Writes NAME-cert.pem, NAME-key.pem and, below another intermediate, NAME-chain.pem to the CA's directory. The \

@@ -14,6 +14,7 @@ import UnixSignals
 struct LabCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "lab",
+        _superCommandName: "pki",
         abstract: "Run IAM Roles Anywhere, IAM and STS on this machine, without an AWS account.",
         discussion: """
             Verifies requests as AWS does, and prints on standard error why one is denied; its web page and pki lab log show \

@@ -9,6 +9,7 @@ import SystemSupport
 struct LabLogCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "log",
+        _superCommandName: "pki",
         abstract: "Print the decisions of a running lab with every check, and hints for denied requests.",
         discussion: """
             Asks the lab at PKI_LAB_ENDPOINT, or at its default port. The lab keeps the last 200 decisions. With --format json \
@@ -123,6 +124,7 @@ struct LabConnection {
 struct LabEnvCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "env",
+        _superCommandName: "pki",
         abstract: "Print the variables with which programs use a running lab, for a shell.",
         discussion: """
             Asks the lab at PKI_LAB_ENDPOINT, or at its default port. The administrator's secret is printed only if it is \

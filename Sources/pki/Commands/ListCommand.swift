@@ -13,6 +13,7 @@ struct ListCommand: ParsableCommand {
 
     static let configuration = CommandConfiguration(
         commandName: "list",
+        _superCommandName: "pki",
         abstract: "List the issued certificates, and when they expire.",
         discussion: """
             The list is sorted by the day of expiry, then by name. Replaced certificates are shown with --all only. No CA key is needed.

@@ -18,6 +18,7 @@ struct PrintBundleCommand: ParsableCommand {
 
     static let configuration = CommandConfiguration(
         commandName: "print-bundle",
+        _superCommandName: "pki",
         abstract: "Print the CA certificate for a trust anchor in AWS.",
         discussion: """
             Paste the text into "External certificate bundle" when you create a trust anchor in the IAM Roles Anywhere \
@@ -65,6 +66,7 @@ struct PrintBundleCommand: ParsableCommand {
 struct PrintTrustPolicyCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "print-trust-policy",
+        _superCommandName: "pki",
         abstract: "Print the trust policy of a role for IAM Roles Anywhere.",
         discussion: """
             The policy allows the given trust anchors; otherwise, certificates of any trust anchor in the account could assume the \
@@ -117,6 +119,7 @@ struct PrintTemplateCommand: ParsableCommand {
 
     static let configuration = CommandConfiguration(
         commandName: "print-template",
+        _superCommandName: "pki",
         abstract: "Print a built-in template, to customise a copy.",
         discussion: """
             A template defines the contents of a certificate, in OpenSSL's format: see config(5) and x509v3_config(5). Change \

@@ -9,6 +9,7 @@ import SystemSupport
 struct RenewCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "renew",
+        _superCommandName: "pki",
         abstract: "Renew certificates: same names, same profile, new validity.",
         discussion: """
             The old files are moved to the directory's archive. The files always exist: a program that reads them gets the old \

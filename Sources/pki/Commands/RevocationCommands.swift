@@ -24,6 +24,7 @@ extension RevocationReason: ExpressibleByArgument {
 struct RevokeCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "revoke",
+        _superCommandName: "pki",
         abstract: "Revoke certificates, permanently or on hold.",
         discussion: """
             The inventory is updated at once; AWS needs a new CRL: pki crl. Revoking needs no CA key; the CRL needs the key of \
@@ -178,6 +179,7 @@ struct CRLCommand: ParsableCommand {
 
     static let configuration = CommandConfiguration(
         commandName: "crl",
+        _superCommandName: "pki",
         abstract: "Create a CA's next certificate revocation list (CRL).",
         discussion: """
             The CRL lists the certificates that the CA has revoked and that have not expired. It gets the next number, is \

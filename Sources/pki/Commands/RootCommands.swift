@@ -9,6 +9,7 @@ import SystemSupport
 struct InitCACommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "init-ca",
+        _superCommandName: "pki",
         abstract: "Create a root CA: a key and a self-signed certificate.",
         discussion: """
             Writes root-key.pem, readable by you alone, and root-cert.pem. Nothing is overwritten. With the key, anyone can \
@@ -110,6 +111,7 @@ struct InitCACommand: ParsableCommand {
 struct RotateCACommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "rotate-ca",
+        _superCommandName: "pki",
         abstract: "Replace the root CA with a new one, while both are trusted.",
         discussion: """
             1. pki rotate-ca creates the new root, which issues from now on.
@@ -226,6 +228,7 @@ private struct RotationReport: Report {
 struct ChangePassphraseCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "change-passphrase",
+        _superCommandName: "pki",
         abstract: "Change the passphrase of a key in the CA's directory.",
         discussion: """
             The key and its certificates stay the same. Without options, pki asks for the passphrases on the terminal.

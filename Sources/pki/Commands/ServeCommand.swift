@@ -11,6 +11,7 @@ import UnixSignals
 struct ServeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "serve",
+        _superCommandName: "pki",
         abstract: "Serve fresh credentials to the programs on this machine, from memory.",
         discussion: """
             Serves AWS SDKs as a container credentials endpoint: each profile under its name, for programs that can read \

@@ -12,6 +12,7 @@ package import TrustAnchors
 struct PrintSetupCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "print-setup",
+        _superCommandName: "pki",
         abstract: "Print the AWS set-up for the CA's clients: trust anchor, roles and profiles.",
         discussion: """
             Prints a CloudFormation template, a Terraform configuration, or a shell script for the AWS CLI. A role has the \
@@ -149,6 +150,7 @@ extension AccountSetup.Format: ExpressibleByArgument {}
 struct SetARNsCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "set-arns",
+        _superCommandName: "pki",
         abstract: "Record the ARNs of the CA's trust anchors, profiles and roles in AWS.",
         discussion: """
             Writes aws-arns.json in the CA's directory, which pki configure --client and pki crl --format aws-cli read. The \

@@ -65,6 +65,7 @@ struct SigningHelper: ParsableCommand {
 struct CredentialProcessCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "credential-process",
+        _superCommandName: "pki",
         abstract: "Print credentials for credential_process, as in aws_signing_helper.",
         discussion: """
             Prints one JSON object without a line end, always with new credentials. pki creds --cache prints the same, and \
@@ -90,6 +91,7 @@ struct CredentialProcessCommand: ParsableCommand {
 struct VersionCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "version",
+        _superCommandName: "pki",
         abstract: "Print the version, as in aws_signing_helper.",
         discussion: """
             The version of pki, not of aws_signing_helper.
@@ -117,6 +119,7 @@ extension Credentials {
 struct ReadCertificateDataCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "read-certificate-data",
+        _superCommandName: "pki",
         abstract:
             "Print a certificate's data for requests, or list a store, as in aws_signing_helper.",
         discussion: """
@@ -188,6 +191,7 @@ struct ReadCertificateDataCommand: ParsableCommand {
 struct SignStringCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "sign-string",
+        _superCommandName: "pki",
         abstract: "Sign a fixed string to test a key, as in aws_signing_helper.",
         discussion: """
             The string is "AWS Roles Anywhere Credential Helper Signing Test1" and, for RSA and EC keys, the 32 bytes of the \

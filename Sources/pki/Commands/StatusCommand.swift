@@ -11,6 +11,7 @@ import TrustAnchors
 struct StatusCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "status",
+        _superCommandName: "pki",
         abstract: "Show the state of the CA on one screen: CAs, CRLs, and what expires next.",
         discussion: """
             Only reads. pki list shows all certificates, and pki doctor finds faults.

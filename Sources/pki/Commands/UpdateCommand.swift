@@ -11,6 +11,7 @@ import UnixSignals
 struct UpdateCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "update",
+        _superCommandName: "pki",
         abstract: "Keep profiles of ~/.aws/credentials fresh, for programs that read only that.",
         discussion: """
             Writes the keys of each profile into its section of ~/.aws/credentials (or of AWS_SHARED_CREDENTIALS_FILE), \

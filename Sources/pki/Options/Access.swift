@@ -171,6 +171,7 @@ struct Access: Sendable {
 
     func credentials(_ console: Console) throws -> Credentials {
         let client = try client(console)
+        CurlTransport.openLibrary()
         let session = try client.createSession(request, as: identity())
         return Credentials(session, issued: Date.now.addingTimeInterval(client.clockCorrection))
     }

@@ -153,9 +153,9 @@ struct IdentityOptions: ParsableArguments, Sendable {
             source = IdentitySource(certificate: certificates, key: try opener.keySource(at: key, beside: place))
             cacheName = {
                 switch certificates {
-                case .file(let path): hexadecimal(Digest.sha256.hash(try InputFile.read(path)))
+                case .file(let path): hexadecimal(contentDigest(try InputFile.read(path)))
                 case .contents(let bytes, _):
-                    unsafe bytes.withUnsafeBytes { unsafe hexadecimal(Digest.sha256.hash(Array($0))) }
+                    unsafe bytes.withUnsafeBytes { unsafe hexadecimal(contentDigest(Array($0))) }
                 case .found(let name, _, _): name
                 }
             }
