@@ -226,6 +226,62 @@ class TestRelease:
         assert_refuses(gate("release", tmp_path, tmp_path / "absent"), "there is no program")
 
 
+class TestInstructions:
+    """The counting, on a script in the binary's place: what it does for each command is a loop."""
+
+    SCRIPT = """\
+#!/bin/sh
+case $1 in
+    lab)
+        for name in ENDPOINT TRUST_ANCHOR_ARN PROFILE_ARN ROLE_ARN CA_BUNDLE; do echo "export PKI_LAB_$name=x"; done
+        exec sleep 600 ;;
+    %s) turns=%d ;;
+    *) turns=1000 ;;
+esac
+while [ "$turns" -gt 0 ]; do turns=$((turns - 1)); done
+"""
+    NAMES = ("version", "cache-hit-profile", "cache-hit-options", "issue-client")
+
+    @pytest.fixture
+    def tree(self, tmp_path: Path) -> Path:
+        (tmp_path / "script/gates").mkdir(parents=True)
+        self.place(tmp_path)
+        assert_passes(gate("instructions", tmp_path, "--record"))
+        lines = (tmp_path / "script/gates/instructions.txt").read_text().splitlines()
+        assert [line.split(" ")[0] for line in lines] == list(self.NAMES)
+        return tmp_path
+
+    def place(self, tree: Path, command: str = "none", turns: int = 0) -> None:
+        write(tree / ".build/release/pki", self.SCRIPT % (command, turns)).chmod(0o755)
+
+    def test_passes_and_advises_when_there_is_less(self, tree: Path) -> None:
+        done = gate("instructions", tree)
+        assert_passes(done)
+        assert "--record" not in done.stdout
+        self.place(tree, "creds", 500)
+        done = gate("instructions", tree)
+        assert_passes(done)
+        assert [line.split(":")[0].strip() for line in done.stdout.splitlines()[1:-1]] == [*self.NAMES[1:3]]
+        assert "script/gates/instructions . --record" in done.stdout
+
+    def test_refuses_more(self, tree: Path) -> None:
+        self.place(tree, "issue-client", 1200)
+        done = gate("instructions", tree)
+        assert_refuses(done, "issue-client: ", "script/gates/instructions . --record")
+        assert not any(f"{name}: " in done.stderr for name in self.NAMES[:3])
+
+    def test_refuses_without_figures(self, tree: Path) -> None:
+        figures = tree / "script/gates/instructions.txt"
+        figures.write_text("".join(figures.read_text().splitlines(keepends=True)[1:]))
+        assert_refuses(gate("instructions", tree), "no figure for version")
+        figures.unlink()
+        assert_refuses(gate("instructions", tree), "there is no script/gates/instructions.txt")
+        (tree / ".build/release/pki").write_text("#!/bin/sh\nexit 1\n")
+        assert_refuses(gate("instructions", tree), "cannot be counted", "failed with status 1")
+        (tree / ".build/release/pki").unlink()
+        assert_refuses(gate("instructions", tree), "there is no .build/release/pki")
+
+
 class TestInterop:
     @pytest.fixture
     def tree(self, tmp_path: Path) -> Path:
