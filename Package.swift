@@ -18,7 +18,6 @@ let settings: [SwiftSetting] = [
 let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
 let nioEmbedded: Target.Dependency = .product(name: "NIOEmbedded", package: "swift-nio")
-let nioSSL: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 
 let package = Package(
@@ -34,7 +33,6 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
-        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         // Reads DER in tests.
         .package(url: "https://github.com/apple/swift-asn1", from: "1.7.4"),
@@ -78,7 +76,7 @@ let package = Package(
         ),
         .target(
             name: "HTTPServer",
-            dependencies: [nioCore, nioPosix, nioSSL, logging, "SystemSupport"],
+            dependencies: ["COpenSSL", nioCore, nioPosix, logging, "SystemSupport"],
             swiftSettings: settings
         ),
         .target(
@@ -116,7 +114,9 @@ let package = Package(
                 )
             ]
         ),
-        .target(name: "CTestSupport", path: "Tests/Support", linkerSettings: [.linkedLibrary("crypto")]),
+        .target(
+            name: "CTestSupport", path: "Tests/Support",
+            linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
         .target(
             name: "TestSupport", dependencies: ["SystemSupport"], path: "Tests/TestSupport", swiftSettings: settings),
         .testTarget(
@@ -164,7 +164,9 @@ let package = Package(
         ),
         .testTarget(
             name: "HTTPServerTests",
-            dependencies: ["HTTPServer", "SystemSupport", nioCore, nioPosix, nioSSL, nioEmbedded, logging],
+            dependencies: [
+                "HTTPServer", "SystemSupport", "CTestSupport", nioCore, nioPosix, nioEmbedded, logging,
+            ],
             exclude: ["Fixtures/make-certificate.sh"],
             swiftSettings: settings
         ),

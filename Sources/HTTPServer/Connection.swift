@@ -16,6 +16,9 @@ struct ConnectionPeer: Sendable {
     var localAddress: HTTPAuthority?
 
     var isSecure = false
+
+    /// In DER, its own first; empty if it sent none.
+    var certificates: [[UInt8]] = []
 }
 
 extension ConnectionPeer {

@@ -34,7 +34,6 @@ final class ConnectionHandler: ChannelDuplexHandler {
     private static let drainTime = Duration.seconds(1)
 
     let shared: ServerContext
-    private let peer: ConnectionPeer
     private var parser: RequestParser
     private var encoder: ResponseEncoder
     private var timer = ConnectionTimer()
@@ -58,7 +57,6 @@ final class ConnectionHandler: ChannelDuplexHandler {
 
     init(_ shared: ServerContext, _ peer: ConnectionPeer) {
         self.shared = shared
-        self.peer = peer
         parser = RequestParser(limits: shared.limits, peer: peer)
         encoder = ResponseEncoder(now: shared.now)
     }
@@ -79,7 +77,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         // Resets and failed TLS handshakes: there is no one to answer.
-        shared.logger.debug("connection failed", metadata: ["remote": "\(peer.address)", "error": "\(error)"])
+        shared.logger.debug("connection failed", metadata: ["remote": "\(parser.peer.address)", "error": "\(error)"])
         context.close(promise: nil)
     }
 
@@ -128,6 +126,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
             case .streaming, .draining: context.close(promise: nil)
             case .closed: break
             }
+        case let handshake as TLSHandshakeCompleted: parser.peer.certificates = handshake.clientCertificates
         case ConnectionEvent.shutDown:
             isShuttingDown = true
             switch phase {
@@ -231,7 +230,9 @@ final class ConnectionHandler: ChannelDuplexHandler {
     private func refuse(_ refusal: RequestRefusal) {
         shared.logger.debug(
             "request refused",
-            metadata: ["remote": "\(peer.address)", "status": "\(refusal.code.code)", "reason": "\(refusal.message)"])
+            metadata: [
+                "remote": "\(parser.peer.address)", "status": "\(refusal.code.code)", "reason": "\(refusal.message)",
+            ])
         phase = .working
         isHead = false
         keepsAlive = false

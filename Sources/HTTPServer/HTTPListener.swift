@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import NIOCore
-internal import NIOSSL
 package import SystemSupport
 
 /// Where a server listens: at an address and port, at a unix socket's file, or on a socket that another program opened for it.
@@ -135,38 +134,6 @@ extension SocketAddress {
         let prefix = "::ffff:"
         return text.hasPrefix(prefix) && text.contains(".") ? String(text.dropFirst(prefix.count)) : text
     }
-}
-
-/// A server's certificate, its intermediates and its key, for TLS 1.2 and 1.3. No description of a value shows the key.
-package struct TLSIdentity: Sendable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
-    let context: NIOSSLContext
-
-    /// Reads a certificate chain, in PEM with the server's certificate first, or one certificate in DER, and its key, not encrypted,
-    /// in PEM or DER.
-    package init(certificateChain: [UInt8], privateKey: [UInt8]) throws(HTTPServerError) {
-        do {
-            let certificates =
-                try certificateChain.first == 0x30
-                ? [NIOSSLCertificate(bytes: certificateChain, format: .der)]
-                : NIOSSLCertificate.fromPEMBytes(certificateChain)
-            let key = try NIOSSLPrivateKey(bytes: privateKey, format: privateKey.first == 0x30 ? .der : .pem)
-            var configuration = TLSConfiguration.makeServerConfiguration(
-                certificateChain: certificates.map { .certificate($0) },
-                privateKey: .privateKey(key)
-            )
-            configuration.minimumTLSVersion = .tlsv12
-            configuration.applicationProtocols = ["http/1.1"]
-            context = try NIOSSLContext(configuration: configuration)
-        } catch {
-            throw HTTPServerError(
-                .invalidIdentity, "the TLS certificate or its key cannot be used: \(error)",
-                hint: "give PEM with the server's certificate first, and its key without a passphrase")
-        }
-    }
-
-    package var description: String { "TLSIdentity" }
-    package var debugDescription: String { description }
-    package var customMirror: Mirror { Mirror(self, children: []) }
 }
 
 /// Thrown for addresses, identities and routes that a server cannot use; never for a bad request, which is answered.

@@ -28,13 +28,17 @@ package struct HTTPRequest: Sendable {
     /// Whether it came over TLS.
     package let isSecure: Bool
 
+    /// The certificates by which the client proved its identity, in DER: its own first, then up to the root that the server trusts
+    /// for it. Empty without TLS, and for a client that sent none.
+    package let clientCertificates: [[UInt8]]
+
     /// When the request was complete.
     package let arrival: ContinuousClock.Instant
 
     package init(
         method: HTTPMethod, target: String, headers: HTTPHeaders = HTTPHeaders(), body: [UInt8] = [],
         remoteAddress: String = "", localAddress: HTTPAuthority? = nil, isLocal: Bool = false, isSecure: Bool = false,
-        arrival: ContinuousClock.Instant
+        clientCertificates: [[UInt8]] = [], arrival: ContinuousClock.Instant
     ) {
         self.method = method
         self.target = target
@@ -44,6 +48,7 @@ package struct HTTPRequest: Sendable {
         self.localAddress = localAddress
         self.isLocal = isLocal
         self.isSecure = isSecure
+        self.clientCertificates = clientCertificates
         self.arrival = arrival
     }
 

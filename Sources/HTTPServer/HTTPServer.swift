@@ -4,7 +4,6 @@ package import struct FoundationEssentials.Date
 package import Logging
 internal import NIOCore
 internal import NIOPosix
-internal import NIOSSL
 internal import Synchronization
 
 /// What a client may use before it gets an error or its connection is closed.
@@ -121,7 +120,7 @@ package final class HTTPServer: Sendable {
     }
 
     private static func admit(_ channel: any Channel, _ listener: HTTPListener, _ shared: ServerContext) throws {
-        let tls = listener.identity?.context
+        let tls = listener.identity
         let pipeline = channel.pipeline.syncOperations
         guard shared.connections.admit(channel) else {
             if tls == nil {
@@ -131,7 +130,7 @@ package final class HTTPServer: Sendable {
             }
             return
         }
-        if let tls { try pipeline.addHandler(NIOSSLServerHandler(context: tls)) }
+        if let tls { try pipeline.addHandler(TLSHandler(tls)) }
         try pipeline.addHandler(ConnectionHandler(shared, ConnectionPeer(of: channel, at: listener)))
     }
 

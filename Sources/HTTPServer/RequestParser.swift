@@ -24,8 +24,10 @@ struct RequestParser: Sendable {
         case chunked(ChunkedBody)
     }
 
+    /// Who sends the requests.
+    var peer: ConnectionPeer
+
     private let limits: HTTPLimits
-    private let peer: ConnectionPeer
     private var bytes: [UInt8] = []
     /// The end of what was parsed.
     private var position = 0
@@ -110,7 +112,8 @@ struct RequestParser: Sendable {
         }
         let request = HTTPRequest(
             method: head.method, target: head.target, headers: headers, body: body, remoteAddress: peer.address,
-            localAddress: peer.localAddress, isLocal: peer.isLocal, isSecure: peer.isSecure, arrival: .now)
+            localAddress: peer.localAddress, isLocal: peer.isLocal, isSecure: peer.isSecure,
+            clientCertificates: peer.certificates, arrival: .now)
         state = .head
         head = RequestHead()
         headers = HTTPHeaders()

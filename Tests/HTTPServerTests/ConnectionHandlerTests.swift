@@ -27,7 +27,7 @@ final class TestConnection {
     let channel = EmbeddedChannel()
     let shared: ServerContext
 
-    init(_ handler: TestHandler = .echo, limits: HTTPLimits = HTTPLimits()) throws {
+    init(_ handler: TestHandler = .echo, limits: HTTPLimits = HTTPLimits(), before: [any ChannelHandler] = []) throws {
         shared = ServerContext(
             limits: limits,
             handler: handler,
@@ -37,6 +37,7 @@ final class TestConnection {
             connections: ConnectionRegistry(limit: 1)
         )
         _ = try channel.setOption(.allowRemoteHalfClosure, value: true).wait()
+        try channel.pipeline.syncOperations.addHandlers(before)
         try channel.pipeline.syncOperations.addHandler(
             ConnectionHandler(shared, ConnectionPeer(address: "127.0.0.1:1")))
         try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()

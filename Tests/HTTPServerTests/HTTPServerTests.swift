@@ -2,7 +2,6 @@
 
 import FoundationEssentials
 import NIOCore
-import NIOSSL
 import Synchronization
 import Testing
 
@@ -230,25 +229,21 @@ import SystemSupport
 
     // MARK: TLS
 
-    private func identity() throws -> TLSIdentity {
-        try TLSIdentity(certificateChain: Array(TLSFixture.certificate.utf8), privateKey: Array(TLSFixture.key.utf8))
-    }
-
-    @Test(arguments: [TLSVersion.tlsv12, .tlsv13])
-    func `it speaks TLS`(_ version: TLSVersion) async throws {
-        try await withServer(identity: identity()) { server in
+    @Test(arguments: [TLSClient.Version.v1_2, .v1_3])
+    func `it speaks TLS`(_ version: TLSClient.Version) async throws {
+        try await withServer(identity: TLSFixture.server.identity()) { server in
             #expect(server.listeners[0].origin.hasPrefix("https://"))
             let client = try await RawClient.connect(
-                to: server, trusting: TLSFixture.certificate, tls: (version, version))
+                to: server, trusting: TLSFixture.server.certificate, tls: version...version)
             try await client.send(get + last)
             #expect(statuses(try await client.text()) == [200, 200])
         }
     }
 
     @Test func `it speaks no TLS that is out of date`() async throws {
-        try await withServer(identity: identity()) { server in
+        try await withServer(identity: TLSFixture.server.identity()) { server in
             let client = try await RawClient.connect(
-                to: server, trusting: TLSFixture.certificate, tls: (.tlsv1, .tlsv11))
+                to: server, trusting: TLSFixture.server.certificate, tls: .v1_0 ... .v1_1)
             await #expect(throws: (any Error).self) {
                 try await client.send(last)
                 _ = try await client.text()
@@ -257,31 +252,11 @@ import SystemSupport
     }
 
     @Test func `plain HTTP on its TLS port ends the connection`() async throws {
-        try await withServer(identity: identity()) { server in
+        try await withServer(identity: TLSFixture.server.identity()) { server in
             let client = try await RawClient.connect(to: server)
             try await client.send(last)
             #expect(!(try await client.text()).contains("200"))
         }
-    }
-
-    @Test func `a key that is not the certificate's is refused`() throws {
-        let other = """
-            -----BEGIN PRIVATE KEY-----
-            MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgAAAAAAAAAAAAAAAA
-            -----END PRIVATE KEY-----
-            """
-        let error = #expect(throws: HTTPServerError.self) {
-            try TLSIdentity(certificateChain: Array(TLSFixture.certificate.utf8), privateKey: Array(other.utf8))
-        }
-        #expect(error?.code == .invalidIdentity)
-    }
-
-    @Test func `no description of an identity shows the key`() throws {
-        let identity = try identity()
-        var text = "\(identity) \(String(reflecting: identity)) "
-        dump(identity, to: &text)
-        #expect(!text.contains("PRIVATE"))
-        #expect(text.contains("TLSIdentity"))
     }
 
     // MARK: Addresses

@@ -3,7 +3,6 @@
 import HTTPServer
 import NIOCore
 import NIOPosix
-import NIOSSL
 
 /// A connection to a server that sends exactly what it is told to and keeps whatever comes back.
 struct RawClient {
@@ -20,25 +19,19 @@ struct RawClient {
     /// - Returns: The connection.
     /// - Throws: When nobody listens.
     static func connect(
-        to server: HTTPServer, trusting trusted: String? = nil, tls: (TLSVersion, TLSVersion) = (.tlsv12, .tlsv13)
+        to server: HTTPServer, trusting trusted: String? = nil, tls: ClosedRange<TLSClient.Version> = .v1_2 ... .v1_3
     ) async throws -> RawClient {
         let loop = MultiThreadedEventLoopGroup.singleton.next()
         let all = loop.makePromise(of: [UInt8].self)
         let first = loop.makePromise(of: Void.self)
-        let context = try trusted.map { certificate in
-            var configuration = TLSConfiguration.makeClientConfiguration()
-            configuration.trustRoots = .certificates(try NIOSSLCertificate.fromPEMBytes(Array(certificate.utf8)))
-            (configuration.minimumTLSVersion, configuration.maximumTLSVersion) = tls
-            return try NIOSSLContext(configuration: configuration)
-        }
         let listener = server.listeners[0]
         let bootstrap = ClientBootstrap(group: loop)
             .channelOption(.allowRemoteHalfClosure, value: false)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    if let context {
-                        let handler = try NIOSSLClientHandler(context: context, serverHostname: "localhost")
-                        try channel.pipeline.syncOperations.addHandler(handler)
+                    if let trusted {
+                        let client = TLSClient(trusting: trusted, tls)
+                        try channel.pipeline.syncOperations.addHandler(TLSClientHandler(client))
                     }
                     try channel.pipeline.syncOperations.addHandler(Collector(all, first))
                 }
@@ -86,7 +79,7 @@ private final class Collector: ChannelInboundHandler {
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         // A server that closes in the middle of the client's words is no failure of the test.
-        if error is NIOSSLError { all.fail(error) }
+        if error is TLSClient.Failure { all.fail(error) }
         context.close(promise: nil)
     }
 
