@@ -24,7 +24,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
-from bench.process import Failed, Side, Workshop, listening_port
+from bench.process import Failed, Side, Workshop, free_port
 
 OPENSSL_CONFIGURATION = """
 [ca]
@@ -182,21 +182,24 @@ class World(Workshop):
         """A running metadata service: pki's, which is the container endpoint too, or the helper's."""
         identity, bundle, variables = self.over_tls
         own = program == self.pki
-        options = [*bundle, "--imds", "--token-file", self.directory / "token"] if own else []
-        process = self.background([program, "serve", "--port", "0", *identity, *options], {} if own else variables)
-        port = None
-        while process.poll() is None and (port := listening_port(process)) is None:
+        port = free_port()
+        secret = self.directory / f"token-{port}"
+        options = [*bundle, "--imds", "--token-file", secret] if own else []
+        process = self.background([program, "serve", "--port", str(port), *identity, *options], {} if own else variables)
+        while True:
+            with socket.socket() as connection:
+                if connection.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            if process.poll() is not None:
+                raise Failed(f"{program} serve did not start")
             time.sleep(0.05)
-        if port is None:
-            raise Failed(f"{program} serve did not start")
         address = f"http://127.0.0.1:{port}"
         roles = f"{address}/latest/meta-data/iam/security-credentials/"
         token = asked(f"{address}/latest/api/token", "X-aws-ec2-metadata-token-ttl-seconds: 21600", "PUT")
         header = f"X-aws-ec2-metadata-token: {token}"
         ways = {"metadata": (roles + asked(roles, header), header)}
         if own:
-            secret = (self.directory / "token").read_text()
-            ways["container"] = (f"{address}/credentials/default", f"Authorization: {secret}")
+            ways["container"] = (f"{address}/credentials/default", f"Authorization: {secret.read_text()}")
         return Server(process, ways)
 
     def load(
@@ -254,22 +257,22 @@ class World(Workshop):
 def asked(address: str, header: str, method: str = "GET") -> str:
     """The answer to a request."""
     request = urllib.request.Request(address, headers=dict([header.split(": ")]), method=method)
-    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request) as response:
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60) as response:
         return response.read().decode()
 
 
 def send_rubbish(ways: Iterable[tuple[str, str]], count: int) -> None:
     """Requests that are none: valid ones with bytes changed, cut off, or with the connection's half closed."""
     chance = random.Random(7)
-    asked = [(urllib.parse.urlsplit(address), header) for address, header in ways]
-    valid = [f"GET {url.path} HTTP/1.1\r\nHost: {url.netloc}\r\n{header}\r\n\r\n".encode() for url, header in asked]
+    urls = [(urllib.parse.urlsplit(address), header) for address, header in ways]
+    valid = [f"GET {url.path} HTTP/1.1\r\nHost: {url.netloc}\r\n{header}\r\n\r\n".encode() for url, header in urls]
     for _ in range(count):
         request = bytearray(chance.choice(valid))
         for _ in range(chance.randrange(1, 6)):
             request[chance.randrange(len(request))] = chance.randrange(256)
         if chance.random() < 0.2:
             del request[chance.randrange(len(request)) :]
-        with socket.create_connection((asked[0][0].hostname, asked[0][0].port)) as connection:
+        with socket.create_connection((urls[0][0].hostname, urls[0][0].port)) as connection:
             connection.sendall(request)
             if chance.random() < 0.5:
                 connection.shutdown(socket.SHUT_WR)

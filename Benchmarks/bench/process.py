@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -153,15 +154,10 @@ def compiled(source: Path, program: Path, *flags: str) -> None:
     subprocess.run([compiler, "-O2", "-o", program, source, *flags], check=True)
 
 
-def listening_port(process: subprocess.Popen[str]) -> int | None:
-    """The TCP port on which a process listens."""
-    try:
-        links = {os.readlink(link) for link in Path(f"/proc/{process.pid}/fd").iterdir()}
-        lines = [line.split() for line in Path(f"/proc/{process.pid}/net/tcp").read_text().splitlines()[1:]]
-    except OSError:
-        return None
-    ports = [int(line[1].split(":")[1], 16) for line in lines if line[3] == "0A" and f"socket:[{line[9]}]" in links]
-    return ports[0] if ports else None
+def free_port() -> int:
+    """A TCP port that the system has just had to spare: not every server can be asked which one it chose."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
 
 
 def memory(process: subprocess.Popen[str], field: str = "VmRSS") -> float:

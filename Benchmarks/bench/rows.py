@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bench.fixtures import World, send_rubbish
 from bench.process import HERE, Failed, Sample, Side, compiled, memory
-from bench.table import Figure, Goal, at_least, at_most, ratio_at_least, ratio_at_most
+from bench.table import Figure, Goal
 
 
 @dataclass(frozen=True)
@@ -112,13 +112,13 @@ def version(world: World, extent: Extent) -> Iterator[Figure]:
     peers = [Side("openssl version", [["openssl", "version"]])]
     if world.helper:
         peers.append(Side("aws_signing_helper version", [[world.helper, "version"]]))
-    yield from compared(world, extent, own, peers, {"openssl version": ratio_at_most(1.1)})
+    yield from compared(world, extent, own, peers, {"openssl version": Goal("ratio", "≤", 1.1)})
 
 
 @row("hit", "openssl")
 def hit(world: World, extent: Extent) -> Iterator[Figure]:
     peers = [Side("openssl version", [["openssl", "version"]])]
-    yield from compared(world, extent, world.cache_hits, peers, {"openssl version": ratio_at_most(1.3)})
+    yield from compared(world, extent, world.cache_hits, peers, {"openssl version": Goal("ratio", "≤", 1.3)})
 
 
 @row("creds")
@@ -127,22 +127,22 @@ def creds(world: World, extent: Extent) -> Iterator[Figure]:
     own = [Side("creds over verified HTTPS", [[world.pki, "creds", *identity, *bundle]])]
     name = "aws_signing_helper"
     peers = [Side(name, [[world.helper, "credential-process", *identity]], variables)] if world.helper else []
-    for figure in compared(world, extent, own, peers, {name if peers else None: ratio_at_most(0.8)}):
+    for figure in compared(world, extent, own, peers, {name if peers else None: Goal("ratio", "≤", 0.8)}):
         yield figure
-        yield peak(figure, at_most(17))
+        yield peak(figure, Goal("value", "≤", 17))
 
 
 @row("issue", "openssl", peers=("mkcert", "certtool", "easyrsa"))
 def issue(world: World, extent: Extent) -> Iterator[Figure]:
     own, *peers = world.issuers()
-    yield from compared(world, extent, [own], peers, {"mkcert": ratio_at_most(0.65)})
+    yield from compared(world, extent, [own], peers, {"mkcert": Goal("ratio", "≤", 0.65)})
 
 
 @row("list")
 def list_rows(world: World, extent: Extent) -> Iterator[Figure]:
-    for figure in listed(world, extent, [[]], at_most(120)):
+    for figure in listed(world, extent, [[]], Goal("value", "≤", 120)):
         yield figure
-        yield peak(figure, at_most(20))
+        yield peak(figure, Goal("value", "≤", 20))
 
 
 @row("list-more", kind="more")
@@ -164,7 +164,7 @@ def listed(world: World, extent: Extent, options: Sequence[Sequence[str]], goal:
 @row("batch")
 def batch(world: World, extent: Extent) -> Iterator[Figure]:
     for figure in batched(world, extent, 10_000, runs=3):
-        yield replace(figure, value=figure.value / 1000, unit="s", goal=at_most(9))
+        yield replace(figure, value=figure.value / 1000, unit="s", goal=Goal("value", "≤", 9))
 
 
 @row("batch-100", kind="more")
@@ -210,7 +210,7 @@ def rsa(world: World, extent: Extent) -> Iterator[Figure]:
     ratios = sorted(resample(own) / resample(bare) for _ in range(2000))
     yield Figure(
         sides[0].name, statistics.fmean(own), "ms", f"two bare keys (95 %: {ratios[50]:.2f} to {ratios[-51]:.2f})",
-        statistics.fmean(bare), ratio_at_most(1.15),
+        statistics.fmean(bare), Goal("ratio", "≤", 1.15),
     )  # fmt: skip
 
 
@@ -226,9 +226,9 @@ def serve(world: World, extent: Extent) -> Iterator[Figure]:
             taken.append(world.load(*server.ways["metadata"], extent.seconds, 16))
     peer = "aws_signing_helper" if world.helper else None
     for title, unit, values, goal in (
-        ("serve, 16 connections", "/s", middle(loads, 0), ratio_at_least(1.8)),
-        ("serve, 99 of 100 within", "ms", middle(loads, 1), ratio_at_most(1)),
-        ("serve, memory", "MB", [memory(server.process) for server in servers], at_most(33)),
+        ("serve, 16 connections", "/s", middle(loads, 0), Goal("ratio", "≥", 1.8)),
+        ("serve, 99 of 100 within", "ms", middle(loads, 1), Goal("ratio", "≤", 1)),
+        ("serve, memory", "MB", [memory(server.process) for server in servers], Goal("value", "≤", 33)),
     ):
         yield Figure(title, values[0], unit, peer, values[1] if peer else None, goal)
 
@@ -267,7 +267,7 @@ def lab(world: World, extent: Extent) -> Iterator[Figure]:
         words = ["openssl", "speed", "-mr", "-seconds", str(extent.seconds), "-multi", str(os.cpu_count()), "ecdsap256"]
         bare.append(float(world.output(words).rsplit(":", 1)[1]))
     yield Figure("lab, P-256 sessions", statistics.median(rates), "/s", f"openssl speed, {os.cpu_count()} processes",
-                 statistics.median(bare), at_least(8000))  # fmt: skip
+                 statistics.median(bare), Goal("value", "≥", 8000))  # fmt: skip
     yield Figure("lab, memory at its highest", memory(process, "VmHWM"), "MB")
 
 
@@ -282,13 +282,13 @@ def binary(world: World, _: Extent) -> Iterator[Figure]:
         subprocess.run(["strip", "--strip-all", "-o", stripped, world.helper], check=True)
         theirs = stripped.stat().st_size / 1e6
     peer = "aws_signing_helper" if world.helper else None
-    yield Figure("the binary, stripped", world.pki.stat().st_size / 1e6, "MB", peer, theirs, at_most(17))
+    yield Figure("the binary, stripped", world.pki.stat().st_size / 1e6, "MB", peer, theirs, Goal("value", "≤", 17))
 
 
 @row("build-release", "swift", kind="build")
 def build_release(world: World, _: Extent) -> Iterator[Figure]:
     words = ["swift", "build", "-c", "release", "--static-swift-stdlib", "--disable-local-rpath", "--product", "pki"]
-    yield built(world, "release build, clean", words, at_most(4))
+    yield built(world, "release build, clean", words, Goal("value", "≤", 4))
 
 
 @row("build-tests", "swift", kind="build")
@@ -298,7 +298,7 @@ def build_tests(world: World, _: Extent) -> Iterator[Figure]:
 
 @row("suite", "swift", kind="more")
 def suite(world: World, _: Extent) -> Iterator[Figure]:
-    yield built(world, "script/test, clean", ["script/test"], at_most(20))
+    yield built(world, "script/test, clean", ["script/test"], Goal("value", "≤", 20))
 
 
 def built(world: World, title: str, command: Sequence[str], goal: Goal | None) -> Figure:

@@ -8,33 +8,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Goal:
-    """A bound of a figure, or of its ratio to the peer's."""
+    """A bound, `≤` or `≥`, of a figure's `value` or of its `ratio` to the peer's."""
 
+    of: str
+    sign: str
     bound: float
-    of_ratio: bool = False
-    at_least: bool = False
-
-    def met(self, value: float | None, ratio: float | None) -> bool | None:
-        measured = ratio if self.of_ratio else value
-        if measured is None:
-            return None
-        return measured >= self.bound if self.at_least else measured <= self.bound
-
-
-def at_most(bound: float) -> Goal:
-    return Goal(bound)
-
-
-def at_least(bound: float) -> Goal:
-    return Goal(bound, at_least=True)
-
-
-def ratio_at_most(bound: float) -> Goal:
-    return Goal(bound, of_ratio=True)
-
-
-def ratio_at_least(bound: float) -> Goal:
-    return Goal(bound, of_ratio=True, at_least=True)
 
 
 @dataclass(frozen=True)
@@ -55,13 +33,15 @@ class Figure:
 
     @property
     def met(self) -> bool | None:
-        return self.goal.met(self.value, self.ratio) if self.goal else None
+        measured = getattr(self, self.goal.of) if self.goal else None
+        if measured is None:
+            return None
+        return measured <= self.goal.bound if self.goal.sign == "≤" else measured >= self.goal.bound
 
     def line(self) -> str:
         goal = verdict = ""
         if self.goal:
-            bound = f"{self.goal.bound:,g}"
-            goal = f"{'≥' if self.goal.at_least else '≤'} {bound}{'' if self.goal.of_ratio else f' {self.unit}'}"
+            goal = f"{self.goal.sign} {self.goal.bound:,g}{'' if self.goal.of == 'ratio' else f' {self.unit}'}"
             verdict = {None: "no peer", True: "met", False: "missed"}[self.met]
         costs = self.costs or {}
         cells = [
@@ -80,11 +60,8 @@ class Figure:
         """The figure as JSON has it."""
         return {
             "figure": self.title, "value": self.value, "unit": self.unit, "peer": self.peer, "peerValue": self.peer_value,
-            "ratio": self.ratio, "met": self.met,
-            "goal": self.goal and {"bound": self.goal.bound, "of": "ratio" if self.goal.of_ratio else "value",
-                                   "is": "least" if self.goal.at_least else "most"},
+            "ratio": self.ratio, "goal": self.goal and vars(self.goal), "met": self.met, "note": self.note,
             **{name: dict(zip(("pki", "peer"), values)) for name, values in (self.costs or {}).items()},
-            "note": self.note,
         }  # fmt: skip
 
 
