@@ -209,7 +209,7 @@ private final class TLSTestConnection {
     // MARK: Ends
 
     @Test(arguments: versions)
-    func `a client that says it sends no more is answered, and told the same`(_ version: TLSClient.Version) throws {
+    func `a client that sends close_notify is answered first, and with close_notify`(_ version: TLSClient.Version) throws {
         let connection = try TLSTestConnection.established(version)
         try connection.client.write(Array(get.utf8))
         connection.client.close()
@@ -221,7 +221,7 @@ private final class TLSTestConnection {
         #expect(connection.failures.isEmpty)
     }
 
-    @Test func `what comes after a client's last word is ignored, and its stream's end is no second one`() throws {
+    @Test func `what comes after close_notify is ignored, and the end of the stream is no second end`() throws {
         let responders = Mutex<[HTTPResponder]>([])
         let connection = try TLSTestConnection.established(
             .v1_3, TestHandler { _ in .later { responder in responders.withLock { $0.append(responder) } } })
@@ -240,7 +240,7 @@ private final class TLSTestConnection {
     }
 
     @Test(arguments: versions)
-    func `a stream that ends anywhere without a last word is an error`(_ version: TLSClient.Version) throws {
+    func `a stream that ends anywhere without close_notify is an error`(_ version: TLSClient.Version) throws {
         // In the handshake, between records, and in the middle of one.
         for part in [0.0, 0.5, 0.999] {
             let client = TLSClient(trusting: TLSFixture.server.certificate, version...version)
@@ -269,7 +269,7 @@ private final class TLSTestConnection {
         #expect(connection.failures == [.truncated])
     }
 
-    @Test func `a server that closes says so`() throws {
+    @Test func `a server that closes sends close_notify`() throws {
         let connection = try TLSTestConnection.established()
         #expect(try connection.ask("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").hasPrefix(ok))
         #expect(connection.client.isClosed)

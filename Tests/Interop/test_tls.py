@@ -33,7 +33,7 @@ def request(lab: Lab, *fields: str) -> bytes:
 
 def context(lab: Lab, version: str | None = None) -> ssl.SSLContext:
     made = ssl.create_default_context(cafile=lab.ca_bundle)
-    # Debian's Python takes an end without a last word for one with it.
+    # Debian's Python takes an end without close_notify for one with it.
     made.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
     if version:
         made.minimum_version = made.maximum_version = VERSIONS[version]
@@ -72,7 +72,7 @@ class TestClients:
                 connection.recv(65536)
             connection.sendall(request(lab, "Connection: close"))
             everything(connection)
-            # Both say their last word.
+            # Both send close_notify.
             connection.unwrap()
 
     @pytest.mark.parametrize("version", VERSIONS)
@@ -212,7 +212,7 @@ class TestHostileClients:
         connection.close()
 
     @pytest.mark.parametrize("version", VERSIONS)
-    def test_an_end_without_a_last_word(self, lab: Lab, version: str) -> None:
+    def test_an_end_without_close_notify(self, lab: Lab, version: str) -> None:
         with connect(lab, version) as connection:
             connection.sendall(request(lab)[:20])
             with socket.socket(fileno=connection.fileno()) as below:
@@ -222,7 +222,7 @@ class TestHostileClients:
                 connection.recv(65536)
 
     @pytest.mark.parametrize("version", VERSIONS)
-    def test_half_closed_by_a_last_word(self, lab: Lab, version: str) -> None:
+    def test_half_closed_by_close_notify(self, lab: Lab, version: str) -> None:
         incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         client = context(lab, version).wrap_bio(incoming, outgoing, server_hostname="127.0.0.1")
         with plain(lab) as connection:
@@ -237,7 +237,7 @@ class TestHostileClients:
             with pytest.raises(ssl.SSLWantReadError):
                 client.unwrap()
             connection.sendall(outgoing.read())
-            # The last words of both, and the answer between them.
+            # The answer, and close_notify after it.
             answer = everything(connection)
             assert len(answer) > 200
 

@@ -13,8 +13,7 @@ struct TLSHandshakeCompleted: Sendable {
 ///
 /// - Nothing is kept for later: what is written is encrypted and passed on at once, so that the channel's limits and the promises of
 ///   writes mean what they mean without TLS. A handshake has the time that the connection has for its first head.
-/// - A client's last word in TLS (close_notify) is the end of its input, as the end of its stream is without TLS. An end of the
-///   stream without it is an error.
+/// - close_notify ends the client's input, as the end of the stream does without TLS. An end of the stream without it is an error.
 final class TLSHandler: ChannelDuplexHandler {
     typealias InboundIn = ByteBuffer
     typealias InboundOut = ByteBuffer
@@ -35,7 +34,7 @@ final class TLSHandler: ChannelDuplexHandler {
     // MARK: From the client
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        // What comes after the client's last word is ignored (RFC 8446 §6.1).
+        // What comes after close_notify is ignored (RFC 8446 §6.1).
         guard !isInputClosed else { return }
         connection.receive(unwrapInboundIn(data))
         var bytes = context.channel.allocator.buffer(capacity: 0)
