@@ -209,7 +209,7 @@ private final class TLSTestConnection {
     // MARK: Ends
 
     @Test(arguments: versions)
-    func `a client that sends close_notify is answered first, and with close_notify`(_ version: TLSClient.Version) throws {
+    func `a client that sends close_notify is answered, and with close_notify`(_ version: TLSClient.Version) throws {
         let connection = try TLSTestConnection.established(version)
         try connection.client.write(Array(get.utf8))
         connection.client.close()
