@@ -33,7 +33,6 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
-        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         // Reads DER in tests.
         .package(url: "https://github.com/apple/swift-asn1", from: "1.7.4"),
     ],
@@ -96,7 +95,6 @@ let package = Package(
                 "Certificates", "AWSModel", "Authority", "TrustAnchors", "RolesAnywhere", "HardwareKeys", "Delivery",
                 "HTTPServer", "Lab", "SystemSupport", logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
-                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
             swiftSettings: settings,
             // Smaller and sooner started: nothing is exported from a program, its 80,000 relative relocations are packed, what

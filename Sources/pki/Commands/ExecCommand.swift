@@ -7,7 +7,6 @@ import FoundationEssentials
 import HTTPServer
 import RolesAnywhere
 import SystemSupport
-import UnixSignals
 
 struct ExecCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -88,7 +87,7 @@ struct ExecCommand: AsyncParsableCommand {
         var configuration = HTTPServer.Configuration(now: { Date.now })
         configuration.eventLoops = 1
         configuration.workers = 1
-        let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm, .sighup, .sigquit, .sigusr1, .sigusr2)
+        let signals = await CaughtSignal.stream(of: .interrupt, .terminate, .hangUp, .quit, .user1, .user2)
         let server = try await HTTPServer.start([HTTPListener()], configuration: configuration, handler: handler)
         let name = PercentEncoding.encode(access.name)
         let environment = Self.environment(

@@ -9,7 +9,6 @@ import HTTPServer
 import Lab
 import SystemSupport
 import TrustAnchors
-import UnixSignals
 
 struct LabCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -160,7 +159,7 @@ struct LabCommand: AsyncParsableCommand {
             }
         }
         // Signals are trapped before anything listens, so that the lab always shuts down cleanly.
-        let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm)
+        let signals = await CaughtSignal.stream(of: .interrupt, .terminate)
         let authorityFile = try identity.map { try LabAuthorityFile($0.certificateAuthority, at: tlsCAFile) }
         defer { authorityFile?.removeIfTemporary() }
         let server = try await HTTPServer.start([listener], configuration: lab.configuration, handler: lab) { hint }

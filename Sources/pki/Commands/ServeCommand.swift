@@ -6,7 +6,6 @@ import FoundationEssentials
 import HTTPServer
 import Synchronization
 import SystemSupport
-import UnixSignals
 
 struct ServeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -129,7 +128,7 @@ struct ServeCommand: AsyncParsableCommand {
             randomBytes: randomBytes
         )
         // Trapped before anything listens, so that no signal finds the server half open.
-        let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm, .sighup)
+        let signals = await CaughtSignal.stream(of: .interrupt, .terminate, .hangUp)
         var configuration = HTTPServer.Configuration(now: { Date.now })
         configuration.eventLoops = 2
         configuration.workers = 1

@@ -6,7 +6,6 @@ import Delivery
 import FoundationEssentials
 import Synchronization
 import SystemSupport
-import UnixSignals
 
 struct UpdateCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -95,12 +94,12 @@ struct UpdateCommand: AsyncParsableCommand {
             }
         }
         if once { return try Self.refreshOnce(group) }
-        let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm, .sighup)
+        let signals = await CaughtSignal.stream(of: .interrupt, .terminate, .hangUp)
         console.note("keeping \(group.refreshers.map(\.name).joined(separator: ", ")) in \(file.path)")
         await withTaskGroup { tasks in
             tasks.addTask { await group.run() }
             for await signal in signals {
-                guard signal == .sighup else { break }
+                guard signal == .hangUp else { break }
                 group.reload()
             }
             tasks.cancelAll()

@@ -5,7 +5,6 @@ import Delivery
 import FoundationEssentials
 import RolesAnywhere
 import SystemSupport
-import UnixSignals
 
 /// The background work of `pki serve`: keeping credentials fresh, watching files, and notifying systemd.
 struct CredentialService: Sendable {
@@ -19,13 +18,13 @@ struct CredentialService: Sendable {
     private static let longestStart = 15
 
     /// Runs until a signal other than SIGHUP, which reads the profiles again.
-    func run(until signals: UnixSignalsSequence) async {
+    func run(until signals: AsyncStream<CaughtSignal>) async {
         await withTaskGroup { tasks in
             tasks.addTask { await group.run() }
             tasks.addTask { await runMaintenance() }
             if let interval = manager.watchdogInterval { tasks.addTask { await reportAlive(every: interval) } }
             for await signal in signals {
-                guard signal == .sighup else { break }
+                guard signal == .hangUp else { break }
                 reload()
             }
             tasks.cancelAll()
