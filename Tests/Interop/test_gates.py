@@ -91,7 +91,7 @@ class TestBoundaries:
         write(tmp_path / "Sources/Certificates/Key.swift", "public import struct FoundationEssentials.Date\n")
         write(tmp_path / "Sources/Authority/Room.swift", "import Certificates\npublic import FoundationEssentials\n")
         write(tmp_path / "Sources/RolesAnywhere/Room.swift", "internal import CCurl\n@preconcurrency import Certificates\n")
-        write(tmp_path / "Sources/HTTPServer/Room.swift", "import NIOCore\nimport NIOHTTP1\nimport Logging\n")
+        write(tmp_path / "Sources/HTTPServer/Room.swift", "import NIOCore\nimport NIOPosix\nimport Logging\n")
         write(tmp_path / "Sources/Lab/Room.swift", "import HTTPServer\nimport Certificates\n")
         write(tmp_path / "Sources/pki/Room.swift", "import ArgumentParser\nimport Lab\nimport Authority\n")
         write(tmp_path / "Sources/pki/Console/Console.swift", "func f() { print(1) }\n// fatalError( in words\n")
