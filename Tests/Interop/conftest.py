@@ -6,6 +6,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -41,11 +42,13 @@ from tools import openssl
 
 # Files that take longest begin first, so that none of them is left alone at the end.
 SLOWEST = (
-    "test_inventory.py", "test_lab_state.py", "test_export.py", "test_setup.py", "test_delivery_sdks.py", "test_gates.py",
-    "test_lab_hostile.py", "test_profiles.py", "test_delivery_failures.py", "test_hostile_directory.py", "test_lab.py",
-    "test_delivery_files.py", "test_key_failures.py", "test_lab_control_plane.py", "test_secret_sources.py",
-    "test_lab_trust_policy.py", "test_certificates.py", "test_credential_process.py", "test_page.py", "test_corpus.py",
-    "test_completion.py", "test_key_matrix.py", "test_crash.py", "test_damage.py", "test_lab_terraform.py",
+    "test_several_roles.py", "test_gates.py", "test_export.py", "test_delivery_sdks.py", "test_lab_state.py",
+    "test_credential_process.py", "test_profiles.py", "test_certificates.py", "test_lab_road.py", "test_setup.py",
+    "test_lab_terraform.py", "test_inventory.py", "test_hostile_directory.py", "test_lab.py", "test_aws_files.py",
+    "test_key_matrix.py", "test_delivery_failures.py", "test_delivery_cache.py", "test_secret_sources.py",
+    "test_lab_control_plane.py", "test_key_failures.py", "test_backup.py", "test_delivery_files.py", "test_page.py",
+    "test_names.py", "test_corpus.py", "test_aws_settings.py", "test_lab_iam.py", "test_damage.py",
+    "test_delivery_exec.py", "test_creds.py",
 )  # fmt: skip
 
 
@@ -75,13 +78,20 @@ def pki(built: Path, tmp_path: Path) -> Pki:
     return Pki(home=tmp_path, path=built)
 
 
+@pytest.fixture(scope="session")
+def first_ca(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A CA's directory as `ca` has it, which no test changes."""
+    home = tmp_path_factory.mktemp("first")
+    pki = Pki(home=home, path=built)
+    pki.run("init-ca", "--directory", home / "ca")
+    pki.run("issue-client", "--directory", home / "ca")
+    return home / "ca"
+
+
 @pytest.fixture
-def ca(pki: Pki, tmp_path: Path) -> Path:
-    """A directory with a CA and one client certificate, `client`."""
-    folder = tmp_path / "ca"
-    pki.run("init-ca", "--directory", folder)
-    pki.run("issue-client", "--directory", folder)
-    return folder
+def ca(first_ca: Path, tmp_path: Path) -> Path:
+    """A directory of the test's own with a CA and one client certificate, `client`."""
+    return shutil.copytree(first_ca, tmp_path / "ca")
 
 
 @pytest.fixture

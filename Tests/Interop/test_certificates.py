@@ -145,14 +145,13 @@ class TestDefaults:
         assert bundle == (tmp_path / "credential-process-data/root-cert.pem").read_text()
 
     def test_lifetimes(self, ca: Path) -> None:
-        now = datetime.now(UTC)
         for name, days in (("root", 3650), ("client", 365)):
-            certificate = load(ca / f"{name}-cert.pem")
+            file = ca / f"{name}-cert.pem"
+            now, certificate = datetime.fromtimestamp(file.stat().st_mtime, UTC), load(file)
             assert timedelta(0) <= now + timedelta(days=days) - certificate.not_valid_after_utc < timedelta(minutes=1)
-            assert now - certificate.not_valid_before_utc < timedelta(minutes=6)
+            assert timedelta(minutes=5, seconds=-1) <= now - certificate.not_valid_before_utc < timedelta(minutes=6)
         root, client = load(ca / "root-cert.pem"), load(ca / "client-cert.pem")
         assert root.not_valid_before_utc <= client.not_valid_before_utc
-        assert now - root.not_valid_before_utc >= timedelta(minutes=5) - timedelta(seconds=1)
 
     def test_a_client_starts_no_earlier_than_its_ca(self, pki: Pki, tmp_path: Path) -> None:
         now = datetime.now(UTC)
