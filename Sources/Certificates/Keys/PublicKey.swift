@@ -112,6 +112,9 @@ package enum NamedCurve: String, CaseIterable {
         case .p521: 66
         }
     }
+
+    /// The number of octets of an uncompressed point (SEC 1 §2.3.3): both coordinates are as long as the order.
+    var pointSize: Int { 1 + 2 * orderSize }
 }
 
 extension KeyAlgorithm {

@@ -9,8 +9,11 @@ extension Certificate {
     /// Reads a certificate from its DER encoding, with no bytes after it.
     public init(derEncoded: [UInt8]) throws(CertificateError) {
         do {
-            let certificate = try Self.object(derEncoded)
-            try unsafe self.init(derEncoded, certificate.pointer)
+            if let certificate = try? Certificate(byParts: derEncoded) {
+                self = certificate
+                return
+            }
+            try self.init(whole: derEncoded)
         } catch {
             throw CertificateError(.malformed, "the certificate cannot be read: \(error)")
         }
@@ -48,8 +51,9 @@ extension Certificate {
 
     /// The extended key usages by libcrypto's short names (`clientAuth`) or in dots; none when the extension is absent.
     public var extendedKeyUsage: [String] {
-        guard let object = try? object(),
-            let usages = unsafe OpaquePointer(X509_get_ext_d2i(object.pointer, NID_ext_key_usage, nil, nil))
+        let found = extensions.filter { $0.identifier == CertificateExtension.extendedKeyUsage }
+        guard found.count == 1, let object = try? found[0].object(),
+            let usages = unsafe OpaquePointer(X509V3_EXT_d2i(object.pointer))
         else {
             forgiveOpenSSLErrors()
             return []
@@ -62,6 +66,12 @@ extension Certificate {
 }
 
 extension Certificate {
+    /// Reads any certificate.
+    init(whole derEncoded: [UInt8]) throws(OpenSSLError) {
+        let certificate = try Self.object(derEncoded)
+        try unsafe self.init(derEncoded, certificate.pointer)
+    }
+
     private init(_ derEncoded: [UInt8], _ certificate: OpaquePointer) throws(OpenSSLError) {
         guard let info = unsafe X509_get_X509_PUBKEY(certificate) else {
             throw OpenSSLError(in: "X509_get_X509_PUBKEY")
@@ -69,29 +79,103 @@ extension Certificate {
         let keyBytes = try unsafe derEncoding(by: "i2d_X509_PUBKEY") { unsafe i2d_X509_PUBKEY(info, $0) }
         var algorithm: UnsafePointer<X509_ALGOR>?
         unsafe X509_get0_signature(nil, &algorithm, certificate)
+        try unsafe self.init(
+            derEncoded, version: Int(X509_get_version(certificate)) + 1, X509_get0_serialNumber(certificate), algorithm,
+            issuer: DistinguishedName(X509_get_issuer_name(certificate)),
+            subject: DistinguishedName(X509_get_subject_name(certificate)), X509_get0_notBefore(certificate),
+            X509_get0_notAfter(certificate), PublicKey(derEncoded: keyBytes, info: info),
+            X509_get0_extensions(certificate))
+    }
+
+    /// Reads a certificate of version 3 with a key in the usual encoding of a curve; `nil` if it is another.
+    ///
+    /// libcrypto reads the parts, as it does in a whole certificate. It would search its decoders for the key, which takes
+    /// ten times as long as everything else.
+    init?(byParts derEncoded: [UInt8]) throws(OpenSSLError) {
+        guard let whole = DER.elements(inSequence: derEncoded),
+            whole.map(\.tag) == [DER.sequence, DER.sequence, DER.bitString],
+            let fields = DER.elements(in: whole[0].contents),
+            fields.map(\.tag) == [
+                DER.constructed(0), DER.integer, DER.sequence, DER.sequence, DER.sequence, DER.sequence, DER.sequence,
+                DER.constructed(3),
+            ], fields[0].contents.elementsEqual([DER.integer, 1, 2]),
+            fields[2].contents == whole[1].contents, let times = DER.elements(in: fields[4].contents), times.count == 2,
+            // The octets of the signature follow the number of unused bits.
+            let unusedBits = whole[2].contents.first, unusedBits < 8,
+            let publicKey = PublicKey(usualEncoding: Array(fields[6].encoding))
+        else { return nil }
+        func read<Object: OpenSSLObject>(
+            _ bytes: ArraySlice<UInt8>, _ function: StaticString,
+            _ decode: (UnsafeMutablePointer<UnsafePointer<UInt8>?>, Int) -> OpaquePointer?
+        ) throws(OpenSSLError) -> Owned<Object> { try unsafe derDecoded(Array(bytes), by: function, decode) }
+        let serialNumber: Owned<IntegerObject> = try unsafe read(fields[1].encoding, "d2i_ASN1_INTEGER") {
+            unsafe OpaquePointer(d2i_ASN1_INTEGER(nil, $0, $1))
+        }
+        let algorithm: Owned<AlgorithmObject> = try unsafe read(whole[1].encoding, "d2i_X509_ALGOR") {
+            unsafe OpaquePointer(d2i_X509_ALGOR(nil, $0, $1))
+        }
+        let notBefore: Owned<TimeObject> = try unsafe read(times[0].encoding, "d2i_ASN1_TIME") {
+            unsafe OpaquePointer(d2i_ASN1_TIME(nil, $0, $1))
+        }
+        let notAfter: Owned<TimeObject> = try unsafe read(times[1].encoding, "d2i_ASN1_TIME") {
+            unsafe OpaquePointer(d2i_ASN1_TIME(nil, $0, $1))
+        }
+        let extensions: Owned<X509ExtensionsObject> = try unsafe read(fields[7].contents, "d2i_X509_EXTENSIONS") {
+            unsafe d2i_X509_EXTENSIONS(nil, $0, $1)
+        }
+        let issuer = DistinguishedName(derEncoded: Array(fields[3].encoding))
+        let subject = DistinguishedName(derEncoded: Array(fields[5].encoding))
+        for name in [issuer, subject] { _ = try name.object() }
+        try unsafe self.init(
+            derEncoded, version: 3, UnsafePointer(serialNumber.pointer), UnsafePointer(algorithm.pointer),
+            issuer: issuer, subject: subject, UnsafePointer(notBefore.pointer), UnsafePointer(notAfter.pointer),
+            publicKey, extensions.pointer)
+    }
+
+    private init(
+        _ derEncoded: [UInt8], version: Int, _ serialNumber: UnsafePointer<ASN1_INTEGER>?,
+        _ algorithm: UnsafePointer<X509_ALGOR>?, issuer: DistinguishedName, subject: DistinguishedName,
+        _ notBefore: UnsafePointer<ASN1_TIME>?, _ notAfter: UnsafePointer<ASN1_TIME>?, _ publicKey: PublicKey,
+        _ stack: OpaquePointer?
+    ) throws(OpenSSLError) {
         self.derEncoded = derEncoded
-        version = unsafe Int(X509_get_version(certificate)) + 1
-        serialNumber = unsafe integer(X509_get0_serialNumber(certificate))
+        self.version = version
+        self.serialNumber = unsafe integer(serialNumber)
         signatureAlgorithm = unsafe SignatureAlgorithm(algorithm)
-        issuer = try unsafe DistinguishedName(X509_get_issuer_name(certificate))
-        subject = try unsafe DistinguishedName(X509_get_subject_name(certificate))
-        notBefore = try unsafe Date(X509_get0_notBefore(certificate))
-        notAfter = try unsafe Date(X509_get0_notAfter(certificate))
-        publicKey = unsafe PublicKey(derEncoded: keyBytes, info: info)
+        self.issuer = issuer
+        self.subject = subject
+        self.notBefore = try unsafe Date(notBefore)
+        self.notAfter = try unsafe Date(notAfter)
+        self.publicKey = publicKey
         var extensions: [CertificateExtension] = []
-        for index in 0..<(unsafe X509_get_ext_count(certificate)) {
-            guard let pointer = unsafe X509_get_ext(certificate, index) else { continue }
+        for index in 0..<(unsafe stack == nil ? 0 : pki_sk_X509_EXTENSION_num(stack)) {
+            guard let pointer = unsafe pki_sk_X509_EXTENSION_value(stack, index) else { continue }
             extensions.append(try unsafe CertificateExtension(pointer))
         }
         self.extensions = extensions
-        basicConstraints = unsafe BasicConstraints(certificate)
-        // libcrypto reports no usage where it cannot read some other extension.
+        basicConstraints = unsafe BasicConstraints(stack)
         let usages = extensions.filter { $0.identifier == CertificateExtension.keyUsage }
         keyUsage = usages.count == 1 ? KeyUsage(derEncoded: usages[0].value) : nil
-        subjectKeyIdentifier = unsafe X509_get0_subject_key_id(certificate).map { unsafe octets(of: $0) }
-        authorityKeyIdentifier = unsafe X509_get0_authority_key_id(certificate).map { unsafe octets(of: $0) }
+        subjectKeyIdentifier = unsafe keyIdentifier(stack)
+        authorityKeyIdentifier = unsafe authorityIdentifier(stack)
         forgiveOpenSSLErrors()
     }
+}
+
+/// The subject key identifier; `nil` if the extension is absent, malformed or there twice.
+private func keyIdentifier(_ extensions: OpaquePointer?) -> [UInt8]? {
+    guard let memory = unsafe X509V3_get_d2i(extensions, NID_subject_key_identifier, nil, nil) else { return nil }
+    let identifier = unsafe memory.assumingMemoryBound(to: ASN1_OCTET_STRING.self)
+    defer { unsafe ASN1_OCTET_STRING_free(identifier) }
+    return unsafe octets(of: identifier)
+}
+
+/// The identifier of the issuer's key; `nil` if there is none, or the extension is malformed or there twice.
+private func authorityIdentifier(_ extensions: OpaquePointer?) -> [UInt8]? {
+    guard let memory = unsafe X509V3_get_d2i(extensions, NID_authority_key_identifier, nil, nil) else { return nil }
+    let identifier = unsafe memory.assumingMemoryBound(to: AUTHORITY_KEYID.self)
+    defer { unsafe AUTHORITY_KEYID_free(identifier) }
+    return unsafe identifier.pointee.keyid.map { unsafe octets(of: $0) }
 }
 
 extension SignatureAlgorithm {
@@ -130,8 +214,8 @@ extension SignatureAlgorithm {
 }
 
 extension BasicConstraints {
-    fileprivate init?(_ certificate: OpaquePointer) {
-        guard let memory = unsafe X509_get_ext_d2i(certificate, NID_basic_constraints, nil, nil) else { return nil }
+    fileprivate init?(_ extensions: OpaquePointer?) {
+        guard let memory = unsafe X509V3_get_d2i(extensions, NID_basic_constraints, nil, nil) else { return nil }
         let constraints = unsafe memory.assumingMemoryBound(to: BASIC_CONSTRAINTS.self)
         defer { unsafe BASIC_CONSTRAINTS_free(constraints) }
         let length = unsafe constraints.pointee.pathlen.map { encoded in
@@ -197,7 +281,7 @@ extension CertificateExtension {
         return true
     }
 
-    private func object() throws(OpenSSLError) -> Owned<X509ExtensionObject> {
+    fileprivate func object() throws(OpenSSLError) -> Owned<X509ExtensionObject> {
         try unsafe derDecoded(derEncoded, by: "d2i_X509_EXTENSION") { unsafe d2i_X509_EXTENSION(nil, $0, $1) }
     }
 }

@@ -32,6 +32,9 @@ extension KeyHandle {
     }
 
     private static func readPrivateKeyInfo(_ bytes: SecretBytes) throws(CertificateError) -> Owned<KeyObject> {
+        for encoding in EllipticKeyEncoding.all {
+            if let key = encoding.key(of: bytes) { return key }
+        }
         let info: Owned<PrivateKeyInfoObject>
         do {
             info = try privateKeyInfo(bytes)

@@ -20,6 +20,7 @@ import SystemSupport
     }
 
     private static func generate(_ type: KeyType) throws -> Owned<KeyObject> {
+        Randomness.prepare()
         let context = try unsafe Owned<KeyContextObject>(
             EVP_PKEY_CTX_new_from_name(nil, type.algorithmName, nil), orUnsupported: type)
         try unsafe check(EVP_PKEY_keygen_init(context.pointer), "EVP_PKEY_keygen_init")
@@ -73,6 +74,7 @@ import SystemSupport
 
     /// Signs in the way of the key's algorithm.
     func signature(for message: [UInt8], digest: Digest?) throws(CertificateError) -> [UInt8] {
+        Randomness.prepare()
         do {
             let context = try unsafe Owned<DigestContextObject>(EVP_MD_CTX_new(), from: "EVP_MD_CTX_new")
             try unsafe check(
@@ -83,12 +85,25 @@ import SystemSupport
         }
     }
 
+    private func info() throws(OpenSSLError) -> Owned<PrivateKeyInfoObject> {
+        let algorithm = unsafe KeyAlgorithm(key.pointer)
+        if let curve = algorithm.namedCurve, let publicKey = try encodedEllipticKey(algorithm) {
+            let encoding = EllipticKeyEncoding(curve)
+            if let point = encoding.point(of: publicKey),
+                let encoded = unsafe encoding.privateKey(key.pointer, point: point)
+            {
+                return try Self.privateKeyInfo(encoded)
+            }
+        }
+        return try unsafe Owned(EVP_PKEY2PKCS8(key.pointer), from: "EVP_PKEY2PKCS8")
+    }
+
     func pemEncoded(passphrase: SecretBytes?) throws(CertificateError) -> SecretBytes {
         if let passphrase, passphrase.count == 0 {
             throw CertificateError(.wrongPassphrase, "the passphrase for the new key is empty")
         }
         do {
-            let info = try unsafe Owned<PrivateKeyInfoObject>(EVP_PKEY2PKCS8(key.pointer), from: "EVP_PKEY2PKCS8")
+            let info = try info()
             let output = try unsafe Owned<InputOutputObject>(BIO_new(BIO_s_secmem()), from: "BIO_new")
             if let passphrase {
                 let encrypted = try NewPasswordEncryption.scrypt().encrypt(info, under: passphrase)
@@ -110,10 +125,23 @@ import SystemSupport
     func encryptedInfo(
         under passphrase: SecretBytes, by algorithm: consuming NewPasswordEncryption
     ) throws(OpenSSLError) -> [UInt8] {
-        let info = try unsafe Owned<PrivateKeyInfoObject>(EVP_PKEY2PKCS8(key.pointer), from: "EVP_PKEY2PKCS8")
+        let info = try info()
         let encrypted = try algorithm.encrypt(info, under: passphrase)
         return try unsafe derEncoding(by: "i2d_X509_SIG") { unsafe i2d_X509_SIG(encrypted.pointer, $0) }
     }
+}
+
+/// The source of libcrypto's random numbers.
+enum Randomness {
+    /// Chooses NIST's Hash_DRBG with SHA-256, unless random numbers were used before or something else was chosen. The
+    /// usual CTR_DRBG is as strong (SP 800-90A), but its first use makes libcrypto 3.0 construct every cipher, which takes
+    /// longer than making a key.
+    static func prepare() { _ = isChosen }
+
+    private static let isChosen = {
+        defer { forgiveOpenSSLErrors() }
+        return unsafe RAND_set_DRBG_type(nil, "HASH-DRBG", nil, nil, "SHA256") == 1
+    }()
 }
 
 extension Owned where Object == DigestContextObject {
@@ -207,6 +235,5 @@ func usualEncoding(of key: OpaquePointer, _ curve: NamedCurve) -> [UInt8]? {
         return nil
     }
     guard point[0] == 0x04 else { return nil }
-    let parameters = DER.objectIdentifier(curve.objectIdentifier)
-    return PublicKey.ecEncoding(parameters: parameters, point: Array(point.prefix(count)))
+    return EllipticKeyEncoding(curve).publicKey(Array(point.prefix(count)))
 }

@@ -55,6 +55,18 @@ enum X509StoreContextObject: OpenSSLObject {
     static func free(_ pointer: OpaquePointer) { unsafe X509_STORE_CTX_free(pointer) }
 }
 
+enum IntegerObject: OpenSSLObject {
+    static func free(_ pointer: OpaquePointer) { unsafe ASN1_INTEGER_free(UnsafeMutablePointer(pointer)) }
+}
+
+enum TimeObject: OpenSSLObject {
+    static func free(_ pointer: OpaquePointer) { unsafe ASN1_TIME_free(UnsafeMutablePointer(pointer)) }
+}
+
+enum AlgorithmObject: OpenSSLObject {
+    static func free(_ pointer: OpaquePointer) { unsafe X509_ALGOR_free(UnsafeMutablePointer(pointer)) }
+}
+
 enum GeneralNamesObject: OpenSSLObject {
     static func free(_ pointer: OpaquePointer) { unsafe GENERAL_NAMES_free(pointer) }
 }

@@ -4,9 +4,21 @@ import COpenSSL
 public import SystemSupport
 
 extension PublicKey {
+    /// Reads a SubjectPublicKeyInfo in the usual encoding of a curve of NIST; `nil` if it is another.
+    init?(usualEncoding derEncoded: [UInt8]) {
+        guard let encoding = EllipticKeyEncoding.all.first(where: { $0.point(of: derEncoded) != nil }),
+            encoding.key(of: derEncoded) != nil
+        else { return nil }
+        self.init(derEncoded: derEncoded, algorithm: .ec(curve: encoding.curve.rawValue))
+    }
+
     /// Reads a SubjectPublicKeyInfo. A key of an algorithm that this libcrypto does not know is accepted: it can be
     /// compared and certified, not used.
     public init(derEncoded: [UInt8]) throws(CertificateError) {
+        if let key = PublicKey(usualEncoding: derEncoded) {
+            self = key
+            return
+        }
         do {
             let info: Owned<PublicKeyInfoObject> = try unsafe derDecoded(derEncoded, by: "d2i_X509_PUBKEY") {
                 unsafe d2i_X509_PUBKEY(nil, $0, $1)
@@ -22,7 +34,7 @@ extension PublicKey {
         if let key = unsafe X509_PUBKEY_get0(info) {
             let algorithm = unsafe KeyAlgorithm(key)
             let usual = algorithm.namedCurve.flatMap { curve in
-                Self.isUsual(derEncoded, curve) ? nil : unsafe usualEncoding(of: key, curve)
+                EllipticKeyEncoding(curve).point(of: derEncoded) == nil ? unsafe usualEncoding(of: key, curve) : nil
             }
             self = PublicKey(derEncoded: derEncoded, algorithm: algorithm, usualEncoding: usual)
         } else {
@@ -40,15 +52,13 @@ extension PublicKey {
         }
     }
 
-    /// Whether an EC key names its curve and has an uncompressed point.
-    private static func isUsual(_ derEncoded: [UInt8], _ curve: NamedCurve) -> Bool {
-        guard let fields = DER.elements(inSequence: derEncoded), fields.count == 2 else { return false }
-        let name = DER.objectIdentifier(curve.objectIdentifier)
-        return fields[0].contents.suffix(name.count).elementsEqual(name) && fields[1].contents.dropFirst().first == 0x04
-    }
-
     func key() throws(OpenSSLError) -> Owned<KeyObject> {
-        try unsafe derDecoded(derEncoded, by: "d2i_PUBKEY") { unsafe d2i_PUBKEY(nil, $0, $1) }
+        if let curve = algorithm.namedCurve,
+            let key = EllipticKeyEncoding(curve).key(of: derEncoded)
+        {
+            return key
+        }
+        return try unsafe derDecoded(derEncoded, by: "d2i_PUBKEY") { unsafe d2i_PUBKEY(nil, $0, $1) }
     }
 
     /// Checks a signature as ``SigningKey/signature(for:digest:)`` makes it; `false` also for a key that cannot be used.
