@@ -149,21 +149,32 @@ package enum CertificateJudge {
 
     /// Judges a certificate.
     ///
-    /// - Parameter date: The time at which it must be valid; `nil` leaves its validity out.
+    /// - Parameters:
+    ///   - certificate: The certificate.
+    ///   - part: Its part in a session.
+    ///   - date: The time at which it must be valid; `nil` leaves its validity out.
+    ///   - known: What ``generalFindings(in:as:)`` returned for it, which does not depend on the time.
     /// - Returns: AWS's rules first, then the general ones.
-    package static func findings(in certificate: Certificate, as part: Part, at date: Date?) -> [RuleViolation] {
-        let role: CertificateRole =
-            switch part {
-            case .client: .client
-            case .intermediate: .intermediate
-            case .anchor: certificate.isSelfIssued ? .root : .intermediate
-            }
-        let found = CertificateLinter.findings(in: certificate, as: role)
+    package static func findings(
+        in certificate: Certificate, as part: Part, at date: Date?, beside known: [RuleViolation]? = nil
+    ) -> [RuleViolation] {
+        let found = known ?? generalFindings(in: certificate, as: part)
         let broken = found.filter { fatal.contains($0.rule.name) }
         // What cannot be read is reported as that, not as absent.
         let own = part.rules.findings(in: DatedCertificate(certificate, at: date), beside: broken)
         let covered = Set(part.rules.filter { rule in own.contains { $0.rule == rule.rule } }.flatMap(\.coveredBy))
         let advice = found.filter { advised.contains($0.rule.name) && !covered.contains($0.rule.name) }
         return own + broken + advice.map(\.asWarning)
+    }
+
+    /// Judges a certificate by the general rules alone.
+    package static func generalFindings(in certificate: Certificate, as part: Part) -> [RuleViolation] {
+        let role: CertificateRole =
+            switch part {
+            case .client: .client
+            case .intermediate: .intermediate
+            case .anchor: certificate.isSelfIssued ? .root : .intermediate
+            }
+        return CertificateLinter.findings(in: certificate, as: role)
     }
 }

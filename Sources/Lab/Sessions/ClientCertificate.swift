@@ -22,6 +22,9 @@ struct ClientCertificate: Sendable {
     /// What of it can become tags of the session.
     let attributes: [CertificateAttribute]
 
+    /// What the general rules for certificates say of it.
+    private let generalFindings: [RuleViolation]
+
     /// Checks signatures by the certified key; `nil` if this libcrypto cannot use it.
     let verifier: SignatureVerifier?
 
@@ -40,6 +43,7 @@ struct ClientCertificate: Sendable {
         serialNumber = certificate.serialNumber.decimal
         sourceIdentity = SessionPreview.sourceIdentity(of: certificate)
         attributes = CertificateAttribute.attributes(of: certificate)
+        generalFindings = CertificateJudge.generalFindings(in: certificate, as: .client)
         verifier = try? SignatureVerifier(certificate.publicKey)
     }
 
@@ -77,7 +81,7 @@ struct ClientCertificate: Sendable {
     /// - Returns: What was found, for the trace.
     /// - Throws: ``ServiceRefusal`` naming the rule.
     func check(at date: Date) throws(ServiceRefusal) -> String {
-        let findings = CertificateJudge.findings(in: leaf, as: .client, at: date)
+        let findings = CertificateJudge.findings(in: leaf, as: .client, at: date, beside: generalFindings)
         if let finding = findings.errors.first {
             throw .untrusted("the certificate \(finding.finding)", hint: finding.hint)
         }
