@@ -173,7 +173,7 @@ package import SystemSupport
         throw SQLiteError(code: SQLITE_BUSY, message: "another program has locked it")
     }
 
-    /// Turns off everything that a hostile file could use, and adds the collation `natural_order`, for names with numbers.
+    /// Turns off everything that a hostile file could use.
     private func defend() throws(SQLiteError) {
         unsafe pki_sqlite3_db_config_flag(handle, SQLITE_DBCONFIG_DEFENSIVE, 1)
         for option in [
@@ -186,15 +186,8 @@ package import SystemSupport
         unsafe sqlite3_limit(handle, SQLITE_LIMIT_ATTACHED, 0)
         unsafe sqlite3_limit(handle, SQLITE_LIMIT_TRIGGER_DEPTH, 4)
         unsafe limit.install(on: handle)
-        let status = unsafe sqlite3_create_collation_v2(
-            handle, "natural_order", SQLITE_UTF8, nil,
-            { _, count, bytes, otherCount, otherBytes in
-                unsafe CInt(
-                    clamping: naturalOrder(
-                        UnsafeRawBufferPointer(start: bytes, count: Int(count)),
-                        UnsafeRawBufferPointer(start: otherBytes, count: Int(otherCount))))
-            }, nil)
-        guard status == SQLITE_OK else { throw error(status) }
+        // The file system for reading opens no temporary file.
+        try execute("PRAGMA temp_store = MEMORY")
         try execute("PRAGMA cell_size_check = ON")
         try execute("PRAGMA mmap_size = 0")
     }

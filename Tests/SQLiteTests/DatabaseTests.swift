@@ -209,4 +209,24 @@ import Testing
         let error = #expect(throws: SQLiteError.self) { try database.query(endless) }
         #expect(error?.isDamaged == true)
     }
+
+    @Test func `a reader sorts more than fits its cache`() throws {
+        let directory = try CADirectory()
+        let writer = try Database(path: directory.file)
+        try writer.execute("CREATE TABLE rows (text TEXT)")
+        try writer.execute(
+            """
+            WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < 30000)
+            INSERT INTO rows SELECT hex(randomblob(100)) FROM number
+            """)
+        try writer.endLog()
+        let reader = try Database(reading: "d", in: Directory(directory.path, for: .reading))
+        var (count, last) = (0, "")
+        try reader.visit("SELECT text FROM rows ORDER BY text") { row in
+            let text = row.text(0)
+            #expect(last <= text)
+            (count, last) = (count + 1, text)
+        }
+        #expect(count == 30000)
+    }
 }

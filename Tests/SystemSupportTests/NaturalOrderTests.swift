@@ -10,7 +10,7 @@ import Testing
             "node-100000000000000000000000", "node-100000000000000000000001", "node-a", "web",
         ]
         #expect(names.reversed().sortedNaturally() == names)
-        #expect(naturalOrder(Array("a01".utf8), Array("a1".utf8)) == 0)
-        #expect(naturalOrder(Array("a".utf8), Array("a".utf8)) == 0)
+        #expect(naturalOrder(Array("a01".utf8)[...], Array("a1".utf8)[...]) == 0)
+        #expect(naturalOrder(Array("a".utf8)[...], Array("a".utf8)[...]) == 0)
     }
 }

@@ -36,6 +36,17 @@ import Testing
         #expect(text([["web-1"]], columns) == "NAME   DAYS  SUBJECT\nweb-1\n")
     }
 
+    @Test func `rows are written in the order that is asked for`() {
+        var table = Table([.init("NAME"), .init("DAYS", isRightAligned: true)])
+        for (name, days) in [("b", 20), ("longer", 3), ("a", 100)] {
+            table.add(name)
+            table.add(days)
+        }
+        var text: [UInt8] = []
+        table.write(for: .none, in: [2, 0, 1]) { text += $0 }
+        #expect(String(decoding: text, as: UTF8.self) == "NAME    DAYS\na        100\nb         20\nlonger     3\n")
+    }
+
     @Test func `a column that may be shortened is, so that lines fit`() {
         let rows = [["web-1", "7", "CN=web-1,O=Example"], ["b", "8", "CN=日本語日本語日本語"]]
         #expect(
@@ -156,8 +167,10 @@ import Testing
     }
 
     @Test func `what is no terminal has no width and no colours`() {
-        let environment = ["TERM": "xterm", "COLUMNS": "40", "LANG": "C.UTF-8"]
-        #expect(TerminalFeatures(of: -1, environment: environment) == .none)
+        let features = TerminalFeatures(of: -1)
+        #expect(features.width == nil)
+        #expect(!features.hasStyles)
+        #expect(!features.canRedraw)
     }
 
     @Test(

@@ -137,8 +137,9 @@ final class InventoryDatabase {
 
     /// Refuses a CA that is revoked or on hold, or is below such a CA.
     func refuseRevokedAuthority(withKey digest: [UInt8]) throws {
-        var (key, seen): ([UInt8], Set<[UInt8]>) = (digest, [])
-        while seen.insert(key).inserted, let authority = try currentAuthority(withKey: key) {
+        var (key, seen): ([UInt8], [[UInt8]]) = (digest, [])
+        while !seen.contains(key), let authority = try currentAuthority(withKey: key) {
+            seen.append(key)
             if let revocation = authority.revocation {
                 let isHold = revocation.reason == .certificateHold
                 throw AuthorityError(
@@ -162,10 +163,16 @@ final class InventoryDatabase {
         return names
     }
 
-    /// Visits the entries that are asked for: by the day on which they expire, then by name.
+    /// Visits the entries that are asked for, in the order of ``ListingOrder``.
     func visit(_ query: InventoryQuery, _ body: (InventoryEntry) throws -> Void) throws {
         let (condition, values) = Self.condition(for: query)
-        try visit(where: condition, values, body)
+        var order = ListingOrder()
+        var identifiers: [Int64] = []
+        try database.visit("SELECT id, not_after, name FROM certificates WHERE \(condition)", values) { row in
+            identifiers.append(row.integer(0))
+            order.add(row.text(2), notAfter: row.integer(1))
+        }
+        for position in order.sorted() { try visit(where: "id = ?", [.integer(identifiers[position])], body) }
     }
 
     /// The condition of a query, with its values.
@@ -190,8 +197,7 @@ final class InventoryDatabase {
             // A constant: the partial index of CAs has this condition.
             conditions.append(isCA ? "is_ca = 1" : "is_ca = 0")
         }
-        let condition = conditions.isEmpty ? "1 = 1" : conditions.joined(separator: " AND ")
-        return ("\(condition) ORDER BY not_after / 86400, name COLLATE natural_order, not_after, id", values)
+        return (conditions.isEmpty ? "1 = 1" : conditions.joined(separator: " AND "), values)
     }
 
     func certificate(of entry: InventoryEntry) throws -> Certificate {

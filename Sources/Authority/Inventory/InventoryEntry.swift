@@ -234,7 +234,7 @@ package struct InventorySummary: Sendable {
 }
 
 extension Inventory {
-    /// Visits summaries of entries, those that expire first before the others. The body must not call this inventory.
+    /// Visits summaries of entries, in no certain order; see ``ListingOrder``. The body must not call this inventory.
     package func visitSummaries(_ query: InventoryQuery, _ body: (InventorySummary) throws -> Void) throws {
         let names = try issuerNames()
         let now = Int64(query.now.timeIntervalSince1970.rounded(.down))
@@ -277,6 +277,46 @@ extension Inventory {
         // Most certificates have one name, without a line feed: this check is fast.
         let isOne = unsafe names.utf8.withContiguousStorageIfAvailable { unsafe $0.reduce(true) { $0 && $1 != 0x0a } }
         return isOne == true ? names : names.replacing("\n", with: " ")
+    }
+}
+
+/// The order of listings: by the day of expiry, then by name as people sort, then by the second.
+///
+/// Rows are sorted here and not by SQLite, which would keep them in a temporary file and call back for every comparison.
+package struct ListingOrder {
+    private struct Key {
+        var notAfter: Int64
+        var start: UInt32
+        var count: UInt32
+    }
+
+    private var keys: [Key] = []
+    private var names: [UInt8] = []
+
+    package init() {}
+
+    /// Adds the next row.
+    package mutating func add(_ name: String, notAfter: Int64) {
+        let start = names.count
+        names += name.utf8
+        keys.append(
+            Key(
+                notAfter: notAfter, start: UInt32(truncatingIfNeeded: start),
+                count: UInt32(truncatingIfNeeded: names.count - start)))
+    }
+
+    /// The positions of the rows in their order; equal rows stay in the order in which they were added.
+    package consuming func sorted() -> [Int] {
+        let (keys, names) = (keys, names)
+        func name(_ key: Key) -> ArraySlice<UInt8> { names[Int(key.start)..<Int(key.start) + Int(key.count)] }
+        // The sort is stable, and quick where most rows are in order.
+        return keys.indices.sorted { left, right in
+            let (first, second) = (keys[left], keys[right])
+            let (day, otherDay) = (first.notAfter / 86400, second.notAfter / 86400)
+            guard day == otherDay else { return day < otherDay }
+            let order = naturalOrder(name(first), name(second))
+            return order == 0 ? first.notAfter < second.notAfter : order < 0
+        }
     }
 }
 

@@ -81,11 +81,13 @@ struct ListCommand: ParsableCommand {
             .init("DAYS", isRightAligned: true, omission: 4),
         ])
         var count = 0
-        // The rows are sorted by expiry, so that most have the day of the row before.
+        var order = ListingOrder()
+        // Most rows have the day of the row before.
         var day: (number: Int64, text: String) = (.min, "")
         try inventory.visitSummaries(query) { entry in
             guard patterns.match(entry.name) else { return }
             count += 1
+            order.add(entry.name, notAfter: entry.notAfter)
             let isValid = entry.status == .valid
             let mayBecomeValid = entry.status == .held || entry.status == .notYetValid
             let number = entry.notAfter / 86400
@@ -102,7 +104,8 @@ struct ListCommand: ParsableCommand {
             table.add(entry.daysLeft, isValid ? .daysLeft(entry.daysLeft) : nil)
         }
         if count > 0 {
-            try table.write(for: TerminalFeatures(of: StandardStream.output)) { try Console.standard.write($0) }
+            let features = TerminalFeatures(of: StandardStream.output)
+            try table.write(for: features, in: order.sorted()) { try Console.standard.write($0) }
         }
         return count
     }
@@ -128,10 +131,20 @@ struct ListCommand: ParsableCommand {
 extension InventorySummary {
     /// The alternative names that do not only repeat the name.
     fileprivate var otherNames: String {
-        let repeated = ["DNS:\(name)", "dirName:CN=\(name)"]
-        if repeated.contains(alternativeNames) { return "" }
-        guard repeated.contains(where: alternativeNames.hasPrefix) else { return alternativeNames }
-        return alternativeNames.split(separator: " ").filter { !repeated.contains(String($0)) }.joined(separator: " ")
+        // Most certificates have one name.
+        guard alternativeNames.utf8.contains(UInt8(ascii: " ")) else {
+            return isRepeated(alternativeNames.utf8[...]) ? "" : alternativeNames
+        }
+        return alternativeNames.utf8.split(separator: UInt8(ascii: " ")).filter { !isRepeated($0) }
+            .map { String(Substring($0)) }.joined(separator: " ")
+    }
+
+    private func isRepeated(_ alternativeName: Substring.UTF8View) -> Bool {
+        for kind in ["DNS:", "dirName:CN="] where alternativeName.count == kind.utf8.count + name.utf8.count {
+            return alternativeName.starts(with: kind.utf8)
+                && alternativeName.suffix(name.utf8.count).elementsEqual(name.utf8)
+        }
+        return false
     }
 }
 

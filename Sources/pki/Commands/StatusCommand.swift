@@ -61,15 +61,17 @@ struct StatusReport: Report, EncodableMembers {
         authorities = try inventory.authorityStatuses()
         trustAnchors = try RecordedResources(in: directory).trustAnchors.map(\.arn.description)
         var counts: [InventoryEntry.Status: Int] = [:]
-        var expiring: [InventorySummary] = []
+        var (valid, order): ([InventorySummary], ListingOrder) = ([], ListingOrder())
         var query = InventoryQuery(at: now)
         query.isCA = false
         try inventory.visitSummaries(query) { entry in
             counts[entry.status, default: 0] += 1
-            if entry.status == .valid, expiring.count < Self.shownCertificates { expiring.append(entry) }
+            guard entry.status == .valid else { return }
+            valid.append(entry)
+            order.add(entry.name, notAfter: entry.notAfter)
         }
         self.counts = InventoryEntry.Status.allCases.compactMap { status in counts[status].map { (status, $0) } }
-        self.expiring = expiring
+        expiring = order.sorted().prefix(Self.shownCertificates).map { valid[$0] }
     }
 
     var members: JSONMembers {

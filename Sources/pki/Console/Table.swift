@@ -70,8 +70,13 @@ struct Table: Sendable {
     }
 
     /// Writes the lines in chunks of whole lines.
+    ///
+    /// - Parameters:
+    ///   - features: What the output can show.
+    ///   - order: The positions of the rows in the order of the lines; by default, that in which they were added.
+    ///   - output: Takes the chunks.
     func write<Failure: Error>(
-        for features: TerminalFeatures, to output: ([UInt8]) throws(Failure) -> Void
+        for features: TerminalFeatures, in order: [Int]? = nil, to output: ([UInt8]) throws(Failure) -> Void
     ) throws(Failure) {
         let widths = widths(within: features.width)
         var lines: [UInt8] = []
@@ -81,43 +86,58 @@ struct Table: Sendable {
         // Blanks are written only if text follows them.
         var blanks = 0
         let ellipsis = features.hasUnicode ? "…" : "~"
-        for cell in cells {
-            let start = end
-            end += Int(cell.length)
-            if let width = widths[column] {
-                let missing = width - min(Int(cell.width), width)
-                if columns[column].isRightAligned { blanks += missing }
-                if start < end {
-                    lines.append(contentsOf: repeatElement(0x20, count: blanks))
-                    blanks = 0
-                    let style = features.hasStyles ? cell.style : nil
-                    if let style { lines += style.start }
-                    if Int(cell.width) <= width {
-                        lines += text[start..<end]
-                    } else {
-                        let (beginning, shownWidth) = shortened(start..<end, Int(cell.width), to: width)
-                        lines += beginning
-                        lines += ellipsis.utf8
-                        // Half of a wide character cannot be shown.
-                        blanks = width - shownWidth
+        let starts = order.map { _ in startsOfRows() }
+        for line in 0..<(cells.count + columns.count - 1) / columns.count {
+            // The headings are the first row.
+            let row = line == 0 ? 0 : 1 + (order?[line - 1] ?? line - 1)
+            if let starts { end = Int(starts[row]) }
+            for cell in cells[row * columns.count..<min((row + 1) * columns.count, cells.count)] {
+                let start = end
+                end += Int(cell.length)
+                if let width = widths[column] {
+                    let missing = width - min(Int(cell.width), width)
+                    if columns[column].isRightAligned { blanks += missing }
+                    if start < end {
+                        lines.append(contentsOf: repeatElement(0x20, count: blanks))
+                        blanks = 0
+                        let style = features.hasStyles ? cell.style : nil
+                        if let style { lines += style.start }
+                        if Int(cell.width) <= width {
+                            lines += text[start..<end]
+                        } else {
+                            let (beginning, shownWidth) = shortened(start..<end, Int(cell.width), to: width)
+                            lines += beginning
+                            lines += ellipsis.utf8
+                            // Half of a wide character cannot be shown.
+                            blanks = width - shownWidth
+                        }
+                        if style != nil { lines += TextStyle.end }
                     }
-                    if style != nil { lines += TextStyle.end }
+                    if !columns[column].isRightAligned { blanks += missing }
+                    blanks += Self.gap
                 }
-                if !columns[column].isRightAligned { blanks += missing }
-                blanks += Self.gap
+                column += 1
             }
-            column += 1
-            if column == columns.count {
-                lines.append(0x0a)
-                (column, blanks) = (0, 0)
-                if lines.count >= Self.chunkSize {
-                    try output(lines)
-                    lines.removeAll(keepingCapacity: true)
-                }
+            lines.append(0x0a)
+            (column, blanks) = (0, 0)
+            if lines.count >= Self.chunkSize {
+                try output(lines)
+                lines.removeAll(keepingCapacity: true)
             }
         }
-        if column > 0 { lines.append(0x0a) }
         if !lines.isEmpty { try output(lines) }
+    }
+
+    /// Where the text of each row begins.
+    private func startsOfRows() -> [UInt32] {
+        var starts: [UInt32] = []
+        starts.reserveCapacity(cells.count / columns.count + 1)
+        var end: UInt32 = 0
+        for (index, cell) in cells.enumerated() {
+            if index % columns.count == 0 { starts.append(end) }
+            end += cell.length
+        }
+        return starts
     }
 
     /// The widths of the columns in a line of at most `limit` columns, as far as columns may be shortened or omitted. `nil`
