@@ -21,7 +21,7 @@ struct InventoryChange {
     /// The names of files that are moved or replaced.
     private var leaving: Set<String> = []
     private var taken: Set<String> = []
-    private var checkedIssuers: Set<[UInt8]> = []
+    private var checkedIssuers: [[UInt8]] = []
 
     init(records: InventoryDatabase, directory: CADirectory, now: Date, who: String) {
         (self.records, self.directory, self.now, self.who) = (records, directory, now, who)
@@ -67,7 +67,7 @@ struct InventoryChange {
     mutating func checkIssuerNotRevoked(withKey digest: [UInt8]) throws {
         guard !checkedIssuers.contains(digest) else { return }
         try records.refuseRevokedAuthority(withKey: digest)
-        checkedIssuers.insert(digest)
+        checkedIssuers.append(digest)
     }
 
     func audit(

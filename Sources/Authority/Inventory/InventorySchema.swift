@@ -193,7 +193,9 @@ enum InventorySchema {
                 texts[String(words[2])] = statement
             } else if let table = texts[String(words[2])] {
                 // ALTER TABLE name ADD COLUMN …: SQLite adds it after the last column.
-                let end = table.firstRange(of: ",\n    UNIQUE (")?.lowerBound ?? table.lastIndex(of: ")")
+                let constraint = ",\n    UNIQUE (".utf8
+                let end =
+                    table.utf8.indices.first { table.utf8[$0...].starts(with: constraint) } ?? table.lastIndex(of: ")")
                 if let end { texts[String(words[2])] = "\(table[..<end]), \(words[5])\(table[end...])" }
             }
         }

@@ -313,6 +313,13 @@ enum Workers {
         of count: Int, jobs: Int, until isOver: @Sendable () -> Bool = { false },
         _ body: @Sendable (Int) throws(Failure) -> Void
     ) -> Failure? {
+        guard min(count, jobs) > 1 else {
+            for index in 0..<count {
+                if isOver() { break }
+                do throws(Failure) { try body(index) } catch { return error }
+            }
+            return nil
+        }
         let failure = Mutex<Failure?>(nil)
         let next = Atomic(0)
         let hasFailed = Atomic(false)

@@ -50,7 +50,8 @@ enum TemplateRule {
         var joined: [UInt8] = []
         var first = 1
         for (index, line) in text.split(separator: 0x0a, omittingEmptySubsequences: false).enumerated() {
-            let content = line.reversed().drop { $0 == 0x0d }.reversed()
+            var content = line
+            while content.last == 0x0d { content.removeLast() }
             if joined.isEmpty { first = index + 1 }
             try check(Array(content), line: index + 1, of: name)
             joined += content

@@ -35,6 +35,13 @@ package enum ThisProcess {
         return UInt64(time.tv_sec) * 1_000_000 + UInt64(time.tv_nsec) / 1_000
     }
 
+    /// The environment variables of these names that are set. Foundation would read all variables each time.
+    package static func variables(_ names: String...) -> [String: String] {
+        var values: [String: String] = [:]
+        for name in names { if let value = unsafe getenv(name) { values[name] = unsafe String(cString: value) } }
+        return values
+    }
+
     /// Reads an environment variable into memory that is wiped; `nil` if it is not set. No child process gets it.
     package static func secret(inVariable name: String) -> SecretBytes? {
         SecretOrigins.add(variable: name)

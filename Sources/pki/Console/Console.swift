@@ -85,7 +85,7 @@ struct Console: Sendable {
     /// A console whose messages begin with the time, for a process that runs on. The journal has a time of its own.
     var log: Console {
         var log = self
-        log.hasTimes = !ServiceManager.writesToJournal(ProcessInfo.processInfo.environment)
+        log.hasTimes = !ServiceManager.writesToJournal(ThisProcess.variables("JOURNAL_STREAM"))
         return log
     }
 
@@ -191,7 +191,8 @@ struct Console: Sendable {
 
     /// Prints a message. Lines after the first are indented, so that none looks like a message of its own.
     private func say(_ text: String) {
-        let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+        let lines = text.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+            .map { String(Substring($0)) }
         let time = hasTimes ? "\(CivilTime(.now).extended) " : ""
         let features = TerminalFeatures(of: StandardStream.error)
         let message = terminalSafe(features.drawn("\(time)pki: \(lines.joined(separator: "\n  "))\n"))

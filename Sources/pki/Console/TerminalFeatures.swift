@@ -22,7 +22,8 @@ struct TerminalFeatures: Equatable, Sendable {
 
     private init() {}
 
-    init(of descriptor: CInt, environment: [String: String] = ProcessInfo.processInfo.environment) {
+    init(of descriptor: CInt) {
+        let environment = ThisProcess.variables("COLUMNS", "TERM", "NO_COLOR", "LC_ALL", "LC_CTYPE", "LANG")
         guard let width = Terminal.windowWidth(of: descriptor) else {
             self = .none
             hasUnicode = Self.isUTF8(environment)

@@ -94,7 +94,7 @@ enum Operator {
     /// Read from the password file: a call of the name services costs more than issuing.
     static var name: String {
         var user = userName(of: ThisProcess.user)
-        if ThisProcess.user == 0, let caller = ProcessInfo.processInfo.environment["SUDO_USER"], !caller.isEmpty,
+        if ThisProcess.user == 0, let caller = ThisProcess.variables("SUDO_USER")["SUDO_USER"], !caller.isEmpty,
             caller != user
         {
             user = "\(caller) as \(user)"
@@ -104,9 +104,9 @@ enum Operator {
 
     private static func userName(of identifier: UInt32) -> String {
         let file = (try? String(contentsOfFile: "/etc/passwd", encoding: .utf8)) ?? ""
-        for line in file.split(separator: "\n") {
-            let fields = line.split(separator: ":", maxSplits: 3, omittingEmptySubsequences: false)
-            if fields.count == 4, fields[2] == "\(identifier)" { return String(fields[0]) }
+        for line in file.utf8.split(separator: UInt8(ascii: "\n")) {
+            let fields = line.split(separator: UInt8(ascii: ":"), maxSplits: 3, omittingEmptySubsequences: false)
+            if fields.count == 4, fields[2].elementsEqual("\(identifier)".utf8) { return String(Substring(fields[0])) }
         }
         return "uid \(identifier)"
     }

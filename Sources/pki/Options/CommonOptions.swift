@@ -33,7 +33,7 @@ extension CompletionKind {
 struct DirectoryOption: ParsableArguments {
     /// The directory when none is named.
     static var standard: String {
-        IdentityVariable.value(of: IdentityVariable.directory, ProcessInfo.processInfo.environment)
+        IdentityVariable.value(of: IdentityVariable.directory, ThisProcess.variables(IdentityVariable.directory))
             ?? "credential-process-data"
     }
 
