@@ -65,15 +65,15 @@ def compared(
     sides = [*own, *peers]
     taken = world.interleaved(sides, runs or extent.runs, warm_up)
     counts = [counted(world, side, extent.runs + warm_up) if count and extent.instructions else None for side in sides]
-    times, faults, peaks = (
+    times, busy, faults, peaks = (
         [statistics.median(getattr(sample, name) for sample in samples) for samples in taken]
-        for name in ("milliseconds", "faults", "megabytes")
+        for name in ("milliseconds", "cpu_milliseconds", "faults", "megabytes")
     )
     for mine in range(len(own)):
         for other in range(len(own), len(sides)) or [None]:
             costs = {
                 name: (values[mine], None if other is None else values[other])
-                for name, values in (("instructions", counts), ("faults", faults), ("memory", peaks))
+                for name, values in (("cpu", busy), ("instructions", counts), ("faults", faults), ("memory", peaks))
             }
             peer = None if other is None else sides[other].name
             yield Figure(

@@ -24,7 +24,7 @@ class Figure:
     peer_value: float | None = None
     goal: Goal | None = None
     costs: dict[str, tuple[float | None, float | None]] | None = None
-    """Other figures of the same runs, and the peer's: instructions, page faults, memory."""
+    """Other figures of the same runs, and the peer's: CPU time, instructions, page faults, memory."""
     note: str = ""
 
     @property
@@ -65,10 +65,10 @@ class Figure:
         }  # fmt: skip
 
 
-COSTS = {"instructions": 1, "faults": 0, "memory": 1}
+COSTS = {"cpu": 1, "instructions": 1, "faults": 0, "memory": 1}
 HEADING = " ".join(
-    [f"{'figure':<34}", f"{'pki':>12}", f"{'peer':>12}", f"{'ratio':>6}", f"{'goal':<19}", f"{'instr., M':>13}",
-     f"{'page faults':>13}", f"{'memory, MB':>13}", "peer"]
+    [f"{'figure':<34}", f"{'pki':>12}", f"{'peer':>12}", f"{'ratio':>6}", f"{'goal':<19}", f"{'CPU, ms':>13}",
+     f"{'instr., M':>13}", f"{'page faults':>13}", f"{'memory, MB':>13}", "peer"]
 )  # fmt: skip
 
 
