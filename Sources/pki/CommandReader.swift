@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
-import Delivery
 
 /// Reads a command line.
 ///
 /// The parser's set-up grows with the number of options that it is shown, so it is shown as little as possible: the options
-/// of the command that the first word names, or nothing where ``CredsCommand/init(words:)`` can read the words. The whole tree
+/// of the command that the first word names, or nothing where a ``PlainCommand`` can read the words. The whole tree
 /// of commands is for help, for errors, and for what is neither. `_superCommandName` in the commands' configuration tells the
 /// parser that they are part of another, in which it would look for its own option that prints completion scripts.
 struct CommandReader {
@@ -40,7 +39,7 @@ struct CommandReader {
             let type = root.configuration.subcommands.first(where: { $0.configuration.commandName == name })
         else { return nil }
         let rest = Array(words.dropFirst())
-        if type == CredsCommand.self, let command = CredsCommand(words: rest) { return command }
+        if let plain = type as? any PlainCommand.Type, let command = plain.init(words: rest) { return command }
         guard let command = try? type.parseAsRoot(rest) else { return nil }
         // Not a command of the parser's own, such as help.
         let types = [type] + type.configuration.subcommands
@@ -53,45 +52,4 @@ private struct VersionLine: ParsableCommand {
     var text = ""
 
     func run() throws { try Console.standard.write(text + "\n") }
-}
-
-extension CredsCommand {
-    /// Reads a command line of what a profile can hold and of `--profile`, `--cache` and `--format`, which is what programs ask
-    /// again and again.
-    ///
-    /// - Parameter words: Those after `creds`. The result is `nil` if they have anything else, or anything wrong, for the
-    ///   parser to find.
-    init?(words: [String]) {
-        self.init()
-        (profile, access, cache, quiet) = (ProfileOption(), .none, CacheOption(), QuietOption())
-        (profile.profile, cache.cache, quiet.quiet, format) = (nil, false, false, .process)
-        let settings = ProfileSetting.all
-        var seen: [Substring] = []
-        var rest = words[...]
-        while let word = rest.popFirst() {
-            let parts = word.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-            let option = parts[0]
-            guard !seen.contains(option) else { return nil }
-            seen.append(option)
-            let setting = settings.first { $0.option == option }
-            if option == "--cache" || setting?.isFlag == true {
-                guard parts.count == 1 else { return nil }
-                if let setting { try? setting.fill("true", into: &access) } else { cache.cache = true }
-                continue
-            }
-            guard let value = parts.count == 2 ? String(parts[1]) : rest.popFirst(), !value.isEmpty,
-                !value.hasPrefix("-")
-            else {
-                return nil
-            }
-            if option == "--profile" {
-                profile.profile = value
-            } else if option == "--format", let named = CredentialsFormat(rawValue: value) {
-                format = named
-            } else {
-                guard let setting, (try? setting.fill(value, into: &access)) != nil else { return nil }
-            }
-        }
-        guard (try? access.identity.validate()) != nil, (try? access.network.validate()) != nil else { return nil }
-    }
 }

@@ -149,7 +149,7 @@ import Testing
         ("--certificate-store s --cert-selector Key=x509Subject,Value=CN=x --use-latest-expiring-certificate", true),
         ("--pkcs11-lib l --no-tpm-key-password --fips --no-verify-ssl --passphrase-env P --format=ini", true),
         ("--profile", false), ("--profile=", false), ("--profile -x", false), ("--profile=-x", false), ("web", false),
-        ("--profile web --debug", false), ("--cache --cache", false), ("--cache=yes", false), ("-o env", false),
+        ("--profile web --debug", false), ("--cache --cache", false), ("--cache=yes", false), ("-o env", true),
         ("--format xml", false), ("--session-duration x", false), ("--timeout 0", false),
         ("--fips --dual-stack", false),
         ("--timeout 1e3", true), ("--session-duration +901", true), ("--timeout nan", false),
@@ -171,21 +171,45 @@ import Testing
         }
     }
 
+    @Test(arguments: [
+        ("web-1", true), ("", true), ("--name web-1", true),
+        ("web-1 --dns a.example --dns=b.example --ip 192.0.2.1", true),
+        ("--uri spiffe://a/b --email a@b.example --subject CN=x,O=y --days 3 --issuer i --force web", true),
+        ("web --key-type ec-p384 --csr f --profile server --directory d -o json", true), ("help", true),
+        ("web --key-passphrase-file p --passphrase-file q --format=text", true),
+        ("a b", false), ("a --name b", false), ("a --days x", false), ("a --days -5", false), ("a --ip x", false),
+        ("a --dns -x", false), ("a --batch f", false), ("a -o xml", false), ("a -o=json", false), ("a -qo json", false),
+        ("a --force --force", false), ("a --profile", false), ("--help", false), ("a --days 3 --days 4", false),
+        ("a --subject x", false), ("a -- b", false), ("a --forc", false), ("a --key-type rsa", false),
+    ])
+    func `issue-client reads without the parser what the parser reads alike`(line: String, isRead: Bool) throws {
+        let words = line.split(separator: " ").map(String.init)
+        let read = IssueClientCommand(words: words)
+        #expect((read != nil) == isRead)
+        if let read { #expect(try "\(read)" == "\(IssueClientCommand.parse(words))") }
+    }
+
     @Test func `what the parser would refuse is not read without it`() throws {
-        let words =
-            [
-                "--cache", "--profile", "--format", "-q", "-o", "--help", "--", "env", "x", "-1", "0", "--timeout=-1",
-                "--debug",
-            ]
-            + ProfileSetting.all.flatMap { [$0.option, "\($0.option)=1"] }
-        var generator = SystemRandomNumberGenerator()
-        for _ in 0..<2000 {
-            let line = (0..<Int.random(in: 1...4, using: &generator)).compactMap { _ in
-                words.randomElement(using: &generator)
+        func compare<Command: PlainCommand>(_ command: Command.Type) throws {
+            // Quiet is for the whole process.
+            let options = command.plainOptions.flatMap(\.names).filter { $0 != "-q" && $0 != "--quiet" }
+            let words =
+                options + options.map { "\($0)=1" }
+                + [
+                    "env", "json", "x", "a.example", "ec-p256", "-1", "0", "900", "--help", "--", "--debug", "-", "",
+                    "a=b",
+                ]
+            var generator = SystemRandomNumberGenerator()
+            for _ in 0..<2000 {
+                let line = (0..<Int.random(in: 1...4, using: &generator)).compactMap { _ in
+                    words.randomElement(using: &generator)
+                }
+                guard let read = Command(words: line) else { continue }
+                #expect(try "\(read)" == "\(Command.parse(line))", "\(line): \(read)")
             }
-            guard let read = CredsCommand(words: line) else { continue }
-            #expect(try "\(read)" == "\(CredsCommand.parse(line))", "\(line)")
         }
+        try compare(CredsCommand.self)
+        try compare(IssueClientCommand.self)
     }
 
     @Test(arguments: [

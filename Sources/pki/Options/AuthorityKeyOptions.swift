@@ -131,6 +131,14 @@ struct DeviceOptions: ParsableArguments, Sendable {
         help: ArgumentHelp("The TPM key's password, which every user of this machine can see.", visibility: .hidden))
     var tpmKeyPassword: String?
 
+    /// Options of which none was given, made without the parser.
+    static var none: DeviceOptions {
+        var options = DeviceOptions()
+        (options.pkcs11Library, options.reusePin) = (nil, false)
+        (options.noTpmKeyPassword, options.tpmKeyPassword) = (false, nil)
+        return options
+    }
+
     func validate() throws {
         if noTpmKeyPassword, tpmKeyPassword != nil {
             throw ValidationError("only one of --tpm-key-password and --no-tpm-key-password can be given")

@@ -83,6 +83,13 @@ struct QuietOption: ParsableArguments {
     @Flag(name: .shortAndLong, help: "Print only errors and warnings on standard error.")
     var quiet = false
 
+    /// Options of which none was given, made without the parser.
+    static var none: QuietOption {
+        var options = QuietOption()
+        options.quiet = false
+        return options
+    }
+
     /// The parser validates every group of options, so that no command has to pass this one on.
     func validate() throws { if quiet { Console.beQuiet() } }
 }

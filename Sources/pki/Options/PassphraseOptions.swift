@@ -85,6 +85,13 @@ struct PassphraseOptions<Role: PassphraseRole>: ParsableArguments, Sendable {
     )
     var fd: Int32?
 
+    /// Options of which none was given, made without the parser.
+    static var none: Self {
+        var options = Self()
+        (options.file, options.env, options.fd) = (nil, nil, nil)
+        return options
+    }
+
     var isGiven: Bool { file != nil || env != nil || fd != nil }
 
     /// The place that was named. No child process gets the variable or descriptor, read or not.
