@@ -20,7 +20,6 @@ import SystemSupport
     }
 
     private static func generate(_ type: KeyType) throws -> Owned<KeyObject> {
-        Randomness.prepare()
         let context = try unsafe Owned<KeyContextObject>(
             EVP_PKEY_CTX_new_from_name(nil, type.algorithmName, nil), orUnsupported: type)
         try unsafe check(EVP_PKEY_keygen_init(context.pointer), "EVP_PKEY_keygen_init")
@@ -74,7 +73,6 @@ import SystemSupport
 
     /// Signs in the way of the key's algorithm.
     func signature(for message: [UInt8], digest: Digest?) throws(CertificateError) -> [UInt8] {
-        Randomness.prepare()
         do {
             let context = try unsafe Owned<DigestContextObject>(EVP_MD_CTX_new(), from: "EVP_MD_CTX_new")
             try unsafe check(
@@ -129,19 +127,6 @@ import SystemSupport
         let encrypted = try algorithm.encrypt(info, under: passphrase)
         return try unsafe derEncoding(by: "i2d_X509_SIG") { unsafe i2d_X509_SIG(encrypted.pointer, $0) }
     }
-}
-
-/// The source of libcrypto's random numbers.
-enum Randomness {
-    /// Chooses NIST's Hash_DRBG with SHA-256, unless random numbers were used before or something else was chosen. The
-    /// usual CTR_DRBG is as strong (SP 800-90A), but its first use makes libcrypto 3.0 construct every cipher, which takes
-    /// longer than making a key.
-    static func prepare() { _ = isChosen }
-
-    private static let isChosen = {
-        defer { forgiveOpenSSLErrors() }
-        return unsafe RAND_set_DRBG_type(nil, "HASH-DRBG", nil, nil, "SHA256") == 1
-    }()
 }
 
 extension Owned where Object == DigestContextObject {

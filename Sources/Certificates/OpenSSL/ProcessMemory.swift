@@ -39,10 +39,16 @@ package enum FreedMemory {
 package enum GuardedMemory {
     /// Wipes what libcrypto frees and keeps its keys apart, from when libcrypto is opened: by the first call of it, which a
     /// command may do without.
+    ///
+    /// Random numbers are then Hash_DRBG's with SHA-256, unless OpenSSL's configuration, which is read later, has a section
+    /// about them. The usual CTR_DRBG is as strong (SP 800-90A), but its first use makes libcrypto 3.0 construct every
+    /// cipher, which takes longer than making a key.
     package static func guardKeysWhenNeeded() {
         pki_when_libcrypto_opens {
             FreedMemory.wipeFromNowOn()
             GuardedMemory.lockKeys()
+            _ = unsafe RAND_set_DRBG_type(nil, "HASH-DRBG", nil, nil, "SHA256")
+            forgiveOpenSSLErrors()
         }
     }
 
