@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from program import DONE, REPOSITORY, Lab, Pki
+from program import DONE, REFUSED, REPOSITORY, Lab, Pki
 from serving import configure, serving
 
 NOBODY = 65534
@@ -110,3 +110,13 @@ class TestW4:
 
 def allowing_cores(pki: Pki) -> Pki:
     return pki.with_prefix("prlimit", "--core=unlimited")
+
+
+@pytest.mark.parametrize("library", ["libcrypto.so.3", "libsqlite3.so.0"])
+def test_a_library_that_cannot_be_opened_is_named_when_it_is_needed(pki: Pki, ca: Path, tmp_path: Path, library: str) -> None:
+    (tmp_path / library).write_text("no library, but as long as the header of one, so that the loader reads it as that\n")
+    without = pki.with_environment(LD_LIBRARY_PATH=str(tmp_path))
+    assert without.run("--version").status == DONE
+    failed = without.run("issue-client", "new", "--directory", ca, status=REFUSED)
+    assert library in failed.stderr and "pki: hint: " in failed.stderr
+    assert not (ca / "new-cert.pem").exists() and not (ca / "new-key.pem").exists()

@@ -19,7 +19,7 @@ package enum CaughtSignal: CInt, Sendable {
             let source = DispatchSource.makeSignalSource(signal: signal.rawValue, queue: queue)
             await withCheckedContinuation { registered in
                 source.setRegistrationHandler { registered.resume() }
-                // A source that nobody holds is gone; this one holds itself.
+                // A source without an owner is gone; this one owns itself.
                 source.setEventHandler { withExtendedLifetime(source) { _ = continuation.yield(signal) } }
                 source.activate()
             }
