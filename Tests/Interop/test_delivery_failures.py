@@ -15,7 +15,7 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from program import Pki, running_lab
+from program import CHECK_FAILED, UNAVAILABLE, Pki, running_lab
 from serving import ROLES_PATH, TOKEN, Served, ask, configure, decisions, serial, serials, serving, wait_for
 
 ROLE = "lab-role"
@@ -126,10 +126,14 @@ class TestTheServiceFails:
             assert_explains(served, served.container())
             assert_explains(served, served.metadata(ROLES_PATH))
             assert served.get("/healthz").status == 503
+            check = pki.run("serve", "--check", "--port", str(served.port), status=CHECK_FAILED)
+            assert check.stdout.startswith("web: no valid credentials: ")
             assert "pki_refresh_failures_total" in served.get("/metrics").text
             with running_lab(pki, "--directory", ca, "--state", state, port=lab.port):
                 wait_for(lambda: served.get("/healthz").status == 200, 20, served.log)
                 assert served.container().status == 200
+                assert pki.run("serve", "--check", "--listen", f"0.0.0.0:{served.port}").stdout == "ok\n"
+        pki.run("serve", "--check", "--port", str(served.port), status=UNAVAILABLE)
 
     def test_a_refusal_is_explained_and_not_asked_for_all_the_time(self, pki: Pki, ca: Path, tmp_path: Path) -> None:
         """A certificate of another CA: the service answers 403, which many requests do not multiply."""

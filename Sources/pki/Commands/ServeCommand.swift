@@ -4,6 +4,7 @@ import ArgumentParser
 import Delivery
 import FoundationEssentials
 import HTTPServer
+import RolesAnywhere
 import Synchronization
 import SystemSupport
 
@@ -32,8 +33,8 @@ struct ServeCommand: AsyncParsableCommand {
 
               AWS_EC2_METADATA_SERVICE_ENDPOINT=http://127.0.0.1:9911/
 
-            /healthz returns 200 while every profile has valid credentials; /metrics is for Prometheus. Certificates are \
-            read again when their files change, profiles at SIGHUP or when ~/.aws/config changes. \
+            /healthz returns 200 while every profile has valid credentials, which --check asks; /metrics is for \
+            Prometheus. Certificates are read again when their files change, profiles at SIGHUP or when ~/.aws/config changes. \
             templates/systemd/pki-serve.service runs it as a service, with socket activation and readiness notification.
             """
     )
@@ -85,6 +86,14 @@ struct ServeCommand: AsyncParsableCommand {
     @Flag(help: "Print the environment for programs once the server listens.")
     var printEnv = false
 
+    @Flag(
+        help: """
+            Start nothing: ask the running server at --listen, and exit with 0 if every profile has valid credentials, \
+            1 if not, 69 if it does not respond.
+            """
+    )
+    var check = false
+
     @Option(help: .value("name", "Also accept requests for this host name; repeatable."))
     var allowHost: [String] = []
 
@@ -96,6 +105,7 @@ struct ServeCommand: AsyncParsableCommand {
         guard profile.count <= 1 || !access.identity.namesCertificate else {
             throw ValidationError("--certificate can be used with one profile only")
         }
+        guard !check || listen.count <= 1 else { throw ValidationError("--check asks one server: give --listen once") }
         guard port == nil || listen.isEmpty else {
             throw ValidationError("only one of --port and --listen can be given")
         }
@@ -104,6 +114,7 @@ struct ServeCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
+        if check { return try checkHealth() }
         let console = Console.standard.log
         let environment = ProcessInfo.processInfo.environment
         let manager = ServiceManager(environment: environment, processID: ThisProcess.identifier)
@@ -155,6 +166,28 @@ struct ServeCommand: AsyncParsableCommand {
         await server.shutDown(within: .seconds(2))
     }
 
+    private var addresses: [ListenAddress] {
+        listen.isEmpty ? [.tcp(address: "127.0.0.1", port: port ?? 9_911)] : listen
+    }
+
+    /// Asks the server of this machine that listens at the address, for health checks of containers and service managers.
+    private func checkHealth() throws {
+        guard case .tcp(var address, let port) = addresses[0] else {
+            throw UsageError(
+                message: "--check cannot ask a unix socket", hint: "listen on an address as well: --listen 9911")
+        }
+        // A server that listens on every address is asked on loopback.
+        if address == "0.0.0.0" { address = "127.0.0.1" }
+        if address == "::" { address = "::1" }
+        let host = address.contains(":") ? "[\(address)]" : address
+        let transport = CurlTransport(
+            connectTimeout: .seconds(2), timeout: .seconds(5), proxy: .none, userAgent: "pki/\(Version.text)")
+        let response = try transport.send(
+            HTTPRequest(method: "GET", url: HTTPURL("http://\(host):\(port)/healthz")))
+        try Console.standard.write(String(decoding: response.body, as: UTF8.self))
+        if response.status != 200 { throw ExitCode(ExitStatus.checkFailed) }
+    }
+
     private func listeners(_ manager: ServiceManager) throws -> [HTTPListener] {
         if listen.isEmpty, port == nil {
             let inherited = try manager.sockets().map {
@@ -162,7 +195,6 @@ struct ServeCommand: AsyncParsableCommand {
             }
             if !inherited.isEmpty { return inherited }
         }
-        let addresses = listen.isEmpty ? [.tcp(address: "127.0.0.1", port: port ?? 9_911)] : listen
         return addresses.map { address in
             switch address {
             case .tcp(let address, let port): HTTPListener(address: address, port: port, timeToLive: hopLimit)
