@@ -26,6 +26,53 @@ import Testing
         }
     }
 
+    /// The `pki` commands in the examples of a help text, as words. Variables have the values of the quick start.
+    static func examples(in discussion: String) -> [[String]] {
+        let code = discussion.split(separator: "\n").filter { $0.hasPrefix("  ") }.map { $0.drop { $0 == " " } }
+        let lines = code.joined(separator: "\n").replacing("\\\n", with: "").split(separator: "\n")
+        let service = "arn:aws:rolesanywhere:us-east-1:123456789012:"
+        return lines.compactMap { line in
+            // At the beginning, in $(…), or after a pipe.
+            let parts =
+                line.hasPrefix("pki ")
+                ? [line[...]]
+                : ["\"$(pki ", "| pki "].compactMap { before in
+                    line.firstRange(of: before).map { line[$0.upperBound...] }
+                }
+            guard var rest = parts.first else { return nil }
+            if rest.hasPrefix("pki ") { rest.removeFirst(4) }
+            // What follows belongs to the shell, or explains.
+            for end in ["  ", " | ", " > ", " && ", ")\""] {
+                if let range = rest.firstRange(of: end) { rest = rest[..<range.lowerBound] }
+            }
+            var text = String(rest).replacing("$(mkcert -CAROOT)", with: "ca")
+            for (name, value) in [
+                ("ANCHOR", "\(service)trust-anchor/1"), ("anchor", "\(service)trust-anchor/1"),
+                ("PKI_LAB_TRUST_ANCHOR_ARN", "\(service)trust-anchor/1"), ("profile", "\(service)profile/1"),
+                ("PKI_LAB_PROFILE_ARN", "\(service)profile/1"), ("role", "arn:aws:iam::123456789012:role/web"),
+                ("PKI_LAB_ROLE_ARN", "arn:aws:iam::123456789012:role/web"),
+            ] {
+                text = text.replacing("$\(name)", with: value)
+            }
+            return shellWords(text.utf8)?.map { String(decoding: $0, as: UTF8.self) }
+        }
+    }
+
+    @Test func `every command line in the help is accepted`() {
+        let nested = Self.commands.flatMap { $0.configuration.subcommands }
+        let discussions = ([PKI.self] + Self.commands + nested).map { $0.configuration.discussion }
+        let examples = discussions.flatMap(Self.examples)
+        for words in examples {
+            do {
+                _ = try PKI.parseAsRoot(words)
+            } catch {
+                #expect(PKI.exitCode(for: error) == .success, "\(words): \(PKI.message(for: error))")
+            }
+        }
+        let lines = discussions.flatMap { $0.split(separator: "\n") }
+        #expect(examples.count > lines.filter { $0.hasPrefix("  pki ") }.count)
+    }
+
     @Test(arguments: commands.indices)
     func `every option of every command has a help text`(index: Int) {
         let help = PKI.helpMessage(for: Self.commands[index], columns: 200)

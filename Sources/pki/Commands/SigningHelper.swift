@@ -76,6 +76,8 @@ struct CredentialProcessCommand: ParsableCommand {
               pki credential-process --certificate web-1-cert.pem \\
                 --private-key web-1-key.pem --trust-anchor-arn $anchor \\
                 --profile-arn $profile --role-arn $role
+
+            Exit status: 0 done, 1 any failure.
             """
     )
 
@@ -99,6 +101,8 @@ struct VersionCommand: ParsableCommand {
             For example:
 
               pki version
+
+            Exit status: 0 done, 1 any failure.
             """
     )
 
@@ -129,6 +133,8 @@ struct ReadCertificateDataCommand: ParsableCommand {
             For example:
 
               pki read-certificate-data --certificate web-1-cert.pem
+
+            Exit status: 0 done, 1 any failure.
             """
     )
 
@@ -200,6 +206,8 @@ struct SignStringCommand: ParsableCommand {
             For example:
 
               pki sign-string --private-key "pkcs11:token=web;object=web-1"
+
+            Exit status: 0 done, 1 any failure.
             """
     )
 
