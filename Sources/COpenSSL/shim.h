@@ -6,6 +6,9 @@
 #ifndef PKI_COPENSSL_SHIM_H
 #define PKI_COPENSSL_SHIM_H
 
+// OpenSSL's macros pass no path of this file on to its memory functions.
+#define OPENSSL_NO_FILENAMES
+
 // The size of what malloc gave, which wiping needs.
 #include <malloc.h>
 
