@@ -18,7 +18,10 @@ struct CommandReader {
     ///
     /// - Throws: ``UsageError``, or the parser's errors.
     func command(_ words: [String]) throws -> any ParsableCommand {
-        if words == ["--version"] { return VersionLine(text: root.configuration.version) }
+        if words == ["--version"] { return Printing(text: root.configuration.version + "\n") }
+        if words.first == CompletingShell.request, words.count > 1, let shell = CompletingShell(rawValue: words[1]) {
+            return Printing(text: shell.answer(Array(words[2...]), of: root))
+        }
         if let command = named(by: words) { return command }
         // The parser prints help before it looks at the command's name.
         if words.first == "help" || words.contains("--help") || words.contains("-h") {
@@ -47,9 +50,9 @@ struct CommandReader {
     }
 }
 
-/// What `--version` asks for.
-private struct VersionLine: ParsableCommand {
+/// What needs no command.
+private struct Printing: ParsableCommand {
     var text = ""
 
-    func run() throws { try Console.standard.write(text + "\n") }
+    func run() throws { try Console.standard.write(exactly: text) }
 }

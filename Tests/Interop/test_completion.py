@@ -1,17 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The completion scripts for shells: well formed for their shell, and with every command and option in them."""
+"""The completion scripts for shells: keys are pressed in each shell, and what then stands in its line is what a program would get."""
 
 from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
+import shells
 from program import Pki
 from sampling import scaled
+from shells import Shell
 
 # What checks a script without running it.
 CHECKS = {"bash": ("bash", "-n"), "zsh": ("zsh", "-n"), "fish": ("fish", "--no-execute")}
@@ -73,20 +77,10 @@ class TestCompletion:
     @pytest.mark.parametrize("shell", CHECKS)
     def test_the_shell_can_read_its_script(self, pki: Pki, tmp_path: Path, shell: str) -> None:
         path = script(pki, shell, tmp_path)
-        assert path.stat().st_size > 10_000
         if shutil.which(shell) is None:
             pytest.skip(f"{shell} is not installed")
         done = subprocess.run((*CHECKS[shell], path), capture_output=True, text=True, check=False, timeout=60)
         assert (done.returncode, done.stderr) == (0, "")
-
-    @pytest.mark.parametrize("shell", CHECKS)
-    def test_every_command_and_option_is_in_it(self, pki: Pki, tmp_path: Path, shell: str) -> None:
-        text = script(pki, shell, tmp_path).read_text()
-        commands = described(pki)
-        assert len(commands) > 30
-        for command, options in commands.items():
-            assert command.rpartition(" ")[2] in text, command
-            assert [option for option in options if option not in text] == [], command
 
     def test_fish_offers_commands_and_options(self, pki: Pki, tmp_path: Path) -> None:
         if shutil.which("fish") is None:
@@ -112,26 +106,128 @@ class TestCompletion:
         assert {"table", "json", "csv"} <= bash(pki, path, "list", "--format", "")
 
 
-@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
-@pytest.mark.parametrize(
-    ("words", "expected"),
-    [(("pki", "inspect", "some-"), "some-file.pem"), (("pki", "verify", "some-"), "some-file.pem"),
-     (("pki", "creds", "--ca-bundle", "some-"), "some-file.pem"),
-     (("pki", "revoke", "cli"), "client"), (("pki", "stat"), "status")],
+ANCHOR, PROFILE, ROLE = (
+    "arn:aws:rolesanywhere:eu-central-1:123456789012:trust-anchor/3bcfd5f9-be2d-4494-a79b-309aa24ac690",
+    "arn:aws:rolesanywhere:eu-central-1:123456789012:profile/46284bfe-cc6d-4a8b-9f92-b64b383625a6",
+    "arn:aws:iam::123456789012:role/web",
+)
+
+# Names of profiles that a shell could take for something else; each begins in its own way.
+HOSTILE = (
+    "a b", "$(touch hacked)", "`touch hacked`", "it's \"q\"", "schön;touch hacked", "<x>&|*?#", "~root", "!!", "{1,2}",
+    "%s%n", "=ls", "é\N{COMBINING ACUTE ACCENT}'\"",
 )  # fmt: skip
-def test_b13_files_and_names_are_completed(pki: Pki, tmp_path: Path, words: tuple[str, ...], expected: str) -> None:
-    (tmp_path / "some-file.pem").touch()
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin/pki").symlink_to(pki.path)
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Pki:
+    """A home with two CAs, recorded ARNs, profiles and files."""
+    pki = Pki(tmp_path_factory.mktemp("house"))
     pki.run("init-ca")
-    pki.run("issue-client")
-    line = " ".join(words)
-    text = f"""
-        . {script(pki, "bash", tmp_path)}
-        COMP_WORDS=({line}); COMP_CWORD={len(words) - 1}; COMP_LINE='{line}'; COMP_POINT={len(line)}
-        _pki pki '{words[-1]}' '{words[-2]}'; printf '%s\\n' "${{COMPREPLY[@]}}"
-    """
-    environment = {**pki.variables(), "PATH": f"{tmp_path}/bin:{pki.variables()['PATH']}"}
-    done = subprocess.run(
-        ["bash", "-c", text], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False)
-    assert expected in done.stdout.split(), done
+    for name in ("web-1", "db-1"):
+        pki.run("issue-client", name)
+    pki.run("issue-intermediate", "inner")
+    pki.run("init-ca", "--directory", "other ca")
+    pki.run("issue-client", "elsewhere", "--directory", "other ca")
+    pki.run("set-arns", "--trust-anchor-arn", ANCHOR, "--profile-arn", PROFILE, "--role-arn", ROLE)
+    (pki.home / ".aws").mkdir()
+    sections = ["[default]", *(f"[profile {name}]" for name in ("plain", *HOSTILE)), r'[profile "back\\slash"]']
+    other = "[profile with-role]\npki_role_arn = arn:aws-cn:iam::123456789012:role/$(touch hacked)"
+    (pki.home / ".aws/config").write_text("\n".join((*sections, other, "")))
+    (pki.home / "some $file.pem").touch()
+    return pki
+
+
+def serial(pki: Pki, name: str) -> str:
+    return next(entry["serialNumber"] for entry in pki.run("list", "-o", "json").json if entry["name"] == name)
+
+
+@pytest.mark.parametrize("name", shells.ALL)
+class TestInAShell:
+    """What stands in the line after Tab, as a program would get it."""
+
+    def test_values_are_completed_in_place(self, house: Pki, tmp_path: Path, name: str) -> None:
+        number = serial(house, "web-1")
+        with Shell(name, house, tmp_path, PKI_TEST_SECRET="x") as shell:
+            for typed, expected in (
+                ("pki stat", "status"), ("pki lab l", "log"), ("pki help stat", "status"), ("pki -v", "-v"),
+                ("pki issue-client --dn", "--dns"), ("pki completion f", "fish"),
+                # Names, serial numbers, CAs, in the directory that is named.
+                ("pki revoke we", "web-1"), ("pki revoke db-1 we", "web-1"), (f"pki renew {number[:12]}", number),
+                ("pki list we", "web-1"), ("pki export ro", "root"), ("pki crl --issuer in", "inner"),
+                ("pki issue-client x --issuer=in", "--issuer=inner"), ("pki configure --client we", "web-1"),
+                ("pki revoke --directory 'other ca' el", "elsewhere"), ("pki revoke --directory='other ca' el", "elsewhere"),
+                ("pki revoke --directory 'other ca' we", "we"),
+                # ARNs: a colon divides words for readline.
+                ("pki creds --trust-anchor-arn a", ANCHOR), ("pki creds --profile-arn arn:aws:roles", PROFILE),
+                ("pki creds --role-arn arn:aws:i", ROLE), ("pki creds --role-arn=arn:aws:iam::", f"--role-arn={ROLE}"),
+                ("pki creds --role-arn 'arn:aws:i", ROLE), ("pki configure --client web-1 --role w", "web"),
+                ("pki creds --role-arn arn:aws-", "arn:aws-cn:iam::123456789012:role/$(touch hacked)"),
+                # Values from a list.
+                ("pki init-ca --key-type ml-dsa-4", "ml-dsa-44"), ("pki creds -o fi", "fish"), ("pki creds --format=fi", "--format=fish"),
+                ("pki print-template sp", "spiffe"), ("pki revoke web-1 --reason key", "keyCompromise"),
+                ("pki print-setup --partition aws-u", "aws-us-gov"), ("pki configure --unset session-", "session-duration"),
+                ("pki creds --passphrase-env PKI_TEST_", "PKI_TEST_SECRET"),
+                # What the shell knows itself.
+                ("pki inspect so", "some $file.pem"), ("pki creds --certificate so", "some $file.pem"),
+                ("pki creds --certificate=so", "--certificate=some $file.pem"), ("pki verify 'so", "some $file.pem"),
+                ("pki list --directory ot", "other ca/"), ("pki exec -- mktem", "mktemp"),
+            ):  # fmt: skip
+                assert shell.complete(typed) == expected, (typed, shell.screen)
+
+    def test_names_that_mean_something_to_a_shell_stay_names(self, house: Pki, tmp_path: Path, name: str) -> None:
+        """Typed bare as far as one can, and between quotation marks. Nothing is run: neither then nor by the line."""
+        with Shell(name, house, tmp_path) as shell:
+            for profile in (*HOSTILE, r"back\slash"):
+                first = profile[:2]
+                beginnings = [f"'{first}"] if "'" not in first else []
+                if first.isalpha():
+                    beginnings += [first, f'"{first}']
+                for beginning in beginnings:
+                    assert shell.complete(f"pki creds --profile {beginning}") == profile, (beginning, shell.screen)
+            # All of them are listed, or offered one after the other.
+            shell.press("pki creds --profile " + shells.TAB * 2)
+            assert shell.press("pki creds --profile plai" + shells.TAB).strip() == "pki creds --profile plain"
+        assert not list(house.home.rglob("hacked")) and not list(tmp_path.rglob("hacked"))
+
+    def test_what_is_typed_is_not_run(self, house: Pki, tmp_path: Path, name: str) -> None:
+        with Shell(name, house, tmp_path) as shell:
+            for typed in ("pki revoke $(touch hacked) we", "pki revoke --directory \"$(touch hacked)\" we", "pki revoke \"`touch hacked"):
+                shell.press(typed + shells.TAB)
+        assert not list(house.home.rglob("hacked")) and not list(tmp_path.rglob("hacked"))
+
+
+def test_many_certificates_do_not_delay_the_shell(pki: Pki) -> None:
+    """Of 100,000 names as many as are of use, with which no more is in common than with all."""
+    pki.run("init-ca")
+    pki.run("issue-client", "web-1")
+    with sqlite3.connect(pki.home / "credential-process-data/inventory.sqlite") as database:
+        columns = [row[1] for row in database.execute("PRAGMA table_info(certificates)")]
+        new = {"id": "1000 + n", "name": "printf('host-%06d', n)", "certificate_path": "printf('host-%06d-cert.pem', n)",
+               "key_path": "NULL", "serial": "randomblob(20)", "fingerprint": "randomblob(32)", "subject_key": "randomblob(32)"}
+        database.execute(
+            f"WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 100000) "
+            f"INSERT INTO certificates ({', '.join(columns)}) "
+            f"SELECT {', '.join(new.get(column, column) for column in columns)} FROM certificates, c WHERE name = 'web-1'")
+    for word, count, last in (("", 1000, "web-1"), ("host-", 1000, "host-100000"), ("host-0777", 100, "host-077799")):
+        began = time.monotonic()
+        lines = pki.run("---complete", "zsh", "revoke", word).stdout.splitlines()
+        assert time.monotonic() - began < 1
+        names = [line.partition("\t")[0] for line in lines[1:]]
+        assert (lines[0], len(names), names[-1]) == ("values", count, last)
+        assert all(name.startswith(word) for name in names)
+    began = time.monotonic()
+    found = pki.run("---complete", "zsh", "revoke", "0").stdout.splitlines()
+    assert time.monotonic() - began < 1 and 100 < len(found) <= 1001
+
+
+@pytest.mark.parametrize("words", [(), ("revoke", ""), ("creds", "--profile", ""), ("creds", "--role-arn", ""), ("nosuch", "")])
+def test_nothing_that_is_missing_or_damaged_is_an_error(pki: Pki, words: tuple[str, ...]) -> None:
+    (pki.home / ".aws").mkdir()
+    (pki.home / ".aws/config").write_bytes(b"\xff[profile\0\n]]\n\n= x\n")
+    ca = pki.home / "credential-process-data"
+    for damage in (lambda: None, ca.mkdir, lambda: (ca / "inventory.sqlite").write_bytes(b"x" * 5000),
+                   lambda: (ca / "aws-arns.json").write_text("[")):  # fmt: skip
+        damage()
+        done = pki.run("---complete", "fish", *words)
+        assert done.stdout.startswith("values\n") and done.stderr == ""

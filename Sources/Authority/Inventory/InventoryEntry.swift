@@ -280,6 +280,48 @@ extension Inventory {
     }
 }
 
+extension Inventory {
+    /// The names that begin with a text, each once, sorted by their octets. If there are more than the limit, the last of
+    /// all comes last: what these have in common all have.
+    package func names(beginningWith prefix: String, onlyCAs: Bool, limit: Int) throws -> [String] {
+        let condition = "name >= ? AND name < ?" + (onlyCAs ? " AND is_ca = 1" : "")
+        var names: [String] = []
+        try withDatabase { database in
+            for (order, count) in [("", limit), (" DESC", 1)] where order.isEmpty || names.count == limit {
+                if !order.isEmpty { names.removeLast() }
+                try database.database.visit(
+                    "SELECT name, id FROM certificates WHERE \(condition) GROUP BY name ORDER BY name\(order) LIMIT ?",
+                    [.text(prefix), .text(prefix + "\u{10FFFF}"), .integer(Int64(count))]
+                ) { row in
+                    names.append(try RowReader(table: "certificates", id: row.integer(1)).name(row.text(0), "name"))
+                }
+            }
+        }
+        return names
+    }
+
+    /// The serial numbers that begin with hexadecimal digits, and the names of their certificates.
+    package func serialNumbers(
+        beginningWith digits: String, limit: Int
+    ) throws -> [(serialNumber: SerialNumber, name: String)] {
+        var found: [(serialNumber: SerialNumber, name: String)] = []
+        try withDatabase { database in
+            try database.database.visit(
+                "SELECT serial, name, id FROM certificates WHERE substr(lower(hex(serial)), 1, ?) = ? LIMIT ?",
+                [.integer(Int64(digits.utf8.count)), .text(digits), .integer(Int64(limit))]
+            ) { row in
+                let value = RowReader(table: "certificates", id: row.integer(2))
+                found.append(
+                    (
+                        SerialNumber(stored: try value.bytes(row, 0, "serial", atMost: 64)),
+                        try value.name(row.text(1), "name")
+                    ))
+            }
+        }
+        return found
+    }
+}
+
 /// The order of listings: by the day of expiry, then by name as people sort, then by the second.
 ///
 /// Rows are sorted here and not by SQLite, which would keep them in a temporary file and call back for every comparison.

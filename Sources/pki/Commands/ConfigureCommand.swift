@@ -40,20 +40,24 @@ struct ConfigureCommand: ParsableCommand {
         help: .value(
             "name",
             "A client of the CA in --directory: its certificate, key and chain, and the ARNs that pki set-arns recorded."
-        ))
+        ), completion: .known(.certificateNames))
     var client: String?
 
-    @Option(help: .value("name", "With --client: the recorded role. (default: the only one)"))
+    @Option(
+        help: .value("name", "With --client: the recorded role. (default: the only one)"), completion: .known(.roles))
     var role: String?
 
     @Option(
         help: .value(
-            "path", "With --client: the CA's directory. (default: PKI_DIRECTORY, else credential-process-data)"))
+            "path", "With --client: the CA's directory. (default: PKI_DIRECTORY, else credential-process-data)"),
+        completion: .directory)
     var directory: String?
 
     @OptionGroup var access: AccessOptions
 
-    @Option(help: .value("option", "Remove a setting, by its option's name: --unset session-duration."))
+    @Option(
+        help: .value("option", "Remove a setting, by its option's name: --unset session-duration."),
+        completion: .known(.settings))
     var unset: [String] = []
 
     @Flag(help: "Replace the credential_process of another program.")

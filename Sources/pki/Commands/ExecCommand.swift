@@ -42,7 +42,8 @@ struct ExecCommand: AsyncParsableCommand {
 
     @OptionGroup var quiet: QuietOption
 
-    @Argument(parsing: .postTerminator, help: .value("command", "The command and its arguments."))
+    @Argument(
+        parsing: .postTerminator, help: .value("command", "The command and its arguments."), completion: .programs)
     var command: [String] = []
 
     func validate() throws {

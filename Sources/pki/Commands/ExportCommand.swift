@@ -44,7 +44,7 @@ struct ExportCommand: ParsableCommand {
             """
     )
 
-    @Argument(help: "The name of the certificate, such as web-1 or root.", completion: .certificateName)
+    @Argument(help: "The name of the certificate, such as web-1 or root.", completion: .known(.certificateNames))
     var name: String
 
     @OptionGroup var directory: DirectoryOption

@@ -31,12 +31,12 @@ struct ImportCommand: ParsableCommand {
             """
     )
 
-    @Argument(help: .value("directory", "The directory of the CA to import."))
+    @Argument(help: .value("directory", "The directory of the CA to import."), completion: .directory)
     var source: String
 
     @Option(
         parsing: .upToNextOption,
-        help: .value("path", "Other files or directories with certificates and keys of the CA."))
+        help: .value("path", "Other files or directories with certificates and keys of the CA."), completion: .file())
     var certificates: [String] = []
 
     @Option(

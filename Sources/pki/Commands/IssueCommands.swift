@@ -73,7 +73,8 @@ struct IssueClientCommand: ParsableCommand {
     @OptionGroup var template: TemplateOptions
 
     @Option(
-        help: .value("name", "Issue from this CA; pki tree lists them. (default: root)"), completion: .authorityName)
+        help: .value("name", "Issue from this CA; pki tree lists them. (default: root)"),
+        completion: .known(.authorities))
     var issuer: String?
 
     @Flag(help: "Archive existing files of the same name first; allow a common name in use.")
@@ -294,7 +295,8 @@ struct IssueIntermediateCommand: ParsableCommand {
     var subject: DistinguishedName?
 
     @Option(
-        help: .value("name", "Issue from this CA; pki tree lists them. (default: root)"), completion: .authorityName)
+        help: .value("name", "Issue from this CA; pki tree lists them. (default: root)"),
+        completion: .known(.authorities))
     var issuer: String?
 
     @OptionGroup var newKey: NewAuthorityKeyOptions

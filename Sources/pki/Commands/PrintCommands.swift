@@ -87,7 +87,9 @@ struct PrintTrustPolicyCommand: ParsableCommand {
             """
     )
 
-    @Option(help: .value("arn", "The ARN of the trust anchor; repeatable, any may match."))
+    @Option(
+        help: .value("arn", "The ARN of the trust anchor; repeatable, any may match."),
+        completion: .known(.trustAnchorARNs))
     var trustAnchorArn: [String] = []
 
     @Option(help: .value("id", "Allow any trust anchor of this account instead."))

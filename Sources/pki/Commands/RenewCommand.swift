@@ -28,7 +28,7 @@ struct RenewCommand: AsyncParsableCommand {
             """
     )
 
-    @Argument(help: .value("name", "Names or serial numbers."), completion: .certificateName)
+    @Argument(help: .value("name", "Names or serial numbers."), completion: .known(.certificates))
     var reference: [String] = []
 
     @Flag(help: "Renew all current certificates except roots.")
@@ -52,7 +52,8 @@ struct RenewCommand: AsyncParsableCommand {
 
     @Option(
         help: .value(
-            "name", "Issue from this CA (default: the old issuer). With --all: renew only what this CA issued."))
+            "name", "Issue from this CA (default: the old issuer). With --all: renew only what this CA issued."),
+        completion: .known(.authorities))
     var issuer: String?
 
     @Option(name: .customLong("exec"), help: .value("command", "Run this command after each renewal."))

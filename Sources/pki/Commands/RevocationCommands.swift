@@ -45,7 +45,7 @@ struct RevokeCommand: ParsableCommand {
     )
 
     @Argument(
-        help: .value("name", "Names, serial numbers or SHA-256 fingerprints."), completion: .certificateName)
+        help: .value("name", "Names, serial numbers or SHA-256 fingerprints."), completion: .known(.certificates))
     var references: [String]
 
     @OptionGroup var directory: DirectoryOption
@@ -199,7 +199,7 @@ struct CRLCommand: ParsableCommand {
 
     @OptionGroup var directory: DirectoryOption
 
-    @Option(help: .value("name", "The CA whose CRL it is. (default: root)"), completion: .authorityName)
+    @Option(help: .value("name", "The CA whose CRL it is. (default: root)"), completion: .known(.authorities))
     var issuer: String?
 
     @Option(help: .value("time", "The time until the next update is due: 30d, 2w, 12h."), transform: Duration.argument)

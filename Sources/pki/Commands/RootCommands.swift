@@ -243,7 +243,7 @@ struct ChangePassphraseCommand: ParsableCommand {
             """
     )
 
-    @Argument(help: .value("name", "The name of the key."), completion: .certificateName)
+    @Argument(help: .value("name", "The name of the key."), completion: .known(.certificateNames))
     var name = "root"
 
     @OptionGroup var directory: DirectoryOption

@@ -45,8 +45,7 @@ struct ServeCommand: AsyncParsableCommand {
             """
             A profile that pki configure wrote; repeatable. --imds serves the first. (default: \
             PKI_PROFILE, else without --certificate AWS_PROFILE, else "default")
-            """)
-    )
+            """), completion: .known(.profiles))
     var profile: [String] = []
 
     @Option(

@@ -60,7 +60,9 @@ struct PrintSetupCommand: ParsableCommand {
         help: .value("name", "A role's name; repeatable, with its own conditions. (default: NAME-RolesAnywhere)"))
     var role: [String] = []
 
-    @Option(help: .value("arn", "Use this trust anchor of the CA instead of one of the name."))
+    @Option(
+        help: .value("arn", "Use this trust anchor of the CA instead of one of the name."),
+        completion: .known(.trustAnchorARNs))
     var trustAnchorArn: String?
 
     @Option(
@@ -84,7 +86,8 @@ struct PrintSetupCommand: ParsableCommand {
 
     @Option(
         help: .value(
-            "name", "The partition of AWS's policies: aws, aws-cn, aws-us-gov. (default: the region's, else aws)"))
+            "name", "The partition of AWS's policies: aws, aws-cn, aws-us-gov. (default: the region's, else aws)"),
+        completion: .list(Partition.all.map(\.name)))
     var partition: String?
 
     @Option(help: .value("file", "Use this template instead of the one in templates/setup."), completion: .file())
@@ -168,16 +171,18 @@ struct SetARNsCommand: ParsableCommand {
 
     @OptionGroup var directory: DirectoryOption
 
-    @Option(help: .value("arn", "The trust anchor's ARN; required."))
+    @Option(help: .value("arn", "The trust anchor's ARN; required."), completion: .known(.trustAnchorARNs))
     var trustAnchorArn: String?
 
-    @Option(help: .value("arn", "The ARN of the profile that allows the role."))
+    @Option(help: .value("arn", "The ARN of the profile that allows the role."), completion: .known(.profileARNs))
     var profileArn: String?
 
-    @Option(help: .value("arn", "The role's ARN."))
+    @Option(help: .value("arn", "The role's ARN."), completion: .known(.roleARNs))
     var roleArn: String?
 
-    @Option(help: .value("name", "What pki configure --role calls the role. (default: its name in AWS)"))
+    @Option(
+        help: .value("name", "What pki configure --role calls the role. (default: its name in AWS)"),
+        completion: .known(.roles))
     var role: String?
 
     @Option(

@@ -220,7 +220,9 @@ struct SignStringCommand: ParsableCommand {
     @Option(name: .format, help: .value("format", "Output format: hexadecimal in quotes, hexadecimal, or bytes."))
     var format = Format.json
 
-    @Option(help: .value("digest", "Digest: SHA256, SHA384 or SHA512."), transform: Self.digest)
+    @Option(
+        help: .value("digest", "Digest: SHA256, SHA384 or SHA512."), completion: .list(["SHA256", "SHA384", "SHA512"]),
+        transform: Self.digest)
     var digest = Digest.sha256
 
     @Flag(help: .hidden)

@@ -40,7 +40,7 @@ struct UpdateCommand: AsyncParsableCommand {
             """
             A profile that pki configure wrote; repeatable. With --certificate: the section to write. (default: \
             PKI_PROFILE, else without --certificate AWS_PROFILE, else "default")
-            """))
+            """), completion: .known(.profiles))
     var profile: [String] = []
 
     @Flag(help: "Write each profile once and exit.")

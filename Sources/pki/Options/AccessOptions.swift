@@ -47,7 +47,7 @@ struct ProfileOption: ParsableArguments {
             A profile of ~/.aws/config that pki configure wrote; other options override its settings. \
             (default: PKI_PROFILE, else without --certificate AWS_PROFILE, else "default")
             """),
-        completion: .profileName
+        completion: .known(.profiles)
     )
     var profile: String?
 }
@@ -65,13 +65,16 @@ struct CacheOption: ParsableArguments {
 /// The options of a session request.
 struct SessionOptions: ParsableArguments, Sendable {
     @Option(
-        help: .value("arn", "ARN of the trust anchor that the certificate chains to. (default: PKI_TRUST_ANCHOR_ARN)"))
+        help: .value("arn", "ARN of the trust anchor that the certificate chains to. (default: PKI_TRUST_ANCHOR_ARN)"),
+        completion: .known(.trustAnchorARNs))
     var trustAnchorArn: String?
 
-    @Option(help: .value("arn", "ARN of the profile that allows the role. (default: PKI_PROFILE_ARN)"))
+    @Option(
+        help: .value("arn", "ARN of the profile that allows the role. (default: PKI_PROFILE_ARN)"),
+        completion: .known(.profileARNs))
     var profileArn: String?
 
-    @Option(help: .value("arn", "ARN of the role to assume. (default: PKI_ROLE_ARN)"))
+    @Option(help: .value("arn", "ARN of the role to assume. (default: PKI_ROLE_ARN)"), completion: .known(.roleARNs))
     var roleArn: String?
 
     @Option(help: .value("region", "The region to sign for. (default: the trust anchor's)"))

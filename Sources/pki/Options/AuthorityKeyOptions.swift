@@ -14,8 +14,7 @@ struct AuthorityKeyOptions: ParsableArguments {
             """
             The CA key: a file, a pkcs11: URI, handle:0x81… for a TPM, ssh-agent:SHA256:…, -, env:NAME or fd:N. \
             (default: ISSUER-key.pem in the directory, else the key that ISSUER-key.uri names)
-            """)
-    )
+            """), completion: .file())
     var caKey: String?
 
     @OptionGroup var device: DeviceOptions

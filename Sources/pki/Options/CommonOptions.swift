@@ -15,20 +15,6 @@ extension ArgumentHelp {
     static let format = ArgumentHelp("Output format.", valueName: "format")
 }
 
-extension CompletionKind {
-    /// The names in the CA directory that the user works in.
-    static let certificateName = CompletionKind.shellCommand(
-        "pki list -q -o csv 2>/dev/null | tail -n +2 | cut -d, -f1")
-
-    /// The names of the CAs in it.
-    static let authorityName = CompletionKind.shellCommand(
-        "pki list -q --ca -o csv 2>/dev/null | tail -n +2 | cut -d, -f1")
-
-    /// The profiles of the AWS CLI.
-    static let profileName = CompletionKind.shellCommand(
-        "sed -n 's/^\\[profile \\(.*\\)\\]$/\\1/p' ~/.aws/config 2>/dev/null")
-}
-
 /// The CA's directory.
 struct DirectoryOption: ParsableArguments {
     /// The directory when none is named.
@@ -115,12 +101,12 @@ struct NewNameOptions: ParsableArguments {
 struct NamePatternOptions: ParsableArguments {
     @Argument(
         help: .value("pattern", "Only these names: web-1, or patterns: web-*, db-?, [ab]*."),
-        completion: .certificateName, transform: GlobPattern.argument)
+        completion: .known(.certificateNames), transform: GlobPattern.argument)
     var arguments: [GlobPattern] = []
 
     @Option(
         name: .customLong("name"), help: .value("pattern", "The same as <pattern>; repeatable."),
-        transform: GlobPattern.argument)
+        completion: .known(.certificateNames), transform: GlobPattern.argument)
     var options: [GlobPattern] = []
 
     var patterns: [GlobPattern] { arguments + options }

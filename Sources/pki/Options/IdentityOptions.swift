@@ -13,8 +13,7 @@ struct IdentityOptions: ParsableArguments, Sendable {
             """
             The client certificate: a file in PEM, DER or PKCS#12, which may also hold chain and key; or - for standard \
             input, env:NAME, fd:N, or a pkcs11: URI (RFC 7512). (default: PKI_CERTIFICATE)
-            """)
-    )
+            """), completion: .file())
     var certificate: String?
 
     @Option(
@@ -24,8 +23,7 @@ struct IdentityOptions: ParsableArguments, Sendable {
             The private key: a file with PKCS#8, PKCS#1, SEC1, PKCS#12 or TSS2 PRIVATE KEY, encrypted or not; or -, \
             env:NAME, fd:N, a pkcs11: URI, handle:0x81… for a TPM, ssh-agent:SHA256:… for an agent. (default: \
             PKI_PRIVATE_KEY, else the key with the certificate, else NAME-key.pem beside NAME-cert.pem)
-            """)
-    )
+            """), completion: .file())
     var privateKey: String?
 
     @Option(
@@ -34,7 +32,7 @@ struct IdentityOptions: ParsableArguments, Sendable {
             """
             Intermediate CA certificates, in any order; a root among them is left out. (default: PKI_INTERMEDIATES, else \
             those with the certificate, and NAME-chain.pem beside NAME-cert.pem)
-            """))
+            """), completion: .file())
     var intermediates: String?
 
     @Option(
@@ -43,7 +41,7 @@ struct IdentityOptions: ParsableArguments, Sendable {
             """
             Choose the certificate from this directory of PEM files or token (pkcs11:…), by --cert-selector. (default: \
             PKI_CERTIFICATE_STORE)
-            """))
+            """), completion: .file())
     var certificateStore: String?
 
     @Option(

@@ -77,7 +77,7 @@ struct PassphraseOptions<Role: PassphraseRole>: ParsableArguments, Sendable {
 
     @Option(
         name: .customLong("\(Role.prefix)-env"),
-        help: .value("variable", "Read \(Role.secret) from this environment variable."))
+        help: .value("variable", "Read \(Role.secret) from this environment variable."), completion: .known(.variables))
     var env: String?
 
     @Option(
