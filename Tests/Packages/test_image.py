@@ -7,14 +7,17 @@ import json
 import os
 import re
 import stat
+import urllib.parse
 import urllib.request
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from program import CHECK_FAILED, UNAVAILABLE, Lab, Pki, lines_until, running_lab
+from program import CHECK_FAILED, REPOSITORY, UNAVAILABLE, Lab, Pki, lines_until, running_lab
 from release import IMAGE, VERSION, deb_entries, output
 
 LIBRARIES = "usr/lib/x86_64-linux-gnu"
@@ -234,3 +237,68 @@ def test_the_health_check_fails_while_there_are_no_credentials(container: Pki):
         port = uri.split("/")[2].split(":")[1]
         done = container.run("serve", "--check", "--port", port, status=CHECK_FAILED)
         assert "no valid credentials" in done.stdout
+
+
+def manifest(kind: str) -> dict[str, Any]:
+    """The object of a kind in the manifest of the documentation."""
+    documents = yaml.safe_load_all((REPOSITORY / "docs/kubernetes.yaml").read_text())
+    return next(document for document in documents if document["kind"] == kind)
+
+
+@pytest.mark.parametrize("kind", ["ConfigMap", "Pod"])
+def test_the_documented_manifest_has_kubernetes_schema(kind: str):
+    with warnings.catch_warnings():
+        # It reads its schemas by functions that are about to go.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        import kubernetes_validate
+
+        kubernetes_validate.validate(manifest(kind), "1.34", strict=True)
+
+
+@needs_root
+def test_the_containers_of_the_documented_manifest_work_one_after_the_other(container: Pki):
+    """The init container writes the profile, the sidecar serves it, and its probe sees that."""
+    pod = manifest("Pod")["spec"]
+    configure, sidecar = pod["initContainers"]
+    assert {pod["securityContext"][name] for name in ("runAsUser", "runAsGroup", "fsGroup")} == {USER}
+    host = container.home / "host"
+    (host / "identity").mkdir()
+    (host / "run").mkdir(mode=0o777)
+    os.chown(host / "run", 0, USER)
+    (host / "run").chmod(0o2777)
+    for name, source in (("tls.crt", "web-1-cert.pem"), ("tls.key", "web-1-key.pem")):
+        target = host / "identity" / name
+        target.write_bytes((host / source).read_bytes())
+        os.chown(target, 0, USER)
+        target.chmod(pod["volumes"][0]["secret"]["defaultMode"])
+
+    def place(text: str) -> str:
+        return text.replace("/identity", "/run/host/identity").replace("/run/pki", "/run/host/run")
+
+    def run_as(one: dict[str, Any]) -> Pki:
+        variables = {entry["name"]: place(entry["value"]) for entry in one["env"]}
+        others = {name: value for name, value in container.environment.items() if name != "PKI_CERTIFICATE"}
+        return Pki(container.home, container.path, {**others, **variables}, container.prefix)
+
+    assert set(manifest("ConfigMap")["data"]) == {"PKI_TRUST_ANCHOR_ARN", "PKI_PROFILE_ARN", "PKI_ROLE_ARN"}
+    run_as(configure).run(*map(place, configure["args"]))
+    # The application's variables lead to what the sidecar serves; the port is one that the system chooses.
+    served = {entry["name"]: place(entry["value"]) for entry in pod["containers"][0]["env"]}
+    with run_as(sidecar).start(*map(place, sidecar["args"]), "--listen", "127.0.0.1:0", "--print-env") as process:
+        exports = {}
+        for line in lines_until(process, 30):
+            name, _, value = line.removeprefix("export ").partition("=")
+            exports[name] = value.strip("'\n")
+            if len(exports) == 2:
+                break
+        uri = urllib.parse.urlsplit(exports.pop("AWS_CONTAINER_CREDENTIALS_FULL_URI"))
+        assert urllib.parse.urlsplit(served["AWS_CONTAINER_CREDENTIALS_FULL_URI"]).path == uri.path
+        token_file = served["AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"]
+        assert exports == {"AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": token_file}
+        token = (host / "run" / Path(token_file).name).read_text()
+        request = urllib.request.Request(uri.geturl(), headers={"Authorization": token})
+        with urllib.request.urlopen(request, timeout=30) as response:
+            assert json.load(response)["AccessKeyId"].startswith("ASIA")
+        probe = sidecar["startupProbe"]["exec"]["command"]
+        assert probe[0] == container.path.name
+        assert container.run(*probe[1:], "--port", str(uri.port)).stdout == "ok\n"
