@@ -262,15 +262,19 @@ def test_the_containers_of_the_documented_manifest_work_one_after_the_other(cont
     configure, sidecar = pod["initContainers"]
     assert {pod["securityContext"][name] for name in ("runAsUser", "runAsGroup", "fsGroup")} == {USER}
     host = container.home / "host"
-    (host / "identity").mkdir()
-    (host / "run").mkdir(mode=0o777)
+    (host / "run").mkdir()
     os.chown(host / "run", 0, USER)
     (host / "run").chmod(0o2777)
+    # As the kubelet fills the volume of a secret.
+    data = host / "identity/..2026_11_30"
+    data.mkdir(parents=True)
+    (host / "identity/..data").symlink_to(data.name)
     for name, source in (("tls.crt", "web-1-cert.pem"), ("tls.key", "web-1-key.pem")):
-        target = host / "identity" / name
+        target = data / name
         target.write_bytes((host / source).read_bytes())
         os.chown(target, 0, USER)
         target.chmod(pod["volumes"][0]["secret"]["defaultMode"])
+        (host / "identity" / name).symlink_to(f"..data/{name}")
 
     def place(text: str) -> str:
         return text.replace("/identity", "/run/host/identity").replace("/run/pki", "/run/host/run")
