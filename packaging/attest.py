@@ -2,12 +2,13 @@
 """What a release is made of and from.
 
     attest.py linked                    the Swift packages that are linked into the release binary, a name a line
-    attest.py write DIR CLOSURE         reads the files of a release in DIR, and writes its SBOM (SPDX 2.3) and its
+    attest.py write DIR PROGRAM CLOSURE
+                                        reads the files of a release in DIR, and writes its SBOM (SPDX 2.3) and its
                                         provenance (in-toto statement v1, SLSA v1; not signed) there
 
-`write` needs PKI_VERSION, PKI_REVISION and SOURCE_DATE_EPOCH; CLOSURE lists the libraries of the image, a path a line. The
-Swift packages' versions are those that SwiftPM checked out, and what is linked is read from the list of objects that it
-gave to the linker, so that a dependency of tests alone does not appear.
+`write` needs PKI_VERSION, PKI_REVISION and SOURCE_DATE_EPOCH; PROGRAM is the stripped binary, and CLOSURE lists the
+libraries of the image, a path a line. The Swift packages' versions are those that SwiftPM checked out, and what is linked is
+read from the list of objects that it gave to the linker, so that a dependency of tests alone does not appear.
 """
 
 from __future__ import annotations
@@ -133,7 +134,7 @@ def static_parts() -> list[Part]:
     return [*linked_packages(), swift_runtime(), *sorted(gcc)]
 
 
-def sbom(directory: Path, version: str, closure: list[str], created: datetime) -> None:
+def sbom(directory: Path, program: Path, version: str, closure: list[str], created: datetime) -> None:
     from spdx_tools.spdx.model import (
         Actor, ActorType, Checksum, ChecksumAlgorithm, CreationInfo, Document, ExternalPackageRef,
         ExternalPackageRefCategory, Package, PackagePurpose, Relationship, RelationshipType, SpdxNoAssertion,
@@ -153,19 +154,18 @@ def sbom(directory: Path, version: str, closure: list[str], created: datetime) -
             external_references=[ExternalPackageRef(ExternalPackageRefCategory.PACKAGE_MANAGER, "purl", part.purl)],
         )  # fmt: skip
 
-    def product(name: str, purpose: PackagePurpose, path: Path | None = None) -> Package:
+    def product(name: str, purpose: PackagePurpose, path: Path) -> Package:
         made = package(Part(name, version, "Apache-2.0", f"pkg:generic/{name}@{version}"))
         made.primary_package_purpose = purpose
-        if path:
-            made.file_name = path.name
-            made.checksums = [Checksum(ChecksumAlgorithm.SHA256, sha256(path))]
+        made.file_name = path.name
+        made.checksums = [Checksum(ChecksumAlgorithm.SHA256, sha256(path))]
         return made
 
     static = static_parts()
     libraries = sorted({debian_part(path) for path in closure})
     roots = Part("certifi", importlib.metadata.version("certifi"), "MPL-2.0", "")
     roots = roots._replace(purl=f"pkg:pypi/certifi@{roots.version}")
-    pki = product("pki", PackagePurpose.APPLICATION)
+    pki = product("pki", PackagePurpose.APPLICATION, program)
     (archive,) = directory.glob("*-oci.tar")
     image = product("pki-oci", PackagePurpose.CONTAINER, archive)
     image.comment = "The libraries are those of the image; .deb, .rpm and tar.gz use the system's."
@@ -236,11 +236,11 @@ def main(arguments: list[str]) -> None:
     match arguments:
         case ["linked"]:
             print(*(package.name for package in linked_packages()), sep="\n")
-        case ["write", directory, list_of_libraries]:
+        case ["write", directory, program, list_of_libraries]:
             version, revision = os.environ["PKI_VERSION"], os.environ["PKI_REVISION"]
             created = datetime.fromtimestamp(int(os.environ["SOURCE_DATE_EPOCH"]), UTC)
             closure = Path(list_of_libraries).read_text().split()
-            sbom(Path(directory), version, closure, created.replace(tzinfo=None))
+            sbom(Path(directory), Path(program), version, closure, created.replace(tzinfo=None))
             provenance(Path(directory), version, revision, closure, created)
         case _:
             sys.exit(__doc__)

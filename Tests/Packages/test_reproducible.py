@@ -16,7 +16,7 @@ from spdx_tools.spdx.parser.parse_anything import parse_file
 from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document
 
 from program import REPOSITORY
-from release import DIST, IMAGE, PROVENANCE, SBOM, VERSION, built_binary, output
+from release import DIST, IMAGE, PROVENANCE, SBOM, VERSION, built_binary, deb_entries, output
 
 
 def package(*arguments: str | Path, script: Path = REPOSITORY / "script/package", **environment: str) -> subprocess.CompletedProcess[str]:
@@ -83,8 +83,11 @@ def test_the_sbom_is_valid_and_lists_what_is_linked_and_what_the_image_has():
     for package in document.packages:
         assert package.version, package.name
         assert str(package.license_declared) not in {"NOASSERTION", "None"}, package.name
-    (image,) = [package for package in document.packages if package.name == "pki-oci"]
-    assert image.checksums[0].value == hashlib.sha256(IMAGE.read_bytes()).hexdigest()
+    checksums = {package.name: package.checksums[0].value for package in document.packages if package.checksums}
+    assert checksums == {
+        "pki": hashlib.sha256(deb_entries()["usr/bin/pki"].content).hexdigest(),
+        "pki-oci": hashlib.sha256(IMAGE.read_bytes()).hexdigest(),
+    }
 
 
 def test_the_versions_in_the_sbom_are_those_checked_out():
