@@ -67,7 +67,7 @@ pack_image() {
         --config.label "org.opencontainers.image.created=$created" \
         --config.label "org.opencontainers.image.revision=$PKI_REVISION" \
         --config.label org.opencontainers.image.licenses=Apache-2.0
-    "$python" packaging/healthcheck.py "$layout"
+    "$python" packaging/docker.py "$layout" "pki:$PKI_VERSION"
     umoci gc --layout "$layout"
     chmod --recursive u=rwX,go=rX "$layout"
     settle "$layout"

@@ -58,7 +58,11 @@ def blob(layout: Path, descriptor: dict[str, Any]) -> Any:
 
 def configuration(layout: Path) -> dict[str, Any]:
     (reference,) = json.loads((layout / "index.json").read_text())["manifests"]
-    assert reference["annotations"] == {"org.opencontainers.image.ref.name": VERSION}
+    # The second is the name that docker load and podman load give it.
+    assert reference["annotations"] == {
+        "org.opencontainers.image.ref.name": VERSION,
+        "io.containerd.image.name": f"docker.io/library/pki:{VERSION}",
+    }
     return blob(layout, blob(layout, reference)["config"])
 
 
@@ -116,6 +120,14 @@ def test_user_entry_point_labels_and_health_check(layout: Path):
     assert labels.keys() == {"title", "description", "version", "created", "revision", "licenses"}
     assert (labels["title"], labels["version"], labels["licenses"]) == ("pki", VERSION, "Apache-2.0")
     assert labels["created"] == image["created"]
+
+
+@pytest.mark.parametrize("transport", ["oci-archive", "docker-archive"])
+def test_other_tools_read_the_archive_as_ocis_and_as_dockers(layout: Path, transport: str):
+    image = json.loads(output("skopeo", "inspect", "--config", "--raw", f"{transport}:{IMAGE}"))
+    assert image == configuration(layout)
+    (archive,) = json.loads((layout / "manifest.json").read_text())
+    assert archive["RepoTags"] == [f"pki:{VERSION}"]
 
 
 def test_every_blob_is_what_its_name_says_and_none_is_left_over(layout: Path):
@@ -265,12 +277,11 @@ def test_the_containers_of_the_documented_manifest_work_one_after_the_other(cont
     (host / "run").mkdir()
     os.chown(host / "run", 0, USER)
     (host / "run").chmod(0o2777)
-    # As the kubelet fills the volume of a secret.
-    data = host / "identity/..2026_11_30"
-    data.mkdir(parents=True)
-    (host / "identity/..data").symlink_to(data.name)
+    # As the kubelet writes a volume: root's files in a directory that ..data leads to.
+    (host / "identity/..2026_11_30").mkdir(parents=True)
+    (host / "identity/..data").symlink_to("..2026_11_30")
     for name, source in (("tls.crt", "web-1-cert.pem"), ("tls.key", "web-1-key.pem")):
-        target = data / name
+        target = host / "identity/..2026_11_30" / name
         target.write_bytes((host / source).read_bytes())
         os.chown(target, 0, USER)
         target.chmod(pod["volumes"][0]["secret"]["defaultMode"])
