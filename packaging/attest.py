@@ -2,6 +2,7 @@
 """What a release is made of and from.
 
     attest.py linked                    the Swift packages that are linked into the release binary, a name a line
+    attest.py packages CLOSURE          the Debian packages of the libraries that this file lists, a name a line
     attest.py write DIR PROGRAM CLOSURE
                                         reads the files of a release in DIR, and writes its SBOM (SPDX 2.3) and its
                                         provenance (in-toto statement v1, SLSA v1; not signed) there
@@ -236,6 +237,8 @@ def main(arguments: list[str]) -> None:
     match arguments:
         case ["linked"]:
             print(*(package.name for package in linked_packages()), sep="\n")
+        case ["packages", list_of_libraries]:
+            print(*sorted({debian_part(path).name for path in Path(list_of_libraries).read_text().split()}), sep="\n")
         case ["write", directory, program, list_of_libraries]:
             version, revision = os.environ["PKI_VERSION"], os.environ["PKI_REVISION"]
             created = datetime.fromtimestamp(int(os.environ["SOURCE_DATE_EPOCH"]), UTC)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# The OCI image: pki, the libraries that it opens with those that they need, and CA certificates; no shell, no package
-# manager. script/package reads this file.
+# The OCI image: pki, the libraries that it opens with those that they need, their licences, and CA certificates; no shell, no
+# package manager. script/package reads this file.
 
 # shellcheck shell=bash disable=SC2154  # tree, work, result and python are script/package's
 
@@ -25,6 +25,20 @@ closure() {
     } | sed 's:^/lib:/usr/lib:' | sort --unique
 }
 
+# The licences ask for their texts to go with copies of the libraries.
+lay_licences() {
+    local package name
+    "$python" packaging/attest.py packages "$work/closure" | while IFS= read -r package; do
+        install -D --mode 644 "/usr/share/doc/$package/copyright" "$1/usr/share/doc/$package/copyright"
+    done
+    install -D --mode 644 --target-directory "$1/usr/share/doc/pki" "$tree"/usr/share/doc/pki/{copyright,NOTICE.txt}
+    install --directory "$1/usr/share/common-licenses"
+    grep --recursive --no-filename --only-matching --extended-regexp '/common-licenses/[A-Z][A-Za-z]+-[0-9]+(\.[0-9]+)*' \
+        "$1/usr/share/doc" | sort --unique | while IFS= read -r name; do
+        install --mode 644 "/usr/share$name" "$1/usr/share$name"
+    done
+}
+
 lay_image() {
     local root=$work/image library
     install --directory "$root"/{etc/ssl/certs,run,tmp,usr/bin,home/nonroot}
@@ -35,6 +49,7 @@ lay_image() {
     chmod 755 "$root"/usr/lib64/*
     ln --symbolic usr/lib "$root/lib"
     ln --symbolic usr/lib64 "$root/lib64"
+    lay_licences "$root"
     # Mozilla's list in the version that requirements.txt pins, not this machine's list, which may have additions.
     install --mode 644 "$("$python" -m certifi)" "$root/etc/ssl/certs/ca-certificates.crt"
     printf 'hosts: files dns\n' >"$root/etc/nsswitch.conf"

@@ -62,11 +62,13 @@ def test_the_deb_has_exactly_these_files():
 
 
 def test_the_rpm_has_exactly_these_files():
-    assert files(rpm_entries()) == expected(zsh="site-functions") | {"usr/share/doc/pki/changelog.gz"}
+    assert files(rpm_entries()) == expected(zsh="site-functions") | {
+        "usr/share/doc/pki/changelog.gz", "usr/share/licenses/pki/LICENSE",
+    }  # fmt: skip
 
 
 def test_the_archive_has_exactly_these_files():
-    assert files(archive_entries()) == expected("", "site-functions") | {"install.sh"}
+    assert files(archive_entries()) == expected("", "site-functions") | {"install.sh", "share/doc/pki/LICENSE"}
 
 
 @ALL

@@ -30,7 +30,7 @@ OTHERS = {
 }  # fmt: skip
 DIRECTORIES = {
     "etc", "etc/ssl", "etc/ssl/certs", "home", "home/nonroot", "run", "tmp", "usr", "usr/bin", "usr/lib", "usr/lib64",
-    LIBRARIES, f"{LIBRARIES}/ossl-modules",
+    LIBRARIES, f"{LIBRARIES}/ossl-modules", "usr/share", "usr/share/common-licenses", "usr/share/doc", "usr/share/doc/pki",
 }  # fmt: skip
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="changing the user and the root directory needs root")
@@ -82,8 +82,17 @@ def test_its_files_are_the_closure_of_what_pki_opens_and_nothing_else(root: Path
     libraries = {f"{LIBRARIES}/{name}" for name in wanted if not name.startswith("ld-linux")}
     found = {str(path.relative_to(root)): path for path in root.rglob("*")}
     directories = {name for name, path in found.items() if path.is_dir() and not path.is_symlink()}
-    assert directories == DIRECTORIES
-    assert found.keys() - directories == OTHERS | libraries | {f"{LIBRARIES}/ossl-modules/legacy.so"}
+    documents = {f"usr/share/doc/{package_of(name)}" for name in wanted}
+    assert directories == DIRECTORIES | documents
+    licences = {f"{name}/copyright" for name in documents | {"usr/share/doc/pki"}} | {"usr/share/doc/pki/NOTICE.txt"}
+    texts = "".join((root / name).read_text() for name in licences)
+    licences |= {f"usr/share{name}" for name in re.findall(r"/common-licenses/[A-Z]\w+-\d+(?:\.\d+)*", texts)}
+    assert found.keys() - directories == OTHERS | libraries | licences | {f"{LIBRARIES}/ossl-modules/legacy.so"}
+
+
+def package_of(library: str) -> str:
+    """The Debian package with a library, by where dpkg knows its file to be."""
+    return output("dpkg-query", "--search", f"*/{library}").splitlines()[0].split(":")[0]
 
 
 def test_modes_and_owners(root: Path):
