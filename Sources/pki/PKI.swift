@@ -30,7 +30,8 @@ struct PKI: AsyncParsableCommand {
               pki configure --help            set up the AWS CLI and the SDKs to use pki
               pki whoami                      show the AWS identity of a certificate
 
-            Results go to standard output, everything else to standard error.
+            Results go to standard output, everything else to standard error. On a terminal, pki help COMMAND shows its text with \
+            PKI_PAGER or PAGER, else less or more; pki COMMAND --help prints it.
 
             Exit status: 0 done or nothing to do, 1 check failed, 2 refused or failed, 64 wrong usage, \
             69 service unavailable, 77 denied by the service.

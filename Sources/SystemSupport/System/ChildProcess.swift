@@ -26,6 +26,8 @@ package struct ChildProcess: Sendable {
         case exited(CInt)
         case signalled(CInt)
 
+        package var isSuccess: Bool { if case .exited(0) = self { true } else { false } }
+
         /// Ends this process in the same way.
         package func repeated() -> Never {
             switch self {
@@ -42,7 +44,12 @@ package struct ChildProcess: Sendable {
     private let identifier: pid_t
 
     /// Starts a command, found on the PATH, with this environment. It inherits nothing that carried a secret to this process.
-    package init(_ command: [String], environment: [String: String]) throws(CommandError) {
+    ///
+    /// - Parameters:
+    ///   - command: The command and its arguments.
+    ///   - environment: Its environment.
+    ///   - input: The descriptor of its standard input; `nil` for that of this process.
+    package init(_ command: [String], environment: [String: String], input: CInt? = nil) throws(CommandError) {
         Self.hideSecretDescriptors()
         let environment = Self.withoutSecrets(environment)
         var attributes = posix_spawnattr_t()
@@ -55,13 +62,17 @@ package struct ChildProcess: Sendable {
         unsafe sigemptyset(&signals)
         unsafe posix_spawnattr_setsigmask(&attributes, &signals)
         unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK))
+        var actions = unsafe posix_spawn_file_actions_t()
+        unsafe posix_spawn_file_actions_init(&actions)
+        defer { unsafe posix_spawn_file_actions_destroy(&actions) }
+        if let input { unsafe posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO) }
         var identifier = pid_t()
         // The command gets its parent's limit. GuardedMemory keeps this process from dumping core meanwhile.
         CoreDumps.allow()
         defer { CoreDumps.forbid() }
         let status = unsafe Self.withCStrings(command) { arguments in
             unsafe Self.withCStrings(environment.map { "\($0)=\($1)" }) { variables in
-                unsafe posix_spawnp(&identifier, command[0], nil, &attributes, arguments, variables)
+                unsafe posix_spawnp(&identifier, command[0], &actions, &attributes, arguments, variables)
             }
         }
         guard status == 0 else { throw CommandError(command[0], status) }
@@ -129,6 +140,21 @@ package struct ChildProcess: Sendable {
         case .exited(let status): status
         case .signalled(let number): 128 + number
         }
+    }
+
+    /// Runs a command in /bin/sh with a text as its input, and returns how it ended; `nil` if it could not be started.
+    /// Meanwhile the terminal's signals are the command's alone. What it does not read is lost.
+    package static func runShell(_ text: String, reading input: [UInt8], environment: [String: String]) -> End? {
+        var ends: [CInt] = [-1, -1]
+        guard unsafe pipe(&ends) == 0 else { return nil }
+        for end in ends { ThisProcess.closeOnExec(end) }
+        let former = [SIGINT, SIGQUIT].map { (number: $0, handler: signal($0, SIG_IGN)) }
+        defer { for (number, handler) in former { signal(number, handler) } }
+        let child = try? ChildProcess(["/bin/sh", "-c", text], environment: environment, input: ends[0])
+        close(ends[0])
+        if child != nil { _ = writeAll(input, to: ends[1]) }
+        close(ends[1])
+        return child?.waitBlocking()
     }
 
     /// Forwards a signal, unless a terminal has sent it to the command too.

@@ -164,7 +164,9 @@ struct Console: Sendable {
         case .success:
             do {
                 let features = TerminalFeatures(of: StandardStream.output)
-                try write(exactly: features.drawn(wrappingUsage(root.message(for: error)) + "\n"))
+                let text = features.drawn(wrappingUsage(root.message(for: error)) + "\n")
+                let isManual = CommandLine.arguments.dropFirst().first == "help"
+                if !isManual || !Pager.show(text) { try write(exactly: text) }
             } catch {
                 exit(with: error)
             }
