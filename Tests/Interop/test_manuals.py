@@ -71,6 +71,18 @@ def test_every_option_and_its_text_are_on_the_page(pki: Pki, pages: Path) -> Non
                 assert f"     {spellings[0]}" not in {line.rstrip() for line in lines}, (name, spellings)
 
 
+def test_what_a_command_says_of_itself_is_on_its_page(pki: Pki, pages: Path) -> None:
+    for name, command in commands(pki.path):
+        text = " ".join(shown(pages / f"{name}.1").split())
+        for block in (command.get("discussion") or "").replace("…", "...").split("\n\n"):
+            # The page has headings for these.
+            said = re.sub(r"^(For example(:|, )|Exit status: )", "", block)
+            part = " ".join(said.split())
+            assert (part if said == block else part[:1].upper() + part[1:]) in text, (name, part)
+    assert "pki exec [options] -- command ..." in shown(pages / "pki-exec.1")
+    assert "AWS session credentials" in shown(pages / f"{HELPER}.1")
+
+
 def test_man_and_mandoc_have_nothing_to_say(pages: Path) -> None:
     """Neither about a page's source, nor about a line that does not fit."""
     paths = sorted(pages.iterdir())
