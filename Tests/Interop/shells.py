@@ -23,13 +23,12 @@ DUMP = "\x18\x04"
 STARTS = {
     "bash": (
         ("--norc", "--noprofile", "-i"),
-        """bind 'set enable-bracketed-paste off' 'set completion-query-items 0' 'set page-completions off' 2>/dev/null
-        bind 'set enable-bracketed-paste off'; bind 'set completion-query-items 0'; bind 'set page-completions off'
+        """bind 'set enable-bracketed-paste off'; bind 'set completion-query-items 0'; bind 'set page-completions off'
         bind -x '"\\C-x\\C-d": printf "%s\\0" "$READLINE_LINE" > "$DUMP_TO"'""",
     ),
     "zsh": (
         ("-f", "-i"),
-        """unsetopt zle_bracketed_paste 2>/dev/null; zle_bracketed_paste=(); LISTMAX=10000
+        """zle_bracketed_paste=(); LISTMAX=10000
         autoload -U compinit && compinit -u -D
         dump() { printf '%s\\0' "$BUFFER" > "$DUMP_TO"; }
         zle -N dump; bindkey -e; bindkey '^X^D' dump""",
@@ -48,9 +47,11 @@ ALL = [
 
 
 class Shell:
-    """An interactive shell that found `pki` on its PATH and has read its completion script."""
+    """An interactive shell that found `pki` on its PATH and, if nothing else is said, has read its completion script."""
 
-    def __init__(self, name: str, pki: Pki, folder: Path, **variables: str) -> None:
+    def __init__(
+        self, name: str, pki: Pki, folder: Path, *, setup: str = "", reads_script: bool = True, **variables: str
+    ) -> None:
         self.name = name
         self.folder = folder
         (folder / "bin").mkdir(exist_ok=True)
@@ -62,8 +63,8 @@ class Shell:
         pipe = folder / f"line.{name}"
         os.mkfifo(pipe)
         self.lines = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
-        options, setup = STARTS[name]
-        (folder / f"start.{name}").write_text(f"{setup}\n")
+        options, usual = STARTS[name]
+        (folder / f"start.{name}").write_text(f"{setup}\n{usual}\n" + (f"source {script}\n" if reads_script else ""))
         self.environment = {
             **pki.variables(), "PATH": f"{folder}/bin:/usr/bin:/bin", "TERM": "xterm", "PS1": "> ", "DUMP_TO": str(pipe),
             "HISTFILE": "/dev/null", "INPUTRC": "/dev/null", **variables,
@@ -72,7 +73,7 @@ class Shell:
             name, list(options), env=self.environment, cwd=str(pki.home), dimensions=(50, 200), timeout=60, echo=False
         )
         # The marker is not in what is typed, which the terminal may show.
-        self.child.sendline(f"source {folder}/start.{name}; source {script}; echo rea''dy")
+        self.child.sendline(f"source {folder}/start.{name}; echo rea''dy")
         self.child.expect("ready\r")
         self.screen = b""
 

@@ -197,6 +197,17 @@ class TestInAShell:
         assert not list(house.home.rglob("hacked")) and not list(tmp_path.rglob("hacked"))
 
 
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed")
+def test_zsh_loads_the_script_from_its_path(house: Pki, tmp_path: Path) -> None:
+    """As a package installs it: read at the first Tab, which it has to answer."""
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "_pki").write_text(house.run("completion", "zsh").stdout)
+    with Shell("zsh", house, tmp_path, setup=f"fpath=({site} $fpath)", reads_script=False) as shell:
+        assert shell.complete("pki revoke we") == "web-1"
+        assert shell.complete("pki revoke db") == "db-1"
+
+
 def test_many_certificates_do_not_delay_the_shell(pki: Pki) -> None:
     """Of 100,000 names as many as are of use, with which no more is in common than with all."""
     pki.run("init-ca")
