@@ -121,7 +121,7 @@ while IFS= read -r path; do
     source=$here/$path
     [ "$path" != lib/pki/install.sh ] || source=$here/install.sh
     case $path in
-        lib/systemd/*) sed "s:/usr/local/bin/pki:$prefix/bin/pki:g" "$source" >"$prefix/$path.new" ;;
+        lib/systemd/*) sed "s:\(^ExecStart=\|'\)pki :\1$prefix/bin/pki :" "$source" >"$prefix/$path.new" ;;
         *) cp -P "$source" "$prefix/$path.new" ;;
     esac
     # A program that is running stays whole.

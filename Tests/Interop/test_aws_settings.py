@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from delivery import Home
-from program import CHECK_FAILED, DONE, USAGE, Lab, Pki, clean_environment, running_lab
+from program import CHECK_FAILED, DONE, MISSING, USAGE, Lab, Pki, clean_environment, running_lab
 
 REGION = "us-east-1"
 
@@ -224,8 +224,12 @@ class TestRemoval:
         (units / "pki-serve.service").write_text("[Service]\nExecStart=pki serve --profile=web\n")
         (units / "pki-update.service.d/own.conf").write_text('Environment="PKI_PROFILES=--profile web"\n')
         (units / "pki-other.service").write_text("ExecStart=pki serve --profile web2\n")
+        enabled = units / "default.target.wants"
+        enabled.mkdir()
+        for instance in ("web", "web2"):
+            (enabled / f"pki-serve@{instance}.service").symlink_to(MISSING)
         report = home.pki.run("configure", "--remove", "--profile", "web", "--format", "json").json
-        assert sorted(Path(unit).name for unit in report["units"]) == ["own.conf", "pki-serve.service"]
+        assert sorted(Path(unit).name for unit in report["units"]) == ["own.conf", "pki-serve.service", "pki-serve@web.service"]
         assert report["credentials"] == str(home.credentials)
 
     def test_without_a_file_nothing_is_made(self, home: Home) -> None:

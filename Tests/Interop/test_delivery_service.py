@@ -199,7 +199,7 @@ class TestUnits:
         folder.mkdir()
         for file in (REPOSITORY / "templates/systemd").iterdir():
             text = file.read_text()
-            (folder / file.name).write_text(text.replace("/usr/local/bin/pki", str(pki.path)))
+            (folder / file.name).write_text(text.replace("ExecStart=pki", f"ExecStart={pki.path}"))
         name = unit.replace("@.", "@root.")
         if name != unit:
             (folder / unit).rename(folder / name)
@@ -212,7 +212,7 @@ class TestUnits:
     def test_what_the_units_run_is_a_command(self, pki: Pki) -> None:
         """Every option in them is one that the binary has."""
         for file in (REPOSITORY / "templates/systemd").glob("*.service"):
-            [line] = re.findall(r"^ExecStart=(?:.*')?/usr/local/bin/pki (.*)$", file.read_text(), re.MULTILINE)
+            [line] = re.findall(r"^ExecStart=(?:.*')?pki (.*)$", file.read_text(), re.MULTILINE)
             command, *words = line.split()
             told = pki.run(command, "--help").stdout
             for option in (word for word in words if word.startswith("--")):

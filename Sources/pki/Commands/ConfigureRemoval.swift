@@ -67,15 +67,17 @@ extension ConfigureCommand {
                 "\(directory)/\($0)"
             }
         }
-        return directories.flatMap { names($0).filter { FilePath.name(of: $0).hasPrefix("pki") } }
-            .flatMap { FileStatus(at: $0)?.kind == .directory ? names($0) : [$0] }
-            .filter { path in
+        let enabled = directories.flatMap { names($0) }.flatMap { $0.hasSuffix(".wants") ? names($0) : [$0] }
+        return enabled.filter { FilePath.name(of: $0).hasPrefix("pki") }.flatMap { unit in
+            if FilePath.name(of: unit).hasPrefix("pki-serve@\(profile).") { return [unit] }
+            return (FileStatus(at: unit)?.kind == .directory ? names(unit) : [unit]).filter { path in
                 guard FileStatus(at: path)?.kind == .regular, let bytes = try? InputFile.read(path) else {
                     return false
                 }
                 let words = String(decoding: bytes, as: UTF8.self).split { $0.isWhitespace || "\"'=".contains($0) }
                 return zip(words, words.dropFirst()).contains { $0 == "--profile" && $1 == profile }
             }
+        }
     }
 }
 

@@ -21,7 +21,7 @@ struct RenewCommand: AsyncParsableCommand {
               pki renew web-1 --rekey --exec 'systemctl reload nginx'
               pki renew --all --if-expires-within 30d
 
-            Run the last one from a timer: templates/systemd/pki-renew.timer. The --exec command runs under /bin/sh with \
+            The unit pki-renew.timer runs the last one every day. The --exec command runs under /bin/sh with \
             PKI_NAME, PKI_CERTIFICATE, PKI_KEY, PKI_CHAIN and PKI_SERIAL set.
 
             Exit status: 0 renewed or nothing due, 2 a renewal failed; with --exit-code, 1 nothing due.

@@ -35,7 +35,7 @@ struct ServeCommand: AsyncParsableCommand {
 
             /healthz returns 200 while every profile has valid credentials, which --check asks; /metrics is for \
             Prometheus. Certificates are read again when their files change, profiles at SIGHUP or when ~/.aws/config changes. \
-            templates/systemd/pki-serve.service runs it as a service, with socket activation and readiness notification.
+            The unit pki-serve@PROFILE runs it as a service, with socket activation and readiness notification.
             """
     )
 

@@ -29,7 +29,7 @@ struct UpdateCommand: AsyncParsableCommand {
               pki update --once --profile web     # from cron
               pki update --remove --profile web
 
-            templates/systemd/pki-update@.service runs it as a service. Where a program can use credential_process or the \
+            The unit pki-update@USER runs it as a service. Where a program can use credential_process or the \
             container endpoint, pki configure and pki serve keep secrets out of files.
             """
     )
