@@ -291,6 +291,29 @@ class TestInstructions:
         assert_refuses(gate("instructions", tree), "there is no .build/release/pki")
 
 
+class TestPackages:
+    @pytest.fixture
+    def tree(self, tmp_path: Path) -> Path:
+        write(tmp_path / ".build/release/pki", "#!/bin/sh\n").chmod(0o755)
+        write(tmp_path / ".venv/bin/python", f'#!/bin/sh\nexec "{sys.executable}" "$@"\n').chmod(0o755)
+        write(tmp_path / "script/package", "#!/bin/sh\nmkdir $4 && cp $2 $4/pki.deb\n").chmod(0o755)
+        write(
+            tmp_path / "Tests/Packages/test_one.py",
+            "import os\ndef test_one(): assert os.listdir(os.environ['PKI_DIST']) == ['pki.deb']\n",
+        )
+        return tmp_path
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make machines")
+    def test_what_it_refuses(self, tree: Path) -> None:
+        assert_passes(gate("packages", tree))
+        write(tree / "Tests/Packages/test_two.py", "def test_two(): assert False\n")
+        assert_refuses(gate("packages", tree), "status 1")
+        write(tree / "script/package", "#!/bin/sh\necho no nfpm >&2\nexit 2\n")
+        assert_refuses(gate("packages", tree), "script/package failed", "no nfpm")
+        (tree / ".build/release/pki").unlink()
+        assert_refuses(gate("packages", tree), "run script/gates/release")
+
+
 class TestInterop:
     @pytest.fixture
     def tree(self, tmp_path: Path) -> Path:

@@ -1,0 +1,270 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The package's units under systemd as the first process of Debian 12 and 13, with AWS's own software as the judge."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import roots
+from roots import Done, Machine, wait_until
+
+PLACE = "/etc/pki/roles-anywhere"
+CA = "/var/lib/pki/ca"
+AS_PKI = "runuser -u pki -- pki"
+UNITS = ("pki-serve@web.service", "pki-update@alice.service", "pki-renew.service", "pki-crl.service")
+SITE_PACKAGES = Path(pytest.__file__).resolve().parents[1]
+
+ARN = """
+import boto3
+print(boto3.client("sts", region_name="us-east-1", endpoint_url="http://127.0.0.1:9912").get_caller_identity()["Arn"])
+"""
+
+
+@pytest.fixture(scope="module", params=list(roots.SUITES), ids=[f"debian-{version}" for version in roots.SUITES.values()])
+def host(request: pytest.FixtureRequest, deb: Path) -> Iterator[Machine]:
+    """A machine with the package, a CA where the units look for it, a user alice, AWS's software and a lab.
+
+    Each test has instances and profiles of its own.
+    """
+    with roots.running(request.param, booted=True, binds={SITE_PACKAGES: "/opt/aws"}) as machine:
+        machine.write(f"/root/{deb.name}", deb.read_bytes())
+        machine.install(f"/root/{deb.name}")
+        machine.write("/usr/local/bin/aws", '#!/bin/sh\nexec env PYTHONPATH=/opt/aws python3 -m awscli "$@"\n', 0o755)
+        machine.write("/etc/systemd/system/lab.service", f"[Service]\nUser=pki\nExecStart=pki lab --directory {CA}\n")
+        machine.shell(f"useradd --create-home alice && {AS_PKI} init-ca --directory {CA} && systemctl start lab")
+        wait_until(lambda: machine.run("pki", "lab", "env", status=None).status == 0, "the lab answers")
+        yield machine
+
+
+def lab(machine: Machine, script: str, **options: object) -> Done:
+    """Runs a script with the lab's variables."""
+    return machine.shell(f'eval "$(pki lab env)"\n{script}', **options)
+
+
+CONFIGURE = (
+    "unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY\n"
+    "pki configure --profile {0} --certificate $PWD/{0}-cert.pem --endpoint $PKI_LAB_ENDPOINT"
+    " --trust-anchor-arn $PKI_LAB_TRUST_ANCHOR_ARN --profile-arn $PKI_LAB_PROFILE_ARN --role-arn $PKI_LAB_ROLE_ARN"
+)
+
+
+def issue(machine: Machine, name: str) -> None:
+    """Issues a certificate and writes the profile of that name, as the comments of the unit tell."""
+    lab(machine, f"{AS_PKI} issue-client {name} --directory {CA} && cd {PLACE}\n"
+                 f"install -m 640 {CA}/{name}-cert.pem {CA}/{name}-key.pem .\n"
+                 f"export AWS_CONFIG_FILE=$PWD/config\n{CONFIGURE.format(name)}\nchmod 640 config")  # fmt: skip
+
+
+def edit(machine: Machine, unit: str, text: str) -> None:
+    """What systemctl edit does."""
+    machine.write(f"/etc/systemd/system/{unit}.d/override.conf", text)
+    machine.run("systemctl", "daemon-reload")
+
+
+def listening_at(machine: Machine, instance: str, port: int, more: str = "") -> None:
+    edit(machine, f"pki-serve@{instance}.service", f'[Service]\nEnvironment="PKI_SERVE=--listen 127.0.0.1:{port} {more}"\n')
+
+
+def show(machine: Machine, unit: str, name: str) -> str:
+    return machine.run("systemctl", "show", "--value", f"--property={name}", unit).stdout.strip()
+
+
+def journal(machine: Machine, unit: str) -> str:
+    return machine.run("journalctl", "--quiet", "--no-pager", "--output=cat", f"--unit={unit}").stdout
+
+
+def start(machine: Machine, unit: str, *words: str) -> None:
+    done = machine.run("systemctl", *(words or ("start",)), unit, status=None)
+    assert done.status == 0, f"{done}\n{machine.run('systemctl', 'status', '--no-pager', unit, status=None)}\n{journal(machine, unit)}"
+
+
+def asked(machine: Machine, instance: str, port: int, profile: str | None = None) -> str:
+    """The ARN that boto3 has, with the credentials that a service hands to a program of its user."""
+    return machine.run(
+        "setpriv", "--reuid=pki", "--regid=pki", "--clear-groups", "python3", "-c", ARN,
+        PYTHONPATH="/opt/aws",
+        AWS_CONTAINER_CREDENTIALS_FULL_URI=f"http://127.0.0.1:{port}/credentials/{profile or instance}",
+        AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE=f"/run/pki-serve/{instance}/token",
+    ).stdout.strip()  # fmt: skip
+
+
+def got(machine: Machine, port: int, path: str) -> str:
+    """What an address answers; nothing if it refuses."""
+    script = f"import urllib.request; print(urllib.request.urlopen('http://127.0.0.1:{port}/{path}').read().decode())"
+    return machine.run("python3", "-c", script, status=None).stdout
+
+
+class TestServe:
+    def test_enabled_by_one_command_it_answers_an_sdk(self, host: Machine) -> None:
+        issue(host, "web")
+        start(host, "pki-serve@web", "enable", "--now")
+        assert show(host, "pki-serve@web", "StatusText") == "1 of 1 profiles have credentials"
+        assert ":assumed-role/lab-role/" in asked(host, "web", 9911)
+        host.shell("! setpriv --reuid=alice --regid=alice --clear-groups cat /run/pki-serve/web/token")
+
+    def test_another_service_gets_the_token_as_its_credential(self, host: Machine) -> None:
+        issue(host, "given")
+        listening_at(host, "given", 9921)
+        start(host, "pki-serve@given")
+        host.write("/root/arn.py", ARN)
+        host.write("/etc/systemd/system/program.service", (
+            "[Service]\nType=oneshot\nDynamicUser=yes\n"
+            "LoadCredential=aws-token:/run/pki-serve/given/token\nLoadCredential=arn.py:/root/arn.py\n"
+            "Environment=AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE=%d/aws-token PYTHONPATH=/opt/aws\n"
+            "Environment=AWS_CONTAINER_CREDENTIALS_FULL_URI=http://127.0.0.1:9921/credentials/given\n"
+            "ExecStart=python3 ${CREDENTIALS_DIRECTORY}/arn.py\n"
+        ))  # fmt: skip
+        start(host, "program")
+        assert ":assumed-role/lab-role/" in journal(host, "program")
+
+    def test_it_survives_being_killed_with_the_same_token(self, host: Machine) -> None:
+        issue(host, "killed")
+        listening_at(host, "killed", 9922)
+        edit(host, "pki-serve@.service", "[Service]\nRestartSec=100ms\n")
+        start(host, "pki-serve@killed")
+        before, token = show(host, "pki-serve@killed", "MainPID"), host.read("/run/pki-serve/killed/token")
+        host.shell(f"kill -KILL {before}")
+        wait_until(lambda: show(host, "pki-serve@killed", "ActiveState") == "active"
+                   and show(host, "pki-serve@killed", "MainPID") not in (before, "0"), "it runs again")  # fmt: skip
+        assert host.read("/run/pki-serve/killed/token") == token
+        assert ":assumed-role/lab-role/" in asked(host, "killed", 9922)
+        start(host, "pki-serve@killed", "restart")
+        assert host.read("/run/pki-serve/killed/token") == token
+
+    def test_one_that_no_longer_answers_the_watchdog_is_restarted(self, host: Machine) -> None:
+        issue(host, "stopped")
+        edit(host, "pki-serve@stopped.service", (
+            "[Service]\nEnvironment=PKI_SERVE=--port=9923\nWatchdogSec=1\nTimeoutAbortSec=1\nRestartSec=100ms\n"
+        ))  # fmt: skip
+        start(host, "pki-serve@stopped")
+        before = show(host, "pki-serve@stopped", "MainPID")
+        host.shell(f"kill -STOP {before}")
+        wait_until(lambda: show(host, "pki-serve@stopped", "NRestarts") != "0", "it was restarted")
+        assert "watchdog" in journal(host, "pki-serve@stopped").lower()
+
+    def test_it_reloads_a_changed_profile(self, host: Machine) -> None:
+        issue(host, "changed")
+        listening_at(host, "changed", 9924)
+        start(host, "pki-serve@changed")
+        host.shell(f"AWS_CONFIG_FILE={PLACE}/config pki configure --profile changed --session-duration 900")
+        start(host, "pki-serve@changed", "reload")
+
+        def remaining() -> int:
+            [seconds] = re.findall(r"^pki_credentials_expiry_seconds\{.*\} (\d+)", got(host, 9924, "metrics"), re.MULTILINE)
+            return int(seconds)
+
+        wait_until(lambda: remaining() <= 900, "the new duration is used")
+
+    def test_one_instance_serves_several_profiles(self, host: Machine) -> None:
+        issue(host, "first")
+        issue(host, "second")
+        listening_at(host, "first", 9925, "--profile second")
+        start(host, "pki-serve@first")
+        arns = {asked(host, "first", 9925, profile) for profile in ("first", "second")}
+        assert len(arns) == 2
+
+    def test_its_socket_starts_it(self, host: Machine) -> None:
+        issue(host, "waiting")
+        edit(host, "pki-serve@waiting.socket", "[Socket]\nListenStream=\nListenStream=127.0.0.1:9926\n")
+        start(host, "pki-serve@waiting.socket", "enable", "--now")
+        assert show(host, "pki-serve@waiting", "ActiveState") == "inactive"
+        wait_until(lambda: got(host, 9926, "healthz") != "", "it answers")
+        wait_until(lambda: show(host, "pki-serve@waiting", "ActiveState") == "active", "it is ready")
+        start(host, "pki-serve@waiting", "restart")
+        assert ":assumed-role/lab-role/" in asked(host, "waiting", 9926)
+
+    @pytest.mark.parametrize("encrypted", [False, True], ids=["LoadCredential", "LoadCredentialEncrypted"])
+    def test_a_passphrase_is_a_credential(self, host: Machine, encrypted: bool) -> None:
+        name, port = ("sealed", 9928) if encrypted else ("loaded", 9927)
+        issue(host, name)
+        secret, key = f"{PLACE}/{name}-passphrase", f"{PLACE}/{name}-key.pem"
+        host.write(secret, "correct horse\n", 0o600)
+        host.shell(
+            f"openssl pkcs8 -topk8 -in {key} -out {key}.new -passout file:{secret} && mv {key}.new {key}"
+            f" && chgrp pki-keys {key} && chmod 640 {key}"
+        )
+        setting = f"LoadCredential=passphrase:{secret}"
+        if encrypted:
+            host.shell(f"systemd-creds encrypt --with-key=host --name=passphrase {secret} {secret}.cred && rm {secret}")
+            setting = f"LoadCredentialEncrypted=passphrase:{secret}.cred"
+        edit(host, f"pki-serve@{name}.service", (
+            f'[Service]\nEnvironment="PKI_SERVE=--listen 127.0.0.1:{port}"\n'
+            f"Environment=PKI_PASSPHRASE_FILE=%d/passphrase\n{setting}\n"
+        ))  # fmt: skip
+        start(host, f"pki-serve@{name}")
+        assert ":assumed-role/lab-role/" in asked(host, name, port)
+
+
+class TestUpdate:
+    def test_it_refreshes_a_users_profiles(self, host: Machine) -> None:
+        host.shell(f"{AS_PKI} issue-client default --directory {CA}"
+                   f" && install -m 600 -o alice {CA}/default-cert.pem {CA}/default-key.pem /home/alice")  # fmt: skip
+        lab(host, CONFIGURE.format("default"), user="alice")
+        start(host, "pki-update@alice", "enable", "--now")
+        wait_until(lambda: (host.root / "home/alice/.aws/credentials").exists(), "the credentials are written")
+        endpoint = {"AWS_ENDPOINT_URL_STS": "http://127.0.0.1:9912", "AWS_REGION": "us-east-1", "PYTHONPATH": "/opt/aws"}
+        host.write("/home/alice/.aws/config", "")
+        assert ":assumed-role/lab-role/" in host.run("python3", "-c", ARN, user="alice", **endpoint).stdout
+        owner = host.run("stat", "--format=%U %a", "/home/alice/.aws/credentials").stdout
+        assert owner == "alice 600\n"
+
+    def test_another_users_home_is_not_there(self, host: Machine) -> None:
+        host.shell("id bob > /dev/null 2>&1 || useradd --create-home bob")
+        settings = ["ProtectHome=tmpfs", "BindPaths=-/home/alice"]
+        text = host.read("/usr/lib/systemd/system/pki-update@.service").replace("%i", "alice")
+        assert all(setting in text for setting in settings)
+        words = [f"--property={setting}" for setting in settings]
+        done = host.run("systemd-run", "--wait", "--pipe", "--quiet", *words, "ls", "/home")
+        assert done.stdout.split() == ["alice"]
+
+
+class TestTimers:
+    @pytest.mark.parametrize("timer", ["pki-renew", "pki-crl"])
+    def test_it_is_enabled_by_one_command_and_has_a_next_time(self, host: Machine, timer: str) -> None:
+        start(host, f"{timer}.timer", "enable", "--now")
+        listed = json.loads(host.run("systemctl", "list-timers", "--output=json").stdout)
+        [entry] = [entry for entry in listed if entry["unit"] == f"{timer}.timer"]
+        assert entry["activates"] == f"{timer}.service" and int(entry["next"]) > 0
+
+    def test_renewal_is_started_by_its_timer(self, host: Machine) -> None:
+        host.shell(f"{AS_PKI} issue-client brief --directory {CA} --days 7")
+        before = host.read(f"{CA}/brief-cert.pem")
+        edit(host, "pki-renew.timer", "[Timer]\nOnCalendar=\nOnActiveSec=0\nRandomizedDelaySec=0\nAccuracySec=1ms\n")
+        start(host, "pki-renew.timer", "restart")
+        wait_until(lambda: show(host, "pki-renew.service", "ExecMainExitTimestampMonotonic") != "0", "the service ended")
+        assert show(host, "pki-renew.service", "Result") == "success", journal(host, "pki-renew.service")
+        assert host.read(f"{CA}/brief-cert.pem") != before
+        assert host.run("stat", "--format=%U", f"{CA}/brief-cert.pem").stdout == "pki\n"
+
+    def test_the_crl_is_started_by_its_timer_and_reaches_the_service(self, host: Machine) -> None:
+        lab(host, f"{AS_PKI} crl --directory {CA} --issuer root --format aws-cli"
+                  " --trust-anchor-arn $PKI_LAB_TRUST_ANCHOR_ARN | sh")  # fmt: skip
+        [before] = json.loads(lab(host, "aws rolesanywhere list-crls --output json").stdout)["crls"]
+        variables = lab(host, "env | grep ^AWS_").stdout.split()
+        edit(host, "pki-crl.service", (
+            f'[Service]\nEnvironment="PKI_CRL=--issuer root --crl-id {before["crlId"]}"\n'
+            + "".join(f"Environment={variable}\n" for variable in variables)
+        ))  # fmt: skip
+        edit(host, "pki-crl.timer", "[Timer]\nOnCalendar=\nOnActiveSec=0\nRandomizedDelaySec=0\nAccuracySec=1ms\n")
+        start(host, "pki-crl.timer", "restart")
+        wait_until(lambda: show(host, "pki-crl.service", "ExecMainExitTimestampMonotonic") != "0", "the service ended")
+        assert show(host, "pki-crl.service", "Result") == "success", journal(host, "pki-crl.service")
+        [after] = json.loads(lab(host, "aws rolesanywhere list-crls --output json").stdout)["crls"]
+        assert after["crlId"] == before["crlId"] and after["crlData"] != before["crlData"]
+
+
+class TestSandbox:
+    @pytest.mark.parametrize("unit", UNITS)
+    def test_the_exposure_is_at_most_two(self, host: Machine, unit: str) -> None:
+        judged = host.run("systemd-analyze", "security", "--no-pager", unit, status=None).stdout
+        [exposure] = re.findall(r"Overall exposure level for \S+: ([0-9.]+)", judged)
+        assert float(exposure) <= 2.0, judged
+
+    def test_systemd_has_no_complaint(self, host: Machine) -> None:
+        done = host.run("systemd-analyze", "verify", "--man=no", *UNITS, "pki-serve@web.socket", "pki-renew.timer", "pki-crl.timer", status=None)
+        assert "pki" not in done.stderr
