@@ -134,7 +134,8 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Pki:
     sections = ["[default]", *(f"[profile {name}]" for name in ("plain", *HOSTILE)), r'[profile "back\\slash"]']
     other = "[profile with-role]\npki_role_arn = arn:aws-cn:iam::123456789012:role/$(touch hacked)"
     (pki.home / ".aws/config").write_text("\n".join((*sections, other, "")))
-    (pki.home / "some $file.pem").touch()
+    for file in ("some $file.pem", "at home.pem"):
+        (pki.home / file).touch()
     return pki
 
 
@@ -171,7 +172,10 @@ class TestInAShell:
                 # What the shell knows itself.
                 ("pki inspect so", "some $file.pem"), ("pki creds --certificate so", "some $file.pem"),
                 ("pki creds --certificate=so", "--certificate=some $file.pem"), ("pki verify 'so", "some $file.pem"),
-                ("pki list --directory ot", "other ca/"), ("pki exec -- mktem", "mktemp"),
+                ("pki inspect ~/at", f"{house.home}/at home.pem"), ("pki creds --certificate $HOME/at", f"{house.home}/at home.pem"),
+                ("pki list --directory ot", "other ca/"), ("pki list --directory=~/ot", "--directory=~/other ca/"),
+                ("pki list --directory so", "so"), ("pki inspect nosuch", "nosuch"), ("pki inspect -- nosuch", "nosuch"),
+                ("pki exec -- mktem", "mktemp"), ("pki exec -- ls so", "some $file.pem"),
             ):  # fmt: skip
                 assert shell.complete(typed) == expected, (typed, shell.screen)
 
@@ -192,7 +196,10 @@ class TestInAShell:
 
     def test_what_is_typed_is_not_run(self, house: Pki, tmp_path: Path, name: str) -> None:
         with Shell(name, house, tmp_path) as shell:
-            for typed in ("pki revoke $(touch hacked) we", "pki revoke --directory \"$(touch hacked)\" we", "pki revoke \"`touch hacked"):
+            values = ("pki revoke $(touch hacked) we", 'pki revoke --directory "$(touch hacked)" we', 'pki revoke "`touch hacked')
+            # zsh itself expands the path of a file that it completes.
+            files = () if name == "zsh" else ("pki inspect $(touch hacked)/x", 'pki inspect "$(touch hacked)/x', "pki lint (touch hacked)/x")
+            for typed in (*values, *files):
                 shell.press(typed + shells.TAB)
         assert not list(house.home.rglob("hacked")) and not list(tmp_path.rglob("hacked"))
 

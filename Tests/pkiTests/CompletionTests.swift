@@ -52,7 +52,7 @@ import Testing
         #expect(Self.values("completion", "zsh", "b") == [])
         #expect(CompletionRequest(["lint", "a", "b", ""], of: PKI.self).answer == .files)
         #expect(CompletionRequest(["exec", "--", ""], of: PKI.self).answer == .commands)
-        #expect(CompletionRequest(["exec", "--profile", "x", "--", "ls", ""], of: PKI.self).answer == .commands)
+        #expect(CompletionRequest(["exec", "--profile", "x", "--", "ls", ""], of: PKI.self).answer == .files)
         #expect(Self.values("lab", "l") == ["log"])
         #expect(Self.values("lab", "log", "--refu") == ["--refused"])
         // Where only options can be, they are offered without a hyphen.

@@ -94,6 +94,8 @@ struct CompletionRequest {
         let positions = command.positions.filter { isTerminated || !$0.isAfterTerminator }
         let argument = position < positions.count ? positions[position] : positions.last { $0.isRepeating }
         var answer = argument.map { values(of: $0, known) } ?? .values([])
+        // After a program, what programs usually take.
+        if answer == .commands, position > 0 { answer = .files }
         if case .values(let found) = answer {
             answer = offers((rest.isEmpty ? subcommands : []) + found)
         }

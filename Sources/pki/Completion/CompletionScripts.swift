@@ -70,7 +70,7 @@ enum CompletingShell: String, CaseIterable, ExpressibleByArgument {
             lines=("${(@f)$(command pki ---complete zsh "${(@Q)words[2,CURRENT-1]}" "${(Q)PREFIX}" 2>/dev/null)}")
             case $lines[1] in
                 files) [[ $PREFIX == --*=* ]] && compset -P '*='; _files ;;
-                directories) [[ $PREFIX == --*=* ]] && compset -P '*='; _files -/ ;;
+                directories) [[ $PREFIX == --*=* ]] && compset -P '*='; _path_files -/ ;;
                 commands) _command_names -e ;;
                 values)
                     for line in "${(@)lines[2,-1]}"; do
@@ -93,13 +93,13 @@ enum CompletingShell: String, CaseIterable, ExpressibleByArgument {
             set -l word (commandline -ct)
             set -l plain (string unescape -- $word; or string replace -r '^["\']' '' -- $word)
             set -l lines (command pki ---complete fish $before "$plain" 2>/dev/null)
-            set -l option (string match -r -- '^--[^=]*=' "$plain")
-            set -l path (string replace -- "$option" '' "$plain")
             switch "$lines[1]"
-                case files
-                    printf '%s\n' "$option"(__fish_complete_path "$path")
-                case directories
-                    printf '%s\n' "$option"(__fish_complete_directories "$path")
+                case files directories
+                    set -l option (string match -r -- '^--[^=]*=' "$word")
+                    # Of a command that fish does not know it completes files.
+                    set -l paths (complete -C"__pki_no_command "(string replace -- "$option" '' "$word"))
+                    test $lines[1] = directories; and set paths (string match -r -- '^[^\t]*/(?:\t.*)?$' $paths)
+                    set -q paths[1]; and printf '%s\n' "$option"$paths
                 case commands
                     __fish_complete_command
                 case values
