@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import subprocess
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -219,7 +220,7 @@ def test_many_certificates_do_not_delay_the_shell(pki: Pki) -> None:
     """Of 100,000 names as many as are of use, with which no more is in common than with all."""
     pki.run("init-ca")
     pki.run("issue-client", "web-1")
-    with sqlite3.connect(pki.home / "credential-process-data/inventory.sqlite") as database:
+    with closing(sqlite3.connect(pki.home / "credential-process-data/inventory.sqlite")) as connection, connection as database:
         columns = [row[1] for row in database.execute("PRAGMA table_info(certificates)")]
         new = {"id": "1000 + n", "name": "printf('host-%06d', n)", "certificate_path": "printf('host-%06d-cert.pem', n)",
                "key_path": "NULL", "serial": "randomblob(20)", "fingerprint": "randomblob(32)", "subject_key": "randomblob(32)"}
