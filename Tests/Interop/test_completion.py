@@ -205,6 +205,28 @@ class TestInAShell:
         assert not list(house.home.rglob("hacked")) and not list(tmp_path.rglob("hacked"))
 
 
+    def test_a_hostile_directory_runs_nothing(self, pki: Pki, tmp_path: Path, name: str) -> None:
+        """Somebody else made the inventory and the list of ARNs."""
+        pki.run("init-ca")
+        ca = pki.home / "credential-process-data"
+        names = ["$(touch hacked)", "`touch hacked`", "x;touch hacked", "x\ttouch hacked", "x\ntouch hacked", "x\x1b[31m", "-x", "x y"]
+        for each in (*names, "good"):
+            pki.run("issue-client", "--name", f"n{names.index(each)}" if each in names else each)
+        with closing(sqlite3.connect(ca / "inventory.sqlite")) as connection, connection as database:
+            for index, each in enumerate(names):
+                database.execute("UPDATE certificates SET name = ? WHERE name = ?", (each, f"n{index}"))
+        role = {"name": "$(touch hacked)", "roleArn": f"{ROLE}$(touch hacked)", "profileArn": PROFILE, "trustAnchorArn": ANCHOR}
+        (ca / "aws-arns.json").write_text(json.dumps({"trustAnchors": [], "roles": [role]}))
+        with Shell(name, pki, tmp_path) as shell:
+            for typed in ("pki revoke ", "pki revoke x", "pki revoke '", "pki crl --issuer ", "pki creds --role-arn ", "pki set-arns --role "):
+                shell.press(typed + shells.TAB)
+                shell.press(typed + shells.TAB * 2)
+            # A range of names without a hostile one is of use.
+            assert shell.complete("pki revoke go") == "good"
+            assert b"\x1b[31m" not in shell.screen
+        assert not list(pki.home.rglob("hacked")) and not list(tmp_path.rglob("hacked"))
+
+
 @pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed")
 def test_zsh_loads_the_script_from_its_path(house: Pki, tmp_path: Path) -> None:
     """As a package installs it: read at the first Tab, which it has to answer."""
