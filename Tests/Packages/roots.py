@@ -238,6 +238,14 @@ def children(process: int) -> list[int]:
         return []
 
 
+def is_running(process: int) -> bool:
+    """Whether a process has not ended; it may be that nobody has asked for its status yet."""
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{process}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 def wait_until(condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
     """Waits for a condition of another program."""
     end = time.monotonic() + seconds
@@ -273,7 +281,7 @@ def running(suite: str, *, booted: bool = False, binds: dict[Path, str] | None =
         finally:
             process.kill()
             process.communicate(timeout=60)
-            wait_until(lambda: not any(Path(f"/proc/{one}").exists() for one in first), "all processes ended")
+            wait_until(lambda: not any(map(is_running, first)), "all processes ended")
 
 
 def started(machine: Machine) -> bool:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import roots
-from roots import wait_until
+from roots import is_running, wait_until
 
 SCRIPT = """
 import pathlib, sys, time
@@ -30,15 +31,16 @@ def groups() -> set[Path]:
 def test_a_machine_ends_with_who_made_it(number: signal.Signals, tmp_path: Path) -> None:
     roots.cached_root("bookworm", booted=True)
     maker = subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, tmp_path], cwd=roots.HERE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+        [sys.executable, "-c", SCRIPT, tmp_path],
+        cwd=roots.HERE, env={**os.environ, "TMPDIR": str(tmp_path)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
     assert maker.stdout is not None
     first = int(maker.stdout.readline())
     beside = {path for path in groups() if path.name.split("-")[2] == str(maker.pid)}
-    assert len(beside) == 1 and Path(f"/proc/{first}").exists()
+    assert len(beside) == 1 and is_running(first)
     maker.send_signal(number)
     maker.communicate(timeout=60)
-    wait_until(lambda: not Path(f"/proc/{first}").exists(), "its first process ended")
+    wait_until(lambda: not is_running(first), "its first process ended")
     # Its mounts were in its own namespace. What a killed maker could not remove, the next removes.
     assert str(tmp_path) not in Path("/proc/self/mounts").read_text()
     with roots.running("bookworm"):
