@@ -231,14 +231,6 @@ extension CertificateIndex.Line {
     }
 }
 
-/// Decodes an even or odd number of hexadecimal digits; `nil` if there are none, or other characters.
-func octets(hexadecimal digits: [UInt8]) -> [UInt8]? {
-    let known = digits.compactMap { UInt8(hexadecimalDigit: $0) }
-    guard !known.isEmpty, known.count == digits.count else { return nil }
-    let even = known.count.isMultiple(of: 2) ? known : [0] + known
-    return stride(from: 0, to: even.count, by: 2).map { even[$0] << 4 | even[$0 + 1] }
-}
-
 extension SerialNumber {
     /// Reads up to 64 hexadecimal digits as `openssl ca` writes them: in either case, perhaps an odd number, between
     /// blanks.

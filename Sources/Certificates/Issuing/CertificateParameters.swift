@@ -115,7 +115,9 @@ extension CertificateParameters {
             let value = BasicConstraints(isCA: true, pathLength: length).derEncoded
             return CertificateExtension(made.identifier, name: made.name, isCritical: true, value: value)
         }
-        if !subjectAlternativeNames.isEmpty { extensions.append(try alternativeNameExtension()) }
+        if !subjectAlternativeNames.isEmpty {
+            extensions.append(try CertificateExtension(subjectAlternativeNames, isCritical: subject.isEmpty))
+        }
         if !nameConstraints.isEmpty {
             extensions.append(
                 CertificateExtension(
@@ -140,20 +142,6 @@ extension CertificateParameters {
         extensions[index] = try replacement(extensions[index])
     }
 
-    /// Critical only if there is no subject (RFC 5280 §4.2.1.6).
-    private func alternativeNameExtension() throws(CertificateError) -> CertificateExtension {
-        var names: [[UInt8]] = []
-        for name in subjectAlternativeNames {
-            guard let encoded = name.derEncoded else {
-                throw CertificateError(.unsupported, "alternative names of the kind \(name) cannot be issued")
-            }
-            names.append(encoded)
-        }
-        return CertificateExtension(
-            CertificateExtension.subjectAlternativeName, name: "subjectAltName", isCritical: subject.isEmpty,
-            value: DER.sequence(names))
-    }
-
     private func authorityKeyIdentifier(
         issuer: Certificate?, _ extensions: [CertificateExtension]
     ) throws -> CertificateExtension {
@@ -167,6 +155,19 @@ extension CertificateParameters {
 }
 
 extension CertificateExtension {
+    /// The alternative names; critical only if there is no subject (RFC 5280 §4.2.1.6).
+    init(_ names: [GeneralName], isCritical: Bool) throws(CertificateError) {
+        var encoded: [[UInt8]] = []
+        for name in names {
+            guard let octets = name.derEncoded else {
+                throw CertificateError(.unsupported, "alternative names of the kind \(name) cannot be issued")
+            }
+            encoded.append(octets)
+        }
+        self.init(
+            Self.subjectAlternativeName, name: "subjectAltName", isCritical: isCritical, value: DER.sequence(encoded))
+    }
+
     /// The authority key identifier of what a CA signs: its subject key identifier, or one computed from its key.
     init(authorityKeyOf issuer: Certificate) throws {
         self.init(authorityKeyIdentifier: try issuer.subjectKeyIdentifier ?? issuer.publicKey.keyIdentifier())

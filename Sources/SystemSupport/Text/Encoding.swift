@@ -59,6 +59,14 @@ package func hexadecimal(_ bytes: [UInt8]) -> String {
 /// The same of another sequence, which is copied first: this module's generic code is not specialised for others.
 package func hexadecimal(_ bytes: some Sequence<UInt8>) -> String { hexadecimal(Array(bytes)) }
 
+/// Decodes an even or odd number of hexadecimal digits; `nil` if there are none, or other characters.
+package func octets(hexadecimal digits: [UInt8]) -> [UInt8]? {
+    let known = digits.compactMap { UInt8(hexadecimalDigit: $0) }
+    guard !known.isEmpty, known.count == digits.count else { return nil }
+    let even = known.count.isMultiple(of: 2) ? known : [0] + known
+    return stride(from: 0, to: even.count, by: 2).map { even[$0] << 4 | even[$0 + 1] }
+}
+
 extension UInt8 {
     /// The value of a hexadecimal digit.
     package init?(hexadecimalDigit digit: UInt8) {
