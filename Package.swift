@@ -56,6 +56,13 @@ let package = Package(
             resources: [.embedInCode("Templates")],
             swiftSettings: settings
         ),
+        .target(
+            name: "Enrolment", dependencies: ["Authority", "Certificates", "SystemSupport"], swiftSettings: settings),
+        .target(
+            name: "EnrolmentService",
+            dependencies: ["Authority", "Certificates", "Enrolment", "HTTPServer", "SystemSupport"],
+            swiftSettings: settings
+        ),
         .target(name: "AWSModel", dependencies: ["Certificates", "SystemSupport"], swiftSettings: settings),
         .target(
             name: "TrustAnchors",
@@ -92,8 +99,8 @@ let package = Package(
         .executableTarget(
             name: "pki",
             dependencies: [
-                "Certificates", "AWSModel", "Authority", "TrustAnchors", "RolesAnywhere", "HardwareKeys", "Delivery",
-                "HTTPServer", "Lab", "SystemSupport", logging,
+                "Certificates", "AWSModel", "Authority", "Enrolment", "EnrolmentService", "TrustAnchors",
+                "RolesAnywhere", "HardwareKeys", "Delivery", "HTTPServer", "Lab", "SystemSupport", logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: settings,
@@ -132,6 +139,11 @@ let package = Package(
         .testTarget(
             name: "AuthorityTests",
             dependencies: ["Authority", "Certificates", "SystemSupport", "TestSupport"],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "EnrolmentTests",
+            dependencies: ["Enrolment", "Authority", "Certificates", "SystemSupport", "TestSupport"],
             swiftSettings: settings
         ),
         .testTarget(

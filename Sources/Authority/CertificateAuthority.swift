@@ -26,6 +26,9 @@ public struct CertificateAuthority: Sendable {
     /// The trust anchors: the directory's roots, or the highest CA that the directory has.
     let anchors: [Certificate]
 
+    /// The roots that clients of this CA trust.
+    package var roots: [Certificate] { anchors }
+
     var directory: CADirectory { inventory.directory }
 
     /// The path of the CA's certificate, for messages.

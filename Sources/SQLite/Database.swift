@@ -285,6 +285,22 @@ package import SystemSupport
         }
     }
 
+    /// Runs the body within a transaction; what it changed is undone if it throws.
+    package func attempt<Result>(_ body: () throws -> Result) throws -> Result {
+        try execute("SAVEPOINT attempt")
+        do {
+            let result = try body()
+            try execute("RELEASE attempt")
+            return result
+        } catch {
+            if unsafe sqlite3_get_autocommit(handle) == 0 {
+                try execute("ROLLBACK TO attempt")
+                try execute("RELEASE attempt")
+            }
+            throw error
+        }
+    }
+
     /// The version of the schema in the file: 0 in a new one.
     package func userVersion() throws(SQLiteError) -> Int64 {
         try query("PRAGMA user_version").first?.first?.integer ?? 0

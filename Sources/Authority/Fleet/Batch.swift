@@ -24,7 +24,7 @@ extension CertificateAuthority {
     /// After how many seconds a change is made with fewer: slow keys are not lost, and the user sees progress.
     static let batchTime = 2.0
     /// The number of threads that write files: the file system syncs many files with one write of its journal.
-    private static let diskJobs = 16
+    static let diskJobs = 16
 
     /// Issues many certificates on `jobs` threads. A host gets both key and certificate or neither. Names in the
     /// inventory are skipped, so an interrupted batch can be run again.
@@ -45,7 +45,6 @@ extension CertificateAuthority {
         for request in waiting where !request.archivesExisting {
             try directory.checkDoesNotExist(AuthorityFiles.certificate(of: request.name))
         }
-        var names = CommonNames()
         var done = outcome.skipped.count
         progress(done)
         var start = 0
@@ -64,7 +63,7 @@ extension CertificateAuthority {
                         outcome.skipped.append(one.name)
                         continue
                     }
-                    _ = try one.commit(to: &change, &names)
+                    _ = try one.commit(to: &change)
                     outcome.issued.append(one.name)
                     for notice in one.notices where !outcome.notices.contains(notice) { outcome.notices.append(notice) }
                 }

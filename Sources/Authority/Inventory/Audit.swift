@@ -33,6 +33,18 @@ public struct AuditRecord: Hashable, Sendable {
         case rotate
         /// The passphrase of a key was changed.
         case passphrase
+        /// A join token was created.
+        case token
+        /// A join token was revoked.
+        case revokeToken = "revoke-token"
+        /// A request waits for a decision.
+        case wait
+        /// A request was approved.
+        case approve
+        /// A request was denied.
+        case deny
+        /// A name was locked: a replaced certificate tried to renew.
+        case lock
     }
 
     /// The time of the action.

@@ -63,12 +63,8 @@ final class InventoryDatabase {
             throw AuthorityError(
                 .invalidRequest, "\"\(printable(entry.name, limit: 200))\" cannot be used in file names")
         }
-        if let template, let digest = entry.templateDigest {
-            try database.execute(
-                "INSERT INTO templates (digest, name, content) VALUES (?, ?, ?) ON CONFLICT (digest) DO NOTHING",
-                .blob(digest), .text(template.name), .blob(template.text))
-        }
-        let values: [SQLiteValue] = [
+        if let template { try insert(template) }
+        var values: [SQLiteValue] = [
             .text(entry.name), .blob(entry.serialNumber.stored), .text(entry.subject),
             .text(entry.joinedAlternativeNames), .text(entry.profile), .text(entry.keyType),
             .integer(entry.isCA ? 1 : 0), .time(entry.notBefore), .time(entry.notAfter), .integer(entry.place.rawValue),
@@ -78,12 +74,24 @@ final class InventoryDatabase {
             .blob(entry.subjectKey), .blob(entry.fingerprintBytes), entry.templateDigest.map { .blob($0) } ?? .null,
             entry.lifetime.map { .integer(Int64($0.rounded(.up))) } ?? .null,
         ]
-        let columns = "\(Self.columns.dropFirst("id, ".count)), lifetime"
+        let commonName = certificate.map { CommonName(of: $0.subject) } ?? CommonName(ofText: entry.subject)
+        values.append(.optional(commonName?.whole))
+        let columns = "\(Self.columns.dropFirst("id, ".count)), lifetime, common_name"
         let places = values.map { _ in "?" }.joined(separator: ", ")
         try database.visit("INSERT INTO certificates (\(columns)) VALUES (\(places))", values) { _ in }
-        guard let certificate else { return }
+        if let certificate {
+            try database.execute(
+                "INSERT INTO certificate_contents (id, der) VALUES (last_insert_rowid(), ?)",
+                .blob(certificate.derEncoded))
+        }
+        try recordParts(of: commonName)
+    }
+
+    /// Adds a template that is not there yet.
+    func insert(_ template: CertificateTemplate) throws {
         try database.execute(
-            "INSERT INTO certificate_contents (id, der) VALUES (last_insert_rowid(), ?)", .blob(certificate.derEncoded))
+            "INSERT INTO templates (digest, name, content) VALUES (?, ?, ?) ON CONFLICT (digest) DO NOTHING",
+            .blob(Digest.sha256.hash(template.text)), .text(template.name), .blob(template.text))
     }
 
     private static let columns = """

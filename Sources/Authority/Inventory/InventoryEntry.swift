@@ -82,7 +82,7 @@ public struct InventoryEntry: Hashable, Sendable, Identifiable {
     public var fingerprint: String { hexadecimal(fingerprintBytes) }
 
     /// The lifetime in seconds that its successor gets: as it was asked for, or as long as it is.
-    var wantedLifetime: Double { lifetime ?? notAfter.timeIntervalSince(notBefore) - Lifetime.backdating }
+    package var wantedLifetime: Double { lifetime ?? notAfter.timeIntervalSince(notBefore) - Lifetime.backdating }
 
     /// Whether its own key signed it.
     public var isSelfSigned: Bool { issuerKey == subjectKey }

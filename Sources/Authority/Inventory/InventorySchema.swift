@@ -11,7 +11,7 @@ enum InventorySchema {
     /// Marks the file as an inventory of this program: "pkiI".
     static let applicationIdentifier: Int32 = 0x706b_6949
     /// The statements that lead from one version to the next; the first creates version 1.
-    static let migrations: [[String]] = [version1, version2, version3, version4]
+    static let migrations: [[String]] = [version1, version2, version3, version4, version5]
     private static let version1 = [
         // The text of a template, so that a renewal does not depend on the template's file.
         """
@@ -126,12 +126,84 @@ enum InventorySchema {
         """,
     ]
 
+    private static let version5 = [
+        // For comparison: see CommonName. NULL if the subject has none.
+        "ALTER TABLE certificates ADD COLUMN common_name TEXT",
+        "CREATE INDEX certificates_by_common_name ON certificates (common_name) WHERE place = 0",
+        // Each of several common names of one subject.
+        """
+        CREATE TABLE common_name_parts (
+            name TEXT NOT NULL,
+            certificate INTEGER NOT NULL REFERENCES certificates (id),
+            PRIMARY KEY (name, certificate)
+        )
+        """,
+        // See JoinToken. names and alternative_names: patterns, one a line.
+        """
+        CREATE TABLE tokens (
+            number INTEGER PRIMARY KEY,
+            id TEXT NOT NULL UNIQUE,
+            names TEXT NOT NULL,
+            alternative_names TEXT NOT NULL,
+            template BLOB NOT NULL REFERENCES templates (digest),
+            lifetime INTEGER NOT NULL,
+            uses INTEGER NOT NULL,
+            used INTEGER NOT NULL,
+            replaces INTEGER NOT NULL,
+            needs_approval INTEGER NOT NULL,
+            created_at INTEGER NOT NULL,
+            created_by TEXT NOT NULL,
+            expires_at INTEGER NOT NULL,
+            revoked_at INTEGER
+        )
+        """,
+        // What was issued for a request: the same proof and request get the same certificate again.
+        // request: SHA-256 of the request. proof: as EnrolmentProof.key.
+        """
+        CREATE TABLE enrolments (
+            proof TEXT NOT NULL,
+            request BLOB NOT NULL,
+            certificate INTEGER NOT NULL REFERENCES certificates (id),
+            PRIMARY KEY (proof, request)
+        )
+        """,
+        // Names for which a replaced certificate tried to renew. What came later than the last certificate and the last
+        // token of then may be used.
+        """
+        CREATE TABLE name_locks (
+            name TEXT PRIMARY KEY,
+            at INTEGER NOT NULL,
+            serial BLOB NOT NULL,
+            peer TEXT NOT NULL,
+            last_certificate INTEGER NOT NULL,
+            last_token INTEGER NOT NULL
+        )
+        """,
+        // Requests that wait for a person. decision: 0 none yet, 1 approved, 2 denied.
+        """
+        CREATE TABLE pending_requests (
+            id INTEGER PRIMARY KEY,
+            proof TEXT NOT NULL,
+            request BLOB NOT NULL,
+            der BLOB NOT NULL,
+            name TEXT NOT NULL,
+            peer TEXT NOT NULL,
+            asked_at INTEGER NOT NULL,
+            decision INTEGER NOT NULL,
+            decided_at INTEGER,
+            decided_by TEXT,
+            UNIQUE (proof, request)
+        )
+        """,
+    ]
+
     /// Migrates a database to the newest version; returns whether it was empty.
     static func migrate(_ database: Database) throws -> Bool {
         let version = Int(try database.userVersion())
         for statement in migrations.dropFirst(version).joined() { try database.execute(statement) }
         if version < migrations.count { try database.setUserVersion(Int32(migrations.count)) }
         if (1..<4).contains(version) { try chainAudit(in: database) }
+        if (1..<5).contains(version) { try InventoryDatabase(database).fillCommonNames() }
         return version == 0
     }
 

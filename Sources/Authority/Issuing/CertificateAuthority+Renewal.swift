@@ -64,8 +64,7 @@ extension CertificateAuthority {
             guard current.contains(where: { $0.id == entry.id }) else {
                 throw AuthorityError(.exists, "\(entry.name) was renewed by another process")
             }
-            var names = CommonNames()
-            let issued = try prepared.commit(to: &change, &names)
+            let issued = try prepared.commit(to: &change)
             if old.isCA {
                 try change.refreshChains(below: [entry.subjectKey])
             }

@@ -146,9 +146,8 @@ extension CertificateAuthority {
                     chainFile: nil
                 )
             }
-            var names = CommonNames()
-            let madeRoot = try root.commit(to: &change, &names)
-            guard let cross = try cross?.commit(to: &change, &names) else {
+            let madeRoot = try root.commit(to: &change)
+            guard let cross = try cross?.commit(to: &change) else {
                 throw AuthorityError(.invalidRequest, "the new root was not certified by the old one")
             }
             return RootRotation(

@@ -55,7 +55,7 @@ struct PreparedCertificate: Sendable {
     var detail: String?
 
     /// Adds the certificate to a change: its files, its row and its line of the audit.
-    func commit(to change: inout InventoryChange, _ names: inout CommonNames) throws -> IssuedCertificate {
+    func commit(to change: inout InventoryChange) throws -> IssuedCertificate {
         // Another process may have revoked the issuer meanwhile.
         try change.checkIssuerNotRevoked(withKey: issuerKey)
         let former = try change.records.current(name)
@@ -68,7 +68,7 @@ struct PreparedCertificate: Sendable {
                 hint: "choose another name: --name NAME")
         }
         if !archivesExisting || action == .renew {
-            try names.refuseTaken(by: certificate, named: name, in: change.records)
+            try change.records.refuseTakenCommonName(of: certificate, named: name)
         }
 
         let nameChange = nameChange(in: change.directory)
@@ -171,9 +171,6 @@ struct PreparedCertificate: Sendable {
 
 extension Inventory {
     func commit(_ prepared: PreparedCertificate, now: Date) throws -> IssuedCertificate {
-        try change(now: now) { change in
-            var names = CommonNames()
-            return try prepared.commit(to: &change, &names)
-        }
+        try change(now: now) { change in try prepared.commit(to: &change) }
     }
 }

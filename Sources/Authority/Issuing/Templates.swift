@@ -42,7 +42,7 @@ public enum BuiltInTemplate: String, Sendable, CaseIterable {
     }
 
     /// The template for certificates like this one, which was imported from files.
-    init(matching certificate: Certificate) {
+    package init(matching certificate: Certificate) {
         if certificate.isCA {
             self = certificate.isSelfIssued ? .root : .intermediate
         } else if certificate.extendedKeyUsage.contains("serverAuth") {
@@ -81,7 +81,7 @@ extension CertificateTemplate {
     }
 
     /// The setting `profile`; by default the name of the file without directories and `.conf`.
-    var profile: String {
+    package var profile: String {
         if let name = settings["profile"] { return name }
         let file = name.split(separator: "/").last.map(String.init) ?? name
         return file.hasSuffix(".conf") ? String(file.dropLast(".conf".count)) : file

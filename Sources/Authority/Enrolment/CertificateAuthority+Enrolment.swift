@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import Certificates
+package import FoundationEssentials
+import Synchronization
+import SystemSupport
+
+/// A certificate to issue for a request that came over the network, as it was decided.
+package struct EnrolmentGrant: Sendable {
+    /// How the client proved that it may have it.
+    package var proof: EnrolmentProof
+    /// The certificate, with the request's key.
+    package var request: ClientRequest
+    /// Whether a name that has a valid certificate may get another by a token.
+    package var replaces = false
+    /// Who asked, for the audit: protocol and address.
+    package var peer: String
+
+    package init(proof: EnrolmentProof, request: ClientRequest, peer: String) {
+        self.proof = proof
+        self.request = request
+        self.peer = peer
+    }
+}
+
+/// Why nothing is issued although the request was sound.
+package enum EnrolmentRefusal: Error, Hashable, Sendable {
+    /// The token is unknown, its secret is wrong, or it was revoked, has expired or is spent.
+    case token(JoinToken.Status?)
+    /// The client proved nothing.
+    case noProof
+    /// The certificate of the proof is not of this CA, has expired or was revoked.
+    case certificate(String)
+    /// The certificate of the proof is not the current one of its name, which is now locked.
+    case replaced(String)
+    /// The name is locked.
+    case locked(String)
+    /// The name has a valid certificate.
+    case taken(String)
+    /// The request asks for a name that the proof does not allow.
+    case name(String)
+    /// The request itself cannot be certified.
+    case request(String)
+    /// A person denied it.
+    case denied
+
+    /// The reason, a sentence without a full stop, safe for a terminal.
+    package var reason: String {
+        switch self {
+        case .token(.expired?): "the token has expired"
+        case .token(.used?): "all uses of the token are spent"
+        case .token(.revoked?): "the token was revoked"
+        case .token: "the token is not known, or its secret is wrong"
+        case .noProof: "a token or a client certificate is required"
+        case .certificate(let why): "the client certificate cannot be used: \(why)"
+        case .replaced(let name):
+            "the client certificate is not the current one of \(name), which is locked now: it may have been stolen"
+        case .locked(let name):
+            "\(name) is locked, because a replaced certificate tried to renew; a new token for it unlocks it"
+        case .taken(let name):
+            "\(name) has a valid certificate; renew with it, revoke it, or use a token made with --replace"
+        case .name(let name): "\(name) is not allowed"
+        case .request(let why): why
+        case .denied: "the request was denied"
+        }
+    }
+}
+
+/// An issued certificate with its chain.
+package struct EnrolledCertificate: Sendable {
+    package let certificate: Certificate
+    /// The CA certificates between it and the root.
+    package let chain: [Certificate]
+    /// Whether it had been issued before, for the same request and proof.
+    package let isRepeated: Bool
+
+    package init(certificate: Certificate, chain: [Certificate], isRepeated: Bool) {
+        (self.certificate, self.chain, self.isRepeated) = (certificate, chain, isRepeated)
+    }
+}
+
+extension CertificateAuthority {
+    /// Issues certificates in one change, each or none: a request that is refused does not keep the others back.
+    ///
+    /// Everything that decides is looked at once more in the transaction that adds the certificate: the token's uses, the
+    /// name, the proof's place. What is returned is in the inventory and on the disk.
+    package func enrol(
+        _ grants: [EnrolmentGrant], jobs: Int, now: Date, using generator: inout some RandomNumberGenerator
+    ) -> [Result<EnrolledCertificate, any Error>] {
+        let random = grants.map { Self.random(for: $0.request, using: &generator) }
+        let prepared = Mutex<[Result<PreparedCertificate, any Error>?]>(Array(repeating: nil, count: grants.count))
+        _ = Workers.firstFailure(of: grants.count, jobs: jobs, until: { false }) { index in
+            let result = Result { try prepare(grants[index].request, random[index], now: now) }
+            prepared.withLock { $0[index] = result }
+        }
+        let made = prepared.withLock { $0 }
+        do {
+            return try inventory.change(now: now, jobs: Self.diskJobs) { change in
+                zip(grants, made).map { grant, made in
+                    Result {
+                        guard let made else { throw EnrolmentRefusal.request("the server is stopping") }
+                        return try commit(made, grant, to: &change)
+                    }
+                }
+            }
+        } catch {
+            return grants.map { _ in .failure(error) }
+        }
+    }
+
+    private func commit(
+        _ made: Result<PreparedCertificate, any Error>, _ grant: EnrolmentGrant, to change: inout InventoryChange
+    ) throws -> EnrolledCertificate {
+        let digest = Digest.sha256.hash(grant.request.certificateRequest?.derEncoded ?? [])
+        if let known = try change.records.enrolled(grant.proof.key, digest) {
+            return EnrolledCertificate(
+                certificate: try change.records.certificate(of: known), chain: chain, isRepeated: true)
+        }
+        var prepared = try made.get()
+        // What a refused request has changed so far is forgotten.
+        var attempt = change
+        let issued = try change.records.attempt {
+            prepared.archivesExisting = try allows(grant, in: attempt)
+            if case .certificate(let former) = grant.proof {
+                prepared.action = .renew
+                prepared.detail = "replaces \(former.serialNumber), \(grant.peer)"
+            } else {
+                prepared.detail = "\(grant.proof.key), \(grant.peer)"
+            }
+            try attempt.records.refuseTakenCommonName(of: prepared.certificate, named: prepared.name)
+            let issued = try prepared.commit(to: &attempt)
+            try attempt.records.recordEnrolment(
+                grant.proof.key, digest, fingerprint: Digest.sha256.hash(issued.certificate.derEncoded))
+            return issued
+        }
+        change = attempt
+        return EnrolledCertificate(certificate: issued.certificate, chain: chain, isRepeated: false)
+    }
+
+    /// Checks the proof and the name. Returns whether files of the name go to the archive.
+    private func allows(_ grant: EnrolmentGrant, in change: InventoryChange) throws -> Bool {
+        let name = grant.request.name
+        let current = try change.records.current(name)
+        switch grant.proof {
+        case .token(let identifier):
+            if try change.records.isLocked(name, forToken: identifier) { throw EnrolmentRefusal.locked(name) }
+            guard try change.records.spend(identifier, now: change.now) else {
+                throw EnrolmentRefusal.token(try change.records.token(identifier)?.status(at: change.now))
+            }
+            if !grant.replaces, current.contains(where: { [.valid, .held].contains($0.status(at: change.now)) }) {
+                throw EnrolmentRefusal.taken(name)
+            }
+        case .certificate(let certificate):
+            guard let entry = try change.records.entry(of: certificate) else {
+                throw EnrolmentRefusal.certificate("this CA did not issue it")
+            }
+            guard entry.name == name, entry.place == .current else { throw EnrolmentRefusal.replaced(name) }
+            if try change.records.isLocked(name, for: entry) { throw EnrolmentRefusal.locked(name) }
+            guard entry.revocation == nil else { throw EnrolmentRefusal.certificate("it was revoked") }
+        }
+        return !current.isEmpty || change.contains(AuthorityFiles.certificate(of: name))
+    }
+}
