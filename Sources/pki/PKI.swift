@@ -49,6 +49,12 @@ struct PKI: AsyncParsableCommand {
                 ]
             ),
             CommandGroup(
+                name: "Fleet",
+                subcommands: [
+                    ServeCACommand.self, TokenCommand.self, PendingCommand.self, ApproveCommand.self, DenyCommand.self,
+                ]
+            ),
+            CommandGroup(
                 name: "Checking",
                 subcommands: [DoctorCommand.self, InspectCommand.self, VerifyCommand.self, LintCommand.self]),
             CommandGroup(

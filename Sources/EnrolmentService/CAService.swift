@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Authority
+import Certificates
+package import Enrolment
+package import FoundationEssentials
+package import HTTPServer
+import SystemSupport
+
+/// The CA on the network: enrolment, its certificates, health and metrics. Administration is not here: the same commands
+/// work on the same directory while it runs.
+package struct CAService: HTTPHandler {
+    /// What an operator chooses.
+    package struct Options: Sendable {
+        /// Addresses of proxies whose `Client-Cert` header is believed.
+        package var proxies: Set<String> = []
+        /// After how many seconds a client asks again for a request that waits for a person.
+        package var retryAfter = 60
+
+        package init() {}
+    }
+
+    private let router: HTTPRouter
+
+    /// - Parameters:
+    ///   - desk: What issues.
+    ///   - options: What the operator chose.
+    ///   - now: The clock.
+    ///   - report: Is told faults of the server, each a sentence, for the log.
+    package init(
+        _ desk: EnrolmentDesk, options: Options, now: @escaping @Sendable () -> Date,
+        report: @escaping @Sendable (String) -> Void
+    ) throws {
+        let inventory = desk.authority.inventory
+        let metrics = ServiceMetrics()
+        let reader = ProofReader(tokens: TokenVerifier(inventory), proxies: options.proxies)
+        let limits = ServiceLimits()
+        var router = HTTPRouter()
+        try ESTService(
+            desk: desk, reader: reader, limits: limits, metrics: metrics, retryAfter: options.retryAfter, report: report
+        ).addRoutes(to: &router)
+        try router.on(.get, "/healthz") { _, _ in .now(HTTPResponse(status: .ok, text: "ok\n")) }
+        try router.on(.get, "/readyz") { _, _ in
+            .work {
+                do {
+                    try inventory.checkCanIssue(desk.authority, now: now())
+                    return HTTPResponse(status: .ok, text: "ok\n")
+                } catch {
+                    return HTTPResponse(status: .serviceUnavailable, text: ServiceError(error).reason + "\n")
+                }
+            }
+        }
+        try router.on(.get, "/metrics") { _, _ in
+            .work {
+                let gauges = (try? inventory.enrolmentGauges(at: now(), of: desk.authority.certificate)) ?? []
+                return HTTPResponse(
+                    status: .ok, headers: ["Content-Type": "text/plain; version=0.0.4; charset=utf-8"],
+                    body: Array(metrics.text(gauges + [("pki_enrolments_waiting", Double(desk.waitingCount))]).utf8))
+            }
+        }
+        self.router = router
+    }
+
+    package func answer(_ request: HTTPRequest) -> HTTPAnswer { router.answer(request) }
+}

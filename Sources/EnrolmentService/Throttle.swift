@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Synchronization
+
+/// Limits how often something may happen for each key: a burst, then a steady rate (the generic cell rate algorithm).
+///
+/// It remembers a time for each key, and at most a fixed number of keys: if there are more, those that are at rest are
+/// forgotten, then all.
+package final class Throttle: Sendable {
+    private let interval: Duration
+    private let tolerance: Duration
+    private let largestCount: Int
+    private let arrivals = Mutex<[String: ContinuousClock.Instant]>([:])
+
+    /// - Parameters:
+    ///   - burst: How many may happen at once.
+    ///   - interval: After which time one more may.
+    ///   - largestCount: The most keys that are remembered.
+    package init(burst: Int, interval: Duration, largestCount: Int = 10_000) {
+        self.interval = interval
+        tolerance = interval * (burst - 1)
+        self.largestCount = largestCount
+    }
+
+    /// Counts one event of a key. Returns how long it must wait if there were too many, which are then not counted.
+    package func count(_ key: String, at now: ContinuousClock.Instant) -> Duration? {
+        arrivals.withLock { arrivals in
+            let expected = max(arrivals[key] ?? now, now)
+            let wait = now.duration(to: expected) - tolerance
+            if wait > .zero { return wait }
+            if arrivals[key] == nil, arrivals.count >= largestCount {
+                arrivals = arrivals.filter { $0.value > now }
+                if arrivals.count >= largestCount { arrivals = [:] }
+            }
+            arrivals[key] = expected + interval
+            return nil
+        }
+    }
+
+    /// How long a key must wait; `nil` if the next event is allowed. Counts nothing.
+    package func delay(of key: String, at now: ContinuousClock.Instant) -> Duration? {
+        arrivals.withLock { arrivals in
+            guard let expected = arrivals[key] else { return nil }
+            let wait = now.duration(to: expected) - tolerance
+            return wait > .zero ? wait : nil
+        }
+    }
+}

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Authority
+import Certificates
+import Enrolment
+import EnrolmentService
+import FoundationEssentials
+import HTTPServer
+import SystemSupport
+
+struct ServeCACommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "serve-ca",
+        _superCommandName: "pki",
+        abstract: "Issue certificates to hosts over the network, by EST (RFC 7030).",
+        discussion: """
+            Hosts get a certificate with a join token, pki token create, and renew it with the certificate itself. The server \
+            works on the CA's directory; the other commands can be used on it meanwhile. Without --certificate the server \
+            issues its own certificate, for the names of --host, and renews it.
+
+            For example:
+
+              pki token create --name 'web-*' --uses 10
+              pki serve-ca --listen 0.0.0.0:8443 --host ca.example.com
+
+              EST            https://ca.example.com:8443/.well-known/est
+              health         /healthz, /readyz
+              Prometheus     /metrics
+
+            A client certificate is asked for and not required. A certificate that was replaced and asks for a renewal locks its \
+            name, because it may have been stolen: the log and pki audit say so, and a new token for the name unlocks it.
+            """
+    )
+
+    @OptionGroup var directory: DirectoryOption
+
+    @Option(
+        help: .value("name", "The CA that issues. (default: root, or the only CA whose key is there)"),
+        completion: .certificateName)
+    var issuer: String?
+
+    @Option(
+        help: .value(
+            "address",
+            """
+            Where to listen: ADDRESS:PORT, [IPv6]:PORT, PORT or unix:PATH; repeatable. (default: 127.0.0.1:8443, or the \
+            sockets from systemd)
+            """),
+        transform: ListenAddress.argument)
+    var listen: [ListenAddress] = []
+
+    @Option(
+        help: .value(
+            "name",
+            "A DNS name or IP address of the server's own certificate; repeatable. (default: localhost, 127.0.0.1)"))
+    var host: [String] = []
+
+    @Option(
+        help: .value("file", "The server's certificate with its chain, in PEM, in place of its own."),
+        completion: .file())
+    var certificate: String?
+
+    @Option(help: .value("file", "The key of --certificate, in PEM."), completion: .file())
+    var privateKey: String?
+
+    @Option(help: .value("address", "A proxy whose Client-Cert header is believed (RFC 9440); repeatable."))
+    var proxy: [String] = []
+
+    @Option(help: .value("seconds", "After which time a client asks again for a request that waits for approval."))
+    var retryAfter = 60
+
+    @Option(
+        help: .value("time", "How long after its end a certificate may still renew. (default: not at all)"),
+        transform: Duration.argument)
+    var renewalGrace: Duration = .zero
+
+    @OptionGroup var quiet: QuietOption
+
+    @OptionGroup(title: "The CA's key") var caKey: AuthorityKeyOptions
+
+    func validate() throws {
+        guard (certificate == nil) == (privateKey == nil) else {
+            throw ValidationError("--certificate and --private-key must be given together")
+        }
+        guard certificate == nil || host.isEmpty else {
+            throw ValidationError("--host is for the certificate that the server issues itself")
+        }
+        for address in proxy where IPAddress.octets(address) == nil {
+            throw ValidationError("--proxy \"\(address)\" is not an IP address")
+        }
+        guard (1...86_400).contains(retryAfter) else { throw ValidationError("--retry-after must be 1 to 86400") }
+    }
+
+    func run() async throws {
+        let console = Console.standard.log
+        let authority = try caKey.open(directory.path, issuer: issuer)
+        let manager = ServiceManager(
+            environment: ProcessInfo.processInfo.environment, processID: ThisProcess.identifier)
+        let identity = try ServerCertificate(
+            of: authority, hosts: host, certificate: certificate, privateKey: privateKey)
+        var rules = EnrolmentRules(authority.inventory)
+        rules.renewalGrace = renewalGrace.timeInterval
+        let desk = EnrolmentDesk(authority, rules: rules, jobs: 2) { .now }
+        var options = CAService.Options()
+        options.proxies = Set(proxy)
+        options.retryAfter = retryAfter
+        let service = try CAService(desk, options: options, now: { .now }) { console.warning($0) }
+
+        let signals = await CaughtSignal.stream(of: .interrupt, .terminate, .hangUp)
+        var configuration = HTTPServer.Configuration(now: { Date.now })
+        configuration.limits.bodyBytes = 65_536
+        let server = try await HTTPServer.start(
+            listeners(manager, identity.tls), configuration: configuration, handler: service
+        ) { "choose another address with --listen, or find out who listens: ss -ltnp" }
+        console.note(
+            "\(authority.name) issues at \(server.listeners.map(\.origin).joined(separator: ", ")); "
+                + "the server's certificate is valid until \(CivilTime(identity.expiry).extended)")
+        manager.notify(.ready, .status("\(authority.name) issues"))
+        await withTaskGroup { tasks in
+            tasks.addTask { await identity.keepValid(console) }
+            for await signal in signals {
+                guard signal == .hangUp else { break }
+                identity.reload(console)
+            }
+            tasks.cancelAll()
+        }
+        manager.notify(.stopping)
+        await server.shutDown(within: .seconds(10))
+    }
+
+    private func listeners(_ manager: ServiceManager, _ identity: TLSIdentity) throws -> [HTTPListener] {
+        if listen.isEmpty {
+            let inherited = try manager.sockets().map {
+                try HTTPListener(inheriting: $0.descriptor, identity: identity)
+            }
+            if !inherited.isEmpty { return inherited }
+        }
+        return (listen.isEmpty ? [.tcp(address: "127.0.0.1", port: 8_443)] : listen).map { address in
+            switch address {
+            case .tcp(let address, let port): HTTPListener(address: address, port: port, identity: identity)
+            case .unix(let path): HTTPListener(path: path, identity: identity)
+            }
+        }
+    }
+}

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Authority
+import Certificates
+import FoundationEssentials
+import HTTPServer
+import Synchronization
+import SystemSupport
+
+/// The certificate of `pki serve-ca` for TLS: from files, or issued by the CA itself and renewed before it expires.
+///
+/// The key of an issued one is in memory alone: a server that starts again gets another certificate.
+final class ServerCertificate: Sendable {
+    private enum Source: Sendable {
+        case files(certificate: String, privateKey: String)
+        case issued(names: [GeneralName])
+    }
+
+    /// The name in the inventory.
+    static let name = "serve-ca"
+    private static let lifetime: Double = 7 * 86_400
+
+    let tls: TLSIdentity
+    private let authority: CertificateAuthority
+    private let source: Source
+    private let state: Mutex<Date>
+
+    /// When the certificate expires.
+    var expiry: Date { state.withLock(\.self) }
+
+    init(of authority: CertificateAuthority, hosts: [String], certificate: String?, privateKey: String?) throws {
+        self.authority = authority
+        if let certificate, let privateKey {
+            source = .files(certificate: certificate, privateKey: privateKey)
+        } else {
+            source = .issued(
+                names: try (hosts.isEmpty ? ["localhost", "127.0.0.1"] : hosts).map {
+                    try (try? GeneralName.ipAddress($0)) ?? .dnsName($0)
+                })
+        }
+        let (tls, expiry) = try Self.make(source, authority)
+        self.tls = tls
+        state = Mutex(expiry)
+    }
+
+    private static func make(_ source: Source, _ authority: CertificateAuthority) throws -> (TLSIdentity, Date) {
+        let roots = Array(authority.roots.map(\.pemEncoded).joined().utf8)
+        switch source {
+        case .files(let certificate, let privateKey):
+            let chain = try FileContents(of: certificate).bytes
+            guard let first = try Container(reading: chain).certificates.first else {
+                throw InputError(message: "\(printable(certificate)) has no certificate")
+            }
+            let key = try FileContents(of: privateKey, .ownerOnly).bytes
+            let identity = try TLSIdentity(
+                certificateChain: unsafe chain.withUnsafeBytes { unsafe Array($0) },
+                privateKey: unsafe key.withUnsafeBytes { unsafe Array($0) }, clientRoots: roots)
+            return (identity, first.notAfter)
+        case .issued(let names):
+            let now = Date.now
+            let key = try PrivateKey(generating: .ecP256)
+            var request = ClientRequest(template: try BuiltInTemplate.server.template, name: name)
+            request.certificateRequest = try CertificateRequestParameters(
+                subject: DistinguishedName("CN=\(name)"), subjectAlternativeNames: names
+            ).signed(by: key, name: name)
+            request.nameIsCommonName = true
+            request.subjectAlternativeNames = names
+            request.archivesExisting = true
+            request.lifetime = .until(min(now + lifetime, authority.certificate.notAfter))
+            var generator = SystemRandomNumberGenerator()
+            let issued = try authority.issue(request, now: now, using: &generator)
+            let chain = ([issued.certificate] + authority.chain).map(\.pemEncoded).joined()
+            let pem = try key.pemEncoded(passphrase: nil)
+            let identity = try TLSIdentity(
+                certificateChain: Array(chain.utf8), privateKey: unsafe pem.withUnsafeBytes { unsafe Array($0) },
+                clientRoots: roots)
+            return (identity, issued.certificate.notAfter)
+        }
+    }
+
+    /// Reads the files again, or issues another certificate. Connections that are open keep the old one.
+    func reload(_ console: Console) {
+        do {
+            let (new, expiry) = try Self.make(source, authority)
+            tls.replace(with: new)
+            state.withLock { $0 = expiry }
+            console.note("the server's certificate was replaced; it is valid until \(CivilTime(expiry).extended)")
+        } catch {
+            console.warning(
+                "the server keeps its certificate: \((error as? any ExplainedError)?.message ?? "\(error)")")
+        }
+    }
+
+    /// Replaces the certificate when a third of its lifetime is left; files are looked at when they change.
+    func keepValid(_ console: Console) async {
+        var stamp = fileStamp
+        while !Task.isCancelled {
+            try? await Task.sleep(for: .seconds(10))
+            switch source {
+            case .files:
+                let now = fileStamp
+                guard now != stamp else { continue }
+                stamp = now
+                reload(console)
+            case .issued:
+                if expiry.timeIntervalSince(.now) < Self.lifetime / 3 { reload(console) }
+            }
+        }
+    }
+
+    private var fileStamp: FileStamp? {
+        guard case .files(let certificate, _) = source else { return nil }
+        return FileStamp(at: certificate)
+    }
+}
