@@ -37,7 +37,7 @@ struct ServeCACommand: AsyncParsableCommand {
 
     @Option(
         help: .value("name", "The CA that issues. (default: root, or the only CA whose key is there)"),
-        completion: .certificateName)
+        completion: .known(.authorities))
     var issuer: String?
 
     @Option(
