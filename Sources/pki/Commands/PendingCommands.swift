@@ -111,6 +111,8 @@ struct DecisionOptions: ParsableArguments {
 
     @OptionGroup var directory: DirectoryOption
 
+    @OptionGroup var quiet: QuietOption
+
     func decide(_ decision: PendingRequest.Decision, _ word: String) throws {
         let inventory = try directory.inventory()
         let waiting = Set(try inventory.pendingRequests().map(\.identifier))

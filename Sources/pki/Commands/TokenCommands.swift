@@ -162,6 +162,8 @@ struct TokenListCommand: ParsableCommand {
     @Option(name: .format, help: .format)
     var format = ListCommand.Format.table
 
+    @OptionGroup var quiet: QuietOption
+
     func run() throws {
         let now = Date.now
         let tokens = try directory.readInventory(now: now).tokens().filter { !valid || $0.status(at: now) == .valid }
@@ -235,6 +237,8 @@ struct TokenRevokeCommand: ParsableCommand {
     var identifiers: [String]
 
     @OptionGroup var directory: DirectoryOption
+
+    @OptionGroup var quiet: QuietOption
 
     func run() throws {
         let inventory = try directory.inventory()
