@@ -76,8 +76,13 @@ struct PKI: AsyncParsableCommand {
         ]
     )
 
-    /// Refuses names that are not UTF-8, which would be read as others.
+    /// Refuses arguments that cannot be read, and names that are not UTF-8, which would be read as others.
     private static func checkEncoding() throws(UsageError) {
+        // Swift reads them there, and would say that there are none.
+        guard !CommandLine.arguments.isEmpty else {
+            throw UsageError(
+                message: "the arguments cannot be read: /proc is not mounted", hint: "mount -t proc proc /proc")
+        }
         if let position = ThisProcess.undecodableArgument {
             throw UsageError(message: "argument \(position) is not UTF-8", hint: "rename the file, or link to it")
         }

@@ -184,11 +184,18 @@ class TestOfflineRoot:
         pki.run("issue-intermediate", "--directory", ca, "--name", "issuing", "--days", "20")
         pki.run("issue-client", "--directory", ca, "--name", "early", "--issuer", "issuing", "--days", "10")
         pki.run("issue-client", "--directory", ca, "--name", "late", "--issuer", "issuing")
-        result = pki.run("renew", "--all", "--if-expires-within", "30d", "--directory", ca, "--format", "json")
+        result = pki.run("renew", "--all", "--directory", ca, "--format", "json")
         assert [Path(one["certificate"]).name for one in result.json["renewed"]][0] == "issuing-cert.pem"
         for name in ("early", "late"):
             assert (ca / f"{name}-chain.pem").read_text() == (ca / "issuing-cert.pem").read_text()
             openssl_verify(ca / "root-cert.pem", ca / f"{name}-cert.pem", "-untrusted", ca / f"{name}-chain.pem")
+
+    def test_a_timer_does_not_renew_short_certificates_at_each_run(self, pki: Pki, ca: Path) -> None:
+        """The period counts at most half of a certificate's lifetime; a name that is given is renewed all the same."""
+        due = ("--if-expires-within", "30d", "--directory", ca)
+        pki.run("issue-client", "--directory", ca, "--name", "short", "--days", "30")
+        assert pki.run("renew", "--all", *due).stdout == ""
+        assert "short-cert.pem" in pki.run("renew", "short", *due).stdout
 
     def test_a_ca_that_is_used_keeps_its_key(self, pki: Pki, ca: Path) -> None:
         """With another key it could neither vouch for what it has issued nor list what of it is revoked."""
@@ -199,7 +206,7 @@ class TestOfflineRoot:
         assert "issue-intermediate" in pki.refuse("renew", "issuing", "--rekey", "--directory", ca)
         assert "rotate-ca" in pki.refuse("renew", "root", "--rekey", "--directory", ca)
         assert {path.name: path.read_bytes() for path in ca.glob("*.pem")} == before
-        said = pki.run("renew", "--all", "--rekey", "--if-expires-within", "30d", "--directory", ca).stderr
+        said = pki.run("renew", "--all", "--rekey", "--directory", ca).stderr
         assert "issuing" in said
         assert (ca / "issuing-key.pem").read_bytes() == before["issuing-key.pem"]
         assert (ca / "web-key.pem").read_bytes() != before["web-key.pem"]
@@ -348,9 +355,15 @@ class TestTheWorstNight:
         assert "pki crl" in said.stdout
 
     def test_an_inventory_of_a_former_version_is_brought_forward(self, pki: Pki, ca: Path) -> None:
-        """Version 1 did not know how long a certificate was meant to live, version 2 had no index of the CAs, and version 3 had
-        no chain of digests in the audit."""
+        """Version 1 did not know how long a certificate was meant to live, version 2 had no index of the CAs, version 3 had no
+        chain of digests in the audit, and version 4 neither common names nor tables for enrolment."""
+        first = {"templates", "certificates", "certificate_contents", "revocation_lists", "audit", "file_moves"}
         with sqlite3.connect(ca / "inventory.sqlite") as database:
+            tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            for table in tables - first:
+                database.execute(f"DROP TABLE {table}")
+            database.execute("DROP INDEX certificates_by_common_name")
+            database.execute("ALTER TABLE certificates DROP COLUMN common_name")
             database.execute("DROP INDEX certificates_of_authorities")
             database.execute("ALTER TABLE certificates DROP COLUMN lifetime")
             database.execute("DROP TRIGGER audit_is_never_replaced")
@@ -360,7 +373,8 @@ class TestTheWorstNight:
         pki.run("renew", "client", "--directory", ca)
         pki.run("issue-client", "--name", "web", "--directory", ca, "--days", "7")
         with sqlite3.connect(ca / "inventory.sqlite") as database:
-            assert database.execute("PRAGMA user_version").fetchone() == (4,)
+            assert database.execute("PRAGMA user_version").fetchone() == (5,)
+            assert database.execute("SELECT common_name FROM certificates WHERE name = 'client'").fetchone() == ("test client",)
             plan = database.execute("EXPLAIN QUERY PLAN SELECT name FROM certificates WHERE is_ca = 1").fetchall()
             assert "certificates_of_authorities" in str(plan)
             lives = dict(database.execute("SELECT name, lifetime FROM certificates WHERE place = 0").fetchall())

@@ -195,6 +195,13 @@ class TestProofs:
         replacing = own.token("web-1", "--replace")
         assert enrol(own, certificate_request(tmp_path, "/CN=web-1", name="new")[0], replacing).status == 200
 
+    def test_the_cas_timer_leaves_enrolled_certificates_to_their_hosts(self, own: Authority, tmp_path: Path) -> None:
+        request, key = certificate_request(tmp_path, "/CN=web-1")
+        certificate = enrol(own, request, own.token("web-1")).certificate(tmp_path / "c.pem")
+        own.run("renew", "--all")
+        reply = enrol(own, request, None, "--cert", certificate, "--key", key, path="simplereenroll")
+        assert reply.status == 200
+
     def test_a_revoked_certificate_does_not_renew(self, own: Authority, tmp_path: Path) -> None:
         token = own.token("web-1")
         request, key = certificate_request(tmp_path, "/CN=web-1")

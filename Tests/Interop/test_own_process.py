@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from program import DONE, REFUSED, REPOSITORY, Lab, Pki
+from program import DONE, REFUSED, REPOSITORY, USAGE, Lab, Pki
 from serving import configure, serving
 
 NOBODY = 65534
@@ -120,3 +120,10 @@ def test_a_library_that_cannot_be_opened_is_named_when_it_is_needed(pki: Pki, ca
     failed = without.run("issue-client", "new", "--directory", ca, status=REFUSED)
     assert library in failed.stderr and "pki: hint: " in failed.stderr
     assert not (ca / "new-cert.pem").exists() and not (ca / "new-key.pem").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can take /proc away")
+def test_without_proc_nothing_is_done_in_silence(pki: Pki) -> None:
+    """Swift reads the arguments in /proc; in a bare chroot each command was the help, with status 0."""
+    bare = pki.with_prefix("unshare", "--mount", "sh", "-c", 'umount --lazy /proc && exec "$@"', "sh")
+    assert "/proc" in bare.refuse("version", status=USAGE)

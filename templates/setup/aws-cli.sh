@@ -29,6 +29,9 @@ has_role {{roleName}} || true
 {{/roles}}
 
 {{#newAnchor}}
+# Certificates without the blanks around their lines, which do not count.
+flat() { printf '%s' "$1" | tr -d ' \n'; }
+
 trust_anchor_arn=
 found=$(aws rolesanywhere list-trust-anchors --query {{anchorQuery}} --output text)
 for arn in $found; do
@@ -48,7 +51,7 @@ if [ -n "$trust_anchor_arn" ]; then
     {{certificatePattern}}) ;;
     *) stop "the trust anchor "{{trustAnchorName}}" has another CA: choose another name with --name" ;;
     esac
-    [ "$present" = "$certificates" ] || aws rolesanywhere update-trust-anchor \
+    [ "$(flat "$present")" = "$(flat "$certificates")" ] || aws rolesanywhere update-trust-anchor \
         --trust-anchor-id "${trust_anchor_arn##*/}" \
         --source {{source}} >/dev/null
 else

@@ -100,6 +100,9 @@ extension Inventory {
         }
     }
 
+    /// Whether a certificate was issued for a request over the network.
+    package func isEnrolled(_ entry: InventoryEntry) throws -> Bool { try withDatabase { try $0.isEnrolled(entry) } }
+
     /// The current entry of a name; `nil` if there is none.
     package func current(_ name: String) throws -> InventoryEntry? {
         try withDatabase { try $0.current(name).first }

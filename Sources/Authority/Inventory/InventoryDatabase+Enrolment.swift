@@ -89,6 +89,12 @@ extension InventoryDatabase {
             .text(proof), .blob(request), .blob(fingerprint))
     }
 
+    /// Whether a certificate was issued for a request. An inventory of an earlier version knows none.
+    func isEnrolled(_ entry: InventoryEntry) throws -> Bool {
+        guard try database.userVersion() >= 5 else { return false }
+        return try !database.query("SELECT 1 FROM enrolments WHERE certificate = ?", .integer(entry.id)).isEmpty
+    }
+
     /// The entry of a certificate; `nil` if the inventory does not have it.
     func entry(of certificate: Certificate) throws -> InventoryEntry? {
         try entries(where: "fingerprint = ?", [.blob(Digest.sha256.hash(certificate.derEncoded))]).first

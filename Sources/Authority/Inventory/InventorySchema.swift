@@ -167,6 +167,7 @@ enum InventorySchema {
             PRIMARY KEY (proof, request)
         )
         """,
+        "CREATE INDEX enrolments_by_certificate ON enrolments (certificate)",
         // Names for which a replaced certificate tried to renew. What came later than the last certificate and the last
         // token of then may be used.
         """

@@ -234,7 +234,9 @@ extension CurlTransport {
         case CURLE_COULDNT_CONNECT:
             return RolesAnywhereError(
                 .unreachable, "no connection to \(host): \(detail)",
-                hint: "check --endpoint, firewalls, and HTTPS_PROXY where a proxy is required", isTransient: true)
+                hint: (try? HTTPURL("http://\(host)"))?.isLoopback == true
+                    ? "start the program that should listen there, such as pki lab or pki serve"
+                    : "check --endpoint, firewalls, and HTTPS_PROXY where a proxy is required", isTransient: true)
         case CURLE_OPERATION_TIMEDOUT:
             return RolesAnywhereError(
                 .unreachable, "\(host) took too long: \(detail)",

@@ -31,13 +31,16 @@ struct RenewCommand: AsyncParsableCommand {
     @Argument(help: .value("name", "Names or serial numbers."), completion: .known(.certificates))
     var reference: [String] = []
 
-    @Flag(help: "Renew all current certificates except roots.")
+    @Flag(help: "Renew all current certificates except roots and what hosts got from pki serve-ca.")
     var all = false
 
     @OptionGroup var directory: DirectoryOption
 
     @Option(
-        help: .value("time", "Renew only what expires within this time: 30d, 12h, 2w."), transform: Duration.argument)
+        help: .value(
+            "time",
+            "Renew only what expires within this time: 30d, 12h, 2w; with --all within half of its lifetime at most."),
+        transform: Duration.argument)
     var ifExpiresWithin: Duration?
 
     @Flag(help: "Create a new key of the same type. With --all, CAs keep their keys.")
@@ -93,8 +96,12 @@ struct RenewCommand: AsyncParsableCommand {
         // CAs are renewed first: their certificates limit the validity of what they issue.
         for entry in try entries(in: inventory).issuersFirst() {
             do {
-                if let span = ifExpiresWithin, entry.notAfter > Date.now.addingTimeInterval(span.timeInterval) {
-                    continue
+                if let span = ifExpiresWithin, entry.notAfter > .now + period(span, for: entry) { continue }
+                if try inventory.isEnrolled(entry) {
+                    // The host would be refused with the certificate that it has, and its name be locked.
+                    Console.standard.warning(
+                        "\(entry.name) came through pki serve-ca: give its host the new certificate, which must renew by it"
+                    )
                 }
                 let name = try issuerName(of: entry, in: inventory)
                 let authority = try issuers[name] ?? caKey.open(directory.path, issuer: name, passphrase: passphrase)
@@ -134,6 +141,11 @@ struct RenewCommand: AsyncParsableCommand {
         if renewed.isEmpty, exitCode { throw ExitCode(ExitStatus.checkFailed) }
     }
 
+    /// With --all at most half of the certificate's lifetime, so that a timer does not renew short ones at each run.
+    private func period(_ span: Duration, for entry: InventoryEntry) -> Double {
+        all ? min(span.timeInterval, entry.notAfter.timeIntervalSince(entry.notBefore) / 2) : span.timeInterval
+    }
+
     private func entries(in inventory: Inventory) throws -> [InventoryEntry] {
         guard all else { return try reference.map(inventory.entry) }
         let now = Date.now
@@ -141,7 +153,8 @@ struct RenewCommand: AsyncParsableCommand {
             guard !entry.isSelfSigned, entry.revocation == nil, entry.name != CertificateAuthority.crossName else {
                 return false
             }
-            return try issuer == nil || inventory.issuerName(of: entry) == issuer
+            // What came through pki serve-ca is renewed by its host.
+            return try (issuer == nil || inventory.issuerName(of: entry) == issuer) && !inventory.isEnrolled(entry)
         }
     }
 
