@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+package import struct FoundationEssentials.Date
 internal import SystemSupport
 
 /// A request whose head and body have arrived.
@@ -85,6 +86,26 @@ package struct HTTPRequest: Sendable {
             return target.utf8.index(target.startIndex, offsetBy: scheme.utf8.count)
         }
         return nil
+    }
+}
+
+extension HTTPRequest {
+    /// Whether the client has what a response would bring (RFC 9110 §13): by its entity tag, which goes first, or by its date.
+    ///
+    /// - Parameters:
+    ///   - tag: The tag of the response, with its quotes.
+    ///   - date: When what it brings was last changed.
+    package func isCurrent(tag: String, lastModified date: Date) -> Bool {
+        let tags = headers.values("If-None-Match")
+        guard tags.isEmpty else {
+            return tags.joined(separator: ",").split(separator: ",").contains { part in
+                let part = part.trimmingPrefix { $0 == " " || $0 == "\t" }
+                let given = part.hasPrefix("W/") ? part.dropFirst(2) : part
+                return given == "*" || given.prefix { $0 != " " && $0 != "\t" } == tag
+            }
+        }
+        guard let since = headers["If-Modified-Since"].flatMap(CivilTime.date(fromHTTP:)) else { return false }
+        return CivilTime(date).date <= since
     }
 }
 

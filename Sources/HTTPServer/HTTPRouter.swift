@@ -5,7 +5,8 @@ import SystemSupport
 /// Finds the handler for a request by its method and path.
 ///
 /// A path template is compared segment by segment with the path as received: `/credentials/{name}` matches `/credentials/web`, and
-/// neither `/credentials/` nor `/credentials/web/`. A template without `{}` has precedence. HEAD uses the handler for GET if it
+/// neither `/credentials/` nor `/credentials/web/`. `{name...}` at the end of a template matches whatever follows, slashes included.
+/// A template without `{}` has precedence. HEAD uses the handler for GET if it
 /// has none of its own.
 ///
 /// ```swift
@@ -26,9 +27,14 @@ package struct HTTPRouter: HTTPHandler {
     package typealias Action = @Sendable (HTTPRequest, Parameters) -> HTTPAnswer
 
     private struct Template {
-        enum Segment: Hashable { case literal(String), parameter(String) }
+        enum Segment: Hashable { case literal(String), parameter(String), rest(String) }
         var segments: [Segment]
         var actions: [HTTPMethod: Action]
+
+        func fits(_ count: Int) -> Bool {
+            if case .rest = segments.last { return count >= segments.count }
+            return count == segments.count
+        }
     }
 
     private var fixed: [String: [HTTPMethod: Action]] = [:]
@@ -66,10 +72,15 @@ package struct HTTPRouter: HTTPHandler {
             return answer(request, by: actions, Parameters())
         }
         let parts = Self.split(request.path)
-        for template in templates where template.segments.count == parts.count {
+        for template in templates where template.fits(parts.count) {
             var parameters = Parameters()
             let matches = zip(template.segments, parts).allSatisfy { segment, part in
                 switch segment {
+                case .rest(let name):
+                    let rest = request.path[part.startIndex...]
+                    guard !rest.isEmpty, let value = PercentEncoding.decode(rest) else { return false }
+                    parameters.values.append((name, value))
+                    return true
                 case .literal(let text): return text.utf8.elementsEqual(part.utf8)
                 case .parameter(let name):
                     guard !part.isEmpty, let value = PercentEncoding.decode(part) else { return false }
@@ -105,12 +116,15 @@ package struct HTTPRouter: HTTPHandler {
         var names: Set<Substring> = []
         var segments: [Template.Segment] = []
         for part in split(path[...]) {
+            if case .rest(let name) = segments.last {
+                throw HTTPServerError(.invalidRoute, "the path template \"\(path)\" goes on after {\(name)...}")
+            }
             if part.hasPrefix("{"), part.hasSuffix("}"), part.count > 2 {
                 let name = part.dropFirst().dropLast()
                 guard names.insert(name).inserted, !name.contains("{"), !name.contains("}") else {
                     throw HTTPServerError(.invalidRoute, "the path template \"\(path)\" is malformed at \"\(part)\"")
                 }
-                segments.append(.parameter(String(name)))
+                segments.append(name.hasSuffix("...") ? .rest(String(name.dropLast(3))) : .parameter(String(name)))
             } else if part.contains("{") || part.contains("}") {
                 throw HTTPServerError(.invalidRoute, "the path template \"\(path)\" is malformed at \"\(part)\"")
             } else {

@@ -97,6 +97,30 @@ import Testing
     }
 }
 
+@Suite struct ConditionalRequestTests {
+    private static let date = Date(timeIntervalSince1970: 1_700_000_000.5)
+
+    @Test(
+        arguments: [
+            ([], false), (["If-None-Match: \"a\""], true), (["If-None-Match: W/\"a\""], true),
+            (["If-None-Match: \"b\" , \"a\""], true), (["If-None-Match: \"b\"", "If-None-Match: \"a\""], true),
+            (["If-None-Match: *"], true), (["If-None-Match: \"aa\""], false), (["If-None-Match: a"], false),
+            (["If-None-Match: "], false), (["If-Modified-Since: Tue, 14 Nov 2023 22:13:20 GMT"], true),
+            (["If-Modified-Since: Tue, 14 Nov 2023 22:13:19 GMT"], false), (["If-Modified-Since: yesterday"], false),
+            // The tag goes first.
+            (["If-None-Match: \"b\"", "If-Modified-Since: Tue, 14 Nov 2023 22:13:20 GMT"], false),
+        ] as [([String], Bool)])
+    func `a client that has the response is told so`(_ fields: [String], _ expected: Bool) {
+        var headers = HTTPHeaders()
+        for field in fields {
+            let parts = field.split(separator: ": ", maxSplits: 1, omittingEmptySubsequences: false)
+            headers.append(String(parts[0]), String(parts[1]))
+        }
+        let request = HTTPRequest(method: .get, target: "/", headers: headers, arrival: .now)
+        #expect(request.isCurrent(tag: "\"a\"", lastModified: Self.date) == expected)
+    }
+}
+
 @Suite struct HTTPRouterTests {
     private func router() throws -> HTTPRouter {
         var router = HTTPRouter()
@@ -108,6 +132,7 @@ import Testing
         try router.on(.delete, "/things/{id}", answer("delete"))
         try router.on(.get, "/things/fixed", answer("fixed"))
         try router.on(.post, "/things/{id}/parts", answer("parts"))
+        try router.on(.get, "/rest/{id...}", answer("rest"))
         return router
     }
 
@@ -121,6 +146,7 @@ import Testing
         (HTTPMethod.get, "/", "root "), (.head, "/?x", "root "), (.get, "/things/fixed", "fixed "),
         (.get, "/things/a%2Fb", "thing a/b"),
         (.delete, "/things/x", "delete x"), (.post, "/things/x/parts?y", "parts x"), (.head, "/things/7", "thing 7"),
+        (.get, "/rest/a", "rest a"), (.get, "/rest/a//b%2Fc/?x", "rest a//b/c/"),
     ])
     func `a route is found`(_ method: HTTPMethod, _ target: String, _ expected: String) throws {
         let (status, body, _) = try answer(method, target)
@@ -130,6 +156,7 @@ import Testing
 
     @Test(arguments: [
         "/things", "/things/", "/things/a/", "//things/a", "/things/%zz", "/Things/a", "/things/a/parts/b", "*",
+        "/rest", "/rest/", "/rest/a/%zz",
     ])
     func `other paths are not found`(_ target: String) throws {
         #expect(try answer(.get, target).0 == .notFound)
@@ -141,7 +168,7 @@ import Testing
         #expect(allowed == "DELETE, GET, HEAD")
     }
 
-    @Test(arguments: ["things", "", "/{", "/a{b}", "/{}", "/{a}/{a}", "/{a{b}}"])
+    @Test(arguments: ["things", "", "/{", "/a{b}", "/{}", "/{a}/{a}", "/{a{b}}", "/{a...}/b", "/{a...}/{b}"])
     func `a malformed template is refused`(_ path: String) {
         var router = HTTPRouter()
         let error = #expect(throws: HTTPServerError.self) {
