@@ -16,10 +16,14 @@ package struct CAService: HTTPHandler {
         package var proxies: Set<String> = []
         /// After how many seconds a client asks again for a request that waits for a person.
         package var retryAfter = 60
+        /// When CRLs are made.
+        package var schedule = RevocationService.Schedule()
 
         package init() {}
     }
 
+    /// What tells about revocations, for listeners of its own as well.
+    package let revocation: RevocationService
     private let router: HTTPRouter
 
     /// - Parameters:
@@ -35,7 +39,11 @@ package struct CAService: HTTPHandler {
         let metrics = ServiceMetrics()
         let reader = ProofReader(tokens: TokenVerifier(inventory), proxies: options.proxies)
         let limits = ServiceLimits()
+        let revocation = try RevocationService(
+            desk.authority, schedule: options.schedule, metrics: metrics, now: now, report: report)
+        self.revocation = revocation
         var router = HTTPRouter()
+        try revocation.addRoutes(to: &router)
         try ESTService(
             desk: desk, reader: reader, limits: limits, metrics: metrics, retryAfter: options.retryAfter, report: report
         ).addRoutes(to: &router)
@@ -44,6 +52,10 @@ package struct CAService: HTTPHandler {
             .work {
                 do {
                     try inventory.checkCanIssue(desk.authority, now: now())
+                    if revocation.publisher.isOverdue {
+                        return HTTPResponse(
+                            status: .serviceUnavailable, text: "the CRL of \(desk.authority.name) is overdue\n")
+                    }
                     return HTTPResponse(status: .ok, text: "ok\n")
                 } catch {
                     return HTTPResponse(status: .serviceUnavailable, text: ServiceError(error).reason + "\n")

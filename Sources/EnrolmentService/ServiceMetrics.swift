@@ -39,8 +39,10 @@ package final class ServiceMetrics: Sendable {
         }
     }
 
-    /// Adds to a counter without labels.
-    func count(_ name: String) { counts.withLock { $0[Key(name: name, labels: ""), default: 0] += 1 } }
+    /// Adds to a counter, whose labels are given as they are printed.
+    func count(_ name: String, _ labels: String = "") {
+        counts.withLock { $0[Key(name: name, labels: labels), default: 0] += 1 }
+    }
 
     /// The text, with values that were just measured. Names end in `_total`, `_sum` or `_count` if they only grow.
     package func text(_ gauges: [(name: String, value: Double)]) -> String {

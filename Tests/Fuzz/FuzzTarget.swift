@@ -19,7 +19,8 @@ struct FuzzTarget: Sendable {
     nonisolated(unsafe) static var running: FuzzTarget?
 
     static let all: [FuzzTarget] = [
-        pem, container, certificate, request, revocationList, encodedName, name, template, awsFile, hostList, register,
+        pem, container, certificate, request, revocationList, ocspRequest, encodedName, name, template, awsFile,
+        hostList, register,
         serviceAnswer, identityAnswer, httpRequest, labRequest, labSeed, policy, address, pkcs11URI, agent, cacheEntry,
         inventory,
     ]

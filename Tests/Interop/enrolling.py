@@ -62,6 +62,11 @@ class Authority:
     def said(self) -> str:
         return self.log.read_text()
 
+    @property
+    def plain(self) -> str:
+        """Where CRLs and OCSP are served without TLS."""
+        return wait_for(lambda: next(iter(re.findall(r"without TLS at (http://\S+:\d+)", self.said)), ""), log=self.log)
+
     def token(self, name: str, *options: str) -> Token:
         done = self.pki.run("token", "create", "--directory", self.directory, "--name", name, *options)
         return Token(done.stdout.strip())

@@ -221,6 +221,8 @@ extension Inventory {
             ]
             if let list = try database.lastRevocationList(issuerKey: issuer.publicKey.digest) {
                 gauges.append(("pki_crl_age_seconds", now.timeIntervalSince(list.thisUpdate)))
+                let count = try database.entryCount(ofList: list.number, issuerKey: issuer.publicKey.digest)
+                gauges.append(("pki_crl_entries", Double(count)))
             }
             return gauges.map { (name: $0.0, value: $0.1) }
         }

@@ -18,6 +18,8 @@ public enum BuiltInTemplate: String, Sendable, CaseIterable {
     case peer
     /// The certificate of a workload with a SPIFFE ID.
     case spiffe
+    /// The certificate of the key by which `pki serve-ca` signs OCSP answers.
+    case ocsp = "ocsp-responder"
     /// The CA behind the lab's own certificate.
     case labAuthority = "lab-ca"
     /// The lab's own certificate.
@@ -34,6 +36,7 @@ public enum BuiltInTemplate: String, Sendable, CaseIterable {
                 case .server: PackageResources.server_conf
                 case .peer: PackageResources.peer_conf
                 case .spiffe: PackageResources.spiffe_conf
+                case .ocsp: PackageResources.ocsp_responder_conf
                 case .labAuthority: PackageResources.lab_ca_conf
                 case .labServer: PackageResources.lab_server_conf
                 }

@@ -30,6 +30,22 @@ public struct SerialNumber: Hashable, Sendable {
         return value < Int64.max ? Int64(value) : nil
     }
 
+    /// Reads the contents of an INTEGER; `nil` if it has no octets.
+    init?(derContents contents: ArraySlice<UInt8>) {
+        guard let first = contents.first else { return nil }
+        guard first >= 0x80 else {
+            self.init(contents)
+            return
+        }
+        // Two's complement: all bits inverted, and one more.
+        var octets = contents.map { ~$0 }
+        for index in octets.indices.reversed() {
+            octets[index] &+= 1
+            if octets[index] != 0 { break }
+        }
+        self.init(octets, isNegative: true)
+    }
+
     /// The INTEGER in DER.
     var derEncoded: [UInt8] {
         guard isNegative else { return DER.unsignedInteger(magnitude) }

@@ -25,8 +25,14 @@ struct ServeCACommand: AsyncParsableCommand {
               pki serve-ca --listen 0.0.0.0:8443 --host ca.example.com
 
               EST            https://ca.example.com:8443/.well-known/est
+              CRL            /crl/root.crl, /crl/root.pem, and those of the other CAs
+              OCSP           /ocsp
               health         /healthz, /readyz
               Prometheus     /metrics
+
+            The CA's CRL is made when the server starts, every --crl-every, and within 5 seconds of pki revoke. OCSP answers are \
+            signed by a key that the CA certifies for a week, and tell of a revocation as soon. Most OCSP clients do not use TLS: \
+            give them --revocation-listen.
 
             A client certificate is asked for and not required. A certificate that was replaced and asks for a renewal locks its \
             name, because it may have been stolen: the log and pki audit say so, and a new token for the name unlocks it.
@@ -75,6 +81,17 @@ struct ServeCACommand: AsyncParsableCommand {
         transform: Duration.argument)
     var renewalGrace: Duration = .zero
 
+    @Option(help: .value("time", "How often the CRL is made. (default: 1h)"), transform: Duration.argument)
+    var crlEvery = Duration.seconds(3600)
+
+    @Option(help: .value("time", "How long a CRL may be used. (default: 24h)"), transform: Duration.argument)
+    var crlNextUpdate = Duration.seconds(86_400)
+
+    @Option(
+        help: .value("address", "Where CRLs and OCSP are served without TLS as well; as --listen, repeatable."),
+        transform: ListenAddress.argument)
+    var revocationListen: [ListenAddress] = []
+
     @OptionGroup var quiet: QuietOption
 
     @OptionGroup(title: "The CA's key") var caKey: AuthorityKeyOptions
@@ -88,6 +105,9 @@ struct ServeCACommand: AsyncParsableCommand {
         }
         for address in proxy where IPAddress.octets(address) == nil {
             throw ValidationError("--proxy \"\(address)\" is not an IP address")
+        }
+        guard crlEvery > .zero, crlEvery < crlNextUpdate else {
+            throw ValidationError("--crl-every must be less than --crl-next-update")
         }
         guard (1...86_400).contains(retryAfter) else { throw ValidationError("--retry-after must be 1 to 86400") }
     }
@@ -105,20 +125,30 @@ struct ServeCACommand: AsyncParsableCommand {
         var options = CAService.Options()
         options.proxies = Set(proxy)
         options.retryAfter = retryAfter
+        options.schedule = .init(every: crlEvery.timeInterval, nextUpdate: crlNextUpdate.timeInterval)
         let service = try CAService(desk, options: options, now: { .now }) { console.warning($0) }
 
         let signals = await CaughtSignal.stream(of: .interrupt, .terminate, .hangUp)
+        service.revocation.publisher.start()
         var configuration = HTTPServer.Configuration(now: { Date.now })
         configuration.limits.bodyBytes = 65_536
         let server = try await HTTPServer.start(
             listeners(manager, identity.tls), configuration: configuration, handler: service
         ) { "choose another address with --listen, or find out who listens: ss -ltnp" }
+        let plain = try await HTTPServer.start(
+            revocationListen.map { $0.listener(identity: nil) }, configuration: configuration,
+            handler: service.revocation
+        ) { "choose another address with --revocation-listen, or find out who listens: ss -ltnp" }
         console.note(
             "\(authority.name) issues at \(server.listeners.map(\.origin).joined(separator: ", ")); "
                 + "the server's certificate is valid until \(CivilTime(identity.expiry).extended)")
+        if !plain.listeners.isEmpty {
+            console.note("CRLs and OCSP without TLS at \(plain.listeners.map(\.origin).joined(separator: ", "))")
+        }
         manager.notify(.ready, .status("\(authority.name) issues"))
         await withTaskGroup { tasks in
             tasks.addTask { await identity.keepValid(console) }
+            tasks.addTask { await service.revocation.publisher.keepCurrent() }
             for await signal in signals {
                 guard signal == .hangUp else { break }
                 identity.reload(console)
@@ -126,7 +156,9 @@ struct ServeCACommand: AsyncParsableCommand {
             tasks.cancelAll()
         }
         manager.notify(.stopping)
+        async let closed: Void = plain.shutDown(within: .seconds(10))
         await server.shutDown(within: .seconds(10))
+        await closed
     }
 
     private func listeners(_ manager: ServiceManager, _ identity: TLSIdentity) throws -> [HTTPListener] {
@@ -136,11 +168,17 @@ struct ServeCACommand: AsyncParsableCommand {
             }
             if !inherited.isEmpty { return inherited }
         }
-        return (listen.isEmpty ? [.tcp(address: "127.0.0.1", port: 8_443)] : listen).map { address in
-            switch address {
-            case .tcp(let address, let port): HTTPListener(address: address, port: port, identity: identity)
-            case .unix(let path): HTTPListener(path: path, identity: identity)
-            }
+        return (listen.isEmpty ? [.tcp(address: "127.0.0.1", port: 8_443)] : listen).map {
+            $0.listener(identity: identity)
+        }
+    }
+}
+
+extension ListenAddress {
+    fileprivate func listener(identity: TLSIdentity?) -> HTTPListener {
+        switch self {
+        case .tcp(let address, let port): HTTPListener(address: address, port: port, identity: identity)
+        case .unix(let path): HTTPListener(path: path, identity: identity)
         }
     }
 }

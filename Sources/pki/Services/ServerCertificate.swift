@@ -57,24 +57,16 @@ final class ServerCertificate: Sendable {
                 privateKey: unsafe key.withUnsafeBytes { unsafe Array($0) }, clientRoots: roots)
             return (identity, first.notAfter)
         case .issued(let names):
-            let now = Date.now
-            let key = try PrivateKey(generating: .ecP256)
-            var request = ClientRequest(template: try BuiltInTemplate.server.template, name: name)
-            request.certificateRequest = try CertificateRequestParameters(
-                subject: DistinguishedName("CN=\(name)"), subjectAlternativeNames: names
-            ).signed(by: key, name: name)
-            request.nameIsCommonName = true
-            request.subjectAlternativeNames = names
-            request.archivesExisting = true
-            request.lifetime = .until(min(now + lifetime, authority.certificate.notAfter))
             var generator = SystemRandomNumberGenerator()
-            let issued = try authority.issue(request, now: now, using: &generator)
-            let chain = ([issued.certificate] + authority.chain).map(\.pemEncoded).joined()
+            let (certificate, key) = try authority.issueOwn(
+                name, template: BuiltInTemplate.server.template, names: names, lifetime: lifetime, now: .now,
+                using: &generator)
+            let chain = ([certificate] + authority.chain).map(\.pemEncoded).joined()
             let pem = try key.pemEncoded(passphrase: nil)
             let identity = try TLSIdentity(
                 certificateChain: Array(chain.utf8), privateKey: unsafe pem.withUnsafeBytes { unsafe Array($0) },
                 clientRoots: roots)
-            return (identity, issued.certificate.notAfter)
+            return (identity, certificate.notAfter)
         }
     }
 

@@ -47,6 +47,18 @@ extension FuzzTarget {
         use(list)
     }
 
+    static let ocspRequest = FuzzTarget("ocsp-request") { bytes in
+        guard let request = try? OCSPRequest(derEncoded: bytes) else { return }
+        precondition((1...OCSPRequest.mostCertificates).contains(request.certificates.count))
+        for certificate in request.certificates {
+            // What is repeated in the answer is DER, and the number reads as it was written.
+            precondition(DER.defect(in: certificate.derEncoded[...]) == nil)
+            precondition(
+                certificate.derEncoded.suffix(certificate.serialNumber.derEncoded.count)
+                    .elementsEqual(certificate.serialNumber.derEncoded))
+        }
+    }
+
     static let encodedName = FuzzTarget("encoded-name") { bytes in
         let name = DistinguishedName(derEncoded: bytes)
         _ = "\(name)"

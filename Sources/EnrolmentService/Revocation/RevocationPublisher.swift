@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Authority
+import Certificates
+import Dispatch
+import FoundationEssentials
+import Synchronization
+import SystemSupport
+
+/// Makes the CA's CRL on a schedule and soon after a revocation, which may be another process's, and forgets the OCSP
+/// answers that a revocation has made wrong.
+///
+/// It looks at the audit every second. A CRL that another process made counts as its own.
+package final class RevocationPublisher: Sendable {
+    private struct State {
+        var lastRow: Int64 = 0
+        var last: (number: Int64, thisUpdate: Date, nextUpdate: Date)?
+        /// Since when the CRL ought to have been made.
+        var dueSince: Date?
+        /// When it was last tried to make it.
+        var tried = Date.distantPast
+        var failure: String?
+        /// Whether the file was older than the inventory's last CRL at the last look.
+        var isFileBehind = false
+    }
+
+    /// How long a CRL may be due before the server says that it is not well.
+    private static let patience = 10.0
+    /// The shortest time between two attempts: many revocations make one CRL.
+    private static let pause = 2.0
+
+    private let authority: CertificateAuthority
+    private let schedule: RevocationService.Schedule
+    private let cache: OCSPCache
+    private let metrics: ServiceMetrics
+    private let now: @Sendable () -> Date
+    private let report: @Sendable (String) -> Void
+    private let state = Mutex(State())
+    private let queue = DispatchQueue(label: "revocation")
+    private let canSign: Bool
+
+    init(
+        _ authority: CertificateAuthority, schedule: RevocationService.Schedule, cache: OCSPCache,
+        metrics: ServiceMetrics, now: @escaping @Sendable () -> Date, report: @escaping @Sendable (String) -> Void
+    ) {
+        self.authority = authority
+        self.schedule = schedule
+        self.cache = cache
+        self.metrics = metrics
+        self.now = now
+        self.report = report
+        canSign = authority.certificate.keyUsage?.contains(.crlSign) ?? true
+    }
+
+    /// Whether a CRL that ought to be there could not be made.
+    package var isOverdue: Bool {
+        let now = now()
+        return state.withLock { state in state.dueSince.map { now.timeIntervalSince($0) > Self.patience } ?? false }
+    }
+
+    /// Makes the first CRL. That of an earlier process may lack a certificate that was released from hold meanwhile.
+    package func start() {
+        if !canSign { report("\(authority.name) makes no CRL: its certificate does not have the key usage cRLSign") }
+        look(isFirst: true)
+    }
+
+    /// Keeps the CRL current until the task is cancelled.
+    package func keepCurrent() async {
+        while !Task.isCancelled {
+            try? await Task.sleep(for: .seconds(1))
+            await withCheckedContinuation { continuation in
+                queue.async {
+                    self.look()
+                    continuation.resume()
+                }
+            }
+        }
+    }
+
+    /// Looks once. Only one thread does at a time.
+    func look(isFirst: Bool = false) {
+        let now = now()
+        let start = ContinuousClock.now
+        do {
+            let news = try authority.inventory.revocationNews(
+                since: state.withLock(\.lastRow), of: authority.certificate, named: authority.name)
+            if news.isOtherAudit { cache.forgetAll() } else { cache.forget(news.serialNumbers) }
+            cache.isUpToDate(at: start)
+            try noteDue(news, isFirst: isFirst, now: now)
+            guard canSign, state.withLock({ $0.dueSince != nil && now.timeIntervalSince($0.tried) >= Self.pause })
+            else { return }
+            try build(now: now)
+        } catch {
+            failed(error)
+        }
+    }
+
+    private func noteDue(_ news: RevocationNews, isFirst: Bool, now: Date) throws {
+        let knew = state.withLock { ($0.lastRow, $0.last) }
+        let last =
+            isFirst || news.lastRow != knew.0
+            ? try authority.inventory.lastRevocationList(of: authority.certificate) : knew.1
+        // Who was killed between the commit and the renaming left the old file.
+        let isBehind = try isFileBehind(last?.number)
+        state.withLock { state in
+            state.lastRow = news.lastRow
+            state.last = last
+            let end = last.map { min($0.thisUpdate + schedule.every, $0.nextUpdate) }
+            if isFirst || news.isListOutdated || isBehind && state.isFileBehind || end.map({ $0 <= now }) ?? true {
+                state.dueSince = state.dueSince ?? now
+            } else if last?.number != knew.1?.number {
+                // Another process has made it.
+                state.dueSince = nil
+            }
+            state.isFileBehind = isBehind
+        }
+    }
+
+    private let listNumber = Mutex<(stamp: FileStamp, number: Int64)?>(nil)
+
+    private func isFileBehind(_ number: Int64?) throws -> Bool {
+        guard canSign, let number else { return false }
+        guard let stamp = authority.inventory.revocationListStamp(of: authority.name) else { return true }
+        if let known = listNumber.withLock(\.self), known.stamp == stamp { return known.number < number }
+        let found = (try? authority.inventory.revocationList(of: authority.name))?.number?.integer ?? 0
+        listNumber.withLock { $0 = (stamp, found) }
+        return found < number
+    }
+
+    private func build(now: Date) throws {
+        state.withLock { $0.tried = now }
+        let made = try authority.makeRevocationList(validFor: .until(now + schedule.nextUpdate), now: now)
+        let wasFailing = state.withLock { state in
+            state.dueSince = nil
+            defer { state.failure = nil }
+            return state.failure != nil
+        }
+        metrics.count("pki_crl_builds_total", "outcome=\"made\"")
+        made.notices.forEach(report)
+        if wasFailing { report("CRL \(made.list.number?.decimal ?? "") of \(authority.name) was made again") }
+    }
+
+    private func failed(_ error: any Error) {
+        metrics.count("pki_crl_builds_total", "outcome=\"failed\"")
+        let reason = (error as? any ExplainedError)?.message ?? "\(error)"
+        let isNew = state.withLock { state in
+            defer { state.failure = reason }
+            return state.failure != reason
+        }
+        if isNew { report("the CRL of \(authority.name) cannot be made: \(reason)") }
+    }
+}
