@@ -12,7 +12,7 @@ final class OCSPService: Sendable {
     private struct Key: Sendable {
         var signer: OCSPSigner?
         /// Not to be tried before.
-        var retryAt = Date.distantPast
+        var retryAt: ContinuousClock.Instant?
     }
 
     /// The name of the key's certificate in the inventory.
@@ -157,7 +157,7 @@ final class OCSPService: Sendable {
             if let signer = fresh(at: now) { return signer }
             let (old, retryAt) = key.withLock { ($0.signer, $0.retryAt) }
             let usable = old.flatMap { now < $0.certificate.notAfter ? $0 : nil }
-            guard now >= retryAt else { return usable }
+            if let retryAt, ContinuousClock.now < retryAt { return usable }
             do {
                 var generator = SystemRandomNumberGenerator()
                 let issued = try authority.issueOwn(
@@ -168,7 +168,7 @@ final class OCSPService: Sendable {
                 key.withLock { $0.signer = signer }
                 return signer
             } catch {
-                key.withLock { $0.retryAt = now + 10 }
+                key.withLock { $0.retryAt = .now + .seconds(10) }
                 guard let usable else { throw error }
                 let answer = ServiceError(error)
                 report("the certificate of OCSP cannot be renewed: \(answer.fault ?? answer.reason)")

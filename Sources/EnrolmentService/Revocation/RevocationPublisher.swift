@@ -18,7 +18,7 @@ package final class RevocationPublisher: Sendable {
         /// Since when the CRL ought to have been made.
         var dueSince: Date?
         /// When it was last tried to make it.
-        var tried = Date.distantPast
+        var tried: ContinuousClock.Instant?
         var failure: String?
         /// Whether the file was older than the inventory's last CRL at the last look.
         var isFileBehind = false
@@ -27,7 +27,7 @@ package final class RevocationPublisher: Sendable {
     /// How long a CRL may be due before the server says that it is not well.
     private static let patience = 10.0
     /// The shortest time between two attempts: many revocations make one CRL.
-    private static let pause = 2.0
+    private static let pause: Duration = .seconds(2)
 
     private let authority: CertificateAuthority
     private let schedule: RevocationService.Schedule
@@ -87,8 +87,14 @@ package final class RevocationPublisher: Sendable {
             if news.isOtherAudit { cache.forgetAll() } else { cache.forget(news.serialNumbers) }
             cache.isUpToDate(at: start)
             try noteDue(news, isFirst: isFirst, now: now)
-            guard canSign, state.withLock({ $0.dueSince != nil && now.timeIntervalSince($0.tried) >= Self.pause })
-            else { return }
+            let isDue = state.withLock { state in
+                guard canSign, state.dueSince != nil, state.tried.map({ start - $0 >= Self.pause }) ?? true else {
+                    return false
+                }
+                state.tried = start
+                return true
+            }
+            guard isDue else { return }
             try build(now: now)
         } catch {
             failed(error)
@@ -128,7 +134,6 @@ package final class RevocationPublisher: Sendable {
     }
 
     private func build(now: Date) throws {
-        state.withLock { $0.tried = now }
         let made = try authority.makeRevocationList(validFor: .until(now + schedule.nextUpdate), now: now)
         let wasFailing = state.withLock { state in
             state.dueSince = nil

@@ -34,6 +34,10 @@ struct ServeCACommand: AsyncParsableCommand {
             signed by a key that the CA certifies for a week, and tell of a revocation as soon. Most OCSP clients do not use TLS: \
             give them --revocation-listen.
 
+            With --publish aws, each new CRL is imported into the trust anchors that pki set-arns recorded with the CA. The server \
+            assumes a recorded role by a certificate of its own, CN=serve-ca-aws; the role must allow rolesanywhere:ListCrls, \
+            ImportCrl and UpdateCrl. AWS's variables for endpoints, CA certificates and proxies count.
+
             A client certificate is asked for and not required. A certificate that was replaced and asks for a renewal locks its \
             name, because it may have been stolen: the log and pki audit say so, and a new token for the name unlocks it.
             """
@@ -92,6 +96,16 @@ struct ServeCACommand: AsyncParsableCommand {
         transform: ListenAddress.argument)
     var revocationListen: [ListenAddress] = []
 
+    /// Who gets the CRL besides those who ask for it.
+    enum Publication: String, CaseIterable, ExpressibleByArgument { case aws }
+
+    @Option(help: .value("where", "Import each CRL into the CA's trust anchors in AWS: aws."))
+    var publish: Publication?
+
+    @Option(
+        help: .value("name", "The role of --publish aws, as pki set-arns recorded it. (default: the only one)"))
+    var role: String?
+
     @OptionGroup var quiet: QuietOption
 
     @OptionGroup(title: "The CA's key") var caKey: AuthorityKeyOptions
@@ -106,6 +120,7 @@ struct ServeCACommand: AsyncParsableCommand {
         for address in proxy where IPAddress.octets(address) == nil {
             throw ValidationError("--proxy \"\(address)\" is not an IP address")
         }
+        guard role == nil || publish != nil else { throw ValidationError("--role requires --publish aws") }
         guard crlEvery > .zero, crlEvery < crlNextUpdate else {
             throw ValidationError("--crl-every must be less than --crl-next-update")
         }
@@ -117,6 +132,9 @@ struct ServeCACommand: AsyncParsableCommand {
         let authority = try caKey.open(directory.path, issuer: issuer)
         let manager = ServiceManager(
             environment: ProcessInfo.processInfo.environment, processID: ThisProcess.identifier)
+        let upload = try publish.map { _ in
+            try RevocationListUpload(of: authority, in: directory, role: role, console: console)
+        }
         let identity = try ServerCertificate(
             of: authority, hosts: host, certificate: certificate, privateKey: privateKey)
         var rules = EnrolmentRules(authority.inventory)
@@ -149,6 +167,7 @@ struct ServeCACommand: AsyncParsableCommand {
         await withTaskGroup { tasks in
             tasks.addTask { await identity.keepValid(console) }
             tasks.addTask { await service.revocation.publisher.keepCurrent() }
+            if let upload { tasks.addTask { await upload.keepCurrent(console) } }
             for await signal in signals {
                 guard signal == .hangUp else { break }
                 identity.reload(console)

@@ -217,7 +217,7 @@ struct NetworkOptions: ParsableArguments, Sendable {
         )
     }
 
-    private static var dependencies: SessionClient.Dependencies {
+    static var dependencies: SessionClient.Dependencies {
         SessionClient.Dependencies(
             now: { Date.now },
             sleep: { ThisProcess.sleep(for: $0) },

@@ -39,7 +39,7 @@ struct ClientSource {
         guard role != nil || session.trustAnchorArn == nil || session.profileArn == nil || session.roleArn == nil else {
             return
         }
-        let recorded = try recordedRole(role)
+        let recorded = try Self.recordedRole(role, in: directory)
         options.session.trustAnchorArn = session.trustAnchorArn ?? "\(recorded.trustAnchorArn)"
         options.session.profileArn = session.profileArn ?? "\(recorded.profileArn)"
         options.session.roleArn = session.roleArn ?? "\(recorded.roleArn)"
@@ -63,9 +63,16 @@ struct ClientSource {
         }
     }
 
-    private func recordedRole(_ name: String?) throws -> RecordedResources.Role {
+    /// A role that is recorded in a CA's directory.
+    ///
+    /// - Parameters:
+    ///   - name: The role's name; `nil` if there is only one.
+    ///   - directory: The CA's directory.
+    static func recordedRole(_ name: String?, in directory: String) throws -> RecordedResources.Role {
         let roles = try RecordedResources(in: directory).roles
-        let command = "pki set-arns --trust-anchor-arn ARN --profile-arn ARN --role-arn ARN \(option)"
+        let command =
+            "pki set-arns --trust-anchor-arn ARN --profile-arn ARN --role-arn ARN "
+            + Quoting.option("--directory", directory)
         guard !roles.isEmpty else {
             throw InputError(message: "no ARNs are recorded in \(directory)", hint: "record them: \(command)")
         }
