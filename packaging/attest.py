@@ -7,9 +7,10 @@
                                         reads the files of a release in DIR, and writes its SBOM (SPDX 2.3) and its
                                         provenance (in-toto statement v1, SLSA v1; not signed) there
 
-`write` needs PKI_VERSION, PKI_REVISION and SOURCE_DATE_EPOCH; PROGRAM is the stripped binary, and CLOSURE lists the
-libraries of the image, a path a line. The Swift packages' versions are those that SwiftPM checked out, and what is linked is
-read from the list of objects that it gave to the linker, so that a dependency of tests alone does not appear.
+`write` needs PKI_VERSION, PKI_REVISION and SOURCE_DATE_EPOCH, and PKI_GIVEN if the program was given and not built: its digest;
+PROGRAM is the stripped binary, and CLOSURE lists the libraries of the image, a path a line. The Swift packages are those of
+packaging/dependencies.txt, whose checkouts must be clean. What is linked is read from the list of objects that SwiftPM gave
+to the linker, so that a dependency of tests alone does not appear.
 """
 
 from __future__ import annotations
@@ -27,8 +28,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-BUILD = Path(".build")
-LINKED = BUILD / "release/pki.product/Objects.LinkFileList"
+import sources
+
+LINKED = Path(".build/release/pki.product/Objects.LinkFileList")
 
 GCC_RUNTIME = "GPL-3.0-or-later WITH GCC-exception-3.1"
 # Those whose sources have the exception of Swift's runtime; Swift itself has it too.
@@ -87,16 +89,15 @@ def linked_packages() -> list[Part]:
         if part.endswith(".build") and part != ".build"
     }
     found = []
-    for dependency in json.loads((BUILD / "workspace-state.json").read_text())["object"]["dependencies"]:
-        name, state = dependency["packageRef"]["identity"], dependency["state"]["checkoutState"]
-        checkout = BUILD / "checkouts" / dependency["subpath"]
-        if not any((checkout / "Sources" / module).is_dir() for module in modules):
+    for dependency in sources.dependencies():
+        if not any((dependency.checkout / "Sources" / module).is_dir() for module in modules):
             continue
-        location = dependency["packageRef"]["location"].removesuffix(".git")
-        has_exception = "Runtime Library Exception" in (checkout / "LICENSE.txt").read_text()
-        purl = f"pkg:swift/{location.removeprefix('https://')}@{state['version']}"
+        sources.check(dependency)
+        location = dependency.location.removesuffix(".git")
+        has_exception = "Runtime Library Exception" in (dependency.checkout / "LICENSE.txt").read_text()
+        purl = f"pkg:swift/{location.removeprefix('https://')}@{dependency.version}"
         licence = SWIFT_RUNTIME if has_exception else "Apache-2.0"
-        found.append(Part(name, state["version"], licence, purl, location, state["revision"]))
+        found.append(Part(dependency.name, dependency.version, licence, purl, location, dependency.revision))
     return sorted(found)
 
 
@@ -126,6 +127,25 @@ def debian_part(path: str, licence: str | None = None) -> Part:
     purl = f"pkg:deb/{distribution['ID']}/{package}@{quote(version)}?arch=amd64"
     purl += f"&distro={distribution['ID']}-{distribution['VERSION_ID']}"
     return Part(package, version, licence or LICENCES[package], purl)
+
+
+def image_parts(closure: list[str]) -> list[Part]:
+    """The Debian packages with the libraries of the image, which must be as Debian made them."""
+    found = sorted({debian_part(path) for path in closure})
+    # Without an exit status, as what is missing, of documentation for one, counts too.
+    said = subprocess.run(
+        ["dpkg", "--verify", *(f"{part.name}:amd64" for part in found)], capture_output=True, text=True, check=False
+    ).stdout
+    changed = {Path(line.split(maxsplit=1)[1].removeprefix("c ")).resolve() for line in said.splitlines()}
+    if foreign := changed & {Path(path).resolve() for path in closure}:
+        sys.exit(f"attest: this is not the file of its Debian package: {min(foreign)}")
+    return found
+
+
+def roots_part() -> Part:
+    """The CA certificates of the image."""
+    version = importlib.metadata.version("certifi")
+    return Part("certifi", version, "MPL-2.0", f"pkg:pypi/certifi@{version}")
 
 
 def static_parts() -> list[Part]:
@@ -163,9 +183,8 @@ def sbom(directory: Path, program: Path, version: str, closure: list[str], creat
         return made
 
     static = static_parts()
-    libraries = sorted({debian_part(path) for path in closure})
-    roots = Part("certifi", importlib.metadata.version("certifi"), "MPL-2.0", "")
-    roots = roots._replace(purl=f"pkg:pypi/certifi@{roots.version}")
+    libraries = image_parts(closure)
+    roots = roots_part()
     pki = product("pki", PackagePurpose.APPLICATION, program)
     (archive,) = directory.glob("*-oci.tar")
     image = product("pki-oci", PackagePurpose.CONTAINER, archive)
@@ -196,11 +215,17 @@ def sha256(path: Path) -> str:
 
 
 def provenance(directory: Path, version: str, revision: str, closure: list[str], created: datetime) -> None:
+    import certifi
+
     def described(part: Part) -> dict[str, Any]:
         digest = {"digest": {"gitCommit": part.revision}} if part.revision else {}
         return {"name": part.name, "uri": part.purl, **digest}
 
-    parts = [*static_parts(), *sorted({debian_part(path) for path in closure})]
+    parts = [*map(described, [*static_parts(), *image_parts(closure)])]
+    parts.append({**described(roots_part()), "digest": {"sha256": sha256(Path(certifi.where()))}})
+    given = os.environ.get("PKI_GIVEN")
+    if given:
+        parts.append({"name": "program", "digest": {"sha256": given}})
     commit = revision.removesuffix("-dirty")
     source: dict[str, Any] = {"name": "pki", "uri": f"pkg:generic/pki@{version}"}
     if commit != "unknown":
@@ -216,9 +241,11 @@ def provenance(directory: Path, version: str, revision: str, closure: list[str],
         "predicate": {
             "buildDefinition": {
                 "buildType": "urn:pki:script:package:v1",
-                "externalParameters": {"version": version, "revision": revision},
+                "externalParameters": {
+                    "version": version, "revision": revision, "binary": "given" if given else "built",
+                },
                 "internalParameters": {"SOURCE_DATE_EPOCH": int(created.timestamp())},
-                "resolvedDependencies": [source, *map(described, parts)],
+                "resolvedDependencies": [source, *parts],
             },
             "runDetails": {
                 # Made on a machine of the builder, who vouches for it; no service observed the build.
@@ -238,7 +265,7 @@ def main(arguments: list[str]) -> None:
         case ["linked"]:
             print(*(package.name for package in linked_packages()), sep="\n")
         case ["packages", list_of_libraries]:
-            print(*sorted({debian_part(path).name for path in Path(list_of_libraries).read_text().split()}), sep="\n")
+            print(*(part.name for part in image_parts(Path(list_of_libraries).read_text().split())), sep="\n")
         case ["write", directory, program, list_of_libraries]:
             version, revision = os.environ["PKI_VERSION"], os.environ["PKI_REVISION"]
             created = datetime.fromtimestamp(int(os.environ["SOURCE_DATE_EPOCH"]), UTC)

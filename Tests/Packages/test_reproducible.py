@@ -10,6 +10,7 @@ import re
 import subprocess
 from pathlib import Path
 
+import certifi
 import pytest
 from google.protobuf.json_format import ParseDict
 from in_toto_attestation.predicates.provenance.v1 import provenance_pb2
@@ -32,7 +33,8 @@ def package(*arguments: str | Path, script: Path = REPOSITORY / "script/package"
 
 
 def test_a_second_run_elsewhere_gives_the_same_bytes(tmp_path: Path):
-    # Another path to the sources, and another umask, time zone, language and directory for what is temporary.
+    # Another path to the sources, another umask, time zone, language and directory for what is temporary, and other options for
+    # the tools that pack.
     (tmp_path / "elsewhere").symlink_to(REPOSITORY)
     (tmp_path / "temporary").mkdir()
     before = os.umask(0o077)
@@ -40,6 +42,7 @@ def test_a_second_run_elsewhere_gives_the_same_bytes(tmp_path: Path):
         done = package(
             "--binary", built_binary(), "--output", tmp_path / "dist", script=tmp_path / "elsewhere/script/package",
             TZ="Pacific/Kiritimati", LC_ALL="C", TMPDIR=str(tmp_path / "temporary"),
+            TAR_OPTIONS="--mode=go+w", GZIP="-1", GIT_DIR=str(tmp_path),
         )  # fmt: skip
     finally:
         os.umask(before)
@@ -125,5 +128,9 @@ def test_the_provenance_is_an_in_toto_statement_on_every_file():
     source = definition["resolvedDependencies"][0]
     assert source["digest"]["gitCommit"] == output("git", "-C", REPOSITORY, "rev-parse", "HEAD").strip()
     assert ("annotations" in source) == bool(output("git", "-C", REPOSITORY, "status", "--porcelain"))
-    assert {"swift-nio", "libssl3"} <= {dependency["name"] for dependency in definition["resolvedDependencies"]}
+    found = {dependency["name"]: dependency.get("digest") for dependency in definition["resolvedDependencies"]}
+    assert {"swift-nio", "libssl3"} <= found.keys()
+    assert found["certifi"] == {"sha256": hashlib.sha256(Path(certifi.where()).read_bytes()).hexdigest()}
+    assert definition["externalParameters"]["binary"] == "given"
+    assert found["program"] == {"sha256": hashlib.sha256(built_binary().read_bytes()).hexdigest()}
     assert statement["predicate"]["runDetails"]["builder"]["id"]
