@@ -87,6 +87,29 @@ def test_a_mismatch_is_refused(clone: Path, change: Callable[[Path], None], valu
     assert value in release(clone, VERSION, "--dry-run", status=2)
 
 
+def test_other_tags_do_not_count(clone: Path):
+    for name in ("v99", "v99.0.0-rc1", "v99.0.0.0", "version-99.0.0"):
+        output("git", "-C", clone, "tag", name)
+    release(clone, VERSION, "--dry-run", status=0)
+
+
+def test_a_tag_that_is_not_signed_is_named(clone: Path):
+    assert "verify-tag" not in release(clone, VERSION, "--dry-run", status=0)
+    output("git", "-C", clone, "tag", f"v{VERSION}")
+    assert "verify-tag" in release(clone, VERSION, "--dry-run", status=0)
+
+
+def test_the_commit_that_was_tested_is_released(clone: Path):
+    packed = clone / "packed"
+    for name, does in (("test", "git -c user.name=A -c user.email=a@example.com commit --quiet --allow-empty --message b"), ("package", "touch packed")):
+        (clone / "script" / name).write_text(f"#!/bin/sh\n{does}\n")
+        (clone / "script" / name).chmod(0o755)
+    commit(clone)
+    tested = output("git", "-C", clone, "rev-parse", "HEAD").strip()
+    assert tested[:12] in release(clone, VERSION, status=2)
+    assert not packed.exists()
+
+
 def test_another_version_is_refused(clone: Path):
     assert "9.9.9" in release(clone, "9.9.9", "--dry-run", status=2)
 
