@@ -147,6 +147,11 @@ let package = Package(
             swiftSettings: settings
         ),
         .testTarget(
+            name: "EnrolmentServiceTests",
+            dependencies: ["EnrolmentService", "Enrolment", "Certificates", "SystemSupport"],
+            swiftSettings: settings
+        ),
+        .testTarget(
             name: "AWSModelTests",
             dependencies: ["AWSModel", "Certificates", "SystemSupport"],
             exclude: ["Fixtures"],
@@ -205,7 +210,8 @@ if let fuzzer = Context.environment["PKI_FUZZER"] {
         .executableTarget(
             name: "Fuzz",
             dependencies: [
-                "Certificates", "AWSModel", "Authority", "SQLite", "RolesAnywhere", "HardwareKeys", "Delivery",
+                "Certificates", "AWSModel", "Authority", "EnrolmentService", "SQLite", "RolesAnywhere", "HardwareKeys",
+                "Delivery",
                 "HTTPServer", "Lab", "SystemSupport", "CFuzzer",
             ],
             path: "Tests/Fuzz",

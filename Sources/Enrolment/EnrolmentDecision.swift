@@ -7,10 +7,12 @@ import SystemSupport
 
 /// A request for a certificate that came over the network.
 package struct EnrolmentRequest: Sendable {
-    /// What the client proves: a token whose secret was verified, or a certificate whose key it has used.
+    /// What the client proves: a token whose secret was verified, a certificate whose key it has used, or an account
+    /// whose key it has used, for one of its orders.
     package enum Proof: Sendable {
         case token(String)
         case certificate(Certificate)
+        case account(ACMEAccount, order: String)
     }
 
     /// The certificate request; its signature was verified.
@@ -62,6 +64,7 @@ package struct EnrolmentRules: Sendable {
         switch asked.proof {
         case .token(let identifier): try decide(asked, token: identifier, now: now)
         case .certificate(let certificate): try decide(asked, renewing: certificate, now: now)
+        case .account(let account, let order): try decide(asked, by: account, order: order, now: now)
         }
     }
 
@@ -69,16 +72,36 @@ package struct EnrolmentRules: Sendable {
 
     private func decide(_ asked: EnrolmentRequest, token identifier: String, now: Date) throws -> Decision {
         let proof = EnrolmentProof.token(identifier)
+        let token = try usable(identifier)
+        if let known = try inventory.certificate(enrolledBy: proof, for: asked.request) { return .repeated(known) }
+        return try decide(asked, token, proof, now: now)
+    }
+
+    /// A token that was not revoked; its uses may be spent.
+    private func usable(_ identifier: String) throws -> JoinToken {
         guard let token = try inventory.token(identifier) else { throw EnrolmentRefusal.token(nil) }
         guard token.revokedAt == nil else { throw EnrolmentRefusal.token(.revoked) }
-        if let known = try inventory.certificate(enrolledBy: proof, for: asked.request) { return .repeated(known) }
+        return token
+    }
+
+    /// Decides about a certificate that spends a use of the token.
+    ///
+    /// - Parameters:
+    ///   - asked: The request.
+    ///   - token: The token.
+    ///   - proof: What the client proves.
+    ///   - held: The certificate of the name that the client holds itself; `nil` if there is none.
+    ///   - now: The time.
+    private func decide(
+        _ asked: EnrolmentRequest, _ token: JoinToken, _ proof: EnrolmentProof, besides held: InventoryEntry? = nil,
+        now: Date
+    ) throws -> Decision {
         let status = token.status(at: now)
         guard status == .valid else { throw EnrolmentRefusal.token(status) }
-
         try Self.check(asked.profile, is: token.template.profile)
         let name = try Self.name(of: asked.request, token)
         try Self.check(asked.request, name: name, token)
-        if !token.replaces, let current = try inventory.current(name),
+        if !token.replaces, let current = try inventory.current(name), current != held,
             [.valid, .held].contains(current.status(at: now))
         {
             throw EnrolmentRefusal.taken(name)
@@ -111,17 +134,23 @@ package struct EnrolmentRules: Sendable {
     /// The name that a certificate for a request would have: the common name, or without one the first alternative name
     /// that can be a name, or the only name that the token allows.
     private static func name(of request: CertificateRequest, _ token: JoinToken) throws -> String {
-        let commonNames = request.subject.relativeNames.joined().filter { $0.type == "CN" }.map(\.value)
+        let commonNames = request.subject.commonNames
         guard commonNames.count <= 1 else { throw EnrolmentRefusal.request("the request has several common names") }
-        let candidates =
-            commonNames.isEmpty
-            ? request.subjectAlternativeNames.compactMap { name -> String? in
-                switch name {
-                case .dns(let text), .email(let text): text
-                case .ip(let octets): IPAddress.text(octets)
-                case .uri, .directory, .other: nil
-                }
-            } : commonNames
+        return try name(of: commonNames.isEmpty ? names(request.subjectAlternativeNames) : commonNames, token)
+    }
+
+    /// The alternative names that can be the name of a certificate.
+    private static func names(_ alternativeNames: [GeneralName]) -> [String] {
+        alternativeNames.compactMap { name in
+            switch name {
+            case .dns(let text), .email(let text): text
+            case .ip(let octets): IPAddress.text(octets)
+            case .uri, .directory, .other: nil
+            }
+        }
+    }
+
+    private static func name(of candidates: [String], _ token: JoinToken) throws -> String {
         for candidate in candidates {
             // As the pattern is written, so that one host has one name.
             if let exact = token.names.first(where: { $0.isExact && $0.matches(candidate) }) {
@@ -137,18 +166,52 @@ package struct EnrolmentRules: Sendable {
     /// Refuses a subject or alternative names that the token does not allow.
     private static func check(_ request: CertificateRequest, name: String, _ token: JoinToken) throws {
         for alternative in request.subjectAlternativeNames {
-            switch alternative {
             // The subject again, as pki itself writes it.
-            case .directory(let other) where other == request.subject: continue
-            case .dns(let text) where text.lowercased() == name.lowercased(): continue
-            case .ip(let octets) where IPAddress.text(octets) == name: continue
-            case .email(let text) where text.lowercased() == name.lowercased(): continue
-            default: break
-            }
-            guard token.alternativeNames.contains(where: { $0.matches(alternative, of: name) }) else {
+            if case .directory(let other) = alternative, other == request.subject { continue }
+            guard allows(alternative, name: name, token) else {
                 throw EnrolmentRefusal.name("the name \(shown("\(alternative)"))")
             }
         }
+    }
+
+    /// Whether the certificate with a name may have an alternative name.
+    private static func allows(_ alternative: GeneralName, name: String, _ token: JoinToken) -> Bool {
+        switch alternative {
+        case .dns(let text) where text.lowercased() == name.lowercased(): true
+        case .ip(let octets) where IPAddress.text(octets) == name: true
+        case .email(let text) where text.lowercased() == name.lowercased(): true
+        default: token.alternativeNames.contains { $0.matches(alternative, of: name) }
+        }
+    }
+
+    // MARK: - By an account
+
+    /// The names of an order that an account's token does not allow together; empty if there can be a certificate.
+    package func refusedNames(_ names: [GeneralName], of account: ACMEAccount) throws -> [GeneralName] {
+        let token = try usable(account.token)
+        guard let name = try? Self.name(of: Self.names(names), token) else { return names }
+        return names.filter { !Self.allows($0, name: name, token) }
+    }
+
+    /// An account renews what it holds as long as its token was not revoked; for all else it spends a use of the token.
+    private func decide(_ asked: EnrolmentRequest, by account: ACMEAccount, order: String, now: Date) throws -> Decision
+    {
+        let proof = EnrolmentProof.account(account.identifier, token: account.token, order: order)
+        let token = try usable(account.token)
+        if let known = try inventory.certificate(enrolledBy: proof, for: asked.request) { return .repeated(known) }
+        let name = try Self.name(of: asked.request, token)
+        let held = try inventory.current(name).flatMap { entry in
+            try entry.revocation == nil && inventory.isEnrolled(entry, by: account) ? entry : nil
+        }
+        if let held {
+            let former = try inventory.certificate(of: held)
+            if asked.request.subjectAlternativeNames.allSatisfy(former.subjectAlternativeNames.contains) {
+                var grant = try renewal(of: held, former, for: asked, proof, now: now)
+                grant.renewsHeld = true
+                return .issue(grant)
+            }
+        }
+        return try decide(asked, token, proof, besides: held, now: now)
     }
 
     // MARK: - By a certificate
@@ -162,15 +225,22 @@ package struct EnrolmentRules: Sendable {
         if let known = try inventory.certificate(enrolledBy: proof, for: asked.request) { return .repeated(known) }
         guard now <= former.notAfter + renewalGrace else { throw EnrolmentRefusal.certificate("it has expired") }
         guard entry.place == .current else { throw EnrolmentRefusal.replaced(entry.name) }
-        try Self.check(asked.profile, is: entry.profile)
         try Self.check(asked.request, sameNamesAs: former)
+        return .issue(try renewal(of: entry, former, for: asked, proof, now: now))
+    }
+
+    /// The same certificate again, with the request's key.
+    private func renewal(
+        of entry: InventoryEntry, _ former: Certificate, for asked: EnrolmentRequest, _ proof: EnrolmentProof, now: Date
+    ) throws -> EnrolmentGrant {
+        try Self.check(asked.profile, is: entry.profile)
         let template = try inventory.template(of: entry) ?? BuiltInTemplate(matching: former).template
         var request = ClientRequest(template: template, name: entry.name)
         request.certificateRequest = asked.request
         request.subject = former.subject
         request.subjectAlternativeNames = former.subjectAlternativeNames
         request.lifetime = .until(min(now + entry.wantedLifetime, asked.notAfter ?? .distantFuture))
-        return .issue(EnrolmentGrant(proof: proof, request: request, peer: asked.peer))
+        return EnrolmentGrant(proof: proof, request: request, peer: asked.peer)
     }
 
     /// Refuses names that the renewed certificate does not have (RFC 7030 §4.2.2); it keeps all that it has.
@@ -184,6 +254,11 @@ package struct EnrolmentRules: Sendable {
     }
 
     private static func shown(_ text: String) -> String { printable(terminalSafe(text), limit: 200) }
+}
+
+extension DistinguishedName {
+    /// The values of all its common names.
+    package var commonNames: [String] { relativeNames.joined().filter { $0.type == "CN" }.map(\.value) }
 }
 
 extension GeneralName {

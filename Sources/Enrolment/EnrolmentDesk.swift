@@ -32,7 +32,7 @@ package final class EnrolmentDesk: Sendable {
     private static let groupSize = 128
 
     package let authority: CertificateAuthority
-    private let rules: EnrolmentRules
+    package let rules: EnrolmentRules
     private let jobs: Int
     private let now: @Sendable () -> Date
     private let state = Mutex(State())

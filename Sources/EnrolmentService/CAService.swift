@@ -47,6 +47,11 @@ package struct CAService: HTTPHandler {
         try ESTService(
             desk: desk, reader: reader, limits: limits, metrics: metrics, retryAfter: options.retryAfter, report: report
         ).addRoutes(to: &router)
+        try ACMEService(
+            desk: desk, tokens: reader.tokens, limits: limits, metrics: metrics, retryAfter: options.retryAfter,
+            now: now,
+            report: report
+        ).addRoutes(to: &router)
         try router.on(.get, "/healthz") { _, _ in .now(HTTPResponse(status: .ok, text: "ok\n")) }
         try router.on(.get, "/readyz") { _, _ in
             .work {

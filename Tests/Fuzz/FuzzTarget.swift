@@ -22,6 +22,6 @@ struct FuzzTarget: Sendable {
         pem, container, certificate, request, revocationList, ocspRequest, encodedName, name, template, awsFile,
         hostList, register,
         serviceAnswer, identityAnswer, httpRequest, labRequest, labSeed, policy, address, pkcs11URI, agent, cacheEntry,
-        inventory,
+        inventory, signature,
     ]
 }

@@ -13,6 +13,8 @@ package struct EnrolmentGrant: Sendable {
     package var request: ClientRequest
     /// Whether a name that has a valid certificate may get another by a token.
     package var replaces = false
+    /// Whether it renews a certificate that the account of the proof holds, which spends no use of a token.
+    package var renewsHeld = false
     /// Who asked, for the audit: protocol and address.
     package var peer: String
 
@@ -111,7 +113,7 @@ extension CertificateAuthority {
     private func commit(
         _ made: Result<PreparedCertificate, any Error>, _ grant: EnrolmentGrant, to change: inout InventoryChange
     ) throws -> EnrolledCertificate {
-        let digest = Digest.sha256.hash(grant.request.certificateRequest?.derEncoded ?? [])
+        let digest = grant.proof.digest(of: grant.request.certificateRequest)
         if let known = try change.records.enrolled(grant.proof.key, digest) {
             return EnrolledCertificate(
                 certificate: try change.records.certificate(of: known), chain: chain, isRepeated: true)
@@ -125,12 +127,18 @@ extension CertificateAuthority {
                 prepared.action = .renew
                 prepared.detail = "replaces \(former.serialNumber), \(grant.peer)"
             } else {
+                if grant.renewsHeld { prepared.action = .renew }
                 prepared.detail = "\(grant.proof.key), \(grant.peer)"
             }
             try attempt.records.refuseTakenCommonName(of: prepared.certificate, named: prepared.name)
             let issued = try prepared.commit(to: &attempt)
-            try attempt.records.recordEnrolment(
-                grant.proof.key, digest, fingerprint: Digest.sha256.hash(issued.certificate.derEncoded))
+            let fingerprint = Digest.sha256.hash(issued.certificate.derEncoded)
+            try attempt.records.recordEnrolment(grant.proof.key, digest, fingerprint: fingerprint)
+            if case .account(_, _, let order) = grant.proof,
+                try !attempt.records.complete(order: order, fingerprint: fingerprint)
+            {
+                throw EnrolmentRefusal.request("the order has a certificate already")
+            }
             return issued
         }
         change = attempt
@@ -143,12 +151,17 @@ extension CertificateAuthority {
         let current = try change.records.current(name)
         switch grant.proof {
         case .token(let identifier):
-            if try change.records.isLocked(name, forToken: identifier) { throw EnrolmentRefusal.locked(name) }
-            guard try change.records.spend(identifier, now: change.now) else {
-                throw EnrolmentRefusal.token(try change.records.token(identifier)?.status(at: change.now))
+            try spend(identifier, for: grant, current, in: change)
+        case .account(_, let token, _):
+            let held = try current.first {
+                try $0.revocation == nil && change.records.isEnrolled($0, by: grant.proof.key)
             }
-            if !grant.replaces, current.contains(where: { [.valid, .held].contains($0.status(at: change.now)) }) {
-                throw EnrolmentRefusal.taken(name)
+            if grant.renewsHeld {
+                guard let held else { throw EnrolmentRefusal.taken(name) }
+                if try change.records.isLocked(name, for: held) { throw EnrolmentRefusal.locked(name) }
+                guard try change.records.token(token)?.revokedAt == nil else { throw EnrolmentRefusal.token(.revoked) }
+            } else {
+                try spend(token, for: grant, current.filter { $0 != held }, in: change)
             }
         case .certificate(let certificate):
             guard let entry = try change.records.entry(of: certificate) else {
@@ -159,5 +172,19 @@ extension CertificateAuthority {
             guard entry.revocation == nil else { throw EnrolmentRefusal.certificate("it was revoked") }
         }
         return !current.isEmpty || change.contains(AuthorityFiles.certificate(of: name))
+    }
+
+    /// Counts a use of a token for a name whose certificates are these.
+    private func spend(
+        _ token: String, for grant: EnrolmentGrant, _ current: [InventoryEntry], in change: InventoryChange
+    ) throws {
+        let name = grant.request.name
+        if try change.records.isLocked(name, forToken: token) { throw EnrolmentRefusal.locked(name) }
+        guard try change.records.spend(token, now: change.now) else {
+            throw EnrolmentRefusal.token(try change.records.token(token)?.status(at: change.now))
+        }
+        if !grant.replaces, current.contains(where: { [.valid, .held].contains($0.status(at: change.now)) }) {
+            throw EnrolmentRefusal.taken(name)
+        }
     }
 }

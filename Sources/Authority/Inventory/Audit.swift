@@ -45,6 +45,8 @@ public struct AuditRecord: Hashable, Sendable {
         case deny
         /// A name was locked: a replaced certificate tried to renew.
         case lock
+        /// An account of ACME was made, its key was changed, or it was deactivated.
+        case account
     }
 
     /// The time of the action.

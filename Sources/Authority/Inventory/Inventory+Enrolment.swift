@@ -11,12 +11,29 @@ package enum EnrolmentProof: Hashable, Sendable {
     case token(String)
     /// A certificate whose key the client has.
     case certificate(Certificate)
+    /// An account whose key the client has, which was made with a token, and one of its orders.
+    case account(String, token: String, order: String)
 
-    /// The proof in the inventory: `token:` and the identifier, or `certificate:` and the SHA-256 in hexadecimal.
+    /// The proof in the inventory: `token:` and the identifier, `certificate:` and the SHA-256 in hexadecimal, or
+    /// `account:` and the identifier.
     package var key: String {
         switch self {
         case .token(let identifier): "token:\(identifier)"
         case .certificate(let certificate): "certificate:\(certificate.fingerprint)"
+        case .account(let identifier, _, _): Self.key(ofAccount: identifier)
+        }
+    }
+
+    static func key(ofAccount identifier: String) -> String { "account:\(identifier)" }
+
+    /// What identifies a request of this proof. A client that keeps its RSA key makes the same request for each order of
+    /// an account, and wants a new certificate.
+    func digest(of request: CertificateRequest?) -> [UInt8] {
+        let encoded = request?.derEncoded ?? []
+        return if case .account(_, _, let order) = self {
+            Digest.sha256.hash(Array(order.utf8) + encoded)
+        } else {
+            Digest.sha256.hash(encoded)
         }
     }
 }
@@ -96,7 +113,7 @@ extension Inventory {
     /// The certificate that was issued for a request by this proof; `nil` if there is none.
     package func certificate(enrolledBy proof: EnrolmentProof, for request: CertificateRequest) throws -> Certificate? {
         try withDatabase { database in
-            try database.enrolled(proof.key, Digest.sha256.hash(request.derEncoded)).map(database.certificate)
+            try database.enrolled(proof.key, proof.digest(of: request)).map(database.certificate)
         }
     }
 

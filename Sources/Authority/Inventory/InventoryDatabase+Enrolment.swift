@@ -95,6 +95,13 @@ extension InventoryDatabase {
         return try !database.query("SELECT 1 FROM enrolments WHERE certificate = ?", .integer(entry.id)).isEmpty
     }
 
+    /// Whether a certificate was issued by this proof.
+    func isEnrolled(_ entry: InventoryEntry, by proof: String) throws -> Bool {
+        try !database.query(
+            "SELECT 1 FROM enrolments WHERE certificate = ? AND proof = ?", .integer(entry.id), .text(proof)
+        ).isEmpty
+    }
+
     /// The entry of a certificate; `nil` if the inventory does not have it.
     func entry(of certificate: Certificate) throws -> InventoryEntry? {
         try entries(where: "fingerprint = ?", [.blob(Digest.sha256.hash(certificate.derEncoded))]).first

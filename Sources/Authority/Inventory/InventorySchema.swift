@@ -196,6 +196,35 @@ enum InventorySchema {
             UNIQUE (proof, request)
         )
         """,
+        "CREATE INDEX enrolments_by_certificate ON enrolments (certificate)",
+        // Accounts of ACME. thumbprint: of the key as a JWK (RFC 7638). key: SubjectPublicKeyInfo.
+        """
+        CREATE TABLE acme_accounts (
+            number INTEGER PRIMARY KEY,
+            id TEXT NOT NULL UNIQUE,
+            thumbprint BLOB NOT NULL UNIQUE,
+            key BLOB NOT NULL,
+            token TEXT NOT NULL REFERENCES tokens (id),
+            contacts TEXT NOT NULL,
+            created_at INTEGER NOT NULL,
+            deactivated_at INTEGER
+        )
+        """,
+        // Orders of ACME. names: one a line, with its kind. request: set while a person decides.
+        """
+        CREATE TABLE acme_orders (
+            number INTEGER PRIMARY KEY,
+            id TEXT NOT NULL UNIQUE,
+            account TEXT NOT NULL REFERENCES acme_accounts (id),
+            names TEXT NOT NULL,
+            expires_at INTEGER NOT NULL,
+            replaces TEXT,
+            request BLOB,
+            certificate INTEGER REFERENCES certificates (id),
+            problem TEXT
+        )
+        """,
+        "CREATE INDEX acme_orders_by_account ON acme_orders (account, number)",
     ]
 
     /// Migrates a database to the newest version; returns whether it was empty.

@@ -13,7 +13,7 @@ struct ServeCACommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "serve-ca",
         _superCommandName: "pki",
-        abstract: "Issue certificates to hosts over the network, by EST (RFC 7030).",
+        abstract: "Issue certificates to hosts over the network, by EST and ACME.",
         discussion: """
             Hosts get a certificate with a join token, pki token create, and renew it with the certificate itself. The server \
             works on the CA's directory; the other commands can be used on it meanwhile. Without --certificate the server \
@@ -25,6 +25,7 @@ struct ServeCACommand: AsyncParsableCommand {
               pki serve-ca --listen 0.0.0.0:8443 --host ca.example.com
 
               EST            https://ca.example.com:8443/.well-known/est
+              ACME           https://ca.example.com:8443/acme/directory
               CRL            /crl/root.crl, /crl/root.pem, and those of the other CAs
               OCSP           /ocsp
               health         /healthz, /readyz
@@ -37,6 +38,9 @@ struct ServeCACommand: AsyncParsableCommand {
             With --publish aws, each new CRL is imported into the trust anchors that pki set-arns recorded with the CA. The server \
             assumes a recorded role by a certificate of its own, CN=serve-ca-aws; the role must allow rolesanywhere:ListCrls, \
             ImportCrl and UpdateCrl. AWS's variables for endpoints, CA certificates and proxies count.
+
+            An ACME account needs the token's first two parts, its key id and HMAC key (external account binding). The names that \
+            the token allows need no challenge. An account renews what it holds until its token is revoked.
 
             A client certificate is asked for and not required. A certificate that was replaced and asks for a renewal locks its \
             name, because it may have been stolen: the log and pki audit say so, and a new token for the name unlocks it.
