@@ -102,6 +102,17 @@ struct ACMEService: Sendable {
                 self.finished(self.response { try self.renewalInformation(parameters["id"]) }, request)
             }
         }
+        let (notFound, notAllowed) = (router.notFound, router.methodNotAllowed)
+        router.notFound = { request in
+            guard request.path.hasPrefix("/acme/") else { return notFound(request) }
+            let problem = ACMEProblem(.malformed, "there is nothing at this path", status: .notFound)
+            return .now(self.finished(problem.response, request))
+        }
+        router.methodNotAllowed = { request in
+            guard request.path.hasPrefix("/acme/") else { return notAllowed(request) }
+            let problem = ACMEProblem(.malformed, "this path does not take this method", status: .methodNotAllowed)
+            return self.finished(problem.response, request)
+        }
         let routes: [(path: String, signer: Signer, action: @Sendable (Request) throws -> Step)] = [
             ("new-account", .key, { .respond(try self.newAccount($0)) }),
             ("account/{id}", .account, { .respond(try self.updateAccount($0)) }),

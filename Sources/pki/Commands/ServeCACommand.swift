@@ -40,7 +40,8 @@ struct ServeCACommand: AsyncParsableCommand {
             ImportCrl and UpdateCrl. AWS's variables for endpoints, CA certificates and proxies count.
 
             An ACME account needs the token's first two parts, its key id and HMAC key (external account binding). The names that \
-            the token allows need no challenge. An account renews what it holds until its token is revoked.
+            the token allows need no challenge. An account keeps its token: it renews what it holds until the token is \
+            revoked, and gets further names while the token has uses left and is valid.
 
             A client certificate is asked for and not required. A certificate that was replaced and asks for a renewal locks its \
             name, because it may have been stolen: the log and pki audit say so, and a new token for the name unlocks it.

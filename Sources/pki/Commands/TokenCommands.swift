@@ -225,7 +225,8 @@ struct TokenRevokeCommand: ParsableCommand {
         _superCommandName: "pki",
         abstract: "Revoke join tokens. Certificates that were issued by them stay valid.",
         discussion: """
-            A running pki serve-ca refuses the token from then on.
+            A running pki serve-ca refuses the token from then on, and the ACME accounts that were made with it: they renew no \
+            more.
 
             For example:
 
