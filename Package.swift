@@ -76,6 +76,11 @@ let package = Package(
             swiftSettings: settings
         ),
         .target(
+            name: "EnrolmentClient",
+            dependencies: ["Authority", "Certificates", "Enrolment", "RolesAnywhere", "SystemSupport"],
+            swiftSettings: settings
+        ),
+        .target(
             name: "HardwareKeys",
             dependencies: ["Certificates", "CPKCS11", "SystemSupport"],
             swiftSettings: settings
@@ -99,7 +104,8 @@ let package = Package(
         .executableTarget(
             name: "pki",
             dependencies: [
-                "Certificates", "AWSModel", "Authority", "Enrolment", "EnrolmentService", "TrustAnchors",
+                "Certificates", "AWSModel", "Authority", "Enrolment", "EnrolmentClient", "EnrolmentService",
+                "TrustAnchors",
                 "RolesAnywhere", "HardwareKeys", "Delivery", "HTTPServer", "Lab", "SystemSupport", logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],

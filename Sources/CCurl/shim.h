@@ -34,6 +34,14 @@ static inline CURLcode pki_curl_easy_setopt_pointer(
     return ((CURLcode (*)(CURL *, CURLoption, ...))function)(handle, option, value);
 }
 
+// Variadic, with a structure made on the way. libcurl copies the octets.
+static inline CURLcode pki_curl_easy_setopt_blob(
+    pki_curl_function function, CURL *handle, CURLoption option, const void *octets, size_t count
+) {
+    struct curl_blob blob = {(void *)octets, count, CURL_BLOB_COPY};
+    return ((CURLcode (*)(CURL *, CURLoption, ...))function)(handle, option, &blob);
+}
+
 // Variadic.
 static inline CURLcode pki_curl_easy_setopt_list(
     pki_curl_function function, CURL *handle, CURLoption option, struct curl_slist *value

@@ -52,6 +52,7 @@ struct PKI: AsyncParsableCommand {
                 name: "Fleet",
                 subcommands: [
                     ServeCACommand.self, TokenCommand.self, PendingCommand.self, ApproveCommand.self, DenyCommand.self,
+                    EnrolCommand.self,
                 ]
             ),
             CommandGroup(

@@ -64,4 +64,21 @@ import Testing
         }
         #expect(error?.message.contains("2147483647 rounds") == true)
     }
+
+    @Test func `a certs-only message is read as it was written, and its damage is survived`() throws {
+        let certificates = try ["CN=A", "CN=B"].map {
+            try Samples.root(PrivateKey(generating: .ecP256), subject: $0)
+        }
+        let message = CertificateBundle.encode(certificates)
+        #expect(CertificateBundle.decode(message) == certificates)
+        #expect(CertificateBundle.decode(message, limit: 1) == nil)
+        #expect(CertificateBundle.decode(CertificateBundle.encode([])) == nil)
+        for index in message.indices {
+            _ = CertificateBundle.decode(Array(message[..<index]))
+            var damaged = message
+            damaged[index] ^= 0xff
+            #expect(CertificateBundle.decode(damaged) != certificates || index > 20)
+        }
+        #expect(CertificateBundle.decode(certificates[0].derEncoded) == nil)
+    }
 }

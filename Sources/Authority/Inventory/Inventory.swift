@@ -27,7 +27,7 @@ public final class Inventory: Sendable {
     private let isReadOnly: Bool
     /// How many certificates were read from the directory's files when this was opened, because it had no inventory.
     private let adoptedCount: Mutex<Int>
-    static let fileName = "inventory.sqlite"
+    package static let fileName = "inventory.sqlite"
 
     /// Opens the inventory of a CA directory, which must be this user's alone, for changes. `who` is the user in the
     /// audit. If there is no inventory, it is created from the files.

@@ -186,4 +186,17 @@ public struct IssuedCertificate: Sendable {
     public let archivedPaths: [String]
     /// Warnings, each a sentence without a full stop.
     public let notices: [String]
+
+    package init(
+        certificate: Certificate, certificatePath: String, keyPath: String?, keyAddress: String? = nil,
+        chainPath: String?, archivedPaths: [String], notices: [String] = []
+    ) {
+        self.certificate = certificate
+        self.certificatePath = certificatePath
+        self.keyPath = keyPath
+        self.keyAddress = keyAddress
+        self.chainPath = chainPath
+        self.archivedPaths = archivedPaths
+        self.notices = notices
+    }
 }

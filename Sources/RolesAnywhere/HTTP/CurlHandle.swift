@@ -55,6 +55,14 @@ import SystemSupport
         try require(unsafe pki_curl_easy_setopt_string(library.easySetOption, easy, option, value))
     }
 
+    /// Sets an option that is a file's contents, which libcurl copies.
+    func set(_ option: CURLoption, contents: SecretBytes) throws(RolesAnywhereError) {
+        try require(
+            unsafe contents.withUnsafeBytes { bytes in
+                unsafe pki_curl_easy_setopt_blob(library.easySetOption, easy, option, bytes.baseAddress, bytes.count)
+            })
+    }
+
     /// Sets the content to send, which libcurl copies.
     func setBody(_ body: [UInt8]) throws(RolesAnywhereError) {
         try set(CURLOPT_POSTFIELDSIZE, body.count)

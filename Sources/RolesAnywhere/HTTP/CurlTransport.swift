@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import CCurl
-import Certificates
+package import Certificates
 import Dispatch
 import FoundationEssentials
-import SystemSupport
+package import SystemSupport
 
 /// Carries requests with libcurl, one connection each.
 ///
@@ -41,6 +41,10 @@ public struct CurlTransport: HTTPTransport {
 
     /// What the `User-Agent` header says.
     public var userAgent: String
+
+    /// The certificate by which a server knows who asks, with its chain in PEM, and its key in PEM, not encrypted. Roles
+    /// Anywhere does not ask for one.
+    package var identity: (certificates: String, key: SecretBytes)?
 
     /// Creates a transport.
     ///
@@ -97,6 +101,12 @@ public struct CurlTransport: HTTPTransport {
         try handle.set(CURLOPT_TIMEOUT_MS, timeout.wholeMilliseconds)
         try handle.set(CURLOPT_USERAGENT, userAgent)
         try setTrust(on: handle)
+        if let identity {
+            try handle.set(CURLOPT_SSLCERTTYPE, "PEM")
+            try handle.set(CURLOPT_SSLCERT_BLOB, contents: SecretBytes(identity.certificates.utf8))
+            try handle.set(CURLOPT_SSLKEYTYPE, "PEM")
+            try handle.set(CURLOPT_SSLKEY_BLOB, contents: identity.key)
+        }
         try setProxy(on: handle, for: request.url)
         if request.method == "POST" || !request.body.isEmpty { try handle.setBody(request.body) }
         if request.method != "GET" && request.method != "POST" || request.method == "GET" && !request.body.isEmpty {
@@ -114,6 +124,10 @@ public struct CurlTransport: HTTPTransport {
         case .paths(let file, let directory):
             try handle.set(CURLOPT_CAINFO, file)
             try handle.set(CURLOPT_CAPATH, directory)
+        case .certificates(let text):
+            try handle.set(CURLOPT_CAINFO, nil)
+            try handle.set(CURLOPT_CAPATH, nil)
+            try handle.set(CURLOPT_CAINFO_BLOB, contents: SecretBytes(text.utf8))
         case .unverified:
             try handle.set(CURLOPT_SSL_VERIFYPEER, 0)
             try handle.set(CURLOPT_SSL_VERIFYHOST, 0)
@@ -151,6 +165,8 @@ public struct ServerTrust: Hashable, Sendable {
         case library
         /// A PEM file, a directory (or several, with colons between) of certificates under their hashed names, or both.
         case paths(file: String?, directory: String?)
+        /// Here, in PEM.
+        case certificates(String)
         /// Nowhere: everyone is believed.
         case unverified
     }
@@ -165,6 +181,13 @@ public struct ServerTrust: Hashable, Sendable {
 
     /// Server certificates are not verified: an attacker between here and the service can read the credentials.
     public static let unverified = ServerTrust(source: .unverified)
+
+    /// These CA certificates and no others.
+    ///
+    /// - Parameter certificates: At least one.
+    package static func only(_ certificates: [Certificate]) -> ServerTrust {
+        ServerTrust(source: .certificates(certificates.map(\.pemEncoded).joined()))
+    }
 
     /// Custom CA certificates, instead of the system's.
     ///

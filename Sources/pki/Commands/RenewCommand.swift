@@ -20,11 +20,18 @@ struct RenewCommand: AsyncParsableCommand {
               pki renew web-1
               pki renew web-1 --rekey --exec 'systemctl reload nginx'
               pki renew --all --if-expires-within 30d
+              pki renew web-1 --server https://ca:8443 --if-expires-within 56h
 
-            The unit pki-renew.timer runs the last one every day. The --exec command runs under /bin/sh with \
+            The unit pki-renew.timer runs the last but one every day. The --exec command runs under /bin/sh with \
             PKI_NAME, PKI_CERTIFICATE, PKI_KEY, PKI_CHAIN and PKI_SERIAL set.
 
-            Exit status: 0 renewed or nothing due, 2 a renewal failed; with --exit-code, 1 nothing due.
+            With --server, pki serve-ca renews a certificate of this host, which pki enrol made, by EST; the certificate itself \
+            is the proof. It gets a new key unless --reuse-key is given. The old files go to the directory archive beside them. \
+            A renewal that was interrupted is continued with the same key. The timer pki-enrolled@NAME.timer does it several \
+            times a day.
+
+            Exit status: 0 renewed or nothing due, 2 a renewal failed; with --exit-code, 1 nothing due; with --server, 69 the \
+            server does not answer, 77 it refuses.
             """
     )
 
@@ -67,6 +74,9 @@ struct RenewCommand: AsyncParsableCommand {
 
     @OptionGroup var format: FormatOption
 
+    @OptionGroup(title: "A host's certificate")
+    var host: ServerRenewalOptions
+
     @OptionGroup(title: "The new key")
     var newKey: NewPassphraseOptions<NewKeyRole>
 
@@ -74,13 +84,33 @@ struct RenewCommand: AsyncParsableCommand {
     var caKey: AuthorityKeyOptions
 
     func validate() throws {
+        if host.server != nil { return try validateForServer() }
+        guard !host.isGiven else {
+            throw ValidationError("--certificate, --private-key, --ca-bundle and --reuse-key require --server")
+        }
         guard all != !reference.isEmpty else {
             throw ValidationError(all ? "--all cannot be used with names" : "give the names to renew, or --all")
         }
         guard rekey || keyType == nil else { throw ValidationError("--key-type requires --rekey") }
     }
 
+    private func validateForServer() throws {
+        guard !all, issuer == nil, !insecure.insecureNames, try validity.lifetime == nil, !newKey.given.isGiven,
+            !newKey.askPassphrase
+        else {
+            throw ValidationError(
+                "--server can be used with --if-expires-within, --key-type, --exec and --exit-code only: the CA decides the rest"
+            )
+        }
+        guard reference.count == (host.certificate == nil ? 1 : 0), host.certificate != nil || host.privateKey == nil
+        else { throw ValidationError("--server takes one name, or --certificate and --private-key") }
+        guard !host.reuseKey || !rekey && keyType == nil else {
+            throw ValidationError("--reuse-key cannot be used with --rekey or --key-type")
+        }
+    }
+
     func run() async throws {
+        if let server = host.server { return try await renew(at: server) }
         let inventory = try directory.inventory()
         let passphrase = try caKey.passphraseOptions.passphrase()
         var request = RenewalRequest()
@@ -169,7 +199,7 @@ struct RenewCommand: AsyncParsableCommand {
         return name == CertificateAuthority.previousRootName ? CertificateAuthority.rootName : name
     }
 
-    private func run(_ hook: String, name: String, _ issued: IssuedCertificate) async throws {
+    func run(_ hook: String, name: String, _ issued: IssuedCertificate) async throws {
         var environment = ProcessInfo.processInfo.environment
         environment["PKI_NAME"] = name
         environment["PKI_CERTIFICATE"] = issued.certificatePath
@@ -185,7 +215,7 @@ struct RenewCommand: AsyncParsableCommand {
     }
 }
 
-private struct RenewalReport: Report {
+struct RenewalReport: Report {
     var renewed: [IssueReport]
 
     var text: String { renewed.map(\.text).joined(separator: "\n\n") }

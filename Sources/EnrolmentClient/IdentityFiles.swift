@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Authority
+package import Certificates
+import FoundationEssentials
+package import SystemSupport
+
+/// The files of one certificate on a host: certificate, key and chain, and the root beside them.
+///
+/// The directory belongs to this user and is no CA's: its inventory would not know of a change.
+package struct IdentityFiles: Sendable {
+    /// What the files' names begin with.
+    package let name: String
+    let directory: Directory
+    private let certificateName: String
+    /// `nil` if the chain is in the certificate's file.
+    private let chainName: String?
+    private let keyDirectory: Directory
+    private let keyName: String
+
+    private static let archiveName = "archive"
+    private static let rootName = "root-cert.pem"
+
+    /// The files that `pki issue-client` would write for a name. A missing directory is created if `creates`.
+    package init(_ name: String, in path: String, creates: Bool = false) throws {
+        if creates { try Directory.make(path) }
+        self.name = name
+        directory = try Self.open(path)
+        keyDirectory = directory
+        certificateName = FilePath.Part.certificate.name(of: name)
+        chainName = FilePath.Part.chain.name(of: name)
+        keyName = FilePath.Part.key.name(of: name)
+        guard FilePath.isComponent(certificateName) else {
+            throw FileError(.kind, "\"\(printable(name))\" cannot be a part of a file's name")
+        }
+    }
+
+    /// Files of any names. Without a key's path, the key is beside the certificate as `issue-client` names it.
+    package init(certificate: String, privateKey: String?) throws {
+        let sibling = FilePath.sibling(.key, of: certificate)
+        guard let privateKey = privateKey ?? sibling else {
+            throw FileError(
+                .missing, "\"\(printable(certificate))\" has no key beside it", hint: "name the key with --private-key")
+        }
+        certificateName = FilePath.name(of: certificate)
+        chainName = FilePath.sibling(.chain, of: certificate).map(FilePath.name)
+        keyName = FilePath.name(of: privateKey)
+        name =
+            sibling == nil
+            ? certificateName : String(certificateName.dropLast(FilePath.Part.certificate.rawValue.count))
+        directory = try Self.open(FilePath.parent(of: certificate))
+        keyDirectory = try Self.open(FilePath.parent(of: privateKey))
+        guard certificatePath != keyPath else {
+            throw FileError(
+                .kind, "certificate and key are in one file, \"\(printable(certificate))\"",
+                hint: "split it: openssl pkey -in \(Quoting.shell(certificate)) -out NEW-key.pem")
+        }
+    }
+
+    private static func open(_ path: String) throws -> Directory {
+        let directory = try Directory(path, for: .writing)
+        guard !directory.contains(Inventory.fileName) else {
+            throw FileError(
+                .kind, "\"\(printable(path))\" is a CA's directory, whose certificates the CA itself issues and renews",
+                hint: "name another one with --directory")
+        }
+        return directory
+    }
+
+    package var certificatePath: String { directory.path(of: certificateName) }
+    package var keyPath: String { keyDirectory.path(of: keyName) }
+    private var chainPath: String? { chainName.map(directory.path(of:)) }
+
+    /// Keeps other processes from the same files, waiting for them, until the value is released.
+    package func lock() throws -> LockFile { try directory.lock(lockName) }
+
+    /// Removes the lock's file while it is held: whoever waits for it then makes another.
+    package func unlock(_ lock: LockFile) { withExtendedLifetime(lock) { _ = directory.unlink(lockName) } }
+
+    private var lockName: String { ".\(name).lock" }
+
+    // MARK: - Reading
+
+    /// The certificates of the file, of which there is at least one.
+    package func certificates() throws -> [Certificate] {
+        let contents = try directory.read(certificateName)
+        let certificates = try Certificate.certificates(in: contents.bytes.array)
+        guard !certificates.isEmpty else {
+            throw FileError(.kind, "\"\(printable(contents.name))\" contains no certificate")
+        }
+        return certificates
+    }
+
+    /// The certificates of the chain's file; none if it is missing.
+    func chain() throws -> [Certificate] {
+        guard let chainName, directory.contains(chainName) else { return [] }
+        return try Certificate.certificates(in: directory.read(chainName).bytes.array)
+    }
+
+    /// The key's file, decoded but not opened.
+    func key() throws -> EncodedPrivateKey {
+        let contents = try keyDirectory.read(keyName, .ownerOnly)
+        guard let key = try Container(reading: contents.bytes).privateKeys.first else {
+            throw FileError(.kind, "\"\(printable(contents.name))\" contains no private key")
+        }
+        return key
+    }
+
+    /// The roots that lie beside the certificate.
+    package func roots() throws -> [Certificate] {
+        guard directory.contains(Self.rootName) else {
+            throw FileError(
+                .missing, "there is no \"\(printable(directory.path(of: Self.rootName)))\" to know the server by",
+                hint: "name the root's certificate with --ca-bundle")
+        }
+        return try Certificate.certificates(in: directory.read(Self.rootName).bytes.array)
+    }
+
+    // MARK: - Writing
+
+    /// Refuses names that are taken.
+    func requireNew() throws {
+        for name in [keyName, certificateName, chainName].compactMap(\.self) where directory.contains(name) {
+            throw taken(name)
+        }
+    }
+
+    private func taken(_ file: String) -> FileError {
+        FileError(
+            .exists, "\(printable(directory.path(of: file))) exists already and is not overwritten",
+            hint: "renew it with pki renew \(Quoting.shell(name)) --server URL, or choose another --directory")
+    }
+
+    /// Refuses a directory with the root of another CA.
+    func requireRoot(_ root: Certificate) throws {
+        guard directory.contains(Self.rootName), try !roots().contains(root) else { return }
+        throw FileError(
+            .exists,
+            "\(printable(directory.path(of: Self.rootName))) is the root of another CA, and is not overwritten",
+            hint: "choose another --directory for this CA")
+    }
+
+    /// Puts new files in place, the certificate last. Those that an interrupted run has put there are kept.
+    func place(_ answer: IssuedPath, key: PrivateKey, passphrase: SecretBytes?) throws -> IssuedCertificate {
+        func put(_ name: String, _ contents: SecretBytes, _ mode: UInt32) throws {
+            if directory.contains(name), try directory.read(name).bytes.isEqual(to: contents) { return }
+            try NewFile.write(name, in: directory, contents, mode: mode, replacing: .never)
+        }
+        if directory.contains(keyName) {
+            // The same key is never encrypted twice in the same way.
+            guard try self.key().key(passphrase: passphrase).publicKey == key.publicKey else { throw taken(keyName) }
+        } else {
+            try put(keyName, key.pemEncoded(passphrase: passphrase), 0o600)
+        }
+        if let chainName, !answer.chain.isEmpty { try put(chainName, Self.text(answer.chain), 0o644) }
+        if !directory.contains(Self.rootName) { try put(Self.rootName, Self.text([answer.root]), 0o644) }
+        try put(certificateName, Self.text([answer.certificate]), 0o644)
+        return issued(answer, archived: [])
+    }
+
+    /// Replaces the files, the certificate last; each old one gets a name in the archive first, and its mode and owner are kept.
+    ///
+    /// - Parameter key: `nil` if the key stays.
+    func replace(by answer: IssuedPath, key: SecretBytes?, now: Date) throws -> IssuedCertificate {
+        var archived: [String] = []
+        func put(_ name: String, in directory: Directory, _ contents: SecretBytes?, _ mode: UInt32) throws {
+            let old = directory.status(of: name)
+            if old != nil {
+                if let contents, try directory.read(name).bytes.isEqual(to: contents) { return }
+                archived.append(try archive(name, in: directory, now))
+            }
+            guard let contents else {
+                directory.unlink(name)
+                return
+            }
+            let file = try NewFile(name, in: directory, replacing: .always)
+            try file.write(contents)
+            if let old { _ = try file.setOwner(old.owner, group: old.group) }
+            try file.finish(mode: old.map { $0.mode & 0o777 } ?? mode)
+            try file.place()
+        }
+        let isOneFile = try chainName == nil || !directory.contains(chainName ?? "") && certificates().count > 1
+        if let key { try put(keyName, in: keyDirectory, key, 0o600) }
+        if let chainName, !isOneFile {
+            let contents = answer.chain.isEmpty ? nil : Self.text(answer.chain)
+            if contents != nil || directory.contains(chainName) { try put(chainName, in: directory, contents, 0o644) }
+        }
+        try put(
+            certificateName, in: directory, Self.text([answer.certificate] + (isOneFile ? answer.chain : [])), 0o644)
+        return issued(answer, archived: archived)
+    }
+
+    private func issued(_ answer: IssuedPath, archived: [String]) -> IssuedCertificate {
+        let hasChain = chainName.map(directory.contains) ?? false
+        return IssuedCertificate(
+            certificate: answer.certificate, certificatePath: certificatePath, keyPath: keyPath,
+            chainPath: hasChain ? chainPath : nil, archivedPaths: archived)
+    }
+
+    private static func text(_ certificates: [Certificate]) -> SecretBytes {
+        SecretBytes(certificates.map(\.pemEncoded).joined().utf8)
+    }
+
+    /// Gives a file a second name in the archive with the time, as renewal in a CA's directory does, and returns its path.
+    private func archive(_ name: String, in directory: Directory, _ now: Date) throws -> String {
+        guard let archive = try directory.directory(Self.archiveName, for: .writing, creates: true) else {
+            throw FileError(.missing, "\"\(printable(directory.path))\" has no archive")
+        }
+        let (stem, end) = name.hasSuffix(".pem") ? (String(name.dropLast(4)), ".pem") : (name, "")
+        let stamp = CivilTime(now).basic
+        for number in 0..<1000 {
+            let other = "\(stem)-\(stamp)\(number == 0 ? "" : "-\(number)")\(end)"
+            if archive.contains(other) { continue }
+            try directory.link(name, as: other, in: archive)
+            try archive.synchronize()
+            return archive.path(of: other)
+        }
+        throw FileError(.exists, "\"\(printable(archive.path))\" has a thousand files with the time \(stamp)")
+    }
+}
