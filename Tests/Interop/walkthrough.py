@@ -336,7 +336,8 @@ class Walk:
         else:
             self.terminals[step.terminal] = Shell(self.home, self.environment, self.seconds)
         shell = self.terminals[step.terminal]
-        shell.send(re.sub(r"\bpki (lab|serve)\b", r"pki \1 --port 0", self.adapted(step.command)))
+        command = re.sub(r"\bpki (lab|serve)\b(?!-)", r"pki \1 --port 0", self.adapted(step.command))
+        shell.send(command.replace("pki serve-ca", "pki serve-ca --listen 0"))
         shape = Shape(step.output, self.home)
         end = time.monotonic() + shell.seconds
         while shape.learn(shell.printed, goes_on=True) is None:
