@@ -47,7 +47,7 @@ package struct HostEnrolment: Sendable {
         let lock = try files.lock()
         defer { files.unlock(lock) }
         let kept = try EnrolmentDraft.read(files.name, in: files.directory, passphrase: wish.passphrase)
-        if let kept { try check(kept, is: wish) }
+        if let kept { try check(kept, is: wish, of: token) }
         var draft = kept
         if draft?.answer == nil {
             try files.requireNew()
@@ -73,16 +73,20 @@ package struct HostEnrolment: Sendable {
         return EnrolmentDraft(key: key, request: try parameters.signed(by: key, name: "the request"))
     }
 
-    /// Refuses to take up a run that asked for something else: the server may have answered it.
-    private func check(_ draft: EnrolmentDraft, is wish: Wish) throws {
-        let isSame =
-            Set(draft.request.subjectAlternativeNames) == Set(wish.names)
-            && draft.request.subject.commonName == files.name
-        guard !isSame else { return }
+    /// Refuses to take up a run that asked for something else, or another CA: it may have been answered.
+    private func check(_ draft: EnrolmentDraft, is wish: Wish, of token: TokenText) throws {
         let path = files.directory.path(of: EnrolmentDraft.fileName(of: files.name))
-        throw FileError(
-            .exists, "an interrupted run asked for other names; its key and request are in \(printable(path))",
-            hint: "give the same names again, or give it up: rm \(Quoting.shell(path))")
+        func refusal(_ what: String) -> FileError {
+            FileError(
+                .exists, "an interrupted run asked \(what); its key and request are in \(printable(path))",
+                hint: "run its command again, or give it up: rm \(Quoting.shell(path))")
+        }
+        guard draft.request.subject.commonName == files.name,
+            Set(draft.request.subjectAlternativeNames) == Set(wish.names)
+        else { throw refusal("for other names") }
+        if let answer = draft.answer, Digest.sha256.hash(answer.root.derEncoded) != token.fingerprint {
+            throw refusal("another CA")
+        }
     }
 
     // MARK: - By the certificate itself
@@ -106,8 +110,10 @@ package struct HostEnrolment: Sendable {
         let key = try encoded.key(passphrase: secret)
         var certificates = try files.certificates()
         var draft = try EnrolmentDraft.read(files.name, in: files.directory, passphrase: secret)
-        // What was put in place by hand since then is newer.
-        if let answer = draft?.answer, answer.certificate.notBefore < certificates[0].notBefore {
+        // The certificate is the last file: it is in place already, or a newer one was put there by hand.
+        if let answer = draft?.answer?.certificate,
+            answer == certificates[0] || answer.notBefore < certificates[0].notBefore
+        {
             EnrolmentDraft.remove(files.name, in: files.directory)
             draft = nil
         }

@@ -13,12 +13,17 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
 from enrolling import Authority, Token, certificate_request, serving_ca
 from moments import KILLED, KillMoments
+from peer import load
 from program import DENIED, DONE, REFUSED, UNAVAILABLE, USAGE, Pki, Result, running_lab
 from servers import closed_port
 from serving import configure, decisions, serial, serials, serving, wait_for
@@ -223,6 +228,23 @@ class TestInterruption:
         assert [name for name in names(host) if name.startswith(".")] == []
 
 
+    def test_the_answer_of_another_ca_is_not_put_in_place(self, pki: Pki, ca: Authority, host: Path, tmp_path: Path) -> None:
+        enrol(pki, ca.url, ca.token("web-1"), host)
+        request, _ = certificate_request(tmp_path, "/CN=web-1", key=host / "web-1-key.pem")
+        other = tmp_path / "other"
+        other.mkdir(mode=0o700)
+        draft = other / ".web-1.enrolment"
+        draft.write_text("".join(path.read_text() for path in (host / "web-1-key.pem", request, host / "web-1-cert.pem", ca.root)))
+        draft.chmod(0o600)
+        stranger = Token(f"{'a' * 12}.{'A' * 43}.{'0' * 64}")
+        enrol(pki, ca.url, stranger, other, status=REFUSED)
+        assert names(other) == [draft.name]
+        # With the right one the run ends without the server.
+        mine = Token(f"{'a' * 12}.{'A' * 43}.{load(ca.root).fingerprint(SHA256()).hex()}")
+        enrol(pki, f"https://127.0.0.1:{closed_port()}", mine, other)
+        assert names(other) == [*FILES] and is_pair(other)
+
+
 class TestRenewal:
     def test_by_the_certificate_itself_with_a_new_key(self, pki: Pki, ca: Authority, host: Path) -> None:
         enrol(pki, ca.url, ca.token("web-1", "--san", "uri:spiffe://example.com/{name}"), host, "--uri", "spiffe://example.com/web-1")
@@ -286,6 +308,28 @@ class TestRenewal:
         before = {name: (host / name).read_bytes() for name in names(host)}
         assert "revoked" in renew(pki, ca.url, host, status=DENIED).stderr
         assert {name: (host / name).read_bytes() for name in names(host)} == before
+
+    def test_an_expired_certificate_needs_a_new_token(self, pki: Pki, ca: Authority, host: Path) -> None:
+        enrol(pki, ca.url, ca.token("web-1"), host)
+        key = load_pem_private_key((ca.directory / "root-key.pem").read_bytes(), None)
+        old, root = load(host / "web-1-cert.pem"), load(ca.root)
+        now = datetime.now(UTC)
+        expired = x509.CertificateBuilder(root.subject, old.subject, old.public_key(), 4711, now - timedelta(8), now - timedelta(1)).sign(key, SHA256())
+        (host / "web-1-cert.pem").write_bytes(expired.public_bytes(Encoding.PEM))
+        assert "pki token create" in renew(pki, ca.url, host, status=DENIED).stderr
+
+    def test_what_an_interrupted_renewal_left_does_not_replace_what_is_newer(self, pki: Pki, ca: Authority, host: Path) -> None:
+        """Its answer was put in place, and the draft is still there."""
+        enrol(pki, ca.url, ca.token("web-1"), host)
+        key, certificate = ((host / f"web-1-{part}.pem").read_text() for part in ("key", "cert"))
+        request, _ = certificate_request(host, "/CN=web-1", key=host / "web-1-key.pem")
+        draft = host / ".web-1.enrolment"
+        draft.write_text(key + request.read_text() + certificate + ca.root.read_text())
+        draft.chmod(0o600)
+        before = len(ca.rows())
+        renew(pki, ca.url, host)
+        assert len(ca.rows()) == before + 1 and is_pair(host) and not draft.exists()
+        assert (host / "web-1-cert.pem").read_text() != certificate
 
     def test_options_of_a_cas_renewal_and_of_a_hosts_do_not_mix(self, pki: Pki, host: Path) -> None:
         for words in (("--all",), ("web-1", "--days", "3"), ("web-1", "web-2"), (), ("web-1", "--reuse-key", "--rekey"), ("web-1", "--private-key", "k")):
@@ -452,6 +496,17 @@ class TestLiars:
                 enrol(stage.pki, liar.url, stage.token, host, status=UNAVAILABLE)
             assert liar.secrets == []
         assert names(host) == []
+
+    @pytest.mark.parametrize(("status", "ends"), [(429, UNAVAILABLE), (503, UNAVAILABLE), (500, UNAVAILABLE), (400, DENIED), (403, DENIED)])
+    def test_a_refusal_is_given_on_with_its_reason(self, stage: Stage, host: Path, status: int, ends: int) -> None:
+        certificate, key = stage.issue("liar", "--profile", "server", "--ip", "127.0.0.1")
+        with lying(certificate, key) as liar:
+            liar.answer("cacerts", message(stage.home, stage.root))
+            liar.answer("simpleenroll", b"because of 17\n", status, **{"Retry-After": "42"})
+            said = enrol(stage.pki, liar.url, stage.token, host, status=ends).stderr
+        assert "because of 17" in said and ("42 s" in said) == (ends == UNAVAILABLE)
+        # Whoever was denied is not bound to the request; else the next run has the same key.
+        assert (host / ".web-1.enrolment").exists() == (ends == UNAVAILABLE)
 
     def test_what_a_server_says_cannot_drive_the_terminal(self, stage: Stage, host: Path) -> None:
         certificate, key = stage.issue("liar", "--profile", "server", "--ip", "127.0.0.1")
