@@ -258,6 +258,27 @@ class TestTimers:
         assert after["crlId"] == before["crlId"] and after["crlData"] != before["crlData"]
 
 
+class TestFleet:
+    def test_a_host_is_enrolled_at_the_served_ca_and_renewed_by_its_timer(self, host: Machine) -> None:
+        url, place = "https://127.0.0.1:8443", "/var/lib/pki/enrolled"
+        start(host, "pki-serve-ca", "enable", "--now")
+        assert show(host, "pki-serve-ca", "StatusText") == "root issues"
+        host.write(f"{PLACE}/enrolled.conf", f"PKI_SERVER={url}\n")
+        host.shell(
+            f"{AS_PKI} token create --name fleet-1 --days 2 --directory {CA}"
+            f" | {AS_PKI} enrol fleet-1 --server {url} --token-file - --directory {place}"
+        )
+        before = host.read(f"{place}/fleet-1-cert.pem")
+        edit(host, "pki-enrolled@fleet-1.timer", "[Timer]\nOnCalendar=\nOnActiveSec=0\nRandomizedDelaySec=0\nAccuracySec=1ms\n")
+        start(host, "pki-enrolled@fleet-1.timer", "enable", "--now")
+        service = "pki-enrolled@fleet-1.service"
+        wait_until(lambda: show(host, service, "ExecMainExitTimestampMonotonic") != "0", "the service ended")
+        assert show(host, service, "Result") == "success", journal(host, service)
+        assert host.read(f"{place}/fleet-1-cert.pem") != before
+        assert host.run("stat", "--format=%U %a", f"{place}/fleet-1-key.pem").stdout == "pki 600\n"
+        start(host, "pki-serve-ca", "restart")
+
+
 class TestSandbox:
     @pytest.mark.parametrize("unit", UNITS)
     def test_the_exposure_is_at_most_two(self, host: Machine, unit: str) -> None:
