@@ -196,7 +196,6 @@ enum InventorySchema {
             UNIQUE (proof, request)
         )
         """,
-        "CREATE INDEX enrolments_by_certificate ON enrolments (certificate)",
         // Accounts of ACME. thumbprint: of the key as a JWK (RFC 7638). key: SubjectPublicKeyInfo.
         """
         CREATE TABLE acme_accounts (
