@@ -13,7 +13,9 @@ import pytest
 from cryptography import x509
 
 from enrolling import Authority, curl, serving_ca
+from moments import KillMoments
 from program import Pki
+from sampling import scaled
 from serving import wait_for
 from tools import openssl, tool
 
@@ -138,6 +140,14 @@ class TestRevoking:
         assert len(served(own)) == 1
 
 
+def test_a_timer_that_renews_leaves_the_servers_own_certificates(own: Authority) -> None:
+    own.run("issue-client", "--name", "web-1")
+    before = serial(own, "serve-ca")
+    own.run("renew", "--all")
+    assert len([row for row in own.rows() if row["name"] == "web-1"]) == 2
+    assert [int(str(row["serialNumber"]), 16) for row in own.rows() if row["name"] == "serve-ca"] == [before]
+
+
 class TestNumbers:
     """A number is never used twice (RFC 5280 section 5.2.3)."""
 
@@ -161,6 +171,17 @@ class TestNumbers:
         numbers = self.numbers(own)
         assert numbers == sorted(set(numbers))
         assert set(made) <= set(numbers)
+
+    def test_what_a_killed_pki_crl_left_is_finished_by_the_server(self, own: Authority) -> None:
+        moments = KillMoments.of(lambda: own.run("crl"), 5280)
+        for _ in range(scaled(60, 25)):
+            moments.kill(own.pki.popen("crl", "--directory", own.directory))
+            # A number that was served is not taken back, and the newest is served within seconds.
+            wait_for(lambda: number(served(own)) == self.numbers(own)[-1], seconds=10, log=own.log)
+        moments.assert_spread()
+        numbers = self.numbers(own)
+        assert numbers == sorted(set(numbers))
+        assert "cannot be made" not in own.said
 
     def test_a_killed_server_leaves_no_gap_that_is_used_again(self, pki: Pki, tmp_path: Path) -> None:
         directory = tmp_path / "ca"

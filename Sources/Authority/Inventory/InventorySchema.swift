@@ -158,7 +158,8 @@ enum InventorySchema {
         )
         """,
         // What was issued for a request: the same proof and request get the same certificate again.
-        // request: SHA-256 of the request. proof: as EnrolmentProof.key.
+        // request: SHA-256 of the request. proof: as EnrolmentProof.key, or `server`
+        // for the server's own.
         """
         CREATE TABLE enrolments (
             proof TEXT NOT NULL,
