@@ -157,6 +157,24 @@ class TestLaterOn:
         booted.run("apt-get", "--quiet", "--yes", "purge", "pki")
         assert found() == before
 
+    @pytest.mark.parametrize("how", ["a link", "a mount point"])
+    def test_purge_leaves_a_directory_that_is_elsewhere(self, booted: Machine, deb: Path, how: str) -> None:
+        booted.install(f"/root/{deb.name}")
+        booted.run("mkdir", "/srv/pki")
+        if how == "a link":
+            booted.shell("rmdir /var/lib/pki && ln -s /srv/pki /var/lib/pki")
+        else:
+            booted.run("mount", "--bind", "/srv/pki", "/var/lib/pki")
+        booted.run("apt-get", "--quiet", "--yes", "purge", "pki")
+        booted.run("test", "-d", "/var/lib/pki/.")
+
+    def test_an_older_installation_below_usr_local_is_named(self, booted: Machine, deb: Path) -> None:
+        older = ["/usr/local/bin/pki", "/usr/local/lib/systemd/system/pki-serve@.service"]
+        for path in older:
+            booted.write(path, "", 0o755)
+        said = booted.install(f"/root/{deb.name}")
+        assert all(path in said.stdout + said.stderr for path in older)
+
     def test_an_upgrade_replaces_the_program_only(self, booted: Machine, deb: Path) -> None:
         booted.install(lower(booted, deb))
         use(booted)
