@@ -332,7 +332,8 @@ class TestRenewal:
         assert (host / "web-1-cert.pem").read_text() != certificate
 
     def test_options_of_a_cas_renewal_and_of_a_hosts_do_not_mix(self, pki: Pki, host: Path) -> None:
-        for words in (("--all",), ("web-1", "--days", "3"), ("web-1", "web-2"), (), ("web-1", "--reuse-key", "--rekey"), ("web-1", "--private-key", "k")):
+        for words in (("--all",), ("web-1", "--days", "3"), ("web-1", "web-2"), (), ("web-1", "--reuse-key", "--rekey"), ("web-1", "--private-key", "k"),
+                      ("web-1", "--ca-key", "env:K")):  # fmt: skip
             pki.run("renew", "--server", "https://127.0.0.1:1", *words, status=USAGE)
         pki.run("renew", "web-1", "--reuse-key", status=USAGE)
 
@@ -349,6 +350,16 @@ class TestRenewal:
                 second = serial(host / "web-1-cert.pem")
                 wait_for(lambda: serials(decisions(pki, lab))[-1] == second, log=served.log)
                 assert served.container().status == 200 and first != second
+
+    def test_update_takes_up_what_was_renewed(self, pki: Pki, ca: Authority, host: Path) -> None:
+        enrol(pki, ca.url, ca.token("web-1"), host)
+        with running_lab(pki, "--directory", ca.directory) as lab:
+            configure(pki, lab, host, "web", name="web-1")
+            with pki.start("update", "--profile", "web") as process:
+                wait_for(lambda: serials(decisions(pki, lab)) == [serial(host / "web-1-cert.pem")])
+                renew(pki, ca.url, host)
+                wait_for(lambda: serials(decisions(pki, lab))[-1] == serial(host / "web-1-cert.pem"))
+                assert process.poll() is None
 
 
 @dataclass

@@ -96,11 +96,10 @@ struct RenewCommand: AsyncParsableCommand {
 
     private func validateForServer() throws {
         guard !all, issuer == nil, !insecure.insecureNames, try validity.lifetime == nil, !newKey.given.isGiven,
-            !newKey.askPassphrase
+            !newKey.askPassphrase, caKey.caKey == nil
         else {
             throw ValidationError(
-                "--server can be used with --if-expires-within, --key-type, --exec and --exit-code only: the CA decides the rest"
-            )
+                "--server excludes --all, and options on the CA, the lifetime, the names and a new passphrase")
         }
         guard reference.count == (host.certificate == nil ? 1 : 0), host.certificate != nil || host.privateKey == nil
         else { throw ValidationError("--server takes one name, or --certificate and --private-key") }
