@@ -135,7 +135,7 @@ def wait_for(condition: Callable[[], Any], seconds: float = 60, log: Path | None
     """What the condition gives once it is true; fails when it does not become so in time."""
     end = time.monotonic() + seconds
     while not (value := condition()):
-        said = f"; it said:\n{log.read_text()}" if log else ""
+        said = f"; it said:\n{log.read_text()}" if log and log.exists() else ""
         assert time.monotonic() < end, f"waited {seconds} s for what did not come{said}"
         time.sleep(0.05)
     return value
