@@ -188,7 +188,7 @@ while IFS= read -r path; do
         install -m "$mode" "$source" "$stage/$path"
     fi
     case $path in
-        lib/systemd/*) sed "s:\(^ExecStart=\|'\)pki :\1$prefix/bin/pki :" "$source" >"$stage/$path" ;;
+        lib/systemd/*) sed "s:/usr/bin/pki :$prefix/bin/pki :g" "$source" >"$stage/$path" ;;
     esac
     printf '%s  %s\n' "$(digest_of "$stage/$path")" "$path" >>"$work/new"
 done <"$work/files"

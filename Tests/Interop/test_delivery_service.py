@@ -199,7 +199,7 @@ class TestUnits:
         folder.mkdir()
         for file in (REPOSITORY / "templates/systemd").iterdir():
             text = file.read_text()
-            (folder / file.name).write_text(text.replace("ExecStart=pki", f"ExecStart={pki.path}"))
+            (folder / file.name).write_text(text.replace("/usr/bin/pki ", f"{pki.path} "))
         name = unit.replace("@.", "@root.")
         if name != unit:
             (folder / unit).rename(folder / name)
@@ -212,8 +212,15 @@ class TestUnits:
     def test_what_the_units_run_is_a_command(self, pki: Pki) -> None:
         """Every option in them is one that the binary has."""
         for file in (REPOSITORY / "templates/systemd").glob("*.service"):
-            [line] = re.findall(r"^ExecStart=(?:.*')?pki (.*)$", file.read_text(), re.MULTILINE)
-            command, *words = line.split()
-            told = pki.run(command, "--help").stdout
-            for option in (word for word in words if word.startswith("--")):
-                assert re.search(rf"^  (-\w, )?{option}\b", told, re.MULTILINE), (file.name, option)
+            for line in re.findall(r"^ExecStart=.*/usr/bin/pki (.*)$", file.read_text(), re.MULTILINE):
+                command, *words = line.split()
+                told = pki.run(command, "--help").stdout
+                for option in (word for word in words if word.startswith("--")):
+                    assert re.search(rf"^  (-\w, )?{option}\b", told, re.MULTILINE), (file.name, option)
+
+    def test_no_program_is_one_that_the_search_path_finds_first(self) -> None:
+        """An older one in /usr/local/bin, for instance; but for the AWS CLI, which is there often."""
+        for file in (REPOSITORY / "templates/systemd").iterdir():
+            commands = re.findall(r"^Exec\w+=(.*)$", file.read_text(), re.MULTILINE)
+            assert all(re.match(r"/(usr/)?bin/", command) for command in commands), file
+            assert not re.search(r"[' ]pki ", " ".join(commands)), file

@@ -53,7 +53,7 @@ def files_below(machine: Machine, directory: str) -> dict[str, bytes]:
 def use(machine: Machine) -> None:
     machine.shell(
         "pki init-ca --directory /var/lib/pki/ca && pki issue-client web --directory /var/lib/pki/ca"
-        " && chown -R pki:pki /var/lib/pki/ca && cd /etc/pki/roles-anywhere && echo '[profile web]' > config"
+        " && chown -R pki-ca:pki-ca /var/lib/pki/ca && cd /etc/pki/roles-anywhere && echo '[profile web]' > config"
         " && install -m 640 /var/lib/pki/ca/web-key.pem . && mkdir -p /root/.cache/pki && touch /root/.cache/pki/kept"
     )
 
@@ -81,7 +81,7 @@ class TestInstallation:
         assert installed.run("bash", "-c", "type -P aws_signing_helper", status=1).stdout == ""
         assert installed.run("dpkg", "--audit").stdout == ""
         # As in a container: no user and no directories for services that cannot run.
-        installed.shell("! type -P systemctl && ! id pki && test ! -e /etc/pki")
+        installed.shell("! type -P systemctl && ! id pki && ! id pki-ca && test ! -e /etc/pki")
 
     def test_completion_is_loaded_by_bash(self, installed: Machine) -> None:
         loaded = installed.shell(". /usr/share/bash-completion/bash_completion; _completion_loader pki || true; complete -p pki")
@@ -127,8 +127,8 @@ class TestLaterOn:
         return booted
 
     def test_the_services_directories_are_theirs(self, used: Machine) -> None:
-        modes = used.run("stat", "--format", "%a %U %G", "/etc/pki/roles-anywhere", "/var/lib/pki", "/etc/pki").stdout
-        assert modes.splitlines() == ["2750 root pki-keys", "700 pki pki", "755 root root"]
+        modes = used.run("stat", "--format", "%a %U %G", "/etc/pki/roles-anywhere", "/var/lib/pki/ca", "/var/lib/pki/enrolled", "/etc/pki").stdout
+        assert modes.splitlines() == ["2750 root pki-keys", "700 pki-ca pki-ca", "700 pki pki", "755 root root"]
         changed = used.shell("chmod 700 /etc/pki/roles-anywhere && systemd-tmpfiles --create pki.conf"
                              " && stat --format %a /etc/pki/roles-anywhere")
         assert changed.stdout == "2700\n"
@@ -152,7 +152,7 @@ class TestLaterOn:
 
         before = found()
         booted.install(f"/root/{deb.name}")
-        booted.run("systemctl", "enable", "pki-serve@web", "pki-serve@web.socket", "pki-renew.timer", "pki-crl.timer")
+        booted.run("systemctl", "enable", "pki-serve@web", "pki-renew.timer", "pki-crl.timer")
         assert len(found() - before) > 20
         booted.run("apt-get", "--quiet", "--yes", "purge", "pki")
         assert found() == before
@@ -162,7 +162,7 @@ class TestLaterOn:
         booted.install(f"/root/{deb.name}")
         booted.run("mkdir", "/srv/pki")
         if how == "a link":
-            booted.shell("rmdir /var/lib/pki && ln -s /srv/pki /var/lib/pki")
+            booted.shell("rm -r /var/lib/pki && ln -s /srv/pki /var/lib/pki")
         else:
             booted.run("mount", "--bind", "/srv/pki", "/var/lib/pki")
         booted.run("apt-get", "--quiet", "--yes", "purge", "pki")

@@ -53,7 +53,7 @@ def test_the_archive_is_installed_and_its_units_are_found(downloaded: Machine) -
     [makes] = re.findall(r"`(sudo systemd-sysusers && .*?)`", PAGE)
     typed(downloaded, makes)
     downloaded.run("systemctl", "daemon-reload")
-    downloaded.shell("runuser -u pki -- pki init-ca --directory /var/lib/pki/ca")
+    downloaded.shell("runuser -u pki-ca -- pki init-ca --directory /var/lib/pki/ca")
     downloaded.run("systemctl", "start", "pki-renew.service")
     assert downloaded.run("stat", "--format=%a %G", "/etc/pki/roles-anywhere").stdout == "2750 pki-keys\n"
     downloaded.run("/usr/local/lib/pki/install.sh", "--uninstall")
@@ -73,7 +73,7 @@ def test_a_service_is_set_up_and_restarted_by_an_upgrade(downloaded: Machine) ->
     [setup] = blocks("systemd")
     arns = "".join(f'export PKI_{name}_ARN="$PKI_LAB_{name}_ARN"\n' for name in ("TRUST_ANCHOR", "PROFILE", "ROLE"))
     typed(downloaded, f'eval "$(pki lab env)"\nunset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY\n{arns}{setup}')
-    [lines] = re.findall(r"```ini\n(\[Service\]\n.*?)```", PAGE, re.DOTALL)
+    [lines] = re.findall(r"```ini\n(\[Unit\]\n.*?)```", PAGE, re.DOTALL)
     fetches = (
         "import os, urllib.request as r; e = os.environ;"
         " token = open(e['AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE']).read().strip();"
@@ -92,5 +92,12 @@ def test_a_service_is_set_up_and_restarted_by_an_upgrade(downloaded: Machine) ->
     assert process() not in (before, "0"), str(upgraded)
     downloaded.run("pki", "serve", "--check")
     assert downloaded.read("/run/pki-serve/web/token") == token
+    # A second instance, at the port that the page gives it.
+    [lines] = re.findall(r"```ini\n(\[Socket\]\n.*?)```", PAGE, re.DOTALL)
+    downloaded.write("/etc/systemd/system/pki-serve@backup.socket.d/override.conf", lines)
+    downloaded.run("systemctl", "daemon-reload")
+    downloaded.shell("AWS_CONFIG_FILE=/etc/pki/roles-anywhere/config; sed 's/profile web/profile backup/' $AWS_CONFIG_FILE > more"
+                     " && cat more >> $AWS_CONFIG_FILE && systemctl start pki-serve@backup && pki serve --check --listen 9913")  # fmt: skip
     typed(downloaded, blocks("debian")[1])
     assert process() == "0"
+    assert not (downloaded.root / "run/pki-serve/web/token").exists()

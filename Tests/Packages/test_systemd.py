@@ -15,8 +15,9 @@ from roots import Done, Machine, wait_until
 
 PLACE = "/etc/pki/roles-anywhere"
 CA = "/var/lib/pki/ca"
-AS_PKI = "runuser -u pki -- pki"
-UNITS = ("pki-serve@web.service", "pki-update@alice.service", "pki-renew.service", "pki-crl.service", "pki-serve-ca.service", "pki-enrolled@web-1.service")
+AS_CA = "runuser -u pki-ca -- pki"
+UNITS = ("pki-serve@web.service", "pki-update@alice.service", "pki-renew.service", "pki-crl-create.service", "pki-crl.service", "pki-serve-ca.service",
+         "pki-enrolled@web-1.service")  # fmt: skip
 SITE_PACKAGES = Path(pytest.__file__).resolve().parents[1]
 
 ARN = """
@@ -35,8 +36,10 @@ def host(request: pytest.FixtureRequest, deb: Path) -> Iterator[Machine]:
         machine.write(f"/root/{deb.name}", deb.read_bytes())
         machine.install(f"/root/{deb.name}")
         machine.write("/usr/local/bin/aws", '#!/bin/sh\nexec env PYTHONPATH=/opt/aws python3 -m awscli "$@"\n', 0o755)
-        machine.write("/etc/systemd/system/lab.service", f"[Service]\nUser=pki\nExecStart=pki lab --directory {CA}\n")
-        machine.shell(f"useradd --create-home alice && {AS_PKI} init-ca --directory {CA} && systemctl start lab")
+        machine.write("/etc/systemd/system/lab.service", f"[Service]\nUser=pki-ca\nExecStart=pki lab --directory {CA}\n")
+        # As the comments of pki-renew.service tell.
+        recipe = re.findall(r"^#   (tar .*)$", machine.read("/usr/lib/systemd/system/pki-renew.service"), re.MULTILINE)
+        machine.shell("\n".join(["useradd --create-home alice", "cd /root && pki init-ca", *recipe, "systemctl start lab"]))
         wait_until(lambda: machine.run("pki", "lab", "env", status=None).status == 0, "the lab answers")
         yield machine
 
@@ -55,7 +58,7 @@ CONFIGURE = (
 
 def issue(machine: Machine, name: str) -> None:
     """Issues a certificate and writes the profile of that name, as the comments of the unit tell."""
-    lab(machine, f"{AS_PKI} issue-client {name} --directory {CA} && cd {PLACE}\n"
+    lab(machine, f"{AS_CA} issue-client {name} --directory {CA} && cd {PLACE}\n"
                  f"install -m 640 {CA}/{name}-cert.pem {CA}/{name}-key.pem .\n"
                  f"export AWS_CONFIG_FILE=$PWD/config\n{CONFIGURE.format(name)}\nchmod 640 config")  # fmt: skip
 
@@ -66,8 +69,29 @@ def edit(machine: Machine, unit: str, text: str) -> None:
     machine.run("systemctl", "daemon-reload")
 
 
-def listening_at(machine: Machine, instance: str, port: int, more: str = "") -> None:
-    edit(machine, f"pki-serve@{instance}.service", f'[Service]\nEnvironment="PKI_SERVE=--listen 127.0.0.1:{port} {more}"\n')
+def inside(machine: Machine, unit: str, script: str, settings: str = "") -> list[str]:
+    """The lines that a shell script prints which runs in a unit's place, once, in the unit's sandbox."""
+    machine.write("/root/script.sh", f"exec 2>&1\necho begun\n{script}\n")
+    place = f"/run/systemd/system/{unit.removesuffix('.service')}.service.d/inside.conf"
+    machine.write(place, (
+        "[Unit]\nConditionPathExists=\n"
+        "[Service]\nType=oneshot\nRestart=no\nEnvironmentFile=\nExecStart=\nExecStart=/bin/sh ${CREDENTIALS_DIRECTORY}/script.sh\n"
+        f"LoadCredential=script.sh:/root/script.sh\nSyslogIdentifier=inside\nWatchdogSec=0\n{settings}"
+    ))  # fmt: skip
+    machine.shell(f"systemctl daemon-reload; systemctl stop {unit}; journalctl --rotate --vacuum-time=1us")
+    try:
+        machine.run("systemctl", "start", unit)
+        wait_until(lambda: show(machine, unit, "ActiveState") == "inactive", "it ended")
+        machine.run("journalctl", "--sync")
+        begun, *lines = machine.run("journalctl", "--quiet", "--output=cat", "--identifier=inside").stdout.splitlines()
+        assert begun == "begun"
+        return lines
+    finally:
+        machine.shell(f"rm {place} && systemctl daemon-reload")
+
+
+def listening_at(machine: Machine, instance: str, port: int) -> None:
+    edit(machine, f"pki-serve@{instance}.socket", f"[Socket]\nListenStream=\nListenStream=127.0.0.1:{port}\n")
 
 
 def show(machine: Machine, unit: str, name: str) -> str:
@@ -84,9 +108,9 @@ def start(machine: Machine, unit: str, *words: str) -> None:
 
 
 def asked(machine: Machine, instance: str, port: int, profile: str | None = None) -> str:
-    """The ARN that boto3 has, with the credentials that a service hands to a program of its user."""
+    """The ARN that boto3 has, with the credentials that a service hands to a program with its token."""
     return machine.run(
-        "setpriv", "--reuid=pki", "--regid=pki", "--clear-groups", "python3", "-c", ARN,
+        "python3", "-c", ARN,
         PYTHONPATH="/opt/aws",
         AWS_CONTAINER_CREDENTIALS_FULL_URI=f"http://127.0.0.1:{port}/credentials/{profile or instance}",
         AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE=f"/run/pki-serve/{instance}/token",
@@ -105,14 +129,16 @@ class TestServe:
         start(host, "pki-serve@web", "enable", "--now")
         assert show(host, "pki-serve@web", "StatusText") == "1 of 1 profiles have credentials"
         assert ":assumed-role/lab-role/" in asked(host, "web", 9911)
-        host.shell("! setpriv --reuid=alice --regid=alice --clear-groups cat /run/pki-serve/web/token")
+        for user in ("alice", "pki"):
+            host.run("setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups", "cat", "/run/pki-serve/web/token", status=1)
+        assert show(host, "pki-serve@web.socket", "UnitFileState") == "enabled"
 
     def test_another_service_gets_the_token_as_its_credential(self, host: Machine) -> None:
         issue(host, "given")
         listening_at(host, "given", 9921)
-        start(host, "pki-serve@given")
         host.write("/root/arn.py", ARN)
         host.write("/etc/systemd/system/program.service", (
+            "[Unit]\nRequires=pki-serve@given.socket\nAfter=pki-serve@given.socket\n"
             "[Service]\nType=oneshot\nDynamicUser=yes\n"
             "LoadCredential=aws-token:/run/pki-serve/given/token\nLoadCredential=arn.py:/root/arn.py\n"
             "Environment=AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE=%d/aws-token PYTHONPATH=/opt/aws\n"
@@ -138,8 +164,9 @@ class TestServe:
 
     def test_one_that_no_longer_answers_the_watchdog_is_restarted(self, host: Machine) -> None:
         issue(host, "stopped")
+        listening_at(host, "stopped", 9923)
         edit(host, "pki-serve@stopped.service", (
-            "[Service]\nEnvironment=PKI_SERVE=--port=9923\nWatchdogSec=1\nTimeoutAbortSec=1\nRestartSec=100ms\n"
+            "[Service]\nWatchdogSec=1\nTimeoutAbortSec=1\nRestartSec=100ms\n"
         ))  # fmt: skip
         start(host, "pki-serve@stopped")
         before = show(host, "pki-serve@stopped", "MainPID")
@@ -163,14 +190,15 @@ class TestServe:
     def test_one_instance_serves_several_profiles(self, host: Machine) -> None:
         issue(host, "first")
         issue(host, "second")
-        listening_at(host, "first", 9925, "--profile second")
+        listening_at(host, "first", 9925)
+        edit(host, "pki-serve@first.service", '[Service]\nEnvironment="PKI_SERVE=--profile second"\n')
         start(host, "pki-serve@first")
         arns = {asked(host, "first", 9925, profile) for profile in ("first", "second")}
         assert len(arns) == 2
 
     def test_its_socket_starts_it(self, host: Machine) -> None:
         issue(host, "waiting")
-        edit(host, "pki-serve@waiting.socket", "[Socket]\nListenStream=\nListenStream=127.0.0.1:9926\n")
+        listening_at(host, "waiting", 9926)
         start(host, "pki-serve@waiting.socket", "enable", "--now")
         assert show(host, "pki-serve@waiting", "ActiveState") == "inactive"
         wait_until(lambda: got(host, 9926, "healthz") != "", "it answers")
@@ -192,17 +220,54 @@ class TestServe:
         if encrypted:
             host.shell(f"systemd-creds encrypt --with-key=host --name=passphrase {secret} {secret}.cred && rm {secret}")
             setting = f"LoadCredentialEncrypted=passphrase:{secret}.cred"
+        listening_at(host, name, port)
         edit(host, f"pki-serve@{name}.service", (
-            f'[Service]\nEnvironment="PKI_SERVE=--listen 127.0.0.1:{port}"\n'
-            f"Environment=PKI_PASSPHRASE_FILE=%d/passphrase\n{setting}\n"
+            f"[Service]\nEnvironment=PKI_PASSPHRASE_FILE=%d/passphrase\n{setting}\n"
         ))  # fmt: skip
         start(host, f"pki-serve@{name}")
         assert ":assumed-role/lab-role/" in asked(host, name, port)
 
+    def test_nobody_else_gets_the_port_while_it_restarts_or_is_upgraded(self, host: Machine, deb: Path) -> None:
+        issue(host, "held")
+        listening_at(host, "held", 9929)
+        start(host, "pki-serve@held")
+        before, token = show(host, "pki-serve@held", "MainPID"), host.read("/run/pki-serve/held/token")
+        squatter = (
+            "import socket, sys\n"
+            "while True:\n"
+            "    with socket.socket() as s:\n"
+            "        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)\n"
+            "        try: s.bind(('127.0.0.1', 9929)); s.listen()\n"
+            "        except OSError: continue\n"
+            "        sys.exit('bound')\n"
+        )
+        with host.background("python3", "-c", squatter, user="alice") as squatting:
+            start(host, "pki-serve@held", "restart")
+            host.install("--reinstall", f"/root/{deb.name}")
+            assert show(host, "pki-serve@held", "MainPID") not in (before, "0")
+            assert squatting.poll() is None
+        assert host.read("/run/pki-serve/held/token") == token
+        assert ":assumed-role/lab-role/" in asked(host, "held", 9929)
+
+    def test_a_token_is_not_used_again_once_the_port_was_free(self, host: Machine) -> None:
+        issue(host, "freed")
+        listening_at(host, "freed", 9930)
+        start(host, "pki-serve@freed")
+        token = host.read("/run/pki-serve/freed/token")
+        host.run("systemctl", "stop", "pki-serve@freed.socket")
+        assert show(host, "pki-serve@freed", "ActiveState") == "inactive"
+        with host.background("python3", "-m", "http.server", "--bind", "127.0.0.1", "9930", user="alice"):
+            wait_until(lambda: got(host, 9930, "") != "", "another program has the port")
+            assert host.run("systemctl", "start", "pki-serve@freed", status=None).status != 0
+            # No program is told one that it would send there.
+            host.run("test", "-e", "/run/pki-serve/freed/token", status=1)
+        start(host, "pki-serve@freed")
+        assert host.read("/run/pki-serve/freed/token") != token
+
 
 class TestUpdate:
     def test_it_refreshes_a_users_profiles(self, host: Machine) -> None:
-        host.shell(f"{AS_PKI} issue-client default --directory {CA}"
+        host.shell(f"{AS_CA} issue-client default --directory {CA}"
                    f" && install -m 600 -o alice {CA}/default-cert.pem {CA}/default-key.pem /home/alice")  # fmt: skip
         lab(host, CONFIGURE.format("default"), user="alice")
         start(host, "pki-update@alice", "enable", "--now")
@@ -213,14 +278,12 @@ class TestUpdate:
         owner = host.run("stat", "--format=%U %a", "/home/alice/.aws/credentials").stdout
         assert owner == "alice 600\n"
 
-    def test_another_users_home_is_not_there(self, host: Machine) -> None:
-        host.shell("id bob > /dev/null 2>&1 || useradd --create-home bob")
-        settings = ["ProtectHome=tmpfs", "BindPaths=-/home/alice"]
-        text = host.read("/usr/lib/systemd/system/pki-update@.service").replace("%i", "alice")
-        assert all(setting in text for setting in settings)
-        words = [f"--property={setting}" for setting in settings]
-        done = host.run("systemd-run", "--wait", "--pipe", "--quiet", *words, "ls", "/home")
-        assert done.stdout.split() == ["alice"]
+    def test_of_the_homes_only_the_users_is_there_and_little_of_it_can_be_written(self, host: Machine) -> None:
+        host.shell("id bob > /dev/null 2>&1 || useradd --create-home bob; runuser -u alice -- mkdir -p /home/alice/.aws")
+        tried = inside(host, "pki-update@alice", (
+            "ls /home; touch ~/.aws/test && rm ~/.aws/test && echo written; touch ~/.profile 2>/dev/null || echo refused"
+        ))  # fmt: skip
+        assert tried == ["alice", "written", "refused"]
 
 
 class TestTimers:
@@ -232,22 +295,23 @@ class TestTimers:
         assert entry["activates"] == f"{timer}.service" and int(entry["next"]) > 0
 
     def test_renewal_is_started_by_its_timer(self, host: Machine) -> None:
-        host.shell(f"{AS_PKI} issue-client brief --directory {CA} --days 7")
+        host.shell(f"{AS_CA} issue-client brief --directory {CA} --days 7")
         before = host.read(f"{CA}/brief-cert.pem")
         edit(host, "pki-renew.timer", "[Timer]\nOnCalendar=\nOnActiveSec=0\nRandomizedDelaySec=0\nAccuracySec=1ms\n")
         start(host, "pki-renew.timer", "restart")
         wait_until(lambda: show(host, "pki-renew.service", "ExecMainExitTimestampMonotonic") != "0", "the service ended")
         assert show(host, "pki-renew.service", "Result") == "success", journal(host, "pki-renew.service")
         assert host.read(f"{CA}/brief-cert.pem") != before
-        assert host.run("stat", "--format=%U", f"{CA}/brief-cert.pem").stdout == "pki\n"
+        assert host.run("stat", "--format=%U", f"{CA}/brief-cert.pem").stdout == "pki-ca\n"
 
     def test_the_crl_is_started_by_its_timer_and_reaches_the_service(self, host: Machine) -> None:
-        lab(host, f"{AS_PKI} crl --directory {CA} --issuer root --format aws-cli"
+        lab(host, f"{AS_CA} crl --directory {CA} --issuer root --format aws-cli"
                   " --trust-anchor-arn $PKI_LAB_TRUST_ANCHOR_ARN | sh")  # fmt: skip
         [before] = json.loads(lab(host, "aws rolesanywhere list-crls --output json").stdout)["crls"]
         variables = lab(host, "env | grep ^AWS_").stdout.split()
+        edit(host, "pki-crl-create.service", '[Service]\nEnvironment="PKI_CRL=--issuer root"\n')
         edit(host, "pki-crl.service", (
-            f'[Service]\nEnvironment="PKI_CRL=--issuer root --crl-id {before["crlId"]}"\n'
+            f"[Service]\nEnvironment=PKI_CRL_ID={before['crlId']}\n"
             + "".join(f"Environment={variable}\n" for variable in variables)
         ))  # fmt: skip
         edit(host, "pki-crl.timer", "[Timer]\nOnCalendar=\nOnActiveSec=0\nRandomizedDelaySec=0\nAccuracySec=1ms\n")
@@ -265,8 +329,8 @@ class TestFleet:
         assert show(host, "pki-serve-ca", "StatusText") == "root issues"
         host.write(f"{PLACE}/enrolled.conf", f"PKI_SERVER={url}\n")
         host.shell(
-            f"{AS_PKI} token create --name fleet-1 --days 2 --directory {CA}"
-            f" | {AS_PKI} enrol fleet-1 --server {url} --token-file - --directory {place}"
+            f"{AS_CA} token create --name fleet-1 --days 2 --directory {CA}"
+            f" | runuser -u pki -- pki enrol fleet-1 --server {url} --token-file - --directory {place}"
         )
         before = host.read(f"{place}/fleet-1-cert.pem")
         edit(host, "pki-enrolled@fleet-1.timer", "[Timer]\nOnCalendar=\nOnActiveSec=0\nRandomizedDelaySec=0\nAccuracySec=1ms\n")
@@ -279,7 +343,41 @@ class TestFleet:
         start(host, "pki-serve-ca", "restart")
 
 
+SOCKETS = """
+import os, socket
+for path in ("/run/systemd/private", "/run/dbus/system_bus_socket"):
+    try: socket.socket(socket.AF_UNIX).connect(path)
+    except OSError: continue
+    print(path)
+for path in ("/run", "/run/systemd", "/usr", "/var/lib/pki", "/var/lib/pki/ca", "/var/lib/pki/enrolled",
+    "/etc/pki/roles-anywhere"):
+    try: os.close(os.open(path + "/planted", os.O_CREAT | os.O_EXCL, 0o600)); os.unlink(path + "/planted")
+    except OSError: continue
+    print(path)
+"""
+
+
 class TestSandbox:
+    @pytest.mark.parametrize("unit", UNITS)
+    def test_even_as_root_it_reaches_neither_systemd_nor_the_bus(self, host: Machine, unit: str) -> None:
+        assert inside(host, unit, f"python3 -c '{SOCKETS}'", "User=root\nStateDirectory=\n") == []
+
+    @pytest.mark.parametrize(("unit", "readable"), [
+        ("pki-serve@web.service", [f"{PLACE}/private.pem", "/var/lib/pki/enrolled/private.pem"]),
+        ("pki-enrolled@another.service", [f"{PLACE}/private.pem", "/var/lib/pki/enrolled/private.pem"]),
+        ("pki-crl.service", [f"{PLACE}/private.pem", "/var/lib/pki/enrolled/private.pem"]),
+        ("pki-renew.service", [f"{CA}/root-key.pem"]),
+        ("pki-crl-create.service", [f"{CA}/root-key.pem"]),
+    ])  # fmt: skip
+    def test_it_reads_its_own_secrets_only(self, host: Machine, unit: str, readable: list[str]) -> None:
+        host.shell(
+            f"touch {PLACE}/private.pem && chmod 640 {PLACE}/private.pem && mkdir -p /run/pki-serve/another"
+            " && install -m 600 -o pki /dev/null /run/pki-serve/another/token && systemctl start pki-serve@web.socket"
+        )
+        host.run("install", "-m", "600", "-o", "pki", "/dev/null", "/var/lib/pki/enrolled/private.pem")
+        paths = f"{CA}/root-key.pem {PLACE}/private.pem /var/lib/pki/enrolled/private.pem /run/pki-serve/web/token /run/pki-serve/another/token"
+        assert inside(host, unit, f"for path in {paths}; do cat $path >/dev/null 2>&1 && echo $path; done; true") == readable
+
     @pytest.mark.parametrize("unit", UNITS)
     def test_the_exposure_is_at_most_two(self, host: Machine, unit: str) -> None:
         judged = host.run("systemd-analyze", "security", "--no-pager", unit, status=None).stdout
