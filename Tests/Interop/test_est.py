@@ -357,3 +357,31 @@ def test_an_enrolled_host_gets_aws_credentials(own: Authority, tmp_path: Path) -
         environment = {**own.pki.variables(), "AWS_ENDPOINT_URL_STS": lab.endpoint, "AWS_REGION": lab.region}
         done = subprocess.run(command, env=environment, capture_output=True, timeout=60, check=False)
         assert done.stdout.strip().decode() == f'"{lab.account}"', done.stderr
+
+
+class TestExpired:
+    """A host that was off: its certificate has expired, and renews within --renewal-grace, or is told why not."""
+
+    @pytest.mark.parametrize(("grace", "status"), [((), 403), (("--renewal-grace", "2d"), 200)])
+    def test_by_the_grace_of_the_server(self, pki: Pki, tmp_path: Path, grace: tuple[str, ...], status: int) -> None:
+        directory = tmp_path / "ca"
+        request, key = certificate_request(tmp_path, "/CN=web-1")
+        early = pki.with_prefix("faketime", "-f", "-2d")
+        early.run("init-ca", "--directory", directory)
+        early.run("issue-client", "--directory", directory, "--csr", request, "--name", "web-1", "--days", "1")
+        with serving_ca(pki, directory, *grace) as running:
+            proof = ("--cert", directory / "web-1-cert.pem", "--key", key)
+            reply = enrol(running, request, None, *proof, path="simplereenroll")
+        assert reply.status == status, reply
+        assert status == 200 or "expired" in reply.body
+
+
+def test_a_host_below_an_intermediate_renews_without_sending_its_chain(pki: Pki, tmp_path: Path) -> None:
+    directory = tmp_path / "ca"
+    pki.run("init-ca", "--directory", directory)
+    pki.run("issue-intermediate", "issuing", "--directory", directory)
+    request, key = certificate_request(tmp_path, "/CN=web-1")
+    with serving_ca(pki, directory, "--issuer", "issuing") as running:
+        certificate = enrol(running, request, running.token("web-1")).certificate(tmp_path / "c.pem")
+        reply = enrol(running, request, None, "--cert", certificate, "--key", key, path="simplereenroll")
+        assert reply.status == 200

@@ -14,12 +14,14 @@ package final class TLSIdentity: Sendable, CustomStringConvertible, CustomDebugS
     ///   - certificateChain: The server's certificate first, and its intermediates.
     ///   - privateKey: The key of the server's certificate, not encrypted.
     ///   - clientRoots: Root certificates for clients. A client may then send a certificate, which must be for client authentication
-    ///     and lead to one of these; a handshake with any other fails. Empty: clients are not asked.
+    ///     and lead to one of these; a handshake with any other fails. Intermediate CAs among them help clients that send none.
+    ///     Empty: clients are not asked.
+    ///   - allowsExpiredClients: Whether clients' certificates may have expired, so that the handler can say so.
     package init(
-        certificateChain: [UInt8], privateKey: [UInt8], clientRoots: [UInt8] = []
+        certificateChain: [UInt8], privateKey: [UInt8], clientRoots: [UInt8] = [], allowsExpiredClients: Bool = false
     ) throws(HTTPServerError) {
         do {
-            current = Mutex(try TLSSettings(certificateChain, privateKey, clientRoots))
+            current = Mutex(try TLSSettings(certificateChain, privateKey, clientRoots, allowsExpiredClients))
         } catch {
             throw HTTPServerError(
                 .invalidIdentity, "the TLS certificate or its key cannot be used: \(error.message)",
@@ -65,7 +67,9 @@ extension TLSError {
 @safe final class TLSSettings: Sendable {
     nonisolated(unsafe) let pointer: OpaquePointer
 
-    init(_ certificateChain: [UInt8], _ privateKey: [UInt8], _ clientRoots: [UInt8]) throws(TLSError) {
+    init(
+        _ certificateChain: [UInt8], _ privateKey: [UInt8], _ clientRoots: [UInt8], _ allowsExpiredClients: Bool
+    ) throws(TLSError) {
         ERR_clear_error()
         guard let pointer = unsafe SSL_CTX_new(TLS_server_method()) else { throw .refused("SSL_CTX_new") }
         unsafe self.pointer = unsafe pointer
@@ -82,6 +86,10 @@ extension TLSError {
         unsafe SSL_CTX_set_alpn_select_cb(pointer, chooseProtocol, nil)
         try setCertificate(certificateChain, privateKey)
         if !clientRoots.isEmpty { try setClientRoots(clientRoots) }
+        if allowsExpiredClients {
+            guard unsafe X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(pointer), UInt(X509_V_FLAG_NO_CHECK_TIME)) == 1
+            else { throw .refused("the rules for clients") }
+        }
     }
 
     deinit { unsafe SSL_CTX_free(pointer) }
