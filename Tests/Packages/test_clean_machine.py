@@ -52,8 +52,8 @@ def files_below(machine: Machine, directory: str) -> dict[str, bytes]:
 
 def use(machine: Machine) -> None:
     machine.shell(
-        "pki init-ca --directory /var/lib/pki/ca && pki issue-client web --directory /var/lib/pki/ca"
-        " && chown -R pki-ca:pki-ca /var/lib/pki/ca && cd /etc/pki/roles-anywhere && echo '[profile web]' > config"
+        "runuser -u pki-ca -- pki init-ca --directory /var/lib/pki/ca"
+        " && runuser -u pki-ca -- pki issue-client web --directory /var/lib/pki/ca && cd /etc/pki/roles-anywhere && echo '[profile web]' > config"
         " && install -m 640 /var/lib/pki/ca/web-key.pem . && mkdir -p /root/.cache/pki && touch /root/.cache/pki/kept"
     )
 
