@@ -191,7 +191,7 @@ class TestOfflineRoot:
             openssl_verify(ca / "root-cert.pem", ca / f"{name}-cert.pem", "-untrusted", ca / f"{name}-chain.pem")
 
     def test_a_timer_does_not_renew_short_certificates_at_each_run(self, pki: Pki, ca: Path) -> None:
-        """The period counts at most half of a certificate's lifetime; a name that is given is renewed all the same."""
+        """A period of nearly the lifetime counts as half of it; a name that is given is renewed all the same."""
         due = ("--if-expires-within", "30d", "--directory", ca)
         pki.run("issue-client", "--directory", ca, "--name", "short", "--days", "30")
         assert pki.run("renew", "--all", *due).stdout == ""

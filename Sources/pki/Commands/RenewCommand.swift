@@ -46,7 +46,8 @@ struct RenewCommand: AsyncParsableCommand {
     @Option(
         help: .value(
             "time",
-            "Renew only what expires within this time: 30d, 12h, 2w; with --all within half of its lifetime at most."),
+            "Renew only what expires within this time: 30d, 12h, 2w. With --all, half of a lifetime that is hardly longer."
+        ),
         transform: Duration.argument)
     var ifExpiresWithin: Duration?
 
@@ -170,9 +171,11 @@ struct RenewCommand: AsyncParsableCommand {
         if renewed.isEmpty, exitCode { throw ExitCode(ExitStatus.checkFailed) }
     }
 
-    /// With --all at most half of the certificate's lifetime, so that a timer does not renew short ones at each run.
+    /// The period; with --all half of the lifetime of a certificate that does not live well beyond it, so that a timer does
+    /// not renew it at each run.
     private func period(_ span: Duration, for entry: InventoryEntry) -> Double {
-        all ? min(span.timeInterval, entry.notAfter.timeIntervalSince(entry.notBefore) / 2) : span.timeInterval
+        let lifetime = entry.notAfter.timeIntervalSince(entry.notBefore)
+        return all && span.timeInterval > lifetime * 3 / 4 ? lifetime / 2 : span.timeInterval
     }
 
     private func entries(in inventory: Inventory) throws -> [InventoryEntry] {
