@@ -40,7 +40,7 @@ package struct IssuedPath: Hashable, Sendable {
         guard !certificate.isCA else { throw refusal("the certificate is that of a CA") }
         let (asked, given) = (request.subject.commonName, certificate.subject.commonName)
         guard asked == nil || asked?.lowercased() == given?.lowercased() else {
-            throw refusal("the certificate is for \(printable(given ?? "nobody", limit: 64))")
+            throw refusal("the certificate is for \(given.map { printable($0, limit: 64) } ?? "no name")")
         }
         for name in request.subjectAlternativeNames where !certificate.subjectAlternativeNames.contains(name) {
             throw refusal("the certificate does not have the name \(printable("\(name)", limit: 100))")

@@ -14,7 +14,7 @@ struct ProofReader: Sendable {
     /// Addresses of proxies, whose `Client-Cert` header is believed (RFC 9440).
     let proxies: Set<String>
 
-    /// The proof of a request. A token goes before a certificate: whoever names it means it.
+    /// The proof of a request. A token takes precedence over a certificate.
     ///
     /// - Throws: ``EnrolmentRefusal``.
     func proof(of request: HTTPRequest) throws -> EnrolmentRequest.Proof {

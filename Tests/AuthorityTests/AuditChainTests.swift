@@ -111,6 +111,7 @@ import Testing
         let before = try place.snapshot()
         let reading = try Inventory(reading: path, now: now)
         #expect(try reading.entries(InventoryQuery(at: now)).map(\.name) == ["root"])
+        #expect(try reading.tokens().isEmpty && reading.pendingRequests().isEmpty)
         #expect(try reading.verifyAudit().breaks == (version < 4 ? [.noChain] : []))
         #expect(try place.snapshot() == before)
         let chain = try Inventory(in: path, by: "a", now: now).verifyAudit()

@@ -4,7 +4,7 @@ package import Certificates
 package import FoundationEssentials
 import SystemSupport
 
-/// Permission to ask for certificates over the network, for whoever has its secret.
+/// Permission to ask for certificates over the network, for hosts that have its secret.
 ///
 /// The secret is not here: it is derived from ``identifier`` and a key of the CA's directory, see `TokenSecrets`.
 package struct JoinToken: Hashable, Sendable {

@@ -18,6 +18,9 @@ extension InventoryDatabase {
         }
     }
 
+    /// Whether the tables are there: an inventory of an earlier version, which is only read, has none.
+    private var hasEnrolment: Bool { get throws { try database.userVersion() >= 5 } }
+
     // MARK: - Tokens
 
     private static let tokenColumns = """
@@ -46,6 +49,7 @@ extension InventoryDatabase {
 
     /// The tokens of a condition.
     func tokens(where condition: String, _ values: [SQLiteValue] = []) throws -> [JoinToken] {
+        guard try hasEnrolment else { return [] }
         var tokens: [JoinToken] = []
         try database.visit(
             "SELECT \(Self.tokenColumns) FROM tokens JOIN templates ON digest = template WHERE \(condition)", values
@@ -89,10 +93,10 @@ extension InventoryDatabase {
             .text(proof), .blob(request), .blob(fingerprint))
     }
 
-    /// Whether a certificate was issued for a request. An inventory of an earlier version knows none.
+    /// Whether a certificate was issued for a request.
     func isEnrolled(_ entry: InventoryEntry) throws -> Bool {
-        guard try database.userVersion() >= 5 else { return false }
-        return try !database.query("SELECT 1 FROM enrolments WHERE certificate = ?", .integer(entry.id)).isEmpty
+        try hasEnrolment
+            && !database.query("SELECT 1 FROM enrolments WHERE certificate = ?", .integer(entry.id)).isEmpty
     }
 
     /// Whether a certificate was issued by this proof.
@@ -155,6 +159,7 @@ extension InventoryDatabase {
 
     /// The requests of a condition.
     func pendingRequests(where condition: String, _ values: [SQLiteValue] = []) throws -> [PendingRequest] {
+        guard try hasEnrolment else { return [] }
         var requests: [PendingRequest] = []
         try database.visit(
             """

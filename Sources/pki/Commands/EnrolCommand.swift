@@ -32,8 +32,8 @@ struct EnrolCommand: ParsableCommand {
             Then renew it with pki renew --server. The timer pki-enrolled@NAME.timer does that for files in \
             /var/lib/pki/enrolled.
 
-            Exit status: 0 done, 2 refused or failed, 69 the server does not answer, is not the token's, or nobody has approved \
-            the request yet, 77 the server refuses.
+            Exit status: 0 done, 2 refused or failed, 69 the server does not answer, is not the token's, or the request \
+            waits for approval, 77 the server refuses.
             """
     )
 

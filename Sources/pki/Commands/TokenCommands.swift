@@ -13,7 +13,7 @@ struct TokenCommand: ParsableCommand {
         _superCommandName: "pki",
         abstract: "Create, list and revoke join tokens, with which hosts get certificates from pki serve-ca.",
         discussion: """
-            A token allows whoever has it to get certificates for some names, a number of times, until a time. It is one line, \
+            With a token a host gets certificates for some names, a number of times, until a time. It is one line, \
             KID.SECRET.FINGERPRINT: KID is EST's user name and ACME's EAB key identifier, SECRET is EST's password and ACME's \
             HMAC key (base64url), FINGERPRINT is the SHA-256 of the root certificate. The secret is printed once and stored \
             nowhere.
@@ -51,13 +51,13 @@ struct TokenCreateCommand: ParsableCommand {
 
     @Option(
         help: .value("pattern", "A name that may be asked for; repeatable."),
-        transform: { text in try reading { try NamePattern(text) } })
+        transform: { text in try explaining { try NamePattern(text) } })
     var name: [NamePattern]
 
     @Option(
         help: .value(
             "kind:pattern", "An alternative name that may be asked for: dns:, ip:, uri: or email:; repeatable."),
-        transform: { text in try reading { try AlternativeNamePattern(text) } })
+        transform: { text in try explaining { try AlternativeNamePattern(text) } })
     var san: [AlternativeNamePattern] = []
 
     @Option(help: .value("name", "The profile of the certificates."))
@@ -118,15 +118,6 @@ struct TokenCreateCommand: ParsableCommand {
     }
 }
 
-/// Lets the parser of the command line say what is wrong with a value.
-private func reading<Value>(_ body: () throws -> Value) throws -> Value {
-    do {
-        return try body()
-    } catch let error as any ExplainedError {
-        throw ValidationError(error.hint.map { "\(error.message); \($0)" } ?? error.message)
-    }
-}
-
 private struct NewTokenReport: Report, EncodableMembers {
     var token: JoinToken
     var line: String
@@ -167,8 +158,13 @@ struct TokenListCommand: ParsableCommand {
     func run() throws {
         let now = Date.now
         let tokens = try directory.readInventory(now: now).tokens().filter { !valid || $0.status(at: now) == .valid }
-        func names(_ token: JoinToken) -> String {
-            (token.names.map(\.description) + token.alternativeNames.map(\.description)).joined(separator: " ")
+        func fields(_ token: JoinToken) -> [String] {
+            [
+                token.identifier,
+                (token.names.map(\.description) + token.alternativeNames.map(\.description)).joined(separator: " "),
+                token.template.profile, "\(token.used)", "\(token.uses)", token.status(at: now).rawValue,
+                CivilTime(token.expiresAt).extended, token.createdBy,
+            ]
         }
         switch format {
         case .table:
@@ -177,21 +173,11 @@ struct TokenListCommand: ParsableCommand {
                 .init("USED", isRightAligned: true), .init("OF", isRightAligned: true), .init("STATUS"),
                 .init("EXPIRES"), .init("BY", canBeShortened: true, omission: 0),
             ])
-            for token in tokens {
-                for field in [
-                    token.identifier, names(token), token.template.profile, "\(token.used)", "\(token.uses)",
-                    token.status(at: now).rawValue, CivilTime(token.expiresAt).extended, token.createdBy,
-                ] { table.add(field) }
-            }
+            for field in tokens.lazy.flatMap(fields) { table.add(field) }
             try Console.standard.write(table.encoded(for: TerminalFeatures(of: StandardStream.output)))
         case .csv:
             var csv = CSVWriter(["kid", "names", "profile", "used", "uses", "status", "expires_at", "created_by"])
-            for token in tokens {
-                for field in [
-                    token.identifier, names(token), token.template.profile, "\(token.used)", "\(token.uses)",
-                    token.status(at: now).rawValue, CivilTime(token.expiresAt).extended, token.createdBy,
-                ] { csv.add(field) }
-            }
+            for field in tokens.lazy.flatMap(fields) { csv.add(field) }
             try Console.standard.write(csv.encoded())
         case .json:
             try Console.standard.print(TokenListReport(tokens: tokens, now: now), as: .json)

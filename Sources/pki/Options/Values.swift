@@ -12,31 +12,31 @@ extension KeyType: ExpressibleByArgument {}
 
 extension DistinguishedName {
     static func argument(_ text: String) throws -> DistinguishedName {
-        try explaining { () throws(CertificateError) in try DistinguishedName(text) }
+        try explaining { try DistinguishedName(text) }
     }
 }
 
 extension NameConstraints.Subtree {
     static func argument(_ text: String) throws -> NameConstraints.Subtree {
-        try explaining { () throws(CertificateError) in try NameConstraints.Subtree(text) }
+        try explaining { try NameConstraints.Subtree(text) }
     }
 }
 
 extension GeneralName {
     static func dnsArgument(_ text: String) throws -> GeneralName {
-        try explaining { () throws(CertificateError) in try dnsName(text) }
+        try explaining { try dnsName(text) }
     }
 
     static func ipArgument(_ text: String) throws -> GeneralName {
-        try explaining { () throws(CertificateError) in try ipAddress(text) }
+        try explaining { try ipAddress(text) }
     }
 
     static func uriArgument(_ text: String) throws -> GeneralName {
-        try explaining { () throws(CertificateError) in try uniformResourceIdentifier(text) }
+        try explaining { try uniformResourceIdentifier(text) }
     }
 
     static func emailArgument(_ text: String) throws -> GeneralName {
-        try explaining { () throws(CertificateError) in try mailbox(text) }
+        try explaining { try mailbox(text) }
     }
 }
 
@@ -82,10 +82,10 @@ extension Duration {
 }
 
 /// Lets the parser of the command line say what is wrong with a value.
-private func explaining<Value>(_ body: () throws(CertificateError) -> Value) throws -> Value {
+func explaining<Value>(_ body: () throws -> Value) throws -> Value {
     do {
         return try body()
-    } catch {
+    } catch let error as any ExplainedError {
         throw ValidationError([error.message, error.hint].compactMap(\.self).joined(separator: "; "))
     }
 }
