@@ -68,7 +68,7 @@ import Testing
         #expect(try OCSPRequest(derEncoded: signed).certificates.count == 1)
     }
 
-    @Test(arguments: [1, 32]) func `A nonce may have 1 to 32 octets`(count: Int) throws {
+    @Test(arguments: [1, 32, 128]) func `A nonce may have 1 to 128 octets`(count: Int) throws {
         let octets = [UInt8](repeating: 5, count: count)
         let request = Self.encoded([Self.certificate()], extensions: [Self.nonce(octets, isCritical: true)])
         #expect(try OCSPRequest(derEncoded: request).nonce == octets)
@@ -86,7 +86,7 @@ import Testing
             ]),
             encoded([DER.sequence([identifier])]), encoded([certificate()], extensions: []),
             encoded([certificate()], extensions: [unknownCritical]), encoded([certificate()], extensions: [nonce([])]),
-            encoded([certificate()], extensions: [nonce([UInt8](repeating: 0, count: 33))]),
+            encoded([certificate()], extensions: [nonce([UInt8](repeating: 0, count: 129))]),
             encoded([certificate()], extensions: [nonce([UInt8](repeating: 0, count: 1_000_000))]),
             encoded([certificate()], extensions: [nonce([1, 2, 3], wrapped: false)]),
             encoded([certificate()], extensions: [nonce([1]), nonce([2])]),

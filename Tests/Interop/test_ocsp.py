@@ -159,13 +159,13 @@ class TestCryptography:
         [signer] = post(authority, request(authority, "web-1")).certificates
         assert signer.serial_number in [int(str(row["serialNumber"]), 16) for row in authority.rows()]
 
-    @pytest.mark.parametrize("length", [1, 16, 32])
+    @pytest.mark.parametrize("length", [1, 16, 32, 33, 128])
     def test_a_nonce_comes_back(self, authority: Authority, length: int) -> None:
         for _ in range(2):
             answer = post(authority, request(authority, "web-1", nonce=b"n" * length))
             assert answer.extensions.get_extension_for_class(x509.OCSPNonce).value.nonce == b"n" * length
 
-    @pytest.mark.parametrize("length", [0, 33, 128, 40_000])
+    @pytest.mark.parametrize("length", [0, 129, 40_000])
     def test_a_nonce_of_another_length_is_refused(self, authority: Authority, length: int) -> None:
         assert post(authority, request(authority, "web-1", nonce=b"n" * length)).response_status is ocsp.OCSPResponseStatus.MALFORMED_REQUEST
 

@@ -21,8 +21,8 @@ package struct OCSPRequest: Sendable {
 
     /// The most certificates that one request may ask for.
     package static let mostCertificates = 100
-    /// The longest nonce (RFC 8954 §2.1).
-    package static let longestNonce = 32
+    /// The longest nonce (RFC 9654 §2.1).
+    package static let longestNonce = 128
 
     /// The certificates, at least one.
     package let certificates: [CertificateID]
