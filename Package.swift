@@ -201,6 +201,7 @@ let package = Package(
             name: "pkiTests",
             dependencies: [
                 "pki", "AWSModel", "Certificates", "Authority", "RolesAnywhere", "Delivery", "SystemSupport",
+                "TestSupport",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: settings

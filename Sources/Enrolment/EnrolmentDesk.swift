@@ -32,7 +32,12 @@ package final class EnrolmentDesk: Sendable {
     private static let groupSize = 128
 
     package let authority: CertificateAuthority
-    package let rules: EnrolmentRules
+    /// What decides. A group of requests is decided about by the rules of its beginning.
+    package var rules: EnrolmentRules {
+        get { currentRules.withLock(\.self) }
+        set { currentRules.withLock { $0 = newValue } }
+    }
+    private let currentRules: Mutex<EnrolmentRules>
     private let jobs: Int
     private let now: @Sendable () -> Date
     private let state = Mutex(State())
@@ -47,7 +52,7 @@ package final class EnrolmentDesk: Sendable {
         _ authority: CertificateAuthority, rules: EnrolmentRules, jobs: Int, now: @escaping @Sendable () -> Date
     ) {
         self.authority = authority
-        self.rules = rules
+        currentRules = Mutex(rules)
         self.jobs = jobs
         self.now = now
     }
@@ -79,7 +84,7 @@ package final class EnrolmentDesk: Sendable {
     }
 
     private func process(_ group: [Waiting]) {
-        let now = now()
+        let (now, rules) = (now(), rules)
         var granted: [(waiting: Waiting, grant: EnrolmentGrant)] = []
         for waiting in group {
             do {

@@ -5,6 +5,7 @@ import Certificates
 package import Enrolment
 package import FoundationEssentials
 package import HTTPServer
+import Synchronization
 import SystemSupport
 
 /// The CA on the network: enrolment, its certificates, health and metrics. Administration is not here: the same commands
@@ -25,6 +26,13 @@ package struct CAService: HTTPHandler {
     /// What tells about revocations, for listeners of its own as well.
     package let revocation: RevocationService
     private let router: HTTPRouter
+    private let current: CurrentOptions
+
+    /// What the operator chose; it can change while the service runs.
+    package var options: Options {
+        get { current.value }
+        nonmutating set { current.value = newValue }
+    }
 
     /// - Parameters:
     ///   - desk: What issues.
@@ -37,19 +45,20 @@ package struct CAService: HTTPHandler {
     ) throws {
         let inventory = desk.authority.inventory
         let metrics = ServiceMetrics()
-        let reader = ProofReader(tokens: TokenVerifier(inventory), proxies: options.proxies)
+        let current = CurrentOptions(options)
+        self.current = current
+        let reader = ProofReader(tokens: TokenVerifier(inventory), options: current)
         let limits = ServiceLimits()
         let revocation = try RevocationService(
-            desk.authority, schedule: options.schedule, metrics: metrics, now: now, report: report)
+            desk.authority, options: current, metrics: metrics, now: now, report: report)
         self.revocation = revocation
         var router = HTTPRouter()
         try revocation.addRoutes(to: &router)
         try ESTService(
-            desk: desk, reader: reader, limits: limits, metrics: metrics, retryAfter: options.retryAfter, report: report
+            desk: desk, reader: reader, limits: limits, metrics: metrics, options: current, report: report
         ).addRoutes(to: &router)
         try ACMEService(
-            desk: desk, tokens: reader.tokens, limits: limits, metrics: metrics, retryAfter: options.retryAfter,
-            now: now,
+            desk: desk, tokens: reader.tokens, limits: limits, metrics: metrics, options: current, now: now,
             report: report
         ).addRoutes(to: &router)
         try router.on(.get, "/healthz") { _, _ in .now(HTTPResponse(status: .ok, text: "ok\n")) }
@@ -79,4 +88,16 @@ package struct CAService: HTTPHandler {
     }
 
     package func answer(_ request: HTTPRequest) -> HTTPAnswer { router.answer(request) }
+}
+
+/// The options of the moment, for what serves.
+final class CurrentOptions: Sendable {
+    private let stored: Mutex<CAService.Options>
+
+    init(_ options: CAService.Options) { stored = Mutex(options) }
+
+    var value: CAService.Options {
+        get { stored.withLock(\.self) }
+        set { stored.withLock { $0 = newValue } }
+    }
 }

@@ -11,8 +11,7 @@ import SystemSupport
 /// Reads who a client is: by a token's secret, or by the certificate of its TLS connection.
 struct ProofReader: Sendable {
     let tokens: TokenVerifier
-    /// Addresses of proxies, whose `Client-Cert` header is believed (RFC 9440).
-    let proxies: Set<String>
+    let options: CurrentOptions
 
     /// The proof of a request. A token takes precedence over a certificate.
     ///
@@ -30,7 +29,8 @@ struct ProofReader: Sendable {
     /// The client's certificate: of its TLS connection, or as a listed proxy reports it; `nil` if there is none.
     func certificate(of request: HTTPRequest) throws -> Certificate? {
         if let encoded = request.clientCertificates.first { return try Certificate(derEncoded: encoded) }
-        guard let field = request.headers["Client-Cert"], proxies.contains(Self.address(of: request)) else {
+        guard let field = request.headers["Client-Cert"], options.value.proxies.contains(Self.address(of: request))
+        else {
             return nil
         }
         // A byte sequence of RFC 8941: base64 between colons.

@@ -23,21 +23,21 @@ struct ESTService: Sendable {
     let reader: ProofReader
     let limits: ServiceLimits
     let metrics: ServiceMetrics
-    /// After how many seconds a client asks again for a request that waits for a person.
-    let retryAfter: Int
+    let options: CurrentOptions
     /// Is told faults of the server.
     let report: @Sendable (String) -> Void
     private let queue = DispatchQueue(label: "est", attributes: .concurrent)
 
     init(
-        desk: EnrolmentDesk, reader: ProofReader, limits: ServiceLimits, metrics: ServiceMetrics, retryAfter: Int,
+        desk: EnrolmentDesk, reader: ProofReader, limits: ServiceLimits, metrics: ServiceMetrics,
+        options: CurrentOptions,
         report: @escaping @Sendable (String) -> Void
     ) {
         self.desk = desk
         self.reader = reader
         self.limits = limits
         self.metrics = metrics
-        self.retryAfter = retryAfter
+        self.options = options
         self.report = report
     }
 
@@ -125,7 +125,7 @@ struct ESTService: Sendable {
         case .success(.issued(let issued)): return Self.response(with: [issued.certificate], isReply: true)
         case .success(.waiting):
             var response = HTTPResponse(status: .accepted, text: "the request waits for approval\n")
-            response.headers.append("Retry-After", "\(retryAfter)")
+            response.headers.append("Retry-After", "\(options.value.retryAfter)")
             return response
         case .failure(let error):
             let answer = ServiceError(error)

@@ -172,7 +172,7 @@ extension ACMEService {
                 "certificate": state == .valid ? .string(request.url("certificate/\(order.identifier)")) : .null,
                 "error": order.problem.flatMap { try? JSONReader.value(of: Array($0.utf8)) } ?? .null,
             ]), status: status, location: url)
-        if state == .processing { response.headers.append("Retry-After", "\(retryAfter)") }
+        if state == .processing { response.headers.append("Retry-After", "\(options.value.retryAfter)") }
         return response
     }
 

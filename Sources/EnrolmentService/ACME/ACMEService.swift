@@ -17,8 +17,7 @@ struct ACMEService: Sendable {
     let tokens: TokenVerifier
     let limits: ServiceLimits
     let metrics: ServiceMetrics
-    /// After how many seconds a client asks again for a request that waits for a person.
-    let retryAfter: Int
+    let options: CurrentOptions
     let now: @Sendable () -> Date
     /// Is told faults of the server.
     let report: @Sendable (String) -> Void
@@ -28,14 +27,15 @@ struct ACMEService: Sendable {
     var inventory: Inventory { desk.authority.inventory }
 
     init(
-        desk: EnrolmentDesk, tokens: TokenVerifier, limits: ServiceLimits, metrics: ServiceMetrics, retryAfter: Int,
+        desk: EnrolmentDesk, tokens: TokenVerifier, limits: ServiceLimits, metrics: ServiceMetrics,
+        options: CurrentOptions,
         now: @escaping @Sendable () -> Date, report: @escaping @Sendable (String) -> Void
     ) {
         self.desk = desk
         self.tokens = tokens
         self.limits = limits
         self.metrics = metrics
-        self.retryAfter = retryAfter
+        self.options = options
         self.now = now
         self.report = report
         var generator = SystemRandomNumberGenerator()

@@ -30,7 +30,7 @@ package final class RevocationPublisher: Sendable {
     private static let pause: Duration = .seconds(2)
 
     private let authority: CertificateAuthority
-    private let schedule: RevocationService.Schedule
+    private let options: CurrentOptions
     private let cache: OCSPCache
     private let metrics: ServiceMetrics
     private let now: @Sendable () -> Date
@@ -40,11 +40,11 @@ package final class RevocationPublisher: Sendable {
     private let canSign: Bool
 
     init(
-        _ authority: CertificateAuthority, schedule: RevocationService.Schedule, cache: OCSPCache,
+        _ authority: CertificateAuthority, options: CurrentOptions, cache: OCSPCache,
         metrics: ServiceMetrics, now: @escaping @Sendable () -> Date, report: @escaping @Sendable (String) -> Void
     ) {
         self.authority = authority
-        self.schedule = schedule
+        self.options = options
         self.cache = cache
         self.metrics = metrics
         self.now = now
@@ -108,10 +108,11 @@ package final class RevocationPublisher: Sendable {
             ? try authority.inventory.lastRevocationList(of: authority.certificate) : knew.1
         // Who was killed between the commit and the renaming left the old file.
         let isBehind = try isFileBehind(last?.number)
+        let every = options.value.schedule.every
         state.withLock { state in
             state.lastRow = news.lastRow
             state.last = last
-            let end = last.map { min($0.thisUpdate + schedule.every, $0.nextUpdate) }
+            let end = last.map { min($0.thisUpdate + every, $0.nextUpdate) }
             if isFirst || news.isListOutdated || isBehind && state.isFileBehind || end.map({ $0 <= now }) ?? true {
                 state.dueSince = state.dueSince ?? now
             } else if last?.number != knew.1?.number {
@@ -134,7 +135,7 @@ package final class RevocationPublisher: Sendable {
     }
 
     private func build(now: Date) throws {
-        let made = try authority.makeRevocationList(validFor: .until(now + schedule.nextUpdate), now: now)
+        let made = try authority.makeRevocationList(validFor: .until(now + options.value.schedule.nextUpdate), now: now)
         let wasFailing = state.withLock { state in
             state.dueSince = nil
             defer { state.failure = nil }

@@ -29,12 +29,12 @@ package struct RevocationService: HTTPHandler {
     private let router: HTTPRouter
 
     init(
-        _ authority: CertificateAuthority, schedule: Schedule, metrics: ServiceMetrics,
+        _ authority: CertificateAuthority, options: CurrentOptions, metrics: ServiceMetrics,
         now: @escaping @Sendable () -> Date, report: @escaping @Sendable (String) -> Void
     ) throws {
         let cache = OCSPCache()
         publisher = RevocationPublisher(
-            authority, schedule: schedule, cache: cache, metrics: metrics, now: now, report: report)
+            authority, options: options, cache: cache, metrics: metrics, now: now, report: report)
         let lists = PublishedLists(authority.inventory)
         let responder = OCSPService(authority, cache: cache, metrics: metrics, now: now, report: report)
         var router = HTTPRouter()

@@ -48,6 +48,11 @@ struct ServeCACommand: AsyncParsableCommand {
             """
     )
 
+    @Option(
+        help: .value("file", "Options from a file, one a line: listen = 0.0.0.0:8443. Those given here go first."),
+        completion: .file())
+    var config: String?
+
     @OptionGroup var directory: DirectoryOption
 
     @Option(
@@ -116,6 +121,8 @@ struct ServeCACommand: AsyncParsableCommand {
     @OptionGroup(title: "The CA's key") var caKey: AuthorityKeyOptions
 
     func validate() throws {
+        // Checked when the file is read.
+        guard config == nil else { return }
         guard (certificate == nil) == (privateKey == nil) else {
             throw ValidationError("--certificate and --private-key must be given together")
         }
@@ -132,8 +139,21 @@ struct ServeCACommand: AsyncParsableCommand {
         guard (1...86_400).contains(retryAfter) else { throw ValidationError("--retry-after must be 1 to 86400") }
     }
 
+    /// The command with the options of its file, which is read at each call.
+    private func withFile() throws -> Self {
+        guard let config else { return self }
+        let words = CommandLine.arguments.drop { $0 != Self.configuration.commandName }.dropFirst()
+        return try ConfigurationFile(config).command(Self.self, Array(words))
+    }
+
     func run() async throws {
         let console = Console.standard.log
+        let command = try withFile()
+        try await command.serve(console) { try withFile() }
+    }
+
+    /// - Parameter current: The command with the options that its file has now.
+    private func serve(_ console: Console, current: () throws -> Self) async throws {
         let authority = try caKey.open(directory.path, issuer: issuer)
         let manager = ServiceManager(
             environment: ProcessInfo.processInfo.environment, processID: ThisProcess.identifier)
@@ -142,13 +162,7 @@ struct ServeCACommand: AsyncParsableCommand {
         }
         let identity = try ServerCertificate(
             of: authority, hosts: host, certificate: certificate, privateKey: privateKey)
-        var rules = EnrolmentRules(authority.inventory)
-        rules.renewalGrace = renewalGrace.timeInterval
-        let desk = EnrolmentDesk(authority, rules: rules, jobs: 2) { .now }
-        var options = CAService.Options()
-        options.proxies = Set(proxy)
-        options.retryAfter = retryAfter
-        options.schedule = .init(every: crlEvery.timeInterval, nextUpdate: crlNextUpdate.timeInterval)
+        let desk = EnrolmentDesk(authority, rules: rules(authority), jobs: 2) { .now }
         let service = try CAService(desk, options: options, now: { .now }) { console.warning($0) }
 
         let signals = await CaughtSignal.stream(of: .interrupt, .terminate, .hangUp)
@@ -175,7 +189,19 @@ struct ServeCACommand: AsyncParsableCommand {
             if let upload { tasks.addTask { await upload.keepCurrent(console) } }
             for await signal in signals {
                 guard signal == .hangUp else { break }
-                identity.reload(console)
+                do {
+                    let new = try current()
+                    for option in differences(from: new) {
+                        console.warning("\(option) has another value in the file; restart to use it")
+                    }
+                    desk.rules = new.rules(authority)
+                    service.options = new.options
+                    identity.reload(
+                        console, hosts: new.host, certificate: new.certificate, privateKey: new.privateKey)
+                } catch {
+                    console.report(error)
+                    console.warning("the options stay as they were")
+                }
             }
             tasks.cancelAll()
         }
@@ -183,6 +209,30 @@ struct ServeCACommand: AsyncParsableCommand {
         async let closed: Void = plain.shutDown(within: .seconds(10))
         await server.shutDown(within: .seconds(10))
         await closed
+    }
+
+    private func rules(_ authority: CertificateAuthority) -> EnrolmentRules {
+        var rules = EnrolmentRules(authority.inventory)
+        rules.renewalGrace = renewalGrace.timeInterval
+        return rules
+    }
+
+    private var options: CAService.Options {
+        var options = CAService.Options()
+        options.proxies = Set(proxy)
+        options.retryAfter = retryAfter
+        options.schedule = .init(every: crlEvery.timeInterval, nextUpdate: crlNextUpdate.timeInterval)
+        return options
+    }
+
+    /// The options that have another value in a command read later, and cannot change while the server runs.
+    private func differences(from other: Self) -> [String] {
+        [
+            ("--directory", directory.path == other.directory.path), ("--issuer", issuer == other.issuer),
+            ("--listen", listen == other.listen), ("--revocation-listen", revocationListen == other.revocationListen),
+            ("--publish", publish == other.publish), ("--role", role == other.role),
+            ("--ca-key", caKey.caKey == other.caKey.caKey),
+        ].filter { !$0.1 }.map(\.0)
     }
 
     private func listeners(_ manager: ServiceManager, _ identity: TLSIdentity) throws -> [HTTPListener] {

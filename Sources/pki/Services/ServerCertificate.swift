@@ -14,6 +14,17 @@ final class ServerCertificate: Sendable {
     private enum Source: Sendable {
         case files(certificate: String, privateKey: String)
         case issued(names: [GeneralName])
+
+        init(hosts: [String], certificate: String?, privateKey: String?) throws {
+            if let certificate, let privateKey {
+                self = .files(certificate: certificate, privateKey: privateKey)
+            } else {
+                self = .issued(
+                    names: try (hosts.isEmpty ? ["localhost", "127.0.0.1"] : hosts).map {
+                        try (try? GeneralName.ipAddress($0)) ?? .dnsName($0)
+                    })
+            }
+        }
     }
 
     /// The name in the inventory.
@@ -22,25 +33,17 @@ final class ServerCertificate: Sendable {
 
     let tls: TLSIdentity
     private let authority: CertificateAuthority
-    private let source: Source
-    private let state: Mutex<Date>
+    private let state: Mutex<(source: Source, expiry: Date)>
 
     /// When the certificate expires.
-    var expiry: Date { state.withLock(\.self) }
+    var expiry: Date { state.withLock(\.expiry) }
 
     init(of authority: CertificateAuthority, hosts: [String], certificate: String?, privateKey: String?) throws {
         self.authority = authority
-        if let certificate, let privateKey {
-            source = .files(certificate: certificate, privateKey: privateKey)
-        } else {
-            source = .issued(
-                names: try (hosts.isEmpty ? ["localhost", "127.0.0.1"] : hosts).map {
-                    try (try? GeneralName.ipAddress($0)) ?? .dnsName($0)
-                })
-        }
+        let source = try Source(hosts: hosts, certificate: certificate, privateKey: privateKey)
         let (tls, expiry) = try Self.make(source, authority)
         self.tls = tls
-        state = Mutex(expiry)
+        state = Mutex((source, expiry))
     }
 
     private static func make(_ source: Source, _ authority: CertificateAuthority) throws -> (TLSIdentity, Date) {
@@ -75,11 +78,19 @@ final class ServerCertificate: Sendable {
     }
 
     /// Reads the files again, or issues another certificate. Connections that are open keep the old one.
-    func reload(_ console: Console) {
+    func reload(_ console: Console) { reload(console) { state.withLock(\.source) } }
+
+    /// The same with files or names that are given anew.
+    func reload(_ console: Console, hosts: [String], certificate: String?, privateKey: String?) {
+        reload(console) { try Source(hosts: hosts, certificate: certificate, privateKey: privateKey) }
+    }
+
+    private func reload(_ console: Console, _ source: () throws -> Source) {
         do {
+            let source = try source()
             let (new, expiry) = try Self.make(source, authority)
             tls.replace(with: new)
-            state.withLock { $0 = expiry }
+            state.withLock { $0 = (source, expiry) }
             console.note("the server's certificate was replaced; it is valid until \(CivilTime(expiry).extended)")
         } catch {
             console.warning(
@@ -92,7 +103,7 @@ final class ServerCertificate: Sendable {
         var stamp = fileStamp
         while !Task.isCancelled {
             try? await Task.sleep(for: .seconds(10))
-            switch source {
+            switch state.withLock(\.source) {
             case .files:
                 let now = fileStamp
                 guard now != stamp else { continue }
@@ -105,7 +116,7 @@ final class ServerCertificate: Sendable {
     }
 
     private var fileStamp: FileStamp? {
-        guard case .files(let certificate, _) = source else { return nil }
+        guard case .files(let certificate, _) = state.withLock(\.source) else { return nil }
         return FileStamp(at: certificate)
     }
 }
