@@ -62,6 +62,14 @@ class TestAccounts:
             again = Client(authority, account.key)
             reply = again.post(again.directory["newAccount"], payload)
             assert (reply.status, reply.headers["Location"]) == (200, account.kid)
+        # RFC 8555 §7.3.1: it is the account as it is. Another binding, whatever its secret, gives it no other token.
+        other = authority.token("other-key")
+        url = account.directory["newAccount"]
+        for mac_key in (None, b"wrong"):
+            again = Client(authority, account.key)
+            reply = again.post(url, {"externalAccountBinding": again.binding(other, url, mac_key)})
+            assert (reply.status, reply.headers["Location"]) == (200, account.kid)
+        assert account.order("other-key").error == "rejectedIdentifier"
         unknown = Client(authority)
         reply = unknown.post(unknown.directory["newAccount"], {"onlyReturnExisting": True})
         assert (reply.status, reply.error) == (400, "accountDoesNotExist")
