@@ -73,6 +73,7 @@ package struct EnrolmentRules: Sendable {
     private func decide(_ asked: EnrolmentRequest, token identifier: String, now: Date) throws -> Decision {
         let proof = EnrolmentProof.token(identifier)
         let token = try usable(identifier)
+        if let challenge = token.challenge { throw EnrolmentRefusal.unproven(challenge) }
         if let known = try inventory.certificate(enrolledBy: proof, for: asked.request) { return .repeated(known) }
         return try decide(asked, token, proof, now: now)
     }
@@ -193,12 +194,23 @@ package struct EnrolmentRules: Sendable {
         return names.filter { !Self.allows($0, name: name, token) }
     }
 
+    /// How an account must prove each name of its orders; `nil` if its token is enough.
+    package func challenge(of account: ACMEAccount) throws -> JoinToken.Challenge? {
+        try usable(account.token).challenge
+    }
+
     /// An account renews what it holds as long as its token was not revoked; for all else it spends a use of the token.
     private func decide(_ asked: EnrolmentRequest, by account: ACMEAccount, order: String, now: Date) throws -> Decision
     {
         let proof = EnrolmentProof.account(account.identifier, token: account.token, order: order)
         let token = try usable(account.token)
         if let known = try inventory.certificate(enrolledBy: proof, for: asked.request) { return .repeated(known) }
+        if let challenge = token.challenge {
+            let challenges = try inventory.order(order)?.challenges ?? []
+            guard !challenges.isEmpty, challenges.allSatisfy({ $0.status == .valid }) else {
+                throw EnrolmentRefusal.unproven(challenge)
+            }
+        }
         let name = try Self.name(of: asked.request, token)
         let held = try inventory.current(name).flatMap { entry in
             try entry.revocation == nil && inventory.isEnrolled(entry, by: account) ? entry : nil

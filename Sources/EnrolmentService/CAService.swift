@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Authority
-import Certificates
+package import Certificates
 package import Enrolment
 package import FoundationEssentials
 package import HTTPServer
@@ -19,6 +19,10 @@ package struct CAService: HTTPHandler {
         package var retryAfter = 60
         /// When CRLs are made.
         package var schedule = RevocationService.Schedule()
+        /// Where hosts are asked for proof of their names, as `ip` subtrees; none if it is empty.
+        package var challengeNetworks: [NameConstraints.Subtree] = []
+        /// The port on which they are asked.
+        package var challengePort = 80
 
         package init() {}
     }
@@ -37,10 +41,14 @@ package struct CAService: HTTPHandler {
     /// - Parameters:
     ///   - desk: What issues.
     ///   - options: What the operator chose.
+    ///   - fetch: Sends a request to a host that must prove its name: follows no redirect, uses no proxy, and limits time
+    ///     and size.
     ///   - now: The clock.
     ///   - report: Is told faults of the server, each a sentence, for the log.
     package init(
-        _ desk: EnrolmentDesk, options: Options, now: @escaping @Sendable () -> Date,
+        _ desk: EnrolmentDesk, options: Options,
+        fetch: @escaping @Sendable (HTTPChallengeRequest) throws -> (status: Int, body: [UInt8]),
+        now: @escaping @Sendable () -> Date,
         report: @escaping @Sendable (String) -> Void
     ) throws {
         let inventory = desk.authority.inventory
@@ -58,7 +66,8 @@ package struct CAService: HTTPHandler {
             desk: desk, reader: reader, limits: limits, metrics: metrics, options: current, report: report
         ).addRoutes(to: &router)
         try ACMEService(
-            desk: desk, tokens: reader.tokens, limits: limits, metrics: metrics, options: current, now: now,
+            desk: desk, tokens: reader.tokens, limits: limits, metrics: metrics, options: current, fetch: fetch,
+            now: now,
             report: report
         ).addRoutes(to: &router)
         try router.on(.get, "/healthz") { _, _ in .now(HTTPResponse(status: .ok, text: "ok\n")) }

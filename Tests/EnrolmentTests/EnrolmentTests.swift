@@ -105,6 +105,37 @@ private final class TestCA: Sendable {
 }
 
 @Suite struct EnrolmentTests {
+    @Test func `a token that asks for a challenge gives nothing without it`() async throws {
+        let ca = try TestCA()
+        let token = try ca.token(["web.example"], uses: 5) { $0.challenge = .http01 }
+        let request = try ca.request("CN=web.example", [.dns("web.example")])
+        #expect(try await ca.refusal(request, .token(token)) == .unproven(.http01))
+        let proof = try ca.account(token)("web.example")
+        #expect(try await ca.refusal(request, proof) == .unproven(.http01))
+        // An order with a challenge, in each of its states.
+        guard case .account(let account, _) = proof else { return }
+        for status in [ACMEChallenge.Status.pending, .processing, .invalid, .valid] {
+            var order = ACMEOrder(
+                identifier: "order-\(status)", account: account.identifier, names: [.dns("web.example")],
+                expiresAt: ca.now + 3600, replaces: nil)
+            order.challenges = [ACMEChallenge(token: "t")]
+            #expect(try ca.inventory.add(order, limit: 10, now: ca.now))
+            let problem = status == .invalid ? "{}" : nil
+            let changed = try ca.inventory.changeChallenge(0, of: order.identifier, now: ca.now) {
+                ($0.status, $0.changedAt, $0.problem) = (status, status == .pending ? nil : ca.now, problem)
+            }
+            #expect((changed == nil) == (status == .pending))
+            let stored = try #require(try ca.inventory.order(order.identifier))
+            #expect(stored == changed ?? order)
+            let expected: [ACMEChallenge.Status: ACMEOrder.Status] = [.invalid: .invalid, .valid: .ready]
+            #expect(stored.status(at: ca.now) == expected[status] ?? .pending)
+            let refusal = try await ca.refusal(request, .account(account, order: order.identifier))
+            #expect(refusal == (status == .valid ? nil : .unproven(.http01)))
+        }
+        // What is decided stays.
+        #expect(try ca.inventory.changeChallenge(0, of: "order-invalid", now: ca.now) { $0.status = .valid } == nil)
+    }
+
     @Test func `a token gives the certificate that it allows`() async throws {
         let ca = try TestCA()
         let token = try ca.token(["web-*"], alternativeNames: ["dns:{name}.example.com"])

@@ -30,13 +30,31 @@ package struct ACMEAccount: Hashable, Sendable {
     }
 }
 
-/// An order of an account (RFC 8555 §7.1.3). The names are authorised from the beginning, because the token allows them.
+/// How an account proves that it controls a name of an order (RFC 8555 §8).
+package struct ACMEChallenge: Hashable, Sendable {
+    package enum Status: String, Sendable { case pending, processing, valid, invalid }
+
+    /// Random, in base64url.
+    package var token: String
+    package var status = Status.pending
+    /// When the proof was begun, or decided; `nil` before.
+    package var changedAt: Date?
+    /// Why it is invalid, as JSON.
+    package var problem: String?
+
+    package init(token: String) { self.token = token }
+}
+
+/// An order of an account (RFC 8555 §7.1.3). The names are authorised from the beginning, because the token allows them,
+/// unless it asks for challenges.
 package struct ACMEOrder: Hashable, Sendable {
     package var identifier: String
     /// The account's identifier.
     package var account: String
     /// Host names in lower case, and addresses.
     package var names: [GeneralName]
+    /// One for each of the names; empty if they need no proof.
+    package var challenges: [ACMEChallenge] = []
     /// Until when it can be finalised.
     package var expiresAt: Date
     /// The certificate that it replaces, as the client named it (RFC 9773 §4.1).
@@ -56,14 +74,15 @@ package struct ACMEOrder: Hashable, Sendable {
         self.replaces = replaces
     }
 
-    /// The states of an order; none of ours is `pending`.
-    package enum Status: String, Sendable { case ready, processing, valid, invalid }
+    /// The states of an order.
+    package enum Status: String, Sendable { case pending, ready, processing, valid, invalid }
 
     /// The status at a time.
     package func status(at now: Date) -> Status {
         if certificate != nil { return .valid }
         if problem != nil { return .invalid }
         if request != nil { return .processing }
-        return now < expiresAt ? .ready : .invalid
+        guard now < expiresAt else { return .invalid }
+        return challenges.allSatisfy { $0.status == .valid } ? .ready : .pending
     }
 }

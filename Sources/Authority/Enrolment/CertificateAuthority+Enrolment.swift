@@ -45,6 +45,8 @@ package enum EnrolmentRefusal: Error, Hashable, Sendable {
     case request(String)
     /// A person denied it.
     case denied
+    /// The token asks for a challenge, which has not been met.
+    case unproven(JoinToken.Challenge)
 
     /// The reason, a sentence without a full stop, safe for a terminal.
     package var reason: String {
@@ -64,6 +66,8 @@ package enum EnrolmentRefusal: Error, Hashable, Sendable {
         case .name(let name): "\(name) is not allowed"
         case .request(let why): why
         case .denied: "the request was denied"
+        case .unproven(let challenge):
+            "the token asks for proof of each name, by the challenge \(challenge.rawValue) of ACME"
         }
     }
 }

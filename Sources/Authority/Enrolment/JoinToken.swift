@@ -26,6 +26,8 @@ package struct JoinToken: Hashable, Sendable {
     package var replaces = false
     /// Whether a person approves each request.
     package var needsApproval = false
+    /// How a host must prove each name as well, by ACME; `nil` if the token's secret is enough.
+    package var challenge: Challenge?
     /// The time of creation.
     package var createdAt: Date
     /// The user who created it.
@@ -48,6 +50,12 @@ package struct JoinToken: Hashable, Sendable {
         self.createdAt = createdAt
         self.createdBy = createdBy
         self.expiresAt = expiresAt
+    }
+
+    /// The kinds of proof (RFC 8555 §8).
+    package enum Challenge: String, Sendable, CaseIterable {
+        /// A file that the name's host serves.
+        case http01 = "http-01"
     }
 
     /// What a token can be used for at a time.

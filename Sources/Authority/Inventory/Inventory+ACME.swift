@@ -86,6 +86,25 @@ extension Inventory {
         try change(now: now) { try $0.records.update(order) }
     }
 
+    /// Changes a challenge that is not decided; `nil` if there is none, or nothing is changed. An order with an invalid
+    /// challenge is invalid for the same reason.
+    package func changeChallenge(
+        _ index: Int, of order: String, now: Date, _ body: (inout ACMEChallenge) -> Void
+    ) throws -> ACMEOrder? {
+        try change(now: now) { change in
+            guard var order = try change.records.orders(where: "id = ?", [.text(order)]).first,
+                now < order.expiresAt, order.challenges.indices.contains(index),
+                [.pending, .processing].contains(order.challenges[index].status)
+            else { return nil }
+            let former = order.challenges[index]
+            body(&order.challenges[index])
+            guard order.challenges[index] != former else { return nil }
+            order.problem = order.problem ?? order.challenges[index].problem
+            try change.records.update(order)
+            return order
+        }
+    }
+
     /// The certificate of an order; `nil` if it has none.
     package func certificate(of order: ACMEOrder) throws -> Certificate? {
         guard let number = order.certificate else { return nil }
@@ -140,9 +159,9 @@ extension InventoryDatabase {
             }
         }
         try database.execute(
-            "INSERT INTO acme_orders (id, account, names, expires_at, replaces) VALUES (?, ?, ?, ?, ?)",
+            "INSERT INTO acme_orders (id, account, names, challenges, expires_at, replaces) VALUES (?, ?, ?, ?, ?, ?)",
             .text(order.identifier), .text(order.account), .text(names.joined(separator: "\n")),
-            .time(order.expiresAt), .optional(order.replaces))
+            .optional(Self.text(of: order.challenges)), .time(order.expiresAt), .optional(order.replaces))
     }
 
     func deleteExpiredOrders(of account: String, at now: Date) throws {
@@ -162,8 +181,8 @@ extension InventoryDatabase {
         var orders: [ACMEOrder] = []
         try database.visit(
             """
-            SELECT number, id, account, names, expires_at, replaces, request, certificate, problem FROM acme_orders \
-            WHERE \(condition)
+            SELECT number, id, account, names, expires_at, replaces, request, certificate, problem, challenges \
+            FROM acme_orders WHERE \(condition)
             """, values
         ) { row in orders.append(try ACMEOrder(row)) }
         return orders
@@ -171,8 +190,19 @@ extension InventoryDatabase {
 
     func update(_ order: ACMEOrder) throws {
         try database.execute(
-            "UPDATE acme_orders SET request = ?, problem = ? WHERE id = ? AND certificate IS NULL",
-            order.request.map { .blob($0) } ?? .null, .optional(order.problem), .text(order.identifier))
+            "UPDATE acme_orders SET request = ?, problem = ?, challenges = ? WHERE id = ? AND certificate IS NULL",
+            order.request.map { .blob($0) } ?? .null, .optional(order.problem),
+            .optional(Self.text(of: order.challenges)), .text(order.identifier))
+    }
+
+    /// One a line: status, token, time in seconds, and the problem, which is JSON on one line.
+    private static func text(of challenges: [ACMEChallenge]) -> String? {
+        challenges.isEmpty
+            ? nil
+            : challenges.map { challenge in
+                let time = challenge.changedAt.map { "\(Int64($0.timeIntervalSince1970))" } ?? "-"
+                return "\(challenge.status.rawValue) \(challenge.token) \(time) \(challenge.problem ?? "")"
+            }.joined(separator: "\n")
     }
 
     /// Gives an order its certificate; `false` if it has one.
@@ -222,5 +252,26 @@ extension ACMEOrder {
         request = row.isNull(6) ? nil : try value.bytes(row, 6, "request", atMost: 65_536)
         certificate = row.isNull(7) ? nil : row.integer(7)
         problem = row.optionalText(8)
+        challenges = try (row.optionalText(9) ?? "").split(separator: "\n").map { line in
+            guard let challenge = ACMEChallenge(stored: line) else { throw value.damaged("challenges", "challenges") }
+            return challenge
+        }
+        guard challenges.isEmpty || challenges.count == names.count else {
+            throw value.damaged("challenges", "one challenge for each name")
+        }
+    }
+}
+
+extension ACMEChallenge {
+    /// Reads what `InventoryDatabase` wrote.
+    fileprivate init?(stored line: Substring) {
+        let parts = line.split(separator: " ", maxSplits: 3, omittingEmptySubsequences: false)
+        guard parts.count == 4, let status = Status(rawValue: String(parts[0])), !parts[1].isEmpty,
+            parts[2] == "-" || Int64(parts[2]) != nil
+        else { return nil }
+        self.init(token: String(parts[1]))
+        self.status = status
+        changedAt = Int64(parts[2]).map { Date(timeIntervalSince1970: Double($0)) }
+        problem = parts[3].isEmpty ? nil : String(parts[3])
     }
 }

@@ -25,7 +25,7 @@ extension InventoryDatabase {
 
     private static let tokenColumns = """
         number, id, names, alternative_names, templates.name, templates.content, lifetime, uses, used, replaces, \
-        needs_approval, created_at, created_by, expires_at, revoked_at
+        needs_approval, created_at, created_by, expires_at, revoked_at, challenge
         """
 
     func insert(_ token: JoinToken) throws {
@@ -33,13 +33,14 @@ extension InventoryDatabase {
         try database.execute(
             """
             INSERT INTO tokens (id, names, alternative_names, template, lifetime, uses, used, replaces, needs_approval, \
-            created_at, created_by, expires_at, revoked_at) VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, NULL)
+            created_at, created_by, expires_at, challenge) VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?)
             """,
             .text(token.identifier), .text(token.names.map(\.description).joined(separator: "\n")),
             .text(token.alternativeNames.map(\.description).joined(separator: "\n")),
             .blob(Digest.sha256.hash(token.template.text)), .integer(Int64(token.lifetime)),
             .integer(Int64(token.uses)), .integer(token.replaces ? 1 : 0), .integer(token.needsApproval ? 1 : 0),
-            .time(token.createdAt), .text(token.createdBy), .time(token.expiresAt))
+            .time(token.createdAt), .text(token.createdBy), .time(token.expiresAt),
+            .optional(token.challenge?.rawValue))
     }
 
     /// The token with an identifier; `nil` if there is none.
@@ -218,6 +219,10 @@ extension JoinToken {
         createdBy = row.text(12)
         expiresAt = try value.time(row, 13, "expires_at")
         revokedAt = row.isNull(14) ? nil : try value.time(row, 14, "revoked_at")
+        challenge = try row.optionalText(15).map { text in
+            guard let challenge = Challenge(rawValue: text) else { throw value.damaged("challenge", "a challenge") }
+            return challenge
+        }
     }
 }
 

@@ -138,7 +138,7 @@ enum InventorySchema {
             PRIMARY KEY (name, certificate)
         )
         """,
-        // See JoinToken. names and alternative_names: patterns, one a line.
+        // See JoinToken. names and alternative_names: patterns, one a line. challenge: NULL for none.
         """
         CREATE TABLE tokens (
             number INTEGER PRIMARY KEY,
@@ -151,6 +151,7 @@ enum InventorySchema {
             used INTEGER NOT NULL,
             replaces INTEGER NOT NULL,
             needs_approval INTEGER NOT NULL,
+            challenge TEXT,
             created_at INTEGER NOT NULL,
             created_by TEXT NOT NULL,
             expires_at INTEGER NOT NULL,
@@ -210,13 +211,15 @@ enum InventorySchema {
             deactivated_at INTEGER
         )
         """,
-        // Orders of ACME. names: one a line, with its kind. request: set while a person decides.
+        // Orders of ACME. names: one a line, with its kind. challenges: one a line, for each name; NULL for none.
+        // request: set while a person decides.
         """
         CREATE TABLE acme_orders (
             number INTEGER PRIMARY KEY,
             id TEXT NOT NULL UNIQUE,
             account TEXT NOT NULL REFERENCES acme_accounts (id),
             names TEXT NOT NULL,
+            challenges TEXT,
             expires_at INTEGER NOT NULL,
             replaces TEXT,
             request BLOB,

@@ -10,7 +10,8 @@ struct ACMEProblem: Error, Sendable {
     /// The types below `urn:ietf:params:acme:error:`.
     enum Kind: String, Sendable {
         case accountDoesNotExist, alreadyReplaced, alreadyRevoked, badCSR, badNonce, badPublicKey, badRevocationReason
-        case badSignatureAlgorithm, externalAccountRequired, invalidContact, malformed, orderNotReady, rateLimited
+        case badSignatureAlgorithm, connection, dns, externalAccountRequired, incorrectResponse, invalidContact,
+            malformed, orderNotReady, rateLimited
         case rejectedIdentifier, serverInternal, unauthorized, unsupportedContact, unsupportedIdentifier
 
         var status: HTTPStatus {
@@ -20,7 +21,8 @@ struct ACMEProblem: Error, Sendable {
             case .rateLimited: .tooManyRequests
             case .serverInternal: .serviceUnavailable
             case .accountDoesNotExist, .alreadyRevoked, .badCSR, .badNonce, .badPublicKey, .badRevocationReason,
-                .badSignatureAlgorithm, .invalidContact, .malformed, .unsupportedContact, .unsupportedIdentifier:
+                .badSignatureAlgorithm, .connection, .dns, .incorrectResponse, .invalidContact, .malformed,
+                .unsupportedContact, .unsupportedIdentifier:
                 .badRequest
             }
         }
@@ -67,7 +69,7 @@ struct ACMEProblem: Error, Sendable {
         switch refusal {
         case .name, .taken: .rejectedIdentifier
         case .request: .badCSR
-        case .token, .noProof, .certificate, .replaced, .locked, .denied: .unauthorized
+        case .token, .noProof, .certificate, .replaced, .locked, .denied, .unproven: .unauthorized
         }
     }
 

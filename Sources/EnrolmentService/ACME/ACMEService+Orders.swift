@@ -31,10 +31,18 @@ extension ACMEService {
             if refused.count > 1 { problem.names = refused }
             throw problem
         }
+        let challenge = try desk.rules.challenge(of: account)
+        if let challenge, options.value.challengeNetworks.isEmpty {
+            report("ACME: a token asks for \(challenge.rawValue); name the hosts' networks with --http-01-network")
+            throw ACMEProblem(.unauthorized, "the token asks for \(challenge.rawValue), which is not set up here")
+        }
         let replaces = try asked["replaces"].map { try replaced($0, names, account) }
-        let order = ACMEOrder(
+        var order = ACMEOrder(
             identifier: Self.newIdentifier(), account: account.identifier, names: names,
             expiresAt: now() + Self.orderLifetime, replaces: replaces)
+        if challenge != nil {
+            order.challenges = names.map { _ in ACMEChallenge(token: Base64URL.encode(Self.randomOctets(24))) }
+        }
         guard try inventory.add(order, limit: Self.openOrders, now: now()) else {
             throw ACMEProblem(.rateLimited, "the account has \(Self.openOrders) open orders")
         }
@@ -96,7 +104,7 @@ extension ACMEService {
                 })
     }
 
-    private func order(_ request: Request) throws -> (ACMEOrder, ACMEAccount) {
+    func order(_ request: Request) throws -> (ACMEOrder, ACMEAccount) {
         let account = try request.signer()
         guard let order = try inventory.order(request.parameters["id"]), order.account == account.identifier else {
             throw Self.unknown("order")
@@ -183,20 +191,5 @@ extension ACMEService {
         guard request.parameters["id"] == account.identifier else { throw Self.unknown("account") }
         let orders = try inventory.orders(of: account, limit: 100)
         return Self.json(["orders": JSONValue(orders.map { request.url("order/\($0.identifier)") })])
-    }
-
-    /// The authorisation of a name of an order: valid, because the token allows the name.
-    func authorization(_ request: Request) throws -> HTTPResponse {
-        guard request.jws.payload.isEmpty else {
-            throw ACMEProblem(.malformed, "an authorisation follows from the join token and cannot be deactivated")
-        }
-        let (order, _) = try order(request)
-        guard let index = Int(request.parameters["index"]), order.names.indices.contains(index) else {
-            throw Self.unknown("authorisation")
-        }
-        return Self.json([
-            "identifier": order.names[index].identifier, "status": "valid", "expires": JSONValue(order.expiresAt),
-            "challenges": [],
-        ])
     }
 }

@@ -11,7 +11,7 @@ import SystemSupport
 /// Automatic Certificate Management Environment (RFC 8555, 8738, 9773) at `/acme/directory`.
 ///
 /// An account needs a join token (external account binding), and has the names that the token allows: their
-/// authorisations are valid from the beginning, and there are no challenges.
+/// authorisations are valid from the beginning, unless the token asks for challenges.
 struct ACMEService: Sendable {
     let desk: EnrolmentDesk
     let tokens: TokenVerifier
@@ -22,13 +22,14 @@ struct ACMEService: Sendable {
     /// Is told faults of the server.
     let report: @Sendable (String) -> Void
     let nonces: ACMENonces
+    let prover: HTTPChallengeProver
     private let queue = DispatchQueue(label: "acme", attributes: .concurrent)
 
     var inventory: Inventory { desk.authority.inventory }
 
     init(
         desk: EnrolmentDesk, tokens: TokenVerifier, limits: ServiceLimits, metrics: ServiceMetrics,
-        options: CurrentOptions,
+        options: CurrentOptions, fetch: @escaping HTTPChallengeProver.Fetch,
         now: @escaping @Sendable () -> Date, report: @escaping @Sendable (String) -> Void
     ) {
         self.desk = desk
@@ -38,8 +39,13 @@ struct ACMEService: Sendable {
         self.options = options
         self.now = now
         self.report = report
+        nonces = ACMENonces(key: Self.randomOctets(32))
+        prover = HTTPChallengeProver(options: options, fetch: fetch)
+    }
+
+    static func randomOctets(_ count: Int) -> [UInt8] {
         var generator = SystemRandomNumberGenerator()
-        nonces = ACMENonces(key: (0..<32).map { _ in UInt8.random(in: 0...255, using: &generator) })
+        return (0..<count).map { _ in UInt8.random(in: 0...255, using: &generator) }
     }
 
     // MARK: - Requests
@@ -122,11 +128,12 @@ struct ACMEService: Sendable {
             ("order/{id}", .account, { try self.readOrder($0) }),
             ("order/{id}/finalize", .account, { try self.finalize($0) }),
             ("authorization/{id}/{index}", .account, { .respond(try self.authorization($0)) }),
+            ("challenge/{id}/{index}", .account, { .respond(try self.challenge($0)) }),
             ("certificate/{id}", .account, { .respond(try self.certificate($0)) }),
             ("revoke-certificate", .any, { .respond(try self.revoke($0)) }),
         ]
         for (path, signer, action) in routes {
-            let isLimited = ["new-account", "order/{id}/finalize"].contains(path)
+            let isLimited = ["new-account", "order/{id}/finalize", "challenge/{id}/{index}"].contains(path)
             try router.on(.post, "/acme/\(path)") { request, parameters in
                 if isLimited, let busy = self.limits.refusal(of: request) {
                     var problem = ACMEProblem(.rateLimited, "too many requests from this address")

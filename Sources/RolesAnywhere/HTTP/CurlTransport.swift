@@ -9,7 +9,7 @@ package import SystemSupport
 /// Carries requests with libcurl, one connection each.
 ///
 /// It never follows a redirect, never asks a terminal, never writes to one, and takes nothing below TLS 1.2. HTTP in clear
-/// is for loopback addresses only. HTTP/1.1 is spoken, because one request over one connection has nothing to gain from
+/// is for loopback addresses only, unless a caller within the package allows it. HTTP/1.1 is spoken, because one request over one connection has nothing to gain from
 /// HTTP/2. libcurl is opened by the first request, or before it by ``openLibrary()``.
 public struct CurlTransport: HTTPTransport {
     /// The proxy to use.
@@ -41,6 +41,9 @@ public struct CurlTransport: HTTPTransport {
 
     /// What the `User-Agent` header says.
     public var userAgent: String
+
+    /// Whether HTTP in clear may be spoken to other addresses than loopback.
+    package var allowsCleartext = false
 
     /// The certificate by which a server knows who asks, with its chain in PEM, and its key in PEM, not encrypted. Roles
     /// Anywhere does not ask for one.
@@ -79,7 +82,7 @@ public struct CurlTransport: HTTPTransport {
     /// - Returns: The answer, whatever its status.
     /// - Throws: ``RolesAnywhereError`` naming the host and what went wrong.
     public func send(_ request: HTTPRequest) throws -> HTTPResponse {
-        guard request.url.scheme == .https || request.url.isLoopback else {
+        guard request.url.scheme == .https || request.url.isLoopback || allowsCleartext else {
             throw RolesAnywhereError(
                 .invalidArgument,
                 "\(request.url.authority) is not a loopback address, so nothing is sent to it in clear",

@@ -43,6 +43,10 @@ struct ServeCACommand: AsyncParsableCommand {
             the token allows need no challenge. An account keeps its token: it renews what it holds until the token is \
             revoked, and gets further names while the token has uses left and is valid.
 
+            A token made with --challenge http-01 also wants proof of each name: its host serves a file on port 80, which the \
+            server asks for (RFC 8555). --http-01-network lists the networks of such hosts; every address of a name must be in \
+            one, and redirects are not followed.
+
             A client certificate is asked for and not required. A certificate that was replaced and asks for a renewal locks its \
             name, because it may have been stolen: the log and pki audit say so, and a new token for the name unlocks it.
             """
@@ -86,6 +90,18 @@ struct ServeCACommand: AsyncParsableCommand {
 
     @Option(help: .value("address", "A proxy whose Client-Cert header is believed (RFC 9440); repeatable."))
     var proxy: [String] = []
+
+    @Option(
+        name: .customLong("http-01-network"),
+        help: .value(
+            "network",
+            "Where hosts are asked for proof of their names, if their token asks for it: 10.1.0.0/16; repeatable."),
+        transform: { text in try explaining { try NameConstraints.Subtree("ip:\(text)") } })
+    var challengeNetwork: [NameConstraints.Subtree] = []
+
+    /// For tests, which cannot always listen on port 80.
+    @Option(name: .customLong("http-01-port"), help: ArgumentHelp("The port of the challenge.", visibility: .hidden))
+    var challengePort = 80
 
     @Option(help: .value("seconds", "After which time a client asks again for a request that waits for approval."))
     var retryAfter = 60
@@ -136,6 +152,7 @@ struct ServeCACommand: AsyncParsableCommand {
         guard crlEvery > .zero, crlEvery < crlNextUpdate else {
             throw ValidationError("--crl-every must be less than --crl-next-update")
         }
+        guard (1...65_535).contains(challengePort) else { throw ValidationError("--http-01-port must be 1 to 65535") }
         guard (1...86_400).contains(retryAfter) else { throw ValidationError("--retry-after must be 1 to 86400") }
     }
 
@@ -163,7 +180,9 @@ struct ServeCACommand: AsyncParsableCommand {
         let identity = try ServerCertificate(
             of: authority, hosts: host, certificate: certificate, privateKey: privateKey)
         let desk = EnrolmentDesk(authority, rules: rules(authority), jobs: 2) { .now }
-        let service = try CAService(desk, options: options, now: { .now }) { console.warning($0) }
+        let service = try CAService(desk, options: options, fetch: ChallengeFetch.get, now: { .now }) {
+            console.warning($0)
+        }
 
         let signals = await CaughtSignal.stream(of: .interrupt, .terminate, .hangUp)
         service.revocation.publisher.start()
@@ -221,6 +240,8 @@ struct ServeCACommand: AsyncParsableCommand {
         var options = CAService.Options()
         options.proxies = Set(proxy)
         options.retryAfter = retryAfter
+        options.challengeNetworks = challengeNetwork
+        options.challengePort = challengePort
         options.schedule = .init(every: crlEvery.timeInterval, nextUpdate: crlNextUpdate.timeInterval)
         return options
     }

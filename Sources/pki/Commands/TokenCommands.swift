@@ -46,6 +46,7 @@ struct TokenCreateCommand: ParsableCommand {
               pki token create --name 'cart-*' --san 'uri:spiffe://example.com/cart/{name}'
               pki token create --name db-1 --replace
               pki token create --name 'laptop-*' --approve --uses 50 --expires 30d
+              pki token create --name '*.example.com' --challenge http-01 --profile server
             """
     )
 
@@ -81,6 +82,9 @@ struct TokenCreateCommand: ParsableCommand {
     @Flag(help: "Each request waits until you approve it: pki pending, pki approve.")
     var approve = false
 
+    @Option(help: .value("kind", "Each name must be proven to pki serve-ca --http-01-network as well: http-01."))
+    var challenge: JoinToken.Challenge?
+
     @OptionGroup var directory: DirectoryOption
 
     @OptionGroup var format: FormatOption
@@ -106,6 +110,7 @@ struct TokenCreateCommand: ParsableCommand {
             createdAt: now, createdBy: Operator.name, expiresAt: now + expires.timeInterval)
         token.replaces = replace
         token.needsApproval = approve
+        token.challenge = challenge
         try inventory.add(token, now: now)
         let text = TokenText(
             identifier: token.identifier, secret: secrets.secret(of: token.identifier),
@@ -197,6 +202,7 @@ private struct TokenListReport: Report {
                 "alternativeNames": token.alternativeNames.map(\.description), "profile": token.template.profile,
                 "lifetimeSeconds": Int(token.lifetime), "uses": token.uses, "used": token.used,
                 "replaces": token.replaces, "needsApproval": token.needsApproval,
+                "challenge": token.challenge?.rawValue,
                 "status": token.status(at: now).rawValue, "createdAt": token.createdAt, "createdBy": token.createdBy,
                 "expiresAt": token.expiresAt, "revokedAt": token.revokedAt,
             ] as JSONMembers
@@ -245,3 +251,5 @@ struct TokenRevokeCommand: ParsableCommand {
         }
     }
 }
+
+extension JoinToken.Challenge: ExpressibleByArgument {}
