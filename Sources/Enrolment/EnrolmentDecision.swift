@@ -44,6 +44,8 @@ package struct EnrolmentRules: Sendable {
     private let inventory: Inventory
     /// How long after its end a certificate may still renew, in seconds; 0 for never.
     package var renewalGrace: Double = 0
+    /// The URL below which clients of certificates find CRLs and OCSP, without a slash at its end; `nil` to name none.
+    package var statusURL: String?
 
     package init(_ inventory: Inventory) { self.inventory = inventory }
 
@@ -122,6 +124,7 @@ package struct EnrolmentRules: Sendable {
         request.nameIsCommonName = true
         request.certificateRequest = asked.request
         request.subjectAlternativeNames = asked.request.subjectAlternativeNames.filter { !$0.isDirectory }
+        request.statusURL = statusURL
         request.lifetime = .until(min(now + token.lifetime, asked.notAfter ?? .distantFuture))
         var grant = EnrolmentGrant(proof: proof, request: request, peer: asked.peer)
         grant.replaces = token.replaces
@@ -251,6 +254,7 @@ package struct EnrolmentRules: Sendable {
         request.certificateRequest = asked.request
         request.subject = former.subject
         request.subjectAlternativeNames = former.subjectAlternativeNames
+        request.statusURL = statusURL
         request.lifetime = .until(min(now + entry.wantedLifetime, asked.notAfter ?? .distantFuture))
         return EnrolmentGrant(proof: proof, request: request, peer: asked.peer)
     }

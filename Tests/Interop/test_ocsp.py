@@ -10,7 +10,7 @@ import subprocess
 import urllib.parse
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -239,13 +239,13 @@ class TestCaching:
 
 
 @contextmanager
-def nginx(authority: Authority, home: Path, name: str) -> Iterator[tuple[str | Path, ...]]:
-    """nginx with a certificate of the CA, which asks the responder and staples the answer. Gives the command that looks at it."""
+def nginx(home: Path, root: Path, certificate: Path, key: Path, responder: str = "") -> Iterator[tuple[str | Path, ...]]:
+    """nginx with a certificate of the CA, which asks a responder, that of the certificate unless told, and staples the answer. Gives
+    the command that looks at it."""
     program = shutil.which("nginx", path="/usr/sbin:/usr/bin")
     if program is None:
         pytest.skip("there is no nginx: run script/bootstrap")
-    authority.run("issue-client", "--name", name, "--profile", "server", "--dns", "localhost")
-    (home / "chain.pem").write_bytes((authority.directory / f"{name}-cert.pem").read_bytes() + authority.root.read_bytes())
+    (home / "chain.pem").write_bytes(certificate.read_bytes() + root.read_bytes())
     (home / "nginx.conf").write_text(
         f"""
         daemon off; user root; pid {home}/pid; error_log {home}/error.log info; worker_processes 1;
@@ -254,9 +254,9 @@ def nginx(authority: Authority, home: Path, name: str) -> Iterator[tuple[str | P
             access_log off; client_body_temp_path {home}/b; proxy_temp_path {home}/p; fastcgi_temp_path {home}/f; uwsgi_temp_path {home}/u; scgi_temp_path {home}/s;
             server {{
                 listen unix:{home}/socket ssl; server_name localhost;
-                ssl_certificate {home}/chain.pem; ssl_certificate_key {authority.directory}/{name}-key.pem;
-                ssl_stapling on; ssl_stapling_verify on; ssl_trusted_certificate {authority.root};
-                ssl_stapling_responder {authority.plain}/ocsp;
+                ssl_certificate {home}/chain.pem; ssl_certificate_key {key};
+                ssl_stapling on; ssl_stapling_verify on; ssl_trusted_certificate {root};
+                {f"ssl_stapling_responder {responder};" if responder else ""}
                 return 200 ok;
             }}
         }}
@@ -264,22 +264,28 @@ def nginx(authority: Authority, home: Path, name: str) -> Iterator[tuple[str | P
     )
     process = subprocess.Popen([program, "-e", home / "error.log", "-c", home / "nginx.conf", "-p", home], stdin=subprocess.DEVNULL)
     try:
-        yield ("curl", "--silent", "--show-error", "--cert-status", "--cacert", authority.root, "--unix-socket", home / "socket", "https://localhost/")
+        yield ("curl", "--silent", "--show-error", "--cert-status", "--cacert", root, "--unix-socket", home / "socket", "https://localhost/")
     finally:
         process.terminate()
         process.wait(timeout=30)
 
 
+def stapling(authority: Authority, home: Path, name: str) -> AbstractContextManager[tuple[str | Path, ...]]:
+    authority.run("issue-client", "--name", name, "--profile", "server", "--dns", "localhost")
+    place = authority.directory
+    return nginx(home, authority.root, place / f"{name}-cert.pem", place / f"{name}-key.pem", f"{authority.plain}/ocsp")
+
+
 class TestStapling:
     def test_nginx_staples_the_answer_and_curl_asks_for_it(self, authority: Authority, tmp_path: Path) -> None:
-        with nginx(authority, tmp_path, "www-1") as command:
+        with stapling(authority, tmp_path, "www-1") as command:
             # The first handshake makes nginx ask.
             wait_for(lambda: tool(*command, status=None).status == 0, log=tmp_path / "error.log")
             assert tool(*command).stdout == "ok"
         assert "OCSP" not in (tmp_path / "error.log").read_text()
 
     def test_curl_refuses_a_revoked_certificate(self, authority: Authority, tmp_path: Path) -> None:
-        with nginx(authority, tmp_path, "www-2") as command:
+        with stapling(authority, tmp_path, "www-2") as command:
             authority.run("revoke", "www-2")
             # 91: no status, or a wrong one.
             wait_for(lambda: "revoked" in (tool(*command, status=None).stderr + (tmp_path / "error.log").read_text()), log=tmp_path / "error.log")

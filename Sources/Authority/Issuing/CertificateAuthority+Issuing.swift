@@ -81,12 +81,13 @@ extension CertificateAuthority {
         guard let publicKey = key?.publicKey ?? request.certificateRequest?.publicKey else {
             throw AuthorityError(.invalidRequest, "the request has no key")
         }
+        var parameters = CertificateParameters(
+            serialNumber: random.serialNumber, subject: review.subject, publicKey: publicKey,
+            notBefore: notBefore(from: now), notAfter: end.date, template: request.template,
+            subjectAlternativeNames: review.names)
+        parameters.statusAddresses = request.statusURL.map(statusAddresses)
         let certificate = try certificate(
-            CertificateParameters(
-                serialNumber: random.serialNumber, subject: review.subject, publicKey: publicKey,
-                notBefore: notBefore(from: now), notAfter: end.date, template: request.template,
-                subjectAlternativeNames: review.names), now: now, allowsInsecureNames: request.allowsInsecureNames,
-            verifiesPath: verifiesPath
+            parameters, now: now, allowsInsecureNames: request.allowsInsecureNames, verifiesPath: verifiesPath
         ) { made in try ClientPolicy.check(made, from: request.template) }
         var bundle: [CADirectory.PlannedFile] = []
         if let encryption = request.bundle, let key, let passphrase = random.passphrase {
@@ -105,6 +106,14 @@ extension CertificateAuthority {
             lifetime: end.wanted.timeIntervalSince(now), issuerKey: self.certificate.publicKey.digest,
             key: try key.map { try .made($0, for: request.name, passphrase: request.passphrase) } ?? .foreign,
             bundle: bundle, chain: chain, archivesExisting: request.archivesExisting, notices: notices)
+    }
+
+    /// What `pki serve-ca` serves below a URL about this CA.
+    private func statusAddresses(below url: String) -> StatusAddresses {
+        let hasList = certificate.keyUsage?.contains(.crlSign) ?? true
+        return StatusAddresses(
+            responder: "\(url)/ocsp", issuer: "\(url)/ca/\(name).cer",
+            revocationList: hasList ? "\(url)/crl/\(name).crl" : nil)
     }
 
     /// Signs a certificate, and checks it and its path to the root.

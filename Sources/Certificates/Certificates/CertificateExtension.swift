@@ -37,7 +37,9 @@ extension CertificateExtension {
     static let revocationReason = "2.5.29.21"
     static let invalidityDate = "2.5.29.24"
     static let nameConstraints = "2.5.29.30"
+    static let distributionPoints = "2.5.29.31"
     static let authorityKeyIdentifier = "2.5.29.35"
+    static let authorityInformation = "1.3.6.1.5.5.7.1.1"
 }
 
 /// What a certified key may be used for (RFC 5280 §4.2.1.3).

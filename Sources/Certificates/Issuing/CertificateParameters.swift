@@ -32,6 +32,9 @@ public struct CertificateParameters: Sendable {
     /// Which names a CA may certify; when there are any they take the place of the template's.
     public var nameConstraints: NameConstraints
 
+    /// Where its status is found; extensions of the template go first.
+    package var statusAddresses: StatusAddresses?
+
     /// Creates parameters.
     public init(
         serialNumber: SerialNumber, subject: DistinguishedName, publicKey: PublicKey, notBefore: Date, notAfter: Date,
@@ -124,6 +127,8 @@ extension CertificateParameters {
                     CertificateExtension.nameConstraints, name: "nameConstraints", isCritical: true,
                     value: nameConstraints.derEncoded))
         }
+        for made in statusAddresses?.extensions ?? []
+        where !extensions.contains(where: { $0.identifier == made.identifier }) { extensions.append(made) }
         if !extensions.contains(where: { $0.identifier == CertificateExtension.subjectKeyIdentifier }) {
             let value = DER.encode(DER.octetString, try publicKey.keyIdentifier())
             let identifier = CertificateExtension.subjectKeyIdentifier
@@ -151,6 +156,40 @@ extension CertificateParameters {
         let octets = own.flatMap { DER.elements(in: $0.value[...])?.first }
         return CertificateExtension(
             authorityKeyIdentifier: try octets.map { Array($0.contents) } ?? publicKey.keyIdentifier())
+    }
+}
+
+/// URLs at which others find out about a certificate and its issuer.
+package struct StatusAddresses: Hashable, Sendable {
+    /// The OCSP responder.
+    package var responder: String
+    /// The issuer's certificate in DER.
+    package var issuer: String
+    /// The CRL; `nil` if there is none.
+    package var revocationList: String?
+
+    package init(responder: String, issuer: String, revocationList: String?) {
+        (self.responder, self.issuer, self.revocationList) = (responder, issuer, revocationList)
+    }
+
+    /// Authority information access and CRL distribution points (RFC 5280 §4.2.2.1, §4.2.1.13).
+    fileprivate var extensions: [CertificateExtension] {
+        func uri(_ text: String) -> [UInt8] { GeneralName.uri(text).derEncoded ?? [] }
+        let access = [("1.3.6.1.5.5.7.48.1", responder), ("1.3.6.1.5.5.7.48.2", issuer)].map { method, url in
+            DER.sequence([DER.objectIdentifier(method), uri(url)])
+        }
+        let points = revocationList.map { url in
+            CertificateExtension(
+                CertificateExtension.distributionPoints, name: "crlDistributionPoints", isCritical: false,
+                value: DER.sequence([
+                    DER.sequence([DER.encode(DER.constructed(0), DER.encode(DER.constructed(0), uri(url)))])
+                ]))
+        }
+        return [
+            CertificateExtension(
+                CertificateExtension.authorityInformation, name: "authorityInfoAccess", isCritical: false,
+                value: DER.sequence(access))
+        ] + [points].compactMap(\.self)
     }
 }
 

@@ -7,7 +7,8 @@ package import HTTPServer
 import Synchronization
 import SystemSupport
 
-/// Tells clients which certificates are revoked: CRLs at `/crl/NAME.crl` and `/crl/NAME.pem`, and OCSP at `/ocsp`.
+/// Tells clients which certificates are revoked: CRLs at `/crl/NAME.crl` and `/crl/NAME.pem`, and OCSP at `/ocsp`; and the
+/// CA's certificate at `/ca/NAME.cer`.
 ///
 /// It needs no proof and no TLS, for which clients would have to know about revocations first.
 package struct RevocationService: HTTPHandler {
@@ -41,6 +42,16 @@ package struct RevocationService: HTTPHandler {
         try router.on(.get, "/crl/{file}") { request, parameters in
             .work { lists.response(to: request, file: parameters["file"], now: now(), report: report) }
         }
+        let (name, certificate) = (authority.name, authority.certificate)
+        try router.on(.get, "/ca/{file}") { _, parameters in
+            guard parameters["file"] == "\(name).cer" else {
+                return .now(HTTPResponse(status: .notFound, text: "there is no CA of this name here\n"))
+            }
+            let headers: HTTPHeaders = [
+                "Content-Type": "application/pkix-cert", "Cache-Control": "public, max-age=3600",
+            ]
+            return .now(HTTPResponse(status: .ok, headers: headers, body: certificate.derEncoded))
+        }
         try router.on(.post, "/ocsp") { request, _ in responder.answer(request, request.body) }
         try router.on(.get, "/ocsp/{request...}") { request, parameters in
             responder.answer(request, Data(base64Encoded: parameters["request"]).map { Array($0) } ?? [])
@@ -52,7 +63,9 @@ package struct RevocationService: HTTPHandler {
 
     /// Adds the same paths to those of a server with others.
     func addRoutes(to router: inout HTTPRouter) throws {
-        for (method, path) in [(HTTPMethod.get, "/crl/{file}"), (.post, "/ocsp"), (.get, "/ocsp/{request...}")] {
+        for (method, path) in [
+            (HTTPMethod.get, "/crl/{file}"), (.get, "/ca/{file}"), (.post, "/ocsp"), (.get, "/ocsp/{request...}"),
+        ] {
             try router.on(method, path) { request, _ in answer(request) }
         }
     }

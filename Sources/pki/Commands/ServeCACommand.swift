@@ -7,6 +7,7 @@ import Enrolment
 import EnrolmentService
 import FoundationEssentials
 import HTTPServer
+import RolesAnywhere
 import SystemSupport
 
 struct ServeCACommand: AsyncParsableCommand {
@@ -28,12 +29,14 @@ struct ServeCACommand: AsyncParsableCommand {
               ACME           https://ca.example.com:8443/acme/directory
               CRL            /crl/root.crl, /crl/root.pem, and those of the other CAs
               OCSP           /ocsp
+              CA             /ca/root.cer
               health         /healthz, /readyz
               Prometheus     /metrics
 
             The CA's CRL is made when the server starts, every --crl-every, and within 5 seconds of pki revoke. OCSP answers are \
             signed by a key that the CA certifies for a week, and tell of a revocation as soon. Most OCSP clients do not use TLS: \
-            give them --revocation-listen.
+            give them --revocation-listen. With --revocation-url, which is its public address, the certificates that are issued \
+            name OCSP, the CRL and the CA's certificate, so that clients find them. AWS looks at none of them.
 
             With --publish aws, each new CRL is imported into the trust anchors that pki set-arns recorded with the CA. The server \
             assumes a recorded role by a certificate of its own, CN=serve-ca-aws; the role must allow rolesanywhere:ListCrls, \
@@ -121,6 +124,20 @@ struct ServeCACommand: AsyncParsableCommand {
         help: .value("address", "Where CRLs and OCSP are served without TLS as well; as --listen, repeatable."),
         transform: ListenAddress.argument)
     var revocationListen: [ListenAddress] = []
+
+    @Option(
+        name: .customLong("revocation-url"),
+        help: .value("url", "What certificates name as the place of CRLs and OCSP: http://HOST. (default: none)"),
+        transform: Self.statusURL)
+    var revocationURL: String?
+
+    private static func statusURL(_ text: String) throws -> String {
+        let url = try explaining { try HTTPURL(text) }
+        guard url.scheme == .http else {
+            throw ValidationError("clients of CRLs and OCSP do not use TLS: write http://\(url.authority)\(url.path)")
+        }
+        return "\(url)"
+    }
 
     /// Who gets the CRL besides those who ask for it.
     enum Publication: String, CaseIterable, ExpressibleByArgument { case aws }
@@ -233,6 +250,7 @@ struct ServeCACommand: AsyncParsableCommand {
     private func rules(_ authority: CertificateAuthority) -> EnrolmentRules {
         var rules = EnrolmentRules(authority.inventory)
         rules.renewalGrace = renewalGrace.timeInterval
+        rules.statusURL = revocationURL
         return rules
     }
 
