@@ -123,12 +123,17 @@ package struct EnrolmentRules: Sendable {
         var request = ClientRequest(template: token.template, name: name)
         request.nameIsCommonName = true
         request.certificateRequest = asked.request
-        request.subjectAlternativeNames = asked.request.subjectAlternativeNames.filter { !$0.isDirectory }
+        request.subjectAlternativeNames = Self.alternativeNames(of: asked.request)
         request.statusURL = statusURL
         request.lifetime = .until(min(now + token.lifetime, asked.notAfter ?? .distantFuture))
         var grant = EnrolmentGrant(proof: proof, request: request, peer: asked.peer)
         grant.replaces = token.replaces
         return .issue(grant)
+    }
+
+    /// What a certificate gets of a request's alternative names.
+    private static func alternativeNames(of request: CertificateRequest) -> [GeneralName] {
+        request.subjectAlternativeNames.filter { !$0.isDirectory }
     }
 
     private static func check(_ wanted: String?, is profile: String) throws {
@@ -222,6 +227,8 @@ package struct EnrolmentRules: Sendable {
             let former = try inventory.certificate(of: held)
             if asked.request.subjectAlternativeNames.allSatisfy(former.subjectAlternativeNames.contains) {
                 var grant = try renewal(of: held, former, for: asked, proof, now: now)
+                // Not more than the order's names (RFC 8555 §7.4).
+                grant.request.subjectAlternativeNames = Self.alternativeNames(of: asked.request)
                 grant.renewsHeld = true
                 return .issue(grant)
             }

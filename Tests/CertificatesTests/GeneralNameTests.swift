@@ -17,6 +17,21 @@ import Testing
         #expect(throws: CertificateError.self) { try GeneralName.dnsName(text) }
     }
 
+    /// Of RFC 3492 §7.1, and others.
+    @Test(arguments: [
+        "example.com", "xn--mller-kva.de", "a.XN--BCHER-KVA.example", "xn--ls8h", "xn--fiqs8s",
+        "xn--ihqwcrb4cv8a8dqg056pqjye",
+        "xn--n8jok5ay5dzabd5bym9f0cm5685rrjetr6pdxa", "xn--3b-ww4c5e180e575a65lsy2b", "xn--d9juau41awczczp",
+    ])
+    func `an internationalised label is Punycode`(text: String) throws {
+        try GeneralName.dnsName(text).checkPunycode()
+    }
+
+    @Test(arguments: ["xn--99999999", "xn--0", "a.xn--99999999.de", "xn--a-9", "xn--999999b", "xn---99999"])
+    func `what only begins like Punycode is refused`(text: String) {
+        #expect(throws: CertificateError.self) { try GeneralName.dns(text).checkPunycode() }
+    }
+
     @Test(arguments: [("10.0.0.1", 4), ("::1", 16), ("2001:db8::1", 16)])
     func `an IP address is accepted and printed as it was`(text: String, count: Int) throws {
         let name = try GeneralName.ipAddress(text)

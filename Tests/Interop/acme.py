@@ -20,6 +20,12 @@ from cryptography.x509.oid import NameOID
 from enrolling import Authority, Token
 
 ERROR = "urn:ietf:params:acme:error:"
+# IANA's registry of ACME error types (RFC 8555 §9.7.4, RFC 9773 §7.4).
+REGISTERED = set(
+    """accountDoesNotExist alreadyReplaced alreadyRevoked badCSR badNonce badPublicKey badRevocationReason badSignatureAlgorithm
+    caa compound connection dns externalAccountRequired incorrectResponse invalidContact malformed orderNotReady rateLimited
+    rejectedIdentifier serverInternal tls unauthorized unsupportedContact unsupportedIdentifier userActionRequired""".split()
+)
 JOSE = "application/jose+json"
 
 
@@ -100,7 +106,9 @@ class Reply:
         assert self.headers["Content-Type"] == "application/problem+json", self
         assert self.headers["Replay-Nonce"], "a client takes its next nonce from an error, too"
         assert self.json["status"] == self.status and self.json["type"].startswith(ERROR), self.body
-        return self.json["type"].removeprefix(ERROR)
+        kind = self.json["type"].removeprefix(ERROR)
+        assert kind in REGISTERED, kind
+        return kind
 
 
 @dataclass

@@ -26,7 +26,8 @@ extension ACMEService {
             contacts: try Self.contacts(asked) ?? [], createdAt: now())
         if let known = try inventory.add(account, now: now()) { return try response(for: known, request) }
         return Self.json(
-            Self.value(of: account, request), status: .created, location: request.url("account/\(account.identifier)"))
+            Self.value(of: account, binding: binding, request), status: .created,
+            location: request.url("account/\(account.identifier)"))
     }
 
     /// An account that has the key already.
@@ -129,11 +130,13 @@ extension ACMEService {
         }
     }
 
-    private static func value(of account: ACMEAccount, _ request: Request) -> JSONValue {
-        [
+    /// The account as its client sees it, with the binding where it has just been verified.
+    private static func value(of account: ACMEAccount, binding: JSONValue? = nil, _ request: Request) -> JSONValue {
+        .compact([
             "status": account.deactivatedAt == nil ? "valid" : "deactivated", "contact": JSONValue(account.contacts),
             "orders": .string(request.url("account/\(account.identifier)/orders")),
-        ]
+            "externalAccountBinding": binding ?? .null,
+        ])
     }
 
     /// Changes the key (RFC 8555 §7.3.5): the old key signs what the new key has signed.

@@ -62,7 +62,9 @@ extension ACMEService {
             let name: GeneralName
             do {
                 switch kind {
-                case "dns": name = try .dnsName(value.lowercased())
+                case "dns":
+                    name = try .dnsName(value.lowercased())
+                    try name.checkPunycode()
                 case "ip": name = try .ipAddress(value)
                 default:
                     throw ACMEProblem(
@@ -133,8 +135,9 @@ extension ACMEService {
         do { certificateRequest = try CertificateRequest(derEncoded: encoded, name: "the request") } catch {
             throw ACMEProblem(.badCSR, "no certificate request can be read: \(error.message)")
         }
-        guard certificateRequest.publicKey != account.key else {
-            throw ACMEProblem(.badCSR, "the request has the account's key; a certificate needs one of its own")
+        let thumbprint = JSONWebKey.thumbprint(of: certificateRequest.publicKey)
+        guard try thumbprint.flatMap(inventory.account(thumbprint:)) == nil else {
+            throw ACMEProblem(.badCSR, "the request has the key of an account; a certificate needs one of its own")
         }
         let asked = Self.names(of: certificateRequest.subject, certificateRequest.subjectAlternativeNames)
         guard asked == Set(order.names) else {

@@ -120,6 +120,20 @@ struct ACMEService: Sendable {
             return self.finished(problem.response, request)
         }
         let routes: [(path: String, signer: Signer, action: @Sendable (Request) throws -> Step)] = [
+            (
+                "directory", .any,
+                {
+                    try $0.refusePayload()
+                    return .respond(self.directory($0.http))
+                }
+            ),
+            (
+                "new-nonce", .any,
+                {
+                    try $0.refusePayload()
+                    return .respond(HTTPResponse(status: .noContent))
+                }
+            ),
             ("new-account", .key, { .respond(try self.newAccount($0)) }),
             ("account/{id}", .account, { .respond(try self.updateAccount($0)) }),
             ("account/{id}/orders", .account, { .respond(try self.orders($0)) }),
@@ -193,8 +207,9 @@ struct ACMEService: Sendable {
         guard let nonce = jws.nonce, nonces.redeem(nonce) else {
             throw ACMEProblem(.badNonce, "the nonce was not given out, is too old, or was used before")
         }
-        guard jws.url == base.dropLast("/acme".count) + request.target else {
-            throw ACMEProblem(.malformed, "the protected \"url\" is not the URL of the request")
+        guard let url = jws.url else { throw ACMEProblem(.malformed, "the protected header has no \"url\"") }
+        guard url == base.dropLast("/acme".count) + request.target else {
+            throw ACMEProblem(.unauthorized, "the protected \"url\" is not the URL of the request")
         }
         var account: ACMEAccount?
         let key: PublicKey

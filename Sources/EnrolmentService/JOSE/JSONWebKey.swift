@@ -40,7 +40,6 @@ package struct JSONWebKey: Hashable, Sendable {
             return octets
         }
         let encoded: [UInt8]
-        let required: [String]
         switch kind {
         case "EC":
             guard let curve = NamedCurve.allCases.first(where: { $0.jsonName == value["crv"]?.string }) else {
@@ -52,7 +51,6 @@ package struct JSONWebKey: Hashable, Sendable {
             }
             encoded = PublicKey.ecEncoding(
                 parameters: DER.objectIdentifier(curve.objectIdentifier), point: [0x04] + x + y)
-            required = ["crv", "kty", "x", "y"]
         case "RSA":
             let (modulus, exponent) = (try number("n"), try number("e"))
             guard (256...512).contains(modulus.count), modulus[0] != 0, modulus.count > 256 || modulus[0] >= 0x80 else {
@@ -62,21 +60,41 @@ package struct JSONWebKey: Hashable, Sendable {
                 throw refuse("has a public exponent that is not odd, above 1 and of at most 32 bits")
             }
             encoded = PublicKey.rsaEncoding(modulus: modulus, exponent: exponent)
-            required = ["e", "kty", "n"]
         case "OKP":
             guard value["crv"]?.string == "Ed25519" else { throw refuse("is not on Ed25519") }
             let octets = try number("x")
             guard octets.count == 32 else { throw refuse("has not 32 octets") }
             encoded = PublicKey.ed25519Prefix + octets
-            required = ["crv", "kty", "x"]
         default: throw refuse("is of a kind that is not EC, RSA or OKP")
         }
-        guard let key = try? PublicKey(derEncoded: encoded), (try? SignatureVerifier(key)) != nil else {
-            throw refuse("is none: it is not on its curve, or not usable")
-        }
+        guard let key = try? PublicKey(derEncoded: encoded), (try? SignatureVerifier(key)) != nil,
+            let thumbprint = Self.thumbprint(of: key)
+        else { throw refuse("is none: it is not on its curve, or not usable") }
         publicKey = key
-        let canonical = JSONValue.object(required.map { JSONMember(name: $0, value: value[$0] ?? .null) })
-        thumbprint = Digest.sha256.hash(canonical.bytes)
+        self.thumbprint = thumbprint
+    }
+
+    /// The thumbprint of a key that an account could have; `nil` for keys of other kinds.
+    static func thumbprint(of key: PublicKey) -> [UInt8]? {
+        guard let parts = DER.elements(inSequence: key.derEncoded), parts.count == 2 else { return nil }
+        let octets = parts[1].contents.dropFirst()
+        func number(_ octets: ArraySlice<UInt8>) -> JSONValue { .string(Base64URL.encode(Array(octets))) }
+        let required: JSONValue
+        if let curve = key.algorithm.namedCurve, octets.count == 1 + 2 * curve.orderSize {
+            let point = octets.dropFirst()
+            required = [
+                "crv": .string(curve.jsonName), "kty": "EC", "x": number(point.prefix(curve.orderSize)),
+                "y": number(point.suffix(curve.orderSize)),
+            ]
+        } else if case .rsa = key.algorithm, let numbers = DER.elements(inSequence: Array(octets)), numbers.count == 2 {
+            let (modulus, exponent) = (numbers[0].contents.drop { $0 == 0 }, numbers[1].contents.drop { $0 == 0 })
+            required = ["e": number(exponent), "kty": "RSA", "n": number(modulus)]
+        } else if key.derEncoded.starts(with: PublicKey.ed25519Prefix) {
+            required = ["crv": "Ed25519", "kty": "OKP", "x": number(octets)]
+        } else {
+            return nil
+        }
+        return Digest.sha256.hash(required.bytes)
     }
 }
 

@@ -78,6 +78,9 @@ package struct JSONWebSignature: Sendable {
             return text
         }
         (url, nonce) = (try text("url"), try text("nonce"))
+        if let nonce, Base64URL.decode(nonce) == nil {
+            throw JOSEError(.malformed, "\"nonce\" is not base64url without padding")
+        }
         switch (header["jwk"], try text("kid")) {
         case (let key?, nil): signer = .key(try JSONWebKey(key))
         case (nil, let identifier?): signer = .identifier(identifier)
