@@ -130,11 +130,12 @@ final class OCSPService: Sendable {
             status: .ok, headers: ["Content-Type": Self.type, "Cache-Control": "no-store"], body: reason.derEncoded)
     }
 
-    /// The response with the headers for caches (RFC 5019 §6.2), of which only an answer to GET has any.
+    /// The response with the headers for caches (RFC 5019 §6.2), which may keep what answers to GET. What is signed never
+    /// has `no-store`, which that section forbids.
     private func response(to request: HTTPRequest, _ signed: Signed, now: Date) -> HTTPResponse {
         var headers: HTTPHeaders = ["Content-Type": Self.type]
         guard let answer = signed.answer, request.method != .post else {
-            headers.append("Cache-Control", "no-store")
+            headers.append("Cache-Control", "private, max-age=0, must-revalidate")
             return HTTPResponse(status: .ok, headers: headers, body: signed.response)
         }
         let tag = "\"\(hexadecimal(Array(Digest.sha256.hash(signed.response).prefix(16))))\""
