@@ -57,9 +57,16 @@ struct ESTService: Sendable {
 
     private static let unknownLabel = HTTPResponse(status: .notFound, text: "there is no CA or profile of this name\n")
 
+    /// Which names cannot be labels (RFC 7030 §3.2.2).
+    private static let operations: Set = [
+        "cacerts", "csrattrs", "fullcmc", "serverkeygen", "simpleenroll", "simplereenroll",
+    ]
+
     /// Whether a label is the issuer's name, or that of a profile; none is fine.
     private func known(_ label: String) -> Bool {
-        label.isEmpty || label == desk.authority.name || BuiltInTemplate(rawValue: label) != nil
+        guard !label.isEmpty else { return true }
+        return !Self.operations.contains(label)
+            && (label == desk.authority.name || BuiltInTemplate(rawValue: label) != nil)
     }
 
     private func authorities(_ label: String) -> HTTPAnswer {

@@ -439,7 +439,8 @@ class TestAbuse:
     )  # fmt: skip
     def test_a_key_that_is_none_is_refused(self, authority: Authority, own: dict[str, str]) -> None:
         someone = Client(authority)
-        assert someone.post(someone.directory["newAccount"], {}, jwk=own).error == "badPublicKey"
+        reply = someone.post(someone.directory["newAccount"], {}, jwk=own)
+        assert (reply.status, reply.error) == (400, "badPublicKey")
 
     def test_other_content_and_oversize_bodies_are_refused(self, authority: Authority) -> None:
         account = client(authority, "large")

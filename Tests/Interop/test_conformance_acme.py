@@ -147,7 +147,8 @@ class TestResources:
         for array in ("identifiers", "authorizations"):
             assert valid[array] == ready.json[array] and len(valid[array]) == 2
         for url in valid["authorizations"]:
-            assert datetime.fromisoformat(account.post(url).json["expires"]) > datetime.now(UTC)
+            authorization = account.post(url).json
+            assert datetime.fromisoformat(authorization["expires"]) > datetime.now(UTC) and "wildcard" not in authorization
 
     @pytest.mark.parametrize("name", ["xn--99999999", "xn--0", "a.xn--99999999.example.com", "xn--\u00e4", "xn--abc-.example.com"])
     def test_a_name_that_is_not_punycode_is_refused(self, authority: Authority, name: str) -> None:
@@ -262,6 +263,13 @@ class TestCertificates:
         account = client(authority, "fewer-*", "--san", "dns:{name}.example.com", "--uses", "1")
         assert alternative_names(account.certificate("fewer-1", "fewer-1.example.com")) == ["fewer-1", "fewer-1.example.com"]
         assert alternative_names(account.certificate("fewer-1")) == ["fewer-1"]
+
+    def test_an_order_that_is_not_ready_is_not_finalised(self, authority: Authority) -> None:
+        account = client(authority, "finalised")
+        order = account.order("finalised").json
+        assert account.finalize(order, request_for(["finalised"])).json["status"] == "valid"
+        reply = account.finalize(order, request_for(["finalised"]))
+        assert (reply.status, reply.error) == (403, "orderNotReady")
 
     def test_no_accounts_key_is_certified(self, authority: Authority) -> None:
         account, other = client(authority, "mixed-up"), client(authority, "mixed-up-too")

@@ -72,8 +72,7 @@ class TestTransport:
         with pytest.raises(ssl.SSLError):
             context.wrap_socket(socket.create_connection(("127.0.0.1", authority.port), timeout=60))
 
-    def test_a_proof_may_come_in_either_form_of_a_name(self, authority: Authority, tmp_path: Path) -> None:
-        """With a label and without one there is the same service."""
+    def test_a_label_changes_nothing_of_the_service(self, authority: Authority, tmp_path: Path) -> None:
         for number, path in enumerate(["simpleenroll", "issuing/simpleenroll", "client/simpleenroll"]):
             token = authority.token(f"label-{number}")
             request, _ = certificate_request(tmp_path, f"/CN=label-{number}")
@@ -81,9 +80,14 @@ class TestTransport:
         for path in ["cacerts", "issuing/cacerts", "client/cacerts"]:
             assert curl(authority, f"/.well-known/est/{path}").status == 200
 
-    @pytest.mark.parametrize("label", ["cacerts", "simpleenroll", "simplereenroll", "fullcmc", "serverkeygen", "csrattrs"])
-    def test_no_operation_is_a_label(self, authority: Authority, label: str) -> None:
-        assert curl(authority, f"/.well-known/est/{label}/cacerts").status == 404
+    def test_no_operation_is_a_label(self, pki: Pki, tmp_path: Path) -> None:
+        """Not even where the issuer has its name."""
+        pki.run("init-ca", "--directory", tmp_path / "ca")
+        pki.run("issue-intermediate", "cacerts", "--directory", tmp_path / "ca")
+        with serving_ca(pki, tmp_path / "ca", "--issuer", "cacerts") as own:
+            for label in ["cacerts", "simpleenroll", "simplereenroll", "fullcmc", "serverkeygen", "csrattrs"]:
+                assert curl(own, f"/.well-known/est/{label}/cacerts").status == 404
+            assert curl(own, "/.well-known/est/cacerts").status == curl(own, "/.well-known/est/client/cacerts").status == 200
 
 
 class TestCACertificates:
@@ -168,6 +172,15 @@ class TestEnrolment:
         assert shown(first) == shown(second)
         assert key_of("x509", second) == key_of("req", following)
         assert (key_of("x509", second) == key_of("x509", first)) != has_new_key
+
+    def test_a_renewal_without_names_keeps_them(self, authority: Authority, tmp_path: Path) -> None:
+        san = "subjectAltName=DNS:kept,DNS:kept.example.com"
+        request, key = certificate_request(tmp_path, "/CN=kept", san)
+        first = enrol(authority, request, authority.token("kept", "--san", "dns:{name}.example.com")).certificate(tmp_path / "first.pem")
+        following, _ = certificate_request(tmp_path, "/CN=kept", name="following", key=key)
+        second = enrol(authority, following, None, "--cert", first, "--key", key, path="simplereenroll").certificate(tmp_path / "second.pem")
+        shown = openssl("x509", "-in", second, "-noout", "-ext", "subjectAltName").stdout
+        assert "DNS:kept, DNS:kept.example.com" in shown
 
     @pytest.mark.parametrize(
         ("subject", "extension"),
