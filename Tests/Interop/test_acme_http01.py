@@ -16,6 +16,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -235,6 +236,17 @@ class TestProof:
                 begin(one, order, own)
                 decided(one, order)
                 assert one.finalize(order.json, request_for([name])).json["status"] == "valid"
+
+    def test_a_challenge_that_is_begun_several_times_at_once_is_asked_once(self, authority: Authority) -> None:
+        one = account(authority, "proven.example.com")
+        with site(authority) as own, ThreadPoolExecutor(8) as crowd:
+            order = one.order("proven.example.com")
+            challenge = authorization(one, order)["challenges"][0]
+            own.proofs[challenge["token"]] = f"{challenge['token']}.{thumbprint(one)}"
+            clients = [Client(authority, one.key, one.kid) for _ in range(8)]
+            assert {reply.status for reply in crowd.map(lambda each: each.post(challenge["url"], {}), clients)} == {200}
+            assert decided(one, order)["status"] == "valid"
+            assert len(own.asked) == 1
 
     def test_a_proof_for_another_account_is_none(self, authority: Authority) -> None:
         name = "proven.example.com"

@@ -42,12 +42,14 @@ extension ACMEService {
         if !request.jws.payload.isEmpty {
             _ = try request.object()
             let now = now()
-            let begun = try inventory.changeChallenge(index, of: order.identifier, now: now) { challenge in
-                let isLost = challenge.changedAt.map { now >= $0 + Self.patience } ?? false
-                guard challenge.status == .pending || challenge.status == .processing && isLost else { return }
-                (challenge.status, challenge.changedAt) = (.processing, now)
-            }
-            if let begun {
+            // Again under the lock: a client may ask twice at once.
+            if Self.isDue(order.challenges[index], at: now),
+                let begun = try inventory.changeChallenge(
+                    index, of: order.identifier, now: now,
+                    {
+                        if Self.isDue($0, at: now) { ($0.status, $0.changedAt) = (.processing, now) }
+                    })
+            {
                 order = begun
                 try prove(order, index, try request.signer())
             }
@@ -57,6 +59,15 @@ extension ACMEService {
         response.headers.append(
             "Link", "<\(request.url("authorization/\(order.identifier)/\(index)"))>;rel=\"up\"")
         return response
+    }
+
+    /// Whether the proof of a challenge can be begun.
+    private static func isDue(_ challenge: ACMEChallenge, at now: Date) -> Bool {
+        switch challenge.status {
+        case .pending: true
+        case .processing: challenge.changedAt.map { now >= $0 + patience } ?? true
+        case .valid, .invalid: false
+        }
     }
 
     /// An order of the account and the position of a name in it, by the request's path.

@@ -31,6 +31,8 @@ final class HTTPChallengeProver: Sendable {
     /// The most of one account.
     private static let mostOfAccount = 4
     private static let mostWaiting = 10_000
+    /// When no further address of a name is tried.
+    private static let patience: Duration = .seconds(20)
     /// The most addresses of a name.
     private static let mostAddresses = 8
 
@@ -118,7 +120,8 @@ final class HTTPChallengeProver: Sendable {
             }
             checked.append(IPAddress.text(octets))
         }
-        for address in checked {
+        let start = ContinuousClock.now
+        for address in checked where ContinuousClock.now - start < Self.patience {
             let request = HTTPChallengeRequest(
                 address: address, port: options.challengePort, host: host,
                 path: "/.well-known/acme-challenge/\(token)")
