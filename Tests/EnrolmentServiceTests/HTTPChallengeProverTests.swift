@@ -37,8 +37,13 @@ import Testing
             (200, Array("t.k".utf8))
         }
     ) throws -> ACMEProblem.Kind? {
-        try prover(networks, resolving: { _ in addresses }, answer).problem(
-            of: .dnsName(name), token: "t", keyAuthorization: "t.k")?.kind
+        let prover = try prover(networks, resolving: { _ in addresses }, answer)
+        return Self.kind(of: prover.prove(try .dnsName(name), token: "t", keyAuthorization: "t.k"))
+    }
+
+    /// `nil` for a proof.
+    private static func kind(of result: Result<String, ACMEProblem>) -> ACMEProblem.Kind? {
+        if case .failure(let problem) = result { problem.kind } else { nil }
     }
 
     @Test func `A host in a network is asked at the address that was checked`() throws {
@@ -83,8 +88,8 @@ import Testing
         } _: { _ in
             (200, Array("t.k".utf8))
         }
-        let first = prover.problem(of: .dns("a.example"), token: "t", keyAuthorization: "t.k")
-        #expect(first == nil)
+        let first = prover.prove(.dns("a.example"), token: "t", keyAuthorization: "t.k")
+        #expect(try first.get() == "10.1.0.1")
         #expect(count.withLock(\.self) == 1)
         #expect(sent.addresses == ["10.1.0.1"])
     }
@@ -121,8 +126,8 @@ import Testing
             (try .ipAddress("10.1.0.1"), "10.1.0.1"), (try .ipAddress("fd00:1::1"), "[fd00:1::1]"),
         ]
         for (name, host) in addresses {
-            let problem = prover.problem(of: name, token: "t", keyAuthorization: "t.k")
-            #expect(problem == nil)
+            let result = prover.prove(name, token: "t", keyAuthorization: "t.k")
+            #expect(Self.kind(of: result) == nil)
             #expect(sent.requests.withLock { $0.last?.host } == host)
         }
     }

@@ -8,11 +8,13 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import socketserver
 import sqlite3
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -27,10 +29,10 @@ from acme import ERROR, Client, Reply, b64, jwk, request_for
 from enrolling import Authority, certificate_request, enrol, serving_ca
 from program import Pki
 from serving import wait_for
-from test_acme_clients import checked, free_port, run
+from test_acme_clients import checked, free_port, run, running
 
 HOSTS = """127.0.0.1 localhost
-127.0.0.1 proven.example.com other.example.com certbot.example.com lego.example.com one.example.com two.example.com
+127.0.0.1 proven.example.com other.example.com certbot.example.com lego.example.com caddy.example.com mod-md.example.com one.example.com two.example.com
 127.0.0.1 mixed.example.com
 10.255.255.1 mixed.example.com
 10.255.255.1 private.example.com
@@ -196,6 +198,10 @@ class TestProof:
         lines = asked.split("\r\n")
         assert lines[0] == f"GET /.well-known/acme-challenge/{challenge['token']} HTTP/1.1"
         assert f"Host: {name}:{PORTS[authority.url]}" in lines
+        # Who looks into it later finds which host it was.
+        rows = authority.pki.run("audit", "--directory", authority.directory, "-o", "json").json
+        identifier = (one.kid or "").rpartition("/")[2]
+        assert f"DNS:{name} by http-01 at 127.0.0.1, account {identifier}" in [row.get("detail") for row in rows if row["action"] == "prove"]
         # What is decided is not asked again.
         assert one.post(challenge["url"], {}).json["status"] == "valid"
 
@@ -409,6 +415,50 @@ class TestClients:
         first = checked(authority, live / "cert.pem", name)
         certbot("renew", "--force-renewal", "--no-random-sleep-on-renew")
         assert checked(authority, live / "cert.pem", name) != first
+
+    def test_caddy(self, authority: Authority, tmp_path: Path) -> None:
+        if shutil.which("caddy") is None:
+            pytest.skip("there is no caddy: run script/bootstrap")
+        name = "caddy.example.com"
+        token = authority.token(name, "--challenge", "http-01")
+        configuration = tmp_path / "Caddyfile"
+        configuration.write_text(
+            f"{{\nadmin off\nhttp_port {PORTS[authority.url]}\nhttps_port {free_port()}\ndefault_bind 127.0.0.1\n"
+            f"storage file_system {tmp_path}/storage\nacme_ca https://localhost:{authority.port}/acme/directory\nacme_ca_root {authority.root}\n"
+            f"acme_eab {{\nkey_id {token.identifier}\nmac_key {token.secret}\n}}\n}}\n{name} {{\nrespond hello\n}}\n"
+        )
+        with running("caddy", "run", "--config", configuration, "--adapter", "caddyfile", home=tmp_path) as log:
+            certificate = wait_for(lambda: next((tmp_path / "storage").glob(f"certificates/*/{name}/{name}.crt"), None), log=log)
+            assert checked(authority, certificate, name)
+
+    def test_apache_mod_md(self, authority: Authority) -> None:
+        modules = Path("/usr/lib/apache2/modules")
+        if not (modules / "mod_md.so").exists():
+            pytest.skip("there is no Apache with mod_md: run script/bootstrap")
+        name = "mod-md.example.com"
+        token = authority.token(name, "--challenge", "http-01")
+        # Its own user must reach the directory.
+        with tempfile.TemporaryDirectory(prefix="apache-") as made:
+            home = Path(made)
+            home.chmod(0o711)
+            root = Path(shutil.copy(authority.root, home / "root.pem"))
+            root.chmod(0o644)
+            user = "User www-data\nGroup www-data\n" if os.geteuid() == 0 else ""
+            plain, secure = PORTS[authority.url], free_port()
+            (home / "httpd.conf").write_text(
+                "".join(f"LoadModule {one}_module {modules}/mod_{one}.so\n" for one in ["mpm_event", "authz_core", "ssl", "md"])
+                + f"ServerRoot {home}\nServerName {name}\nPidFile {home}/pid\nDefaultRuntimeDir {home}\nMutex file:{home}\n{user}"
+                f"ErrorLog {home}/server.log\nListen 127.0.0.1:{plain}\nListen 127.0.0.1:{secure} https\nMDStoreDir {home}/md\n"
+                f"MDCertificateAuthority https://localhost:{authority.port}/acme/directory\nMDCACertificateFile {root}\n"
+                f"MDCertificateAgreement accepted\nMDContactEmail ops@example.com\nMDCAChallenges http-01\n"
+                f"MDExternalAccountBinding {token.identifier} {token.secret}\nMDPortMap http:80 https:{secure}\nMDStapling off\nMDomain {name}\n"
+                f"<VirtualHost 127.0.0.1:{plain}>\nServerName {name}\n</VirtualHost>\n"
+                f"<VirtualHost 127.0.0.1:{secure}>\nServerName {name}\nSSLEngine on\n</VirtualHost>\n"
+            )
+            job = home / "md" / "staging" / name / "job.json"
+            with running("apache2", "-D", "FOREGROUND", "-f", home / "httpd.conf", home=home) as log:
+                wait_for(lambda: job.exists() and json.loads(job.read_text()).get("finished"), log=log)
+                assert checked(authority, job.parent / "pubcert.pem", name)
 
     def test_lego(self, authority: Authority, tmp_path: Path) -> None:
         name = "lego.example.com"

@@ -47,6 +47,8 @@ public struct AuditRecord: Hashable, Sendable {
         case lock
         /// An account of ACME was made, its key was changed, or it was deactivated.
         case account
+        /// A host proved its name by a challenge of ACME.
+        case prove
     }
 
     /// The time of the action.

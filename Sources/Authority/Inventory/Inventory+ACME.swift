@@ -87,9 +87,9 @@ extension Inventory {
     }
 
     /// Changes a challenge that is not decided; `nil` if there is none, or nothing is changed. An order with an invalid
-    /// challenge is invalid for the same reason.
+    /// challenge is invalid for the same reason. `detail` is for the audit, where a proof is one.
     package func changeChallenge(
-        _ index: Int, of order: String, now: Date, _ body: (inout ACMEChallenge) -> Void
+        _ index: Int, of order: String, detail: String? = nil, now: Date, _ body: (inout ACMEChallenge) -> Void
     ) throws -> ACMEOrder? {
         try change(now: now) { change in
             guard var order = try change.records.orders(where: "id = ?", [.text(order)]).first,
@@ -101,6 +101,7 @@ extension Inventory {
             guard order.challenges[index] != former else { return nil }
             order.problem = order.problem ?? order.challenges[index].problem
             try change.records.update(order)
+            if let detail { try change.audit(.prove, nil, nil, detail: detail) }
             return order
         }
     }

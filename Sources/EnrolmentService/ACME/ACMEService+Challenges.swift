@@ -101,10 +101,15 @@ extension ACMEService {
         let (name, token) = (order.names[index], order.challenges[index].token)
         let authorization = "\(token).\(Base64URL.encode(account.thumbprint))"
         let isTaken = prover.submit(of: account.identifier) {
-            let problem = prover.problem(of: name, token: token, keyAuthorization: authorization)
+            let (problem, detail): (ACMEProblem?, String?) =
+                switch prover.prove(name, token: token, keyAuthorization: authorization) {
+                case .success(let address): (nil, "\(name) by http-01 at \(address), account \(account.identifier)")
+                case .failure(let problem): (problem, nil)
+                }
             metrics.count("pki_acme_challenges_total", "outcome=\"\(problem == nil ? "valid" : "invalid")\"")
             do {
-                _ = try inventory.changeChallenge(index, of: order.identifier, now: now()) { challenge in
+                _ = try inventory.changeChallenge(index, of: order.identifier, detail: detail, now: now()) {
+                    challenge in
                     challenge.status = problem == nil ? .valid : .invalid
                     (challenge.changedAt, challenge.problem) = (now(), problem?.value.text)
                 }

@@ -92,8 +92,16 @@ final class HTTPChallengeProver: Sendable {
 
     // MARK: - The proof
 
-    /// Asks the host of a name for the key authorisation; `nil` if it has it.
-    func problem(of name: GeneralName, token: String, keyAuthorization: String) -> ACMEProblem? {
+    /// Asks the host of a name for the key authorisation. Returns the address at which it has it.
+    func prove(_ name: GeneralName, token: String, keyAuthorization: String) -> Result<String, ACMEProblem> {
+        Result { () throws(ACMEProblem) in
+            try address(of: name, token: token, keyAuthorization: keyAuthorization)
+        }
+    }
+
+    private func address(
+        of name: GeneralName, token: String, keyAuthorization: String
+    ) throws(ACMEProblem) -> String {
         let options = options.value
         let host: String
         let addresses: [[UInt8]?]
@@ -105,17 +113,17 @@ final class HTTPChallengeProver: Sendable {
             host = text
             addresses = resolve(text).map { IPAddress.octets($0) }
         case .uri, .email, .directory, .other:
-            return ACMEProblem(.unsupportedIdentifier, "\(name) has no host")
+            throw ACMEProblem(.unsupportedIdentifier, "\(name) has no host")
         }
-        guard !addresses.isEmpty else { return ACMEProblem(.dns, "\(host) has no address") }
-        guard addresses.count <= Self.mostAddresses else { return ACMEProblem(.dns, "\(host) has too many addresses") }
+        guard !addresses.isEmpty else { throw ACMEProblem(.dns, "\(host) has no address") }
+        guard addresses.count <= Self.mostAddresses else { throw ACMEProblem(.dns, "\(host) has too many addresses") }
         var checked: [String] = []
         for address in addresses {
             // Who connects to an IPv4-mapped address connects to the IPv4 address.
             guard let octets = address.map(IPAddress.unmapped),
                 options.challengeNetworks.contains(where: { $0.contains(.ip(octets)) })
             else {
-                return ACMEProblem(
+                throw ACMEProblem(
                     .rejectedIdentifier, "\(host) has an address outside of the networks that are asked here")
             }
             checked.append(IPAddress.text(octets))
@@ -127,17 +135,17 @@ final class HTTPChallengeProver: Sendable {
                 path: "/.well-known/acme-challenge/\(token)")
             guard let (status, body) = try? fetch(request) else { continue }
             guard status == 200 else {
-                return ACMEProblem(.incorrectResponse, "\(host) answered with the status \(status), not 200")
+                throw ACMEProblem(.incorrectResponse, "\(host) answered with the status \(status), not 200")
             }
             let isWhite: (UInt8) -> Bool = { [0x09, 0x0a, 0x0d, 0x20].contains($0) }
             let end = body.lastIndex { !isWhite($0) }.map { $0 + 1 } ?? 0
             guard body[..<end].elementsEqual(keyAuthorization.utf8) else {
-                return ACMEProblem(
+                throw ACMEProblem(
                     .incorrectResponse, "\(host) answered with something else than the key authorisation")
             }
-            return nil
+            return address
         }
-        return ACMEProblem(.connection, "\(host) gave no complete answer on port \(options.challengePort)")
+        throw ACMEProblem(.connection, "\(host) gave no complete answer on port \(options.challengePort)")
     }
 }
 
