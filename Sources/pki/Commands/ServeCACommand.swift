@@ -33,6 +33,10 @@ struct ServeCACommand: AsyncParsableCommand {
               health         /healthz, /readyz
               Prometheus     /metrics
 
+            A file for --config has the same options, one a line and without the hyphens: host = ca.example.com. A flag has no \
+            value, and # begins a comment. SIGHUP reads it again and replaces the server's certificate; what needs a restart \
+            is named in the log.
+
             The CA's CRL is made when the server starts, every --crl-every, and within 5 seconds of pki revoke. OCSP answers are \
             signed by a key that the CA certifies for a week, and tell of a revocation as soon. Most OCSP clients do not use TLS: \
             give them --revocation-listen. With --revocation-url, which is its public address, the certificates that are issued \
@@ -98,7 +102,7 @@ struct ServeCACommand: AsyncParsableCommand {
         name: .customLong("http-01-network"),
         help: .value(
             "network",
-            "Where hosts are asked for proof of their names, if their token asks for it: 10.1.0.0/16; repeatable."),
+            "A network whose hosts are asked for proof of their names: 10.1.0.0/16; repeatable. (default: none)"),
         transform: { text in try explaining { try NameConstraints.Subtree("ip:\(text)") } })
     var challengeNetwork: [NameConstraints.Subtree] = []
 
