@@ -12,8 +12,8 @@ import Testing
 
     init() throws { directory = try ProgramDirectory() }
 
-    private func command(_ text: String, _ words: [String] = []) throws -> ServeCACommand {
-        try directory.write(Array(text.utf8), to: "conf")
+    private func command(_ text: String, _ words: [String] = [], mode: Int = 0o644) throws -> ServeCACommand {
+        try directory.write(Array(text.utf8), to: "conf", mode: mode)
         let path = directory.file("conf")
         return try ConfigurationFile(path).command(ServeCACommand.self, words + ["--config", path])
     }
@@ -62,6 +62,14 @@ import Testing
         #expect(command.certificate == "c.pem")
         #expect(throws: (any Error).self) { try self.command("certificate = c.pem") }
         #expect(throws: (any Error).self) { try self.command("role = r") }
+    }
+
+    @Test(arguments: [0o600, 0o640, 0o644]) func `A file that others may read is read`(mode: Int) throws {
+        #expect(try command("retry-after = 5", mode: mode).retryAfter == 5)
+    }
+
+    @Test(arguments: [0o620, 0o602, 0o666]) func `A file that others may write is refused`(mode: Int) {
+        #expect(throws: InputError.self) { try command("retry-after = 5", mode: mode) }
     }
 
     @Test func `What is not text is refused`() throws {

@@ -4,7 +4,7 @@ import ArgumentParser
 import SystemSupport
 
 /// A file with the options of a command, one a line: `host = ca.example.com`. A flag has no value. Lines that begin with `#`
-/// are comments.
+/// are comments. Others must not be able to write to it: some options load code or name keys.
 struct ConfigurationFile {
     private struct Setting {
         var line: Int
@@ -22,6 +22,12 @@ struct ConfigurationFile {
 
     init(_ path: String) throws {
         self.path = path
+        if let status = FileStatus(at: path), !status.isOwnedAndUnshared {
+            throw InputError(
+                message: "others can change \(printable(path)): its owner is user \(status.owner), its mode "
+                    + status.modeText,
+                hint: "make it your own: chmod go-w \(Quoting.shell(path))")
+        }
         guard let text = String(validating: try InputFile.read(path), as: UTF8.self), !text.utf8.contains(0) else {
             throw InputError(message: "\(printable(path)) is not text in UTF-8")
         }
