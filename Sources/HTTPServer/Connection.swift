@@ -17,6 +17,15 @@ struct ConnectionPeer: Sendable {
 
     var isSecure = false
 
+    /// The client's address for limits; an IPv6 client has a whole /64.
+    var network: String { Self.network(of: address) }
+
+    static func network(of address: String) -> String {
+        guard let host = HTTPAuthority(address)?.host else { return address }
+        guard let octets = IPAddress.octets(host), octets.count == 16 else { return host }
+        return IPAddress.text(octets.prefix(8) + [UInt8](repeating: 0, count: 8)) + "/64"
+    }
+
     /// In DER, its own first; empty if it sent none.
     var certificates: [[UInt8]] = []
 }

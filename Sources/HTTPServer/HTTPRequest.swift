@@ -53,6 +53,9 @@ package struct HTTPRequest: Sendable {
         self.arrival = arrival
     }
 
+    /// The client's address for limits; an IPv6 client has a whole /64. `unix` for a unix socket.
+    package var remoteNetwork: String { ConnectionPeer.network(of: remoteAddress) }
+
     /// The path as received, still encoded, without the query. `/` for an absolute target that has none.
     package var path: Substring {
         let start = target.utf8.first == 0x2f ? target.startIndex : authorityEnd

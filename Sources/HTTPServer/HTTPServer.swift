@@ -36,7 +36,8 @@ package struct HTTPLimits: Sendable {
     /// How long a client may leave a response unread once the buffers between are full.
     package var writeTime: Duration = .seconds(30)
 
-    /// The most connections at once. One more is answered with 503, or closed where it would need a TLS handshake.
+    /// The most connections at once. For one more, the oldest of the network that has the most is closed, if it has more than
+    /// the new one's would; else the new one is answered with 503, or closed where it would need a TLS handshake.
     package var connections = 1_024
 
     /// The most bytes of a streamed body that may wait for a slow client before its connection is closed.
@@ -122,7 +123,8 @@ package final class HTTPServer: Sendable {
     private static func admit(_ channel: any Channel, _ listener: HTTPListener, _ shared: ServerContext) throws {
         let tls = listener.identity
         let pipeline = channel.pipeline.syncOperations
-        guard shared.connections.admit(channel) else {
+        let peer = ConnectionPeer(of: channel, at: listener)
+        guard shared.connections.admit(channel, from: peer.network) else {
             if tls == nil {
                 try pipeline.addHandler(ConnectionLimitHandler())
             } else {
@@ -131,7 +133,7 @@ package final class HTTPServer: Sendable {
             return
         }
         if let tls { try pipeline.addHandler(TLSHandler(tls)) }
-        try pipeline.addHandler(ConnectionHandler(shared, ConnectionPeer(of: channel, at: listener)))
+        try pipeline.addHandler(ConnectionHandler(shared, peer))
     }
 
     /// Stops listening, closes idle connections and streams, and waits for requests in work to be answered.
@@ -165,10 +167,39 @@ struct ServerContext: Sendable {
 }
 
 /// The open connections of a server: no more than the limit, none after shutdown began.
+///
+/// One client cannot keep the others out by connections that it leaves open: where there is no room, the network with the most
+/// connections gives one up.
 final class ConnectionRegistry: Sendable {
+    private struct Open {
+        var channel: any Channel
+        var network: String
+        /// Its number since the server started.
+        var number: Int
+    }
+
     private struct State {
-        var channels: [ObjectIdentifier: any Channel] = [:]
+        var open: [ObjectIdentifier: Open] = [:]
+        var counts: [String: Int] = [:]
+        var last = 0
         var isClosed = false
+
+        mutating func remove(_ identifier: ObjectIdentifier) {
+            guard let network = open.removeValue(forKey: identifier)?.network, let count = counts[network] else {
+                return
+            }
+            counts[network] = count > 1 ? count - 1 : nil
+        }
+
+        /// Takes the oldest connection of the network that has the most out, if that has more than another would get.
+        mutating func makeRoom(for network: String) -> (any Channel)? {
+            guard let most = counts.max(by: { $0.value < $1.value }), most.value > counts[network, default: 0] + 1,
+                let oldest = open.filter({ $0.value.network == most.key }).min(by: { $0.value.number < $1.value.number }
+                )
+            else { return nil }
+            remove(oldest.key)
+            return oldest.value.channel
+        }
     }
 
     private let state = Mutex(State())
@@ -176,20 +207,30 @@ final class ConnectionRegistry: Sendable {
 
     init(limit: Int) { self.limit = limit }
 
-    var count: Int { state.withLock { $0.channels.count } }
+    var count: Int { state.withLock { $0.open.count } }
 
     /// Keeps a connection until it closes. Returns `false` if there is no room for it.
-    func admit(_ channel: any Channel) -> Bool {
+    ///
+    /// - Parameters:
+    ///   - channel: The connection.
+    ///   - network: Whose it is, see ``ConnectionPeer/network``.
+    func admit(_ channel: any Channel, from network: String) -> Bool {
         let identifier = ObjectIdentifier(channel)
-        let isAdmitted = state.withLock { state in
-            guard !state.isClosed, state.channels.count < limit else { return false }
-            state.channels[identifier] = channel
-            return true
-        }
-        if isAdmitted {
-            channel.closeFuture.whenComplete { _ in
-                self.state.withLock { _ = $0.channels.removeValue(forKey: identifier) }
+        let (isAdmitted, other) = state.withLock { state -> (Bool, (any Channel)?) in
+            guard !state.isClosed, limit > 0 else { return (false, nil) }
+            var other: (any Channel)?
+            if state.open.count >= limit {
+                other = state.makeRoom(for: network)
+                guard other != nil else { return (false, nil) }
             }
+            state.last += 1
+            state.open[identifier] = Open(channel: channel, network: network, number: state.last)
+            state.counts[network, default: 0] += 1
+            return (true, other)
+        }
+        other?.close(promise: nil)
+        if isAdmitted {
+            channel.closeFuture.whenComplete { _ in self.state.withLock { $0.remove(identifier) } }
         }
         return isAdmitted
     }
@@ -198,7 +239,7 @@ final class ConnectionRegistry: Sendable {
     func close() -> [any Channel] {
         state.withLock { state in
             state.isClosed = true
-            return Array(state.channels.values)
+            return state.open.values.map(\.channel)
         }
     }
 }

@@ -83,6 +83,16 @@ package enum ThisProcess {
         signal(SIGPIPE, SIG_IGN)
     }
 
+    /// Raises the number of files and connections that may be open at once, as far as the system allows. Debian gives a program
+    /// 1,024 of which it may have more.
+    package static func allowOpenFiles(_ count: UInt) {
+        let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+        var limit = rlimit()
+        guard unsafe getrlimit(resource, &limit) == 0, limit.rlim_cur < count else { return }
+        limit.rlim_cur = min(count, limit.rlim_max)
+        unsafe setrlimit(resource, &limit)
+    }
+
     /// Ends the process at once, without running what libraries registered with `atexit`.
     package static func exit(_ status: CInt) -> Never { _exit(status) }
 

@@ -192,6 +192,8 @@ struct ServeCACommand: AsyncParsableCommand {
 
     /// - Parameter current: The command with the options that its file has now.
     private func serve(_ console: Console, current: () throws -> Self) async throws {
+        // The connections of two servers, and the CA's files besides.
+        ThisProcess.allowOpenFiles(4_096)
         let authority = try caKey.open(directory.path, issuer: issuer)
         let manager = ServiceManager(
             environment: ProcessInfo.processInfo.environment, processID: ThisProcess.identifier)
