@@ -36,7 +36,8 @@ extension PKCS11Source {
         return try PKCS11Key(signer, publicKey: publicKey) {
             try module.initialize()
             // If the module shows another token it works, and that token's sessions are kept.
-            if try Token.all(in: module).isEmpty { try module.restart() }
+            // One that cannot even look, such as a client of a token server that was restarted, has lost all of them.
+            if (try? Token.all(in: module))?.isEmpty ?? true { try module.restart() }
             let tokens = try Token.matching(address, in: module)
             guard let token = tokens.first(where: { $0.identity == identity }) else {
                 throw HardwareKeyError(
