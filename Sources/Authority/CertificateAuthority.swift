@@ -185,6 +185,16 @@ extension CertificateAuthority {
         }
     }
 
+    /// Has the key sign something that is no certificate, to find out whether it can.
+    package func checkKey() throws {
+        _ = try key.issuingSignature(for: Array("pki: can the key of a CA be used?".utf8))
+    }
+
+    /// Refuses to issue while the CA's certificate is not valid: it has expired, or the clock is wrong.
+    func checkIsValid(at now: Date) throws(AuthorityError) {
+        try Self.checkValidity(of: certificate, name: name, in: directory, now: now)
+    }
+
     private static func checkValidity(
         of certificate: Certificate, name: String, in directory: CADirectory, now: Date
     ) throws(AuthorityError) {

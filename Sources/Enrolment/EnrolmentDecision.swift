@@ -99,7 +99,7 @@ package struct EnrolmentRules: Sendable {
         _ asked: EnrolmentRequest, _ token: JoinToken, _ proof: EnrolmentProof, besides held: InventoryEntry? = nil,
         now: Date
     ) throws -> Decision {
-        let status = token.status(at: now)
+        let status = try inventory.useStatus(of: token, now: now)
         guard status == .valid else { throw EnrolmentRefusal.token(status) }
         try Self.check(asked.profile, is: token.template.profile)
         let name = try Self.name(of: asked.request, token)

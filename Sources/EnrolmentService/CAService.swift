@@ -56,9 +56,12 @@ package struct CAService: HTTPHandler {
         let current = CurrentOptions(options)
         self.current = current
         let reader = ProofReader(tokens: TokenVerifier(inventory), options: current)
-        let limits = ServiceLimits()
+        let limits = ServiceLimits(metrics: metrics)
+        let probe = KeyProbe(desk.authority)
+        let log = LimitedReport(report)
+        let report: @Sendable (String) -> Void = { log.report($0) }
         let revocation = try RevocationService(
-            desk.authority, options: current, metrics: metrics, now: now, report: report)
+            desk.authority, options: current, limits: limits, metrics: metrics, now: now, report: report)
         self.revocation = revocation
         var router = HTTPRouter()
         try revocation.addRoutes(to: &router)
@@ -75,6 +78,7 @@ package struct CAService: HTTPHandler {
             .work {
                 do {
                     try inventory.checkCanIssue(desk.authority, now: now())
+                    try probe.check()
                     if revocation.publisher.isOverdue {
                         return HTTPResponse(
                             status: .serviceUnavailable, text: "the CRL of \(desk.authority.name) is overdue\n")
@@ -108,5 +112,22 @@ final class CurrentOptions: Sendable {
     var value: CAService.Options {
         get { stored.withLock(\.self) }
         set { stored.withLock { $0 = newValue } }
+    }
+}
+
+/// Finds out whether the CA's key signs: it may be in a device that is gone. What it finds holds for some seconds.
+private final class KeyProbe: Sendable {
+    private let authority: CertificateAuthority
+    private let last = Mutex<(result: Result<Void, any Error>, at: ContinuousClock.Instant)?>(nil)
+
+    init(_ authority: CertificateAuthority) { self.authority = authority }
+
+    func check() throws {
+        try last.withLock { last in
+            if let last, last.at.duration(to: .now) < .seconds(5) { return try last.result.get() }
+            let result = Result { try authority.checkKey() }
+            last = (result, .now)
+            try result.get()
+        }
     }
 }

@@ -54,13 +54,6 @@ struct ProofReader: Sendable {
     static func address(of request: HTTPRequest) -> String {
         HTTPAuthority(request.remoteAddress)?.host ?? request.remoteAddress
     }
-
-    /// The same for limits: an IPv6 client has a whole /64.
-    static func network(of request: HTTPRequest) -> String {
-        let address = address(of: request)
-        guard let octets = IPAddress.octets(address), octets.count == 16 else { return address }
-        return hexadecimal(Array(octets.prefix(8)))
-    }
 }
 
 /// Verifies the secrets of tokens by the key of the CA's directory, which appears there with the first token.

@@ -137,7 +137,7 @@ struct ESTService: Sendable {
         case .failure(let error):
             let answer = ServiceError(error)
             if let fault = answer.fault { report("EST: \(fault)") }
-            if answer.isWrongProof { limits.countFailure(of: request) }
+            if answer.isWrongProof, let busy = limits.refusalOfFailure(of: request, protocol: "est") { return busy }
             var response = HTTPResponse(status: answer.status, text: answer.reason + "\n")
             if answer.status == .unauthorized {
                 response.headers.append("WWW-Authenticate", "Basic realm=\"pki\", charset=\"UTF-8\"")

@@ -36,13 +36,23 @@ package final class Throttle: Sendable {
             return nil
         }
     }
+}
 
-    /// How long a key must wait; `nil` if the next event is allowed. Counts nothing.
-    package func delay(of key: String, at now: ContinuousClock.Instant) -> Duration? {
-        arrivals.withLock { arrivals in
-            guard let expected = arrivals[key] else { return nil }
-            let wait = now.duration(to: expected) - tolerance
-            return wait > .zero ? wait : nil
+/// Passes messages on, a few at once and then one in ten seconds; the next one says how many were left out. A fault of which
+/// every request is told must not fill the log.
+final class LimitedReport: Sendable {
+    private let log: @Sendable (String) -> Void
+    private let throttle = Throttle(burst: 20, interval: .seconds(10))
+    private let leftOut = Atomic(0)
+
+    init(_ log: @escaping @Sendable (String) -> Void) { self.log = log }
+
+    func report(_ message: String) {
+        guard throttle.count("", at: .now) == nil else {
+            leftOut.add(1, ordering: .relaxed)
+            return
         }
+        let count = leftOut.exchange(0, ordering: .relaxed)
+        log(count == 0 ? message : "\(message) (\(count) messages before it were left out)")
     }
 }

@@ -154,9 +154,11 @@ class Client:
             whole["nonce"] = self.nonce()
         return {name: value for name, value in whole.items() if value is not None}
 
+    def message(self, url: str, payload: Any = None, /, sign_by: Any = None, **changes: Any) -> bytes:
+        return json.dumps(jws(sign_by or self.key, self.header(url, **changes), payload)).encode()
+
     def post(self, url: str, payload: Any = None, /, sign_by: Any = None, **changes: Any) -> Reply:
-        message = jws(sign_by or self.key, self.header(url, **changes), payload)
-        return self.send("POST", url, json.dumps(message).encode())
+        return self.send("POST", url, self.message(url, payload, sign_by, **changes))
 
     # The way to a certificate.
 

@@ -93,6 +93,7 @@ extension CertificateAuthority {
     package func enrol(
         _ grants: [EnrolmentGrant], jobs: Int, now: Date, using generator: inout some RandomNumberGenerator
     ) -> [Result<EnrolledCertificate, any Error>] {
+        do { try checkIsValid(at: now) } catch { return grants.map { _ in .failure(error) } }
         let random = grants.map { Self.random(for: $0.request, using: &generator) }
         let prepared = Mutex<[Result<PreparedCertificate, any Error>?]>(Array(repeating: nil, count: grants.count))
         _ = Workers.firstFailure(of: grants.count, jobs: jobs, until: { false }) { index in

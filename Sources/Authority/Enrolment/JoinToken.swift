@@ -70,10 +70,13 @@ package struct JoinToken: Hashable, Sendable {
         case revoked
     }
 
+    /// Whether its end was recorded when somebody wanted to use it: it has expired whatever the clock says.
+    package var hasEnded: Bool { expiresAt <= createdAt }
+
     /// The status at a time.
     package func status(at now: Date) -> Status {
         if revokedAt != nil { return .revoked }
-        if now >= expiresAt { return .expired }
+        if hasEnded || now >= expiresAt { return .expired }
         return used < uses ? .valid : .used
     }
 }

@@ -100,6 +100,20 @@ extension Inventory {
         }
     }
 
+    /// The status of a token that somebody wants to use. One that has expired is recorded as such: it stays expired when the
+    /// clock goes back.
+    package func useStatus(of token: JoinToken, now: Date) throws -> JoinToken.Status {
+        let status = token.status(at: now)
+        if status == .expired, !token.hasEnded {
+            try change(now: now) { change in
+                if try change.records.setEnded(token: token.identifier, at: now) {
+                    try change.audit(.revokeToken, nil, nil, detail: "\(token.identifier), which has expired")
+                }
+            }
+        }
+        return status
+    }
+
     /// The entry of a certificate; `nil` if the inventory does not have it.
     package func entry(of certificate: Certificate) throws -> InventoryEntry? {
         try withDatabase { try $0.entry(of: certificate) }
@@ -222,10 +236,7 @@ extension Inventory {
     /// Checks that the inventory can be read and the CA can issue; a load balancer asks for it.
     package func checkCanIssue(_ authority: CertificateAuthority, now: Date) throws {
         try withDatabase { try $0.refuseRevokedAuthority(withKey: authority.certificate.publicKey.digest) }
-        guard authority.certificate.isValid(at: now) else {
-            throw AuthorityError(
-                .broken, "the CA \(authority.name) expired at \(timestamp(authority.certificate.notAfter))")
-        }
+        try authority.checkIsValid(at: now)
     }
 
     /// The numbers that a monitor wants besides the counters of a server. None takes longer in a large inventory.

@@ -74,6 +74,17 @@ extension InventoryDatabase {
             "UPDATE tokens SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL", .time(date), .text(identifier))
     }
 
+    /// Records that a token has expired, by an end that no clock can be before. Returns whether it was not recorded yet.
+    func setEnded(token identifier: String, at date: Date) throws -> Bool {
+        try !database.query(
+            """
+            UPDATE tokens SET expires_at = created_at \
+            WHERE id = ? AND expires_at > created_at AND expires_at <= ? RETURNING id
+            """,
+            .text(identifier), .time(date)
+        ).isEmpty
+    }
+
     // MARK: - What was issued
 
     /// The certificate that was issued for a request by this proof; `nil` if there is none.

@@ -120,8 +120,10 @@ extension CertificateAuthority {
                 (former?.number ?? change.records.lastUsedNumber(last.map { ($0.number, $0.thisUpdate) }, now: this))
                 + 1
             var entries: [RevocationListParameters.Entry] = []
-            try change.records.visitRevoked(issuerKey: issuerKey, endingAfter: last?.thisUpdate ?? .distantPast) {
-                serial, revocation in
+            // What has expired is left out, after it was in a CRL that was made later (RFC 5280 §3.3). A CRL made by a clock that
+            // was ahead does not count: what it left out is valid.
+            let end = min(last?.thisUpdate ?? .distantPast, this)
+            try change.records.visitRevoked(issuerKey: issuerKey, endingAfter: end) { serial, revocation in
                 entries.append(
                     .init(
                         serialNumber: serial, revocationDate: revocation.date, reason: revocation.reason,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Certificates
+import Certificates
 public import struct FoundationEssentials.Date
 import SystemSupport
 
@@ -14,42 +14,6 @@ extension CertificateAuthority {
         if !request.archivesExisting { try directory.checkDoesNotExist(AuthorityFiles.certificate(of: request.name)) }
         let random = Self.random(for: request, using: &generator)
         return try inventory.commit(prepare(request, random, now: now), now: now)
-    }
-
-    /// Issues a certificate for a new key of the program that is running, which keeps the key in memory alone: it gets
-    /// another certificate when it starts again. The certificate replaces the last one of the name.
-    ///
-    /// - Parameters:
-    ///   - name: The name in the inventory, and the common name.
-    ///   - template: Where the extensions come from.
-    ///   - names: The alternative names.
-    ///   - lifetime: The lifetime in seconds, which ends with the CA's at the latest.
-    ///   - now: The time of issue.
-    ///   - generator: The random numbers.
-    package func issueOwn(
-        _ name: String, template: CertificateTemplate, names: [GeneralName] = [], lifetime: Double, now: Date,
-        using generator: inout some RandomNumberGenerator
-    ) throws -> (certificate: Certificate, key: PrivateKey) {
-        let key = try PrivateKey(generating: .ecP256)
-        var request = ClientRequest(template: template, name: name)
-        request.certificateRequest = try CertificateRequestParameters(
-            subject: DistinguishedName("CN=\(name)"), subjectAlternativeNames: names
-        ).signed(by: key, name: name)
-        request.nameIsCommonName = true
-        request.subjectAlternativeNames = names
-        request.archivesExisting = true
-        request.lifetime = .until(min(now.addingTimeInterval(lifetime), certificate.notAfter))
-        try checkIsNotRevoked()
-        let prepared = try prepare(request, Self.random(for: request, using: &generator), now: now)
-        let issued = try inventory.change(now: now) { change in
-            let issued = try prepared.commit(to: &change)
-            // So that pki renew --all leaves it to the program, as what hosts have to them.
-            try change.records.recordEnrolment(
-                "server", Digest.sha256.hash(request.certificateRequest?.derEncoded ?? []),
-                fingerprint: Digest.sha256.hash(issued.certificate.derEncoded))
-            return issued
-        }
-        return (issued.certificate, key)
     }
 
     /// Refuses to issue when this CA is revoked, before a key is made.

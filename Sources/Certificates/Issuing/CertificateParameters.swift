@@ -254,3 +254,10 @@ struct SignatureIdentifier {
         self.digest = digest
     }
 }
+
+extension SigningKey {
+    /// Signs as certificates are signed.
+    package func issuingSignature(for message: [UInt8]) throws -> [UInt8] {
+        try signature(for: message, digest: SignatureIdentifier(for: publicKey.algorithm).digest)
+    }
+}

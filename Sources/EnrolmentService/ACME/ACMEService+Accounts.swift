@@ -77,7 +77,7 @@ extension ACMEService {
             throw ACMEProblem(.malformed, "the external account binding has another key than the account")
         }
         guard let token = try inventory.token(identifier) else { throw refusal }
-        let status = token.status(at: now())
+        let status = try inventory.useStatus(of: token, now: now())
         guard status == .valid else { throw EnrolmentRefusal.token(status) }
         return identifier
     }

@@ -150,9 +150,7 @@ struct ACMEService: Sendable {
             let isLimited = ["new-account", "order/{id}/finalize", "challenge/{id}/{index}"].contains(path)
             try router.on(.post, "/acme/\(path)") { request, parameters in
                 if isLimited, let busy = self.limits.refusal(of: request) {
-                    var problem = ACMEProblem(.rateLimited, "too many requests from this address")
-                    problem.headers = busy.headers["Retry-After"].map { [("Retry-After", $0)] } ?? []
-                    return .now(self.finished(problem.response, request))
+                    return .now(self.finished(Self.problem(busy), request))
                 }
                 return .later { responder in
                     // Signatures are verified and the disk is waited for, which an event loop must not do.
@@ -270,7 +268,16 @@ struct ACMEService: Sendable {
     private func response(to error: any Error, of request: HTTPRequest?) -> HTTPResponse {
         let problem = ACMEProblem(error)
         if let fault = problem.fault { report("ACME: \(fault)") }
-        if problem.isWrongProof, let request { limits.countFailure(of: request) }
+        if problem.isWrongProof, let request, let busy = limits.refusalOfFailure(of: request, protocol: "acme") {
+            return Self.problem(busy)
+        }
+        return problem.response
+    }
+
+    /// A refusal of the limits as ACME tells it.
+    private static func problem(_ busy: HTTPResponse) -> HTTPResponse {
+        var problem = ACMEProblem(.rateLimited, "too many requests from this address")
+        problem.headers = busy.headers["Retry-After"].map { [("Retry-After", $0)] } ?? []
         return problem.response
     }
 

@@ -15,14 +15,14 @@ final class OCSPService: Sendable {
         var retryAt: ContinuousClock.Instant?
     }
 
-    /// The name of the key's certificate in the inventory.
-    static let name = "serve-ca-ocsp"
-    private static let lifetime: Double = 7 * 86_400
+    /// The certificate of the key.
+    private static let own = OwnCertificate("serve-ca-ocsp", .ocsp)
     /// How long an answer may be relied on. It is signed again when half of that is over.
     private static let validity: Double = 3_600
 
     private let authority: CertificateAuthority
     private let cache: OCSPCache
+    private let limits: ServiceLimits
     private let metrics: ServiceMetrics
     private let now: @Sendable () -> Date
     private let report: @Sendable (String) -> Void
@@ -30,11 +30,12 @@ final class OCSPService: Sendable {
     private let turn = Mutex(())
 
     init(
-        _ authority: CertificateAuthority, cache: OCSPCache, metrics: ServiceMetrics,
+        _ authority: CertificateAuthority, cache: OCSPCache, limits: ServiceLimits, metrics: ServiceMetrics,
         now: @escaping @Sendable () -> Date, report: @escaping @Sendable (String) -> Void
     ) {
         self.authority = authority
         self.cache = cache
+        self.limits = limits
         self.metrics = metrics
         self.now = now
         self.report = report
@@ -49,7 +50,12 @@ final class OCSPService: Sendable {
             return .now(refusal(.malformedRequest))
         }
         let now = now()
-        if let known = known(asked, now: now) { return .now(response(to: request, known, now: now)) }
+        let entry = entry(for: asked, now: now)
+        // An answer that was signed before costs no more than a refusal.
+        if entry == nil || asked.nonce != nil, let busy = limits.refusalOfRevocation(of: request) { return .now(busy) }
+        if let known = entry.flatMap({ known($0, asked, now: now) }) {
+            return .now(response(to: request, known, now: now))
+        }
         return .work { [self] in
             do {
                 return try answer(request, asked)
@@ -70,11 +76,16 @@ final class OCSPService: Sendable {
         var answer: OCSPAnswer?
     }
 
-    /// The response if nothing needs to be looked up. A signature by the responder's own key does not take long.
-    private func known(_ asked: OCSPRequest, now: Date) -> Signed? {
+    /// What is kept for a request, if it is fresh.
+    private func entry(for asked: OCSPRequest, now: Date) -> OCSPCache.Entry? {
         guard asked.certificates.count == 1, let entry = cache.entry(for: asked.certificates[0]),
             now < entry.answer.thisUpdate + Self.validity / 2, now >= entry.answer.thisUpdate
         else { return nil }
+        return entry
+    }
+
+    /// The response when nothing needs to be looked up. A signature by the responder's own key does not take long.
+    private func known(_ entry: OCSPCache.Entry, _ asked: OCSPRequest, now: Date) -> Signed? {
         count(entry.answer.status)
         guard let nonce = asked.nonce else { return Signed(response: entry.response, answer: entry.answer) }
         return (try? entry.signer.response([entry.answer], nonce: nonce, producedAt: now)).map {
@@ -157,13 +168,11 @@ final class OCSPService: Sendable {
         return try turn.withLock { _ in
             if let signer = fresh(at: now) { return signer }
             let (old, retryAt) = key.withLock { ($0.signer, $0.retryAt) }
-            let usable = old.flatMap { now < $0.certificate.notAfter ? $0 : nil }
+            let usable = old.flatMap { $0.certificate.isValid(at: now) ? $0 : nil }
             if let retryAt, ContinuousClock.now < retryAt { return usable }
             do {
                 var generator = SystemRandomNumberGenerator()
-                let issued = try authority.issueOwn(
-                    Self.name, template: BuiltInTemplate.ocsp.template, lifetime: Self.lifetime, now: now,
-                    using: &generator)
+                let issued = try authority.certificate(Self.own, now: now, using: &generator)
                 let signer = try OCSPSigner(
                     issuer: authority.certificate, certificate: issued.certificate, key: issued.key)
                 key.withLock { $0.signer = signer }
@@ -179,11 +188,7 @@ final class OCSPService: Sendable {
     }
 
     private func fresh(at now: Date) -> OCSPSigner? {
-        guard let signer = key.withLock(\.signer) else { return nil }
-        // What ends with its CA is not renewed by another that ends at the same time.
-        let end = signer.certificate.notAfter
-        let isLast = end >= authority.certificate.notAfter && now < end
-        return isLast || end.timeIntervalSince(now) > Self.lifetime / 3 ? signer : nil
+        key.withLock(\.signer).flatMap { Self.own.isFresh($0.certificate, of: authority, at: now) ? $0 : nil }
     }
 }
 

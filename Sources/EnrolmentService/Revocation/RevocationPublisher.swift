@@ -16,7 +16,7 @@ package final class RevocationPublisher: Sendable {
         var lastRow: Int64 = 0
         var last: (number: Int64, thisUpdate: Date, nextUpdate: Date)?
         /// Since when the CRL ought to have been made.
-        var dueSince: Date?
+        var dueSince: ContinuousClock.Instant?
         /// When it was last tried to make it.
         var tried: ContinuousClock.Instant?
         var failure: String?
@@ -24,8 +24,10 @@ package final class RevocationPublisher: Sendable {
         var isFileBehind = false
     }
 
+    /// How far another machine's clock may be ahead, in seconds.
+    private static let skew = 60.0
     /// How long a CRL may be due before the server says that it is not well.
-    private static let patience = 10.0
+    private static let patience: Duration = .seconds(10)
     /// The shortest time between two attempts: many revocations make one CRL.
     private static let pause: Duration = .seconds(2)
 
@@ -54,8 +56,7 @@ package final class RevocationPublisher: Sendable {
 
     /// Whether a CRL that ought to be there could not be made.
     package var isOverdue: Bool {
-        let now = now()
-        return state.withLock { state in state.dueSince.map { now.timeIntervalSince($0) > Self.patience } ?? false }
+        state.withLock { state in state.dueSince.map { .now - $0 > Self.patience } ?? false }
     }
 
     /// Makes the first CRL. That of an earlier process may lack a certificate that was released from hold meanwhile.
@@ -112,9 +113,12 @@ package final class RevocationPublisher: Sendable {
         state.withLock { state in
             state.lastRow = news.lastRow
             state.last = last
-            let end = last.map { min($0.thisUpdate + every, $0.nextUpdate) }
-            if isFirst || news.isListOutdated || isBehind && state.isFileBehind || end.map({ $0 <= now }) ?? true {
-                state.dueSince = state.dueSince ?? now
+            // A clock that was wrong has made a CRL that clients do not use yet.
+            let isCurrent =
+                last.map { min($0.thisUpdate + every, $0.nextUpdate) > now && $0.thisUpdate < now + Self.skew }
+                ?? false
+            if isFirst || news.isListOutdated || isBehind && state.isFileBehind || !isCurrent {
+                state.dueSince = state.dueSince ?? .now
             } else if last?.number != knew.1?.number {
                 // Another process has made it.
                 state.dueSince = nil

@@ -30,17 +30,19 @@ package struct RevocationService: HTTPHandler {
     private let router: HTTPRouter
 
     init(
-        _ authority: CertificateAuthority, options: CurrentOptions, metrics: ServiceMetrics,
+        _ authority: CertificateAuthority, options: CurrentOptions, limits: ServiceLimits, metrics: ServiceMetrics,
         now: @escaping @Sendable () -> Date, report: @escaping @Sendable (String) -> Void
     ) throws {
         let cache = OCSPCache()
         publisher = RevocationPublisher(
             authority, options: options, cache: cache, metrics: metrics, now: now, report: report)
         let lists = PublishedLists(authority.inventory)
-        let responder = OCSPService(authority, cache: cache, metrics: metrics, now: now, report: report)
+        let responder = OCSPService(
+            authority, cache: cache, limits: limits, metrics: metrics, now: now, report: report)
         var router = HTTPRouter()
         try router.on(.get, "/crl/{file}") { request, parameters in
-            .work { lists.response(to: request, file: parameters["file"], now: now(), report: report) }
+            if let busy = limits.refusalOfRevocation(of: request) { return .now(busy) }
+            return .work { lists.response(to: request, file: parameters["file"], now: now(), report: report) }
         }
         let (name, certificate) = (authority.name, authority.certificate)
         try router.on(.get, "/ca/{file}") { _, parameters in

@@ -13,7 +13,7 @@ import TrustAnchors
 
 /// Gives the CRL of `pki serve-ca` to the trust anchors of IAM Roles Anywhere that have the CA, whenever it has changed.
 ///
-/// It assumes a recorded role by a client certificate of its own, whose key is in memory alone.
+/// It assumes a recorded role by a client certificate of its own.
 final class RevocationListUpload: Sendable {
     private struct State {
         var stamp: FileStamp?
@@ -25,9 +25,8 @@ final class RevocationListUpload: Sendable {
         var isNearLimit = false
     }
 
-    /// The name of the certificate in the inventory.
-    static let name = "serve-ca-aws"
-    private static let lifetime: Double = 7 * 86_400
+    /// The client certificate.
+    private static let own = OwnCertificate("serve-ca-aws", .client)
     /// The shortest time between two uploads, in which the service gets two requests for each trust anchor.
     private static let pause: Duration = .seconds(10)
     /// The time after a failure, whose retries are over.
@@ -149,13 +148,11 @@ final class RevocationListUpload: Sendable {
 
     /// The client certificate with its key, renewed when a third of its lifetime is left.
     private func identity(at now: Date) throws -> Identity {
-        if let known = state.withLock(\.identity), known.certificate.notAfter.timeIntervalSince(now) > Self.lifetime / 3
-        {
+        if let known = state.withLock(\.identity), Self.own.isFresh(known.certificate, of: authority, at: now) {
             return known
         }
         var generator = SystemRandomNumberGenerator()
-        let (certificate, key) = try authority.issueOwn(
-            Self.name, template: BuiltInTemplate.client.template, lifetime: Self.lifetime, now: now, using: &generator)
+        let (certificate, key) = try authority.certificate(Self.own, now: now, using: &generator)
         let made = try Identity(key: key, certificates: [certificate] + authority.chain)
         state.withLock { $0.identity = made }
         return made

@@ -8,45 +8,41 @@ import Synchronization
 import SystemSupport
 
 /// The certificate of `pki serve-ca` for TLS: from files, or issued by the CA itself and renewed before it expires.
-///
-/// The key of an issued one is in memory alone: a server that starts again gets another certificate.
 final class ServerCertificate: Sendable {
     private enum Source: Sendable {
         case files(certificate: String, privateKey: String)
-        case issued(names: [GeneralName])
+        case issued(OwnCertificate)
 
         init(hosts: [String], certificate: String?, privateKey: String?) throws {
             if let certificate, let privateKey {
                 self = .files(certificate: certificate, privateKey: privateKey)
             } else {
-                self = .issued(
-                    names: try (hosts.isEmpty ? ["localhost", "127.0.0.1"] : hosts).map {
-                        try (try? GeneralName.ipAddress($0)) ?? .dnsName($0)
-                    })
+                let names = try (hosts.isEmpty ? ["localhost", "127.0.0.1"] : hosts).map {
+                    try (try? GeneralName.ipAddress($0)) ?? .dnsName($0)
+                }
+                self = .issued(OwnCertificate("serve-ca", .server, names: names))
             }
         }
     }
 
-    /// The name in the inventory.
-    static let name = "serve-ca"
-    private static let lifetime: Double = 7 * 86_400
-
     let tls: TLSIdentity
     private let authority: CertificateAuthority
-    private let state: Mutex<(source: Source, expiry: Date)>
+    private let state: Mutex<(source: Source, certificate: Certificate)>
 
     /// When the certificate expires.
-    var expiry: Date { state.withLock(\.expiry) }
+    var expiry: Date { state.withLock(\.certificate.notAfter) }
 
     init(of authority: CertificateAuthority, hosts: [String], certificate: String?, privateKey: String?) throws {
         self.authority = authority
         let source = try Source(hosts: hosts, certificate: certificate, privateKey: privateKey)
-        let (tls, expiry) = try Self.make(source, authority)
+        let (tls, made) = try Self.make(source, authority, renews: false)
         self.tls = tls
-        state = Mutex((source, expiry))
+        state = Mutex((source, made))
     }
 
-    private static func make(_ source: Source, _ authority: CertificateAuthority) throws -> (TLSIdentity, Date) {
+    private static func make(
+        _ source: Source, _ authority: CertificateAuthority, renews: Bool
+    ) throws -> (TLSIdentity, Certificate) {
         // Hosts that have their certificate alone send no intermediate CA. What has expired is refused, with the reason, by the
         // rules of enrolment, which may allow some time more.
         let roots = Array((authority.roots + authority.chain).map(\.pemEncoded).joined().utf8)
@@ -61,19 +57,17 @@ final class ServerCertificate: Sendable {
                 certificateChain: unsafe chain.withUnsafeBytes { unsafe Array($0) },
                 privateKey: unsafe key.withUnsafeBytes { unsafe Array($0) }, clientRoots: roots,
                 allowsExpiredClients: true)
-            return (identity, first.notAfter)
-        case .issued(let names):
+            return (identity, first)
+        case .issued(let own):
             var generator = SystemRandomNumberGenerator()
-            let (certificate, key) = try authority.issueOwn(
-                name, template: BuiltInTemplate.server.template, names: names, lifetime: lifetime, now: .now,
-                using: &generator)
+            let (certificate, key) = try authority.certificate(own, renews: renews, now: .now, using: &generator)
             let chain = ([certificate] + authority.chain).map(\.pemEncoded).joined()
             let pem = try key.pemEncoded(passphrase: nil)
             let identity = try TLSIdentity(
                 certificateChain: Array(chain.utf8), privateKey: unsafe pem.withUnsafeBytes { unsafe Array($0) },
                 clientRoots: roots,
                 allowsExpiredClients: true)
-            return (identity, certificate.notAfter)
+            return (identity, certificate)
         }
     }
 
@@ -88,17 +82,19 @@ final class ServerCertificate: Sendable {
     private func reload(_ console: Console, _ source: () throws -> Source) {
         do {
             let source = try source()
-            let (new, expiry) = try Self.make(source, authority)
+            let (new, made) = try Self.make(source, authority, renews: true)
             tls.replace(with: new)
-            state.withLock { $0 = (source, expiry) }
-            console.note("the server's certificate was replaced; it is valid until \(CivilTime(expiry).extended)")
+            state.withLock { $0 = (source, made) }
+            console.note(
+                "the server's certificate was replaced; it is valid until \(CivilTime(made.notAfter).extended)")
         } catch {
             console.warning(
                 "the server keeps its certificate: \((error as? any ExplainedError)?.message ?? "\(error)")")
         }
     }
 
-    /// Replaces the certificate when a third of its lifetime is left; files are looked at when they change.
+    /// Replaces the certificate when a third of its lifetime is left, or when the clock went back to before it; files are looked
+    /// at when they change.
     func keepValid(_ console: Console) async {
         var stamp = fileStamp
         while !Task.isCancelled {
@@ -109,8 +105,8 @@ final class ServerCertificate: Sendable {
                 guard now != stamp else { continue }
                 stamp = now
                 reload(console)
-            case .issued:
-                if expiry.timeIntervalSince(.now) < Self.lifetime / 3 { reload(console) }
+            case .issued(let own):
+                if !own.isFresh(state.withLock(\.certificate), of: authority, at: .now) { reload(console) }
             }
         }
     }

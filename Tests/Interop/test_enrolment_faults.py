@@ -1,0 +1,569 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`pki serve-ca` when things fail: it is killed, its disk is full, its clock jumps, its key's device dies, a token is revoked."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import os
+import random
+import resource
+import signal
+import socket
+import ssl
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.serialization import pkcs7
+from cryptography.x509 import ocsp
+from cryptography.x509.oid import NameOID
+
+from acme import Client, Reply, b64, key, request_for
+from devices import SOFTHSM, Token, softhsm, stopped, wait_for_socket
+from enrolling import Authority, serving_ca
+from enrolling import Token as JoinToken
+from peer import load
+from program import DONE, Pki
+from sampling import scaled
+from serving import wait_for
+
+NO_CHECK_TIME = 0x200000
+"""OpenSSL's X509_V_FLAG_NO_CHECK_TIME: the clock of a client is not the server's here."""
+
+
+def csr(name: str) -> bytes:
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    return x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key(), hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+
+
+def asked(directory: Path, port: int, method: str, path: str, body: bytes | None = None, **headers: str) -> tuple[int, bytes]:
+    """One request on a connection of its own."""
+    context = ssl.create_default_context(cafile=str(directory / "root-cert.pem"))
+    context.verify_flags |= NO_CHECK_TIME
+    connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=60, context=context)
+    try:
+        connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
+        response = connection.getresponse()
+        return response.status, response.read()
+    finally:
+        connection.close()
+
+
+def enrolled(directory: Path, port: int, token: JoinToken, request: bytes) -> tuple[int, x509.Certificate | None]:
+    """Asks by EST: the status, and the certificate."""
+    words = base64.b64encode(f"{token.identifier}:{token.secret}".encode()).decode()
+    status, body = asked(
+        directory, port, "POST", "/.well-known/est/simpleenroll", request, Authorization=f"Basic {words}", Content_Type="application/pkcs10"
+    )
+    return status, pkcs7.load_der_pkcs7_certificates(base64.b64decode(body))[0] if status == 200 else None
+
+
+def enrol(authority: Authority, token: JoinToken, request: bytes) -> tuple[int, x509.Certificate | None]:
+    return enrolled(authority.directory, authority.port, token, request)
+
+
+def serials(authority: Authority) -> dict[str, list[int]]:
+    """What the inventory has for each name, replaced certificates included."""
+    found: dict[str, list[int]] = {}
+    for row in authority.rows():
+        if row["profile"] == "client":
+            found.setdefault(str(row["name"]), []).append(int(str(row["serialNumber"]), 16))
+    return found
+
+
+def ocsp_answer(authority: Authority, certificate: x509.Certificate) -> ocsp.OCSPResponse:
+    asking = ocsp.OCSPRequestBuilder().add_certificate(certificate, load(authority.root), hashes.SHA256()).build()
+    status, body = asked(authority.directory, authority.port, "POST", "/ocsp", asking.public_bytes(serialization.Encoding.DER))
+    assert status == 200
+    return ocsp.load_der_ocsp_response(body)
+
+
+def crl(authority: Authority) -> x509.CertificateRevocationList:
+    status, body = asked(authority.directory, authority.port, "GET", "/crl/root.crl")
+    assert status == 200
+    return x509.load_der_x509_crl(body)
+
+
+def number(revoked: x509.CertificateRevocationList) -> int:
+    return revoked.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
+
+
+@dataclass
+class ESTHost:
+    """Asks by EST for one certificate, with one request, until it is answered."""
+
+    directory: Path
+    name: str
+    token: JoinToken
+    request: bytes = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.request = csr(self.name)
+
+    def ask(self, port: int) -> x509.Certificate | None:
+        return enrolled(self.directory, port, self.token, self.request)[1]
+
+
+@dataclass
+class ACMEHost:
+    """The same by ACME, with one order."""
+
+    client: Client
+    name: str
+    request: bytes = field(init=False)
+    order: str | None = None
+
+    def __post_init__(self) -> None:
+        self.request = request_for([self.name])
+
+    def post(self, path: str, payload: object = None) -> Reply:
+        """Once more with a fresh nonce: those of a server that was killed are not known to the next."""
+        reply = self.client.post(self.client.base + path, payload)
+        if reply.status == 400 and reply.error == "badNonce":
+            reply = self.client.post(self.client.base + path, payload)
+        return reply
+
+    def ask(self, port: int) -> x509.Certificate | None:
+        if not self.order:
+            made = self.post("/acme/new-order", {"identifiers": [{"type": "dns", "value": self.name}]})
+            if made.status != 201:
+                return None
+            self.order = made.headers["Location"].removeprefix(self.client.base)
+        state = self.post(self.order)
+        if state.status == 200 and state.json["status"] == "ready":
+            state = self.post(f"{self.order}/finalize", {"csr": b64(self.request)})
+        if state.status != 200 or state.json["status"] != "valid":
+            return None
+        reply = self.post(state.json["certificate"].removeprefix(self.client.base))
+        return x509.load_pem_x509_certificates(reply.body)[0] if reply.status == 200 else None
+
+
+def test_killed_at_any_moment(pki: Pki, tmp_path: Path) -> None:
+    """Hosts ask by EST and ACME, and again until they are answered, while the server is killed again and again: what one
+    received is in the inventory, none was issued twice, and who asks again gets the same."""
+    directory, chance = tmp_path / "ca", random.Random(1717)
+    pki.run("init-ca", "--directory", directory)
+    hosts: list[ESTHost | ACMEHost] = []
+    received: dict[str, x509.Certificate] = {}
+    cut_off = answered = port = 0
+    pending: list[ESTHost | ACMEHost] = []
+    token: JoinToken | None = None
+    client: Client | None = None
+
+    def ask(host: ESTHost | ACMEHost) -> bool:
+        try:
+            found = host.ask(port)
+        except (OSError, http.client.HTTPException):
+            return False
+        if found:
+            received[host.name] = found
+        return found is not None
+
+    rounds = scaled(60, 20)
+    for turn in range(rounds + 1):
+        with serving_ca(pki, directory, port=port) as running:
+            port = running.port
+            if not token or not client:
+                token = running.token("web-*", "--uses", "100000")
+                client = Client(running).register(token)
+            client.authority = running
+            # Each has its own nonces.
+            new: list[ESTHost | ACMEHost] = [ESTHost(directory, f"web-{turn}-{index}", token) for index in range(5)]
+            new += [ACMEHost(Client(running, client.key, client.kid), f"web-{turn}-acme-{index}") for index in range(3)]
+            hosts += new
+            pending += new
+            for host in pending:
+                if isinstance(host, ACMEHost):
+                    host.client.authority = running
+            with ThreadPoolExecutor(16) as pool:
+                asking = {host.name: pool.submit(ask, host) for host in pending}
+                if turn < rounds:
+                    # From the first bytes to some time after the last.
+                    time.sleep(chance.uniform(0.01, 0.3))
+                    running.process.kill()
+                    running.process.wait(timeout=30)
+                done = {name: future.result() for name, future in asking.items()}
+            answered += sum(done.values())
+            cut_off += len(done) - sum(done.values())
+            pending = [host for host in pending if not done[host.name]]
+            if turn == rounds:
+                wait_for(lambda: all(ask(host) for host in pending), log=running.log)
+                for host in hosts:
+                    again = host.ask(port)
+                    assert again == received[host.name], host.name
+                known = serials(running)
+    assert known == {name: [certificate.serial_number] for name, certificate in received.items()}
+    assert len(received) == len(hosts)
+    assert cut_off > rounds and answered > rounds, (cut_off, answered)
+
+
+# A disk without room
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[Callable[[int | None], None]]:
+    """A file system of a few megabytes. Gives what leaves so many bytes of it free; None for all."""
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m,mode=0700", "tmpfs", folder], capture_output=True, check=False)
+    if mounted.returncode != 0:
+        pytest.skip(f"no file system can be mounted here: {mounted.stderr.decode().strip()}")
+    filler = folder / "filler"
+
+    def leave(size: int | None) -> None:
+        filler.unlink(missing_ok=True)
+        if size is not None:
+            state = os.statvfs(folder)
+            filler.write_bytes(b"\0" * max(0, state.f_bavail * state.f_frsize - size))
+
+    try:
+        yield leave
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def judge_without_room(running: Authority, leave: Callable[[int | None], None], sizes: list[int]) -> None:
+    token = running.token("web-*", "--uses", "1000")
+    client = Client(running).register(token)
+    first = enrol(running, token, csr("web-first"))[1]
+    assert first and ocsp_answer(running, first).certificate_status == ocsp.OCSPCertStatus.GOOD
+    received = {"web-first": first}
+    refused: list[ESTHost | ACMEHost] = []
+    log = len(running.said.splitlines())
+    for step, size in enumerate(sizes):
+        leave(size)
+        for index in range(3):
+            host = ESTHost(running.directory, f"web-{step}-{index}", token)
+            status, certificate = enrolled(running.directory, running.port, token, host.request)
+            assert status in (200, 503), status
+            if certificate:
+                received[host.name] = certificate
+            else:
+                refused.append(host)
+        by_acme = ACMEHost(Client(running, client.key, client.kid), f"web-{step}-acme")
+        made = by_acme.ask(running.port)
+        if made:
+            received[by_acme.name] = made
+        else:
+            refused.append(by_acme)
+        assert ocsp_answer(running, first).certificate_status == ocsp.OCSPCertStatus.GOOD
+        assert number(crl(running)) >= 1
+    assert len(refused) > 3
+    # A fault of which every request is told does not fill the log.
+    assert len(running.said.splitlines()) - log < 30, running.said
+    leave(None)
+    assert asked(running.directory, running.port, "GET", "/readyz")[0] == 200
+    for host in refused:
+        found = host.ask(running.port)
+        assert found, running.said
+        received[host.name] = found
+    assert serials(running) == {name: [certificate.serial_number] for name, certificate in received.items()}
+    assert all((running.directory / f"{name}-cert.pem").exists() for name in received)
+
+
+def test_a_disk_without_room(pki: Pki, tmp_path: Path) -> None:
+    """What cannot be stored is not answered; there is room again, and everybody gets what they asked for."""
+    with small_disk(tmp_path / "disk") as leave:
+        directory = tmp_path / "disk" / "ca"
+        pki.run("init-ca", "--directory", directory)
+        with serving_ca(pki, directory) as running:
+            judge_without_room(running, leave, [256 << 10, 128 << 10, 64 << 10, 32 << 10, 16 << 10, 8 << 10, 4 << 10, 0, 4 << 10, 24 << 10])
+
+
+def test_a_limit_on_the_size_of_files(pki: Pki, tmp_path: Path) -> None:
+    """The same without a file system of one's own: writing fails in the middle of a file."""
+    directory = tmp_path / "ca"
+    pki.run("init-ca", "--directory", directory)
+    with serving_ca(pki, directory) as running:
+        unlimited = resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE)
+
+        def leave(size: int | None) -> None:
+            limit = unlimited if size is None else (size, unlimited[1])
+            resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE, limit)
+
+        judge_without_room(running, leave, [200_000, 100_000, 40_000, 4_096, 1_000, 600, 100, 1, 0, 500])
+
+
+# The clock
+
+
+@dataclass
+class Clock:
+    """The wall clock of a program, set while it runs."""
+
+    library: Path
+    file: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"LD_PRELOAD": str(self.library), "PKI_TEST_CLOCK": str(self.file)}
+
+    def set(self, ahead: timedelta) -> datetime:
+        """So far ahead of the right time; returns what the program's clock says."""
+        with self.file.open("r+b" if self.file.exists() else "wb") as file:
+            file.write(int(ahead.total_seconds()).to_bytes(8, "little", signed=True))
+        return datetime.now(UTC) + ahead
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    built = tmp_path_factory.mktemp("clock") / "clock.so"
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", built, Path(__file__).with_name("clock.c")], check=True)
+    return built
+
+
+@pytest.fixture
+def clock(library: Path, tmp_path: Path) -> Clock:
+    clock = Clock(library, tmp_path / "clock")
+    clock.set(timedelta())
+    return clock
+
+
+def server_certificate(running: Authority) -> x509.Certificate:
+    context = ssl.create_default_context(cafile=str(running.root))
+    context.verify_flags |= NO_CHECK_TIME
+    with context.wrap_socket(socket.create_connection(("127.0.0.1", running.port), 60), server_hostname="127.0.0.1") as tls:
+        return x509.load_der_x509_certificate(tls.getpeercert(binary_form=True) or b"")
+
+
+def is_valid(certificate: x509.Certificate, at: datetime) -> bool:
+    return certificate.not_valid_before_utc <= at <= certificate.not_valid_after_utc
+
+
+MINUTE = timedelta(minutes=1)
+
+
+class TestClock:
+    @pytest.mark.parametrize("days", [[0, 3, 0], [20, 0, 20], [0, -20, 0], [0, 40, -40, 0]])
+    def test_jumps(self, pki: Pki, tmp_path: Path, clock: Clock, days: list[int]) -> None:
+        """Wherever the clock goes: what is issued is valid then, the CRL and OCSP too, and the CRL's number grows."""
+        directory = tmp_path / "ca"
+        faked = pki.with_environment(**clock.environment)
+        clock.set(timedelta(days=-100))
+        faked.run("init-ca", "--directory", directory)
+        clock.set(timedelta(days=days[0]))
+        numbers: list[int] = []
+        with serving_ca(faked, directory) as running:
+            token = running.token("web-*", "--uses", "100", "--expires", "365d", "--days", "5")
+            for step, day in enumerate(days):
+                now = clock.set(timedelta(days=day))
+                status, certificate = enrol(running, token, csr(f"web-{step}"))
+                assert status == 200 and certificate, running.said
+                assert certificate.not_valid_before_utc < certificate.not_valid_after_utc and is_valid(certificate, now + MINUTE)
+                faked.run("revoke", f"web-{step}", "--directory", directory)
+                wait_for(lambda serial=certificate.serial_number: crl(running).get_revoked_certificate_by_serial_number(serial), log=running.log)
+                numbers.append(number(crl(running)))
+                assert crl(running).last_update_utc <= now + MINUTE < (crl(running).next_update_utc or now)
+                answer = ocsp_answer(running, certificate)
+                assert answer.certificate_status == ocsp.OCSPCertStatus.REVOKED
+                assert answer.this_update_utc <= now + MINUTE < (answer.next_update_utc or now)
+                assert all(is_valid(one, now + MINUTE) for one in answer.certificates)
+                wait_for(lambda now=now: is_valid(server_certificate(running), now + MINUTE), log=running.log)
+        assert numbers == sorted(set(numbers))
+
+    def test_a_crl_from_the_future_is_made_again(self, pki: Pki, tmp_path: Path, clock: Clock) -> None:
+        directory = tmp_path / "ca"
+        pki.run("init-ca", "--directory", directory)
+        clock.set(timedelta(days=2))
+        with serving_ca(pki.with_environment(**clock.environment), directory) as running:
+            before = number(crl(running))
+            assert crl(running).last_update_utc > datetime.now(UTC) + timedelta(days=1)
+            clock.set(timedelta())
+            wait_for(lambda: crl(running).last_update_utc <= datetime.now(UTC), log=running.log)
+            assert number(crl(running)) > before
+
+    @pytest.mark.parametrize("protocol", ["est", "acme"])
+    def test_a_token_that_has_expired_stays_so(self, pki: Pki, tmp_path: Path, clock: Clock, protocol: str) -> None:
+        directory = tmp_path / "ca"
+        pki.run("init-ca", "--directory", directory)
+        with serving_ca(pki.with_environment(**clock.environment), directory) as running:
+            token = running.token("web-1", "--expires", "1h")
+
+            def status() -> int:
+                if protocol == "est":
+                    return enrol(running, token, csr("web-1"))[0]
+                asking = Client(running)
+                url = f"{asking.base}/acme/new-account"
+                return asking.post(url, {"externalAccountBinding": asking.binding(token, url)}).status
+
+            clock.set(timedelta(hours=2))
+            refused = status()
+            assert refused in (401, 403)
+            clock.set(timedelta())
+            assert status() == refused
+            assert not serials(running)
+
+    def test_a_clock_before_the_cas_certificate(self, pki: Pki, tmp_path: Path, clock: Clock) -> None:
+        directory = tmp_path / "ca"
+        pki.run("init-ca", "--directory", directory)
+        with serving_ca(pki.with_environment(**clock.environment), directory) as running:
+            token = running.token("web-*", "--uses", "2")
+            clock.set(timedelta(days=-30))
+            assert enrol(running, token, csr("web-1"))[0] == 503
+            assert asked(directory, running.port, "GET", "/readyz")[0] == 503
+            clock.set(timedelta())
+            assert enrol(running, token, csr("web-1"))[0] == 200
+
+
+# Others beside
+
+
+def test_a_token_is_revoked_while_many_use_it(pki: Pki, tmp_path: Path) -> None:
+    """After `token revoke` has ended, nobody gets a certificate by it; who got one before has the one of the inventory."""
+    directory = tmp_path / "ca"
+    pki.run("init-ca", "--directory", directory)
+    with serving_ca(pki, directory) as running:
+        token = running.token("web-*", "--uses", "10000")
+        received: dict[str, int] = {}
+        late: list[int] = []
+        over, revoked = threading.Event(), threading.Event()
+
+        def work(worker: int) -> None:
+            turn = 0
+            while not over.is_set():
+                turn += 1
+                name, is_late = f"web-{worker}-{turn}", revoked.is_set()
+                status, certificate = enrol(running, token, csr(name))
+                assert status in (200, 401)
+                if certificate:
+                    received[name] = certificate.serial_number
+                if is_late:
+                    late.append(status)
+
+        with ThreadPoolExecutor(8) as pool:
+            working = [pool.submit(work, worker) for worker in range(8)]
+            wait_for(lambda: len(received) > 20, log=running.log)
+            running.run("token", "revoke", token.identifier)
+            revoked.set()
+            wait_for(lambda: len(late) > 20, log=running.log)
+            over.set()
+            for one in working:
+                one.result()
+        assert set(late) == {401}
+        assert serials(running) == {name: [serial] for name, serial in received.items()}
+
+
+def test_the_other_commands_beside_a_busy_server(pki: Pki, tmp_path: Path) -> None:
+    """None waits so long that it fails, and none makes an enrolment fail."""
+    directory = tmp_path / "ca"
+    pki.run("init-ca", "--directory", directory)
+    pki.run("issue-client", "own", "--directory", directory)
+    with serving_ca(pki, directory) as running:
+        token = running.token("web-*", "--uses", "100000")
+        over = threading.Event()
+        received: dict[str, int] = {}
+
+        def work(worker: int) -> None:
+            turn = 0
+            while not over.is_set():
+                turn += 1
+                name = f"web-{worker}-{turn}"
+                status, certificate = enrol(running, token, csr(name))
+                assert status == 200 and certificate, running.said
+                received[name] = certificate.serial_number
+
+        commands: list[tuple[str | Path, ...]] = [
+            ("list", "--all"), ("status",), ("token", "create", "--name", "other"), ("token", "list"), ("crl",), ("renew", "own"),
+            ("issue-client", "fresh-{turn}"), ("revoke", "fresh-{turn}"), ("audit",), ("backup", tmp_path / "backup-{turn}"), ("doctor",),
+        ]  # fmt: skip
+        with ThreadPoolExecutor(6) as pool:
+            working = [pool.submit(work, worker) for worker in range(6)]
+            for turn in range(scaled(20, 4)):
+                for command in commands:
+                    words = [str(word).replace("{turn}", str(turn)) for word in command]
+                    done = pki.run(*words, "--directory", directory, status=None)
+                    assert done.status in (DONE, *((1,) if words[0] in ("doctor", "status") else ())), done.describe()
+                    assert "locked" not in done.stderr and "busy" not in done.stderr, done.describe()
+            over.set()
+            for one in working:
+                one.result()
+        known = serials(running)
+        assert {name: [serial] for name, serial in received.items()}.items() <= known.items()
+
+
+# The key's device
+
+
+@contextmanager
+def remote_token(token: Token, path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Gives a token to other processes over a socket; when this ends, every session is lost."""
+    path.unlink(missing_ok=True)
+    process = subprocess.Popen(
+        ["/usr/bin/p11-kit", "server", "--foreground", "--name", str(path), "--provider", str(SOFTHSM), f"pkcs11:token={token.label}"],
+        env={**os.environ, **token.environment}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )  # fmt: skip
+    with stopped(process):
+        wait_for_socket(path, process)
+        yield process
+        kill(process)
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """With the processes that it has started, one for each client."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait(timeout=30)
+
+
+def test_a_device_whose_sessions_die(pki: Pki, tmp_path: Path) -> None:
+    """The CA's key is in a token over a socket. The socket's server dies: 503, and OCSP and CRL go on; it comes back: 200."""
+    client = next(Path("/usr/lib").glob("*/pkcs11/p11-kit-client.so"), None)
+    if not client:
+        pytest.skip("p11-kit's client module is not installed")
+    with softhsm("ca") as (token,):
+        path = token.folder / "p11"
+        remote = pki.with_environment(P11_KIT_SERVER_ADDRESS=f"unix:path={path}", **token.environment)
+        key = ("--key", "pkcs11:token=ca;object=root", "--generate-key")
+        device = ("--pkcs11-lib", client, "--passphrase-file", token.pin_file)
+        directory = tmp_path / "ca"
+        with remote_token(token, path):
+            remote.run("init-ca", "--directory", directory, *key, *device)
+        with remote_token(token, path) as first:
+            with serving_ca(remote, directory, *device) as running:
+                join = running.token("web-*", "--uses", "100")
+                status, certificate = enrol(running, join, csr("web-1"))
+                assert status == 200 and certificate
+                ocsp_answer(running, certificate)
+                kill(first)
+                request = csr("web-2")
+                assert enrol(running, join, request)[0] == 503
+                assert ocsp_answer(running, certificate).certificate_status == ocsp.OCSPCertStatus.GOOD
+                assert number(crl(running)) >= 1
+                wait_for(lambda: asked(directory, running.port, "GET", "/readyz")[0] == 503, log=running.log)
+                with remote_token(token, path):
+                    wait_for(lambda: enrol(running, join, request)[0] == 200, log=running.log)
+                    wait_for(lambda: asked(directory, running.port, "GET", "/readyz")[0] == 200, log=running.log)
+                assert token.pin not in running.said
+
+
+def test_a_server_that_starts_again_has_the_same_certificates(pki: Pki, tmp_path: Path) -> None:
+    """Those for TLS and OCSP are used until a third of their life is left, unless other names are wanted or they were revoked."""
+    directory = tmp_path / "ca"
+    pki.run("init-ca", "--directory", directory)
+    pki.run("issue-client", "web-1", "--directory", directory)
+    certificate = load(directory / "web-1-cert.pem")
+
+    def own(*options: str) -> tuple[int, int]:
+        with serving_ca(pki, directory, *options) as running:
+            return server_certificate(running).serial_number, ocsp_answer(running, certificate).certificates[0].serial_number
+
+    first = own()
+    assert own() == first
+    assert all((directory / f"{name}-key.pem").stat().st_mode & 0o777 == 0o600 for name in ("serve-ca", "serve-ca-ocsp"))
+    other = own("--host", "127.0.0.1", "--host", "ca.example.com")
+    assert other[0] != first[0] and other[1] == first[1]
+    pki.run("revoke", "serve-ca-ocsp", "--directory", directory)
+    again = own("--host", "127.0.0.1", "--host", "ca.example.com")
+    assert again[0] == other[0] and again[1] != other[1]
+    (directory / "serve-ca-key.pem").unlink()
+    assert own("--host", "127.0.0.1", "--host", "ca.example.com")[0] != again[0]
