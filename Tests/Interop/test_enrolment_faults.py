@@ -3,14 +3,11 @@
 
 from __future__ import annotations
 
-import base64
 import http.client
 import os
 import random
 import resource
 import signal
-import socket
-import ssl
 import subprocess
 import threading
 import time
@@ -18,84 +15,21 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.serialization import pkcs7
 from cryptography.x509 import ocsp
-from cryptography.x509.oid import NameOID
 
-from acme import Client, Reply, b64, key, request_for
+from acme import Client, Reply, b64, request_for
 from devices import SOFTHSM, Token, softhsm, stopped, wait_for_socket
+from enrolled import asked, crl, csr, enrol, enrolled, number, ocsp_answer, serials, server_certificate
 from enrolling import Authority, serving_ca
 from enrolling import Token as JoinToken
 from peer import load
 from program import DONE, Pki
 from sampling import scaled
 from serving import wait_for
-
-NO_CHECK_TIME = 0x200000
-"""OpenSSL's X509_V_FLAG_NO_CHECK_TIME: the clock of a client is not the server's here."""
-
-
-def csr(name: str) -> bytes:
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    return x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key(), hashes.SHA256()).public_bytes(serialization.Encoding.DER)
-
-
-def asked(directory: Path, port: int, method: str, path: str, body: bytes | None = None, **headers: str) -> tuple[int, bytes]:
-    """One request on a connection of its own."""
-    context = ssl.create_default_context(cafile=str(directory / "root-cert.pem"))
-    context.verify_flags |= NO_CHECK_TIME
-    connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=60, context=context)
-    try:
-        connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
-        response = connection.getresponse()
-        return response.status, response.read()
-    finally:
-        connection.close()
-
-
-def enrolled(directory: Path, port: int, token: JoinToken, request: bytes) -> tuple[int, x509.Certificate | None]:
-    """Asks by EST: the status, and the certificate."""
-    words = base64.b64encode(f"{token.identifier}:{token.secret}".encode()).decode()
-    status, body = asked(
-        directory, port, "POST", "/.well-known/est/simpleenroll", request, Authorization=f"Basic {words}", Content_Type="application/pkcs10"
-    )
-    return status, pkcs7.load_der_pkcs7_certificates(base64.b64decode(body))[0] if status == 200 else None
-
-
-def enrol(authority: Authority, token: JoinToken, request: bytes) -> tuple[int, x509.Certificate | None]:
-    return enrolled(authority.directory, authority.port, token, request)
-
-
-def serials(authority: Authority) -> dict[str, list[int]]:
-    """What the inventory has for each name, replaced certificates included."""
-    found: dict[str, list[int]] = {}
-    for row in authority.rows():
-        if row["profile"] == "client":
-            found.setdefault(str(row["name"]), []).append(int(str(row["serialNumber"]), 16))
-    return found
-
-
-def ocsp_answer(authority: Authority, certificate: x509.Certificate) -> ocsp.OCSPResponse:
-    asking = ocsp.OCSPRequestBuilder().add_certificate(certificate, load(authority.root), hashes.SHA256()).build()
-    status, body = asked(authority.directory, authority.port, "POST", "/ocsp", asking.public_bytes(serialization.Encoding.DER))
-    assert status == 200
-    return ocsp.load_der_ocsp_response(body)
-
-
-def crl(authority: Authority) -> x509.CertificateRevocationList:
-    status, body = asked(authority.directory, authority.port, "GET", "/crl/root.crl")
-    assert status == 200
-    return x509.load_der_x509_crl(body)
-
-
-def number(revoked: x509.CertificateRevocationList) -> int:
-    return revoked.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
 
 
 @dataclass
@@ -291,127 +225,6 @@ def test_a_limit_on_the_size_of_files(pki: Pki, tmp_path: Path) -> None:
             resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE, limit)
 
         judge_without_room(running, leave, [200_000, 100_000, 40_000, 4_096, 1_000, 600, 100, 1, 0, 500])
-
-
-# The clock
-
-
-@dataclass
-class Clock:
-    """The wall clock of a program, set while it runs."""
-
-    library: Path
-    file: Path
-
-    @property
-    def environment(self) -> dict[str, str]:
-        return {"LD_PRELOAD": str(self.library), "PKI_TEST_CLOCK": str(self.file)}
-
-    def set(self, ahead: timedelta) -> datetime:
-        """So far ahead of the right time; returns what the program's clock says."""
-        with self.file.open("r+b" if self.file.exists() else "wb") as file:
-            file.write(int(ahead.total_seconds()).to_bytes(8, "little", signed=True))
-        return datetime.now(UTC) + ahead
-
-
-@pytest.fixture(scope="module")
-def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    built = tmp_path_factory.mktemp("clock") / "clock.so"
-    subprocess.run(["gcc", "-shared", "-fPIC", "-o", built, Path(__file__).with_name("clock.c")], check=True)
-    return built
-
-
-@pytest.fixture
-def clock(library: Path, tmp_path: Path) -> Clock:
-    clock = Clock(library, tmp_path / "clock")
-    clock.set(timedelta())
-    return clock
-
-
-def server_certificate(running: Authority) -> x509.Certificate:
-    context = ssl.create_default_context(cafile=str(running.root))
-    context.verify_flags |= NO_CHECK_TIME
-    with context.wrap_socket(socket.create_connection(("127.0.0.1", running.port), 60), server_hostname="127.0.0.1") as tls:
-        return x509.load_der_x509_certificate(tls.getpeercert(binary_form=True) or b"")
-
-
-def is_valid(certificate: x509.Certificate, at: datetime) -> bool:
-    return certificate.not_valid_before_utc <= at <= certificate.not_valid_after_utc
-
-
-MINUTE = timedelta(minutes=1)
-
-
-class TestClock:
-    @pytest.mark.parametrize("days", [[0, 3, 0], [20, 0, 20], [0, -20, 0], [0, 40, -40, 0]])
-    def test_jumps(self, pki: Pki, tmp_path: Path, clock: Clock, days: list[int]) -> None:
-        """Wherever the clock goes: what is issued is valid then, the CRL and OCSP too, and the CRL's number grows."""
-        directory = tmp_path / "ca"
-        faked = pki.with_environment(**clock.environment)
-        clock.set(timedelta(days=-100))
-        faked.run("init-ca", "--directory", directory)
-        clock.set(timedelta(days=days[0]))
-        numbers: list[int] = []
-        with serving_ca(faked, directory) as running:
-            token = running.token("web-*", "--uses", "100", "--expires", "365d", "--days", "5")
-            for step, day in enumerate(days):
-                now = clock.set(timedelta(days=day))
-                status, certificate = enrol(running, token, csr(f"web-{step}"))
-                assert status == 200 and certificate, running.said
-                assert certificate.not_valid_before_utc < certificate.not_valid_after_utc and is_valid(certificate, now + MINUTE)
-                faked.run("revoke", f"web-{step}", "--directory", directory)
-                wait_for(lambda serial=certificate.serial_number: crl(running).get_revoked_certificate_by_serial_number(serial), log=running.log)
-                numbers.append(number(crl(running)))
-                assert crl(running).last_update_utc <= now + MINUTE < (crl(running).next_update_utc or now)
-                answer = ocsp_answer(running, certificate)
-                assert answer.certificate_status == ocsp.OCSPCertStatus.REVOKED
-                assert answer.this_update_utc <= now + MINUTE < (answer.next_update_utc or now)
-                assert all(is_valid(one, now + MINUTE) for one in answer.certificates)
-                wait_for(lambda now=now: is_valid(server_certificate(running), now + MINUTE), log=running.log)
-        assert numbers == sorted(set(numbers))
-
-    def test_a_crl_from_the_future_is_made_again(self, pki: Pki, tmp_path: Path, clock: Clock) -> None:
-        directory = tmp_path / "ca"
-        pki.run("init-ca", "--directory", directory)
-        clock.set(timedelta(days=2))
-        with serving_ca(pki.with_environment(**clock.environment), directory) as running:
-            before = number(crl(running))
-            assert crl(running).last_update_utc > datetime.now(UTC) + timedelta(days=1)
-            clock.set(timedelta())
-            wait_for(lambda: crl(running).last_update_utc <= datetime.now(UTC), log=running.log)
-            assert number(crl(running)) > before
-
-    @pytest.mark.parametrize("protocol", ["est", "acme"])
-    def test_a_token_that_has_expired_stays_so(self, pki: Pki, tmp_path: Path, clock: Clock, protocol: str) -> None:
-        directory = tmp_path / "ca"
-        pki.run("init-ca", "--directory", directory)
-        with serving_ca(pki.with_environment(**clock.environment), directory) as running:
-            token = running.token("web-1", "--expires", "1h")
-
-            def status() -> int:
-                if protocol == "est":
-                    return enrol(running, token, csr("web-1"))[0]
-                asking = Client(running)
-                url = f"{asking.base}/acme/new-account"
-                return asking.post(url, {"externalAccountBinding": asking.binding(token, url)}).status
-
-            clock.set(timedelta(hours=2))
-            refused = status()
-            assert refused in (401, 403)
-            clock.set(timedelta())
-            assert status() == refused
-            assert not serials(running)
-
-    def test_a_clock_before_the_cas_certificate(self, pki: Pki, tmp_path: Path, clock: Clock) -> None:
-        directory = tmp_path / "ca"
-        pki.run("init-ca", "--directory", directory)
-        with serving_ca(pki.with_environment(**clock.environment), directory) as running:
-            token = running.token("web-*", "--uses", "2")
-            clock.set(timedelta(days=-30))
-            assert enrol(running, token, csr("web-1"))[0] == 503
-            assert asked(directory, running.port, "GET", "/readyz")[0] == 503
-            clock.set(timedelta())
-            assert enrol(running, token, csr("web-1"))[0] == 200
 
 
 # Others beside
