@@ -26,8 +26,11 @@ public struct CertificateAuthority: Sendable {
     /// The trust anchors: the directory's roots, or the highest CA that the directory has.
     let anchors: [Certificate]
 
-    /// The roots that clients of this CA trust.
-    package var roots: [Certificate] { anchors }
+    /// The roots that clients of this CA trust; during a rotation the previous one, too.
+    package var roots: [Certificate] {
+        let previous = try? Self.certificate(of: Self.previousRootName, in: directory)
+        return anchors + [previous].compactMap(\.self).filter { !anchors.contains($0) }
+    }
 
     var directory: CADirectory { inventory.directory }
 

@@ -95,12 +95,12 @@ package struct HostEnrolment: Sendable {
     ///
     /// - Parameters:
     ///   - server: The CA's server.
-    ///   - roots: By whom the server is known.
+    ///   - roots: By whom the server is known; `nil` for those beside the certificate, which then follow the CA's.
     ///   - keepsKey: Whether the new certificate is for the old key.
     ///   - keyType: The type of the new key; `nil` for the old one's.
     ///   - passphrase: Is asked if the key's file is encrypted; the new one is then encrypted with the same.
     package func renew(
-        at server: HTTPURL, roots: [Certificate], keepsKey: Bool, keyType: KeyType?,
+        at server: HTTPURL, roots: [Certificate]?, keepsKey: Bool, keyType: KeyType?,
         passphrase: () throws -> SecretBytes?
     ) throws -> IssuedCertificate {
         let lock = try files.lock()
@@ -124,8 +124,9 @@ package struct HostEnrolment: Sendable {
                     "\(printable(files.keyPath)) is not the key of \(printable(files.certificatePath))")
             }
             certificates = [former] + certificates.filter { $0 != former } + (try files.chain())
-            let client = try ESTClient(server, roots: roots)
+            let client = try ESTClient(server, roots: roots ?? files.roots())
             let authorities = try client.authorities()
+            if roots == nil { try follow(authorities) }
             var new = try draft ?? self.draft(renewing: former, key: keepsKey ? key : nil, keyType)
             if draft == nil { try write(&new, secret) }
             do {
@@ -148,6 +149,20 @@ package struct HostEnrolment: Sendable {
             by: answer, key: isOld ? nil : draft.key.pemEncoded(passphrase: secret), now: now())
         EnrolmentDraft.remove(files.name, in: files.directory)
         return issued
+    }
+
+    /// Takes the CA's roots of now over: the server was verified by one of those of before. A root that the CA does not have any more
+    /// is trusted no more.
+    private func follow(_ authorities: [Certificate]) throws {
+        let offered = authorities.filter { $0.isCA && $0.isSelfSigned && $0.isValid(at: now()) }
+        let known = try files.roots()
+        // Those of before go first.
+        let roots = known.filter(offered.contains) + offered.filter { !known.contains($0) }
+        guard !roots.isEmpty, roots != known else { return }
+        try files.replaceRoots(by: roots, now: now())
+        for root in roots where !known.contains(root) {
+            report("the CA has a new root, \(printable("\(root.subject)", limit: 100)) (SHA-256 \(root.fingerprint))")
+        }
     }
 
     private func draft(renewing former: Certificate, key: PrivateKey?, _ keyType: KeyType?) throws -> EnrolmentDraft {

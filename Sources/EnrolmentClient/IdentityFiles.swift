@@ -164,20 +164,7 @@ package struct IdentityFiles: Sendable {
     func replace(by answer: IssuedPath, key: SecretBytes?, now: Date) throws -> IssuedCertificate {
         var archived: [String] = []
         func put(_ name: String, in directory: Directory, _ contents: SecretBytes?, _ mode: UInt32) throws {
-            let old = directory.status(of: name)
-            if old != nil {
-                if let contents, try directory.read(name).bytes.isEqual(to: contents) { return }
-                archived.append(try archive(name, in: directory, now))
-            }
-            guard let contents else {
-                directory.unlink(name)
-                return
-            }
-            let file = try NewFile(name, in: directory, replacing: .always)
-            try file.write(contents)
-            if let old { _ = try file.setOwner(old.owner, group: old.group) }
-            try file.finish(mode: old.map { $0.mode & 0o777 } ?? mode)
-            try file.place()
+            try replace(name, in: directory, by: contents, mode, now).map { archived.append($0) }
         }
         let isOneFile = try chainName == nil || !directory.contains(chainName ?? "") && certificates().count > 1
         if let key { try put(keyName, in: keyDirectory, key, 0o600) }
@@ -188,6 +175,34 @@ package struct IdentityFiles: Sendable {
         try put(
             certificateName, in: directory, Self.text([answer.certificate] + (isOneFile ? answer.chain : [])), 0o644)
         return issued(answer, archived: archived)
+    }
+
+    /// Replaces the roots that lie beside the certificate.
+    func replaceRoots(by roots: [Certificate], now: Date) throws {
+        _ = try replace(Self.rootName, in: directory, by: Self.text(roots), 0o644, now)
+    }
+
+    /// Replaces a file, or removes it if there are no contents. Returns the path of the old one in the archive; `nil` if there was
+    /// none, or nothing changes.
+    private func replace(
+        _ name: String, in directory: Directory, by contents: SecretBytes?, _ mode: UInt32, _ now: Date
+    ) throws -> String? {
+        let old = directory.status(of: name)
+        var archived: String?
+        if old != nil {
+            if let contents, try directory.read(name).bytes.isEqual(to: contents) { return nil }
+            archived = try archive(name, in: directory, now)
+        }
+        guard let contents else {
+            directory.unlink(name)
+            return archived
+        }
+        let file = try NewFile(name, in: directory, replacing: .always)
+        try file.write(contents)
+        if let old { _ = try file.setOwner(old.owner, group: old.group) }
+        try file.finish(mode: old.map { $0.mode & 0o777 } ?? mode)
+        try file.place()
+        return archived
     }
 
     private func issued(_ answer: IssuedPath, archived: [String]) -> IssuedCertificate {

@@ -26,7 +26,7 @@ package struct IssuedPath: Hashable, Sendable {
     /// - Parameters:
     ///   - offered: The certificates of the answer and of the CA.
     ///   - request: What was asked for.
-    ///   - roots: Where the path may end.
+    ///   - roots: Where the path may end; at the first of them if there are several paths.
     ///   - date: The time at which it must be valid.
     package init(
         among offered: [Certificate], for request: CertificateRequest, roots: [Certificate], at date: Date
@@ -45,10 +45,15 @@ package struct IssuedPath: Hashable, Sendable {
         for name in request.subjectAlternativeNames where !certificate.subjectAlternativeNames.contains(name) {
             throw refusal("the certificate does not have the name \(printable("\(name)", limit: 100))")
         }
+        let others = offered.filter { $0 != certificate }
+        // While the CA's root is being replaced, those who know only the old root need the path to it.
+        let first = roots.first { root in
+            (try? CertificateVerifier(anchors: [root]).path(for: certificate, intermediates: others, at: date)) != nil
+        }
         let path: [Certificate]
         do {
-            path = try CertificateVerifier(anchors: roots).path(
-                for: certificate, intermediates: offered.filter { $0 != certificate }, at: date)
+            path = try CertificateVerifier(anchors: first.map { [$0] } ?? roots).path(
+                for: certificate, intermediates: others, at: date)
         } catch {
             throw refusal(error.message)
         }

@@ -6,6 +6,9 @@ import SystemSupport
 
 /// A certificate of the program that is running, which the CA issues to it for a time and again before that is over.
 package struct OwnCertificate: Sendable {
+    /// The proof in the inventory, see ``EnrolmentProof/key``.
+    static let proof = "server"
+
     /// The name in the inventory and of the files, and the common name.
     package var name: String
     package var template: BuiltInTemplate
@@ -52,7 +55,7 @@ extension CertificateAuthority {
             let issued = try prepared.commit(to: &change)
             // So that pki renew --all leaves it to the program, as what hosts have to them.
             try change.records.recordEnrolment(
-                "server", issued.certificate.publicKey.digest,
+                OwnCertificate.proof, issued.certificate.publicKey.digest,
                 fingerprint: Digest.sha256.hash(issued.certificate.derEncoded))
             return issued
         }

@@ -212,10 +212,13 @@ extension Inventory {
                     .missing, "no rotation is in progress in \(directory.path)",
                     hint: "start one: pki rotate-ca \(directory.option)")
             }
-            let used = try change.records.issued(byKey: previous.subjectKey)
-                .filter {
-                    !$0.isSelfSigned && $0.name != CertificateAuthority.crossName && $0.status(at: now) == .valid
-                }
+            let used = try change.records.issued(byKey: previous.subjectKey).filter { entry in
+                guard !entry.isSelfSigned, entry.name != CertificateAuthority.crossName,
+                    entry.status(at: now) == .valid
+                else { return false }
+                // A server makes its own again when it starts with the new root.
+                return try !change.records.isEnrolled(entry, by: OwnCertificate.proof)
+            }
             guard used.isEmpty || force else {
                 let names = used.map(\.name).sortedNaturally().prefix(5).joined(separator: ", ")
                 let more = used.count > 5 ? " and \(used.count - 5) more" : ""

@@ -225,7 +225,7 @@ struct CertificateChain {
 
 extension Certificate {
     /// Whether the certificate is a root: its own key signed it.
-    fileprivate var isSelfSigned: Bool { isSelfIssued && hasSigned(self) }
+    package var isSelfSigned: Bool { isSelfIssued && hasSigned(self) }
 
     /// Whether the subject is another's issuer, and its key made the other's signature.
     ///

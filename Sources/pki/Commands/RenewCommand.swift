@@ -46,7 +46,7 @@ struct RenewCommand: AsyncParsableCommand {
     @Option(
         help: .value(
             "time",
-            "Renew only what expires within this time: 30d, 12h, 2w. With --all, half of a lifetime that is hardly longer."
+            "Renew only what expires within this time: 30d, 12h, 2w. With --all or --server, half of a lifetime hardly longer."
         ),
         transform: Duration.argument)
     var ifExpiresWithin: Duration?
@@ -126,7 +126,7 @@ struct RenewCommand: AsyncParsableCommand {
         // CAs are renewed first: their certificates limit the validity of what they issue.
         for entry in try entries(in: inventory).issuersFirst() {
             do {
-                if let span = ifExpiresWithin, entry.notAfter > .now + period(span, for: entry) { continue }
+                guard isDue(from: entry.notBefore, to: entry.notAfter) else { continue }
                 if try inventory.isEnrolled(entry) {
                     // The host would be refused with the certificate that it has, and its name be locked.
                     Console.standard.warning(
@@ -171,11 +171,13 @@ struct RenewCommand: AsyncParsableCommand {
         if renewed.isEmpty, exitCode { throw ExitCode(ExitStatus.checkFailed) }
     }
 
-    /// The period; with --all half of the lifetime of a certificate that does not live well beyond it, so that a timer does
-    /// not renew it at each run.
-    private func period(_ span: Duration, for entry: InventoryEntry) -> Double {
-        let lifetime = entry.notAfter.timeIntervalSince(entry.notBefore)
-        return all && span.timeInterval > lifetime * 3 / 4 ? lifetime / 2 : span.timeInterval
+    /// Whether a certificate expires within the period. With --all and --server that is half of the lifetime of a certificate that
+    /// does not live well beyond it, so that a timer does not renew it at each run.
+    func isDue(from notBefore: Date, to notAfter: Date) -> Bool {
+        guard let period = ifExpiresWithin?.timeInterval else { return true }
+        let lifetime = notAfter.timeIntervalSince(notBefore)
+        let isLong = (all || host.server != nil) && period > lifetime * 3 / 4
+        return notAfter <= .now + (isLong ? lifetime / 2 : period)
     }
 
     private func entries(in inventory: Inventory) throws -> [InventoryEntry] {

@@ -41,13 +41,14 @@ extension RenewCommand {
             } else {
                 try IdentityFiles(reference[0], in: directory.path)
             }
-        if let span = ifExpiresWithin, try files.certificates()[0].notAfter > Date.now + span.timeInterval {
+        let certificate = try files.certificates()[0]
+        guard isDue(from: certificate.notBefore, to: certificate.notAfter) else {
             Console.standard.note("nothing is due")
             if format.value == .json { try Console.standard.print(RenewalReport(renewed: []), as: .json) }
             if exitCode { throw ExitCode(ExitStatus.checkFailed) }
             return
         }
-        let roots = try host.caBundle.map { try CertificateFile(reading: $0).requiredCertificates() } ?? files.roots()
+        let roots = try host.caBundle.map { try CertificateFile(reading: $0).requiredCertificates() }
         let passphrase = try caKey.passphraseOptions.passphrase()
         let issued = try HostEnrolment(files).renew(
             at: address, roots: roots, keepsKey: host.reuseKey, keyType: keyType
