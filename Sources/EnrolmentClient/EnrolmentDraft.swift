@@ -3,17 +3,18 @@
 package import Certificates
 package import SystemSupport
 
-/// A key and the request that is made for it, kept in one file until the certificate is in place, so that an interrupted run
+/// A key, unless it is in a device, and the request that is made for it, kept in one file until the certificate is in place, so that an interrupted run
 /// is taken up again: the server gives the same certificate to the same request.
 ///
 /// When the certificate has come it is added, so that the files are put in place without the server.
 package struct EnrolmentDraft: Sendable {
-    package let key: PrivateKey
+    /// `nil` if it is in a device.
+    package let key: PrivateKey?
     package let request: CertificateRequest
     /// What was answered; `nil` until then.
     package private(set) var answer: IssuedPath?
 
-    package init(key: PrivateKey, request: CertificateRequest) {
+    package init(key: PrivateKey?, request: CertificateRequest) {
         (self.key, self.request) = (key, request)
     }
 
@@ -31,9 +32,9 @@ package struct EnrolmentDraft: Sendable {
         let requests = container.objects.compactMap { object in
             if case .certificateRequest(let request) = object { request } else { nil }
         }
-        guard container.privateKeys.count == 1, let key = try container.privateKeys.first?.key(passphrase: passphrase),
-            let request = requests.first, requests.count == 1, request.publicKey == key.publicKey,
-            request.isSignedByItsKey == true
+        let key = try container.privateKeys.first?.key(passphrase: passphrase)
+        guard container.privateKeys.count <= 1, let request = requests.first, requests.count == 1,
+            key == nil || request.publicKey == key?.publicKey, request.isSignedByItsKey == true
         else {
             throw FileError(
                 .kind, "\"\(printable(contents.name))\" is not a key and its request",
@@ -52,7 +53,7 @@ package struct EnrolmentDraft: Sendable {
         let certificates = self.answer?.path ?? []
         let rest = SecretBytes((request.pemEncoded + certificates.map(\.pemEncoded).joined()).utf8)
         let file = try NewFile(Self.fileName(of: name), in: directory, replacing: .always)
-        try file.write(key.pemEncoded(passphrase: passphrase))
+        if let key { try file.write(key.pemEncoded(passphrase: passphrase)) }
         try file.write(rest)
         try file.finish()
         try file.place()

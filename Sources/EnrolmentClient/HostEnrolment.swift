@@ -36,10 +36,29 @@ package struct HostEnrolment: Sendable {
         package var keyType: KeyType?
         /// Encrypts the key's file.
         package var passphrase: SecretBytes?
+        /// The key in a device; `nil` for one in a file.
+        package var device: DeviceKey?
         /// How long to wait for a person.
         package var wait: Duration = .seconds(600)
 
         package init() {}
+    }
+
+    /// A key in a token, a TPM or an agent.
+    package struct DeviceKey: Sendable {
+        /// Where it is, without a secret.
+        package var address: String
+        /// Opens it.
+        package var open: @Sendable () throws -> any SigningKey
+        /// Opens it when nothing was asked for yet: it may have to be made first.
+        package var make: @Sendable () throws -> any SigningKey
+
+        package init(
+            address: String, open: @escaping @Sendable () throws -> any SigningKey,
+            make: @escaping @Sendable () throws -> any SigningKey
+        ) {
+            (self.address, self.open, self.make) = (address, open, make)
+        }
     }
 
     /// Gets a certificate for the files' name. Nothing is overwritten.
@@ -61,16 +80,26 @@ package struct HostEnrolment: Sendable {
         }
         guard let draft, let answer = draft.answer else { throw RolesAnywhereError(.malformedAnswer, "no answer") }
         try files.requireRoot(answer.root)
-        let issued = try files.place(answer, key: draft.key, passphrase: wish.passphrase)
+        let issued =
+            if let device = wish.device {
+                try files.place(answer, keyAt: device.address)
+            } else if let key = draft.key {
+                try files.place(answer, key: key, passphrase: wish.passphrase)
+            } else {
+                throw RolesAnywhereError(.unusableIdentity, "the interrupted run has no key")
+            }
         EnrolmentDraft.remove(files.name, in: files.directory)
         return issued
     }
 
     private func draft(_ wish: Wish) throws -> EnrolmentDraft {
-        let key = try PrivateKey(generating: wish.keyType ?? .ecP256)
+        let own = wish.device == nil ? try PrivateKey(generating: wish.keyType ?? .ecP256) : nil
+        guard let key: any SigningKey = try own ?? wish.device?.make() else {
+            throw RolesAnywhereError(.unusableIdentity, "there is no key")
+        }
         let subject = try DistinguishedName(relativeNames: [[.init(type: "CN", value: files.name)]])
         let parameters = CertificateRequestParameters(subject: subject, subjectAlternativeNames: wish.names)
-        return EnrolmentDraft(key: key, request: try parameters.signed(by: key, name: "the request"))
+        return EnrolmentDraft(key: own, request: try parameters.signed(by: key, name: "the request"))
     }
 
     /// Refuses to take up a run that asked for something else, or another CA: it may have been answered.
@@ -84,6 +113,9 @@ package struct HostEnrolment: Sendable {
         guard draft.request.subject.commonName == files.name,
             Set(draft.request.subjectAlternativeNames) == Set(wish.names)
         else { throw refusal("for other names") }
+        guard (draft.key == nil) == (wish.device != nil),
+            try wish.device.map({ try $0.open().publicKey == draft.request.publicKey }) ?? true
+        else { throw refusal("with another key") }
         if let answer = draft.answer, Digest.sha256.hash(answer.root.derEncoded) != token.fingerprint {
             throw refusal("another CA")
         }
@@ -105,6 +137,13 @@ package struct HostEnrolment: Sendable {
     ) throws -> IssuedCertificate {
         let lock = try files.lock()
         defer { files.unlock(lock) }
+        if let address = try files.keyAddress() {
+            throw RolesAnywhereError(
+                .unusableIdentity,
+                "the key of \(printable(files.certificatePath)) is \(address), which cannot be used for TLS",
+                hint: "enrol again in another directory, with a token of the CA: pki token create --replace --name "
+                    + Quoting.shell(files.name))
+        }
         let encoded = try files.key()
         let secret = encoded.encryption == nil ? nil : try passphrase()
         let key = try encoded.key(passphrase: secret)
@@ -144,9 +183,9 @@ package struct HostEnrolment: Sendable {
             draft = new
         }
         guard let draft, let answer = draft.answer else { throw RolesAnywhereError(.malformedAnswer, "no answer") }
-        let isOld = draft.key.publicKey == key.publicKey
+        let isOld = draft.request.publicKey == key.publicKey
         let issued = try files.replace(
-            by: answer, key: isOld ? nil : draft.key.pemEncoded(passphrase: secret), now: now())
+            by: answer, key: isOld ? nil : draft.key?.pemEncoded(passphrase: secret), now: now())
         EnrolmentDraft.remove(files.name, in: files.directory)
         return issued
     }

@@ -17,6 +17,8 @@ package struct IdentityFiles: Sendable {
     private let chainName: String?
     private let keyDirectory: Directory
     private let keyName: String
+    /// Where a key is that is in a device.
+    private var keyAddressName: String { "\(name)-key.uri" }
 
     private static let archiveName = "archive"
     private static let rootName = "root-cert.pem"
@@ -106,6 +108,14 @@ package struct IdentityFiles: Sendable {
         return key
     }
 
+    /// The address of a key that is in a device; `nil` if there is none.
+    func keyAddress() throws -> String? {
+        guard !keyDirectory.contains(keyName), directory.contains(keyAddressName) else { return nil }
+        let contents = try directory.read(keyAddressName, .ownerOnly)
+        let text = unsafe contents.bytes.withUnsafeBytes { unsafe String(decoding: $0.prefix(4_096), as: UTF8.self) }
+        return text.split(separator: "\n").first { !$0.hasPrefix("#") }.map { printable(String($0), limit: 100) }
+    }
+
     /// The roots that lie beside the certificate.
     package func roots() throws -> [Certificate] {
         guard directory.contains(Self.rootName) else {
@@ -120,7 +130,8 @@ package struct IdentityFiles: Sendable {
 
     /// Refuses names that are taken.
     func requireNew() throws {
-        for name in [keyName, certificateName, chainName].compactMap(\.self) where directory.contains(name) {
+        for name in [keyName, keyAddressName, certificateName, chainName].compactMap(\.self)
+        where directory.contains(name) {
             throw taken(name)
         }
     }
@@ -142,20 +153,31 @@ package struct IdentityFiles: Sendable {
 
     /// Puts new files in place, the certificate last. Those that an interrupted run has put there are kept.
     func place(_ answer: IssuedPath, key: PrivateKey, passphrase: SecretBytes?) throws -> IssuedCertificate {
-        func put(_ name: String, _ contents: SecretBytes, _ mode: UInt32) throws {
-            if directory.contains(name), try directory.read(name).bytes.isEqual(to: contents) { return }
-            try NewFile.write(name, in: directory, contents, mode: mode, replacing: .never)
-        }
         if directory.contains(keyName) {
             // The same key is never encrypted twice in the same way.
             guard try self.key().key(passphrase: passphrase).publicKey == key.publicKey else { throw taken(keyName) }
         } else {
             try put(keyName, key.pemEncoded(passphrase: passphrase), 0o600)
         }
+        return try place(answer)
+    }
+
+    /// The same with a key that is in a device, whose address is written down.
+    func place(_ answer: IssuedPath, keyAt address: String) throws -> IssuedCertificate {
+        try put(keyAddressName, SecretBytes("# The address of this certificate's key.\n\(address)\n".utf8), 0o600)
+        return try place(answer, address: address)
+    }
+
+    private func put(_ name: String, _ contents: SecretBytes, _ mode: UInt32) throws {
+        if directory.contains(name), try directory.read(name).bytes.isEqual(to: contents) { return }
+        try NewFile.write(name, in: directory, contents, mode: mode, replacing: .never)
+    }
+
+    private func place(_ answer: IssuedPath, address: String? = nil) throws -> IssuedCertificate {
         if let chainName, !answer.chain.isEmpty { try put(chainName, Self.text(answer.chain), 0o644) }
         if !directory.contains(Self.rootName) { try put(Self.rootName, Self.text([answer.root]), 0o644) }
         try put(certificateName, Self.text([answer.certificate]), 0o644)
-        return issued(answer, archived: [])
+        return issued(answer, archived: [], address: address)
     }
 
     /// Replaces the files, the certificate last; each old one gets a name in the archive first, and its mode and owner are kept.
@@ -205,10 +227,13 @@ package struct IdentityFiles: Sendable {
         return archived
     }
 
-    private func issued(_ answer: IssuedPath, archived: [String]) -> IssuedCertificate {
+    private func issued(
+        _ answer: IssuedPath, archived: [String], address: String? = nil
+    ) -> IssuedCertificate {
         let hasChain = chainName.map(directory.contains) ?? false
         return IssuedCertificate(
-            certificate: answer.certificate, certificatePath: certificatePath, keyPath: keyPath,
+            certificate: answer.certificate, certificatePath: certificatePath,
+            keyPath: address == nil ? keyPath : nil, keyAddress: address,
             chainPath: hasChain ? chainPath : nil, archivedPaths: archived)
     }
 

@@ -18,12 +18,15 @@ struct EnrolCommand: ParsableCommand {
             Writes the files of issue-client, NAME-cert.pem, NAME-key.pem and, below an intermediate CA, NAME-chain.pem, and \
             root-cert.pem. Nothing is overwritten. The key is made here and does not leave the host. The server is known by the \
             root's fingerprint in the token, before the token's secret is sent; a proxy is not used. Run the same command again \
-            after an interruption: it continues with the same key.
+            after an interruption: it continues with the same key. With --key the key is in a token, a TPM or an agent, and \
+            NAME-key.uri has its address; such a certificate is not renewed by the server, because the key cannot be used for TLS.
 
             For example:
 
               pki enrol web-1 --server https://ca.example.com:8443 --token-file token
               PKI_TOKEN=… pki enrol web-1 --server https://10.0.0.5:8443 --dns web-1.lan
+              pki enrol web-1 --server https://10.0.0.5:8443 --token-file token \\
+                --key "pkcs11:token=host;object=web-1" --generate-key
               ssh ca pki token create --name web-1 \\
                 | pki enrol web-1 --server https://ca.example.com:8443 --token-file -
 
@@ -63,8 +66,9 @@ struct EnrolCommand: ParsableCommand {
         help: .value("uri", "A URI of this host, such as a SPIFFE ID; repeatable."), transform: GeneralName.uriArgument)
     var uri: [GeneralName] = []
 
-    @Option(help: .value("type", "The type of key. ML-DSA needs OpenSSL 3.5. (default: ec-p256)"))
-    var keyType: KeyType?
+    @OptionGroup var key: NewAuthorityKeyOptions
+
+    @OptionGroup var device: DeviceOptions
 
     @Option(
         help: .value("time", "How long to wait until a person approves: 90m, 12h. (default: 10m)"),
@@ -88,14 +92,24 @@ struct EnrolCommand: ParsableCommand {
         var wish = HostEnrolment.Wish()
         wish.names = dns + ip + uri
         if wish.names.isEmpty, name.contains("."), let own = try? GeneralName.dnsName(name) { wish.names = [own] }
-        wish.keyType = keyType
+        wish.keyType = key.keyType
         wish.passphrase = try newKey.read()
+        wish.device = try deviceKey(Passphrase(given: wish.passphrase))
         wish.wait = wait
         let enrolment = HostEnrolment(try IdentityFiles(name, in: path, creates: true))
         let issued = try enrolment.enrol(at: address, with: token, wish)
         let place = path == DirectoryOption.standard ? "" : " " + Quoting.option("--directory", path)
         let next = "pki renew \(Quoting.shell(name)) --server \(Quoting.shell(server))\(place)"
-        try Console.standard.print(IssueReport(issued: issued, next: next), as: format.value)
+        try Console.standard.print(
+            IssueReport(issued: issued, next: issued.keyPath == nil ? nil : next), as: format.value)
+    }
+
+    private func deviceKey(_ passphrase: Passphrase) throws -> HostEnrolment.DeviceKey? {
+        guard let made = try key.externalKey(device, passphrase: passphrase) else { return nil }
+        var existing = key
+        existing.generateKey = false
+        guard let found = try existing.externalKey(device, passphrase: passphrase) else { return nil }
+        return HostEnrolment.DeviceKey(address: made.address, open: found.open, make: made.open)
     }
 }
 

@@ -46,7 +46,7 @@ struct AuthorityKeyOptions: ParsableArguments {
     }
 }
 
-/// The key of a new CA: made in the directory, or one in a token, a TPM or an agent.
+/// A new key: made in the directory, or one in a token, a TPM or an agent.
 struct NewAuthorityKeyOptions: ParsableArguments {
     @Option(help: .value("type", "Key type. ML-DSA needs OpenSSL 3.5. (default: ec-p256)"))
     var keyType: KeyType?
@@ -80,7 +80,7 @@ struct NewAuthorityKeyOptions: ParsableArguments {
         case .file, .standardInput, .environment, .descriptor:
             throw UsageError(
                 message: "--key must be a key in a device: pkcs11:…, handle:0x81… or ssh-agent:SHA256:…",
-                hint: "omit --key to create a key in the CA's directory")
+                hint: "omit --key to create a key in the directory")
         }
         return ExternalKey(address: "\(place)") { try opener.key(at: place) }
     }
