@@ -249,6 +249,7 @@ extension Inventory {
             ]
             if let list = try database.lastRevocationList(issuerKey: issuer.publicKey.digest) {
                 gauges.append(("pki_crl_age_seconds", now.timeIntervalSince(list.thisUpdate)))
+                gauges.append(("pki_crl_number", Double(list.number)))
                 let count = try database.entryCount(ofList: list.number, issuerKey: issuer.publicKey.digest)
                 gauges.append(("pki_crl_entries", Double(count)))
             }
