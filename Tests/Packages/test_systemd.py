@@ -326,6 +326,11 @@ class TestTimers:
 class TestFleet:
     def test_a_host_is_enrolled_at_the_served_ca_and_renewed_by_its_timer(self, host: Machine) -> None:
         url, place = "https://127.0.0.1:8443", "/var/lib/pki/enrolled"
+        # As the unit says: root's file, which the CA's user reads through the group.
+        options = f"{PLACE}/serve-ca.conf"
+        host.write(options, "# A CA.\nlisten = 127.0.0.1:8443\n")
+        host.run("chmod", "640", options)
+        edit(host, "pki-serve-ca.service", f'[Service]\nEnvironment="PKI_SERVE_CA=--config {options}"\n')
         start(host, "pki-serve-ca", "enable", "--now")
         assert show(host, "pki-serve-ca", "StatusText") == "root issues"
         host.write(f"{PLACE}/enrolled.conf", f"PKI_SERVER={url}\n")
@@ -341,6 +346,11 @@ class TestFleet:
         assert show(host, service, "Result") == "success", journal(host, service)
         assert host.read(f"{place}/fleet-1-cert.pem") != before
         assert host.run("stat", "--format=%U %a", f"{place}/fleet-1-key.pem").stdout == "pki 600\n"
+        # Reloading reads the file again.
+        host.write(options, "listen = 127.0.0.1:8443\nhost = 127.0.0.1\nhost = ca.example.com\n")
+        start(host, "pki-serve-ca", "reload")
+        served = "openssl s_client -connect 127.0.0.1:8443 </dev/null 2>/dev/null | openssl x509 -noout -checkhost ca.example.com"
+        wait_until(lambda: "does match" in host.shell(served).stdout, "the server's certificate has the new name")
         start(host, "pki-serve-ca", "restart")
 
 
@@ -362,6 +372,11 @@ class TestSandbox:
     @pytest.mark.parametrize("unit", UNITS)
     def test_even_as_root_it_reaches_neither_systemd_nor_the_bus(self, host: Machine, unit: str) -> None:
         assert inside(host, unit, f"python3 -c '{SOCKETS}'", "User=root\nStateDirectory=\n") == []
+
+    def test_the_served_ca_finds_hosts_by_name(self, host: Machine) -> None:
+        """As http-01 needs it."""
+        connect = "import socket; one = socket.create_server((\"localhost\", 9080)); socket.create_connection((\"localhost\", 9080)); print(1)"
+        assert inside(host, "pki-serve-ca.service", f"python3 -c '{connect}'") == ["1"]
 
     @pytest.mark.parametrize(("unit", "readable"), [
         ("pki-serve@web.service", [f"{PLACE}/private.pem", "/var/lib/pki/enrolled/private.pem"]),
