@@ -83,22 +83,39 @@ import Testing
             (try? Certificate(byParts: $0.derEncoded)) != nil
         }
         #expect(!certificates.isEmpty)
-        var (read, refused) = (0, 0)
         for certificate in certificates.prefix(2) {
-            for index in certificate.derEncoded.indices {
-                for mask: UInt8 in [0x01, 0x80] {
-                    var bytes = certificate.derEncoded
-                    bytes[index] ^= mask
-                    guard let parts = try? Certificate(byParts: bytes) else {
-                        refused += 1
-                        continue
-                    }
-                    read += 1
-                    let whole = try Certificate(whole: bytes)
-                    #expect(
-                        "\(Mirror(reflecting: parts).children.map { $0 })"
-                            == "\(Mirror(reflecting: whole).children.map { $0 })")
+            try compare(certificate.derEncoded, parts: Certificate.init(byParts:), whole: Certificate.init(whole:))
+        }
+    }
+
+    @Test func `a request read by parts is the one that libcrypto reads as a whole`() throws {
+        let parameters = CertificateRequestParameters(
+            subject: try DistinguishedName("CN=web-1,O=Example"), subjectAlternativeNames: [.dns("web-1.example.com")])
+        let request = try parameters.signed(by: PrivateKey(generating: .ecP256), name: "request")
+        #expect(try CertificateRequest(byParts: request.derEncoded, name: "request") != nil)
+        try compare(
+            request.derEncoded, parts: { try CertificateRequest(byParts: $0, name: "request") },
+            whole: { try CertificateRequest(whole: $0, name: "request") })
+    }
+
+    /// Changes octet by octet, and compares what is read by parts with what is read as a whole.
+    private func compare<Value>(_ encoded: [UInt8], parts: ([UInt8]) throws -> Value?, whole: ([UInt8]) throws -> Value)
+        throws
+    {
+        var (read, refused) = (0, 0)
+        for index in encoded.indices {
+            for mask: UInt8 in [0x01, 0x80] {
+                var bytes = encoded
+                bytes[index] ^= mask
+                guard let parts = try? parts(bytes) else {
+                    refused += 1
+                    continue
                 }
+                read += 1
+                let whole = try whole(bytes)
+                #expect(
+                    "\(Mirror(reflecting: parts).children.map { $0 })"
+                        == "\(Mirror(reflecting: whole).children.map { $0 })", "octet \(index), mask \(mask)")
             }
         }
         #expect(min(read, refused) > 100)

@@ -113,18 +113,22 @@ extension PublicKey {
 extension SignatureVerifier {
     /// ``Certificate/hasSigned(_:)`` for many certificates; `nil` for signatures that are not checked here.
     package func hasSigned(_ certificate: Certificate) -> Bool? {
-        let name = certificate.signatureAlgorithm.digest
-        guard let digest = Digest.allCases.first(where: { $0.rawValue.uppercased() == name }),
-            certificate.signatureAlgorithm.name == signatureName(digest),
-            let outer = DER.elements(in: certificate.derEncoded[...]), outer.count == 1,
-            let parts = DER.elements(in: outer[0].contents), parts.count == 3, parts[2].tag == DER.bitString,
-            parts[2].contents.first == 0
+        guard let parts = DER.elements(inSequence: certificate.derEncoded), parts.count == 3,
+            let result = hasSigned(parts, by: certificate.signatureAlgorithm)
         else { return nil }
         // The signed part has the algorithm too, after version and serial number (RFC 5280 §4.1.2.3).
         let fields = DER.elements(in: parts[0].contents)
-        guard fields?.first(where: { $0.tag == DER.sequence })?.contents == parts[1].contents else { return false }
-        let signed = certificate.derEncoded[outer[0].contents.startIndex..<parts[0].contents.endIndex]
-        return isValid(signature: Array(parts[2].contents.dropFirst()), for: Array(signed), digest: digest)
+        return result && fields?.first(where: { $0.tag == DER.sequence })?.contents == parts[1].contents
+    }
+
+    /// Checks a signature as certificates and requests have it: after what is signed and the algorithm. `nil` for those
+    /// that are not checked here.
+    func hasSigned(_ parts: [DER.Element], by algorithm: SignatureAlgorithm) -> Bool? {
+        guard let digest = Digest.allCases.first(where: { $0.rawValue.uppercased() == algorithm.digest }),
+            algorithm.name == signatureName(digest), parts[2].tag == DER.bitString, parts[2].contents.first == 0
+        else { return nil }
+        return isValid(
+            signature: Array(parts[2].contents.dropFirst()), for: Array(parts[0].encoding), digest: digest)
     }
 
     /// X.509's names of the signatures that ``isValid(signature:for:digest:)`` checks.
