@@ -7,7 +7,8 @@ package import FoundationEssentials
 import Synchronization
 import SystemSupport
 
-/// Takes requests from any thread, decides, and issues what was granted in groups: the disk is waited for once a group.
+/// Takes requests from any thread, decides and signs, and issues what was granted in groups: the disk is waited for once a
+/// group, while the next one is decided about and signed.
 package final class EnrolmentDesk: Sendable {
     /// What became of a request.
     package enum Outcome: Sendable {
@@ -23,16 +24,39 @@ package final class EnrolmentDesk: Sendable {
         var reply: Reply
     }
 
+    private struct Signed: Sendable {
+        var waiting: Waiting
+        var enrolment: SignedEnrolment
+    }
+
     private struct State {
         var waiting: [Waiting] = []
-        var isAtWork = false
+        /// How many threads decide and sign.
+        var signers = 0
+        var signed: [Signed] = []
+        var signedSince = ContinuousClock.now
+        var isIssuing = false
+
+        /// Takes a group, if nobody issues and it is not better to wait for those that are being signed.
+        mutating func takeGroup() -> [Signed] {
+            guard !signed.isEmpty else { return [] }
+            guard
+                signers == 0 || signed.count >= groupSize || ContinuousClock.now - signedSince >= longestWait
+            else { return [] }
+            let group = Array(signed.prefix(groupSize))
+            signed.removeFirst(group.count)
+            signedSince = .now
+            return group
+        }
     }
 
     /// The most requests of one group: other processes change the directory in between.
     private static let groupSize = 128
+    /// How long what is signed waits for others, at most.
+    private static let longestWait: Duration = .milliseconds(20)
 
     package let authority: CertificateAuthority
-    /// What decides. A group of requests is decided about by the rules of its beginning.
+    /// What decides, by the rules of the time at which it begins.
     package var rules: EnrolmentRules {
         get { currentRules.withLock(\.self) }
         set { currentRules.withLock { $0 = newValue } }
@@ -40,8 +64,10 @@ package final class EnrolmentDesk: Sendable {
     private let currentRules: Mutex<EnrolmentRules>
     private let jobs: Int
     private let now: @Sendable () -> Date
+    private let paths = VerifiedPaths()
     private let state = Mutex(State())
-    private let queue = DispatchQueue(label: "enrolment")
+    private let signing = DispatchQueue(label: "signing", attributes: .concurrent)
+    private let issuing = DispatchQueue(label: "issuing")
 
     /// - Parameters:
     ///   - authority: The CA that issues.
@@ -58,57 +84,87 @@ package final class EnrolmentDesk: Sendable {
     }
 
     /// How many requests wait for their turn.
-    package var waitingCount: Int { state.withLock { $0.waiting.count } }
+    package var waitingCount: Int { state.withLock { $0.waiting.count + $0.signed.count } }
 
     /// Decides about a request, and issues the certificate if it is granted. `reply` is called once, from another thread.
     package func submit(_ request: EnrolmentRequest, _ reply: @escaping Reply) {
         let begins = state.withLock { state in
             state.waiting.append(Waiting(request: request, reply: reply))
-            defer { state.isAtWork = true }
-            return !state.isAtWork
+            guard state.signers < jobs else { return false }
+            state.signers += 1
+            return true
         }
-        if begins { queue.async { self.work() } }
+        if begins { signing.async { self.sign() } }
     }
 
-    private func work() {
+    /// Decides about what waits, and signs what is granted.
+    private func sign() {
+        var done: Signed?
         while true {
-            let group = state.withLock { state in
-                let group = Array(state.waiting.prefix(Self.groupSize))
-                state.waiting.removeFirst(group.count)
-                if group.isEmpty { state.isAtWork = false }
-                return group
+            let next = state.withLock { state in
+                if let done {
+                    if state.signed.isEmpty { state.signedSince = .now }
+                    state.signed.append(done)
+                }
+                let next = state.waiting.isEmpty ? nil : state.waiting.removeFirst()
+                if next == nil { state.signers -= 1 }
+                return next
             }
-            if group.isEmpty { return }
-            process(group)
+            issue()
+            guard let next else { return }
+            done = signed(next)
         }
     }
 
-    private func process(_ group: [Waiting]) {
-        let (now, rules) = (now(), rules)
-        var granted: [(waiting: Waiting, grant: EnrolmentGrant)] = []
-        for waiting in group {
-            do {
-                switch try rules.decide(waiting.request, now: now) {
-                case .issue(let grant): granted.append((waiting, grant))
-                case .wait: waiting.reply(.success(.waiting))
-                case .repeated(let certificate):
-                    waiting.reply(
-                        .success(
-                            .issued(
-                                EnrolledCertificate(
-                                    certificate: certificate, chain: authority.chain, isRepeated: true))))
+    private func signed(_ waiting: Waiting) -> Signed? {
+        let now = now()
+        do {
+            switch try rules.decide(waiting.request, now: now) {
+            case .issue(let grant):
+                var generator = SystemRandomNumberGenerator()
+                return Signed(waiting: waiting, enrolment: authority.sign(grant, paths, now: now, using: &generator))
+            case .wait: waiting.reply(.success(.waiting))
+            case .repeated(let certificate):
+                waiting.reply(
+                    .success(
+                        .issued(
+                            EnrolledCertificate(certificate: certificate, chain: authority.chain, isRepeated: true))))
+            }
+        } catch {
+            refuse(waiting, error, now)
+        }
+        return nil
+    }
+
+    /// Has a group issued, unless one is being issued: then the next follows it.
+    private func issue() {
+        let group = state.withLock { state in
+            guard !state.isIssuing else { return [Signed]() }
+            let group = state.takeGroup()
+            state.isIssuing = !group.isEmpty
+            return group
+        }
+        guard !group.isEmpty else { return }
+        issuing.async {
+            var group = group
+            while !group.isEmpty {
+                self.issue(group)
+                group = self.state.withLock { state in
+                    let next = state.takeGroup()
+                    state.isIssuing = !next.isEmpty
+                    return next
                 }
-            } catch {
-                refuse(waiting, error, now)
             }
         }
-        guard !granted.isEmpty else { return }
-        var generator = SystemRandomNumberGenerator()
-        let results = authority.enrol(granted.map(\.grant), jobs: jobs, now: now, using: &generator)
-        for ((waiting, _), result) in zip(granted, results) {
+    }
+
+    private func issue(_ group: [Signed]) {
+        let now = now()
+        let results = authority.enrol(group.map(\.enrolment), now: now)
+        for (signed, result) in zip(group, results) {
             switch result {
-            case .success(let certificate): waiting.reply(.success(.issued(certificate)))
-            case .failure(let error): refuse(waiting, error, now)
+            case .success(let certificate): signed.waiting.reply(.success(.issued(certificate)))
+            case .failure(let error): refuse(signed.waiting, error, now)
             }
         }
     }

@@ -72,6 +72,37 @@ package enum EnrolmentRefusal: Error, Hashable, Sendable {
     }
 }
 
+/// What was found out about the paths of certificates from one CA: those that differ only in serial number, names and the
+/// bits of their keys have the same path, unless names are constrained. It counts for a minute, because CAs expire.
+package final class VerifiedPaths: Sendable {
+    struct Kind: Hashable {
+        var template: CertificateTemplate
+        var algorithm: KeyAlgorithm?
+    }
+
+    private let verified = Mutex<[Kind: Date]>([:])
+
+    package init() {}
+
+    func contain(_ kind: Kind, at now: Date) -> Bool {
+        guard let date = verified.withLock({ $0[kind] }) else { return false }
+        return (0..<60).contains(now.timeIntervalSince(date))
+    }
+
+    func add(_ kind: Kind, at now: Date) {
+        verified.withLock { verified in
+            if verified.count >= 100 { verified = [:] }
+            verified[kind] = now
+        }
+    }
+}
+
+/// What was granted and signed, and is not yet issued.
+package struct SignedEnrolment: Sendable {
+    fileprivate let grant: EnrolmentGrant
+    fileprivate let made: Result<PreparedCertificate, any Error>
+}
+
 /// An issued certificate with its chain.
 package struct EnrolledCertificate: Sendable {
     package let certificate: Certificate
@@ -86,32 +117,31 @@ package struct EnrolledCertificate: Sendable {
 }
 
 extension CertificateAuthority {
+    /// Makes and signs the certificate of a grant, without changing the directory.
+    package func sign(
+        _ grant: EnrolmentGrant, _ paths: VerifiedPaths, now: Date, using generator: inout some RandomNumberGenerator
+    ) -> SignedEnrolment {
+        let random = Self.random(for: grant.request, using: &generator)
+        let kind = VerifiedPaths.Kind(
+            template: grant.request.template, algorithm: grant.request.certificateRequest?.publicKey.algorithm)
+        let isVerified = !hasNameConstraints && paths.contain(kind, at: now)
+        let made = Result { try prepare(grant.request, random, now: now, verifiesPath: !isVerified) }
+        if case .success = made, !isVerified { paths.add(kind, at: now) }
+        return SignedEnrolment(grant: grant, made: made)
+    }
+
     /// Issues certificates in one change, each or none: a request that is refused does not keep the others back.
     ///
     /// Everything that decides is looked at once more in the transaction that adds the certificate: the token's uses, the
     /// name, the proof's place. What is returned is in the inventory and on the disk.
-    package func enrol(
-        _ grants: [EnrolmentGrant], jobs: Int, now: Date, using generator: inout some RandomNumberGenerator
-    ) -> [Result<EnrolledCertificate, any Error>] {
-        do { try checkIsValid(at: now) } catch { return grants.map { _ in .failure(error) } }
-        let random = grants.map { Self.random(for: $0.request, using: &generator) }
-        let prepared = Mutex<[Result<PreparedCertificate, any Error>?]>(Array(repeating: nil, count: grants.count))
-        _ = Workers.firstFailure(of: grants.count, jobs: jobs, until: { false }) { index in
-            let result = Result { try prepare(grants[index].request, random[index], now: now) }
-            prepared.withLock { $0[index] = result }
-        }
-        let made = prepared.withLock { $0 }
+    package func enrol(_ signed: [SignedEnrolment], now: Date) -> [Result<EnrolledCertificate, any Error>] {
         do {
-            return try inventory.change(now: now, jobs: Self.diskJobs) { change in
-                zip(grants, made).map { grant, made in
-                    Result {
-                        guard let made else { throw EnrolmentRefusal.request("the server is stopping") }
-                        return try commit(made, grant, to: &change)
-                    }
-                }
+            try checkIsValid(at: now)
+            return try inventory.sharedChange(now: now) { change in
+                signed.map { signed in Result { try commit(signed.made, signed.grant, to: &change) } }
             }
         } catch {
-            return grants.map { _ in .failure(error) }
+            return signed.map { _ in .failure(error) }
         }
     }
 
@@ -124,9 +154,7 @@ extension CertificateAuthority {
                 certificate: try change.records.certificate(of: known), chain: chain, isRepeated: true)
         }
         var prepared = try made.get()
-        // What a refused request has changed so far is forgotten.
-        var attempt = change
-        let issued = try change.records.attempt {
+        let issued = try change.attempt(at: change.now) { attempt in
             prepared.archivesExisting = try allows(grant, in: attempt)
             if case .certificate(let former) = grant.proof {
                 prepared.action = .renew
@@ -146,7 +174,6 @@ extension CertificateAuthority {
             }
             return issued
         }
-        change = attempt
         return EnrolledCertificate(certificate: issued.certificate, chain: chain, isRepeated: false)
     }
 

@@ -76,12 +76,15 @@ extension CertificateAuthority {
         return outcome
     }
 
+    /// Whether the path of a certificate depends on its names.
+    var hasNameConstraints: Bool { (chain + anchors + [certificate]).contains { $0.nameConstraints != nil } }
+
     private func prepare(
         _ requests: [ClientRequest], _ random: [(serialNumber: SerialNumber, passphrase: SecretBytes?)], jobs: Int,
         now: Date, until isOver: @Sendable () -> Bool
     ) throws -> [PreparedCertificate] {
         // Without name constraints, one path for each template is enough.
-        let hasConstraints = (chain + anchors + [certificate]).contains { $0.nameConstraints != nil }
+        let hasConstraints = hasNameConstraints
         var seen: Set<CertificateTemplate> = []
         let verified = requests.map { request in
             hasConstraints || request.lifetime != nil || request.certificateRequest != nil

@@ -8,7 +8,7 @@ import SystemSupport
 extension Inventory {
     /// Adds an account. Returns the one that has the same key already, if there is one.
     package func add(_ account: ACMEAccount, now: Date) throws -> ACMEAccount? {
-        try change(now: now) { change in
+        try sharedChange(now: now) { change in
             if let known = try change.records.account(thumbprint: account.thumbprint) { return known }
             try change.records.insert(account)
             try change.audit(.account, nil, nil, detail: "\(account.identifier) by the token \(account.token)")
@@ -18,17 +18,17 @@ extension Inventory {
 
     /// The account with an identifier; `nil` if there is none.
     package func account(_ identifier: String) throws -> ACMEAccount? {
-        try withDatabase { try $0.account(identifier) }
+        try reading { try $0.account(identifier) }
     }
 
     /// The account of a key; `nil` if there is none.
     package func account(thumbprint: [UInt8]) throws -> ACMEAccount? {
-        try withDatabase { try $0.account(thumbprint: thumbprint) }
+        try reading { try $0.account(thumbprint: thumbprint) }
     }
 
     /// Changes contacts and, once, the end of an account.
     package func update(_ account: ACMEAccount, now: Date) throws {
-        try change(now: now) { change in
+        try sharedChange(now: now) { change in
             guard let former = try change.records.account(account.identifier), former.deactivatedAt == nil else {
                 return
             }
@@ -43,7 +43,7 @@ extension Inventory {
     package func changeKey(
         of account: ACMEAccount, to key: PublicKey, thumbprint: [UInt8], now: Date
     ) throws -> ACMEAccount? {
-        try change(now: now) { change in
+        try sharedChange(now: now) { change in
             if let known = try change.records.account(thumbprint: thumbprint) { return known }
             try change.records.setKey(of: account.identifier, from: account.thumbprint, to: key, thumbprint: thumbprint)
             try change.audit(.account, nil, nil, detail: "\(account.identifier) has another key")
@@ -53,13 +53,13 @@ extension Inventory {
 
     /// Whether a certificate was issued to an account.
     package func isEnrolled(_ entry: InventoryEntry, by account: ACMEAccount) throws -> Bool {
-        try withDatabase { try $0.isEnrolled(entry, by: EnrolmentProof.key(ofAccount: account.identifier)) }
+        try reading { try $0.isEnrolled(entry, by: EnrolmentProof.key(ofAccount: account.identifier)) }
     }
 
     /// Adds an order; `false` if the account has as many open ones as it may. Its expired ones without a certificate are
     /// deleted.
     package func add(_ order: ACMEOrder, limit: Int, now: Date) throws -> Bool {
-        try change(now: now) { change in
+        try sharedChange(now: now) { change in
             try change.records.deleteExpiredOrders(of: order.account, at: now)
             guard try change.records.openOrderCount(of: order.account) < limit else { return false }
             try change.records.insert(order)
@@ -69,12 +69,12 @@ extension Inventory {
 
     /// The order with an identifier; `nil` if there is none.
     package func order(_ identifier: String) throws -> ACMEOrder? {
-        try withDatabase { try $0.orders(where: "id = ?", [.text(identifier)]).first }
+        try reading { try $0.orders(where: "id = ?", [.text(identifier)]).first }
     }
 
     /// The newest orders of an account.
     package func orders(of account: ACMEAccount, limit: Int) throws -> [ACMEOrder] {
-        try withDatabase {
+        try reading {
             try $0.orders(
                 where: "account = ? ORDER BY number DESC LIMIT ?",
                 [.text(account.identifier), .integer(Int64(limit))])
@@ -83,7 +83,7 @@ extension Inventory {
 
     /// Stores what became of an order that has no certificate: the request that waits, or the problem.
     package func update(_ order: ACMEOrder, now: Date) throws {
-        try change(now: now) { try $0.records.update(order) }
+        try sharedChange(now: now) { try $0.records.update(order) }
     }
 
     /// Changes a challenge that is not decided; `nil` if there is none, or nothing is changed. An order with an invalid
@@ -91,7 +91,7 @@ extension Inventory {
     package func changeChallenge(
         _ index: Int, of order: String, detail: String? = nil, now: Date, _ body: (inout ACMEChallenge) -> Void
     ) throws -> ACMEOrder? {
-        try change(now: now) { change in
+        try sharedChange(now: now) { change in
             guard var order = try change.records.orders(where: "id = ?", [.text(order)]).first,
                 now < order.expiresAt, order.challenges.indices.contains(index),
                 [.pending, .processing].contains(order.challenges[index].status)
@@ -109,7 +109,7 @@ extension Inventory {
     /// The certificate of an order; `nil` if it has none.
     package func certificate(of order: ACMEOrder) throws -> Certificate? {
         guard let number = order.certificate else { return nil }
-        return try withDatabase { database in
+        return try reading { database in
             try database.entries(where: "id = ?", [.integer(number)]).first.map(database.certificate)
         }
     }

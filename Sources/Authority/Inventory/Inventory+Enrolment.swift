@@ -83,11 +83,11 @@ extension Inventory {
     }
 
     /// The token with an identifier; `nil` if there is none.
-    package func token(_ identifier: String) throws -> JoinToken? { try withDatabase { try $0.token(identifier) } }
+    package func token(_ identifier: String) throws -> JoinToken? { try reading { try $0.token(identifier) } }
 
     /// Every token, the newest first.
     package func tokens() throws -> [JoinToken] {
-        try withDatabase { try $0.tokens(where: "1 = 1 ORDER BY created_at DESC, id") }
+        try reading { try $0.tokens(where: "1 = 1 ORDER BY created_at DESC, id") }
     }
 
     /// Revokes a token; `false` if it was revoked before. Certificates that were issued by it stay valid.
@@ -116,27 +116,27 @@ extension Inventory {
 
     /// The entry of a certificate; `nil` if the inventory does not have it.
     package func entry(of certificate: Certificate) throws -> InventoryEntry? {
-        try withDatabase { try $0.entry(of: certificate) }
+        try reading { try $0.entry(of: certificate) }
     }
 
     /// The entry that the issuer with a key gave a serial number to; `nil` if there is none.
     package func entry(issuerKey: [UInt8], _ serialNumber: SerialNumber) throws -> InventoryEntry? {
-        try withDatabase { try $0.entry(issuerKey: issuerKey, serialNumber) }
+        try reading { try $0.entry(issuerKey: issuerKey, serialNumber) }
     }
 
     /// The certificate that was issued for a request by this proof; `nil` if there is none.
     package func certificate(enrolledBy proof: EnrolmentProof, for request: CertificateRequest) throws -> Certificate? {
-        try withDatabase { database in
+        try reading { database in
             try database.enrolled(proof.key, proof.digest(of: request)).map(database.certificate)
         }
     }
 
     /// Whether a certificate was issued for a request over the network.
-    package func isEnrolled(_ entry: InventoryEntry) throws -> Bool { try withDatabase { try $0.isEnrolled(entry) } }
+    package func isEnrolled(_ entry: InventoryEntry) throws -> Bool { try reading { try $0.isEnrolled(entry) } }
 
     /// The current entry of a name; `nil` if there is none.
     package func current(_ name: String) throws -> InventoryEntry? {
-        try withDatabase { try $0.current(name).first }
+        try reading { try $0.current(name).first }
     }
 
     /// Locks the name of a replaced certificate that tried to renew: it may be stolen, or the current one is.
@@ -160,7 +160,7 @@ extension Inventory {
     }
 
     private func pendingRequest(proof: String, derEncoded: [UInt8]) throws -> PendingRequest? {
-        try withDatabase {
+        try reading {
             try $0.pendingRequests(
                 where: "proof = ? AND request = ?", [.text(proof), .blob(Digest.sha256.hash(derEncoded))]
             ).first
@@ -169,7 +169,7 @@ extension Inventory {
 
     /// The requests that wait for a decision, the oldest first.
     package func pendingRequests() throws -> [PendingRequest] {
-        try withDatabase { try $0.pendingRequests(where: "decision = 0 ORDER BY id") }
+        try reading { try $0.pendingRequests(where: "decision = 0 ORDER BY id") }
     }
 
     /// Approves or denies a request; `nil` if no request with this number waits.
@@ -235,13 +235,13 @@ extension Inventory {
 extension Inventory {
     /// Checks that the inventory can be read and the CA can issue; a load balancer asks for it.
     package func checkCanIssue(_ authority: CertificateAuthority, now: Date) throws {
-        try withDatabase { try $0.refuseRevokedAuthority(withKey: authority.certificate.publicKey.digest) }
+        try reading { try $0.refuseRevokedAuthority(withKey: authority.certificate.publicKey.digest) }
         try authority.checkIsValid(at: now)
     }
 
     /// The numbers that a monitor wants besides the counters of a server. None takes longer in a large inventory.
     package func enrolmentGauges(at now: Date, of issuer: Certificate) throws -> [(name: String, value: Double)] {
-        try withDatabase { database in
+        try reading { database in
             var gauges = [
                 ("pki_requests_pending", Double(try database.pendingCount())),
                 ("pki_tokens_valid", Double(try database.validTokenCount(at: now))),

@@ -21,14 +21,14 @@ extension Inventory {
     /// What other processes and this one have revoked since a row of the audit. If nothing was written since then, that
     /// costs one look at the newest row.
     package func revocationNews(since row: Int64, of issuer: Certificate, named name: String) throws -> RevocationNews {
-        try withDatabase { try $0.revocationNews(since: row, of: issuer.publicKey.digest, named: name) }
+        try reading { try $0.revocationNews(since: row, of: issuer.publicKey.digest, named: name) }
     }
 
     /// The last CRL that a CA has made; `nil` if there is none.
     package func lastRevocationList(
         of issuer: Certificate
     ) throws -> (number: Int64, thisUpdate: Date, nextUpdate: Date)? {
-        try withDatabase { try $0.lastRevocationList(issuerKey: issuer.publicKey.digest) }
+        try reading { try $0.lastRevocationList(issuerKey: issuer.publicKey.digest) }
     }
 
     /// Tells one version of the file with a CA's CRL from another; `nil` if there is no file.

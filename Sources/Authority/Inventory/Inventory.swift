@@ -24,6 +24,10 @@ public final class Inventory: Sendable {
     // SAFETY: used with `turn` held.
     private nonisolated(unsafe) let database: InventoryDatabase
     private let turn = Mutex(())
+    // SAFETY: used with `readerTurn` held.
+    private nonisolated(unsafe) var reader: InventoryDatabase?
+    private let readerTurn = Mutex(())
+    let shared = SharedChanges()
     private let isReadOnly: Bool
     /// How many certificates were read from the directory's files when this was opened, because it had no inventory.
     private let adoptedCount: Mutex<Int>
@@ -140,12 +144,12 @@ public final class Inventory: Sendable {
 
     /// The certificate of an entry, from the inventory: its file need not exist.
     public func certificate(of entry: InventoryEntry) throws -> Certificate {
-        try withDatabase { try $0.certificate(of: entry) }
+        try reading { try $0.certificate(of: entry) }
     }
 
     /// The template of a certificate; `nil` if the certificate was imported from files.
     public func template(of entry: InventoryEntry) throws -> CertificateTemplate? {
-        try withDatabase { try $0.template(of: entry) }
+        try reading { try $0.template(of: entry) }
     }
 
     /// Visits the audit from its first line. The body must not call this inventory.
@@ -168,7 +172,11 @@ public final class Inventory: Sendable {
 
     /// Changes the inventory and the directory together; if the body throws, nothing is changed. `jobs` is the number
     /// of threads that write files.
-    func change<Result>(now: Date, jobs: Int = 1, _ body: (inout InventoryChange) throws -> Result) throws -> Result {
+    ///
+    /// Unless `movesLog`, the caller calls ``moveLog()`` later.
+    func change<Result>(
+        now: Date, jobs: Int = 1, movesLog: Bool = true, _ body: (inout InventoryChange) throws -> Result
+    ) throws -> Result {
         guard !isReadOnly else { throw AuthorityError(.storage, "the CA in \(directoryPath) was opened read-only") }
         return try directory.withLock {
             try withDatabase { database in
@@ -196,7 +204,7 @@ public final class Inventory: Sendable {
                     throw error
                 }
                 try directory.settle(moves)
-                database.database.checkpoint()
+                if movesLog { database.database.checkpoint() }
                 return result
             }
         }
@@ -210,6 +218,24 @@ public final class Inventory: Sendable {
         try directory.settle(moves)
         directory.sweepDrafts()
         return moves.compactMap(\.generation).max() ?? 0
+    }
+
+    /// Moves the log into the database's file, so that the file alone is a whole copy.
+    package func moveLog() throws {
+        try directory.withLock { try withDatabase { $0.database.checkpoint() } }
+    }
+
+    /// Reads what was committed. While another thread changes the inventory, a second connection does not wait for it.
+    func reading<Result>(_ body: (InventoryDatabase) throws -> Result) throws -> Result {
+        guard !isReadOnly else { return try withDatabase(body) }
+        return try explained(directory.path(of: Self.fileName)) {
+            if let result = try turn.withLockIfAvailable({ _ in try unsafe body(database) }) { return result }
+            return try readerTurn.withLock { _ in
+                let reader = try unsafe reader ?? InventoryDatabase(in: directory)
+                unsafe self.reader = reader
+                return try body(reader)
+            }
+        }
     }
 
     func withDatabase<Result>(_ body: (InventoryDatabase) throws -> Result) throws -> Result {

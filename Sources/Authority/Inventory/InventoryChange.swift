@@ -11,7 +11,7 @@ import SystemSupport
 struct InventoryChange {
     /// The inventory, in a transaction.
     let records: InventoryDatabase
-    let now: Date
+    private(set) var now: Date
     let who: String
     let directory: CADirectory
     private var files: [CADirectory.PlannedFile] = []
@@ -25,6 +25,18 @@ struct InventoryChange {
 
     init(records: InventoryDatabase, directory: CADirectory, now: Date, who: String) {
         (self.records, self.directory, self.now, self.who) = (records, directory, now, who)
+    }
+
+    /// Makes a part of the change at its own time, which is forgotten if it throws.
+    mutating func attempt<Result>(
+        at now: Date, _ body: (inout InventoryChange) throws -> Result
+    ) throws -> Result {
+        var attempt = self
+        attempt.now = now
+        let result = try records.attempt { try body(&attempt) }
+        attempt.now = self.now
+        self = attempt
+        return result
     }
 
     /// Whether a name is taken after this change.
@@ -90,9 +102,18 @@ struct InventoryChange {
                 FileMove(name: file.archivedName, kind: .place(draft: draft, replaces: false), stage: .archive))
         }
         var drafts: [(draft: String, file: CADirectory.PlannedFile)] = []
+        // The certificates of a group have the same chain: it is brought to the disk once.
+        var copies: [(name: String, draft: String)] = []
+        var originals: [[UInt8]: String] = [:]
         for (number, file) in files.enumerated() {
             let draft = FileMove.draft(archived.count + number, generation: generation)
-            drafts.append((draft, file))
+            let contents = files.count > 1 && file.mode == 0o644 ? file.contents.array : []
+            if let original = originals[contents] {
+                copies.append((original, draft))
+            } else {
+                drafts.append((draft, file))
+                if !contents.isEmpty { originals[contents] = draft }
+            }
             moves.append(
                 FileMove(
                     name: file.name, kind: .place(draft: draft, replaces: leaving.contains(file.name)),
@@ -101,7 +122,7 @@ struct InventoryChange {
         for file in archived where !added.contains(file.name) {
             moves.append(FileMove(name: file.name, kind: .remove(copy: file.archivedName), stage: .removals))
         }
-        try directory.writeDrafts(drafts, links: links, jobs: jobs)
+        try directory.writeDrafts(drafts, links: links, copies: copies, jobs: jobs)
         return moves.sorted { $0.stage.rawValue < $1.stage.rawValue }
     }
 }

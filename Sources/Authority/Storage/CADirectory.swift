@@ -159,8 +159,15 @@ final class CADirectory: Sendable {
 
     /// Writes and syncs files as drafts: the first half of a change. If one cannot be written, ``sweepDrafts()``
     /// deletes the others. The caller holds the lock.
+    ///
+    /// - Parameters:
+    ///   - files: The files.
+    ///   - links: Files that get a draft as a second name.
+    ///   - copies: Drafts that get another draft as a second name.
+    ///   - jobs: The number of threads that write.
     func writeDrafts(
-        _ files: [(draft: String, file: PlannedFile)], links: [(name: String, draft: String)], jobs: Int = 1
+        _ files: [(draft: String, file: PlannedFile)], links: [(name: String, draft: String)],
+        copies: [(name: String, draft: String)] = [], jobs: Int = 1
     ) throws(AuthorityError) {
         if files.isEmpty, links.isEmpty { return }
         // The names are given after the point of no return, so obstacles must be found before.
@@ -170,6 +177,7 @@ final class CADirectory: Sendable {
             try self.writeContents(of: files[index].file, as: files[index].draft)
         }
         if let failure { throw failure }
+        for copy in copies { try self.link(copy.name, to: copy.draft) }
         try synchronize(Self.draftDirectory)
     }
 

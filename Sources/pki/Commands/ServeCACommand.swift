@@ -251,6 +251,7 @@ struct ServeCACommand: AsyncParsableCommand {
         async let closed: Void = plain.shutDown(within: .seconds(10))
         await server.shutDown(within: .seconds(10))
         await closed
+        try authority.inventory.moveLog()
     }
 
     private func rules(_ authority: CertificateAuthority) -> EnrolmentRules {
