@@ -186,13 +186,7 @@ class World(Workshop):
         secret = self.directory / f"token-{port}"
         options = [*bundle, "--imds", "--token-file", secret] if own else []
         process = self.background([program, "serve", "--port", str(port), *identity, *options], {} if own else variables)
-        while True:
-            with socket.socket() as connection:
-                if connection.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            if process.poll() is not None:
-                raise Failed(f"{program} serve did not start")
-            time.sleep(0.05)
+        wait_for(port, process)
         address = f"http://127.0.0.1:{port}"
         roles = f"{address}/latest/meta-data/iam/security-credentials/"
         token = asked(f"{address}/latest/api/token", "X-aws-ec2-metadata-token-ttl-seconds: 21600", "PUT")
@@ -252,6 +246,17 @@ class World(Workshop):
             "request = function() turn = turn % #requests + 1; return requests[turn] end\n"
         )
         return script
+
+
+def wait_for(port: int, process: subprocess.Popen[str]) -> None:
+    """Waits until a server listens."""
+    while True:
+        with socket.socket() as connection:
+            if connection.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        if process.poll() is not None:
+            raise Failed(f"{' '.join(map(str, process.args))} did not start")
+        time.sleep(0.05)
 
 
 def asked(address: str, header: str, method: str = "GET") -> str:

@@ -164,3 +164,9 @@ def memory(process: subprocess.Popen[str], field: str = "VmRSS") -> float:
     """Megabytes of memory that a process has now, or had at most (VmHWM)."""
     text = Path(f"/proc/{process.pid}/status").read_text()
     return int(re.search(rf"{field}:\s+(\d+)", text)[1]) / 1024  # type: ignore[index]
+
+
+def cpu_seconds(process: subprocess.Popen[str]) -> float:
+    """The CPU time that a process has taken, the kernel's included."""
+    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -17,7 +17,7 @@ from bench.process import HERE, Failed, Sample, Side, compiled, memory
 from bench.table import Figure, Goal
 
 
-@dataclass(frozen=True)
+@dataclass
 class Extent:
     """How much is measured."""
 
@@ -41,9 +41,13 @@ class Row:
 ROWS: dict[str, Row] = {}
 
 
-def row(name: str, *tools: str, peers: tuple[str, ...] = (), kind: str = "goal") -> Callable[[Callable], Callable]:
+def row(
+    name: str, *tools: str, peers: tuple[str, ...] = (), kind: str = "goal", rows: dict[str, Row] = ROWS
+) -> Callable[[Callable], Callable]:
+    """Adds a row to a table."""
+
     def register(measure: Callable[[World, Extent], Iterator[Figure]]) -> Callable:
-        ROWS[name] = Row(measure, tools, peers, kind)
+        rows[name] = Row(measure, tools, peers, kind)
         return measure
 
     return register

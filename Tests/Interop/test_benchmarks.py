@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`Benchmarks/compare` prints its table against a stand-in for aws_signing_helper, and leaves nothing behind."""
+"""`Benchmarks/compare` and `fleet` print their tables, the first against a stand-in for aws_signing_helper, and leave nothing
+behind."""
 
 from __future__ import annotations
 
@@ -16,6 +17,7 @@ import pytest
 from program import REPOSITORY, Pki
 
 COMPARE = REPOSITORY / "Benchmarks/compare"
+FLEET = REPOSITORY / "Benchmarks/fleet"
 
 
 def command(pki: Pki, *options: str | Path) -> list[str | Path]:
@@ -43,6 +45,19 @@ def test_table_and_figures(pki: Pki, tmp_path: Path) -> None:
         if goal := figure["goal"]:
             assert figure["met"] == (figure[goal["of"]] <= goal["bound"]) and goal["sign"] == "≤", figure
     assert list(temporary.iterdir()) == []
+
+
+def test_table_of_a_served_ca(pki: Pki, tmp_path: Path) -> None:
+    few = ["--rounds", "1", "--seconds", "1", "--enrolments", "128", "--certificates", "256", "--rows", "1000"]
+    done = subprocess.run(
+        [sys.executable, FLEET, "--binary", pki.path, "--no-install", *few, "--json", tmp_path / "figures.json"],
+        env={**os.environ, "TMPDIR": str(tmp_path)}, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    figures = json.loads((tmp_path / "figures.json").read_text())["figures"]
+    assert len(done.stdout.splitlines()) == 1 + len(figures)
+    assert len(figures) == 8 and all(figure["value"] > 0 for figure in figures)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["figures.json"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
