@@ -36,12 +36,15 @@ package final class EnrolmentDesk: Sendable {
         var signed: [Signed] = []
         var signedSince = ContinuousClock.now
         var isIssuing = false
+        /// Whether ``issue()`` will be called when the longest wait is over.
+        var isTimed = false
 
         /// Takes a group, if nobody issues and it is not better to wait for those that are being signed.
         mutating func takeGroup() -> [Signed] {
             guard !signed.isEmpty else { return [] }
             guard
-                signers == 0 || signed.count >= groupSize || ContinuousClock.now - signedSince >= longestWait
+                signers == 0 || signed.count >= groupSize
+                    || ContinuousClock.now - signedSince >= .milliseconds(longestWait)
             else { return [] }
             let group = Array(signed.prefix(groupSize))
             signed.removeFirst(group.count)
@@ -52,8 +55,8 @@ package final class EnrolmentDesk: Sendable {
 
     /// The most requests of one group: other processes change the directory in between.
     private static let groupSize = 128
-    /// How long what is signed waits for others, at most.
-    private static let longestWait: Duration = .milliseconds(20)
+    /// How long what is signed waits for others, at most, in milliseconds.
+    private static let longestWait = 20
 
     package let authority: CertificateAuthority
     /// What decides, by the rules of the time at which it begins.
@@ -138,23 +141,26 @@ package final class EnrolmentDesk: Sendable {
 
     /// Has a group issued, unless one is being issued: then the next follows it.
     private func issue() {
-        let group = state.withLock { state in
-            guard !state.isIssuing else { return [Signed]() }
+        let (group, waits) = state.withLock { state -> ([Signed], Bool) in
+            guard !state.isIssuing else { return ([], false) }
             let group = state.takeGroup()
             state.isIssuing = !group.isEmpty
-            return group
+            guard group.isEmpty, !state.signed.isEmpty, !state.isTimed else { return (group, false) }
+            state.isTimed = true
+            return ([], true)
+        }
+        if waits {
+            // A key may take long to sign the next.
+            issuing.asyncAfter(deadline: .now() + .milliseconds(Self.longestWait)) {
+                self.state.withLock { $0.isTimed = false }
+                self.issue()
+            }
         }
         guard !group.isEmpty else { return }
         issuing.async {
-            var group = group
-            while !group.isEmpty {
-                self.issue(group)
-                group = self.state.withLock { state in
-                    let next = state.takeGroup()
-                    state.isIssuing = !next.isEmpty
-                    return next
-                }
-            }
+            self.issue(group)
+            self.state.withLock { $0.isIssuing = false }
+            self.issue()
         }
     }
 

@@ -24,7 +24,7 @@ extension CertificateAuthority {
     /// After how many seconds a change is made with fewer: slow keys are not lost, and the user sees progress.
     static let batchTime = 2.0
     /// The number of threads that write files: the file system syncs many files with one write of its journal.
-    static let diskJobs = 16
+    static let diskJobs = 32
 
     /// Issues many certificates on `jobs` threads. A host gets both key and certificate or neither. Names in the
     /// inventory are skipped, so an interrupted batch can be run again.

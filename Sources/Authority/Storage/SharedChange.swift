@@ -22,10 +22,11 @@ final class SharedChanges: Sendable {
     private let queue = DispatchQueue(label: "inventory")
     private let isMoveScheduled = Atomic(false)
 
-    /// Moves the log once for all changes of a moment, after those who wait for them were answered.
+    /// Moves the log once for all changes of a second, after those who wait for them were answered: it takes as long as a
+    /// commit.
     fileprivate func moveLogSoon(of inventory: Inventory) {
         guard !isMoveScheduled.exchange(true, ordering: .relaxed) else { return }
-        queue.asyncAfter(deadline: .now() + .milliseconds(200)) {
+        queue.asyncAfter(deadline: .now() + .seconds(1)) {
             self.isMoveScheduled.store(false, ordering: .relaxed)
             // The next change does it otherwise.
             try? inventory.moveLog()
@@ -51,7 +52,7 @@ final class SharedChanges: Sendable {
 extension Inventory {
     /// Changes the inventory and the directory as ``change(now:jobs:_:)`` does, together with what other threads want to
     /// change meanwhile: all of it is committed at once. If the body throws, nothing but its own part is forgotten. The
-    /// log is moved into the file a moment later.
+    /// log is moved into the file a second later.
     func sharedChange<Value>(now: Date, _ body: (inout InventoryChange) throws -> Value) throws -> Value {
         var result: Result<Value, any Error>?
         try withoutActuallyEscaping(body) { body in

@@ -68,6 +68,13 @@ package enum GuardedMemory {
     package static func lockKeys() -> Bool { CRYPTO_secure_malloc_init(size, 64) == 1 }
 }
 
+/// The heaps of malloc. glibc gives threads heaps of their own, up to eight for each processor, and memory that is free in one
+/// is of no use to the threads of another. Programs call it, not libraries.
+package enum Heaps {
+    /// Has all threads share some heaps, from now on. A server with as many as processors does not wait for one.
+    package static func limit(to count: Int) { _ = mallopt(M_ARENA_MAX, CInt(clamping: count)) }
+}
+
 /// The libcrypto that this process runs with.
 package enum OpenSSLVersion {
     /// Name, version and date: `OpenSSL 3.0.17 1 Jul 2025`.

@@ -185,6 +185,7 @@ struct ServeCACommand: AsyncParsableCommand {
     }
 
     func run() async throws {
+        Heaps.limit(to: max(2, ThisProcess.processorCount))
         let console = Console.standard.log
         let command = try withFile()
         try await command.serve(console) { try withFile() }
