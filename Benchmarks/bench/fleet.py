@@ -169,7 +169,7 @@ def acme(world: World, extent: FleetExtent) -> Iterator[Figure]:
         caddy = None
     own, theirs = [], []
     for _ in range(extent.rounds):
-        own += authority.load(extent.enrolments // 2, "acme")
+        own += authority.load(max(HOSTS, extent.enrolments // 2), "acme")
         if caddy and os.geteuid() == 0:
             root = world.directory / "caddy/pki/authorities/local/root.crt"
             words = ["acme", "/acme/local", "-", "-", "-"]
@@ -208,7 +208,7 @@ def ocsp(world: World, extent: FleetExtent) -> Iterator[Figure]:
 def peak(world: World, extent: FleetExtent) -> Iterator[Figure]:
     """The server's memory at its highest, half of it by renewals."""
     authority = Authority(world, "memory")
-    first = min(extent.certificates // 10, 5_000)
+    first = max(HOSTS, min(extent.certificates // 20, 5_000))
     authority.load(first, "est")
     early, done = memory(authority.process, "VmHWM"), 2 * first
     while done < extent.certificates:
