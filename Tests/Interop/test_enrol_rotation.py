@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 from cryptography import x509
 
 from enrolled import ocsp_answer
-from enrolling import Authority, serving_ca
+from enrolling import Authority, certificate_request, serving_ca
+from enrolling import enrol as ask
 from peer import load
 from program import CHECK_FAILED, DONE, UNAVAILABLE, Pki, running_lab
 from tools import openssl
@@ -63,6 +65,32 @@ def test_hosts_follow_a_new_root(pki: Pki, tmp_path: Path) -> None:
         assert roots(host) == [new] and not (host / "web-1-chain.pem").exists()
         openssl("verify", "-CAfile", host / "root-cert.pem", host / "web-1-cert.pem")
         assert len(list((host / "archive").glob("root-cert-*.pem"))) == 2
+
+
+def test_hosts_follow_another_intermediate_ca(pki: Pki, tmp_path: Path) -> None:
+    """Also one that has its certificate alone, and so sends no chain; but none below a CA that was revoked."""
+    directory, host = tmp_path / "ca", tmp_path / "host"
+    pki.run("init-ca", "--directory", directory)
+    for number in (1, 2):
+        pki.run("issue-intermediate", f"issuing-{number}", "--directory", directory)
+    request, key = certificate_request(tmp_path, "/CN=web-2")
+    with serving_ca(pki, directory, "--issuer", "issuing-1") as ca:
+        enrol(pki, ca, host, "web-1")
+        certificate = ask(ca, request, ca.token("web-2")).certificate(tmp_path / "web-2.pem")
+    with serving_ca(pki, directory, "--issuer", "issuing-2") as ca:
+        renew(pki, ca, host, "web-1")
+        assert (host / "web-1-chain.pem").read_bytes() == (directory / "issuing-2-cert.pem").read_bytes()
+        openssl("verify", "-CAfile", ca.root, "-untrusted", host / "web-1-chain.pem", host / "web-1-cert.pem")
+        reply = ask(ca, request, None, "--cert", certificate, "--key", key, path="simplereenroll")
+        assert reply.status == 200
+        other, other_key = certificate_request(tmp_path, "/CN=web-3", name="web-3")
+    with serving_ca(pki, directory, "--issuer", "issuing-1") as ca:
+        certificate = ask(ca, other, ca.token("web-3")).certificate(tmp_path / "web-3.pem")
+    pki.run("revoke", "issuing-1", "--directory", directory)
+    with serving_ca(pki, directory, "--issuer", "issuing-2") as ca:
+        words = ("--cert", certificate, "--key", other_key, "--header", "Content-Type: application/pkcs10", "--data-binary", f"@{other}")
+        command = ["curl", "--silent", "--fail", "--cacert", ca.root, *words, f"{ca.est}/simplereenroll"]
+        assert subprocess.run(command, capture_output=True, timeout=60, check=False).returncode != 0
 
 
 def test_a_root_is_not_taken_from_a_server_that_the_old_one_does_not_verify(pki: Pki, tmp_path: Path) -> None:

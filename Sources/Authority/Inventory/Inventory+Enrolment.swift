@@ -202,6 +202,13 @@ extension Inventory {
         return try certificate(of: highest)
     }
 
+    /// The certificates of the directory's current CAs that are valid and not revoked.
+    package func authorities(at now: Date) throws -> [Certificate] {
+        var query = InventoryQuery(at: now)
+        query.isCA = true
+        return try entries(query).filter { $0.status(at: now) == .valid }.map(certificate)
+    }
+
     static let tokenKeyFile = "token-key"
 
     /// The key from which the secrets of tokens are derived: 32 octets in the file `token-key` of the directory. `nil` if

@@ -43,9 +43,10 @@ final class ServerCertificate: Sendable {
     private static func make(
         _ source: Source, _ authority: CertificateAuthority, renews: Bool
     ) throws -> (TLSIdentity, Certificate) {
-        // Hosts that have their certificate alone send no intermediate CA. What has expired is refused, with the reason, by the
-        // rules of enrolment, which may allow some time more.
-        let roots = Array((authority.roots + authority.chain).map(\.pemEncoded).joined().utf8)
+        // Hosts that have their certificate alone send no intermediate CA, which may be another than the one that issues now. What has
+        // expired is refused, with the reason, by the rules of enrolment, which may allow some time more.
+        let authorities = try authority.roots + authority.chain + authority.inventory.authorities(at: .now)
+        let roots = Array(Set(authorities).map(\.pemEncoded).joined().utf8)
         switch source {
         case .files(let certificate, let privateKey):
             let chain = try FileContents(of: certificate).bytes
