@@ -28,6 +28,15 @@ package struct TokenSecrets: Sendable {
         areEqual(Array(text.utf8), Array(Base64URL.encode(secret(of: identifier)).utf8))
     }
 
+    /// The identifier of a new token, whose secret does not begin with a hyphen: it would read as an option of an ACME
+    /// client.
+    package func newToken(using generator: inout some RandomNumberGenerator) -> String {
+        while true {
+            let identifier = Self.newIdentifier(using: &generator)
+            if !Base64URL.encode(secret(of: identifier)).hasPrefix("-") { return identifier }
+        }
+    }
+
     /// A new identifier: 72 random bits in base64url.
     package static func newIdentifier(using generator: inout some RandomNumberGenerator) -> String {
         var octets: [UInt8] = []

@@ -358,6 +358,15 @@ final class TestCA: Sendable {
         }
     }
 
+    @Test func `no part of a token begins with a hyphen`() {
+        let secrets = TokenSecrets(key: Array(0..<32))
+        var generator = SystemRandomNumberGenerator()
+        for _ in 0..<1_000 {
+            let identifier = secrets.newToken(using: &generator)
+            #expect(!identifier.hasPrefix("-") && !Base64URL.encode(secrets.secret(of: identifier)).hasPrefix("-"))
+        }
+    }
+
     @Test(arguments: ["A", "AA=", "AA==", "A+", "A/", "AB", "====", "A A", "AAAA\n"])
     func `base64url in another spelling is refused`(text: String) {
         #expect(Base64URL.decode(text) == nil)

@@ -105,7 +105,7 @@ struct TokenCreateCommand: ParsableCommand {
         var generator = SystemRandomNumberGenerator()
         let secrets = TokenSecrets(key: try inventory.tokenKey(orMaking: randomBytes(32), now: now))
         var token = JoinToken(
-            identifier: TokenSecrets.newIdentifier(using: &generator), names: name, alternativeNames: san,
+            identifier: secrets.newToken(using: &generator), names: name, alternativeNames: san,
             template: try template.read() ?? profile.template, lifetime: Double(days) * 86_400, uses: uses,
             createdAt: now, createdBy: Operator.name, expiresAt: now + expires.timeInterval)
         token.replaces = replace
