@@ -64,7 +64,7 @@ public struct CertificateAuthority: Sendable {
         openKey: (String, Certificate) throws -> any SigningKey = Self.refuseKeyElsewhere
     ) throws {
         if let issuer { try EntryName.check(issuer) }
-        let inventory = try Inventory(in: directory, by: who, now: now)
+        let inventory = try Inventory(in: directory, by: who, now: now, hasKeyElsewhere: keyAddress != nil)
         let directory = inventory.directory
         let name = try issuer ?? Self.defaultIssuer(in: inventory, hasKeyElsewhere: keyAddress != nil, now: now)
         let certificate: Certificate
@@ -126,6 +126,15 @@ extension CertificateAuthority {
                     + able.map(\.name).sortedNaturally().joined(separator: ", "), hint: "choose one: --issuer NAME")
         }
         return able.first?.name ?? rootName
+    }
+
+    /// Whether the directory has the key of a CA, or the address of one.
+    static func hasAnyKey(in directory: CADirectory) -> Bool {
+        directory.names().contains { file in
+            guard file.hasSuffix(AuthorityFiles.certificate(of: "")) else { return false }
+            let name = String(file.dropLast(AuthorityFiles.certificate(of: "").count))
+            return hasKey(name, in: directory) && (try? certificate(of: name, in: directory))?.isCA == true
+        }
     }
 
     private static func hasKey(_ name: String, in directory: CADirectory) -> Bool {

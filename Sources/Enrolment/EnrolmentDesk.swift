@@ -181,7 +181,7 @@ package final class EnrolmentDesk: Sendable {
             // has looked.
             do {
                 if let entry = try authority.inventory.entry(of: former) {
-                    try authority.inventory.lock(entry, of: waiting.request.peer, now: now)
+                    _ = try authority.inventory.lock(entry, of: waiting.request.peer, now: now)
                 }
             } catch {
                 return waiting.reply(.failure(error))

@@ -44,7 +44,7 @@ package struct CAService: HTTPHandler {
     ///   - fetch: Sends a request to a host that must prove its name: follows no redirect, uses no proxy, and limits time
     ///     and size.
     ///   - now: The clock.
-    ///   - report: Is told faults of the server, each a sentence, for the log.
+    ///   - report: Is told faults of the server and who was refused, each a sentence, for the log.
     package init(
         _ desk: EnrolmentDesk, options: Options,
         fetch: @escaping @Sendable (HTTPChallengeRequest) throws -> (status: Int, body: [UInt8]),
@@ -58,7 +58,7 @@ package struct CAService: HTTPHandler {
         let reader = ProofReader(tokens: TokenVerifier(inventory), options: current)
         let limits = ServiceLimits(metrics: metrics)
         let probe = KeyProbe(desk.authority)
-        let log = LimitedReport(report)
+        let log = ServiceLog(report)
         let report: @Sendable (String) -> Void = { log.report($0) }
         let revocation = try RevocationService(
             desk.authority, options: current, limits: limits, metrics: metrics, now: now, report: report)
@@ -66,12 +66,11 @@ package struct CAService: HTTPHandler {
         var router = HTTPRouter()
         try revocation.addRoutes(to: &router)
         try ESTService(
-            desk: desk, reader: reader, limits: limits, metrics: metrics, options: current, report: report
+            desk: desk, reader: reader, limits: limits, metrics: metrics, options: current, log: log
         ).addRoutes(to: &router)
         try ACMEService(
             desk: desk, tokens: reader.tokens, limits: limits, metrics: metrics, options: current, fetch: fetch,
-            now: now,
-            report: report
+            now: now, log: log
         ).addRoutes(to: &router)
         try router.on(.get, "/healthz") { _, _ in .now(HTTPResponse(status: .ok, text: "ok\n")) }
         try router.on(.get, "/readyz") { _, _ in

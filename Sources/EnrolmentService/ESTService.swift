@@ -24,21 +24,19 @@ struct ESTService: Sendable {
     let limits: ServiceLimits
     let metrics: ServiceMetrics
     let options: CurrentOptions
-    /// Is told faults of the server.
-    let report: @Sendable (String) -> Void
+    let log: ServiceLog
     private let queue = DispatchQueue(label: "est", attributes: .concurrent)
 
     init(
         desk: EnrolmentDesk, reader: ProofReader, limits: ServiceLimits, metrics: ServiceMetrics,
-        options: CurrentOptions,
-        report: @escaping @Sendable (String) -> Void
+        options: CurrentOptions, log: ServiceLog
     ) {
         self.desk = desk
         self.reader = reader
         self.limits = limits
         self.metrics = metrics
         self.options = options
-        self.report = report
+        self.log = log
     }
 
     func addRoutes(to router: inout HTTPRouter) throws {
@@ -136,7 +134,9 @@ struct ESTService: Sendable {
             return response
         case .failure(let error):
             let answer = ServiceError(error)
-            if let fault = answer.fault { report("EST: \(fault)") }
+            log.report(
+                error, fault: answer.fault, reason: answer.reason, protocol: "EST",
+                from: ProofReader.address(of: request))
             if answer.isWrongProof, let busy = limits.refusalOfFailure(of: request, protocol: "est") { return busy }
             var response = HTTPResponse(status: answer.status, text: answer.reason + "\n")
             if answer.status == .unauthorized {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Authority
 import Synchronization
 
 /// Limits how often something may happen for each key: a burst, then a steady rate (the generic cell rate algorithm).
@@ -54,5 +55,26 @@ final class LimitedReport: Sendable {
         }
         let count = leftOut.exchange(0, ordering: .relaxed)
         log(count == 0 ? message : "\(message) (\(count) messages before it were left out)")
+    }
+}
+
+/// What the log is told: faults of the server, and who was refused. Neither fills it, and refusals do not crowd out faults.
+struct ServiceLog: Sendable {
+    private let faults: LimitedReport
+    private let refusals: LimitedReport
+
+    init(_ log: @escaping @Sendable (String) -> Void) { (faults, refusals) = (LimitedReport(log), LimitedReport(log)) }
+
+    func report(_ message: String) { faults.report(message) }
+
+    /// Tells why a client got nothing. Who proved nothing yet has only asked for what is needed.
+    func report(_ error: any Error, fault: String?, reason: String, protocol name: String, from address: String) {
+        if let fault {
+            faults.report("\(name): \(fault)")
+        } else if case .replaced(let locked) = error as? EnrolmentRefusal {
+            faults.report("\(locked) is locked: its replaced certificate tried to renew, \(name) from \(address)")
+        } else if error as? EnrolmentRefusal != .noProof {
+            refusals.report("\(name) from \(address): refused, \(reason)")
+        }
     }
 }

@@ -234,6 +234,8 @@ final class TestCA: Sendable {
         let new = try ca.token(["web-1"]) { $0.replaces = true }
         let next = try await ca.issue(ca.request("CN=web-1"), .token(new)).certificate
         ca.pass(60)
+        // What was stolen does not lock what came after the lock.
+        #expect(try await ca.refusal(ca.request("CN=web-1"), .certificate(stolen)) == .replaced("web-1"))
         _ = try await ca.issue(ca.request("CN=web-1"), .certificate(next))
         var actions: [AuditRecord.Action] = []
         try ca.inventory.visitAudit { actions.append($0.action) }

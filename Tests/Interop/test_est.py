@@ -192,6 +192,7 @@ class TestProofs:
         assert stolen.status == 403 and "stolen" in stolen.body
         assert renew(second, tmp_path / "second.key", "third").status == 403
         assert "lock" in own.run("audit")
+        assert "web-1 is locked" in own.said
         replacing = own.token("web-1", "--replace")
         assert enrol(own, certificate_request(tmp_path, "/CN=web-1", name="new")[0], replacing).status == 200
 

@@ -139,11 +139,14 @@ extension Inventory {
         try reading { try $0.current(name).first }
     }
 
-    /// Locks the name of a replaced certificate that tried to renew: it may be stolen, or the current one is.
-    package func lock(_ entry: InventoryEntry, of peer: String, now: Date) throws {
+    /// Locks the name of a replaced certificate that tried to renew: it may be stolen, or the current one is. `false` if it had
+    /// locked the name before: what came later is not locked again by it.
+    package func lock(_ entry: InventoryEntry, of peer: String, now: Date) throws -> Bool {
         try change(now: now) { change in
+            guard try !change.records.isLocked(entry.name, for: entry) else { return false }
             try change.records.lock(entry.name, because: entry.serialNumber, of: peer, at: now)
             try change.audit(.lock, entry.name, entry.serialNumber, detail: "a replaced certificate asked, \(peer)")
+            return true
         }
     }
 

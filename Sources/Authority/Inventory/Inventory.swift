@@ -36,7 +36,20 @@ public final class Inventory: Sendable {
     /// Opens the inventory of a CA directory, which must be this user's alone, for changes. `who` is the user in the
     /// audit. If there is no inventory, it is created from the files.
     public convenience init(in directory: String, by who: String, now: Date) throws {
-        try self.init(directory: Self.open(directory, for: .writing), by: who, now: now)
+        try self.init(in: directory, by: who, now: now, hasKeyElsewhere: false)
+    }
+
+    convenience init(in path: String, by who: String, now: Date, hasKeyElsewhere: Bool) throws {
+        let directory = try Self.open(path, for: .writing)
+        // A host's directory has the root's certificate too, but no CA's key.
+        if !directory.contains(Self.fileName), !hasKeyElsewhere, !CertificateAuthority.hasAnyKey(in: directory) {
+            throw AuthorityError(
+                .missing,
+                "\(printable(path)) is not a CA's directory: it has no \(Self.fileName), and no CA's key",
+                hint: "a host's certificate is renewed by the CA's server: pki renew NAME --server URL "
+                    + "\(directory.option); a CA without its key is taken over by pki import")
+        }
+        try self.init(directory: directory, by: who, now: now)
     }
 
     /// Opens the inventory of a CA directory read-only. Nothing is written: an inventory of an earlier version is read

@@ -114,7 +114,7 @@ extension ACMEService {
                     (challenge.changedAt, challenge.problem) = (now(), problem?.value.text)
                 }
             } catch {
-                report("ACME: \(ACMEProblem(error).fault ?? "the result of a challenge cannot be stored")")
+                log.report("ACME: \(ACMEProblem(error).fault ?? "the result of a challenge cannot be stored")")
             }
         }
         guard isTaken else { throw ACMEProblem(.rateLimited, "too many challenges wait for their proof") }

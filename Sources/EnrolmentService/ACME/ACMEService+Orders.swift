@@ -33,7 +33,7 @@ extension ACMEService {
         }
         let challenge = try desk.rules.challenge(of: account)
         if let challenge, options.value.challengeNetworks.isEmpty {
-            report("ACME: a token asks for \(challenge.rawValue); name the hosts' networks with --http-01-network")
+            log.report("ACME: a token asks for \(challenge.rawValue); name the hosts' networks with --http-01-network")
             throw ACMEProblem(.unauthorized, "the token asks for \(challenge.rawValue), which is not set up here")
         }
         let replaces = try asked["replaces"].map { try replaced($0, names, account) }

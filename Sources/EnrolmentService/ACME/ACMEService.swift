@@ -19,8 +19,7 @@ struct ACMEService: Sendable {
     let metrics: ServiceMetrics
     let options: CurrentOptions
     let now: @Sendable () -> Date
-    /// Is told faults of the server.
-    let report: @Sendable (String) -> Void
+    let log: ServiceLog
     let nonces: ACMENonces
     let prover: HTTPChallengeProver
     private let queue = DispatchQueue(label: "acme", attributes: .concurrent)
@@ -30,7 +29,7 @@ struct ACMEService: Sendable {
     init(
         desk: EnrolmentDesk, tokens: TokenVerifier, limits: ServiceLimits, metrics: ServiceMetrics,
         options: CurrentOptions, fetch: @escaping HTTPChallengeProver.Fetch,
-        now: @escaping @Sendable () -> Date, report: @escaping @Sendable (String) -> Void
+        now: @escaping @Sendable () -> Date, log: ServiceLog
     ) {
         self.desk = desk
         self.tokens = tokens
@@ -38,7 +37,7 @@ struct ACMEService: Sendable {
         self.metrics = metrics
         self.options = options
         self.now = now
-        self.report = report
+        self.log = log
         nonces = ACMENonces(key: Self.randomOctets(32))
         prover = HTTPChallengeProver(options: options, fetch: fetch)
     }
@@ -267,7 +266,11 @@ struct ACMEService: Sendable {
 
     private func response(to error: any Error, of request: HTTPRequest?) -> HTTPResponse {
         let problem = ACMEProblem(error)
-        if let fault = problem.fault { report("ACME: \(fault)") }
+        if problem.fault != nil || problem.isWrongProof || error is EnrolmentRefusal {
+            log.report(
+                error, fault: problem.fault, reason: problem.detail, protocol: "ACME",
+                from: request.map(ProofReader.address) ?? "?")
+        }
         if problem.isWrongProof, let request, let busy = limits.refusalOfFailure(of: request, protocol: "acme") {
             return Self.problem(busy)
         }
