@@ -128,9 +128,10 @@ extension CertificateAuthority {
         return able.first?.name ?? rootName
     }
 
-    /// Whether the directory has the key of a CA, or the address of one.
+    /// Whether the directory has the key of the root, or of another CA, or the address of one.
     static func hasAnyKey(in directory: CADirectory) -> Bool {
-        directory.names().contains { file in
+        if hasKey(rootName, in: directory) { return true }
+        return directory.names().contains { file in
             guard file.hasSuffix(AuthorityFiles.certificate(of: "")) else { return false }
             let name = String(file.dropLast(AuthorityFiles.certificate(of: "").count))
             return hasKey(name, in: directory) && (try? certificate(of: name, in: directory))?.isCA == true

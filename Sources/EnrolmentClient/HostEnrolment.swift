@@ -61,7 +61,8 @@ package struct HostEnrolment: Sendable {
         }
     }
 
-    /// Gets a certificate for the files' name. Nothing is overwritten.
+    /// Gets a certificate for the files' name. Nothing is overwritten; if there is a valid one for the same names already, nothing
+    /// is asked.
     package func enrol(at server: HTTPURL, with token: TokenText, _ wish: Wish) throws -> IssuedCertificate {
         let lock = try files.lock()
         defer { files.unlock(lock) }
@@ -69,6 +70,12 @@ package struct HostEnrolment: Sendable {
         if let kept { try check(kept, is: wish, of: token) }
         var draft = kept
         if draft?.answer == nil {
+            if kept == nil, let done = try files.existing(wish, below: token.fingerprint, at: now()) {
+                report(
+                    "\(printable(files.certificatePath)) is valid until "
+                        + "\(CivilTime(done.certificate.notAfter).extended); nothing was asked")
+                return done
+            }
             try files.requireNew()
             let client = try ESTClient(server, fingerprint: token.fingerprint)
             try files.requireRoot(client.root)
@@ -243,9 +250,12 @@ package struct HostEnrolment: Sendable {
                     return try IssuedPath(
                         among: certificates + authorities, for: draft.request, roots: client.roots, at: now())
                 case .waiting(let pause):
-                    guard rest > .zero else { throw Self.undecided(files.name) }
-                    if isFirst { report("the request for \(files.name) waits until a person approves it") }
+                    if isFirst {
+                        let key = hexadecimal(draft.request.publicKey.digest)
+                        report("the request for \(files.name) waits until a person approves it; key SHA-256 \(key)")
+                    }
                     isFirst = false
+                    guard rest > .zero else { throw Self.undecided(files.name) }
                     sleep(min(pause, rest))
                     rest -= min(pause, rest)
                 }

@@ -126,6 +126,33 @@ package struct IdentityFiles: Sendable {
         return try Certificate.certificates(in: directory.read(Self.rootName).bytes.array)
     }
 
+    /// What an earlier run has put in place: a valid certificate for these names, with its key, below a root with this SHA-256;
+    /// `nil` for anything else.
+    func existing(
+        _ wish: HostEnrolment.Wish, below fingerprint: [UInt8], at date: Date
+    ) throws -> IssuedCertificate? {
+        guard directory.contains(certificateName), let certificate = try? certificates().first,
+            certificate.subject.commonName == name,
+            Set(wish.names).isSubset(of: certificate.subjectAlternativeNames),
+            certificate.isValid(at: date), directory.contains(Self.rootName)
+        else { return nil }
+        let roots = try roots().filter { Digest.sha256.hash($0.derEncoded) == fingerprint }
+        let address = try keyAddress()
+        guard (address == nil) == (wish.device == nil), address == wish.device?.address else { return nil }
+        let key =
+            if let device = wish.device {
+                try device.open().publicKey
+            } else {
+                directory.contains(keyName) ? try key().key(passphrase: wish.passphrase).publicKey : nil
+            }
+        guard key == certificate.publicKey,
+            let path = try? CertificateVerifier(anchors: roots).path(
+                for: certificate, intermediates: chain(), at: date),
+            let answer = IssuedPath(checked: path)
+        else { return nil }
+        return issued(answer, archived: [], address: address)
+    }
+
     // MARK: - Writing
 
     /// Refuses names that are taken.
@@ -137,9 +164,12 @@ package struct IdentityFiles: Sendable {
     }
 
     private func taken(_ file: String) -> FileError {
-        FileError(
-            .exists, "\(printable(directory.path(of: file))) exists already and is not overwritten",
-            hint: "renew it with pki renew \(Quoting.shell(name)) --server URL, or choose another --directory")
+        let path = directory.path(of: file)
+        return FileError(
+            .exists, "\(printable(path)) exists already and is not overwritten",
+            hint: directory.contains(certificateName)
+                ? "renew it with pki renew \(Quoting.shell(name)) --server URL, or choose another --directory"
+                : "it has no certificate: move it away, mv \(Quoting.shell(path)) \(Quoting.shell(path + ".old"))")
     }
 
     /// Refuses a directory with the root of another CA.

@@ -131,8 +131,11 @@ class TestEnrolment:
             (host / name).unlink()
         enrol(pki, ca.url, token, host)
         before = {name: (host / name).read_bytes() for name in names(host)}
-        enrol(pki, ca.url, token, host, status=REFUSED)
-        assert {name: (host / name).read_bytes() for name in names(host)} == before
+        count = len(ca.rows())
+        # What is there already is not asked for again, other names are refused.
+        enrol(pki, ca.url, token, host)
+        enrol(pki, ca.url, token, host, "--dns", "other.example.com", status=REFUSED)
+        assert {name: (host / name).read_bytes() for name in names(host)} == before and len(ca.rows()) == count
 
     def test_a_cas_directory_and_one_with_another_root_are_refused(self, pki: Pki, ca: Authority, host: Path) -> None:
         before = len(ca.rows())
@@ -164,13 +167,25 @@ class TestEnrolment:
         enrol(pki.with_environment(HTTPS_PROXY=proxy, https_proxy=proxy, ALL_PROXY=proxy), ca.url, ca.token("web-1"), host)
 
 
+    @pytest.mark.parametrize("command", [("renew", "web-1"), ("revoke", "web-1"), ("token", "create", "--name", "x"), ("crl",)])
+    def test_no_ca_is_made_of_a_hosts_directory(self, pki: Pki, ca: Authority, host: Path, command: tuple[str, ...]) -> None:
+        enrol(pki, ca.url, ca.token("web-1"), host)
+        before = names(host)
+        assert "not a CA's directory" in pki.run(*command, "--directory", host, status=REFUSED).stderr
+        assert names(host) == before
+        renew(pki, ca.url, host)
+
+
 class TestInterruption:
     def test_a_request_that_waits_is_taken_up_again_until_it_is_approved(self, pki: Pki, ca: Authority, host: Path) -> None:
         token = ca.token("web-1", "--approve")
         enrol(pki, ca.url, token, host, "--wait", "0m", status=UNAVAILABLE)
-        enrol(pki, ca.url, token, host, "--wait", "0m", status=UNAVAILABLE)
+        said = enrol(pki, ca.url, token, host, "--wait", "0m", status=UNAVAILABLE)
         numbers = re.findall(r"request +(\d+)", ca.run("pending"))
         assert len(numbers) == 1
+        # What a person compares.
+        [shown] = re.findall(r"key SHA-256 +([0-9a-f]{64})", ca.run("pending"))
+        assert shown in said.stderr
         with ThreadPoolExecutor() as pool:
             waiting = pool.submit(enrol, pki, ca.url, token, host, "--wait", "5m")
             ca.run("approve", numbers[0])

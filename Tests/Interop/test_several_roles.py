@@ -174,7 +174,7 @@ class TestB12:
 
     def test_it_is_said_when_it_matters(self, pki: Pki, below: Path, lab: Lab) -> None:
         here = ("--directory", below)
-        ways = ("pki print-setup --ca-certificate", "pki revoke issuing-")
+        ways = ("pki print-setup --format aws-cli --ca-certificate", "pki revoke issuing-")
         for said in (
             pki.run("issue-intermediate", "--name", "issuing-2", *here).stderr,
             pki.run("revoke", "till-1", *here).stderr,

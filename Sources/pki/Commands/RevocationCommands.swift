@@ -317,7 +317,9 @@ struct CRLCommand: ParsableCommand {
         guard !anchors.recorded.isEmpty else {
             throw UsageError(
                 message: "--format aws-cli needs a trust anchor, and none is recorded in \(directory.path)",
-                hint: "give --trust-anchor-arn for a new CRL, or --crl-id to replace one, or record it: pki set-arns")
+                hint:
+                    "give --trust-anchor-arn for a new CRL, or --crl-id to replace one, or record it: pki help set-arns"
+            )
         }
         guard !anchors.holding.isEmpty else {
             throw InputError(

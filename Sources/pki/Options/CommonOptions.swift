@@ -82,7 +82,7 @@ struct QuietOption: ParsableArguments {
 
 /// The name of a new certificate and its files.
 struct NewNameOptions: ParsableArguments {
-    @Argument(help: .value("name", "The name of the files, and the CN without --subject."))
+    @Argument(help: .value("name", "The name of the files, and the certificate's common name."))
     var argument: String?
 
     @Option(name: .customLong("name"), help: .value("name", "The same as <name>."))

@@ -29,7 +29,7 @@ struct AnchorsOfCA {
         let file = FilePath.Part.certificate.name(of: name)
         let option = Quoting.words("--ca-certificate", "\(directory)/\(file)")
         return
-            "give \(name) a trust anchor of its own: pki print-setup \(Quoting.command(option)); or revoke \(name) itself, "
+            "give \(name) a trust anchor of its own: pki print-setup --format aws-cli \(Quoting.command(option)); or revoke \(name) itself, "
             + "with all its clients, by the root's CRL: pki revoke \(Quoting.shell(name))"
     }
 

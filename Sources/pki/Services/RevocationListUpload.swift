@@ -54,7 +54,7 @@ final class RevocationListUpload: Sendable {
         guard !found.holding.isEmpty else {
             throw InputError(
                 message: "\(authority.name) is in no recorded trust anchor, and AWS takes a CRL only from a CA in it",
-                hint: found.recorded.isEmpty ? "record it: pki set-arns\(directory.argument)" : found.hint)
+                hint: found.recorded.isEmpty ? "record it with its ARN: pki help set-arns" : found.hint)
         }
         anchors = found.holding.map(\.arn)
         let role = try ClientSource.recordedRole(role, in: directory.path)
