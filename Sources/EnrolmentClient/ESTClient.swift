@@ -124,7 +124,8 @@ package struct ESTClient: Sendable {
             let hint =
                 switch error.code {
                 case .unreachable: "check --server, and that pki serve-ca runs there"
-                case .untrustedServer: "the server must have a certificate of the CA's root, for the host in --server"
+                case .untrustedServer:
+                    "the server must have a certificate of the CA's root, for the host in --server: pki serve-ca --host HOST"
                 default: error.hint
                 }
             throw RolesAnywhereError(error.code, error.message, hint: hint, isTransient: error.isTransient)

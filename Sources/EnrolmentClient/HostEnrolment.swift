@@ -262,7 +262,10 @@ package struct HostEnrolment: Sendable {
             }
         } catch let error as RolesAnywhereError where error.code == .denied {
             EnrolmentDraft.remove(files.name, in: files.directory)
-            throw error
+            throw RolesAnywhereError(
+                error.code, error.message,
+                hint: error.hint ?? "a new token is made where the CA is: pki token create --replace --name "
+                    + Quoting.shell(files.name))
         }
     }
 

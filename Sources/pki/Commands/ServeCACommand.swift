@@ -222,6 +222,13 @@ struct ServeCACommand: AsyncParsableCommand {
         console.note(
             "\(authority.name) issues at \(server.listeners.map(\.origin).joined(separator: ", ")); "
                 + "the server's certificate is valid until \(CivilTime(identity.expiry).extended)")
+        let isForOthers = server.listeners.contains {
+            $0.origin.contains("://0.0.0.0:") || $0.origin.contains("://[::]:")
+        }
+        if isForOthers, host.isEmpty, certificate == nil {
+            console.warning("the server's certificate is for localhost alone, and other machines refuse it")
+            console.hint("name what hosts use: --host ca.example.com")
+        }
         if !plain.listeners.isEmpty {
             console.note("CRLs and OCSP without TLS at \(plain.listeners.map(\.origin).joined(separator: ", "))")
         }
