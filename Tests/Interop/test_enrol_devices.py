@@ -69,7 +69,8 @@ def test_a_key_made_in_a_token(pki: Pki, ca: Authority, tmp_path: Path, token: T
     assert "never extractable" in shown and "sensitive" in shown
     # Nothing of it is replaced.
     before = {path.name: path.read_bytes() for path in host.iterdir()}
-    enrol(pki, ca, ca.token("web-1", "--replace").text, host, *place, *pin, status=REFUSED)
+    enrol(pki, ca, ca.token("web-1", "--replace").text, host, *place, *pin)
+    enrol(pki, ca, ca.token("web-1", "--replace").text, host, status=REFUSED)
     assert {path.name: path.read_bytes() for path in host.iterdir()} == before
 
 
