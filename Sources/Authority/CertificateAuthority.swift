@@ -43,8 +43,14 @@ public struct CertificateAuthority: Sendable {
     public static let previousRootName = "root-previous"
     /// The name of the cross-certificate: the new root, certified by the previous one.
     public static let crossName = "root-cross"
-    /// Names that no request may use.
+    /// Names of the CA's own files.
     static let reservedNames: Set<String> = [rootName, previousRootName, crossName]
+
+    /// Whether no request may have a name: it is the CA's, or that of a certificate of `pki serve-ca`. Some file systems ignore case.
+    package static func isReserved(_ name: String) -> Bool {
+        let name = name.lowercased()
+        return reservedNames.contains(name) || OwnCertificate.reservedNames.contains(name)
+    }
 
     /// Opens a CA of a directory.
     ///

@@ -160,7 +160,7 @@ package struct EnrolmentRules: Sendable {
     }
 
     private static func name(of candidates: [String], _ token: JoinToken) throws -> String {
-        for candidate in candidates {
+        for candidate in candidates where !CertificateAuthority.isReserved(candidate) {
             // As the pattern is written, so that one host has one name.
             if let exact = token.names.first(where: { $0.isExact && $0.matches(candidate) }) {
                 return exact.description
@@ -238,10 +238,20 @@ package struct EnrolmentRules: Sendable {
 
     // MARK: - By a certificate
 
+    /// What a certificate must be for to prove who a host is.
+    private static let purposes: Set = ["clientAuth", "serverAuth"]
+
     private func decide(_ asked: EnrolmentRequest, renewing former: Certificate, now: Date) throws -> Decision {
         let proof = EnrolmentProof.certificate(former)
         guard let entry = try inventory.entry(of: former), !entry.isCA else {
             throw EnrolmentRefusal.certificate("this CA did not issue it")
+        }
+        let purposes = former.extendedKeyUsage
+        guard purposes.isEmpty || !Self.purposes.isDisjoint(with: purposes) else {
+            throw EnrolmentRefusal.certificate("it is for \(purposes.joined(separator: ", ")) alone")
+        }
+        guard !CertificateAuthority.isReserved(entry.name) else {
+            throw EnrolmentRefusal.certificate("it is the server's own")
         }
         if entry.revocation != nil { throw EnrolmentRefusal.certificate("it was revoked") }
         if let known = try inventory.certificate(enrolledBy: proof, for: asked.request) { return .repeated(known) }

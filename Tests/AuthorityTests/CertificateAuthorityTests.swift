@@ -112,7 +112,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "", "root", "a/b", "../x", ".hidden", "-x", "a b", "ü", "a\0b", String(repeating: "a", count: 65),
+        "", "root", "serve-ca", "serve-ca-ocsp", "Serve-CA-AWS", "a/b", "../x", ".hidden", "-x", "a b", "ü", "a\0b",
+        String(repeating: "a", count: 65),
     ])
     func `a name that could mean something else to a file system is refused`(name: String) throws {
         let (directory, _) = try place()

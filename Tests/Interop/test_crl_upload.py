@@ -64,6 +64,12 @@ def test_a_revoked_client_gets_no_credentials(pki: Pki, lab: Lab, tmp_path: Path
         assert "AWS has CRL" in authority.said
         # The certificate by which the server asks is in the inventory.
         assert [row["status"] for row in authority.rows() if row["name"] == "serve-ca-aws"] == ["valid"]
+        # If that is revoked, another gets credentials that AWS takes with the CRL.
+        last = lists(lab)[0]["crlData"]
+        authority.run("revoke", "serve-ca-aws")
+        wait_for(lambda: lists(lab)[0]["crlData"] != last, log=authority.log)
+        assert {row["status"] for row in authority.rows() if row["name"] == "serve-ca-aws"} == {"revoked", "valid"}
+        assert "certificate for AWS was revoked" in authority.said
     # Another server finds the CRL of the first by its name.
     with serving_ca(pki.with_environment(AWS_ENDPOINT_URL=lab.endpoint), directory, "--publish", "aws") as authority:
         wait_for(lambda: "AWS has CRL" in authority.said, log=authority.log)

@@ -382,3 +382,23 @@ def test_a_server_that_starts_again_has_the_same_certificates(pki: Pki, tmp_path
     assert again[0] == other[0] and again[1] != other[1]
     (directory / "serve-ca-key.pem").unlink()
     assert own("--host", "127.0.0.1", "--host", "ca.example.com")[0] != again[0]
+
+
+def test_a_revoked_certificate_of_the_server_is_replaced_at_once(pki: Pki, tmp_path: Path) -> None:
+    directory = tmp_path / "ca"
+    pki.run("init-ca", "--directory", directory)
+    pki.run("issue-client", "web-1", "--directory", directory)
+    certificate = load(directory / "web-1-cert.pem")
+    with serving_ca(pki, directory) as running:
+
+        def signer() -> int:
+            return ocsp_answer(running, certificate).certificates[0].serial_number
+
+        tls, ocsp = server_certificate(running).serial_number, signer()
+        running.run("revoke", "serve-ca")
+        running.run("revoke", "serve-ca-ocsp")
+        wait_for(lambda: server_certificate(running).serial_number != tls, log=running.log)
+        wait_for(lambda: signer() != ocsp, log=running.log)
+        assert "the server's certificate was revoked" in running.said and "the certificate of OCSP was revoked" in running.said
+        current = [row["name"] for row in running.rows() if row["status"] == "valid"]
+        assert {"serve-ca", "serve-ca-ocsp"} <= set(current)

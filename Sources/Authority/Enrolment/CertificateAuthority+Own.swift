@@ -17,9 +17,18 @@ package struct OwnCertificate: Sendable {
     /// In seconds; it ends with the CA's at the latest.
     package var lifetime: Double = 7 * 86_400
 
-    package init(_ name: String, _ template: BuiltInTemplate, names: [GeneralName] = []) {
+    private init(_ name: String, _ template: BuiltInTemplate, names: [GeneralName] = []) {
         (self.name, self.template, self.names) = (name, template, names)
     }
+
+    /// For TLS, with the server's names.
+    package static func tls(_ names: [GeneralName]) -> OwnCertificate { .init("serve-ca", .server, names: names) }
+    /// For signing OCSP answers.
+    package static let ocsp = OwnCertificate("serve-ca-ocsp", .ocsp)
+    /// For AWS.
+    package static let aws = OwnCertificate("serve-ca-aws", .client)
+    /// The names, which nobody else gets.
+    static let reservedNames: Set = [tls([]).name, ocsp.name, aws.name]
 
     /// Whether a certificate can be used and need not be replaced yet: more than a third of its lifetime is left, or another would
     /// end at the same time, with the CA.
@@ -44,6 +53,7 @@ extension CertificateAuthority {
     ) throws -> (certificate: Certificate, key: PrivateKey) {
         if !renews, let known = try kept(own, now: now) { return known }
         var request = ClientRequest(template: try own.template.template, name: own.name)
+        request.isServers = true
         request.nameIsCommonName = true
         request.keyType = .ecP256
         request.subjectAlternativeNames = own.names

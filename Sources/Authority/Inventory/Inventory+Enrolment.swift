@@ -119,6 +119,9 @@ extension Inventory {
         try reading { try $0.entry(of: certificate) }
     }
 
+    /// Whether a certificate is revoked or on hold.
+    package func isRevoked(_ certificate: Certificate) throws -> Bool { try entry(of: certificate)?.revocation != nil }
+
     /// The entry that the issuer with a key gave a serial number to; `nil` if there is none.
     package func entry(issuerKey: [UInt8], _ serialNumber: SerialNumber) throws -> InventoryEntry? {
         try reading { try $0.entry(issuerKey: issuerKey, serialNumber) }

@@ -7,7 +7,7 @@ import SystemSupport
 enum ClientPolicy {
     /// Checks a request before a key is created.
     static func check(_ request: ClientRequest) throws(AuthorityError) {
-        try EntryName.checkNew(request.name)
+        try EntryName.checkNew(request.name, isServers: request.isServers)
         guard let certificateRequest = request.certificateRequest else { return }
         if request.keyType != nil {
             throw AuthorityError(

@@ -147,11 +147,15 @@ enum EntryName {
         }
     }
 
-    /// Refuses names that a new certificate cannot have: those of the CA itself, and those that look like files of the
-    /// directory.
-    static func checkNew(_ name: String) throws(AuthorityError) {
+    /// Refuses names that a new certificate cannot have: those of the CA itself and of its server, and those that look like files
+    /// of the directory.
+    ///
+    /// - Parameters:
+    ///   - name: The name.
+    ///   - isServers: Whether it is for a certificate of the server.
+    static func checkNew(_ name: String, isServers: Bool = false) throws(AuthorityError) {
         try check(name)
-        guard !CertificateAuthority.reservedNames.contains(name) else {
+        guard isServers || !CertificateAuthority.isReserved(name) else {
             throw refusal(of: name, "\(AuthorityFiles.certificate(of: name)) is a file of the CA itself")
         }
         // Some file systems ignore case.

@@ -112,6 +112,8 @@ public struct ClientRequest: Sendable {
     public var lifetime: Lifetime?
     /// The URL below which `pki serve-ca` tells about revocations, for the certificate; `nil` to name none.
     package var statusURL: String?
+    /// Whether it is for an ``OwnCertificate``, which has a reserved name.
+    var isServers = false
     /// Encrypts the key file.
     public var passphrase: SecretBytes?
     /// The encryption of an additional PKCS#12 file, whose passphrase is in a file next to it; `nil` for none.

@@ -11,12 +11,12 @@ import SystemSupport
 final class OCSPService: Sendable {
     private struct Key: Sendable {
         var signer: OCSPSigner?
+        /// The generation of the cache since which nothing was revoked; `nil` if the inventory must be asked.
+        var generation: Int?
         /// Not to be tried before.
         var retryAt: ContinuousClock.Instant?
     }
 
-    /// The certificate of the key.
-    private static let own = OwnCertificate("serve-ca-ocsp", .ocsp)
     /// How long an answer may be relied on. It is signed again when half of that is over.
     private static let validity: Double = 3_600
 
@@ -95,9 +95,9 @@ final class OCSPService: Sendable {
 
     private func answer(_ request: HTTPRequest, _ asked: OCSPRequest) throws -> HTTPResponse {
         let now = now()
+        let generation = cache.generation
         guard let signer = try signer(at: now) else { return refusal(.tryLater) }
         guard asked.certificates.contains(where: signer.answers) else { return refusal(.unauthorized) }
-        let generation = cache.generation
         let nextUpdate = min(now + Self.validity, signer.certificate.notAfter)
         let answers = try asked.certificates.map { certificate in
             OCSPAnswer(
@@ -164,18 +164,20 @@ final class OCSPService: Sendable {
 
     /// What signs; `nil` if its certificate could not be issued a moment ago. Renewed when a third of its time is left.
     private func signer(at now: Date) throws -> OCSPSigner? {
-        if let signer = fresh(at: now) { return signer }
+        if let signer = try fresh(at: now) { return signer }
         return try turn.withLock { _ in
-            if let signer = fresh(at: now) { return signer }
+            if let signer = try fresh(at: now) { return signer }
             let (old, retryAt) = key.withLock { ($0.signer, $0.retryAt) }
-            let usable = old.flatMap { $0.certificate.isValid(at: now) ? $0 : nil }
+            let isRevoked = try old.map { try authority.inventory.isRevoked($0.certificate) } ?? false
+            let usable = old.flatMap { $0.certificate.isValid(at: now) && !isRevoked ? $0 : nil }
             if let retryAt, ContinuousClock.now < retryAt { return usable }
             do {
                 var generator = SystemRandomNumberGenerator()
-                let issued = try authority.certificate(Self.own, now: now, using: &generator)
+                let issued = try authority.certificate(.ocsp, now: now, using: &generator)
                 let signer = try OCSPSigner(
                     issuer: authority.certificate, certificate: issued.certificate, key: issued.key)
-                key.withLock { $0.signer = signer }
+                key.withLock { ($0.signer, $0.generation) = (signer, nil) }
+                if isRevoked { report("the certificate of OCSP was revoked; another was issued") }
                 return signer
             } catch {
                 key.withLock { $0.retryAt = .now + .seconds(10) }
@@ -187,12 +189,19 @@ final class OCSPService: Sendable {
         }
     }
 
-    private func fresh(at now: Date) -> OCSPSigner? {
-        key.withLock(\.signer).flatMap { Self.own.isFresh($0.certificate, of: authority, at: now) ? $0 : nil }
+    /// The signer that need not be replaced. The inventory is asked only after something was revoked.
+    private func fresh(at now: Date) throws -> OCSPSigner? {
+        let generation = cache.generation
+        let (signer, known) = key.withLock { ($0.signer, $0.generation) }
+        guard let signer, OwnCertificate.ocsp.isFresh(signer.certificate, of: authority, at: now) else { return nil }
+        guard known != generation else { return signer }
+        guard try !authority.inventory.isRevoked(signer.certificate) else { return nil }
+        key.withLock { if $0.signer?.certificate == signer.certificate { $0.generation = generation } }
+        return signer
     }
 }
 
-/// Signed answers, until the certificate is revoked or released. Only certificates that exist have any.
+/// Signed answers, until the certificate is revoked or released, or that of the key which signed. Only certificates that exist have any.
 final class OCSPCache: Sendable {
     struct Entry: Sendable {
         var answer: OCSPAnswer
@@ -238,7 +247,10 @@ final class OCSPCache: Sendable {
         guard !serialNumbers.isEmpty else { return }
         state.withLock { state in
             state.generation += 1
-            state.entries = state.entries.filter { !serialNumbers.contains($0.key.serialNumber) }
+            state.entries = state.entries.filter { asked, entry in
+                !serialNumbers.contains(asked.serialNumber)
+                    && !serialNumbers.contains(entry.signer.certificate.serialNumber)
+            }
         }
     }
 

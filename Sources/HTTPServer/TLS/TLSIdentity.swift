@@ -16,12 +16,13 @@ package final class TLSIdentity: Sendable, CustomStringConvertible, CustomDebugS
     ///   - clientRoots: Root certificates for clients. A client may then send a certificate, which must be for client authentication
     ///     and lead to one of these; a handshake with any other fails. Intermediate CAs among them help clients that send none.
     ///     Empty: clients are not asked.
-    ///   - allowsExpiredClients: Whether clients' certificates may have expired, so that the handler can say so.
+    ///   - handlerJudgesClients: Whether clients' certificates may have expired or be for another purpose: the handler decides about
+    ///     both, and can say why.
     package init(
-        certificateChain: [UInt8], privateKey: [UInt8], clientRoots: [UInt8] = [], allowsExpiredClients: Bool = false
+        certificateChain: [UInt8], privateKey: [UInt8], clientRoots: [UInt8] = [], handlerJudgesClients: Bool = false
     ) throws(HTTPServerError) {
         do {
-            current = Mutex(try TLSSettings(certificateChain, privateKey, clientRoots, allowsExpiredClients))
+            current = Mutex(try TLSSettings(certificateChain, privateKey, clientRoots, handlerJudgesClients))
         } catch {
             throw HTTPServerError(
                 .invalidIdentity, "the TLS certificate or its key cannot be used: \(error.message)",
@@ -68,7 +69,7 @@ extension TLSError {
     nonisolated(unsafe) let pointer: OpaquePointer
 
     init(
-        _ certificateChain: [UInt8], _ privateKey: [UInt8], _ clientRoots: [UInt8], _ allowsExpiredClients: Bool
+        _ certificateChain: [UInt8], _ privateKey: [UInt8], _ clientRoots: [UInt8], _ handlerJudgesClients: Bool
     ) throws(TLSError) {
         ERR_clear_error()
         guard let pointer = unsafe SSL_CTX_new(TLS_server_method()) else { throw .refused("SSL_CTX_new") }
@@ -86,8 +87,10 @@ extension TLSError {
         unsafe SSL_CTX_set_alpn_select_cb(pointer, chooseProtocol, nil)
         try setCertificate(certificateChain, privateKey)
         if !clientRoots.isEmpty { try setClientRoots(clientRoots) }
-        if allowsExpiredClients {
-            guard unsafe X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(pointer), UInt(X509_V_FLAG_NO_CHECK_TIME)) == 1
+        if handlerJudgesClients {
+            let rules = unsafe SSL_CTX_get0_param(pointer)
+            guard unsafe X509_VERIFY_PARAM_set_flags(rules, UInt(X509_V_FLAG_NO_CHECK_TIME)) == 1,
+                unsafe X509_VERIFY_PARAM_set_purpose(rules, X509_PURPOSE_ANY) == 1
             else { throw .refused("the rules for clients") }
         }
     }

@@ -25,8 +25,6 @@ final class RevocationListUpload: Sendable {
         var isNearLimit = false
     }
 
-    /// The client certificate.
-    private static let own = OwnCertificate("serve-ca-aws", .client)
     /// The shortest time between two uploads, in which the service gets two requests for each trust anchor.
     private static let pause: Duration = .seconds(10)
     /// The time after a failure, whose retries are over.
@@ -100,7 +98,7 @@ final class RevocationListUpload: Sendable {
             guard let list = try authority.inventory.revocationList(of: authority.name) else { return }
             let text = Array(list.pemEncoded.utf8)
             try check(text.count, console)
-            let credentials = try credentials(at: now)
+            let credentials = try credentials(at: now, console)
             for anchor in anchors {
                 try clients[anchor.region]?.publish(
                     text, named: "\(authority.name)-crl", for: anchor, with: credentials)
@@ -139,20 +137,27 @@ final class RevocationListUpload: Sendable {
     }
 
     /// The session's credentials, obtained again five minutes before they expire.
-    private func credentials(at now: Date) throws -> SessionCredentials {
+    private func credentials(at now: Date, _ console: Console) throws -> SessionCredentials {
+        let identity = try identity(at: now, console)
         if let known = state.withLock(\.credentials), known.expiration.timeIntervalSince(now) > 300 { return known }
-        let made = try session.createSession(request, as: identity(at: now))
+        let made = try session.createSession(request, as: identity)
         state.withLock { $0.credentials = made }
         return made
     }
 
-    /// The client certificate with its key, renewed when a third of its lifetime is left.
-    private func identity(at now: Date) throws -> Identity {
-        if let known = state.withLock(\.identity), Self.own.isFresh(known.certificate, of: authority, at: now) {
-            return known
+    /// The client certificate with its key, renewed when a third of its lifetime is left. When it was revoked, the credentials that it
+    /// got are not used either.
+    private func identity(at now: Date, _ console: Console) throws -> Identity {
+        if let known = state.withLock(\.identity) {
+            let isRevoked = try authority.inventory.isRevoked(known.certificate)
+            if !isRevoked, OwnCertificate.aws.isFresh(known.certificate, of: authority, at: now) { return known }
+            if isRevoked {
+                console.warning("the server's certificate for AWS was revoked")
+                state.withLock { $0.credentials = nil }
+            }
         }
         var generator = SystemRandomNumberGenerator()
-        let (certificate, key) = try authority.certificate(Self.own, now: now, using: &generator)
+        let (certificate, key) = try authority.certificate(.aws, now: now, using: &generator)
         let made = try Identity(key: key, certificates: [certificate] + authority.chain)
         state.withLock { $0.identity = made }
         return made

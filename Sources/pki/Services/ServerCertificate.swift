@@ -20,7 +20,7 @@ final class ServerCertificate: Sendable {
                 let names = try (hosts.isEmpty ? ["localhost", "127.0.0.1"] : hosts).map {
                     try (try? GeneralName.ipAddress($0)) ?? .dnsName($0)
                 }
-                self = .issued(OwnCertificate("serve-ca", .server, names: names))
+                self = .issued(.tls(names))
             }
         }
     }
@@ -44,7 +44,7 @@ final class ServerCertificate: Sendable {
         _ source: Source, _ authority: CertificateAuthority, renews: Bool
     ) throws -> (TLSIdentity, Certificate) {
         // Hosts that have their certificate alone send no intermediate CA, which may be another than the one that issues now. What has
-        // expired is refused, with the reason, by the rules of enrolment, which may allow some time more.
+        // expired is refused, with the reason, by the rules of enrolment, which may allow some time more and know servers' certificates.
         let authorities = try authority.roots + authority.chain + authority.inventory.authorities(at: .now)
         let roots = Array(Set(authorities).map(\.pemEncoded).joined().utf8)
         switch source {
@@ -57,7 +57,7 @@ final class ServerCertificate: Sendable {
             let identity = try TLSIdentity(
                 certificateChain: unsafe chain.withUnsafeBytes { unsafe Array($0) },
                 privateKey: unsafe key.withUnsafeBytes { unsafe Array($0) }, clientRoots: roots,
-                allowsExpiredClients: true)
+                handlerJudgesClients: true)
             return (identity, first)
         case .issued(let own):
             var generator = SystemRandomNumberGenerator()
@@ -67,7 +67,7 @@ final class ServerCertificate: Sendable {
             let identity = try TLSIdentity(
                 certificateChain: Array(chain.utf8), privateKey: unsafe pem.withUnsafeBytes { unsafe Array($0) },
                 clientRoots: roots,
-                allowsExpiredClients: true)
+                handlerJudgesClients: true)
             return (identity, certificate)
         }
     }
@@ -94,12 +94,13 @@ final class ServerCertificate: Sendable {
         }
     }
 
-    /// Replaces the certificate when a third of its lifetime is left, or when the clock went back to before it; files are looked
-    /// at when they change.
+    /// Replaces the certificate when a third of its lifetime is left, when the clock went back to before it, or when it was
+    /// revoked; files are looked at when they change.
     func keepValid(_ console: Console) async {
         var stamp = fileStamp
+        var retryAt = ContinuousClock.now
         while !Task.isCancelled {
-            try? await Task.sleep(for: .seconds(10))
+            try? await Task.sleep(for: .seconds(1))
             switch state.withLock(\.source) {
             case .files:
                 let now = fileStamp
@@ -107,7 +108,12 @@ final class ServerCertificate: Sendable {
                 stamp = now
                 reload(console)
             case .issued(let own):
-                if !own.isFresh(state.withLock(\.certificate), of: authority, at: .now) { reload(console) }
+                let certificate = state.withLock(\.certificate)
+                let isRevoked = (try? authority.inventory.isRevoked(certificate)) ?? false
+                guard isRevoked || !own.isFresh(certificate, of: authority, at: .now), retryAt <= .now else { continue }
+                retryAt = .now + .seconds(10)
+                if isRevoked { console.warning("the server's certificate was revoked") }
+                reload(console)
             }
         }
     }
