@@ -21,7 +21,7 @@ public enum AuthorityErrorCode: Sendable {
     case invalidValue
     /// The request is valid, but the CA's rules forbid it.
     case policy
-    /// The CA's own files contradict each other, or the CA has expired.
+    /// The CA's own files contradict each other, or the CA has expired, was revoked or is on hold.
     case broken
     /// The directory could not be read or written.
     case storage

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
 from enrolling import Authority, Token, certificate_request, serving_ca
+from enrolling import enrol as post
 from moments import KILLED, KillMoments
 from peer import load
 from program import DENIED, DONE, REFUSED, UNAVAILABLE, USAGE, Pki, Result, running_lab
@@ -299,6 +300,33 @@ class TestRenewal:
             assert full.read_text().count("BEGIN CERTIFICATE") == 2
             openssl("verify", "-CAfile", ca.root, "-untrusted", full, full)
             assert key_of(full) == openssl("pkey", "-in", place / "tls.key", "-pubout").stdout
+
+    def test_a_certificate_for_servers_alone(self, pki: Pki, ca: Authority, host: Path) -> None:
+        token = ca.token("web-1", "--profile", "server", "--san", "dns:{name}.example.com")
+        enrol(pki, ca.url, token, host, "--dns", "web-1.example.com")
+        old = serial(host / "web-1-cert.pem")
+        renew(pki, ca.url, host)
+        assert is_pair(host) and serial(host / "web-1-cert.pem") != old
+
+    def test_a_ca_on_hold_is_unavailable_and_what_was_asked_is_asked_again(self, pki: Pki, tmp_path: Path, host: Path) -> None:
+        pki.run("init-ca", "--directory", tmp_path / "ca")
+        pki.run("issue-intermediate", "issuing", "--directory", tmp_path / "ca")
+        with serving_ca(pki, tmp_path / "ca", "--issuer", "issuing") as ca:
+            enrol(pki, ca.url, ca.token("web-1"), host)
+            token = ca.token("web-2")
+            ca.run("revoke", "issuing", "--hold")
+            enrol(pki, ca.url, token, host, name="web-2", status=UNAVAILABLE)
+            renew(pki, ca.url, host, status=UNAVAILABLE)
+            drafts = {name: (host / name).read_bytes() for name in names(host) if name.endswith(".enrolment")}
+            assert set(drafts) == {".web-1.enrolment", ".web-2.enrolment"}
+            request, _ = certificate_request(tmp_path, "/CN=web-2")
+            reply = post(ca, request, token)
+            assert reply.status == 503 and int(reply.headers["retry-after"]) > 0
+            assert "issuing is on hold" in ca.said
+            ca.run("revoke", "issuing", "--release")
+            renew(pki, ca.url, host)
+            enrol(pki, ca.url, token, host, name="web-2")
+            assert is_pair(host) and is_pair(host, "web-2")
 
     def test_only_what_is_due_with_a_hook(self, pki: Pki, ca: Authority, host: Path, tmp_path: Path) -> None:
         enrol(pki, ca.url, ca.token("web-1"), host)

@@ -151,7 +151,7 @@ final class InventoryDatabase {
             if let revocation = authority.revocation {
                 let isHold = revocation.reason == .certificateHold
                 throw AuthorityError(
-                    .policy,
+                    .broken,
                     "the CA \(authority.name) \(isHold ? "is on hold since" : "was revoked at") "
                         + "\(timestamp(revocation.date)) and cannot issue",
                     hint: isHold

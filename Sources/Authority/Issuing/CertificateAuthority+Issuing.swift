@@ -99,24 +99,26 @@ extension CertificateAuthority {
         try check(certificate)
         guard verifiesPath else { return certificate }
         do {
-            _ = try CertificateVerifier(anchors: anchors).path(for: certificate, intermediates: chain, at: now)
+            _ = try verifier.path(for: certificate, intermediates: chain, at: now)
         } catch {
             if let root = anchors.first, let objection = CertificateVerifier.objection(toRoot: root) {
                 throw AuthorityError(
-                    .policy, "nothing can be issued below the root \(printable("\(root.subject)")), which \(objection)",
+                    .broken, "nothing can be issued below the root \(printable("\(root.subject)")), which \(objection)",
                     hint: "make its certificate again, with the same key: pki renew root \(directory.option)")
             }
             let names =
                 Set([GeneralName.directory(parameters.subject)] + certificate.subjectAlternativeNames).map(
                     \.description
+        let verifier = CertificateVerifier(anchors: anchors)
                 ).sorted()
             throw AuthorityError(
-                .policy,
+                isOwnFault ? .broken : .policy,
                 "the CA \(certificatePath) may not issue a certificate for \(names.joined(separator: ", ")): \(error.message)",
                 hint: "show the CA's constraints: pki inspect \(Quoting.shell(certificatePath))")
         }
         return certificate
     }
+            let isOwnFault = (try? verifier.path(for: self.certificate, intermediates: chain, at: now)) == nil
 
     /// The start of validity: a few minutes before now, but not before the CA's.
     func notBefore(from now: Date) -> Date {
