@@ -256,7 +256,7 @@ package struct EnrolmentRules: Sendable {
         if entry.revocation != nil { throw EnrolmentRefusal.certificate("it was revoked") }
         if let known = try inventory.certificate(enrolledBy: proof, for: asked.request) { return .repeated(known) }
         guard now <= former.notAfter + renewalGrace else { throw EnrolmentRefusal.certificate("it has expired") }
-        guard entry.place == .current else { throw EnrolmentRefusal.replaced(entry.name) }
+        guard entry.place == .current else { throw try inventory.refusal(ofReplaced: entry, now: now) }
         try Self.check(asked.request, sameNamesAs: former)
         return .issue(try renewal(of: entry, former, for: asked, proof, now: now))
     }

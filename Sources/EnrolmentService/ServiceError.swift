@@ -34,7 +34,7 @@ struct ServiceError: Sendable {
     private static func status(of refusal: EnrolmentRefusal) -> HTTPStatus {
         switch refusal {
         case .token, .noProof: .unauthorized
-        case .certificate, .replaced, .locked, .taken, .name, .denied, .unproven: .forbidden
+        case .certificate, .replaced, .renewed, .locked, .taken, .name, .denied, .unproven: .forbidden
         case .request: .badRequest
         }
     }

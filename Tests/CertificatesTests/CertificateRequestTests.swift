@@ -52,4 +52,31 @@ import Testing
         }
         #expect(found.isSignedByItsKey == false)
     }
+
+    /// Programs differ in which of two attributes or values they read.
+    @Test(arguments: [(1, 1), (1, 2), (2, 1), (2, 2)])
+    func `a request that asks for extensions twice is malformed`(attributes: Int, values: Int) throws {
+        let key = try PrivateKey(generating: .ecP256)
+        let names = try CertificateExtension([.dns("x.example.com")], isCritical: false)
+        let value = Array(repeating: DER.sequence([names.derEncoded]), count: values)
+        let attribute = ["1.2.840.113549.1.9.14", "1.3.6.1.4.1.311.2.1.14"].prefix(attributes)
+            .flatMap { DER.sequence([DER.objectIdentifier($0), DER.set(of: value)]) }
+        let algorithm = try SignatureIdentifier(for: key.publicKey.algorithm)
+        let toBeSigned = DER.sequence([
+            DER.unsignedInteger([]), try DistinguishedName("CN=x").derEncoded, key.publicKey.derEncoded,
+            DER.encode(DER.constructed(0), attribute),
+        ])
+        let signature = try key.signature(for: toBeSigned, digest: algorithm.digest)
+        let encoded = DER.sequence([toBeSigned, algorithm.derEncoded, DER.bitString(signature)])
+        guard attributes * values > 1 else {
+            let names = try CertificateRequest(derEncoded: encoded, name: "r.csr").subjectAlternativeNames
+            #expect(names == [.dns("x.example.com")])
+            return
+        }
+        let error = #expect(throws: CertificateError.self) {
+            try CertificateRequest(derEncoded: encoded, name: "r.csr")
+        }
+        #expect(error?.code == .malformed)
+        _ = try CertificateRequest(unproven: encoded, name: "r.csr")
+    }
 }

@@ -4,6 +4,7 @@ import Authority
 import Certificates
 import FoundationEssentials
 import Synchronization
+import SystemSupport
 import TestSupport
 import Testing
 
@@ -240,6 +241,76 @@ final class TestCA: Sendable {
         var actions: [AuditRecord.Action] = []
         try ca.inventory.visitAudit { actions.append($0.action) }
         #expect(actions.filter { $0 == .lock }.count == 1)
+    }
+
+    @Test func `a certificate that has just renewed is refused without a lock`() async throws {
+        let ca = try TestCA()
+        let first = try await ca.issue(ca.request("CN=web-1"), .token(ca.token(["web-1"]))).certificate
+        ca.pass(3600)
+        // One host whose timers overlap, each with a new key.
+        let asked = try (0..<6).map { _ in
+            EnrolmentRequest(request: try ca.request("CN=web-1"), proof: .certificate(first), peer: "a test")
+        }
+        let results = await ca.ask(asked)
+        #expect(results.count { if case .success = $0 { true } else { false } } == 1)
+        for case .failure(let error) in results { #expect(error as? EnrolmentRefusal == .renewed("web-1")) }
+        let second = try ca.inventory.certificate(of: try #require(try ca.inventory.current("web-1")))
+        ca.pass(59)
+        #expect(try await ca.refusal(ca.request("CN=web-1"), .certificate(first)) == .renewed("web-1"))
+        let third = try await ca.issue(ca.request("CN=web-1"), .certificate(second)).certificate
+        // The current certificate came by another.
+        #expect(try await ca.refusal(ca.request("CN=web-1"), .certificate(first)) == .replaced("web-1"))
+        #expect(try await ca.refusal(ca.request("CN=web-1"), .certificate(third)) == .locked("web-1"))
+    }
+
+    @Test func `what is not for TLS of a host does not renew`() async throws {
+        let ca = try TestCA()
+        let template = try BuiltInTemplate.ocsp.template
+        let token = try ca.token(["signer"]) { $0.template = template }
+        var proofs = [try await ca.issue(ca.request("CN=signer"), .token(token)).certificate, ca.authority.certificate]
+        var generator = SystemRandomNumberGenerator()
+        for own in [OwnCertificate.tls([.dns("localhost")]), .ocsp, .aws] {
+            proofs.append(try ca.authority.certificate(own, now: ca.now, using: &generator).certificate)
+        }
+        for proof in proofs {
+            let request = try ca.request(proof.subject.description)
+            guard case .certificate = try await ca.refusal(request, .certificate(proof)) else {
+                Issue.record("\(proof.subject)")
+                continue
+            }
+        }
+        let server = try BuiltInTemplate.server.template
+        let name = try GeneralName.dnsName("web-1.example.com")
+        let given = try ca.token(["web-1.example.com"]) { $0.template = server }
+        let first = try await ca.issue(ca.request("CN=web-1.example.com", [name]), .token(given)).certificate
+        _ = try await ca.issue(ca.request("CN=web-1.example.com"), .certificate(first))
+    }
+
+    @Test(arguments: ["serve-ca", "serve-ca-ocsp", "serve-ca-aws", "Serve-CA", "ROOT", "root-cross"])
+    func `no token gives a name of the server or the CA`(name: String) async throws {
+        let ca = try TestCA()
+        let token = try ca.token(["*"])
+        guard case .name = try await ca.refusal(ca.request("CN=\(name)"), .token(token)) else {
+            Issue.record("it is not refused")
+            return
+        }
+        guard case .account(let account, _) = try ca.account(token)("web-1") else { return }
+        #expect(try EnrolmentRules(ca.inventory).refusedNames([.dns(name)], of: account) == [.dns(name)])
+        #expect(throws: AuthorityError.self) { try NamePattern(name) }
+        #expect(try ca.inventory.token(token)?.used == 0)
+    }
+
+    @Test func `the key of a CA is not certified for a host`() async throws {
+        let ca = try TestCA()
+        let key = try PrivateKey(
+            reading: SecretBytes(Array(ca.directory.read("root-key.pem"))), passphrase: nil)
+        let request = EnrolmentRequest(
+            request: try ca.request("CN=web-1", key: key), proof: .token(try ca.token(["web-1"])), peer: "a test")
+        guard case .failure(let error as AuthorityError) = await ca.ask([request])[0] else {
+            Issue.record("it is certified")
+            return
+        }
+        #expect(error.code == .policy)
     }
 
     @Test func `revoked, expired and foreign certificates do not renew`() async throws {

@@ -15,7 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from enrolled import ocsp_answer
 from enrolling import Authority, Reply, certificate_request, curl, enrol, serving_ca
+from peer import load
 from program import REPOSITORY, Pki, running_lab
 from serving import wait_for
 from tools import openssl, tool
@@ -188,9 +190,12 @@ class TestProofs:
             return enrol(own, request, None, "--cert", certificate, "--key", key, path="simplereenroll")
 
         second = renew(first, key, "second").certificate(tmp_path / "second.pem")
+        # One host whose timers overlap.
+        assert renew(first, key, "overlapping").status == 403 and "lock" not in own.run("audit")
+        third = renew(second, tmp_path / "second.key", "third").certificate(tmp_path / "third.pem")
         stolen = renew(first, key, "stolen")
         assert stolen.status == 403 and "stolen" in stolen.body
-        assert renew(second, tmp_path / "second.key", "third").status == 403
+        assert renew(third, tmp_path / "third.key", "fourth").status == 403
         assert "lock" in own.run("audit")
         assert "web-1 is locked" in own.said
         replacing = own.token("web-1", "--replace")
@@ -220,6 +225,15 @@ class TestProofs:
             "--data-binary", f"@{request}", f"{own.est}/simplereenroll",
         ]  # fmt: skip
         assert subprocess.run(command, capture_output=True, timeout=60, check=False).returncode != 0
+
+    @pytest.mark.parametrize("name", ["serve-ca", "serve-ca-ocsp", "root"])
+    def test_the_servers_own_certificates_and_the_cas_are_no_proof(self, own: Authority, tmp_path: Path, name: str) -> None:
+        own.run("issue-client", "web-1")
+        ocsp_answer(own, load(own.directory / "web-1-cert.pem"))
+        request, _ = certificate_request(tmp_path, f"/CN={name}")
+        certificate, key = (own.directory / f"{name}-{part}.pem" for part in ("cert", "key"))
+        reply = enrol(own, request, None, "--cert", certificate, "--key", key, path="simplereenroll")
+        assert reply.status == 403 and "cannot be used" in reply.body
 
     def test_a_proxys_header_is_believed_from_its_address_alone(self, pki: Pki, tmp_path: Path) -> None:
         pki.run("init-ca", "--directory", tmp_path / "ca")

@@ -35,6 +35,8 @@ package enum EnrolmentRefusal: Error, Hashable, Sendable {
     case certificate(String)
     /// The certificate of the proof is not the current one of its name, which is now locked.
     case replaced(String)
+    /// The certificate of the proof renewed a moment ago; nothing is locked.
+    case renewed(String)
     /// The name is locked.
     case locked(String)
     /// The name has a valid certificate.
@@ -59,6 +61,8 @@ package enum EnrolmentRefusal: Error, Hashable, Sendable {
         case .certificate(let why): "the client certificate cannot be used: \(why)"
         case .replaced(let name):
             "the client certificate is not the current one of \(name), which is locked now: it may have been stolen"
+        case .renewed(let name):
+            "the client certificate was renewed a moment ago; use the current one of \(name)"
         case .locked(let name):
             "\(name) is locked, because a replaced certificate tried to renew; a new token for it unlocks it"
         case .taken(let name):
@@ -199,7 +203,9 @@ extension CertificateAuthority {
             guard let entry = try change.records.entry(of: certificate) else {
                 throw EnrolmentRefusal.certificate("this CA did not issue it")
             }
-            guard entry.name == name, entry.place == .current else { throw EnrolmentRefusal.replaced(name) }
+            guard entry.name == name, entry.place == .current else {
+                throw try change.records.refusal(ofReplaced: entry, now: change.now)
+            }
             if try change.records.isLocked(name, for: entry) { throw EnrolmentRefusal.locked(name) }
             guard entry.revocation == nil else { throw EnrolmentRefusal.certificate("it was revoked") }
         }
@@ -218,5 +224,25 @@ extension CertificateAuthority {
         if !grant.replaces, current.contains(where: { [.valid, .held].contains($0.status(at: change.now)) }) {
             throw EnrolmentRefusal.taken(name)
         }
+    }
+}
+
+extension Inventory {
+    /// Why a certificate that was replaced does not renew.
+    package func refusal(ofReplaced entry: InventoryEntry, now: Date) throws -> EnrolmentRefusal {
+        try reading { try $0.refusal(ofReplaced: entry, now: now) }
+    }
+}
+
+extension InventoryDatabase {
+    /// How long a certificate may ask again after it has renewed, in seconds: a host's timers may overlap.
+    private static let overlap: Double = 60
+
+    fileprivate func refusal(ofReplaced entry: InventoryEntry, now: Date) throws -> EnrolmentRefusal {
+        let proof = EnrolmentProof.certificate(try certificate(of: entry)).key
+        let renewed = try current(entry.name).contains { successor in
+            try abs(now.timeIntervalSince(successor.issuedAt)) < Self.overlap && isEnrolled(successor, by: proof)
+        }
+        return renewed ? .renewed(entry.name) : .replaced(entry.name)
     }
 }

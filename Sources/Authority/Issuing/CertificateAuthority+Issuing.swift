@@ -45,6 +45,7 @@ extension CertificateAuthority {
         guard let publicKey = key?.publicKey ?? request.certificateRequest?.publicKey else {
             throw AuthorityError(.invalidRequest, "the request has no key")
         }
+        if let certificateRequest = request.certificateRequest { try refuseAuthorityKey(of: certificateRequest) }
         var parameters = CertificateParameters(
             serialNumber: random.serialNumber, subject: review.subject, publicKey: publicKey,
             notBefore: notBefore(from: now), notAfter: end.date, template: request.template,
@@ -70,6 +71,16 @@ extension CertificateAuthority {
             lifetime: end.wanted.timeIntervalSince(now), issuerKey: self.certificate.publicKey.digest,
             key: try key.map { try .made($0, for: request.name, passphrase: request.passphrase) } ?? .foreign,
             bundle: bundle, chain: chain, archivesExisting: request.archivesExisting, notices: notices)
+    }
+
+    /// Refuses a request with the key of a CA.
+    private func refuseAuthorityKey(of request: CertificateRequest) throws {
+        let key = request.publicKey
+        guard !(chain + anchors + [certificate]).contains(where: { $0.publicKey == key }),
+            try inventory.reading({ try $0.authority(withKey: key.digest) }) == nil
+        else {
+            throw AuthorityError(.policy, "the key in \(request.name) is that of a CA", hint: "make another key")
+        }
     }
 
     /// What `pki serve-ca` serves below a URL about this CA.
@@ -98,6 +109,7 @@ extension CertificateAuthority {
             below: [self.certificate] + chain + anchors.filter { $0 != self.certificate && !chain.contains($0) })
         try check(certificate)
         guard verifiesPath else { return certificate }
+        let verifier = CertificateVerifier(anchors: anchors)
         do {
             _ = try verifier.path(for: certificate, intermediates: chain, at: now)
         } catch {
@@ -106,10 +118,10 @@ extension CertificateAuthority {
                     .broken, "nothing can be issued below the root \(printable("\(root.subject)")), which \(objection)",
                     hint: "make its certificate again, with the same key: pki renew root \(directory.option)")
             }
+            let isOwnFault = (try? verifier.path(for: self.certificate, intermediates: chain, at: now)) == nil
             let names =
                 Set([GeneralName.directory(parameters.subject)] + certificate.subjectAlternativeNames).map(
                     \.description
-        let verifier = CertificateVerifier(anchors: anchors)
                 ).sorted()
             throw AuthorityError(
                 isOwnFault ? .broken : .policy,
@@ -118,7 +130,6 @@ extension CertificateAuthority {
         }
         return certificate
     }
-            let isOwnFault = (try? verifier.path(for: self.certificate, intermediates: chain, at: now)) == nil
 
     /// The start of validity: a few minutes before now, but not before the CA's.
     func notBefore(from now: Date) -> Date {

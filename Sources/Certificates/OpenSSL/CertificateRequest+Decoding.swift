@@ -29,6 +29,10 @@ extension CertificateRequest {
     /// Reads a request and checks its signature.
     public init(derEncoded: [UInt8], name: String) throws(CertificateError) {
         try self.init(unproven: derEncoded, name: name)
+        // Programs differ in which of them they read.
+        guard Self.extensionRequestCount(in: derEncoded) <= 1 else {
+            throw CertificateError(.malformed, "the certificate request asks for extensions twice")
+        }
         switch isSignedByItsKey {
         case true?: return
         case false?:
@@ -112,6 +116,22 @@ extension CertificateRequest {
     }
 
     private static let extensionRequest = "1.2.840.113549.1.9.14"
+    /// The same, as Microsoft's programs write it.
+    private static let microsoftExtensionRequest = "1.3.6.1.4.1.311.2.1.14"
+
+    /// The number of values of all attributes that ask for extensions.
+    private static func extensionRequestCount(in derEncoded: [UInt8]) -> Int {
+        guard let whole = DER.elements(inSequence: derEncoded)?.first, let fields = DER.elements(in: whole.contents),
+            let attributes = fields.last.flatMap({ DER.elements(in: $0.contents) })
+        else { return 0 }
+        return attributes.reduce(0) { count, attribute in
+            guard let parts = DER.elements(in: attribute.contents), parts.count == 2,
+                let identifier = DER.objectIdentifierText(parts[0].contents),
+                [extensionRequest, microsoftExtensionRequest].contains(identifier)
+            else { return count }
+            return count + (DER.elements(in: parts[1].contents)?.count ?? 0)
+        }
+    }
 
     private init(
         _ derEncoded: [UInt8], _ name: String, isSignedByItsKey: Bool?, _ signatureAlgorithm: SignatureAlgorithm,

@@ -69,7 +69,7 @@ struct ACMEProblem: Error, Sendable {
         switch refusal {
         case .name, .taken: .rejectedIdentifier
         case .request: .badCSR
-        case .token, .noProof, .certificate, .replaced, .locked, .denied, .unproven: .unauthorized
+        case .token, .noProof, .certificate, .replaced, .renewed, .locked, .denied, .unproven: .unauthorized
         }
     }
 
