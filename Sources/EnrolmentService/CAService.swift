@@ -41,12 +41,13 @@ package struct CAService: HTTPHandler {
     /// - Parameters:
     ///   - desk: What issues.
     ///   - options: What the operator chose.
+    ///   - isNamed: Whether a host, a name in lower case or an address, is the server.
     ///   - fetch: Sends a request to a host that must prove its name: follows no redirect, uses no proxy, and limits time
     ///     and size.
     ///   - now: The clock.
     ///   - report: Is told faults of the server and who was refused, each a sentence, for the log.
     package init(
-        _ desk: EnrolmentDesk, options: Options,
+        _ desk: EnrolmentDesk, options: Options, isNamed: @escaping @Sendable (String) -> Bool,
         fetch: @escaping @Sendable (HTTPChallengeRequest) throws -> (status: Int, body: [UInt8]),
         now: @escaping @Sendable () -> Date,
         report: @escaping @Sendable (String) -> Void
@@ -69,8 +70,8 @@ package struct CAService: HTTPHandler {
             desk: desk, reader: reader, limits: limits, metrics: metrics, options: current, log: log
         ).addRoutes(to: &router)
         try ACMEService(
-            desk: desk, tokens: reader.tokens, limits: limits, metrics: metrics, options: current, fetch: fetch,
-            now: now, log: log
+            desk: desk, tokens: reader.tokens, limits: limits, metrics: metrics, options: current, isNamed: isNamed,
+            fetch: fetch, now: now, log: log
         ).addRoutes(to: &router)
         try router.on(.get, "/healthz") { _, _ in .now(HTTPResponse(status: .ok, text: "ok\n")) }
         try router.on(.get, "/readyz") { _, _ in

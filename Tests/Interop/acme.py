@@ -120,11 +120,12 @@ class Client:
     kid: str | None = None
     _nonce: str | None = None
 
-    def send(self, method: str, url: str, body: bytes | None = None, content_type: str = JOSE) -> Reply:
+    def send(self, method: str, url: str, body: bytes | None = None, content_type: str = JOSE, host: str | None = None) -> Reply:
         context = ssl.create_default_context(cafile=str(self.authority.root))
         connection = http.client.HTTPSConnection("localhost", self.authority.port, timeout=60, context=context)
         try:
-            connection.request(method, url.removeprefix(self.base), body, {"Content-Type": content_type} if body is not None else {})
+            headers = {"Content-Type": content_type} if body is not None else {}
+            connection.request(method, url.removeprefix(self.base), body, headers | ({"Host": host} if host else {}))
             response = connection.getresponse()
             reply = Reply(response.status, response.headers, response.read())
         finally:

@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
-from acme import Client, client, key, request_for
+from acme import Client, Reply, client, key, request_for
 from enrolling import Authority, certificate_request, curl, enrol, serving_ca
 from peer import load
 from program import Pki
@@ -282,6 +282,39 @@ class TestRevocationLimits:
         assert set(statuses) == {200, 429}
         assert set(self.ask(own, 800, "127.0.0.1", ("POST", "/ocsp", plain))) == {200}
         assert set(self.ask(own, 800, ATTACKER, ("POST", "/ocsp", plain))) == {200}
+
+
+class TestRelaying:
+    """What a client signs for a false server is worth nothing here, whatever Host the false server sends."""
+
+    @staticmethod
+    def relayed(account: Client, host: str) -> Reply:
+        message = account.message(f"https://{host}/acme/new-order", {"identifiers": [{"type": "dns", "value": "web"}]})
+        return account.send("POST", "/acme/new-order", message, host=host)
+
+    @pytest.mark.parametrize("host", ["evil.example", "evil.example:8443", "192.0.2.1", "localhost.evil.example", "[::1]"])
+    def test_a_message_for_another_host_is_refused(self, own: Authority, host: str) -> None:
+        account = client(own, "web")
+        reply = self.relayed(account, host)
+        assert (reply.status, reply.error) == (421, "malformed")
+        directory = account.send("GET", "/acme/directory", host=host)
+        assert (directory.status, directory.error) == (421, "malformed")
+        assert "Link" not in directory.headers and b"https://" not in directory.body
+
+    def test_the_names_of_the_certificate_and_those_of_host_are_taken_on_any_port(self, pki: Pki, own: Authority, tmp_path: Path) -> None:
+        account = client(own, "web")
+        identifier = str(account.kid).rpartition("/")[2]
+        for host in ["localhost", "LOCALHOST:443", f"127.0.0.1:{own.port}"]:
+            account.kid = f"https://{host.lower()}/acme/account/{identifier}"
+            message = account.message(f"https://{host.lower()}/acme/new-order", {"identifiers": [{"type": "dns", "value": "web"}]})
+            assert account.send("POST", "/acme/new-order", message, host=host).status == 201
+        # A proxy has names that the certificate does not have.
+        assert own.stop() == 0
+        pair = ("--certificate", own.directory / "serve-ca-cert.pem", "--private-key", own.directory / "serve-ca-key.pem")
+        with serving_ca(pki, own.directory, *pair, "--host", "ca.example.com") as behind:
+            proxied = Client(behind, account.key)
+            for host, status in {"ca.example.com": 200, "localhost": 200, "evil.example": 421}.items():
+                assert proxied.send("GET", "/acme/directory", host=host).status == status
 
 
 class TestSmugglingByACME:

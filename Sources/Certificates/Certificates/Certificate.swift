@@ -112,18 +112,22 @@ extension Certificate {
     /// address (RFC 9525 §6): one of the alternative names is equal, or a wildcard for one label before two or more
     /// matches. The common name is ignored.
     public func isFor(host: String) -> Bool {
-        if let address = IPAddress.octets(host) {
-            return subjectAlternativeNames.contains(.ip(address))
-        }
+        subjectAlternativeNames.contains { $0.isFor(host: host) }
+    }
+}
+
+extension GeneralName {
+    /// Whether the name is that of a host, see ``Certificate/isFor(host:)``.
+    package func isFor(host: String) -> Bool {
+        if let address = IPAddress.octets(host) { return self == .ip(address) }
         let wanted = Self.labels(host)
-        guard !wanted.isEmpty, wanted.allSatisfy({ !$0.isEmpty }) else { return false }
-        return subjectAlternativeNames.contains { name in
-            guard case .dns(let text) = name, text.allSatisfy(\.isASCII) else { return false }
-            let offered = Self.labels(text)
-            if offered == wanted { return true }
-            return offered.first == "*" && offered.count > 2 && offered.count == wanted.count
-                && offered.dropFirst() == wanted.dropFirst()
-        }
+        guard !wanted.isEmpty, wanted.allSatisfy({ !$0.isEmpty }), case .dns(let text) = self,
+            text.allSatisfy(\.isASCII)
+        else { return false }
+        let offered = Self.labels(text)
+        if offered == wanted { return true }
+        return offered.first == "*" && offered.count > 2 && offered.count == wanted.count
+            && offered.dropFirst() == wanted.dropFirst()
     }
 
     private static func labels(_ host: String) -> [String] {

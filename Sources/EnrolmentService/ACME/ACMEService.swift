@@ -18,6 +18,7 @@ struct ACMEService: Sendable {
     let limits: ServiceLimits
     let metrics: ServiceMetrics
     let options: CurrentOptions
+    let isNamed: @Sendable (String) -> Bool
     let now: @Sendable () -> Date
     let log: ServiceLog
     let nonces: ACMENonces
@@ -28,7 +29,8 @@ struct ACMEService: Sendable {
 
     init(
         desk: EnrolmentDesk, tokens: TokenVerifier, limits: ServiceLimits, metrics: ServiceMetrics,
-        options: CurrentOptions, fetch: @escaping HTTPChallengeProver.Fetch,
+        options: CurrentOptions, isNamed: @escaping @Sendable (String) -> Bool,
+        fetch: @escaping HTTPChallengeProver.Fetch,
         now: @escaping @Sendable () -> Date, log: ServiceLog
     ) {
         self.desk = desk
@@ -36,6 +38,7 @@ struct ACMEService: Sendable {
         self.limits = limits
         self.metrics = metrics
         self.options = options
+        self.isNamed = isNamed
         self.now = now
         self.log = log
         nonces = ACMENonces(key: Self.randomOctets(32))
@@ -232,12 +235,18 @@ struct ACMEService: Sendable {
         return Request(http: request, base: base, jws: jws, account: account, parameters: parameters)
     }
 
-    /// The beginning of all URLs, by the name that the client uses.
+    /// The beginning of all URLs, by the name that the client uses. It must be one of the server's: the protected `url` would
+    /// otherwise prove nothing, and messages for a false server could be passed on. A proxy may listen on another port.
     private func base(of request: HTTPRequest) throws -> String {
-        guard let host = request.host.flatMap({ HTTPAuthority($0) }) else {
+        guard let authority = request.host.flatMap({ HTTPAuthority($0) }) else {
             throw ACMEProblem(.malformed, "the Host header is not a host")
         }
-        return "https://\(host)/acme"
+        guard isNamed(authority.host) else {
+            throw ACMEProblem(
+                .malformed, "\"\(authority.host)\" is not a name of this server, which its --host can add",
+                status: HTTPStatus(421, "Misdirected Request"))
+        }
+        return "https://\(authority)/acme"
     }
 
     // MARK: - Responses

@@ -84,7 +84,10 @@ struct ServeCACommand: AsyncParsableCommand {
     @Option(
         help: .value(
             "name",
-            "A DNS name or IP address of the server's own certificate; repeatable. (default: localhost, 127.0.0.1)"))
+            """
+            A DNS name or IP address of the server, for its own certificate and ACME; repeatable. (default: localhost, 127.0.0.1, \
+            or those of --certificate)
+            """))
     var host: [String] = []
 
     @Option(
@@ -163,9 +166,6 @@ struct ServeCACommand: AsyncParsableCommand {
         guard (certificate == nil) == (privateKey == nil) else {
             throw ValidationError("--certificate and --private-key must be given together")
         }
-        guard certificate == nil || host.isEmpty else {
-            throw ValidationError("--host is for the certificate that the server issues itself")
-        }
         for address in proxy where IPAddress.octets(address) == nil {
             throw ValidationError("--proxy \"\(address)\" is not an IP address")
         }
@@ -204,9 +204,9 @@ struct ServeCACommand: AsyncParsableCommand {
         let identity = try ServerCertificate(
             of: authority, hosts: host, certificate: certificate, privateKey: privateKey)
         let desk = EnrolmentDesk(authority, rules: rules(authority), jobs: 2) { .now }
-        let service = try CAService(desk, options: options, fetch: ChallengeFetch.get, now: { .now }) {
-            console.warning($0)
-        }
+        let service = try CAService(
+            desk, options: options, isNamed: identity.isNamed, fetch: ChallengeFetch.get, now: { .now }
+        ) { console.warning($0) }
 
         let signals = await CaughtSignal.stream(of: .interrupt, .terminate, .hangUp)
         service.revocation.publisher.start()

@@ -10,16 +10,18 @@ import SystemSupport
 /// The certificate of `pki serve-ca` for TLS: from files, or issued by the CA itself and renewed before it expires.
 final class ServerCertificate: Sendable {
     private enum Source: Sendable {
-        case files(certificate: String, privateKey: String)
+        /// Proxies may have other names than the certificate.
+        case files(certificate: String, privateKey: String, names: [GeneralName])
         case issued(OwnCertificate)
 
         init(hosts: [String], certificate: String?, privateKey: String?) throws {
+            let isOwn = certificate == nil
+            let names = try (hosts.isEmpty && isOwn ? ["localhost", "127.0.0.1"] : hosts).map {
+                try (try? GeneralName.ipAddress($0)) ?? .dnsName($0)
+            }
             if let certificate, let privateKey {
-                self = .files(certificate: certificate, privateKey: privateKey)
+                self = .files(certificate: certificate, privateKey: privateKey, names: names)
             } else {
-                let names = try (hosts.isEmpty ? ["localhost", "127.0.0.1"] : hosts).map {
-                    try (try? GeneralName.ipAddress($0)) ?? .dnsName($0)
-                }
                 self = .issued(.tls(names))
             }
         }
@@ -31,6 +33,13 @@ final class ServerCertificate: Sendable {
 
     /// When the certificate expires.
     var expiry: Date { state.withLock(\.certificate.notAfter) }
+
+    /// Whether the server has a name or an address, by its certificate or by `--host`.
+    func isNamed(_ host: String) -> Bool {
+        let (source, certificate) = state.withLock(\.self)
+        let others: [GeneralName] = if case .files(_, _, let names) = source { names } else { [] }
+        return certificate.isFor(host: host) || others.contains { $0.isFor(host: host) }
+    }
 
     init(of authority: CertificateAuthority, hosts: [String], certificate: String?, privateKey: String?) throws {
         self.authority = authority
@@ -48,7 +57,7 @@ final class ServerCertificate: Sendable {
         let authorities = try authority.roots + authority.chain + authority.inventory.authorities(at: .now)
         let roots = Array(Set(authorities).map(\.pemEncoded).joined().utf8)
         switch source {
-        case .files(let certificate, let privateKey):
+        case .files(let certificate, let privateKey, _):
             let chain = try FileContents(of: certificate).bytes
             guard let first = try Container(reading: chain).certificates.first else {
                 throw InputError(message: "\(printable(certificate)) has no certificate")
@@ -119,7 +128,7 @@ final class ServerCertificate: Sendable {
     }
 
     private var fileStamp: FileStamp? {
-        guard case .files(let certificate, _) = state.withLock(\.source) else { return nil }
+        guard case .files(let certificate, _, _) = state.withLock(\.source) else { return nil }
         return FileStamp(at: certificate)
     }
 }
