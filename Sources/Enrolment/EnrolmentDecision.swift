@@ -47,6 +47,9 @@ package struct EnrolmentRules: Sendable {
     /// The URL below which clients of certificates find CRLs and OCSP, without a slash at its end; `nil` to name none.
     package var statusURL: String?
 
+    /// The largest request that is kept for a person, in bytes. One with a key and a signature of ML-DSA-87 has 7,300.
+    private static let largestKept = 8_192
+
     package init(_ inventory: Inventory) { self.inventory = inventory }
 
     /// What happens with a request.
@@ -110,10 +113,14 @@ package struct EnrolmentRules: Sendable {
             throw EnrolmentRefusal.taken(name)
         }
         if token.needsApproval {
+            guard asked.request.derEncoded.count <= Self.largestKept else {
+                throw EnrolmentRefusal.request(
+                    "the request has more than \(Self.largestKept >> 10) KiB, too much to keep until it is approved")
+            }
             let kept = try inventory.keep(
                 PendingRequest(
                     proof: proof.key, derEncoded: asked.request.derEncoded, name: name, peer: asked.peer, askedAt: now),
-                now: now)
+                of: token, now: now)
             switch kept.decision {
             case .none: return .wait(kept.identifier)
             case .denied: throw EnrolmentRefusal.denied

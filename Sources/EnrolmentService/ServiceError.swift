@@ -36,6 +36,7 @@ struct ServiceError: Sendable {
         case .token, .noProof: .unauthorized
         case .certificate, .replaced, .renewed, .locked, .taken, .name, .denied, .unproven: .forbidden
         case .request: .badRequest
+        case .tooMany: .tooManyRequests
         }
     }
 }

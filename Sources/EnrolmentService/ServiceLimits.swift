@@ -7,8 +7,10 @@ import HTTPServer
 /// Several hosts may have one address. So wrong secrets slow down nobody who has a right one: what follows too many is another
 /// answer to the next wrong one.
 struct ServiceLimits: Sendable {
-    /// Requests that need the CA's key.
+    /// Requests that need the CA's key or change an account.
     private let requests: Throttle
+    /// Orders of ACME. Each certificate needs one besides a request.
+    private let orders: Throttle
     /// Wrong secrets.
     private let failures: Throttle
     /// Requests for CRLs, and for OCSP answers that must be signed.
@@ -17,10 +19,12 @@ struct ServiceLimits: Sendable {
 
     init(
         requests: Throttle = Throttle(burst: 1_000, interval: .milliseconds(5)),
+        orders: Throttle = Throttle(burst: 1_000, interval: .milliseconds(5)),
         failures: Throttle = Throttle(burst: 20, interval: .seconds(3)),
         revocation: Throttle = Throttle(burst: 2_000, interval: .milliseconds(1)), metrics: ServiceMetrics
     ) {
         self.requests = requests
+        self.orders = orders
         self.failures = failures
         self.revocation = revocation
         self.metrics = metrics
@@ -28,6 +32,9 @@ struct ServiceLimits: Sendable {
 
     /// The response to an address that asks for certificates too often; `nil` if it does not, and then the request is counted.
     func refusal(of request: HTTPRequest) -> HTTPResponse? { count(request, requests, "enrolment") }
+
+    /// The same for orders.
+    func refusalOfOrder(of request: HTTPRequest) -> HTTPResponse? { count(request, orders, "orders") }
 
     /// The same for what tells about revocations.
     func refusalOfRevocation(of request: HTTPRequest) -> HTTPResponse? { count(request, revocation, "revocation") }

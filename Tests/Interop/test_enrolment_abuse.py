@@ -317,6 +317,46 @@ class TestRelaying:
                 assert proxied.send("GET", "/acme/directory", host=host).status == status
 
 
+class TestRows:
+    """What one token, or one address, can make the inventory keep."""
+
+    def test_accounts_of_a_token(self, own: Authority) -> None:
+        token = own.token("web-*")
+        first = Client(own).register(token)
+        for _ in range(10):
+            Client(own).register(token)
+        more = Client(own)
+        url = more.directory["newAccount"]
+        reply = more.post(url, {"externalAccountBinding": more.binding(token, url)})
+        assert (reply.status, reply.error) == (429, "rateLimited")
+        # Those that exist work, and come back.
+        url = first.directory["newAccount"]
+        assert Client(own, first.key).post(url, {"onlyReturnExisting": True}).status == 200
+        assert first.certificate("web-1")
+
+    def test_requests_that_wait(self, own: Authority, tmp_path: Path) -> None:
+        token = own.token("web-*", "--approve", "--uses", "2")
+        requests = [certificate_request(tmp_path, f"/CN=web-{number}", name=f"web-{number}")[0] for number in range(3)]
+        assert [enrol(own, request, token).status for request in requests] == [202, 202, 429]
+        account = Client(own).register(token)
+        order = account.order("web-4").json
+        assert account.finalize(order, request_for(["web-4"])).error == "rateLimited"
+        assert [enrol(own, request, token).status for request in requests[:2]] == [202, 202]
+        assert len(own.pki.run("pending", "--format", "json", "--directory", own.directory).json) == 2
+
+    def test_orders_of_an_address(self, own: Authority) -> None:
+        def order(connection: http.client.HTTPSConnection) -> int:
+            connection.request("POST", "/acme/new-order", b"{}", {"Content-Type": "application/jose+json"})
+            response = connection.getresponse()
+            response.read()
+            return response.status
+
+        statuses = attack(own, 3_000, order, lambda _: ATTACKER)
+        assert set(statuses) == {400, 429} and statuses[400] >= 1_000
+        assert metrics(own)['pki_throttled_total{limit="orders"}'] == statuses[429]
+        assert client(own, "web").certificate("web")
+
+
 class TestSmugglingByACME:
     """A request to finalize has the names of the order and nothing else that counts; what asks for more is refused."""
 

@@ -49,6 +49,8 @@ package enum EnrolmentRefusal: Error, Hashable, Sendable {
     case denied
     /// The token asks for a challenge, which has not been met.
     case unproven(JoinToken.Challenge)
+    /// The token has as many accounts or waiting requests as it may have.
+    case tooMany(String)
 
     /// The reason, a sentence without a full stop, safe for a terminal.
     package var reason: String {
@@ -72,6 +74,7 @@ package enum EnrolmentRefusal: Error, Hashable, Sendable {
         case .denied: "the request was denied"
         case .unproven(let challenge):
             "the token asks for proof of each name, by the challenge \(challenge.rawValue) of ACME"
+        case .tooMany(let what): "the token has \(what), and cannot have more"
         }
     }
 }

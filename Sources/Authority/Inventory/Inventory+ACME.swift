@@ -6,10 +6,19 @@ import SQLite
 import SystemSupport
 
 extension Inventory {
+    /// How many accounts a token can have besides one for each of its uses, for hosts that lost their key.
+    private static let spareAccounts = 10
+
     /// Adds an account. Returns the one that has the same key already, if there is one.
+    ///
+    /// - Throws: ``EnrolmentRefusal`` if its token has too many.
     package func add(_ account: ACMEAccount, now: Date) throws -> ACMEAccount? {
         try sharedChange(now: now) { change in
             if let known = try change.records.account(thumbprint: account.thumbprint) { return known }
+            let count = try change.records.accountCount(ofToken: account.token)
+            guard count < (try change.records.token(account.token)?.uses ?? 0) + Self.spareAccounts else {
+                throw EnrolmentRefusal.tooMany("\(count) accounts")
+            }
             try change.records.insert(account)
             try change.audit(.account, nil, nil, detail: "\(account.identifier) by the token \(account.token)")
             return nil
@@ -130,6 +139,12 @@ extension InventoryDatabase {
             """, [value]
         ) { row in account = try ACMEAccount(row) }
         return account
+    }
+
+    /// The number of accounts that were made with a token, deactivated ones included.
+    func accountCount(ofToken identifier: String) throws -> Int64 {
+        try database.query("SELECT count(*) FROM acme_accounts WHERE token = ?", .text(identifier)).first?.first?
+            .integer ?? 0
     }
 
     func insert(_ account: ACMEAccount) throws {

@@ -154,9 +154,16 @@ extension Inventory {
     }
 
     /// Keeps a request until a person decides. A request that was kept before is returned with its decision.
-    package func keep(_ request: PendingRequest, now: Date) throws -> PendingRequest {
+    ///
+    /// - Throws: ``EnrolmentRefusal`` if as many requests of the token wait as it has uses left.
+    package func keep(_ request: PendingRequest, of token: JoinToken, now: Date) throws -> PendingRequest {
         if let known = try pendingRequest(proof: request.proof, derEncoded: request.derEncoded) { return known }
         return try change(now: now) { change in
+            let count = try change.records.pendingCount(ofToken: token.identifier)
+            let left = try change.records.token(token.identifier).map { $0.uses - $0.used } ?? 0
+            guard count < max(1, left) else {
+                throw EnrolmentRefusal.tooMany("\(count) \(count == 1 ? "request" : "requests") waiting for approval")
+            }
             try change.records.insert(request)
             try change.audit(.wait, request.name, nil, detail: request.peer)
             return try change.records.pendingRequests(

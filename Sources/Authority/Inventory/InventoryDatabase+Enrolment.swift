@@ -186,6 +186,17 @@ extension InventoryDatabase {
         try database.query("SELECT count(*) FROM pending_requests WHERE decision = 0").first?.first?.integer ?? 0
     }
 
+    /// The number of requests by a token, or by accounts that were made with it, that wait.
+    func pendingCount(ofToken identifier: String) throws -> Int64 {
+        try database.query(
+            """
+            SELECT count(*) FROM pending_requests WHERE decision = 0 AND proof IN \
+            (SELECT ? UNION ALL SELECT ? || id FROM acme_accounts WHERE token = ?)
+            """,
+            .text(EnrolmentProof.token(identifier).key), .text(EnrolmentProof.key(ofAccount: "")), .text(identifier)
+        ).first?.first?.integer ?? 0
+    }
+
     func validTokenCount(at date: Date) throws -> Int64 {
         try database.query(
             "SELECT count(*) FROM tokens WHERE used < uses AND expires_at > ? AND revoked_at IS NULL", .time(date)

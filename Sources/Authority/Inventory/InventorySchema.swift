@@ -211,6 +211,7 @@ enum InventorySchema {
             deactivated_at INTEGER
         )
         """,
+        "CREATE INDEX acme_accounts_by_token ON acme_accounts (token)",
         // Orders of ACME. names: one a line, with its kind. challenges: one a line, for each name; NULL for none.
         // request: set while a person decides.
         """

@@ -69,6 +69,7 @@ struct ACMEProblem: Error, Sendable {
         switch refusal {
         case .name, .taken: .rejectedIdentifier
         case .request: .badCSR
+        case .tooMany: .rateLimited
         case .token, .noProof, .certificate, .replaced, .renewed, .locked, .denied, .unproven: .unauthorized
         }
     }

@@ -149,9 +149,15 @@ struct ACMEService: Sendable {
             ("revoke-certificate", .any, { .respond(try self.revoke($0)) }),
         ]
         for (path, signer, action) in routes {
-            let isLimited = ["new-account", "order/{id}/finalize", "challenge/{id}/{index}"].contains(path)
+            let refusal: (@Sendable (HTTPRequest) -> HTTPResponse?)? =
+                switch path {
+                case "new-account", "account/{id}", "key-change", "order/{id}/finalize", "challenge/{id}/{index}":
+                    limits.refusal(of:)
+                case "new-order": limits.refusalOfOrder(of:)
+                default: nil
+                }
             try router.on(.post, "/acme/\(path)") { request, parameters in
-                if isLimited, let busy = self.limits.refusal(of: request) {
+                if let busy = refusal?(request) {
                     return .now(self.finished(Self.problem(busy), request))
                 }
                 return .later { responder in
