@@ -102,7 +102,13 @@ class TestEnrolment:
         file = tmp_path / "token"
         file.write_text(token.text + "\n")
         file.chmod(0o644)
-        assert "token" in pki.refuse("enrol", "web-1", "--server", ca.url, "--directory", host, "--token-file", file)
+        refused = ("enrol", "web-1", "--server", ca.url, "--directory", host, "--token-file")
+        assert f"chmod 600 {file}" in pki.refuse(*refused, file)
+        # No command makes an open file private, and the shell has another one at these paths.
+        for path in ["-", "/dev/stdin", "/dev/fd/0"]:
+            with file.open("rb") as given:
+                done = subprocess.run(pki.command(*refused, path), cwd=pki.home, env=pki.variables(), stdin=given, timeout=60, capture_output=True)
+            assert done.returncode == 2 and b"0644" in done.stderr and b"chmod" not in done.stderr
         file.chmod(0o600)
         pki.run("enrol", "web-1", "--server", ca.url, "--directory", host, "--token-file", file)
         pki.run("enrol", "web-2", "--server", ca.url, "--directory", host, "--token", token.text)

@@ -55,6 +55,8 @@ import Testing
         let error = #expect(throws: InputError.self) { try command("host = a.example\n\n\(line)\n") }
         #expect(error?.message.hasPrefix("line 3 of \(directory.file("conf")): ") == true)
         #expect(error.map { $0.message.count < 160 } == true)
+        let said = error.map { "\($0.message) \($0.hint ?? "")" } ?? ""
+        #expect(!["soon", "nowhere", "yes", "other", "a.example", "pub ", "1 "].contains(where: said.contains))
     }
 
     @Test func `Options are checked against each other once all are known`() throws {
@@ -69,7 +71,7 @@ import Testing
     }
 
     @Test(arguments: [0o620, 0o602, 0o666]) func `A file that others may write is refused`(mode: Int) {
-        #expect(throws: InputError.self) { try command("retry-after = 5", mode: mode) }
+        #expect(throws: FileError.self) { try command("retry-after = 5", mode: mode) }
     }
 
     @Test func `What is not text is refused`() throws {

@@ -11,6 +11,8 @@ package struct FileContents: Sendable {
         case anyone
         /// Those of ``SecretFile``.
         case ownerOnly
+        /// Others than its owner, this user or root, must not be able to change it. It must be a regular file.
+        case ownerWrites
     }
 
     /// What the file is called in messages.
@@ -29,7 +31,7 @@ package struct FileContents: Sendable {
     package static let limit = 4 << 20
 
     package init(of path: String, _ rule: Rule = .anyone, limit: Int = FileContents.limit) throws(FileError) {
-        if rule == .ownerOnly { try SecretFile.checkLinks(path) }
+        if rule != .anyone { try SecretFile.checkLinks(path) }
         // Without waiting: a pipe without a writer is waited for below, for a limited time.
         let descriptor = unsafe Glibc.open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
         guard descriptor >= 0 else {
@@ -45,6 +47,9 @@ package struct FileContents: Sendable {
         guard status.kind != .regular, status.kind != .directory else {
             try self.init(descriptor: descriptor, name: path, rule, limit: limit)
             return
+        }
+        guard rule != .ownerWrites else {
+            throw FileError(.kind, "\"\(printable(path))\" is \(status.kind.noun), where a regular file is expected")
         }
         // A pipe can be read once; its bytes are kept for the next read.
         let bytes = try SecretOrigins.bytes(of: status, handedOverAs: nil) { () throws(FileError) in
@@ -63,7 +68,7 @@ package struct FileContents: Sendable {
         SecretOrigins.add(descriptor: descriptor)
         guard let status = FileStatus(of: descriptor) else { throw FileError(name, cannotBe: "read", errno) }
         let bytes = try SecretOrigins.bytes(of: status, handedOverAs: descriptor) { () throws(FileError) in
-            try FileContents(descriptor: descriptor, name: name, rule).bytes
+            try FileContents(descriptor: descriptor, name: name, isPath: false, rule).bytes
         }
         self.init(name: name, bytes: bytes, stamp: nil)
     }
@@ -96,16 +101,22 @@ package struct FileContents: Sendable {
         _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) & ~O_NONBLOCK)
     }
 
-    /// Reads an open file, which stays open, from its current position to its end.
+    /// Reads an open file, which stays open, from its current position to its end. Without a path, no hint names one.
     package init(
-        descriptor: CInt, name: String, _ rule: Rule = .anyone, limit: Int = FileContents.limit
+        descriptor: CInt, name: String, isPath: Bool = true, _ rule: Rule = .anyone, limit: Int = FileContents.limit
     ) throws(FileError) {
         guard let status = FileStatus(of: descriptor) else { throw FileError(name, cannotBe: "read", errno) }
         let isRegular = status.kind == .regular
         if status.kind == .directory {
             throw FileError(.kind, "\"\(printable(name))\" cannot be read: it is a directory")
         }
-        if rule == .ownerOnly, isRegular { try SecretFile.check(status, name) }
+        if isRegular {
+            switch rule {
+            case .anyone: break
+            case .ownerOnly: try SecretFile.check(status, name, isPath: isPath)
+            case .ownerWrites: try SecretFile.checkUnshared(status, name)
+            }
+        }
         self.name = name
         bytes = try Self.read(descriptor, name: name, expected: isRegular ? status.size : 0, limit: limit)
         stamp = isRegular ? status.stamp : nil

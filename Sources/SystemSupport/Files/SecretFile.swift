@@ -19,14 +19,17 @@ enum SecretFile {
     /// - Parameters:
     ///   - status: The status of the open file.
     ///   - path: Its path as it was given.
-    static func check(_ status: FileStatus, _ path: String) throws(FileError) {
+    ///   - isPath: Whether this is a path; what was handed over open has only a description.
+    static func check(_ status: FileStatus, _ path: String, isPath: Bool = true) throws(FileError) {
+        // The user's shell has another file at the path of a descriptor.
+        let isPath = isPath && SecretOrigins.ownDescriptor(path) == nil
         let user = geteuid()
         let isOwn = status.owner == user
         guard isOwn || status.owner == 0 else {
             throw FileError(
                 .foreign,
                 "\"\(printable(path))\" belongs to user \(status.owner), who knows what is in it; this is user \(user)",
-                hint: "make a copy of your own: install -m 600 \(Quoting.shell(path)) NEW")
+                hint: isPath ? "make a copy of your own: install -m 600 \(Quoting.shell(path)) NEW" : nil)
         }
         guard status.mode & 0o077 != 0, !isHandedOver(status, path) else { return }
         let file = Quoting.shell(path)
@@ -34,10 +37,23 @@ enum SecretFile {
             .unprotected,
             "\"\(printable(path))\" can be used by other users: its mode is \(status.modeText), its owner user "
                 + "\(status.owner), its group \(status.group); a secret needs 0600 or less",
-            hint: isOwn
-                ? "make it private to its owner, user \(user): chmod 600 \(file); a secret that others could read is "
-                    + "better replaced"
-                : "make it private to user \(user), as root: chown \(user) \(file) && chmod 600 \(file)")
+            hint: !isPath
+                ? nil
+                : isOwn
+                    ? "make it private to its owner, user \(user): chmod 600 \(file); a secret that others could read is "
+                        + "better replaced"
+                    : "make it private to user \(user), as root: chown \(user) \(file) && chmod 600 \(file)")
+    }
+
+    /// Refuses a file that other users than root can change.
+    static func checkUnshared(_ status: FileStatus, _ path: String) throws(FileError) {
+        guard !status.isOwnedAndUnshared else { return }
+        let isOwn = status.owner == geteuid()
+        throw FileError(
+            .foreign,
+            "others can change \"\(printable(path))\": its owner is user \(status.owner), its mode \(status.modeText)",
+            hint: isOwn && SecretOrigins.ownDescriptor(path) == nil
+                ? "check that it was not changed, then: chmod go-w \(Quoting.shell(path))" : nil)
     }
 
     /// Whether a platform hands the file over with this mode.

@@ -98,7 +98,14 @@ struct ServeCACommand: AsyncParsableCommand {
     @Option(help: .value("file", "The key of --certificate, in PEM."), completion: .file())
     var privateKey: String?
 
-    @Option(help: .value("address", "A proxy whose Client-Cert header is believed (RFC 9440); repeatable."))
+    @Option(
+        help: .value("address", "A proxy whose Client-Cert header is believed (RFC 9440); repeatable."),
+        transform: { text in
+            guard IPAddress.octets(text) != nil else {
+                throw ValidationError("\"\(printable(text))\" is not an IP address")
+            }
+            return text
+        })
     var proxy: [String] = []
 
     @Option(
@@ -165,9 +172,6 @@ struct ServeCACommand: AsyncParsableCommand {
         guard config == nil else { return }
         guard (certificate == nil) == (privateKey == nil) else {
             throw ValidationError("--certificate and --private-key must be given together")
-        }
-        for address in proxy where IPAddress.octets(address) == nil {
-            throw ValidationError("--proxy \"\(address)\" is not an IP address")
         }
         guard role == nil || publish != nil else { throw ValidationError("--role requires --publish aws") }
         guard crlEvery > .zero, crlEvery < crlNextUpdate else {

@@ -68,7 +68,8 @@ struct AWSFiles {
         guard status.mode & 0o002 == 0 else {
             throw InputError(
                 message: "all users can write to \(printable(config.path)), and its profile names keys and libraries: "
-                    + "its mode is \(status.modeText)", hint: "check that it was not changed, then: chmod o-w \(path)")
+                    + "its mode is \(status.modeText)",
+                hint: status.kind == .regular ? "check that it was not changed, then: chmod o-w \(path)" : nil)
         }
     }
 
