@@ -39,7 +39,7 @@ package final class EnrolmentDesk: Sendable {
         /// Whether ``issue()`` will be called when the longest wait is over.
         var isTimed = false
 
-        /// Takes a group, if nobody issues and it is not better to wait for those that are being signed.
+        /// Takes a group, if none is being issued and it is not better to wait for those that are being signed.
         mutating func takeGroup() -> [Signed] {
             guard !signed.isEmpty else { return [] }
             guard

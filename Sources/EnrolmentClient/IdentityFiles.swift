@@ -76,7 +76,7 @@ package struct IdentityFiles: Sendable {
     /// Keeps other processes from the same files, waiting for them, until the value is released.
     package func lock() throws -> LockFile { try directory.lock(lockName) }
 
-    /// Removes the lock's file while it is held: whoever waits for it then makes another.
+    /// Removes the lock's file while it is held: a process that waits for it then makes another.
     package func unlock(_ lock: LockFile) { withExtendedLifetime(lock) { _ = directory.unlink(lockName) } }
 
     private var lockName: String { ".\(name).lock" }

@@ -4,7 +4,7 @@ import HTTPServer
 
 /// How often an address may ask, and how often it may be wrong.
 ///
-/// Several hosts may have one address. So wrong secrets slow down nobody who has a right one: what follows too many is another
+/// Several hosts may have one address. So wrong secrets do not slow down clients that have a right one: what follows too many is another
 /// answer to the next wrong one.
 struct ServiceLimits: Sendable {
     /// Requests that need the CA's key or change an account.

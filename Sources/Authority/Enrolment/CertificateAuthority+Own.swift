@@ -27,7 +27,7 @@ package struct OwnCertificate: Sendable {
     package static let ocsp = OwnCertificate("serve-ca-ocsp", .ocsp)
     /// For AWS.
     package static let aws = OwnCertificate("serve-ca-aws", .client)
-    /// The names, which nobody else gets.
+    /// The names, which no request gets.
     static let reservedNames: Set = [tls([]).name, ocsp.name, aws.name]
 
     /// Whether a certificate can be used and need not be replaced yet: more than a third of its lifetime is left, or another would

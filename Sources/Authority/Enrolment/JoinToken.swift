@@ -70,7 +70,7 @@ package struct JoinToken: Hashable, Sendable {
         case revoked
     }
 
-    /// Whether its end was recorded when somebody wanted to use it: it has expired whatever the clock says.
+    /// Whether its end was recorded when it was used too late: it has expired whatever the clock says.
     package var hasEnded: Bool { expiresAt <= createdAt }
 
     /// The status at a time.

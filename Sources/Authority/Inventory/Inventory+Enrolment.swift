@@ -100,7 +100,7 @@ extension Inventory {
         }
     }
 
-    /// The status of a token that somebody wants to use. One that has expired is recorded as such: it stays expired when the
+    /// The status of a token that is about to be used. One that has expired is recorded as such: it stays expired when the
     /// clock goes back.
     package func useStatus(of token: JoinToken, now: Date) throws -> JoinToken.Status {
         let status = token.status(at: now)

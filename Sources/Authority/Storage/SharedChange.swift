@@ -11,7 +11,7 @@ final class SharedChanges: Sendable {
     fileprivate final class Member: Sendable {
         // SAFETY: called once, while the thread that it belongs to waits.
         nonisolated(unsafe) let body: (inout InventoryChange) -> Void
-        /// How the whole change ended; `nil` as long as nobody has made it.
+        /// How the whole change ended; `nil` until it was made.
         let outcome = Mutex<Result<Void, any Error>?>(nil)
 
         init(_ body: @escaping (inout InventoryChange) -> Void) { unsafe self.body = body }

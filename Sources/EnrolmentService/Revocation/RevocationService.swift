@@ -73,7 +73,7 @@ package struct RevocationService: HTTPHandler {
     }
 }
 
-/// The CRLs that lie in the CA's directory, whoever made them.
+/// The CRLs in the CA's directory, also of other CAs.
 private final class PublishedLists: Sendable {
     private struct Known: Sendable {
         var stamp: FileStamp
