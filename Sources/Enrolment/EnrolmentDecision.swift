@@ -132,6 +132,7 @@ package struct EnrolmentRules: Sendable {
         request.certificateRequest = asked.request
         request.subjectAlternativeNames = Self.alternativeNames(of: asked.request)
         request.statusURL = statusURL
+        request.endsWithAuthority = true
         request.lifetime = .until(min(now + token.lifetime, asked.notAfter ?? .distantFuture))
         var grant = EnrolmentGrant(proof: proof, request: request, peer: asked.peer)
         grant.replaces = token.replaces
@@ -279,6 +280,7 @@ package struct EnrolmentRules: Sendable {
         request.subject = former.subject
         request.subjectAlternativeNames = former.subjectAlternativeNames
         request.statusURL = statusURL
+        request.endsWithAuthority = true
         request.lifetime = .until(min(now + entry.wantedLifetime, asked.notAfter ?? .distantFuture))
         return EnrolmentGrant(proof: proof, request: request, peer: asked.peer)
     }

@@ -243,6 +243,19 @@ final class TestCA: Sendable {
         #expect(actions.filter { $0 == .lock }.count == 1)
     }
 
+    @Test func `near the end of its CA a certificate ends with it, and the whole lifetime is remembered`() async throws
+    {
+        let ca = try TestCA()
+        let end = ca.authority.certificate.notAfter
+        let token = try ca.token(["web-1"]) { $0.expiresAt = end }
+        ca.pass(end.timeIntervalSince(ca.now) - 3 * 86400)
+        let first = try await ca.issue(ca.request("CN=web-1"), .token(token)).certificate
+        #expect(first.notAfter == end)
+        ca.pass(86400)
+        #expect(try await ca.issue(ca.request("CN=web-1"), .certificate(first)).certificate.notAfter == end)
+        #expect(try ca.inventory.current("web-1")?.wantedLifetime == 7 * 86400)
+    }
+
     @Test func `a certificate that has just renewed is refused without a lock`() async throws {
         let ca = try TestCA()
         let first = try await ca.issue(ca.request("CN=web-1"), .token(ca.token(["web-1"]))).certificate
@@ -382,124 +395,5 @@ final class TestCA: Sendable {
         #expect(results.count { if case .success = $0 { true } else { false } } == 3)
         #expect(try ca.inventory.token(token)?.used == 3)
         #expect(try ca.inventory.verifyAudit().breaks.isEmpty)
-    }
-}
-
-@Suite struct JoinTokenTests {
-    @Test(arguments: [
-        ("web-*", "web-1", true), ("web-*", "web-", false), ("web-*", "web-1.example.com", false),
-        ("web-*", "WEB-a_b-c", true), ("*.example.com", "a.example.com", true),
-        ("*.example.com", "a.b.example.com", false),
-        ("*", "x", true), ("*", "", false), ("*-*", "a-b", true), ("*-*", "a-b-c", true), ("web-1", "web-11", false),
-        ("web-1", "web-1", true), ("a*a*a*a*a*a*a*a*b", String(repeating: "a", count: 60), false),
-    ])
-    func `a star stands for letters and digits, never for a dot`(pattern: String, name: String, matches: Bool) throws {
-        #expect(try NamePattern(pattern).matches(name) == matches)
-    }
-
-    @Test(arguments: ["", "root", "a/b", "../x", "-x", ".x", "web 1", "x-cert", "é"])
-    func `patterns for names that cannot be are refused`(pattern: String) {
-        #expect(throws: AuthorityError.self) { try NamePattern(pattern) }
-    }
-
-    @Test(arguments: ["web.example.com", "dns:", "dns:a b", "ip:10.0.0.*", "ip:x", "uri:no", "email:x", "other:x"])
-    func `alternative names that cannot be allowed are refused`(pattern: String) {
-        #expect(throws: (any Error).self) { try AlternativeNamePattern(pattern) }
-    }
-
-    @Test func `alternative names are compared by their kind`() throws {
-        let pattern = try AlternativeNamePattern("dns:{name}.example.com")
-        #expect(pattern.matches(try .dnsName("web-1.example.com"), of: "web-1"))
-        #expect(!pattern.matches(try .dnsName("web-2.example.com"), of: "web-1"))
-        #expect(!pattern.matches(.email("web-1.example.com"), of: "web-1"))
-        #expect(try AlternativeNamePattern("ip:10.0.0.7").matches(.ipAddress("10.0.0.7"), of: "x"))
-        #expect(try !AlternativeNamePattern("ip:10.0.0.7").matches(.ipAddress("10.0.0.8"), of: "x"))
-        #expect(try !AlternativeNamePattern("uri:spiffe://a.example/x").matches(.uri("spiffe://a.example/X"), of: "x"))
-    }
-
-    @Test func `a token is one line, and only that line is read`() throws {
-        let secrets = TokenSecrets(key: Array(0..<32))
-        let token = TokenText(
-            identifier: "abc_-123", secret: secrets.secret(of: "abc_-123"), fingerprint: Array(1...32))
-        #expect(TokenText(token.text) == token)
-        #expect(secrets.isSecret(token.secret, of: "abc_-123"))
-        #expect(!secrets.isSecret(token.secret, of: "abc_-124"))
-        for text in [
-            "", "a.b.c", token.text + " ", token.text.uppercased(), String(token.text.dropLast()), "x" + token.text,
-        ] {
-            #expect(TokenText(text).map { secrets.isSecret($0.secret, of: $0.identifier) } != true)
-        }
-    }
-
-    @Test func `no part of a token begins with a hyphen`() {
-        let secrets = TokenSecrets(key: Array(0..<32))
-        var generator = SystemRandomNumberGenerator()
-        for _ in 0..<1_000 {
-            let identifier = secrets.newToken(using: &generator)
-            #expect(!identifier.hasPrefix("-") && !Base64URL.encode(secrets.secret(of: identifier)).hasPrefix("-"))
-        }
-    }
-
-    @Test(arguments: ["A", "AA=", "AA==", "A+", "A/", "AB", "====", "A A", "AAAA\n"])
-    func `base64url in another spelling is refused`(text: String) {
-        #expect(Base64URL.decode(text) == nil)
-    }
-}
-
-@Suite struct AccountTests {
-    @Test func `an account renews what it holds without a use of its token, also after an outage`() async throws {
-        let ca = try TestCA()
-        let token = try ca.token(["web-1"])
-        let proof = try ca.account(token)
-        // A client that keeps an RSA key sends the same request again.
-        let request = try ca.request("", [.dnsName("web-1")])
-        let first = try await ca.issue(request, proof("web-1"))
-        ca.pass(30 * 86400)
-        let second = try await ca.issue(request, proof("web-1"))
-        #expect(second.certificate != first.certificate)
-        #expect(second.certificate.notAfter == ca.now + 7 * 86400)
-        #expect(try ca.inventory.token(token)?.used == 1)
-        #expect(try ca.inventory.current("web-1")?.fingerprint == second.certificate.fingerprint)
-    }
-
-    @Test func `one order gives one certificate`() async throws {
-        let ca = try TestCA()
-        let order = try ca.account(ca.token(["web-1"], uses: 2) { $0.replaces = true })("web-1")
-        let request = try ca.request("CN=web-1")
-        let first = try await ca.issue(request, order)
-        #expect(try await ca.issue(request, order).certificate == first.certificate)
-        #expect(try await ca.refusal(ca.request("CN=web-1"), order) == .request("the order has a certificate already"))
-        #expect(try ca.inventory.current("web-1")?.fingerprint == first.certificate.fingerprint)
-    }
-
-    @Test func `another account renews nothing, and neither does one whose token or certificate was revoked`()
-        async throws
-    {
-        let ca = try TestCA()
-        let token = try ca.token(["web-*"], uses: 3)
-        let (holder, other) = (try ca.account(token), try ca.account(token))
-        _ = try await ca.issue(ca.request("CN=web-1"), holder("web-1"))
-        _ = try await ca.issue(ca.request("CN=web-2"), holder("web-2"))
-        #expect(try await ca.refusal(ca.request("CN=web-1"), other("web-1")) == .taken("web-1"))
-        let entry = try #require(try ca.inventory.current("web-1"))
-        _ = try ca.inventory.revoke(entry, reason: .unspecified, now: ca.now)
-        ca.pass(2 * 3600)
-        #expect(try await ca.refusal(ca.request("CN=web-1"), holder("web-1")) == .token(.expired))
-        _ = try await ca.issue(ca.request("CN=web-2"), holder("web-2"))
-        _ = try ca.inventory.revoke(try #require(try ca.inventory.token(token)), now: ca.now)
-        #expect(try await ca.refusal(ca.request("CN=web-2"), holder("web-2")) == .token(.revoked))
-    }
-
-    @Test func `a further name of a held certificate needs a use of the token`() async throws {
-        let ca = try TestCA()
-        let token = try ca.token(["web-1"], alternativeNames: ["dns:*.example.com"], uses: 2)
-        let proof = try ca.account(token)
-        _ = try await ca.issue(ca.request("CN=web-1"), proof("web-1"))
-        let more = try ca.request("CN=web-1", [.dnsName("a.example.com")])
-        #expect(
-            try await ca.issue(more, proof("web-1")).certificate.subjectAlternativeNames == [.dnsName("a.example.com")])
-        let evenMore = try ca.request("CN=web-1", [.dnsName("b.example.com")])
-        #expect(try await ca.refusal(evenMore, proof("web-1")) == .token(.used))
-        #expect(try await ca.refusal(ca.request("CN=db-1"), proof("db-1")) == .name("the name db-1"))
     }
 }

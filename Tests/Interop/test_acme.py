@@ -449,3 +449,16 @@ class TestAbuse:
         assert account.send("POST", account.kid, sent, "application/json").status == 415
         assert account.send("POST", account.kid, b"{" + b" " * 70_000).status == 413
         assert account.order(*[f"large-{number}" for number in range(101)]).error == "malformed"
+
+
+def test_a_ca_on_hold_is_a_fault_of_the_server(pki: Pki, tmp_path: Path) -> None:
+    pki.run("init-ca", "--directory", tmp_path / "ca")
+    pki.run("issue-intermediate", "issuing", "--directory", tmp_path / "ca")
+    with serving_ca(pki, tmp_path / "ca", "--issuer", "issuing") as running:
+        account = client(running, "web-1.example.com")
+        order = account.order("web-1.example.com").json
+        running.run("revoke", "issuing", "--hold")
+        reply = account.finalize(order, request_for(["web-1.example.com"]))
+        assert (reply.status, reply.error) == (503, "serverInternal") and int(reply.headers["Retry-After"]) > 0
+        running.run("revoke", "issuing", "--release")
+        assert account.finalize(order, request_for(["web-1.example.com"])).json["status"] == "valid"

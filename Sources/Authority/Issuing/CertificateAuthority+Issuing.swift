@@ -38,7 +38,9 @@ extension CertificateAuthority {
         try ClientPolicy.check(request)
         let review = try ClientPolicy.review(request)
         var notices = review.notices
-        let end = try end(request.lifetime, template: request.template, from: now, notices: &notices)
+        let end = try end(
+            request.lifetime, template: request.template, from: now, shortens: request.endsWithAuthority,
+            notices: &notices)
         let key =
             try request.certificateRequest == nil
             ? PrivateKey(generating: request.keyType ?? request.template.keyType) : nil
@@ -139,9 +141,11 @@ extension CertificateAuthority {
     /// The end of validity, and the requested end, which a renewal may reach after the CA has been renewed.
     typealias End = (date: Date, wanted: Date)
 
-    /// The requested end of validity, which must not be after the CA's; or the template's, shortened to the CA's.
+    /// The requested end of validity, which must not be after the CA's unless it may be shortened; or the template's, shortened to
+    /// the CA's.
     func end(
-        _ lifetime: Lifetime?, template: CertificateTemplate, from now: Date, notices: inout [String]
+        _ lifetime: Lifetime?, template: CertificateTemplate, from now: Date, shortens: Bool = false,
+        notices: inout [String]
     ) throws -> End {
         let limit = certificate.notAfter
         guard let lifetime else {
@@ -154,14 +158,14 @@ extension CertificateAuthority {
             return (min(end, limit), end)
         }
         let end = try lifetime.end(from: now)
-        guard end <= limit else {
+        guard end <= limit || shortens else {
             let days = Int(limit.timeIntervalSince(now) / 86400)
             throw AuthorityError(
                 .policy,
                 "the certificate would expire at \(timestamp(end)), after its CA \(certificatePath) at \(timestamp(limit))",
                 hint: days > 0 ? "use at most --days \(days)" : "create a new CA: pki init-ca --force")
         }
-        return (end, end)
+        return (min(end, limit), end)
     }
 }
 

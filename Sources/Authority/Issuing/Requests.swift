@@ -110,6 +110,8 @@ public struct ClientRequest: Sendable {
     public var maximumNames = NamePolicy.mostNames
     /// The lifetime.
     public var lifetime: Lifetime?
+    /// Whether a lifetime beyond the CA's is shortened; otherwise it is an error.
+    package var endsWithAuthority = false
     /// The URL below which `pki serve-ca` tells about revocations, for the certificate; `nil` to name none.
     package var statusURL: String?
     /// Whether it is for an ``OwnCertificate``, which has a reserved name.
