@@ -333,7 +333,8 @@ class TestFleet:
         edit(host, "pki-serve-ca.service", f'[Service]\nEnvironment="PKI_SERVE_CA=--config {options}"\n')
         start(host, "pki-serve-ca", "enable", "--now")
         assert show(host, "pki-serve-ca", "StatusText") == "root issues"
-        host.write(f"{PLACE}/enrolled.conf", f"PKI_SERVER={url}\n")
+        # At once, and not at half of its lifetime.
+        host.write(f"{PLACE}/enrolled.conf", f"PKI_SERVER={url}\nPKI_ENROLLED=\n")
         host.shell(
             f"{AS_CA} token create --name fleet-1 --days 2 --directory {CA}"
             f" | runuser -u pki -- pki enrol fleet-1 --server {url} --token-file - --directory {place}"
