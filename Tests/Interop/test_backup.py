@@ -11,6 +11,7 @@ import shutil
 import sqlite3
 import stat
 import subprocess
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,10 @@ from cryptography import x509
 
 from program import REFUSED, Pki
 
-COVERED = ("templates", "certificates", "certificate_contents", "revocation_lists", "audit", "file_moves", "sqlar")
+COVERED = (
+    "templates", "certificates", "certificate_contents", "revocation_lists", "audit", "file_moves", "sqlar",
+    "common_name_parts", "tokens", "enrolments", "name_locks", "pending_requests", "acme_accounts", "acme_orders",
+)  # fmt: skip
 
 
 def rows(pki: Pki, folder: Path) -> list[dict]:
@@ -72,6 +76,7 @@ def used(pki: Pki, ca: Path) -> Path:
     pki.run("revoke", "mail", *here)
     pki.run("revoke", "db", "--reason", "certificateHold", *here)
     pki.run("crl", *here)
+    pki.run("token", "create", "--name", "host-*", *here)
     return ca
 
 
@@ -175,6 +180,10 @@ def test_a_changed_backup_is_refused(pki: Pki, used: Path, tmp_path: Path) -> No
         bad.write_bytes(contents[:size])
         pki.refuse("restore", "--verify", bad)
     shutil.copy(used / "inventory.sqlite", bad)
+    pki.refuse("restore", "--verify", bad)
+    shutil.copy(good, bad)
+    with closing(sqlite3.connect(bad)) as connection, connection:
+        connection.execute("UPDATE tokens SET uses = uses + 1")
     pki.refuse("restore", "--verify", bad)
 
 

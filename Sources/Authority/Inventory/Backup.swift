@@ -47,9 +47,12 @@ package struct Backup {
         """,
         "backup": "CREATE TABLE backup (made_at INTEGER NOT NULL, digest BLOB NOT NULL)",
     ]
-    /// The tables that the digest covers, in its order.
+    /// The tables that the digest covers, in its order; the second ones in inventories from version 5 on.
     private static let covered = [
         "templates", "certificates", "certificate_contents", "revocation_lists", "audit", "file_moves", "sqlar",
+    ]
+    private static let coveredOfEnrolment = [
+        "common_name_parts", "tokens", "enrolments", "name_locks", "pending_requests", "acme_accounts", "acme_orders",
     ]
 
     /// Whether a name can be that of a file in a backup: one component, or `archive/` and one, neither hidden nor a file
@@ -68,7 +71,7 @@ package struct Backup {
     /// colon and the octets. After each it is SHA-256 of the digest before and of what was added.
     private static func digest(of database: Database, madeAt seconds: Int64) throws -> [UInt8] {
         var digest = Digest.sha256.hash(Array("\(seconds)".utf8))
-        for table in covered {
+        for table in try covered + (database.userVersion() >= 5 ? coveredOfEnrolment : []) {
             digest = Digest.sha256.hash(digest + table.utf8)
             try database.visit("SELECT * FROM \(table) ORDER BY rowid") { row in
                 for value in row.values {
