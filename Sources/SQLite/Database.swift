@@ -26,6 +26,10 @@ package import SystemSupport
     private let checkpointsAtEnd: Bool
     /// The descriptor that keeps the file locked while it is read; -1 otherwise.
     private let reader: CInt
+    /// The descriptor by which ``checkpoint()`` locks the file; -1 until then.
+    private var locker: CInt = -1
+    /// The file for ``OpenDatabases``; `nil` for a database in memory.
+    private let place: String?
     private var statements: [String: Statement] = [:]
     private var durability: Durability?
     private let limit: StepLimit
@@ -57,7 +61,14 @@ package import SystemSupport
             }
         }
         let flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE
-        unsafe handle = try Self.open("/proc/self/fd/\(directory.descriptor)/\(name)", flags, "pki-writing")
+        place = directory.status(of: name)?.stamp.place
+        OpenDatabases.add(place)
+        do {
+            unsafe handle = try Self.open("/proc/self/fd/\(directory.descriptor)/\(name)", flags, "pki-writing")
+        } catch {
+            OpenDatabases.remove(place, closing: [])
+            throw error
+        }
         unsafe sqlite3_busy_timeout(handle, busyTimeout)
         try defend()
         if directory.status(of: name)?.size == 0 { try execute("PRAGMA journal_mode = MEMORY") }
@@ -84,12 +95,14 @@ package import SystemSupport
         self.name = name
         checkpointsAtEnd = false
         reader = try Self.lockForReading(name, in: directory)
+        place = FileStatus(of: reader)?.stamp.place
+        OpenDatabases.add(place)
         limit = StepLimit(fileSize: FileStatus(of: reader)?.size ?? 0)
         let flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE
         do {
             unsafe handle = try Self.open("\(directory.descriptor)/\(name)", flags, "pki-reading")
         } catch {
-            close(reader)
+            OpenDatabases.remove(place, closing: [reader])
             throw error
         }
         unsafe pki_sqlite3_db_config_flag(handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
@@ -102,7 +115,7 @@ package import SystemSupport
 
     /// Creates a database in memory.
     package init() throws(SQLiteError) {
-        (directory, name, checkpointsAtEnd, reader) = (nil, "", false, -1)
+        (directory, name, checkpointsAtEnd, reader, place) = (nil, "", false, -1, nil)
         limit = StepLimit(fileSize: 0)
         let flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | SQLITE_OPEN_MEMORY
         unsafe handle = try Self.open(":memory:", flags, nil)
@@ -112,7 +125,7 @@ package import SystemSupport
     deinit {
         statements.removeAll()
         unsafe sqlite3_close_v2(handle)
-        if reader >= 0 { close(reader) }
+        OpenDatabases.remove(place, closing: [reader, locker].filter { $0 >= 0 })
     }
 
     // MARK: - Opening
@@ -210,12 +223,9 @@ package import SystemSupport
     ///
     /// The caller holds the lock that keeps other writers out.
     package func checkpoint() {
-        guard let directory, let file = try? directory.open(name) else { return }
-        defer {
-            flock(file, LOCK_UN)
-            close(file)
-        }
-        guard flock(file, LOCK_EX | LOCK_NB) == 0 else { return }
+        if locker < 0, let file = try? directory?.open(name) { locker = file }
+        guard locker >= 0, flock(locker, LOCK_EX | LOCK_NB) == 0 else { return }
+        defer { flock(locker, LOCK_UN) }
         _ = try? query("PRAGMA wal_checkpoint(TRUNCATE)")
     }
 

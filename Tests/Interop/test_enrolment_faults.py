@@ -8,12 +8,13 @@ import os
 import random
 import resource
 import signal
+import sqlite3
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -230,6 +231,23 @@ def test_a_limit_on_the_size_of_files(pki: Pki, tmp_path: Path) -> None:
 
 
 # Others beside
+
+
+def test_another_program_that_reads_the_inventory_takes_nothing_away(pki: Pki, tmp_path: Path) -> None:
+    """SQLite deletes the log when its last user closes the database: the server must still count as one."""
+    directory = tmp_path / "ca"
+    pki.run("init-ca", "--directory", directory)
+    with serving_ca(pki, directory) as running:
+        token = running.token("web-*", "--uses", "10")
+        assert enrol(running, token, csr("web-1"))[0] == 200
+        # The log is moved into the file once a second.
+        wait_for(lambda: (directory / "inventory.sqlite-wal").stat().st_size == 0, log=running.log)
+        with closing(sqlite3.connect(directory / "inventory.sqlite")) as other:
+            assert other.execute("SELECT count(*) FROM certificates").fetchone()[0] > 2
+        _, certificate = enrol(running, token, csr("web-2"))
+        running.process.kill()
+        running.process.wait()
+        assert certificate is not None and serials(running)["web-2"] == [certificate.serial_number]
 
 
 def test_a_token_is_revoked_while_many_use_it(pki: Pki, tmp_path: Path) -> None:
