@@ -103,7 +103,7 @@ package struct CAService: HTTPHandler {
     package func answer(_ request: HTTPRequest) -> HTTPAnswer { router.answer(request) }
 }
 
-/// The options of the moment, for what serves.
+/// The current options, which a reload replaces.
 final class CurrentOptions: Sendable {
     private let stored: Mutex<CAService.Options>
 

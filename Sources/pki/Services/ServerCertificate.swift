@@ -84,7 +84,7 @@ final class ServerCertificate: Sendable {
     /// Reads the files again, or issues another certificate. Connections that are open keep the old one.
     func reload(_ console: Console) { reload(console) { state.withLock(\.source) } }
 
-    /// The same with files or names that are given anew.
+    /// The same with other files or names.
     func reload(_ console: Console, hosts: [String], certificate: String?, privateKey: String?) {
         reload(console) { try Source(hosts: hosts, certificate: certificate, privateKey: privateKey) }
     }
