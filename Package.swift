@@ -43,15 +43,18 @@ let package = Package(
         .systemLibrary(name: "COpenSSL", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CCurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(name: "CSQLite", providers: [.apt(["libsqlite3-dev"])]),
+        .systemLibrary(name: "CPostgreSQL", providers: [.apt(["libpq-dev"])]),
         // A header only: the library of a token is opened when a key in it is used.
         .systemLibrary(name: "CPKCS11", providers: [.apt(["libp11-kit-dev"])]),
         .target(name: "CLibraries", exclude: ["functions.inc"]),
         .target(name: "SystemSupport", dependencies: ["CLibraries"], swiftSettings: settings),
-        .target(name: "SQLite", dependencies: ["CSQLite", "SystemSupport"], swiftSettings: settings),
+        .target(name: "SQL", swiftSettings: settings),
+        .target(name: "SQLite", dependencies: ["CSQLite", "SQL", "SystemSupport"], swiftSettings: settings),
+        .target(name: "PostgreSQL", dependencies: ["CPostgreSQL", "SQL", "SystemSupport"], swiftSettings: settings),
         .target(name: "Certificates", dependencies: ["COpenSSL", "SystemSupport"], swiftSettings: settings),
         .target(
             name: "Authority",
-            dependencies: ["Certificates", "SQLite", "SystemSupport"],
+            dependencies: ["Certificates", "PostgreSQL", "SQL", "SQLite", "SystemSupport"],
             exclude: ["Templates/setup", "Templates/systemd", "Templates/lab.json"],
             resources: [.embedInCode("Templates")],
             swiftSettings: settings
@@ -97,7 +100,7 @@ let package = Package(
         ),
         .target(
             name: "Lab",
-            dependencies: ["AWSModel", "Certificates", "HTTPServer", "SQLite", "SystemSupport"],
+            dependencies: ["AWSModel", "Certificates", "HTTPServer", "SQL", "SQLite", "SystemSupport"],
             resources: [.embedInCode("Page")],
             swiftSettings: settings
         ),
@@ -141,7 +144,7 @@ let package = Package(
         ),
         .testTarget(
             name: "SystemSupportTests", dependencies: ["SystemSupport", "TestSupport"], swiftSettings: settings),
-        .testTarget(name: "SQLiteTests", dependencies: ["SQLite", "SystemSupport"], swiftSettings: settings),
+        .testTarget(name: "SQLiteTests", dependencies: ["SQL", "SQLite", "SystemSupport"], swiftSettings: settings),
         .testTarget(
             name: "AuthorityTests",
             dependencies: ["Authority", "Certificates", "SystemSupport", "TestSupport"],
@@ -149,7 +152,9 @@ let package = Package(
         ),
         .testTarget(
             name: "EnrolmentTests",
-            dependencies: ["Enrolment", "Authority", "Certificates", "SystemSupport", "TestSupport"],
+            dependencies: [
+                "PostgreSQL", "SQL", "Enrolment", "Authority", "Certificates", "SystemSupport", "TestSupport",
+            ],
             swiftSettings: settings
         ),
         .testTarget(
@@ -193,7 +198,7 @@ let package = Package(
         ),
         .testTarget(
             name: "LabTests",
-            dependencies: ["Lab", "AWSModel", "HTTPServer", "Certificates", "SQLite", "SystemSupport"],
+            dependencies: ["Lab", "AWSModel", "HTTPServer", "Certificates", "SQL", "SQLite", "SystemSupport"],
             exclude: ["Fixtures/make-fixtures.py"],
             swiftSettings: settings
         ),
@@ -217,7 +222,8 @@ if let fuzzer = Context.environment["PKI_FUZZER"] {
         .executableTarget(
             name: "Fuzz",
             dependencies: [
-                "Certificates", "AWSModel", "Authority", "EnrolmentService", "SQLite", "RolesAnywhere", "HardwareKeys",
+                "Certificates", "AWSModel", "Authority", "EnrolmentService", "SQL", "SQLite", "RolesAnywhere",
+                "HardwareKeys",
                 "Delivery",
                 "HTTPServer", "Lab", "SystemSupport", "CFuzzer",
             ],

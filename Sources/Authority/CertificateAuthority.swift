@@ -60,17 +60,24 @@ public struct CertificateAuthority: Sendable {
     ///   - who: The user, for the audit.
     ///   - now: The time at which the CA must be valid.
     ///   - keyAddress: The address of the key, in place of the key that the directory has.
+    ///   - inventory: The URL of the server of PostgreSQL that has the inventory; `nil` if it is in the directory.
     ///   - passphrase: Called if the CA key's file is encrypted.
     ///   - openKey: Opens a key that is not in the directory, by its address and the CA's certificate.
     /// - Throws: ``AuthorityError`` if a file is missing, the key is readable by others or does not match, or the CA is not
     ///   valid; `CertificateError` if a file is malformed or the passphrase is wrong; the errors of the closures.
     public init(
         openingIn directory: String, issuer: String? = nil, by who: String = "", now: Date, keyAddress: String? = nil,
+        inventory address: String? = nil,
         passphrase: () throws -> SecretBytes? = { nil },
         openKey: (String, Certificate) throws -> any SigningKey = Self.refuseKeyElsewhere
     ) throws {
         if let issuer { try EntryName.check(issuer) }
-        let inventory = try Inventory(in: directory, by: who, now: now, hasKeyElsewhere: keyAddress != nil)
+        let inventory =
+            if let address {
+                try Inventory(at: address, in: directory, by: who, now: now, isReading: false)
+            } else {
+                try Inventory(in: directory, by: who, now: now, hasKeyElsewhere: keyAddress != nil)
+            }
         let directory = inventory.directory
         let name = try issuer ?? Self.defaultIssuer(in: inventory, hasKeyElsewhere: keyAddress != nil, now: now)
         let certificate: Certificate

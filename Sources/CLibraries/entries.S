@@ -13,6 +13,7 @@
 .set pki_libcrypto_count, 0
 .set pki_libssl_count, 0
 .set pki_libsqlite3_count, 0
+.set pki_libpq_count, 0
 
 .macro crypto name
     define pki_libcrypto, \name
@@ -24,6 +25,10 @@
 
 .macro sqlite name
     define pki_libsqlite3, \name
+.endm
+
+.macro pq name
+    define pki_libpq, \name
 .endm
 
 .macro define library, name
@@ -162,11 +167,13 @@
     names pki_libcrypto
     names pki_libssl
     names pki_libsqlite3
+    names pki_libpq
 
 #include "functions.inc"
 
     library pki_libcrypto, libcrypto.so.3
     library pki_libssl, libssl.so.3
     library pki_libsqlite3, libsqlite3.so.0
+    library pki_libpq, libpq.so.5
 
     .section .note.GNU-stack, "", %progbits

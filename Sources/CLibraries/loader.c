@@ -32,7 +32,7 @@ static void (*action)(void);
 
 static void give_up(const char *file, const char *reason) {
     fprintf(stderr, "pki: error: the library %s cannot be used: %s\n", file, reason);
-    fputs("pki: hint: install it: apt-get install libssl3 libsqlite3-0\n", stderr);
+    fputs("pki: hint: install it: apt-get install libssl3 libsqlite3-0, and libpq5 for an inventory on PostgreSQL\n", stderr);
     _exit(2);
 }
 

@@ -2,13 +2,14 @@
 
 internal import CSQLite
 internal import Glibc
+package import SQL
 package import SystemSupport
 
 /// A connection to an SQLite database: prepares, binds and steps.
 ///
 /// A connection belongs to one owner at a time and is not `Sendable`: keep it in a `Mutex`. A file is hostile input: it
 /// is reached through its directory's descriptor, its schema is not trusted, and every statement has a limit of steps.
-@safe package final class Database {
+@safe package final class Database: Connection {
     /// What a committed transaction survives.
     package enum Durability: Sendable {
         /// The end of the process at any time.
@@ -19,6 +20,8 @@ package import SystemSupport
 
     /// The largest value or statement, in bytes.
     private static let longestValue: Int32 = 64 << 20
+
+    package var dialect: Dialect { .sqlite }
 
     private let handle: OpaquePointer
     private let directory: Directory?
@@ -38,7 +41,7 @@ package import SystemSupport
     /// The log is written ahead (WAL) and survives the end of the process at any time. A database with another
     /// `applicationIdentifier` is refused before anything in it is changed. `busyTimeout` is how long to wait for
     /// another writer, in milliseconds. Without `checkpointsAtEnd` the log stays when the last connection is closed,
-    /// and writers call ``checkpoint()`` while they hold their lock. Throws `FileError` if the file or its log is not a regular file of this user alone, ``SQLiteError``
+    /// and writers call ``checkpoint()`` while they hold their lock. Throws `FileError` if the file or its log is not a regular file of this user alone, ``SQLError``
     /// if it is no database.
     package init(
         _ name: String, in directory: Directory, applicationIdentifier: Int32 = 0, busyTimeout: Int32 = 10_000,
@@ -114,7 +117,7 @@ package import SystemSupport
     }
 
     /// Creates a database in memory.
-    package init() throws(SQLiteError) {
+    package init() throws(SQLError) {
         (directory, name, checkpointsAtEnd, reader, place) = (nil, "", false, -1, nil)
         limit = StepLimit(fileSize: 0)
         let flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | SQLITE_OPEN_MEMORY
@@ -131,13 +134,13 @@ package import SystemSupport
     // MARK: - Opening
 
     /// The bytes of an empty database with an application identifier and a log.
-    private static func emptyImage(_ applicationIdentifier: Int32) throws(SQLiteError) -> SecretBytes {
+    private static func emptyImage(_ applicationIdentifier: Int32) throws(SQLError) -> SecretBytes {
         let empty = try Database()
         try empty.execute("PRAGMA application_id = \(applicationIdentifier == 0 ? 1 : applicationIdentifier)")
         if applicationIdentifier == 0 { try empty.execute("PRAGMA application_id = 0") }
         var size: sqlite3_int64 = 0
         guard let image = unsafe sqlite3_serialize(empty.handle, "main", &size, 0) else {
-            throw SQLiteError(code: SQLITE_NOMEM, message: "out of memory")
+            throw SQLError(code: SQLITE_NOMEM, message: "out of memory")
         }
         defer { unsafe sqlite3_free(image) }
         var bytes = unsafe Array(UnsafeBufferPointer(start: image, count: Int(size)))
@@ -148,16 +151,15 @@ package import SystemSupport
 
     private static let registration = pki_sqlite3_register_file_systems()
 
-    private static func open(_ name: String, _ flags: Int32, _ fileSystem: String?) throws(SQLiteError) -> OpaquePointer
-    {
-        guard registration == SQLITE_OK else { throw SQLiteError(code: registration, message: "SQLite does not start") }
+    private static func open(_ name: String, _ flags: Int32, _ fileSystem: String?) throws(SQLError) -> OpaquePointer {
+        guard registration == SQLITE_OK else { throw SQLError(code: registration, message: "SQLite does not start") }
         var opened: OpaquePointer?
         let status = unsafe sqlite3_open_v2(name, &opened, flags, fileSystem)
-        guard let handle = unsafe opened else { throw SQLiteError(code: status, message: "out of memory") }
+        guard let handle = unsafe opened else { throw SQLError(code: status, message: "out of memory") }
         guard status == SQLITE_OK else {
             let text = unsafe sqlite3_errmsg(handle).map { unsafe String(cString: $0) } ?? "error \(status)"
             unsafe sqlite3_close_v2(handle)
-            throw SQLiteError(code: status, message: text)
+            throw SQLError(code: status, message: text)
         }
         return unsafe handle
     }
@@ -183,11 +185,11 @@ package import SystemSupport
             usleep(10_000)
         }
         close(file)
-        throw SQLiteError(code: SQLITE_BUSY, message: "another program has locked it")
+        throw SQLError(code: SQLITE_BUSY, message: "another program has locked it")
     }
 
     /// Turns off everything that a hostile file could use.
-    private func defend() throws(SQLiteError) {
+    private func defend() throws(SQLError) {
         unsafe pki_sqlite3_db_config_flag(handle, SQLITE_DBCONFIG_DEFENSIVE, 1)
         for option in [
             SQLITE_DBCONFIG_TRUSTED_SCHEMA, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, SQLITE_DBCONFIG_WRITABLE_SCHEMA,
@@ -206,7 +208,7 @@ package import SystemSupport
     }
 
     /// Gives an empty database the application identifier, and refuses one with another.
-    private func claim(_ identifier: Int32) throws(SQLiteError) {
+    private func claim(_ identifier: Int32) throws(SQLError) {
         let mark = try query("PRAGMA application_id").first?.first?.integer ?? 0
         guard mark != Int64(identifier) else { return }
         let count = try query("SELECT COUNT(*) FROM sqlite_master").first?.first?.integer ?? 0
@@ -214,8 +216,8 @@ package import SystemSupport
         try execute("PRAGMA application_id = \(identifier)")
     }
 
-    private static var foreign: SQLiteError {
-        SQLiteError(code: SQLITE_NOTADB, message: "it is the database of another program")
+    private static var foreign: SQLError {
+        SQLError(code: SQLITE_NOTADB, message: "it is the database of another program")
     }
 
     /// Moves the log into the file and empties it, so that the file alone is a whole copy. While another process reads,
@@ -232,7 +234,7 @@ package import SystemSupport
     // MARK: - Copying
 
     /// Copies the whole database, its log included, over another one that is open for writing and not in a transaction.
-    package func copy(over other: Database) throws(SQLiteError) {
+    package func copy(over other: Database) throws(SQLError) {
         guard let job = unsafe sqlite3_backup_init(other.handle, "main", handle, "main") else {
             throw other.error(unsafe sqlite3_errcode(other.handle))
         }
@@ -244,7 +246,7 @@ package import SystemSupport
     }
 
     /// Rewrites the file without the pages of what was deleted.
-    package func compact() throws(SQLiteError) {
+    package func compact() throws(SQLError) {
         // SQLite builds the new file as an attached database.
         unsafe sqlite3_limit(handle, SQLITE_LIMIT_ATTACHED, 1)
         defer { unsafe sqlite3_limit(handle, SQLITE_LIMIT_ATTACHED, 0) }
@@ -252,32 +254,34 @@ package import SystemSupport
     }
 
     /// Moves the log into the file, and ends it: the file alone is the database, for readers that write nothing.
-    package func endLog() throws(SQLiteError) { try execute("PRAGMA journal_mode = DELETE") }
+    package func endLog() throws(SQLError) { try execute("PRAGMA journal_mode = DELETE") }
 
     // MARK: - Statements
 
     /// Runs one statement, with a `?` for each value. It is prepared once and kept.
-    package func execute(_ sql: String, _ values: SQLiteValue...) throws(SQLiteError) {
+    package func execute(_ sql: String, _ values: SQLValue...) throws(SQLError) {
         _ = try rows(sql, values) { _ in }
     }
 
     /// Runs a statement and returns its rows, each with its columns.
-    package func query(_ sql: String, _ values: SQLiteValue...) throws(SQLiteError) -> [[SQLiteValue]] {
-        var rows: [[SQLiteValue]] = []
+    package func query(_ sql: String, _ values: SQLValue...) throws(SQLError) -> [[SQLValue]] {
+        var rows: [[SQLValue]] = []
         try self.rows(sql, values) { rows.append($0) }
         return rows
     }
 
     /// Runs a statement and visits its rows, without copying columns that the body does not read. The body must not run
     /// the statement again; an error that it throws ends the visit.
-    package func visit(_ sql: String, _ values: [SQLiteValue] = [], _ body: (borrowing Row) throws -> Void) throws {
+    package func visit(_ sql: String, _ values: [SQLValue], _ body: (borrowing Row) throws -> Void) throws {
         let statement = try bound(sql, values)
         defer { statement.reset() }
-        while try next(statement) { try body(statement.row) }
+        while try next(statement) { try body(Row(statement)) }
     }
 
+    package func transaction<Result>(_ body: () throws -> Result) throws -> Result { try transaction(.power, body) }
+
     /// Runs the body in a transaction, which is rolled back if it throws.
-    package func transaction<Result>(_ durability: Durability = .power, _ body: () throws -> Result) throws -> Result {
+    package func transaction<Result>(_ durability: Durability, _ body: () throws -> Result) throws -> Result {
         if self.durability != durability {
             try execute(durability == .power ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL")
             self.durability = durability
@@ -311,28 +315,27 @@ package import SystemSupport
         }
     }
 
-    /// The version of the schema in the file: 0 in a new one.
-    package func userVersion() throws(SQLiteError) -> Int64 {
+    package func schemaVersion() throws(SQLError) -> Int64 {
         try query("PRAGMA user_version").first?.first?.integer ?? 0
     }
 
-    package func setUserVersion(_ version: Int32) throws(SQLiteError) {
+    package func setSchemaVersion(_ version: Int64) throws(SQLError) {
         try execute("PRAGMA user_version = \(version)")
     }
 
     /// The SQL of the tables, indices, views and triggers by their names.
-    package func schema() throws(SQLiteError) -> [String: String] {
+    package func schema() throws(SQLError) -> [String: String] {
         let rows = try query("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")
         return Dictionary(rows.map { ($0[0].text ?? "", $0[1].text ?? "") }) { first, _ in first }
     }
 
-    private func rows(_ sql: String, _ values: [SQLiteValue], _ body: ([SQLiteValue]) -> Void) throws(SQLiteError) {
+    private func rows(_ sql: String, _ values: [SQLValue], _ body: ([SQLValue]) -> Void) throws(SQLError) {
         let statement = try bound(sql, values)
         defer { statement.reset() }
-        while try next(statement) { body(statement.columns) }
+        while try next(statement) { body(statement.values) }
     }
 
-    private func bound(_ sql: String, _ values: [SQLiteValue]) throws(SQLiteError) -> Statement {
+    private func bound(_ sql: String, _ values: [SQLValue]) throws(SQLError) -> Statement {
         let statement = try prepared(sql)
         for (index, value) in values.enumerated() {
             let status = statement.bind(value, at: Int32(index + 1))
@@ -347,7 +350,7 @@ package import SystemSupport
     }
 
     /// Moves to the next row; `false` if there is none.
-    private func next(_ statement: Statement) throws(SQLiteError) -> Bool {
+    private func next(_ statement: Statement) throws(SQLError) -> Bool {
         let status = statement.step()
         switch status {
         case SQLITE_ROW: return true
@@ -356,7 +359,7 @@ package import SystemSupport
         }
     }
 
-    private func prepared(_ sql: String) throws(SQLiteError) -> Statement {
+    private func prepared(_ sql: String) throws(SQLError) -> Statement {
         if let statement = statements[sql] { return statement }
         var prepared: OpaquePointer?
         let status = unsafe sqlite3_prepare_v3(handle, sql, -1, UInt32(SQLITE_PREPARE_PERSISTENT), &prepared, nil)
@@ -366,9 +369,9 @@ package import SystemSupport
         return statement
     }
 
-    private func error(_ status: Int32) -> SQLiteError {
+    private func error(_ status: Int32) -> SQLError {
         if status & 0xff == SQLITE_INTERRUPT {
-            return SQLiteError(code: SQLITE_CORRUPT, message: "a statement exceeded the limit of steps")
+            return SQLError(code: SQLITE_CORRUPT, message: "a statement exceeded the limit of steps")
         }
         var text = unsafe sqlite3_errmsg(handle).map { unsafe String(cString: $0) } ?? "error \(status)"
         var cause = unsafe sqlite3_system_errno(handle)
@@ -378,6 +381,6 @@ package import SystemSupport
         if cause != 0, [SQLITE_CANTOPEN, SQLITE_IOERR, SQLITE_FULL].contains(status & 0xff) {
             text += ": \(systemErrorText(cause))"
         }
-        return SQLiteError(code: status, message: text)
+        return SQLError(code: status, message: text)
     }
 }

@@ -42,7 +42,8 @@ struct PKI: AsyncParsableCommand {
                 name: "CA",
                 subcommands: [
                     InitCACommand.self, IssueClientCommand.self, IssueIntermediateCommand.self, StatusCommand.self,
-                    ListCommand.self, TreeCommand.self, RenewCommand.self, RevokeCommand.self, CRLCommand.self,
+                    ListCommand.self, TreeCommand.self, InventoryCommand.self, RenewCommand.self, RevokeCommand.self,
+                    CRLCommand.self,
                     RotateCACommand.self,
                     ExportCommand.self, ImportCommand.self, ChangePassphraseCommand.self, AuditCommand.self,
                     BackupCommand.self, RestoreCommand.self, PrintTemplateCommand.self,

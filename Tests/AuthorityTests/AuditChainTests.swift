@@ -2,6 +2,7 @@
 
 import Certificates
 import FoundationEssentials
+import SQL
 import SQLite
 import SystemSupport
 import Testing
@@ -58,7 +59,7 @@ import Testing
             "INSERT OR REPLACE INTO audit (id, at, who, action) VALUES (2, 1, 'x', 'issue')",
             "REPLACE INTO audit (id, at, who, action) VALUES (2, 1, 'x', 'issue')",
         ] {
-            #expect(throws: SQLiteError.self) { try self.alter(path, statement) }
+            #expect(throws: SQLError.self) { try self.alter(path, statement) }
         }
         #expect(try Inventory(reading: path, now: now).verifyAudit().breaks.isEmpty)
     }
@@ -123,7 +124,7 @@ import Testing
     /// Makes the inventory again as a former version of this program did.
     private func rewrite(_ path: String, asVersion version: Int) throws {
         let tables = ["certificates", "certificate_contents", "audit"]
-        var rows: [String: [[SQLiteValue]]] = [:]
+        var rows: [String: [[SQLValue]]] = [:]
         var columns: [String: [String]] = [:]
         do {
             let database = try database(path)

@@ -3,6 +3,8 @@
 import Authority
 import Certificates
 import FoundationEssentials
+import PostgreSQL
+import SQL
 import Synchronization
 import SystemSupport
 import TestSupport
@@ -22,7 +24,18 @@ final class TestCA: Sendable {
         let now = Date(timeIntervalSince1970: 1_700_000_000)
         _ = try CertificateAuthority.create(
             in: directory.path, RootRequest(template: try BuiltInTemplate.root.template), now: now, using: &generator)
-        authority = try CertificateAuthority(openingIn: directory.path, by: "test", now: now)
+        let address = try Self.server()
+        authority = try CertificateAuthority(openingIn: directory.path, by: "test", now: now, inventory: address)
+    }
+
+    /// A new schema of the server that `PKI_TEST_POSTGRESQL` names; `nil` without one.
+    private static func server() throws -> String? {
+        guard let url = ProcessInfo.processInfo.environment["PKI_TEST_POSTGRESQL"] else { return nil }
+        let schema = "s\(UInt64.random(in: 0 ... .max))"
+        let address = "\(url)?options=-csearch_path%3D\(schema)"
+        try Server(address, isReading: false).execute("CREATE SCHEMA \(schema)")
+        _ = try Inventory.initialize(at: address)
+        return address
     }
 
     var now: Date { clock.withLock { $0 } }

@@ -4,6 +4,7 @@ import Glibc
 import SystemSupport
 import Testing
 
+import SQL
 @testable import SQLite
 
 @Suite struct DatabaseTests {
@@ -40,8 +41,8 @@ import Testing
 
     private struct Failure: Error {}
 
-    @Test(arguments: [SQLiteValue.null, 7, -1, "", "Straße \u{0} 'x'; --", .blob([]), .blob([0, 255, 10])])
-    func `a value comes back as it went in`(_ value: SQLiteValue) throws {
+    @Test(arguments: [SQLValue.null, 7, -1, "", "Straße \u{0} 'x'; --", .blob([]), .blob([0, 255, 10])])
+    func `a value comes back as it went in`(_ value: SQLValue) throws {
         let directory = try CADirectory()
         let database = try Database(path: directory.file)
         try database.execute("CREATE TABLE t (v)")
@@ -68,10 +69,10 @@ import Testing
         let first = try Database(path: directory.file)
         try first.execute("CREATE TABLE t (v)")
         try first.transaction { try first.execute("INSERT INTO t VALUES (?)", "kept") }
-        try first.setUserVersion(3)
+        try first.setSchemaVersion(3)
         let second = try Database(path: directory.file)
         #expect(try second.query("SELECT v FROM t") == [["kept"]])
-        #expect(try second.userVersion() == 3)
+        #expect(try second.schemaVersion() == 3)
     }
 
     @Test func `A3: after a checkpoint the file alone is a whole copy`() throws {
@@ -94,7 +95,7 @@ import Testing
         let second = try Database(path: directory.file, busyTimeout: 1)
         try first.execute("CREATE TABLE t (v)")
         try first.transaction {
-            let error = #expect(throws: SQLiteError.self) { try second.execute("INSERT INTO t VALUES (1)") }
+            let error = #expect(throws: SQLError.self) { try second.execute("INSERT INTO t VALUES (1)") }
             #expect(error?.isBusy == true)
         }
         try second.execute("INSERT INTO t VALUES (1)")
@@ -116,7 +117,7 @@ import Testing
         let text = Array(String(repeating: "no database\n", count: 100).utf8)
         #expect(unsafe write(descriptor, text, text.count) == text.count)
         close(descriptor)
-        let error = #expect(throws: SQLiteError.self) { try Database(path: directory.file) }
+        let error = #expect(throws: SQLError.self) { try Database(path: directory.file) }
         #expect(error?.isDamaged == true)
         let absent = #expect(throws: FileError.self) { try Database(path: "\(directory.path)/none/d") }
         #expect(absent?.isMissing == true)
@@ -126,7 +127,7 @@ import Testing
         let directory = try CADirectory()
         try Database(path: directory.file, applicationIdentifier: 1).execute("CREATE TABLE t (v)")
         for other in [Int32(0), 2] {
-            let error = #expect(throws: SQLiteError.self) {
+            let error = #expect(throws: SQLError.self) {
                 try Database(path: directory.file, applicationIdentifier: other)
             }
             #expect(error?.message == "it is the database of another program")
@@ -137,7 +138,7 @@ import Testing
 
     @Test func `a malformed statement is refused in SQLite's words`() throws {
         let directory = try CADirectory()
-        let error = #expect(throws: SQLiteError.self) { try Database(path: directory.file).execute("SELEKT") }
+        let error = #expect(throws: SQLError.self) { try Database(path: directory.file).execute("SELEKT") }
         #expect(error?.message.contains("SELEKT") == true)
     }
 
@@ -151,7 +152,7 @@ import Testing
             let reader = try Database(
                 reading: "d", in: Directory(directory.path, for: .reading), applicationIdentifier: 7)
             #expect(try reader.query("SELECT v FROM t") == [[1]])
-            #expect(throws: SQLiteError.self) { try reader.execute("INSERT INTO t VALUES (2)") }
+            #expect(throws: SQLError.self) { try reader.execute("INSERT INTO t VALUES (2)") }
             // What is committed meanwhile is for the next reader.
             try writer.transaction { try writer.execute("INSERT INTO t VALUES (3)") }
             #expect(try reader.query("SELECT v FROM t") == [[1]])
@@ -206,7 +207,7 @@ import Testing
         let directory = try CADirectory()
         let database = try Database(path: directory.file)
         let endless = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c"
-        let error = #expect(throws: SQLiteError.self) { try database.query(endless) }
+        let error = #expect(throws: SQLError.self) { try database.query(endless) }
         #expect(error?.isDamaged == true)
     }
 

@@ -2,7 +2,7 @@
 
 public import Certificates
 public import FoundationEssentials
-import SQLite
+import SQL
 import SystemSupport
 
 /// A line of the audit, which is append-only.
@@ -93,7 +93,7 @@ extension InventoryDatabase {
     }
 
     /// Visits the audit from its beginning.
-    func visitAudit(atMost count: Int64 = -1, _ body: (AuditRecord) throws -> Void) throws {
+    func visitAudit(atMost count: Int64 = .max, _ body: (AuditRecord) throws -> Void) throws {
         let statement = "SELECT id, at, who, action, name, serial, detail FROM audit ORDER BY id LIMIT ?"
         try database.visit(statement, [.integer(count)]) { row in
             let value = RowReader(table: "audit", id: row.integer(0))
@@ -111,7 +111,7 @@ extension InventoryDatabase {
 
     func verifyAudit(containing head: AuditChain.Head? = nil) throws -> AuditChain {
         var chain = AuditChain()
-        guard try database.userVersion() >= 4 else {
+        guard try database.schemaVersion() >= 4 else {
             chain.breaks.append(.noChain)
             return chain
         }

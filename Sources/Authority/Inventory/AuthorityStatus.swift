@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 package import FoundationEssentials
-import SQLite
+import SQL
 import SystemSupport
 
 /// A CA of the directory, with what it has issued and its last CRL.

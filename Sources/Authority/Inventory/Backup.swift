@@ -2,6 +2,7 @@
 
 import Certificates
 package import FoundationEssentials
+import SQL
 import SQLite
 import SystemSupport
 
@@ -137,7 +138,10 @@ extension Backup {
         now: Date
     ) throws -> [String] {
         let copy = try Database(name, in: target, applicationIdentifier: applicationIdentifier)
-        try records.database.copy(over: copy)
+        guard let file = records.file else {
+            throw AuthorityError(.invalidRequest, "the inventory is not in the directory")
+        }
+        try file.copy(over: copy)
         var skipped: [String] = []
         try copy.transaction(.power) {
             try copy.execute("PRAGMA application_id = \(applicationIdentifier)")
@@ -196,7 +200,7 @@ extension Backup {
             summary = try Self.summary(
                 of: database, path: path, skipped: skipped,
                 isExposed: (status?.mode ?? 0) & 0o077 != 0 || status?.owner != FileStatus.ownUser)
-        } catch let error as SQLiteError {
+        } catch let error as SQLError {
             throw Self.damage(path, error.message)
         } catch let error as DamagedValue {
             throw Self.damage(path, error.message)

@@ -2,7 +2,7 @@
 
 import Certificates
 package import FoundationEssentials
-import SQLite
+import SQL
 import SystemSupport
 
 /// A problem in a CA directory, now or soon.

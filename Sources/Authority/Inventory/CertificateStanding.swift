@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 package import Certificates
-import SQLite
+import SQL
 import SystemSupport
 
 /// What a directory knows of a certificate, beyond what the certificate says itself.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Certificates
-import SQLite
+import SQL
 import SystemSupport
 
 /// The common names of a subject as they are compared: in lower case, with single blanks between words (X.520,
@@ -71,13 +71,9 @@ extension InventoryDatabase {
             hint: "choose another name or subject, or use --force")
     }
 
-    /// Records each of several common names of the row that was just added.
-    func recordParts(of name: CommonName?) throws {
+    /// Records each of several common names of a row.
+    func recordParts(of name: CommonName?, at identifier: Int64) throws {
         guard let name, name.parts.count > 1 else { return }
-        try recordParts(of: name, at: try database.query("SELECT last_insert_rowid()").first?.first?.integer ?? 0)
-    }
-
-    private func recordParts(of name: CommonName, at identifier: Int64) throws {
         for part in Set(name.parts) {
             try database.execute(
                 "INSERT INTO common_name_parts (name, certificate) VALUES (?, ?)", .text(part), .integer(identifier))
@@ -93,7 +89,7 @@ extension InventoryDatabase {
         for (identifier, name) in names {
             try database.execute(
                 "UPDATE certificates SET common_name = ? WHERE id = ?", .text(name.whole), .integer(identifier))
-            if name.parts.count > 1 { try recordParts(of: name, at: identifier) }
+            try recordParts(of: name, at: identifier)
         }
     }
 }

@@ -2,7 +2,7 @@
 
 package import Certificates
 package import FoundationEssentials
-import SQLite
+import SQL
 import SystemSupport
 
 extension Inventory {
@@ -130,7 +130,7 @@ extension InventoryDatabase {
 
     func account(thumbprint: [UInt8]) throws -> ACMEAccount? { try account(where: "thumbprint", .blob(thumbprint)) }
 
-    private func account(where column: String, _ value: SQLiteValue) throws -> ACMEAccount? {
+    private func account(where column: String, _ value: SQLValue) throws -> ACMEAccount? {
         var account: ACMEAccount?
         try database.visit(
             """
@@ -193,7 +193,7 @@ extension InventoryDatabase {
         ).first?.first?.integer ?? 0
     }
 
-    func orders(where condition: String, _ values: [SQLiteValue] = []) throws -> [ACMEOrder] {
+    func orders(where condition: String, _ values: [SQLValue] = []) throws -> [ACMEOrder] {
         var orders: [ACMEOrder] = []
         try database.visit(
             """

@@ -2,7 +2,7 @@
 
 package import Certificates
 package import FoundationEssentials
-import SQLite
+import SQL
 import SystemSupport
 
 /// How a client proves that it may have a certificate.
@@ -241,12 +241,21 @@ extension Inventory {
     /// The same key; made from these octets if there is none.
     package func tokenKey(orMaking key: [UInt8], now: Date) throws -> [UInt8] {
         if let key = try tokenKey() { return key }
+        let contents = SecretBytes(Array((hexadecimal(key) + "\n").utf8))
+        guard isInDirectory else {
+            return try directory.withLock {
+                if let key = try tokenKey() { return key }
+                try rethrown { () throws(FileError) in
+                    try NewFile.write(
+                        Self.tokenKeyFile, in: directory.directory, contents, mode: 0o600, replacing: .never)
+                }
+                return key
+            }
+        }
         return try change(now: now) { change in
             // Another process may have made it meanwhile.
             if let key = try tokenKey() { return key }
-            try change.add(
-                .init(
-                    name: Self.tokenKeyFile, contents: SecretBytes(Array((hexadecimal(key) + "\n").utf8)), mode: 0o600))
+            try change.add(.init(name: Self.tokenKeyFile, contents: contents, mode: 0o600))
             return key
         }
     }

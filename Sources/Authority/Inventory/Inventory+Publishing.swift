@@ -2,7 +2,7 @@
 
 package import Certificates
 package import struct FoundationEssentials.Date
-import SQLite
+import SQL
 package import SystemSupport
 
 /// What changed since a row of the audit in what is to be said about revocations.
@@ -15,6 +15,12 @@ package struct RevocationNews: Sendable {
     package var isListOutdated = false
     /// Whether the audit is another one than before, such as that of a backup.
     package var isOtherAudit = false
+}
+
+/// Tells one version of a CRL from another.
+package enum RevocationListStamp: Hashable, Sendable {
+    case file(FileStamp)
+    case number(Int64)
 }
 
 extension Inventory {
@@ -31,15 +37,28 @@ extension Inventory {
         try reading { try $0.lastRevocationList(issuerKey: issuer.publicKey.digest) }
     }
 
-    /// Tells one version of the file with a CA's CRL from another; `nil` if there is no file.
-    package func revocationListStamp(of name: String) -> FileStamp? {
+    /// Tells one CRL of a CA from another; `nil` if there is none.
+    package func revocationListStamp(of name: String) -> RevocationListStamp? {
         guard (try? EntryName.check(name)) != nil else { return nil }
-        return directory.status(of: AuthorityFiles.revocationList(of: name))?.stamp
+        if !isInDirectory {
+            let known = try? reading { database in
+                try database.current(name).first.flatMap {
+                    try database.encodedRevocationList(issuerKey: $0.subjectKey)
+                }
+            }
+            return (known ?? nil).map { .number($0.number) }
+        }
+        return directory.status(of: AuthorityFiles.revocationList(of: name)).map { .file($0.stamp) }
     }
 
     /// The CRL in the directory of a current CA of this name, which must have signed it; `nil` if there is no such CA.
     package func revocationList(of name: String) throws -> CertificateRevocationList? {
         guard let issuer = try current(name), issuer.isCA else { return nil }
+        if !isInDirectory {
+            return try reading { try $0.encodedRevocationList(issuerKey: issuer.subjectKey) }.map {
+                try CertificateRevocationList(derEncoded: $0.encoded)
+            }
+        }
         let file = AuthorityFiles.revocationList(of: name)
         let contents = try directory.read(file, isPrivate: false)
         let certificate = try certificate(of: issuer)

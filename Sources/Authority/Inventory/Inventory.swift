@@ -2,6 +2,8 @@
 
 public import Certificates
 public import FoundationEssentials
+import PostgreSQL
+import SQL
 import SQLite
 import Synchronization
 package import SystemSupport
@@ -20,6 +22,11 @@ public final class Inventory: Sendable {
     package var directoryPath: String { directory.path }
 
     let directory: CADirectory
+    /// The server that has the inventory; `nil` if it is in the directory.
+    private let address: String?
+    var isInDirectory: Bool { address == nil }
+    /// The file or the server, for messages.
+    let place: String
     let who: String
     // SAFETY: used with `turn` held.
     private nonisolated(unsafe) let database: InventoryDatabase
@@ -74,6 +81,29 @@ public final class Inventory: Sendable {
         }
     }
 
+    /// Opens the inventory on a server of PostgreSQL, by its URL. The directory has keys and certificates of the CA, and no
+    /// inventory; files of what is issued are not written.
+    package init(at address: String, in path: String, by who: String, now: Date, isReading: Bool) throws {
+        directory = try CADirectory(path: path, for: isReading ? .reading : .writing)
+        self.address = address
+        self.who = who
+        isReadOnly = isReading
+        adoptedCount = Mutex(0)
+        let server = try explained("on PostgreSQL") { try Server(address, isReading: isReading) }
+        let name = server.name
+        try explained(name) { try InventorySchema.check(server, name) }
+        place = name
+        unsafe database = InventoryDatabase(server)
+    }
+
+    /// Makes the tables of an inventory on a server, or brings them up to date. Returns whether there were none.
+    package static func initialize(at address: String) throws -> Bool {
+        try explained("on PostgreSQL") {
+            let server = try Server(address, isReading: false)
+            return try server.transaction { try InventorySchema.migrate(server) }
+        }
+    }
+
     static func open(_ path: String, for use: Directory.Use) throws -> CADirectory {
         let directory: CADirectory
         do {
@@ -90,6 +120,7 @@ public final class Inventory: Sendable {
 
     init(directory: CADirectory, by who: String, now: Date, repairs: Bool = false) throws {
         self.directory = directory
+        (address, place) = (nil, directory.path(of: Self.fileName))
         self.who = who
         isReadOnly = false
         adoptedCount = Mutex(0)
@@ -102,6 +133,7 @@ public final class Inventory: Sendable {
 
     private init(directory: CADirectory, reading database: InventoryDatabase, adopted: Int) throws {
         self.directory = directory
+        (address, place) = (nil, directory.path(of: Self.fileName))
         who = ""
         isReadOnly = true
         adoptedCount = Mutex(adopted)
@@ -191,6 +223,16 @@ public final class Inventory: Sendable {
         now: Date, jobs: Int = 1, movesLog: Bool = true, _ body: (inout InventoryChange) throws -> Result
     ) throws -> Result {
         guard !isReadOnly else { throw AuthorityError(.storage, "the CA in \(directoryPath) was opened read-only") }
+        if address != nil {
+            return try withDatabase { database in
+                try database.database.transaction {
+                    database.lastAudit = nil
+                    var change = InventoryChange(
+                        records: database, directory: directory, now: now, who: who, keepsFiles: false)
+                    return try body(&change)
+                }
+            }
+        }
         return try directory.withLock {
             try withDatabase { database in
                 // Another process may have written since.
@@ -200,7 +242,7 @@ public final class Inventory: Sendable {
                 var moves: [FileMove] = []
                 let result: Result
                 do {
-                    result = try database.database.transaction(.power) {
+                    result = try database.database.transaction {
                         if try InventorySchema.migrate(database.database) {
                             directory.sweepEarlierDrafts()
                             let adopted = try ImportWriter.adopt(directory, into: database, by: who, now: now)
@@ -217,7 +259,7 @@ public final class Inventory: Sendable {
                     throw error
                 }
                 try directory.settle(moves)
-                if movesLog { database.database.checkpoint() }
+                if movesLog { database.file?.checkpoint() }
                 return result
             }
         }
@@ -235,24 +277,30 @@ public final class Inventory: Sendable {
 
     /// Moves the log into the database's file, so that the file alone is a whole copy.
     package func moveLog() throws {
-        try directory.withLock { try withDatabase { $0.database.checkpoint() } }
+        guard address == nil else { return }
+        try directory.withLock { try withDatabase { $0.file?.checkpoint() } }
     }
 
     /// Reads what was committed. While another thread changes the inventory, a second connection does not wait for it.
     func reading<Result>(_ body: (InventoryDatabase) throws -> Result) throws -> Result {
         guard !isReadOnly else { return try withDatabase(body) }
-        return try explained(directory.path(of: Self.fileName)) {
+        return try explained(place) {
             if let result = try turn.withLockIfAvailable({ _ in try unsafe body(database) }) { return result }
             return try readerTurn.withLock { _ in
-                let reader = try unsafe reader ?? InventoryDatabase(in: directory)
+                let reader = try unsafe reader ?? anotherConnection()
                 unsafe self.reader = reader
                 return try body(reader)
             }
         }
     }
 
+    private func anotherConnection() throws -> InventoryDatabase {
+        guard let address else { return try InventoryDatabase(in: directory) }
+        return InventoryDatabase(try Server(address, isReading: false))
+    }
+
     func withDatabase<Result>(_ body: (InventoryDatabase) throws -> Result) throws -> Result {
-        try explained(directory.path(of: Self.fileName)) {
+        try explained(place) {
             try turn.withLock { _ in try unsafe body(database) }
         }
     }

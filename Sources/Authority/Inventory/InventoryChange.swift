@@ -2,7 +2,7 @@
 
 import Certificates
 import struct FoundationEssentials.Date
-import SQLite
+import SQL
 import SystemSupport
 
 /// One change of the inventory and the directory.
@@ -14,6 +14,8 @@ struct InventoryChange {
     private(set) var now: Date
     let who: String
     let directory: CADirectory
+    /// Whether what is issued has files in the directory.
+    let keepsFiles: Bool
     private var files: [CADirectory.PlannedFile] = []
     private var archived: [(name: String, archivedName: String)] = []
     /// The names of new files.
@@ -23,8 +25,9 @@ struct InventoryChange {
     private var taken: Set<String> = []
     private var checkedIssuers: [[UInt8]] = []
 
-    init(records: InventoryDatabase, directory: CADirectory, now: Date, who: String) {
+    init(records: InventoryDatabase, directory: CADirectory, now: Date, who: String, keepsFiles: Bool = true) {
         (self.records, self.directory, self.now, self.who) = (records, directory, now, who)
+        self.keepsFiles = keepsFiles
     }
 
     /// Makes a part of the change at its own time, which is forgotten if it throws.
@@ -41,10 +44,11 @@ struct InventoryChange {
 
     /// Whether a name is taken after this change.
     func contains(_ name: String) -> Bool {
-        !leaving.contains(name) && (added.contains(name) || directory.contains(name))
+        keepsFiles && !leaving.contains(name) && (added.contains(name) || directory.contains(name))
     }
 
     mutating func add(_ file: CADirectory.PlannedFile) throws(AuthorityError) {
+        guard keepsFiles else { return }
         try checkDoesNotExist(file.name)
         files.append(file)
         added.insert(file.name)
@@ -56,7 +60,7 @@ struct InventoryChange {
 
     /// Moves a file into the archive and returns its path there; `nil` if there is no such file.
     mutating func archive(_ name: String) throws(AuthorityError) -> String? {
-        guard directory.contains(name), !leaving.contains(name) else { return nil }
+        guard keepsFiles, directory.contains(name), !leaving.contains(name) else { return nil }
         try directory.refuseIrregular(name)
         let archivedName = try directory.archivedName(of: name, stamp: CivilTime(now).basic, taken: taken)
         move(name, to: archivedName)
@@ -71,6 +75,7 @@ struct InventoryChange {
 
     /// Adds a file that may replace another.
     mutating func replace(with file: CADirectory.PlannedFile) {
+        guard keepsFiles else { return }
         files.append(file)
         added.insert(file.name)
         leaving.insert(file.name)

@@ -2,7 +2,7 @@
 
 import Certificates
 import FoundationEssentials
-import SQLite
+import SQL
 import SystemSupport
 
 /// Tokens, what was issued by them, locked names, and requests that wait.
@@ -19,7 +19,7 @@ extension InventoryDatabase {
     }
 
     /// Whether the tables are there: an inventory of an earlier version, which is only read, has none.
-    private var hasEnrolment: Bool { get throws { try database.userVersion() >= 5 } }
+    private var hasEnrolment: Bool { get throws { try database.schemaVersion() >= 5 } }
 
     // MARK: - Tokens
 
@@ -49,7 +49,7 @@ extension InventoryDatabase {
     }
 
     /// The tokens of a condition.
-    func tokens(where condition: String, _ values: [SQLiteValue] = []) throws -> [JoinToken] {
+    func tokens(where condition: String, _ values: [SQLValue] = []) throws -> [JoinToken] {
         guard try hasEnrolment else { return [] }
         var tokens: [JoinToken] = []
         try database.visit(
@@ -95,7 +95,7 @@ extension InventoryDatabase {
         ).first
     }
 
-    /// Records what was issued. Throws `SQLiteError` if there was something already.
+    /// Records what was issued. Throws `SQLError` if there was something already.
     func recordEnrolment(_ proof: String, _ request: [UInt8], fingerprint: [UInt8]) throws {
         try database.execute(
             """
@@ -170,7 +170,7 @@ extension InventoryDatabase {
     }
 
     /// The requests of a condition.
-    func pendingRequests(where condition: String, _ values: [SQLiteValue] = []) throws -> [PendingRequest] {
+    func pendingRequests(where condition: String, _ values: [SQLValue] = []) throws -> [PendingRequest] {
         guard try hasEnrolment else { return [] }
         var requests: [PendingRequest] = []
         try database.visit(

@@ -2,7 +2,7 @@
 
 import Certificates
 import FoundationEssentials
-import SQLite
+import SQL
 import SystemSupport
 
 extension InventoryDatabase {
@@ -104,18 +104,28 @@ extension InventoryDatabase {
 
     /// Writes down that a list was made.
     func insertRevocationList(
-        issuerKey: [UInt8], number: Int64, thisUpdate: Date, nextUpdate: Date, entries: Int
+        issuerKey: [UInt8], number: Int64, thisUpdate: Date, nextUpdate: Date, entries: Int, encoded: [UInt8]? = nil
     ) throws {
         try database.execute(
             """
-            INSERT INTO revocation_lists (issuer_key, number, this_update, next_update, entries) VALUES (?, ?, ?, ?, ?)
-            """,
-            .blob(issuerKey),
-            .integer(number),
-            .time(thisUpdate),
-            .time(nextUpdate),
-            .integer(Int64(entries))
-        )
+            INSERT INTO revocation_lists (issuer_key, number, this_update, next_update, entries, der) \
+            VALUES (?, ?, ?, ?, ?, ?)
+            """, .blob(issuerKey), .integer(number), .time(thisUpdate), .time(nextUpdate), .integer(Int64(entries)),
+            encoded.map { .blob($0) } ?? .null)
+        guard encoded != nil else { return }
+        try database.execute(
+            "UPDATE revocation_lists SET der = NULL WHERE issuer_key = ? AND number < ? AND der IS NOT NULL",
+            .blob(issuerKey), .integer(number))
+    }
+
+    /// The newest CRL of an issuer, if the inventory has it.
+    func encodedRevocationList(issuerKey: [UInt8]) throws -> (number: Int64, encoded: [UInt8])? {
+        let row = try database.query(
+            "SELECT number, der FROM revocation_lists WHERE issuer_key = ? AND der IS NOT NULL ORDER BY number DESC LIMIT 1",
+            .blob(issuerKey)
+        ).first
+        guard let number = row?[0].integer, let encoded = row?[1].blob else { return nil }
+        return (number, encoded)
     }
 
     /// The number of certificates in a CRL.

@@ -2,12 +2,15 @@
 
 import Certificates
 import FoundationEssentials
+import SQL
 import SQLite
 import SystemSupport
 
 /// The SQL statements of the inventory. ``Inventory`` decides about locks and transactions.
 final class InventoryDatabase {
-    let database: Database
+    let database: any Connection
+    /// The same if it is a file.
+    var file: Database? { database as? Database }
     /// The last row of the audit and its digest, if this transaction has read or written it.
     var lastAudit: (id: Int64, digest: [UInt8])?
     /// Whether the table of certificates has the column `lifetime` of version 2.
@@ -34,25 +37,25 @@ final class InventoryDatabase {
                 reading: Inventory.fileName, in: directory.directory,
                 applicationIdentifier: InventorySchema.applicationIdentifier)
             try InventorySchema.check(database, path: path, isLenient: true)
-            return (database, try database.userVersion())
+            return (database, try database.schemaVersion())
         }
         self.init(database, hasLifetime: version >= 2)
     }
 
-    init(_ database: Database, hasLifetime: Bool = true) {
+    init(_ database: any Connection, hasLifetime: Bool = true) {
         self.database = database
         self.hasLifetime = hasLifetime
     }
 
     /// Whether there are no tables yet.
-    var isNew: Bool { get throws { try database.userVersion() == 0 } }
+    var isNew: Bool { get throws { try database.schemaVersion() == 0 } }
 
     /// Whether the tables are missing or of an earlier version.
-    var isBehind: Bool { get throws { try database.userVersion() < InventorySchema.migrations.count } }
+    var isBehind: Bool { get throws { try database.schemaVersion() < InventorySchema.migrations.count } }
 
     // MARK: - Certificates
 
-    /// Adds a row with the certificate and its template, if known. Throws `SQLiteError` also if the issuer has used the
+    /// Adds a row with the certificate and its template, if known. Throws `SQLError` also if the issuer has used the
     /// serial number before.
     func insert(_ entry: InventoryEntry, _ certificate: Certificate?, _ template: CertificateTemplate? = nil) throws {
         // A reader would refuse other values.
@@ -64,7 +67,7 @@ final class InventoryDatabase {
                 .invalidRequest, "\"\(printable(entry.name, limit: 200))\" cannot be used in file names")
         }
         if let template { try insert(template) }
-        var values: [SQLiteValue] = [
+        var values: [SQLValue] = [
             .text(entry.name), .blob(entry.serialNumber.stored), .text(entry.subject),
             .text(entry.joinedAlternativeNames), .text(entry.profile), .text(entry.keyType),
             .integer(entry.isCA ? 1 : 0), .time(entry.notBefore), .time(entry.notAfter), .integer(entry.place.rawValue),
@@ -78,13 +81,16 @@ final class InventoryDatabase {
         values.append(.optional(commonName?.whole))
         let columns = "\(Self.columns.dropFirst("id, ".count)), lifetime, common_name"
         let places = values.map { _ in "?" }.joined(separator: ", ")
-        try database.visit("INSERT INTO certificates (\(columns)) VALUES (\(places))", values) { _ in }
+        var identifier: Int64 = 0
+        try database.visit("INSERT INTO certificates (\(columns)) VALUES (\(places)) RETURNING id", values) {
+            identifier = $0.integer(0)
+        }
         if let certificate {
             try database.execute(
-                "INSERT INTO certificate_contents (id, der) VALUES (last_insert_rowid(), ?)",
+                "INSERT INTO certificate_contents (id, der) VALUES (?, ?)", .integer(identifier),
                 .blob(certificate.derEncoded))
         }
-        try recordParts(of: commonName)
+        try recordParts(of: commonName, at: identifier)
     }
 
     /// Adds a template that is not there yet.
@@ -100,14 +106,14 @@ final class InventoryDatabase {
         subject_key, fingerprint, template
         """
 
-    func visit(where condition: String, _ values: [SQLiteValue] = [], _ body: (InventoryEntry) throws -> Void) throws {
+    func visit(where condition: String, _ values: [SQLValue] = [], _ body: (InventoryEntry) throws -> Void) throws {
         let lifetime = hasLifetime ? "lifetime" : "NULL"
         try database.visit("SELECT \(Self.columns), \(lifetime) FROM certificates WHERE \(condition)", values) { row in
             try body(InventoryEntry(row))
         }
     }
 
-    func entries(where condition: String, _ values: [SQLiteValue] = []) throws -> [InventoryEntry] {
+    func entries(where condition: String, _ values: [SQLValue] = []) throws -> [InventoryEntry] {
         var entries: [InventoryEntry] = []
         try visit(where: condition, values) { entries.append($0) }
         return entries
@@ -184,9 +190,9 @@ final class InventoryDatabase {
     }
 
     /// The condition of a query, with its values.
-    static func condition(for query: InventoryQuery) -> (String, [SQLiteValue]) {
+    static func condition(for query: InventoryQuery) -> (String, [SQLValue]) {
         var conditions: [String] = []
-        var values: [SQLiteValue] = []
+        var values: [SQLValue] = []
         if let end = query.expiringBy {
             conditions.append("not_after BETWEEN ? AND ?")
             values += [.time(query.now), .time(end)]

@@ -2,7 +2,7 @@
 
 public import Certificates
 public import struct FoundationEssentials.Date
-import SQLite
+import SQL
 import SystemSupport
 
 /// A certificate in the inventory of a CA.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import FoundationEssentials
+import SQL
 import SQLite
 import SystemSupport
 
@@ -229,20 +230,22 @@ enum InventorySchema {
         )
         """,
         "CREATE INDEX acme_orders_by_account ON acme_orders (account, number)",
+        // The newest CRL of an issuer in an inventory that is not in the directory; NULL otherwise.
+        "ALTER TABLE revocation_lists ADD COLUMN der BLOB",
     ]
 
     /// Migrates a database to the newest version; returns whether it was empty.
-    static func migrate(_ database: Database) throws -> Bool {
-        let version = Int(try database.userVersion())
-        for statement in migrations.dropFirst(version).joined() { try database.execute(statement) }
-        if version < migrations.count { try database.setUserVersion(Int32(migrations.count)) }
+    static func migrate(_ database: any Connection) throws -> Bool {
+        let version = Int(try database.schemaVersion())
+        for statement in statements(database.dialect, after: version) { try database.execute(statement) }
+        if version < migrations.count { try database.setSchemaVersion(Int64(migrations.count)) }
         if (1..<4).contains(version) { try chainAudit(in: database) }
         if (1..<5).contains(version) { try InventoryDatabase(database).fillCommonNames() }
         return version == 0
     }
 
     /// Adds digests to the rows of an audit of an earlier version.
-    private static func chainAudit(in database: Database) throws {
+    private static func chainAudit(in database: any Connection) throws {
         try database.execute("DROP TRIGGER audit_is_never_changed")
         try InventoryDatabase(database).chainAudit()
         try database.execute(version1.first { $0.contains("TRIGGER audit_is_never_changed") } ?? "")
@@ -254,7 +257,7 @@ enum InventorySchema {
     static func check(
         _ database: Database, path: String, isLenient: Bool, others: [String: String] = [:]
     ) throws {
-        let version = try database.userVersion()
+        let version = try database.schemaVersion()
         guard version >= 0 else { throw damagedInventory(path, "its version is \(version)") }
         guard version <= migrations.count else {
             throw AuthorityError(
@@ -283,9 +286,10 @@ enum InventorySchema {
     }
 
     /// The missing triggers, with their statements.
-    static func missingTriggers(in database: Database) throws -> [String: String] {
-        let found = try database.schema()
-        return schema(ofVersion: Int(try database.userVersion())).filter {
+    static func missingTriggers(in database: any Connection) throws -> [String: String] {
+        guard let file = database as? Database else { return try missingServerTriggers(in: database) }
+        let found = try file.schema()
+        return schema(ofVersion: Int(try database.schemaVersion())).filter {
             found[$0.key] == nil && $0.value.hasPrefix("CREATE TRIGGER")
         }
     }

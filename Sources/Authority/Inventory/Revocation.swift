@@ -2,7 +2,7 @@
 
 public import Certificates
 public import struct FoundationEssentials.Date
-import SQLite
+import SQL
 import SystemSupport
 
 extension Inventory {
@@ -113,7 +113,7 @@ extension CertificateAuthority {
         let file = AuthorityFiles.revocationList(of: name)
         return try inventory.change(now: now) { change in
             let last = try change.records.lastRevocationList(issuerKey: issuerKey)
-            let former = try formerList(newerThan: last?.number ?? 0)
+            let former = change.keepsFiles ? try formerList(newerThan: last?.number ?? 0) : nil
             if let former { notices.append(try take(former.list, number: former.number, into: &change)) }
             let number =
                 try
@@ -136,9 +136,11 @@ extension CertificateAuthority {
             ).signed(by: key, issuer: certificate)
             change.replace(with: .init(name: file, contents: SecretBytes(list.pemEncoded.utf8), mode: 0o644))
             try change.records.insertRevocationList(
-                issuerKey: issuerKey, number: number, thisUpdate: this, nextUpdate: next, entries: count)
+                issuerKey: issuerKey, number: number, thisUpdate: this, nextUpdate: next, entries: count,
+                encoded: change.keepsFiles ? nil : list.derEncoded)
             try change.audit(.revocationList, name, nil, detail: "number \(number), \(count) revoked")
-            return IssuedRevocationList(list: list, path: directory.path(of: file), notices: notices)
+            return IssuedRevocationList(
+                list: list, path: change.keepsFiles ? directory.path(of: file) : inventory.place, notices: notices)
         }
     }
 

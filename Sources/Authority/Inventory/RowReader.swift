@@ -2,7 +2,7 @@
 
 import Certificates
 import FoundationEssentials
-import SQLite
+import SQL
 import SystemSupport
 
 extension InventoryEntry {
@@ -116,13 +116,13 @@ extension Row {
     borrowing func optionalText(_ column: Int32) -> String? { isNull(column) ? nil : text(column) }
 }
 
-extension SQLiteValue {
+extension SQLValue {
     /// Whole seconds.
-    static func time(_ date: Date) -> SQLiteValue { .integer(Int64(date.timeIntervalSince1970.rounded(.down))) }
+    static func time(_ date: Date) -> SQLValue { .integer(Int64(date.timeIntervalSince1970.rounded(.down))) }
 
-    static func time(_ date: Date?) -> SQLiteValue { date.map { time($0) } ?? .null }
+    static func time(_ date: Date?) -> SQLValue { date.map { time($0) } ?? .null }
 
-    static func optional(_ text: String?) -> SQLiteValue { text.map { .text($0) } ?? .null }
+    static func optional(_ text: String?) -> SQLValue { text.map { .text($0) } ?? .null }
 }
 
 /// Throws errors of SQLite as those of an inventory.
@@ -133,7 +133,7 @@ func explained<Result>(_ path: String, _ body: () throws -> Result) throws -> Re
         throw AuthorityError(error)
     } catch let error as DamagedValue {
         throw damagedInventory(path, error.message)
-    } catch let error as SQLiteError {
+    } catch let error as SQLError {
         if error.isDamaged { throw damagedInventory(path, error.message) }
         if error.isBusy {
             throw AuthorityError(

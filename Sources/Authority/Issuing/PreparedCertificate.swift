@@ -78,7 +78,8 @@ struct PreparedCertificate: Sendable {
             let file = moved[AuthorityFiles.certificate(of: name)]
             let key = moved[AuthorityFiles.key(of: name)] ?? entry.keyFile
             try change.records.setPlace(
-                of: entry.id, file == nil ? .lost : .replaced, certificateFile: file ?? entry.certificateFile,
+                of: entry.id, file == nil && change.keepsFiles ? .lost : .replaced,
+                certificateFile: file ?? entry.certificateFile,
                 keyFile: nameChange == .create ? nil : key,
                 chainFile: nameChange == .create ? nil : moved[AuthorityFiles.chain(of: name)])
         }

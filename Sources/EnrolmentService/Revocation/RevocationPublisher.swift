@@ -127,7 +127,7 @@ package final class RevocationPublisher: Sendable {
         }
     }
 
-    private let listNumber = Mutex<(stamp: FileStamp, number: Int64)?>(nil)
+    private let listNumber = Mutex<(stamp: RevocationListStamp, number: Int64)?>(nil)
 
     private func isFileBehind(_ number: Int64?) throws -> Bool {
         guard canSign, let number else { return false }

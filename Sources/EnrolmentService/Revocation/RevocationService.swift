@@ -76,7 +76,7 @@ package struct RevocationService: HTTPHandler {
 /// The CRLs in the CA's directory, also of other CAs.
 private final class PublishedLists: Sendable {
     private struct Known: Sendable {
-        var stamp: FileStamp
+        var stamp: RevocationListStamp
         var list: CertificateRevocationList
     }
 

@@ -2,6 +2,7 @@
 
 import Certificates
 import FoundationEssentials
+import SQL
 import SQLite
 import Synchronization
 import SystemSupport
@@ -18,7 +19,7 @@ package final class StateFile: Sendable {
         var sessionKey: [UInt8]
     }
 
-    private static let schemaVersion: Int32 = 1
+    private static let schemaVersion: Int64 = 1
 
     /// "pkiL": what `file` and SQLite's own tools show of the file.
     private static let applicationIdentifier: Int32 = 0x706b_694c
@@ -43,7 +44,7 @@ package final class StateFile: Sendable {
             self.lock = lock
             try Self.migrate(opened, path)
             database = Mutex(opened)
-        } catch let error as SQLiteError {
+        } catch let error as SQLError {
             throw Self.failure(path, error)
         } catch let error as LabError {
             throw error
@@ -79,7 +80,7 @@ package final class StateFile: Sendable {
     }
 
     private static func migrate(_ database: Database, _ path: String) throws {
-        let version = try database.userVersion()
+        let version = try database.schemaVersion()
         guard version <= schemaVersion else {
             throw LabError(
                 .stateUnavailable,
@@ -89,13 +90,13 @@ package final class StateFile: Sendable {
         guard version < schemaVersion else { return }
         try database.transaction {
             // Another process may have been first.
-            guard try database.userVersion() < schemaVersion else { return }
+            guard try database.schemaVersion() < schemaVersion else { return }
             try database.execute("CREATE TABLE setting (name TEXT PRIMARY KEY, value BLOB NOT NULL)")
             try database.execute(
                 "CREATE TABLE resource (kind TEXT, identifier TEXT, body BLOB NOT NULL, PRIMARY KEY (kind, identifier))"
             )
             try database.execute("CREATE TABLE session (number INTEGER PRIMARY KEY, body BLOB NOT NULL)")
-            try database.setUserVersion(schemaVersion)
+            try database.setSchemaVersion(schemaVersion)
         }
     }
 
@@ -148,7 +149,7 @@ package final class StateFile: Sendable {
             return try body()
         } catch let error as LabError {
             throw error
-        } catch let error as SQLiteError {
+        } catch let error as SQLError {
             throw Self.failure(path, error)
         } catch {
             throw LabError(
@@ -228,7 +229,7 @@ package final class StateFile: Sendable {
         return contents
     }
 
-    private static func failure(_ path: String, _ error: SQLiteError) -> LabError {
+    private static func failure(_ path: String, _ error: SQLError) -> LabError {
         LabError(
             .stateUnavailable, "the state file \(path) cannot be used: \(error.message)",
             hint: error.isBusy ? "another pki lab may be using it: end that one, or name another file" : nil)

@@ -22,7 +22,7 @@ struct TreeCommand: ParsableCommand {
             """
     )
 
-    @OptionGroup var directory: DirectoryOption
+    @OptionGroup var directory: InventoryOptions
 
     @Flag(
         name: [.customLong("cas"), .customLong("ca")], help: "Only CAs, with the number of certificates each issued.")
@@ -152,7 +152,7 @@ struct AuditCommand: ParsableCommand {
             """
     )
 
-    @OptionGroup var directory: DirectoryOption
+    @OptionGroup var directory: InventoryOptions
 
     @OptionGroup var names: NamePatternOptions
 

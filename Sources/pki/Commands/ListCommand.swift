@@ -29,7 +29,7 @@ struct ListCommand: ParsableCommand {
             """
     )
 
-    @OptionGroup var directory: DirectoryOption
+    @OptionGroup var directory: InventoryOptions
 
     @Option(
         help: .value("time", "Only valid certificates that expire within this time: 30d, 12h, 2w."),

@@ -22,7 +22,7 @@ struct PendingCommand: ParsableCommand {
             """
     )
 
-    @OptionGroup var directory: DirectoryOption
+    @OptionGroup var directory: InventoryOptions
 
     @OptionGroup var format: FormatOption
 
@@ -109,7 +109,7 @@ struct DecisionOptions: ParsableArguments {
     @Argument(help: .value("request", "Numbers, as pki pending shows them."))
     var requests: [Int64]
 
-    @OptionGroup var directory: DirectoryOption
+    @OptionGroup var directory: InventoryOptions
 
     @OptionGroup var quiet: QuietOption
 

@@ -48,7 +48,7 @@ struct RevokeCommand: ParsableCommand {
         help: .value("name", "Names, serial numbers or SHA-256 fingerprints."), completion: .known(.certificates))
     var references: [String]
 
-    @OptionGroup var directory: DirectoryOption
+    @OptionGroup var directory: InventoryOptions
 
     @Option(help: .value("reason", "The reason (RFC 5280). (default: unspecified)"))
     var reason: RevocationReason?
@@ -197,7 +197,7 @@ struct CRLCommand: ParsableCommand {
             """
     )
 
-    @OptionGroup var directory: DirectoryOption
+    @OptionGroup var directory: InventoryOptions
 
     @Option(help: .value("name", "The CA whose CRL it is. (default: root)"), completion: .known(.authorities))
     var issuer: String?
@@ -240,7 +240,7 @@ struct CRLCommand: ParsableCommand {
     }
 
     func run() throws {
-        let authority = try caKey.open(directory.path, issuer: issuer)
+        let authority = try caKey.open(directory.path, inventory: directory.address, issuer: issuer)
         let places = format == .awsCLI ? try importPlaces(authority) : []
         // Nothing is numbered for an import that cannot be printed.
         _ = try importCommands(places, path: "")

@@ -64,7 +64,7 @@ struct ServeCACommand: AsyncParsableCommand {
         completion: .file())
     var config: String?
 
-    @OptionGroup var directory: DirectoryOption
+    @OptionGroup var directory: InventoryOptions
 
     @Option(
         help: .value("name", "The CA that issues. (default: root, or the only CA whose key is there)"),
@@ -199,11 +199,11 @@ struct ServeCACommand: AsyncParsableCommand {
     private func serve(_ console: Console, current: () throws -> Self) async throws {
         // The connections of two servers, and the CA's files besides.
         ThisProcess.allowOpenFiles(4_096)
-        let authority = try caKey.open(directory.path, issuer: issuer)
+        let authority = try caKey.open(directory.path, inventory: directory.address, issuer: issuer)
         let manager = ServiceManager(
             environment: ProcessInfo.processInfo.environment, processID: ThisProcess.identifier)
         let upload = try publish.map { _ in
-            try RevocationListUpload(of: authority, in: directory, role: role, console: console)
+            try RevocationListUpload(of: authority, in: directory.directory, role: role, console: console)
         }
         let identity = try ServerCertificate(
             of: authority, hosts: host, certificate: certificate, privateKey: privateKey)

@@ -23,7 +23,7 @@ struct StatusCommand: ParsableCommand {
             """
     )
 
-    @OptionGroup var directory: DirectoryOption
+    @OptionGroup var directory: InventoryOptions
 
     @OptionGroup var format: FormatOption
 

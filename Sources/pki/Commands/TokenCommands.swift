@@ -85,7 +85,7 @@ struct TokenCreateCommand: ParsableCommand {
     @Option(help: .value("kind", "Each name must be proven to pki serve-ca --http-01-network as well: http-01."))
     var challenge: JoinToken.Challenge?
 
-    @OptionGroup var directory: DirectoryOption
+    @OptionGroup var directory: InventoryOptions
 
     @OptionGroup var format: FormatOption
 
@@ -153,7 +153,7 @@ struct TokenListCommand: ParsableCommand {
     @Flag(help: "Only tokens that can be used.")
     var valid = false
 
-    @OptionGroup var directory: DirectoryOption
+    @OptionGroup var directory: InventoryOptions
 
     @Option(name: .format, help: .format)
     var format = ListCommand.Format.table
@@ -229,7 +229,7 @@ struct TokenRevokeCommand: ParsableCommand {
     @Argument(help: .value("kid", "Identifiers, as pki token list shows them."))
     var identifiers: [String]
 
-    @OptionGroup var directory: DirectoryOption
+    @OptionGroup var directory: InventoryOptions
 
     @OptionGroup var quiet: QuietOption
 

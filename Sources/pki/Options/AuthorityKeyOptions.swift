@@ -23,7 +23,8 @@ struct AuthorityKeyOptions: ParsableArguments {
 
     /// Opens the CA of a name; without a name, the root or the only CA whose key is there.
     func open(
-        _ directory: String, issuer: String? = nil, passphrase: Passphrase? = nil, now: Date = .now
+        _ directory: String, inventory: String? = nil, issuer: String? = nil, passphrase: Passphrase? = nil,
+        now: Date = .now
     ) throws -> CertificateAuthority {
         let passphrase = try passphrase ?? passphraseOptions.passphrase()
         let opener = KeyOpener(device, passphrase: passphrase)
@@ -33,6 +34,7 @@ struct AuthorityKeyOptions: ParsableArguments {
             by: Operator.name,
             now: now,
             keyAddress: caKey,
+            inventory: inventory,
             passphrase: passphrase.tries("passphrase of the CA key"),
             openKey: { address, certificate in
                 try opener.key(at: KeyLocation(address), for: [certificate])

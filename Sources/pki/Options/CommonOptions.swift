@@ -43,6 +43,43 @@ extension DirectoryOption {
     func readInventory(now: Date = .now) throws -> Inventory { try Inventory(reading: path, now: now).announced() }
 }
 
+/// The CA's directory, and where its inventory is if not there.
+struct InventoryOptions: ParsableArguments {
+    /// The variable with the server's address.
+    static let variable = "PKI_INVENTORY"
+
+    @OptionGroup var directory: DirectoryOption
+
+    @Option(
+        name: .customLong("inventory"),
+        help: .value(
+            "url",
+            "The inventory on PostgreSQL: postgresql://HOST/DATABASE. (default: PKI_INVENTORY, else in the directory)"))
+    var given: String?
+
+    /// The server's address; `nil` for the directory.
+    var address: String? {
+        if let given { return given }
+        let value = ProcessInfo.processInfo.environment[Self.variable] ?? ""
+        return value.isEmpty ? nil : value
+    }
+
+    var path: String { directory.path }
+    var argument: String { directory.argument + (given.map { " " + Quoting.option("--inventory", $0) } ?? "") }
+
+    /// The inventory, to change it.
+    func inventory() throws -> Inventory {
+        guard let address else { return try directory.inventory() }
+        return try Inventory(at: address, in: path, by: Operator.name, now: .now, isReading: false)
+    }
+
+    /// The inventory, to read it.
+    func readInventory(now: Date = .now) throws -> Inventory {
+        guard let address else { return try directory.readInventory(now: now) }
+        return try Inventory(at: address, in: path, by: Operator.name, now: now, isReading: true)
+    }
+}
+
 extension Inventory {
     /// Says on standard error what the user must know about it.
     @discardableResult func announced() -> Inventory {

@@ -16,7 +16,7 @@ import TrustAnchors
 /// It assumes a recorded role by a client certificate of its own.
 final class RevocationListUpload: Sendable {
     private struct State {
-        var stamp: FileStamp?
+        var stamp: RevocationListStamp?
         var identity: Identity?
         var credentials: SessionCredentials?
         /// Not to be tried before.

@@ -3,6 +3,7 @@
 import Authority
 import Certificates
 import FoundationEssentials
+import SQL
 import SQLite
 import SystemSupport
 

@@ -4,6 +4,7 @@ import AWSModel
 import Certificates
 import FoundationEssentials
 import Glibc
+import SQL
 import SQLite
 import Testing
 
@@ -171,10 +172,10 @@ import SystemSupport
         let directory = try CADirectory()
         _ = try store(directory)
         let mark: Int32 = 0x706b_694c
-        try Database(path: directory.file, applicationIdentifier: mark).setUserVersion(99)
+        try Database(path: directory.file, applicationIdentifier: mark).setSchemaVersion(99)
         let error = #expect(throws: LabError.self) { try store(directory) }
         #expect(error?.message.contains("newer") == true)
-        #expect(try Database(path: directory.file, applicationIdentifier: mark).userVersion() == 99)
+        #expect(try Database(path: directory.file, applicationIdentifier: mark).schemaVersion() == 99)
     }
 
     @Test func `a place without a directory is refused by name`() throws {
