@@ -96,7 +96,7 @@ internal import SystemSupport
         let keywords = unsafe Self.strings(parameters.map(\.keyword))
         let values = unsafe Self.strings(parameters.map(\.value))
         let opened = unsafe PQconnectdbParams(keywords, values, 1)
-        for unsafetext in unsafe keywords + values { unsafe free(UnsafeMutablePointer(mutating: text)) }
+        unsafe (keywords + values).forEach { unsafe free(UnsafeMutablePointer(mutating: $0)) }
         guard let connection = unsafe opened else { throw SQLError(.other, "no memory") }
         unsafe handle = connection
         guard unsafe PQstatus(connection) == CONNECTION_OK else {

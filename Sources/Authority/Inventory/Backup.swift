@@ -72,7 +72,7 @@ package struct Backup {
     /// colon and the octets. After each it is SHA-256 of the digest before and of what was added.
     private static func digest(of database: Database, madeAt seconds: Int64) throws -> [UInt8] {
         var digest = Digest.sha256.hash(Array("\(seconds)".utf8))
-        for table in try covered + (database.userVersion() >= 5 ? coveredOfEnrolment : []) {
+        for table in try covered + (database.schemaVersion() >= 5 ? coveredOfEnrolment : []) {
             digest = Digest.sha256.hash(digest + table.utf8)
             try database.visit("SELECT * FROM \(table) ORDER BY rowid") { row in
                 for value in row.values {
