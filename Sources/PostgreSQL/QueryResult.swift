@@ -69,7 +69,8 @@ internal import SQL
 struct Parameters {
     private static let (bytes, integer, text): (Oid, Oid, Oid) = (17, 20, 25)
 
-    private var types: [Oid] = []
+    /// 0 where the statement tells the type.
+    private(set) var types: [Oid] = []
     private var lengths: [Int32] = []
     /// Where each value begins in ``buffer``; `nil` for NULL.
     private var starts: [Int?] = []
@@ -97,12 +98,33 @@ struct Parameters {
 
     /// Runs a statement on a connection, which belongs to the caller.
     @unsafe func run(_ sql: String, on connection: OpaquePointer?) -> OpaquePointer? {
+        unsafe withPointers { values in
+            unsafe PQexecParams(connection, sql, count, types, values, lengths, types.map { _ in 1 }, 1)
+        }
+    }
+
+    /// Prepares a statement for values of these types.
+    @unsafe func prepare(_ sql: String, name: String, on connection: OpaquePointer?) -> OpaquePointer? {
+        unsafe PQprepare(connection, name, sql, count, types)
+    }
+
+    /// Runs a statement that was prepared.
+    @unsafe func run(prepared name: String, on connection: OpaquePointer?) -> OpaquePointer? {
+        unsafe withPointers { values in
+            unsafe PQexecPrepared(connection, name, count, values, lengths, types.map { _ in 1 }, 1)
+        }
+    }
+
+    private var count: Int32 { Int32(types.count) }
+
+    @unsafe private func withPointers(
+        _ body: ([UnsafePointer<CChar>?]) -> OpaquePointer?
+    ) -> OpaquePointer? {
         unsafe buffer.withUnsafeBytes { buffer in
-            let values = unsafe starts.map { start in
-                unsafe start.map { unsafe (buffer.baseAddress! + $0).assumingMemoryBound(to: CChar.self) }
-            }
-            return unsafe PQexecParams(
-                connection, sql, Int32(types.count), types, values, lengths, types.map { _ in 1 }, 1)
+            unsafe body(
+                starts.map { start in
+                    unsafe start.map { unsafe (buffer.baseAddress! + $0).assumingMemoryBound(to: CChar.self) }
+                })
         }
     }
 }

@@ -17,9 +17,16 @@ internal import SystemSupport
     private let parameters: [(keyword: String, value: String)]
     private let patience: Duration
     private var handle: OpaquePointer?
-    /// The statements with `$1` for `?`.
-    private var translations: [String: String] = [:]
-    private var knownVersion: Int64 = 0
+    /// What is known about each statement, by its text with `?`.
+    private var statements: [String: KnownStatement] = [:]
+    /// Whether the connection is to the server itself. Behind PgBouncer, each transaction may have another session, which does
+    /// not know what was prepared.
+    private var canPrepare = false
+    private var preparedCount = 0
+    private var knownVersions: (schema: Int64, oldest: Int64)?
+    /// What this connection's marks are kept under.
+    private let writer = Server.randomMark()
+    private var hasMark = false
     private var isInTransaction = false
 
     /// Connects to a server.
@@ -36,8 +43,8 @@ internal import SystemSupport
         self.patience = patience
         var parameters = [
             // The connection to a machine that is gone must end before users give up.
-            ("connect_timeout", "5"), ("keepalives_idle", "5"), ("keepalives_interval", "2"), ("keepalives_count", "3"),
-            ("tcp_user_timeout", "10000"), ("target_session_attrs", isReading ? "any" : "read-write"),
+            ("connect_timeout", "3"), ("keepalives_idle", "2"), ("keepalives_interval", "1"), ("keepalives_count", "3"),
+            ("tcp_user_timeout", "5000"), ("target_session_attrs", isReading ? "any" : "read-write"),
             ("client_encoding", "UTF8"), ("fallback_application_name", "pki"),
         ]
         if try Self.needsVerification(settings) { parameters.append(("sslmode", "verify-full")) }
@@ -105,6 +112,10 @@ internal import SystemSupport
             throw SQLError(.unreachable, message.lastLine)
         }
         unsafe PQsetNoticeProcessor(connection, { _, _ in }, nil)
+        canPrepare = false
+        // PgBouncer has a number of its own.
+        let session = try run("SELECT pg_backend_pid()", [])
+        canPrepare = unsafe session.next() && session.integer(0) == Int64(PQbackendPID(connection))
     }
 
     /// Copies for C, with a null pointer at the end; the caller frees each.
@@ -117,6 +128,7 @@ internal import SystemSupport
     private func disconnect() {
         unsafe PQfinish(handle)
         unsafe handle = nil
+        for sql in statements.keys { statements[sql]?.names = [:] }
     }
 
     private var isConnected: Bool { unsafe handle != nil && PQstatus(handle) == CONNECTION_OK }
@@ -141,8 +153,24 @@ internal import SystemSupport
             guard !isInTransaction else { throw SQLError(.unreachable, "the connection was lost") }
             try connect()
         }
-        let result = unsafe Parameters(values).run(translated(sql), on: handle)
-        return try unsafe checked(result)
+        let parameters = Parameters(values)
+        var known = statements[sql] ?? KnownStatement(sql)
+        if let name = known.names[parameters.types] {
+            return try unsafe checked(parameters.run(prepared: name, on: handle))
+        }
+        // What is run once is not worth it; a condition that differs each time is not kept.
+        if known.wasRun, canPrepare, known.names.count < 4, statements.count < 500 {
+            preparedCount += 1
+            let name = "pki\(preparedCount)"
+            _ = try unsafe checked(parameters.prepare(known.text, name: name, on: handle))
+            known.names[parameters.types] = name
+        }
+        known.wasRun = true
+        statements[sql] = known
+        if let name = known.names[parameters.types] {
+            return try unsafe checked(parameters.run(prepared: name, on: handle))
+        }
+        return try unsafe checked(parameters.run(known.text, on: handle))
     }
 
     /// Runs statements without values, separated by semicolons; the last result counts.
@@ -182,32 +210,17 @@ internal import SystemSupport
         }
     }
 
-    private func translated(_ sql: String) -> String {
-        if let known = translations[sql] { return known }
-        var (text, count, isQuoted) = ("", 0, false)
-        for character in sql {
-            if character == "'" { isQuoted.toggle() }
-            if character == "?", !isQuoted {
-                count += 1
-                text += "$\(count)"
-            } else {
-                text.append(character)
-            }
-        }
-        translations[sql] = text
-        return text
-    }
-
     // MARK: - Transactions
 
     /// "pkiI": the writers of inventories in one database take turns.
     private static let lock = 0x706b_6949
 
-    /// A transaction's settings hold for it alone. Commits wait for the disk, also where the server's default is not to.
+    /// A transaction's settings hold for it alone. A server that is cut off must not hold the others up for long. Commits wait for
+    /// the disk, also where the server's default is not to.
     private static let begin = """
         BEGIN; \
         SET LOCAL lock_timeout = '20s'; SET LOCAL statement_timeout = '30s'; \
-        SET LOCAL idle_in_transaction_session_timeout = '60s'; \
+        SET LOCAL idle_in_transaction_session_timeout = '5s'; \
         SELECT set_config('synchronous_commit', 'on', true) \
         WHERE current_setting('synchronous_commit') IN ('off', 'local'); \
         SELECT pg_advisory_xact_lock(\(lock))
@@ -216,11 +229,27 @@ internal import SystemSupport
     package func transaction<Result>(_ body: () throws -> Result) throws -> Result {
         let end = ContinuousClock.now + patience
         var pause: Duration = .milliseconds(50)
+        var unknown: (result: Result, mark: String)?
         while true {
             do {
-                if let result = try once(body, until: end) { return result }
+                if !isConnected { try connect() }
+                try begin()
+                if let (result, mark) = unknown, try wasCommitted(mark) {
+                    try? finish("ROLLBACK")
+                    return result
+                }
+                unknown = nil
+                let result = try changed(body)
+                let mark = Self.randomMark()
+                if try commits(mark) { return result }
+                unknown = (result, mark)
             } catch let error as SQLError {
-                guard [.unreachable, .busy].contains(error.kind), ContinuousClock.now < end else { throw error }
+                guard [.unreachable, .busy].contains(error.kind) else { throw error }
+                guard ContinuousClock.now < end else {
+                    guard unknown != nil else { throw error }
+                    throw SQLError(
+                        .unreachable, "the connection was lost during a commit, and its outcome is not known")
+                }
                 usleep(UInt32(pause.components.attoseconds / 1_000_000_000_000))
                 pause = min(pause * 2, .milliseconds(800))
                 // A server that only reads now is not the one to write to.
@@ -229,64 +258,67 @@ internal import SystemSupport
         }
     }
 
-    /// Runs the body in one transaction; `nil` if the connection was lost and nothing was committed.
-    private func once<Result>(_ body: () throws -> Result, until end: ContinuousClock.Instant) throws -> Result? {
-        if !isConnected { try connect() }
-        let (result, identifier) = try begun(body)
-        if try isCommitted() { return result }
-        // Nothing was to be committed, or it is found out what became of it.
-        guard let identifier else { return result }
-        return try wasCommitted(identifier, until: end) ? result : nil
-    }
-
-    /// The body's result, and the transaction's number if it has changed something.
-    private func begun<Result>(_ body: () throws -> Result) throws -> (Result, String?) {
+    /// Waits for the turn: from then on, what earlier transactions did on this server is known.
+    private func begin() throws(SQLError) {
         isInTransaction = true
         do {
             try run(Self.begin)
-            let result = try body()
-            return (result, try query("SELECT pg_current_xact_id_if_assigned()::text").first?.first?.text)
         } catch {
+            try? finish("ROLLBACK")
+            throw error
+        }
+    }
+
+    private func changed<Result>(_ body: () throws -> Result) throws -> Result {
+        do {
+            return try body()
+        } catch {
+            try? finish("ROLLBACK")
+            throw error
+        }
+    }
+
+    /// Ends the transaction, if it has not ended with the connection.
+    private func finish(_ statement: String) throws(SQLError) {
+        isInTransaction = false
+        if isConnected { try run(statement) }
+    }
+
+    private static let hasChanged = "pg_current_xact_id_if_assigned() IS NOT NULL"
+
+    /// Commits, and leaves a mark if something was changed; `false` if the connection was lost, and what became of the
+    /// transaction is not known.
+    private func commits(_ mark: String) throws(SQLError) -> Bool {
+        do {
             isInTransaction = false
+            guard isConnected else { return false }
+            let sweep =
+                hasMark
+                ? "" : "DELETE FROM inventory_writers WHERE at < now() - interval '1 day' AND \(Self.hasChanged);"
+            try run(
+                """
+                \(sweep) INSERT INTO inventory_writers (writer, mark, at) SELECT '\(writer)', '\(mark)', now() \
+                WHERE \(Self.hasChanged) \
+                ON CONFLICT (writer) DO UPDATE SET mark = excluded.mark, at = excluded.at; \
+                COMMIT
+                """)
+            hasMark = true
+            return true
+        } catch {
+            if error.kind == .unreachable { return false }
             if isConnected { try? run("ROLLBACK") }
             throw error
         }
     }
 
-    /// Commits; `false` if the connection was lost, and what became of it is not known.
-    private func isCommitted() throws(SQLError) -> Bool {
-        isInTransaction = false
-        do {
-            try run("COMMIT")
-            return true
-        } catch {
-            if error.kind == .unreachable { return false }
-            throw error
-        }
+    /// Whether this writer's last transaction has left a mark. Numbers of transactions would not tell: a standby that was
+    /// promoted without one gives its number to another.
+    private func wasCommitted(_ mark: String) throws -> Bool {
+        try query("SELECT mark FROM inventory_writers WHERE writer = ?", .text(writer)).first?.first?.text == mark
     }
 
-    /// Asks for the end of a transaction whose connection was lost.
-    private func wasCommitted(_ identifier: String, until end: ContinuousClock.Instant) throws -> Bool {
-        repeat {
-            if let known = try outcome(of: identifier) { return known }
-            usleep(200_000)
-        } while ContinuousClock.now < end
-        throw SQLError(.unreachable, "the connection was lost during a commit, and its outcome is not known")
-    }
-
-    /// Whether a transaction was committed; `nil` if that is not known yet.
-    private func outcome(of identifier: String) throws -> Bool? {
-        do {
-            try connect()
-            switch try query("SELECT pg_xact_status(?::text::xid8)", .text(identifier)).first?.first?.text {
-            case "committed": return true
-            case "aborted": return false
-            default: return nil
-            }
-        } catch let error as SQLError {
-            // A standby that was promoted without the transaction does not know its number yet.
-            return error.kind == .unreachable ? nil : false
-        }
+    private static func randomMark() -> String {
+        String(UInt64.random(in: 0 ... .max), radix: 16) + String(UInt64.random(in: 0 ... .max), radix: 16)
     }
 
     package func attempt<Result>(_ body: () throws -> Result) throws -> Result {
@@ -301,20 +333,64 @@ internal import SystemSupport
         }
     }
 
-    // MARK: - Version
-
-    package func schemaVersion() throws -> Int64 {
-        // It only grows, and this program does not mind if it does.
-        if knownVersion > 0 { return knownVersion }
-        guard try query("SELECT to_regclass('inventory_version')::text").first?.first?.text != nil else { return 0 }
-        knownVersion = try query("SELECT version FROM inventory_version").first?.first?.integer ?? 0
-        return knownVersion
+    /// Refuses a server that takes no changes now.
+    package func checkIsWritable() throws {
+        let answer = try query("SELECT current_setting('transaction_read_only')").first?.first?.text
+        if answer != "off" { throw SQLError(.unreachable, "the server is read-only") }
     }
 
-    package func setSchemaVersion(_ version: Int64) throws {
-        try run("CREATE TABLE IF NOT EXISTS inventory_version (version BIGINT NOT NULL)")
-        try run("DELETE FROM inventory_version; INSERT INTO inventory_version VALUES (\(version))")
-        knownVersion = 0
+    // MARK: - Version
+
+    package func schemaVersion() throws -> Int64 { try versions().schema }
+
+    /// The version of the schema, and the earliest version whose programs can still use the tables; 0 without tables.
+    package func versions() throws -> (schema: Int64, oldest: Int64) {
+        // They only grow, and a program that runs does not mind if they do: see setSchemaVersion.
+        if let knownVersions { return knownVersions }
+        guard try query("SELECT to_regclass('inventory_version')::text").first?.first?.text != nil else {
+            return (0, 0)
+        }
+        guard let row = try query("SELECT version, oldest FROM inventory_version").first,
+            let schema = row[0].integer, let oldest = row[1].integer
+        else { return (0, 0) }
+        knownVersions = (schema, oldest)
+        return (schema, oldest)
+    }
+
+    /// Tables only grow from one version to the next, so that programs of both run at the same time; what no program uses any
+    /// more is removed one version later. `oldest` says which programs may go on.
+    package func setSchemaVersion(_ version: Int64, oldest: Int64) throws {
+        try run(
+            """
+            CREATE TABLE IF NOT EXISTS inventory_version (version BIGINT NOT NULL, oldest BIGINT NOT NULL); \
+            CREATE TABLE IF NOT EXISTS inventory_writers \
+            (writer TEXT PRIMARY KEY, mark TEXT NOT NULL, at TIMESTAMPTZ NOT NULL); \
+            DELETE FROM inventory_version; INSERT INTO inventory_version VALUES (\(version), \(oldest))
+            """)
+        knownVersions = nil
+    }
+}
+
+/// A statement that was run before.
+private struct KnownStatement {
+    /// With `$1` for the first `?`.
+    let text: String
+    var wasRun = false
+    /// What it was prepared as on this connection, by the types of its values.
+    var names: [[Oid]: String] = [:]
+
+    init(_ sql: String) {
+        var (text, count, isQuoted) = ("", 0, false)
+        for character in sql {
+            if character == "'" { isQuoted.toggle() }
+            if character == "?", !isQuoted {
+                count += 1
+                text += "$\(count)"
+            } else {
+                text.append(character)
+            }
+        }
+        self.text = text
     }
 }
 

@@ -25,7 +25,9 @@ package protocol Connection: AnyObject {
     /// The version of the schema: 0 in a new database.
     func schemaVersion() throws -> Int64
 
-    func setSchemaVersion(_ version: Int64) throws
+    /// Sets the version of the schema, and the earliest one whose programs may go on with the tables, where several programs
+    /// use them at a time.
+    func setSchemaVersion(_ version: Int64, oldest: Int64) throws
 }
 
 /// The databases.
@@ -34,6 +36,9 @@ package enum Dialect: Sendable {
 }
 
 extension Connection {
+    /// Sets the version of a schema that no other program can use.
+    package func setSchemaVersion(_ version: Int64) throws { try setSchemaVersion(version, oldest: version) }
+
     /// Runs a statement and visits its rows.
     package func visit(_ sql: String, _ body: (borrowing Row) throws -> Void) throws { try visit(sql, [], body) }
 

@@ -319,7 +319,7 @@ package import SystemSupport
         try query("PRAGMA user_version").first?.first?.integer ?? 0
     }
 
-    package func setSchemaVersion(_ version: Int64) throws(SQLError) {
+    package func setSchemaVersion(_ version: Int64, oldest: Int64) throws(SQLError) {
         try execute("PRAGMA user_version = \(version)")
     }
 

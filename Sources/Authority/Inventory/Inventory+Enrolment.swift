@@ -2,6 +2,7 @@
 
 package import Certificates
 package import FoundationEssentials
+import PostgreSQL
 import SQL
 import SystemSupport
 
@@ -227,6 +228,14 @@ extension Inventory {
     /// The key from which the secrets of tokens are derived: 32 octets in the file `token-key` of the directory. `nil` if
     /// no token was made yet.
     package func tokenKey() throws -> [UInt8]? {
+        let key = try tokenKeyInDirectory()
+        if !isInDirectory {
+            try reading { try $0.check(tokenKey: key, at: directory.path(of: Self.tokenKeyFile)) }
+        }
+        return key
+    }
+
+    private func tokenKeyInDirectory() throws -> [UInt8]? {
         guard directory.contains(Self.tokenKeyFile) else { return nil }
         let file = try directory.read(Self.tokenKeyFile, isPrivate: true)
         let line = unsafe file.withUnsafeBytes { unsafe Array($0.prefix { $0 != 0x0a }) }
@@ -240,22 +249,39 @@ extension Inventory {
 
     /// The same key; made from these octets if there is none.
     package func tokenKey(orMaking key: [UInt8], now: Date) throws -> [UInt8] {
+        guard isInDirectory else { return try sharedTokenKey(orMaking: key, now: now) }
         if let key = try tokenKey() { return key }
         let contents = SecretBytes(Array((hexadecimal(key) + "\n").utf8))
-        guard isInDirectory else {
-            return try directory.withLock {
-                if let key = try tokenKey() { return key }
-                try rethrown { () throws(FileError) in
-                    try NewFile.write(
-                        Self.tokenKeyFile, in: directory.directory, contents, mode: 0o600, replacing: .never)
-                }
-                return key
-            }
-        }
         return try change(now: now) { change in
             // Another process may have made it meanwhile.
             if let key = try tokenKey() { return key }
             try change.add(.init(name: Self.tokenKeyFile, contents: contents, mode: 0o600))
+            return key
+        }
+    }
+
+    private func sharedTokenKey(orMaking new: [UInt8], now: Date) throws -> [UInt8] {
+        let path = directory.path(of: Self.tokenKeyFile)
+        return try directory.withLock {
+            let known = try tokenKey()
+            let key = known ?? new
+            if known == nil {
+                try rethrown { () throws(FileError) in
+                    try NewFile.write(
+                        Self.tokenKeyFile, in: directory.directory, SecretBytes(Array((hexadecimal(key) + "\n").utf8)),
+                        mode: 0o600, replacing: .never)
+                }
+            }
+            do {
+                // Another machine may have made one meanwhile.
+                try change(now: now) { change in
+                    try change.records.record(tokenKey: key)
+                    try change.records.check(tokenKey: key, at: path)
+                }
+            } catch let error as AuthorityError where known == nil && error.code == .broken {
+                directory.directory.removeUnlocked(Self.tokenKeyFile)
+                throw error
+            }
             return key
         }
     }
@@ -264,7 +290,11 @@ extension Inventory {
 extension Inventory {
     /// Checks that the inventory can be read and the CA can issue; a load balancer asks for it.
     package func checkCanIssue(_ authority: CertificateAuthority, now: Date) throws {
-        try reading { try $0.refuseRevokedAuthority(withKey: authority.certificate.publicKey.digest) }
+        try reading { database in
+            try (database.database as? Server)?.checkIsWritable()
+            try database.refuseRevokedAuthority(withKey: authority.certificate.publicKey.digest)
+        }
+        _ = try tokenKey()
         try authority.checkIsValid(at: now)
     }
 

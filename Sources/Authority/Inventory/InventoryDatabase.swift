@@ -186,7 +186,20 @@ final class InventoryDatabase {
             identifiers.append(row.integer(0))
             order.add(row.text(2), notAfter: row.integer(1))
         }
-        for position in order.sorted() { try visit(where: "id = ?", [.integer(identifiers[position])], body) }
+        let positions = order.sorted()
+        // A server is asked for several rows at a time.
+        let size = file == nil ? 1_000 : 1
+        for start in stride(from: 0, to: positions.count, by: size) {
+            let batch = positions[start..<min(start + size, positions.count)].map { identifiers[$0] }
+            if size == 1 {
+                try visit(where: "id = ?", [.integer(batch[0])], body)
+            } else {
+                var entries: [Int64: InventoryEntry] = [:]
+                try visit(where: "id IN (\(batch.map(String.init).joined(separator: ", ")))") { entries[$0.id] = $0 }
+                // What was deleted meanwhile is not there.
+                for identifier in batch { if let entry = entries[identifier] { try body(entry) } }
+            }
+        }
     }
 
     /// The condition of a query, with its values.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import PostgreSQL
 import SQL
 import SystemSupport
 
@@ -10,7 +11,7 @@ extension InventorySchema {
         let statements = Array(migrations.dropFirst(version).joined())
         guard dialect == .postgreSQL else { return statements }
         let tables = statements.filter { !$0.hasPrefix("CREATE TRIGGER") }.map(translated)
-        return version < 1 ? tables + serverTriggers.map(\.statement).reduce([auditFunction]) { $0 + [$1] } : tables
+        return version < 1 ? tables + serverTables + [auditFunction] + serverTriggers.map(\.statement) : tables
     }
 
     /// Names are compared by their octets, as SQLite does, whatever the database's locale is.
@@ -22,6 +23,15 @@ extension InventorySchema {
             .replacing(" BLOB", with: " BYTEA")
             .replacing(" TEXT", with: " TEXT COLLATE \"C\"")
     }
+
+    /// What several servers share. The nonces are forgotten when the server ends without having stopped, and on a standby; the key
+    /// is then forgotten with them, so that none of before is taken.
+    private static let serverTables = [
+        "CREATE TABLE inventory_settings (name TEXT PRIMARY KEY, value BYTEA NOT NULL)",
+        "CREATE UNLOGGED TABLE acme_nonces (nonce BYTEA PRIMARY KEY, at BIGINT NOT NULL)",
+        "CREATE INDEX acme_nonces_by_time ON acme_nonces (at)",
+        "CREATE UNLOGGED TABLE acme_nonce_key (id BIGINT PRIMARY KEY CHECK (id = 1), key BYTEA NOT NULL)",
+    ]
 
     private static let auditFunction = """
         CREATE FUNCTION pki_audit_only_grows() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -46,8 +56,10 @@ extension InventorySchema {
     ]
 
     /// Refuses a server without the tables of this version.
-    static func check(_ server: any Connection, _ place: String) throws {
-        let version = try server.schemaVersion()
+    static func check(_ server: Server, _ place: String) throws {
+        let (version, oldest) = try server.versions()
+        // Beside this program runs a newer one, whose tables have all that this one needs.
+        if version > migrations.count, oldest <= migrations.count { return }
         guard version <= migrations.count else {
             throw AuthorityError(
                 .broken,

@@ -13,6 +13,9 @@ enum InventorySchema {
     static let applicationIdentifier: Int32 = 0x706b_6949
     /// The statements that lead from one version to the next; the first creates version 1.
     static let migrations: [[String]] = [version1, version2, version3, version4, version5]
+    /// The earliest version whose programs can still use the tables of the newest, where both run on one server. A migration
+    /// only adds; what is not used any more is removed by a later one.
+    static let oldestVersion: Int64 = 5
     private static let version1 = [
         // The text of a template, so that a renewal does not depend on the template's file.
         """
@@ -238,7 +241,7 @@ enum InventorySchema {
     static func migrate(_ database: any Connection) throws -> Bool {
         let version = Int(try database.schemaVersion())
         for statement in statements(database.dialect, after: version) { try database.execute(statement) }
-        if version < migrations.count { try database.setSchemaVersion(Int64(migrations.count)) }
+        if version < migrations.count { try database.setSchemaVersion(Int64(migrations.count), oldest: oldestVersion) }
         if (1..<4).contains(version) { try chainAudit(in: database) }
         if (1..<5).contains(version) { try InventoryDatabase(database).fillCommonNames() }
         return version == 0

@@ -8,7 +8,7 @@ import Synchronization
 ///
 /// One bit a nonce tells which of the last ones were redeemed; older ones are refused, and so are those of another
 /// process. A client that is refused gets a fresh one and asks again.
-final class ACMENonces: Sendable {
+final class ACMENonces: NonceSource {
     /// As many as are remembered.
     static let count = 1 << 20
 

@@ -21,7 +21,7 @@ struct ACMEService: Sendable {
     let isNamed: @Sendable (String) -> Bool
     let now: @Sendable () -> Date
     let log: ServiceLog
-    let nonces: ACMENonces
+    let nonces: any NonceSource
     let prover: HTTPChallengeProver
     private let queue = DispatchQueue(label: "acme", attributes: .concurrent)
 
@@ -32,7 +32,7 @@ struct ACMEService: Sendable {
         options: CurrentOptions, isNamed: @escaping @Sendable (String) -> Bool,
         fetch: @escaping HTTPChallengeProver.Fetch,
         now: @escaping @Sendable () -> Date, log: ServiceLog
-    ) {
+    ) throws {
         self.desk = desk
         self.tokens = tokens
         self.limits = limits
@@ -41,7 +41,7 @@ struct ACMEService: Sendable {
         self.isNamed = isNamed
         self.now = now
         self.log = log
-        nonces = ACMENonces(key: Self.randomOctets(32))
+        nonces = try SharedNonces(desk.authority.inventory, now: now) ?? ACMENonces(key: Self.randomOctets(32))
         prover = HTTPChallengeProver(options: options, fetch: fetch)
     }
 
@@ -210,9 +210,7 @@ struct ACMEService: Sendable {
         guard jws.algorithm != .hs256 else {
             throw ACMEProblem(.badSignatureAlgorithm, "HS256 is only for the external account binding")
         }
-        guard let nonce = jws.nonce, nonces.redeem(nonce) else {
-            throw ACMEProblem(.badNonce, "the nonce was not given out, is too old, or was used before")
-        }
+        guard let nonce = jws.nonce else { throw ACMEProblem(.badNonce, "the protected header has no \"nonce\"") }
         guard let url = jws.url else { throw ACMEProblem(.malformed, "the protected header has no \"url\"") }
         guard url == base.dropLast("/acme".count) + request.target else {
             throw ACMEProblem(.unauthorized, "the protected \"url\" is not the URL of the request")
@@ -235,6 +233,10 @@ struct ACMEService: Sendable {
         case .identifier: throw ACMEProblem(.malformed, "this request must have its key as \"jwk\", not a \"kid\"")
         }
         try jws.verify(by: key)
+        // Servers that share them must ask the database.
+        guard try nonces.redeem(nonce) else {
+            throw ACMEProblem(.badNonce, "the nonce was not given out, is too old, or was used before")
+        }
         guard account?.deactivatedAt == nil else {
             throw ACMEProblem(.unauthorized, "the account was deactivated", status: .unauthorized)
         }

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Certificates
+package import FoundationEssentials
+import SQL
+import SystemSupport
+
+/// What servers on one inventory share besides its rows.
+extension Inventory {
+    /// The key of the nonces that all servers take; `nil` if the inventory is in the directory, which has one server. Another one is
+    /// made from these octets if the database has lost it.
+    package func nonceKey(orMaking key: [UInt8]) throws -> [UInt8]? {
+        guard !isInDirectory else { return nil }
+        return try reading { database in
+            let select = "SELECT key FROM acme_nonce_key"
+            if let known = try database.database.query(select).first?.first?.blob { return known }
+            try database.database.execute(
+                "INSERT INTO acme_nonce_key (id, key) VALUES (1, ?) ON CONFLICT (id) DO NOTHING", .blob(key))
+            return try database.database.query(select).first?.first?.blob
+        }
+    }
+
+    /// Whether a nonce that was made with a key was not redeemed yet; it is then. `false` also if there is another key now.
+    package func redeem(nonce: [UInt8], madeWith key: [UInt8], now: Date) throws -> Bool {
+        try reading { database in
+            try !database.database.query(
+                """
+                INSERT INTO acme_nonces (nonce, at) SELECT ?, ? FROM acme_nonce_key WHERE key = ? \
+                ON CONFLICT (nonce) DO NOTHING RETURNING at
+                """, .blob(nonce), .time(now), .blob(key)
+            ).isEmpty
+        }
+    }
+
+    /// Forgets nonces that were redeemed before a time.
+    package func forgetNonces(before date: Date) throws {
+        try reading { try $0.database.execute("DELETE FROM acme_nonces WHERE at < ?", .time(date)) }
+    }
+}
+
+extension InventoryDatabase {
+    private static let tokenKeySetting = "token-key"
+
+    /// Refuses a key of tokens that is not the one with which the tokens of this server were made.
+    func check(tokenKey: [UInt8]?, at path: String) throws {
+        let known = try database.query(
+            "SELECT value FROM inventory_settings WHERE name = ?", .text(Self.tokenKeySetting)
+        ).first?.first?.blob
+        guard let known, known != tokenKey.map(Self.digest) else { return }
+        throw AuthorityError(
+            tokenKey == nil ? .missing : .broken,
+            tokenKey == nil
+                ? "\(path) does not exist, but the inventory has tokens"
+                : "\(path) is not the key of the tokens in the inventory",
+            hint: "copy the file from the directory in which tokens were made before")
+    }
+
+    /// Records the key of tokens, if none is yet.
+    func record(tokenKey: [UInt8]) throws {
+        try database.execute(
+            "INSERT INTO inventory_settings (name, value) VALUES (?, ?) ON CONFLICT (name) DO NOTHING",
+            .text(Self.tokenKeySetting), .blob(Self.digest(tokenKey)))
+    }
+
+    private static func digest(_ key: [UInt8]) -> [UInt8] {
+        Digest.sha256.hash(Array("pki token key\n".utf8) + key)
+    }
+}
