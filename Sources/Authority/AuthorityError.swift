@@ -23,8 +23,12 @@ public enum AuthorityErrorCode: Sendable {
     case policy
     /// The CA's own files contradict each other, or the CA has expired, was revoked or is on hold.
     case broken
-    /// The directory could not be read or written.
+    /// The directory or the inventory could not be read or written.
     case storage
+    /// The inventory's server did not answer.
+    case unreachable
+    /// The inventory's server denied it to the login.
+    case denied
 }
 
 extension AuthorityError {

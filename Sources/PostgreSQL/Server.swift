@@ -27,6 +27,7 @@ internal import SystemSupport
     /// What this connection's marks are kept under.
     private let writer = Server.randomMark()
     private var hasMark = false
+    private var hasNotice = false
     private var isInTransaction = false
 
     /// Connects to a server.
@@ -109,13 +110,30 @@ internal import SystemSupport
         guard unsafe PQstatus(connection) == CONNECTION_OK else {
             let message = unsafe String(cString: PQerrorMessage(connection))
             disconnect()
-            throw SQLError(.unreachable, message.lastLine)
+            throw Self.connectionError(message)
         }
-        unsafe PQsetNoticeProcessor(connection, { _, _ in }, nil)
+        let receiver = unsafe Unmanaged.passUnretained(self).toOpaque()
+        unsafe PQsetNoticeProcessor(
+            connection,
+            { receiver, _ in
+                if let receiver = unsafe receiver {
+                    unsafe Unmanaged<Server>.fromOpaque(receiver).takeUnretainedValue().hasNotice = true
+                }
+            }, receiver)
         canPrepare = false
         // PgBouncer has a number of its own.
         let session = try run("SELECT pg_backend_pid()", [])
         canPrepare = unsafe session.next() && session.integer(0) == Int64(PQbackendPID(connection))
+    }
+
+    /// What libpq says about the last of several hosts, without its advice.
+    private static func connectionError(_ message: String) -> SQLError {
+        let failures = message.split(separator: "\n").filter { $0.hasPrefix("connection to server") }
+        let text = failures.last.map(String.init) ?? message.firstLine
+        let isDenied = ["authentication failed", "no password supplied", "permission denied"].contains {
+            text.contains($0)
+        }
+        return SQLError(isDenied ? .denied : .unreachable, text)
     }
 
     /// Copies for C, with a null pointer at the end; the caller frees each.
@@ -203,6 +221,7 @@ internal import SystemSupport
         case "23505": return .duplicate
         case "40001", "40P01", "55P03", "57014": return .busy
         case "53100": return .full
+        case "42501", "28000", "28P01": return .denied
         case "XX001", "XX002": return .damaged
         // Too many connections, an ending or starting server, and a standby.
         case "53300", "57P01", "57P02", "57P03", "57P05", "25006", "25P03": return .unreachable
@@ -234,9 +253,9 @@ internal import SystemSupport
             do {
                 if !isConnected { try connect() }
                 try begin()
-                if let (result, mark) = unknown, try wasCommitted(mark) {
-                    try? finish("ROLLBACK")
-                    return result
+                if let (result, mark) = unknown {
+                    if try wasCommitted(mark) { return result }
+                    try begin()
                 }
                 unknown = nil
                 let result = try changed(body)
@@ -286,35 +305,53 @@ internal import SystemSupport
 
     private static let hasChanged = "pg_current_xact_id_if_assigned() IS NOT NULL"
 
-    /// Commits, and leaves a mark if something was changed; `false` if the connection was lost, and what became of the
-    /// transaction is not known.
+    /// Commits, and leaves a mark if something was changed; `false` if what became of the transaction is not known.
     private func commits(_ mark: String) throws(SQLError) -> Bool {
+        let sweep =
+            hasMark ? "" : "DELETE FROM inventory_writers WHERE at < now() - interval '1 day' AND \(Self.hasChanged);"
+        let isDone = try isCommitted(
+            """
+            \(sweep) INSERT INTO inventory_writers (writer, mark, at) SELECT '\(writer)', '\(mark)', now() \
+            WHERE \(Self.hasChanged) \
+            ON CONFLICT (writer) DO UPDATE SET mark = excluded.mark, at = excluded.at; \
+            COMMIT
+            """)
+        if isDone { hasMark = true }
+        return isDone
+    }
+
+    /// Whether this writer's last transaction has left a mark; ends the transaction that asks. Numbers of transactions would
+    /// not tell: a standby that was promoted without one gives its number to another. The question changes the mark's row and commits,
+    /// so that what it finds is on the synchronous standby as well.
+    private func wasCommitted(_ mark: String) throws -> Bool {
+        let isThere = try changed {
+            try !query(
+                "UPDATE inventory_writers SET at = now() WHERE writer = ? AND mark = ? RETURNING at", .text(writer),
+                .text(mark)
+            ).isEmpty
+        }
+        guard isThere else {
+            try finish("ROLLBACK")
+            return false
+        }
+        guard try isCommitted("COMMIT") else { throw SQLError(.unreachable, "the connection was lost") }
+        return true
+    }
+
+    /// Runs statements that end with a commit; `false` if the connection was lost, or the server did not wait for its standby: it
+    /// says so in a notice.
+    private func isCommitted(_ statements: String) throws(SQLError) -> Bool {
+        isInTransaction = false
+        guard isConnected else { return false }
+        hasNotice = false
         do {
-            isInTransaction = false
-            guard isConnected else { return false }
-            let sweep =
-                hasMark
-                ? "" : "DELETE FROM inventory_writers WHERE at < now() - interval '1 day' AND \(Self.hasChanged);"
-            try run(
-                """
-                \(sweep) INSERT INTO inventory_writers (writer, mark, at) SELECT '\(writer)', '\(mark)', now() \
-                WHERE \(Self.hasChanged) \
-                ON CONFLICT (writer) DO UPDATE SET mark = excluded.mark, at = excluded.at; \
-                COMMIT
-                """)
-            hasMark = true
-            return true
+            try run(statements)
+            return !hasNotice
         } catch {
             if error.kind == .unreachable { return false }
             if isConnected { try? run("ROLLBACK") }
             throw error
         }
-    }
-
-    /// Whether this writer's last transaction has left a mark. Numbers of transactions would not tell: a standby that was
-    /// promoted without one gives its number to another.
-    private func wasCommitted(_ mark: String) throws -> Bool {
-        try query("SELECT mark FROM inventory_writers WHERE writer = ?", .text(writer)).first?.first?.text == mark
     }
 
     private static func randomMark() -> String {
@@ -396,6 +433,4 @@ private struct KnownStatement {
 
 extension String {
     fileprivate var firstLine: String { split(separator: "\n").first.map(String.init) ?? self }
-    /// What libpq says about the last of several hosts.
-    fileprivate var lastLine: String { split(separator: "\n").last.map(String.init) ?? self }
 }

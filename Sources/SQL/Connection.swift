@@ -118,6 +118,8 @@ package struct SQLError: Error, Hashable, CustomStringConvertible {
         case full
         /// The value of a column that must be unique is there already.
         case duplicate
+        /// The login may not do this.
+        case denied
         /// The server cannot be reached, ends the connection, or only reads.
         case unreachable
         case other

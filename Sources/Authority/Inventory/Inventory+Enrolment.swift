@@ -4,6 +4,7 @@ package import Certificates
 package import FoundationEssentials
 import PostgreSQL
 import SQL
+import Synchronization
 import SystemSupport
 
 /// How a client proves that it may have a certificate.
@@ -290,6 +291,9 @@ extension Inventory {
 extension Inventory {
     /// Checks that the inventory can be read and the CA can issue; a load balancer asks for it.
     package func checkCanIssue(_ authority: CertificateAuthority, now: Date) throws {
+        if let start = changingSince.withLock(\.self), start.duration(to: .now) > .seconds(10) {
+            throw AuthorityError(.unreachable, "the inventory \(place) has not answered for 10 seconds")
+        }
         try reading { database in
             try (database.database as? Server)?.checkIsWritable()
             try database.refuseRevokedAuthority(withKey: authority.certificate.publicKey.digest)

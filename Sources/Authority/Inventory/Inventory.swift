@@ -35,6 +35,8 @@ public final class Inventory: Sendable {
     private nonisolated(unsafe) var reader: InventoryDatabase?
     private let readerTurn = Mutex(())
     let shared = SharedChanges()
+    /// When the change began that a server is being asked for.
+    let changingSince = Mutex<ContinuousClock.Instant?>(nil)
     private let isReadOnly: Bool
     /// How many certificates were read from the directory's files when this was opened, because it had no inventory.
     private let adoptedCount: Mutex<Int>
@@ -48,6 +50,7 @@ public final class Inventory: Sendable {
 
     convenience init(in path: String, by who: String, now: Date, hasKeyElsewhere: Bool) throws {
         let directory = try Self.open(path, for: .writing)
+        try Self.refuseElsewhere(directory)
         // A host's directory has the root's certificate too, but no CA's key.
         if !directory.contains(Self.fileName), !hasKeyElsewhere, !CertificateAuthority.hasAnyKey(in: directory) {
             throw AuthorityError(
@@ -63,6 +66,7 @@ public final class Inventory: Sendable {
     /// as it is, and if there is none, the files are read into one in memory.
     public convenience init(reading directory: String, now: Date) throws {
         let directory = try Self.open(directory, for: .reading)
+        try Self.refuseElsewhere(directory)
         let (database, adopted) = try Self.database(toRead: directory, now: now)
         try self.init(directory: directory, reading: database, adopted: adopted)
     }
@@ -89,16 +93,36 @@ public final class Inventory: Sendable {
         self.who = who
         isReadOnly = isReading
         adoptedCount = Mutex(0)
-        let server = try explained("on PostgreSQL") { try Server(address, isReading: isReading) }
+        let server = try explained("on PostgreSQL", isServer: true) { try Server(address, isReading: isReading) }
         let name = server.name
-        try explained(name) { try InventorySchema.check(server, name) }
+        try explained(name, isServer: true) { try InventorySchema.check(server, name) }
         place = name
         unsafe database = InventoryDatabase(server)
+        if !isReading { markElsewhere() }
+    }
+
+    /// Marks a directory whose inventory is on a server: none must be made from its files.
+    static let elsewhereFile = "inventory-elsewhere"
+
+    private static func refuseElsewhere(_ directory: CADirectory) throws {
+        guard !directory.contains(fileName), directory.contains(elsewhereFile) else { return }
+        throw AuthorityError(
+            .invalidRequest, "the inventory of \(printable(directory.path)) is on PostgreSQL",
+            hint: "name it with --inventory or PKI_INVENTORY; if it is lost, remove "
+                + Quoting.shell(directory.path(of: elsewhereFile)))
+    }
+
+    /// Leaves the mark; a directory that this process cannot write has none.
+    private func markElsewhere() {
+        guard !directory.contains(Self.elsewhereFile), !directory.contains(Self.fileName) else { return }
+        try? NewFile.write(
+            Self.elsewhereFile, in: directory.directory, SecretBytes(Array("\(place)\n".utf8)), mode: 0o644,
+            replacing: .never)
     }
 
     /// Makes the tables of an inventory on a server, or brings them up to date. Returns whether there were none.
     package static func initialize(at address: String) throws -> Bool {
-        try explained("on PostgreSQL") {
+        try explained("on PostgreSQL", isServer: true) {
             let server = try Server(address, isReading: false)
             return try server.transaction { try InventorySchema.migrate(server) }
         }
@@ -225,7 +249,9 @@ public final class Inventory: Sendable {
         guard !isReadOnly else { throw AuthorityError(.storage, "the CA in \(directoryPath) was opened read-only") }
         if address != nil {
             return try withDatabase { database in
-                try database.database.transaction {
+                changingSince.withLock { $0 = .now }
+                defer { changingSince.withLock { $0 = nil } }
+                return try database.database.transaction {
                     database.lastAudit = nil
                     var change = InventoryChange(
                         records: database, directory: directory, now: now, who: who, keepsFiles: false)
@@ -284,7 +310,7 @@ public final class Inventory: Sendable {
     /// Reads what was committed. While another thread changes the inventory, a second connection does not wait for it.
     func reading<Result>(_ body: (InventoryDatabase) throws -> Result) throws -> Result {
         guard !isReadOnly else { return try withDatabase(body) }
-        return try explained(place) {
+        return try explained(place, isServer: !isInDirectory) {
             if let result = try turn.withLockIfAvailable({ _ in try unsafe body(database) }) { return result }
             return try readerTurn.withLock { _ in
                 let reader = try unsafe reader ?? anotherConnection()
@@ -300,7 +326,7 @@ public final class Inventory: Sendable {
     }
 
     func withDatabase<Result>(_ body: (InventoryDatabase) throws -> Result) throws -> Result {
-        try explained(place) {
+        try explained(place, isServer: !isInDirectory) {
             try turn.withLock { _ in try unsafe body(database) }
         }
     }

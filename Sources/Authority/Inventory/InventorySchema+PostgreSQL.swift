@@ -71,7 +71,7 @@ extension InventorySchema {
                 .missing,
                 version == 0
                     ? "\(place) has no inventory" : "the inventory \(place) has the earlier version \(version)",
-                hint: "have its owner make the tables: pki inventory init")
+                hint: "have its owner make the tables: pki inventory init --inventory URL")
         }
     }
 

@@ -126,7 +126,9 @@ extension SQLValue {
 }
 
 /// Throws errors of SQLite as those of an inventory.
-func explained<Result>(_ path: String, _ body: () throws -> Result) throws -> Result {
+func explained<Result>(
+    _ path: String, isServer: Bool = false, _ body: () throws -> Result
+) throws -> Result {
     do {
         return try body()
     } catch let error as FileError {
@@ -134,6 +136,7 @@ func explained<Result>(_ path: String, _ body: () throws -> Result) throws -> Re
     } catch let error as DamagedValue {
         throw damagedInventory(path, error.message)
     } catch let error as SQLError {
+        if isServer { throw AuthorityError(error, of: path) }
         if error.isDamaged { throw damagedInventory(path, error.message) }
         if error.isBusy {
             throw AuthorityError(
@@ -143,6 +146,27 @@ func explained<Result>(_ path: String, _ body: () throws -> Result) throws -> Re
         throw AuthorityError(
             .storage, "the inventory \(path) cannot be used: \(error.message)",
             hint: error.isFull ? "free disk space and run the command again; nothing was changed" : nil)
+    }
+}
+
+extension AuthorityError {
+    /// What a server of PostgreSQL says.
+    fileprivate init(_ error: SQLError, of server: String) {
+        switch error.kind {
+        case .busy:
+            self.init(.unreachable, "the inventory \(server) is busy: \(error.message)")
+        case .unreachable:
+            self.init(
+                .unreachable, "the inventory \(server) cannot be reached: \(error.message)",
+                hint: error.message.contains("root certificate file")
+                    ? "name the CA of the server's certificate in the URL: sslrootcert=FILE" : nil)
+        case .denied:
+            self.init(
+                .denied, "the inventory \(server) is denied: \(error.message)",
+                hint: "a login has the rights of its role: GRANT pki_server (or pki_admin, pki_reader) TO the login")
+        case .damaged, .full, .duplicate, .other:
+            self.init(.storage, "the inventory \(server) cannot be used: \(error.message)")
+        }
     }
 }
 

@@ -307,6 +307,8 @@ enum ExitStatus {
         switch error {
         case is UsageError: usage
         case let error as AuthorityError where error.code == .invalidValue: usage
+        case let error as AuthorityError where error.code == .unreachable: unavailable
+        case let error as AuthorityError where error.code == .denied: denied
         case let error as TrustAnchorError where [.name, .condition, .duration].contains(error.code): usage
         case let error as DeliveryError where error.code == .invalidArgument: usage
         case let error as HardwareKeyError where error.code == .invalidAddress: usage
