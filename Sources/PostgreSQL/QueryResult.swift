@@ -59,9 +59,7 @@ internal import SQL
     func blob(_ column: Int32) -> [UInt8] { unsafe Array(bytes(column)) }
 
     func isBlob(_ column: Int32, equalTo other: [UInt8]) -> Bool {
-        let bytes = unsafe bytes(column)
-        return unsafe !isNull(column) && bytes.count == other.count
-            && (other.isEmpty || memcmp(bytes.baseAddress!, other, other.count) == 0)
+        unsafe !isNull(column) && bytes(column).elementsEqual(other)
     }
 }
 
@@ -123,7 +121,9 @@ struct Parameters {
         unsafe buffer.withUnsafeBytes { buffer in
             unsafe body(
                 starts.map { start in
-                    unsafe start.map { unsafe (buffer.baseAddress! + $0).assumingMemoryBound(to: CChar.self) }
+                    unsafe start.flatMap {
+                        unsafe buffer.baseAddress?.advanced(by: $0).assumingMemoryBound(to: CChar.self)
+                    }
                 })
         }
     }

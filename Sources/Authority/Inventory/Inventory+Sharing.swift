@@ -7,6 +7,16 @@ import SystemSupport
 
 /// What servers on one inventory share besides its rows.
 extension Inventory {
+    /// Refuses a CA of the directory that the inventory on a server does not have: its CRLs would lack what it issues.
+    func checkKnows(_ authority: Certificate, named name: String) throws {
+        guard !isInDirectory, try reading({ try $0.authority(withKey: authority.publicKey.digest) }) == nil else {
+            return
+        }
+        throw AuthorityError(
+            .missing, "the inventory \(place) does not have the CA \(printable(name)) of \(printable(directory.path))",
+            hint: "copy the CA's inventory first: pki inventory copy --from \(Quoting.shell(directory.path)) --to URL")
+    }
+
     /// The key of the nonces that all servers take; `nil` if the inventory is in the directory, which has one server. Another one is
     /// made from these octets if the database has lost it.
     package func nonceKey(orMaking key: [UInt8]) throws -> [UInt8]? {

@@ -20,6 +20,8 @@ package import SystemSupport
 public final class Inventory: Sendable {
     /// The directory as the user named it.
     package var directoryPath: String { directory.path }
+    /// Where entries were looked for, for messages: the directory or the server.
+    package var location: String { isInDirectory ? directoryPath : place }
 
     let directory: CADirectory
     /// The server that has the inventory; `nil` if it is in the directory.
@@ -189,10 +191,10 @@ public final class Inventory: Sendable {
     /// The entry with a name, a serial number or a SHA-256 fingerprint in hexadecimal, with or without colons. A name
     /// means its current certificate, or if there is none, its newest.
     public func entry(_ reference: String) throws -> InventoryEntry {
-        try withDatabase { try Self.entry(reference, in: $0, path: directoryPath) }
+        try withDatabase { try entry(reference, in: $0) }
     }
 
-    static func entry(_ reference: String, in database: InventoryDatabase, path: String) throws -> InventoryEntry {
+    func entry(_ reference: String, in database: InventoryDatabase) throws -> InventoryEntry {
         let named = try database.entries(where: "name = ? ORDER BY place, id DESC LIMIT 1", [.text(reference)])
         if let entry = named.first { return entry }
         if let bytes = octets(hexadecimal: reference.utf8.filter { $0 != UInt8(ascii: ":") }) {
@@ -207,8 +209,8 @@ public final class Inventory: Sendable {
             if let entry = found.first { return entry }
         }
         throw AuthorityError(
-            .missing, "no certificate with name or serial number \"\(reference)\" in \(path)",
-            hint: "list them: pki list --all --directory \(Quoting.shell(path))")
+            .missing, "no certificate with name or serial number \"\(reference)\" in \(location)",
+            hint: "list them: pki list --all \(directory.option)" + (isInDirectory ? "" : " --inventory URL"))
     }
 
     /// The certificate of an entry, from the inventory: its file need not exist.

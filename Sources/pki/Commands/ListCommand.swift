@@ -69,7 +69,7 @@ struct ListCommand: ParsableCommand {
             case .json: try stream(JSONEntryWriter(), of: inventory, query, patterns)
             case .csv: try stream(CSVEntryWriter(), of: inventory, query, patterns)
             }
-        if count == 0 { Console.standard.note("no certificate in \(directory.path) matches") }
+        if count == 0 { Console.standard.note("no certificate in \(inventory.location) matches") }
     }
 
     private func printTable(
