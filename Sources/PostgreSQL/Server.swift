@@ -173,17 +173,23 @@ internal import SystemSupport
         }
         let parameters = Parameters(values)
         var known = statements[sql] ?? KnownStatement(sql)
+        known.uses += 1
+        statements[sql] = known
+        // A plan that was made for small tables is not kept while they grow.
+        if [100, 1_000, 10_000, 100_000].contains(known.uses) {
+            for name in known.names.values { try run("DEALLOCATE \(name)") }
+            known.names = [:]
+        }
         if let name = known.names[parameters.types] {
             return try unsafe checked(parameters.run(prepared: name, on: handle))
         }
         // What is run once is not worth it; a condition that differs each time is not kept.
-        if known.wasRun, canPrepare, known.names.count < 4, statements.count < 500 {
+        if known.uses > 1, canPrepare, known.names.count < 4, statements.count < 500 {
             preparedCount += 1
             let name = "pki\(preparedCount)"
             _ = try unsafe checked(parameters.prepare(known.text, name: name, on: handle))
             known.names[parameters.types] = name
         }
-        known.wasRun = true
         statements[sql] = known
         if let name = known.names[parameters.types] {
             return try unsafe checked(parameters.run(prepared: name, on: handle))
@@ -412,7 +418,7 @@ internal import SystemSupport
 private struct KnownStatement {
     /// With `$1` for the first `?`.
     let text: String
-    var wasRun = false
+    var uses = 0
     /// What it was prepared as on this connection, by the types of its values.
     var names: [[Oid]: String] = [:]
 

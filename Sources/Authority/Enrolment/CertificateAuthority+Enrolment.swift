@@ -170,8 +170,7 @@ extension CertificateAuthority {
                 if grant.renewsHeld { prepared.action = .renew }
                 prepared.detail = "\(grant.proof.key), \(grant.peer)"
             }
-            try attempt.records.refuseTakenCommonName(of: prepared.certificate, named: prepared.name)
-            let issued = try prepared.commit(to: &attempt)
+            let issued = try prepared.commit(to: &attempt, checksCommonName: true)
             let fingerprint = Digest.sha256.hash(issued.certificate.derEncoded)
             try attempt.records.recordEnrolment(grant.proof.key, digest, fingerprint: fingerprint)
             if case .account(_, _, let order) = grant.proof,

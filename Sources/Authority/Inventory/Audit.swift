@@ -71,7 +71,7 @@ extension InventoryDatabase {
     private static let columns = "id, at, who, action, name, serial, detail, previous"
 
     func record(_ line: AuditRecord) throws {
-        let last = try lastAudit ?? self.lastRow()
+        let last = try known?.lastAudit ?? self.lastRow()
         let (id, overflows) = (last?.id ?? 0).addingReportingOverflow(1)
         guard !overflows else { throw RowReader(table: "audit", id: id).damaged("id", "below the maximum") }
         let fields = AuditFields(id: id, line, previous: last?.digest)
@@ -80,7 +80,7 @@ extension InventoryDatabase {
             .text(line.who), .text(line.action.rawValue), .optional(line.name),
             line.serialNumber.map { .blob($0.stored) } ?? .null, .optional(line.detail),
             last.map { .blob($0.digest) } ?? .null)
-        lastAudit = (id, fields.digest)
+        known?.lastAudit = (id, fields.digest)
     }
 
     /// The newest row and its digest; `nil` if there is none.

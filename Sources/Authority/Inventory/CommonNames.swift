@@ -52,9 +52,12 @@ extension InventoryDatabase {
         // with several common names may share some of them, as those of a directory service do.
         var found = try entries(where: "common_name = ? AND place = 0", [.text(wanted.whole)])
         if wanted.parts.count == 1 {
-            found += try entries(
-                where: "id IN (SELECT certificate FROM common_name_parts WHERE name = ?) AND place = 0",
-                [.text(wanted.whole)])
+            for row in try hasParts
+                ? database.query(
+                    "SELECT certificate FROM common_name_parts WHERE name = ?", .text(wanted.whole)) : []
+            {
+                found += try entries(where: "id = ? AND place = 0", [row[0]])
+            }
         } else {
             for part in wanted.parts {
                 found += try entries(where: "common_name = ? AND place = 0", [.text(part)])
@@ -71,9 +74,20 @@ extension InventoryDatabase {
             hint: "choose another name or subject, or use --force")
     }
 
+    /// Whether any subject has several common names. In a transaction it is asked once.
+    private var hasParts: Bool {
+        get throws {
+            if let known = known?.hasParts { return known }
+            let found = try !database.query("SELECT 1 FROM common_name_parts LIMIT 1").isEmpty
+            known?.hasParts = found
+            return found
+        }
+    }
+
     /// Records each of several common names of a row.
     func recordParts(of name: CommonName?, at identifier: Int64) throws {
         guard let name, name.parts.count > 1 else { return }
+        known?.hasParts = true
         for part in Set(name.parts) {
             try database.execute(
                 "INSERT INTO common_name_parts (name, certificate) VALUES (?, ?)", .text(part), .integer(identifier))

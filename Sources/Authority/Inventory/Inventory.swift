@@ -253,8 +253,9 @@ public final class Inventory: Sendable {
             return try withDatabase { database in
                 changingSince.withLock { $0 = .now }
                 defer { changingSince.withLock { $0 = nil } }
+                defer { database.known = nil }
                 return try database.database.transaction {
-                    database.lastAudit = nil
+                    database.known = .init()
                     var change = InventoryChange(
                         records: database, directory: directory, now: now, who: who, keepsFiles: false)
                     return try body(&change)
@@ -264,7 +265,8 @@ public final class Inventory: Sendable {
         return try directory.withLock {
             try withDatabase { database in
                 // Another process may have written since.
-                database.lastAudit = nil
+                database.known = .init()
+                defer { database.known = nil }
                 let isNew = try database.isNew
                 let generation = try isNew ? 1 : finishLastChange(database) + 1
                 var moves: [FileMove] = []

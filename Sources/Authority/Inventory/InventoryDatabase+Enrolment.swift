@@ -9,11 +9,11 @@ import SystemSupport
 extension InventoryDatabase {
     /// Runs the body within the transaction; what it changed is undone if it throws.
     func attempt<Result>(_ body: () throws -> Result) throws -> Result {
-        let audit = lastAudit
+        let before = known
         do {
             return try database.attempt(body)
         } catch {
-            lastAudit = audit
+            known = before
             throw error
         }
     }

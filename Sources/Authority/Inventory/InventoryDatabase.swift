@@ -11,8 +11,18 @@ final class InventoryDatabase {
     let database: any Connection
     /// The same if it is a file.
     var file: Database? { database as? Database }
-    /// The last row of the audit and its digest, if this transaction has read or written it.
-    var lastAudit: (id: Int64, digest: [UInt8])?
+    /// What a transaction has read or written, so that it need not ask again.
+    struct Known {
+        /// The last row of the audit and its digest.
+        var lastAudit: (id: Int64, digest: [UInt8])?
+        /// Whether any subject has several common names.
+        var hasParts: Bool?
+        /// The digests of templates that are there.
+        var templates: Set<[UInt8]> = []
+    }
+
+    /// `nil` outside a transaction, where others write.
+    var known: Known?
     /// Whether the table of certificates has the column `lifetime` of version 2.
     private let hasLifetime: Bool
 
@@ -95,9 +105,12 @@ final class InventoryDatabase {
 
     /// Adds a template that is not there yet.
     func insert(_ template: CertificateTemplate) throws {
+        let digest = Digest.sha256.hash(template.text)
+        guard known?.templates.contains(digest) != true else { return }
         try database.execute(
             "INSERT INTO templates (digest, name, content) VALUES (?, ?, ?) ON CONFLICT (digest) DO NOTHING",
-            .blob(Digest.sha256.hash(template.text)), .text(template.name), .blob(template.text))
+            .blob(digest), .text(template.name), .blob(template.text))
+        known?.templates.insert(digest)
     }
 
     private static let columns = """

@@ -54,8 +54,9 @@ struct PreparedCertificate: Sendable {
     var action = AuditRecord.Action.issue
     var detail: String?
 
-    /// Adds the certificate to a change: its files, its row and its line of the audit.
-    func commit(to change: inout InventoryChange) throws -> IssuedCertificate {
+    /// Adds the certificate to a change: its files, its row and its line of the audit. With `checksCommonName`, a replacement must
+    /// have a free common name as well.
+    func commit(to change: inout InventoryChange, checksCommonName: Bool = false) throws -> IssuedCertificate {
         // Another process may have revoked the issuer meanwhile.
         try change.checkIssuerNotRevoked(withKey: issuerKey)
         let former = try change.records.current(name)
@@ -67,7 +68,7 @@ struct PreparedCertificate: Sendable {
                     : "\(name) is not a CA and cannot be replaced by one",
                 hint: "choose another name: --name NAME")
         }
-        if !archivesExisting || action == .renew {
+        if checksCommonName || !archivesExisting || action == .renew {
             try change.records.refuseTakenCommonName(of: certificate, named: name)
         }
 
