@@ -37,6 +37,7 @@ def forget_the_caller() -> None:
 forget_the_caller()
 
 import sampling
+from postgresql import Cluster, postgresql
 from program import Lab, Pki, binary, running_lab
 from tools import openssl
 
@@ -92,6 +93,13 @@ def first_ca(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def ca(first_ca: Path, tmp_path: Path) -> Path:
     """A directory of the test's own with a CA and one client certificate, `client`."""
     return shutil.copytree(first_ca, tmp_path / "ca")
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """PostgreSQL, in which each test makes a database of its own."""
+    with postgresql() as running:
+        yield running
 
 
 @pytest.fixture
