@@ -56,6 +56,7 @@ LICENCES = {
     "libnettle8": "LGPL-3.0-or-later OR GPL-2.0-or-later",
     "libnghttp2-14": "MIT",
     "libp11-kit0": "BSD-3-Clause",
+    "libpq5": "PostgreSQL",
     "libpsl5": "MIT",
     "librtmp1": "LGPL-2.1-or-later",
     "libsasl2-2": "BSD-4-Clause",
@@ -190,7 +191,7 @@ def sbom(directory: Path, program: Path, version: str, closure: list[str], creat
     image = product("pki-oci", PackagePurpose.CONTAINER, archive)
     image.comment = "The libraries are those of the image; .deb, .rpm and tar.gz use the system's."
 
-    opened = {"libc6", "libgcc-s1", "libssl3", "libsqlite3-0", "libcurl4"}
+    opened = {"libc6", "libgcc-s1", "libssl3", "libsqlite3-0", "libpq5", "libcurl4"}
     links = [("SPDXRef-DOCUMENT", RelationshipType.DESCRIBES, made.spdx_id) for made in (pki, image)]
     links += [(pki.spdx_id, RelationshipType.STATIC_LINK, identifier(part.name)) for part in static]
     links += [(pki.spdx_id, RelationshipType.DYNAMIC_LINK, identifier(part.name)) for part in libraries if part.name in opened]

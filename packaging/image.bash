@@ -7,7 +7,7 @@
 
 # What pki opens by name when a command needs it, and the C library when a thread ends. Keys in tokens and TPMs need devices
 # and modules that no image has.
-readonly -a opened=(libgcc_s.so.1 libcrypto.so.3 libssl.so.3 libsqlite3.so.0 libcurl.so.4)
+readonly -a opened=(libgcc_s.so.1 libcrypto.so.3 libssl.so.3 libsqlite3.so.0 libpq.so.5 libcurl.so.4)
 readonly image_user=65532:65532
 
 # Prints the path of each library that pki needs in the image, the loader and OpenSSL's provider for old ciphers included.

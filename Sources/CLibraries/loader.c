@@ -32,7 +32,8 @@ static void (*action)(void);
 
 static void give_up(const char *file, const char *reason) {
     fprintf(stderr, "pki: error: the library %s cannot be used: %s\n", file, reason);
-    fputs("pki: hint: install it: apt-get install libssl3 libsqlite3-0, and libpq5 for an inventory on PostgreSQL\n", stderr);
+    const char *packages = strcmp(file, "libpq.so.5") == 0 ? "libpq5" : "libssl3 libsqlite3-0";
+    fprintf(stderr, "pki: hint: install it: apt-get install %s\n", packages);
     _exit(2);
 }
 

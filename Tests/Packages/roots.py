@@ -30,10 +30,14 @@ SUITES = {"bookworm": "12", "trixie": "13"}
 NEEDED = ("ca-certificates", "libcurl4", "libssl3", "libsqlite3-0", "bash-completion")
 """What the package depends on or recommends: in apt's cache, and not installed."""
 
+SUGGESTED = ("libpq5",)
+"""What it suggests and a test installs: in apt's cache, and not installed where nothing has booted."""
+
 CONFLICTING = ("strongswan-pki",)
 
-BOOTED = ("systemd", "systemd-sysv", "dbus", "python3")
-"""What is installed where systemd runs, besides what the package needs: Python is for AWS's SDK and command line."""
+BOOTED = ("systemd", "systemd-sysv", "dbus", "python3", "postgresql")
+"""What is installed where systemd runs, besides what the package needs: Python is for AWS's SDK and command line, PostgreSQL for
+an inventory."""
 
 
 class Refused(Exception):
@@ -60,7 +64,7 @@ def cached_root(suite: str, *, booted: bool) -> Path:
     """The root of a suite, which nobody changes; made if it is not there."""
     check_host()
     makers = [inspect.getsource(maker) for maker in ((build, build_booted) if booted else (build,))]
-    recipe = repr((suite, NEEDED, CONFLICTING, BOOTED if booted else (), makers))
+    recipe = repr((suite, NEEDED, SUGGESTED, CONFLICTING, BOOTED if booted else (), makers))
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     roots = Path(os.environ.get("PKI_ROOTS") or Path(base) / "pki/roots").absolute()
     root = roots / f"{suite}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
@@ -97,7 +101,7 @@ def build(suite: str, root: Path) -> None:
     get = ("chroot", root, "apt-get", "--quiet", "--yes")
     isolated(*get, "update")
     isolated(*get, "clean")
-    isolated(*get, "install", "--download-only", *NEEDED)
+    isolated(*get, "install", "--download-only", *NEEDED, *SUGGESTED)
     isolated(*get, "install", "--download-only", *CONFLICTING)
 
 
@@ -106,6 +110,8 @@ def build_booted(suite: str, root: Path) -> None:
     isolated("cp", "--archive", "--reflink=auto", cached_root(suite, booted=False), root)
     isolated("chroot", root, "apt-get", "--quiet", "--yes", "install", "--no-install-recommends", *BOOTED, *NEEDED)
     (root / "usr/sbin/policy-rc.d").unlink()
+    # Whoever needs it starts it.
+    isolated("systemctl", "--root", root, "disable", "postgresql")
     (root / "etc/machine-id").write_text("")
     # The kernel is the host's, its modules are none of the machine's business.
     (root / "etc/systemd/system/systemd-modules-load.service").symlink_to("/dev/null")

@@ -100,6 +100,17 @@ class TestInstallation:
         assert "strongSwan" in machine.shell("/usr/bin/pki --help 2>&1 || true").stdout
 
 
+    def test_libpq_is_asked_for_by_who_uses_it(self, machine: Machine, deb: Path) -> None:
+        machine.shell(f"cd /root && apt-get --quiet --yes install ./{deb.name} && pki init-ca && pki list && pki doctor")
+        elsewhere = ("pki", "list", "--inventory", "postgresql://pki@127.0.0.1:9/pki")
+        said = machine.run(*elsewhere, status=2).stderr
+        assert "libpq.so.5" in said
+        [command] = re.findall(r"^pki: hint: install it: (.+)$", said, re.MULTILINE)
+        machine.shell(f"{command} --quiet --yes")
+        refused = machine.run(*elsewhere, status=None)
+        assert refused.status != 0 and "libpq" not in refused.stderr and "127.0.0.1" in refused.stderr
+
+
 class TestTheWalk:
     def test_from_a_ca_to_credentials(self, user: Machine) -> None:
         at_home(user, f'cd ca && eval "$(pki lab env)" && {CONFIGURE}')

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
+from postgresql import postgresql
 from program import CHECK_FAILED, REPOSITORY, UNAVAILABLE, Lab, Pki, lines_until, running_lab
 from release import IMAGE, VERSION, deb_entries, output
 
@@ -71,7 +72,7 @@ def needed(library: Path) -> set[str]:
 
 
 def test_its_files_are_the_closure_of_what_pki_opens_and_nothing_else(root: Path):
-    wanted = {"libgcc_s.so.1", "libcrypto.so.3", "libssl.so.3", "libsqlite3.so.0", "libcurl.so.4"}
+    wanted = {"libgcc_s.so.1", "libcrypto.so.3", "libssl.so.3", "libsqlite3.so.0", "libpq.so.5", "libcurl.so.4"}
     wanted |= needed(root / "usr/bin/pki") | needed(root / LIBRARIES / "ossl-modules/legacy.so")
     checked: set[str] = set()
     while left := wanted - checked:
@@ -228,6 +229,21 @@ def test_a_ca_is_made_where_something_is_mounted_and_nowhere_else(container: Pki
     container.refuse("init-ca")
     container.run("init-ca", "--directory", "/run/host/ca")
     assert (container.home / "host/ca/root-key.pem").stat().st_uid == USER
+
+
+@needs_root
+def test_an_inventory_on_postgresql_is_reached_from_within(container: Pki):
+    with postgresql() as cluster:
+        passfile = container.home / "host/pgpass"
+        passfile.write_bytes(cluster.passfile.read_bytes())
+        passfile.chmod(0o600)
+        os.chown(passfile, USER, USER)
+        url = cluster.url(cluster.database()).replace(str(cluster.passfile), "/run/host/pgpass")
+        container.run("init-ca", "--directory", "/run/host/ca")
+        container.run("inventory", "init", "--inventory", url)
+        container.run("inventory", "copy", "--from", "/run/host/ca", "--to", url)
+        listed = container.run("list", "--directory", "/run/host/ca", "--inventory", url, "--format", "json").json
+        assert [entry["name"] for entry in listed] == ["root"]
 
 
 @needs_root

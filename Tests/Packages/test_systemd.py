@@ -355,6 +355,57 @@ class TestFleet:
         start(host, "pki-serve-ca", "restart")
 
 
+def setting(page: str, word: str) -> str:
+    """The block of settings in docs/fleet.md with that word."""
+    [text] = [text for text in re.findall(r"```ini\n(.*?)```", page, re.DOTALL) if word in text]
+    return text
+
+
+class TestInventoryOnPostgreSQL:
+    """As docs/fleet.md shows it, with the cluster of Debian's package."""
+
+    @pytest.fixture
+    def database(self, host: Machine) -> Iterator[Machine]:
+        host.run("systemctl", "start", "postgresql")
+        wait_until(lambda: host.run("runuser", "-u", "postgres", "--", "psql", "-c", "", status=None).status == 0, "PostgreSQL answers")
+        host.write("/tmp/database.sh", (
+            "createdb pki && pki inventory init --inventory postgresql:///pki\n"
+            "psql --quiet --command 'CREATE ROLE \"pki-ca\" LOGIN IN ROLE pki_admin, pki_server' pki\n"
+            "psql --quiet --command \"CREATE ROLE ca_1 LOGIN PASSWORD 'secret' IN ROLE pki_server\" pki\n"
+        ))  # fmt: skip
+        host.shell("runuser -u postgres -- bash -eu /tmp/database.sh")
+        host.shell(f"cd {CA} && {AS_CA} inventory copy --from {CA} --to postgresql:///pki && mkdir /root/aside && mv inventory.sqlite* /root/aside")
+        try:
+            yield host
+        finally:
+            host.shell("systemctl stop pki-serve-ca; systemctl revert pki-serve-ca; systemctl daemon-reload")
+            host.shell(f"mv /root/aside/* {CA} && rmdir /root/aside && rm -f {CA}/inventory-elsewhere && cd / && runuser -u postgres -- dropdb --force pki")
+            host.shell("runuser -u postgres -- psql --quiet --command 'DROP ROLE ca_1, \"pki-ca\"'; systemctl stop postgresql")
+
+    @pytest.mark.parametrize("by", ["the socket", "a service file"])
+    def test_the_served_ca_reaches_it_in_its_sandbox(self, database: Machine, by: str) -> None:
+        page = database.read("/usr/share/doc/pki/docs/fleet.md")
+        options = setting(page, "inventory = ").replace("0.0.0.0:8443", "127.0.0.1:8444").replace("ca.example.com", "127.0.0.1")
+        if by == "the socket":
+            options = options.replace("postgresql:///?service=pki", "postgresql:///pki")
+        database.write(f"{PLACE}/serve-ca.conf", options, 0o640)
+        # The package's certificate of PostgreSQL verifies for nobody.
+        file = setting(page, "sslmode=verify-full").replace("verify-full", "require").replace("password=…", "password=secret")
+        file = re.sub(r"^sslrootcert=.*\n", "", file, flags=re.MULTILINE).replace("db-1.example.com,db-2.example.com", "127.0.0.1")
+        database.write(f"{PLACE}/database.conf", file, 0o600)
+        edit(database, "pki-serve-ca.service", setting(page, "LoadCredential=database"))
+        start(database, "pki-serve-ca")
+        assert show(database, "pki-serve-ca", "StatusText") == "root issues"
+        name = by.split()[1]
+        database.shell(
+            f"{AS_CA} token create --name {name} --directory {CA} --inventory postgresql:///pki | runuser -u pki --"
+            f" pki enrol {name} --server https://127.0.0.1:8444 --token-file - --directory /var/lib/pki/enrolled"
+        )
+        listed = database.shell(f"{AS_CA} list {name} --directory {CA} --inventory postgresql:///pki --format json").stdout
+        assert [entry["name"] for entry in json.loads(listed)] == [name]
+        assert database.shell(f"ls {CA}/{name}* {CA}/inventory.sqlite* 2>/dev/null || true").stdout == ""
+
+
 SOCKETS = """
 import os, socket
 for path in ("/run/systemd/private", "/run/dbus/system_bus_socket"):
