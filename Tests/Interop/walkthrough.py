@@ -337,7 +337,7 @@ class Walk:
             self.terminals[step.terminal] = Shell(self.home, self.environment, self.seconds)
         shell = self.terminals[step.terminal]
         command = re.sub(r"\bpki (lab|serve)\b(?!-)", r"pki \1 --port 0", self.adapted(step.command))
-        shell.send(command.replace("pki serve-ca", "pki serve-ca --listen 0"))
+        shell.send(command if "--listen" in command else command.replace("pki serve-ca", "pki serve-ca --listen 0"))
         shape = Shape(step.output, self.home)
         end = time.monotonic() + shell.seconds
         while shape.learn(shell.printed, goes_on=True) is None:

@@ -113,7 +113,7 @@ extension CertificateAuthority {
         let file = AuthorityFiles.revocationList(of: name)
         return try inventory.change(now: now) { change in
             let last = try change.records.lastRevocationList(issuerKey: issuerKey)
-            let former = change.keepsFiles ? try formerList(newerThan: last?.number ?? 0) : nil
+            let former = try formerList(newerThan: last?.number ?? 0)
             if let former { notices.append(try take(former.list, number: former.number, into: &change)) }
             let number =
                 try
