@@ -108,7 +108,7 @@ public struct CertificateAuthority: Sendable {
                 hint: name == Self.rootName
                     ? "create a CA: pki init-ca \(directory.option)" : "list the CAs: pki tree \(directory.option)")
         }
-        try inventory.checkKnows(certificate, named: name)
+        try inventory.take(certificate, named: name, now: now)
         try Self.checkValidity(of: certificate, name: name, in: directory, now: now)
         let chain = try Self.chain(above: certificate, of: name, in: directory, now: now)
         (self.certificate, self.name, self.chain, self.key, self.inventory) = (certificate, name, chain, key, inventory)

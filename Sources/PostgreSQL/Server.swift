@@ -245,7 +245,7 @@ internal import SystemSupport
     private static let begin = """
         BEGIN; \
         SET LOCAL lock_timeout = '20s'; SET LOCAL statement_timeout = '30s'; \
-        SET LOCAL idle_in_transaction_session_timeout = '5s'; \
+        SET LOCAL idle_in_transaction_session_timeout = '10s'; \
         SELECT set_config('synchronous_commit', 'on', true) \
         WHERE current_setting('synchronous_commit') IN ('off', 'local'); \
         SELECT pg_advisory_xact_lock(\(lock))

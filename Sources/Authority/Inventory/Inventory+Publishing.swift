@@ -43,10 +43,10 @@ extension Inventory {
         if !isInDirectory {
             let known = try? reading { database in
                 try database.current(name).first.flatMap {
-                    try database.encodedRevocationList(issuerKey: $0.subjectKey)
+                    try database.lastRevocationList(issuerKey: $0.subjectKey)?.number
                 }
             }
-            return (known ?? nil).map { .number($0.number) }
+            return (known ?? nil).map { .number($0) }
         }
         return directory.status(of: AuthorityFiles.revocationList(of: name)).map { .file($0.stamp) }
     }

@@ -7,10 +7,19 @@ import SystemSupport
 
 /// What servers on one inventory share besides its rows.
 extension Inventory {
-    /// Refuses a CA of the directory that the inventory on a server does not have: its CRLs would lack what it issues.
-    func checkKnows(_ authority: Certificate, named name: String) throws {
+    /// Takes a CA of the directory into an inventory on a server that does not have it yet. One without any CA is refused: the
+    /// directory's own inventory was not copied.
+    func take(_ authority: Certificate, named name: String, now: Date) throws {
         guard !isInDirectory, try reading({ try $0.authority(withKey: authority.publicKey.digest) }) == nil else {
             return
+        }
+        let isEmpty = try reading {
+            try $0.database.query("SELECT 1 FROM certificates WHERE is_ca = 1 LIMIT 1").isEmpty
+        }
+        guard isEmpty else {
+            return try change(now: now) { change in
+                _ = try ImportWriter.adopt(directory, into: change.records, by: who, now: now)
+            }
         }
         throw AuthorityError(
             .missing, "the inventory \(place) does not have the CA \(printable(name)) of \(printable(directory.path))",

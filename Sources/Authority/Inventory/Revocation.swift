@@ -94,6 +94,10 @@ public struct IssuedRevocationList: Sendable {
     public let path: String
     /// What the user should know and may not expect, each a sentence without a full stop.
     public let notices: [String]
+    /// The number of certificates in it.
+    package let count: Int
+    /// The audit's newest row with its digest, which says that this CRL was made.
+    package let auditHead: AuditChain.Head?
 }
 
 extension CertificateAuthority {
@@ -102,6 +106,21 @@ extension CertificateAuthority {
     ///
     /// The CRL does not outlive the CA's certificate, because verifiers reject a CRL whose signer has expired.
     public func makeRevocationList(validFor lifetime: Lifetime, now: Date) throws -> IssuedRevocationList {
+        let made = try makeRevocationList(validFor: lifetime, now: now) { _ in true }
+        guard let made else { throw AuthorityError(.storage, "the CRL was not made") }
+        return made
+    }
+
+    /// The same if the number of the last CRL is still this one; `nil` if another process has made one meanwhile.
+    package func makeRevocationList(
+        after number: Int64?, validFor lifetime: Lifetime, now: Date
+    ) throws -> IssuedRevocationList? {
+        try makeRevocationList(validFor: lifetime, now: now) { $0 == number }
+    }
+
+    private func makeRevocationList(
+        validFor lifetime: Lifetime, now: Date, if condition: (Int64?) -> Bool
+    ) throws -> IssuedRevocationList? {
         let this = Date(timeIntervalSince1970: now.timeIntervalSince1970.rounded(.down))
         let wanted = try lifetime.end(from: this)
         let next = min(wanted, certificate.notAfter)
@@ -113,6 +132,7 @@ extension CertificateAuthority {
         let file = AuthorityFiles.revocationList(of: name)
         return try inventory.change(now: now) { change in
             let last = try change.records.lastRevocationList(issuerKey: issuerKey)
+            guard condition(last?.number) else { return nil }
             let former = try formerList(newerThan: last?.number ?? 0)
             if let former { notices.append(try take(former.list, number: former.number, into: &change)) }
             let number =
@@ -140,7 +160,8 @@ extension CertificateAuthority {
                 encoded: change.keepsFiles ? nil : list.derEncoded)
             try change.audit(.revocationList, name, nil, detail: "number \(number), \(count) revoked")
             return IssuedRevocationList(
-                list: list, path: change.keepsFiles ? directory.path(of: file) : inventory.place, notices: notices)
+                list: list, path: change.keepsFiles ? directory.path(of: file) : inventory.place, notices: notices,
+                count: count, auditHead: change.records.known?.lastAudit.map { .init(row: $0.id, digest: $0.digest) })
         }
     }
 

@@ -139,7 +139,11 @@ package final class RevocationPublisher: Sendable {
     }
 
     private func build(now: Date) throws {
-        let made = try authority.makeRevocationList(validFor: .until(now + options.value.schedule.nextUpdate), now: now)
+        let last = state.withLock { $0.last?.number }
+        let made = try authority.makeRevocationList(
+            after: last, validFor: .until(now + options.value.schedule.nextUpdate), now: now)
+        // Another server was faster; the next look tells whether its CRL has everything.
+        guard let made else { return }
         let wasFailing = state.withLock { state in
             state.dueSince = nil
             defer { state.failure = nil }
@@ -147,6 +151,10 @@ package final class RevocationPublisher: Sendable {
         }
         metrics.count("pki_crl_builds_total", "outcome=\"made\"")
         made.notices.forEach(report)
+        // A head that is kept elsewhere shows whether the audit was cut off later.
+        report(
+            "CRL \(made.list.number?.decimal ?? "") of \(authority.name) has \(made.count) revoked"
+                + (made.auditHead.map { "; the audit's head is \($0)" } ?? ""))
         if wasFailing { report("CRL \(made.list.number?.decimal ?? "") of \(authority.name) was made again") }
     }
 
