@@ -94,30 +94,30 @@ struct Parameters {
         buffer.append(0)
     }
 
-    /// Runs a statement on a connection, which belongs to the caller.
-    @unsafe func run(_ sql: String, on connection: OpaquePointer?) -> OpaquePointer? {
+    /// Sends a statement on a connection, which belongs to the caller.
+    @unsafe func send(_ sql: String, on connection: OpaquePointer?) -> Int32 {
         unsafe withPointers { values in
-            unsafe PQexecParams(connection, sql, count, types, values, lengths, types.map { _ in 1 }, 1)
+            unsafe PQsendQueryParams(connection, sql, count, types, values, lengths, types.map { _ in 1 }, 1)
         }
     }
 
-    /// Prepares a statement for values of these types.
-    @unsafe func prepare(_ sql: String, name: String, on connection: OpaquePointer?) -> OpaquePointer? {
-        unsafe PQprepare(connection, name, sql, count, types)
+    /// Sends a statement to be prepared for values of these types.
+    @unsafe func prepare(_ sql: String, name: String, on connection: OpaquePointer?) -> Int32 {
+        unsafe PQsendPrepare(connection, name, sql, count, types)
     }
 
-    /// Runs a statement that was prepared.
-    @unsafe func run(prepared name: String, on connection: OpaquePointer?) -> OpaquePointer? {
+    /// Sends the values of a statement that was prepared.
+    @unsafe func send(prepared name: String, on connection: OpaquePointer?) -> Int32 {
         unsafe withPointers { values in
-            unsafe PQexecPrepared(connection, name, count, values, lengths, types.map { _ in 1 }, 1)
+            unsafe PQsendQueryPrepared(connection, name, count, values, lengths, types.map { _ in 1 }, 1)
         }
     }
 
     private var count: Int32 { Int32(types.count) }
 
     @unsafe private func withPointers(
-        _ body: ([UnsafePointer<CChar>?]) -> OpaquePointer?
-    ) -> OpaquePointer? {
+        _ body: ([UnsafePointer<CChar>?]) -> Int32
+    ) -> Int32 {
         unsafe buffer.withUnsafeBytes { buffer in
             unsafe body(
                 starts.map { start in

@@ -16,18 +16,12 @@ internal import SystemSupport
     package let name: String
     private let parameters: [(keyword: String, value: String)]
     private let patience: Duration
-    private var handle: OpaquePointer?
-    /// What is known about each statement, by its text with `?`.
-    private var statements: [String: KnownStatement] = [:]
-    /// Whether the connection is to the server itself. Behind PgBouncer, each transaction may have another session, which does
-    /// not know what was prepared.
-    private var canPrepare = false
-    private var preparedCount = 0
+    private let hasLimits: Bool
+    private var link: Link?
     private var knownVersions: (schema: Int64, oldest: Int64)?
     /// What this connection's marks are kept under.
     private let writer = Server.randomMark()
     private var hasMark = false
-    private var hasNotice = false
     private var isInTransaction = false
 
     /// Connects to a server.
@@ -37,11 +31,15 @@ internal import SystemSupport
     ///     several hosts, service files, `PGPASSFILE` and the other variables.
     ///   - isReading: Whether a standby will do, which cannot be written to.
     ///   - patience: For how long ``transaction(_:)`` connects again to a server that was lost.
+    ///   - hasLimits: Whether a statement may take half a minute at most. Making tables can take longer.
     /// - Throws: ``SQLError``.
-    package init(_ address: String, isReading: Bool, patience: Duration = .seconds(30)) throws(SQLError) {
+    package init(
+        _ address: String, isReading: Bool, patience: Duration = .seconds(30), hasLimits: Bool = true
+    ) throws(SQLError) {
         let settings = try Self.settings(address)
         name = Self.name(of: settings)
         self.patience = patience
+        self.hasLimits = hasLimits
         var parameters = [
             // The connection to a machine that is gone must end before users give up.
             ("connect_timeout", "3"), ("keepalives_idle", "2"), ("keepalives_interval", "1"), ("keepalives_count", "3"),
@@ -53,8 +51,6 @@ internal import SystemSupport
         self.parameters = parameters + [("dbname", address)]
         try connect()
     }
-
-    deinit { disconnect() }
 
     // MARK: - Connecting
 
@@ -101,55 +97,12 @@ internal import SystemSupport
 
     private func connect() throws(SQLError) {
         disconnect()
-        let keywords = unsafe Self.strings(parameters.map(\.keyword))
-        let values = unsafe Self.strings(parameters.map(\.value))
-        let opened = unsafe PQconnectdbParams(keywords, values, 1)
-        unsafe (keywords + values).forEach { unsafe free(UnsafeMutablePointer(mutating: $0)) }
-        guard let connection = unsafe opened else { throw SQLError(.other, "no memory") }
-        unsafe handle = connection
-        guard unsafe PQstatus(connection) == CONNECTION_OK else {
-            let message = unsafe String(cString: PQerrorMessage(connection))
-            disconnect()
-            throw Self.connectionError(message)
-        }
-        let receiver = unsafe Unmanaged.passUnretained(self).toOpaque()
-        unsafe PQsetNoticeProcessor(
-            connection,
-            { receiver, _ in
-                if let receiver = unsafe receiver {
-                    unsafe Unmanaged<Server>.fromOpaque(receiver).takeUnretainedValue().hasNotice = true
-                }
-            }, receiver)
-        canPrepare = false
-        // PgBouncer has a number of its own.
-        let session = try run("SELECT pg_backend_pid()", [])
-        canPrepare = unsafe session.next() && session.integer(0) == Int64(PQbackendPID(connection))
+        link = try Link(parameters, patience: hasLimits ? .seconds(35) : nil)
     }
 
-    /// What libpq says about the last of several hosts, without its advice.
-    private static func connectionError(_ message: String) -> SQLError {
-        let failures = message.split(separator: "\n").filter { $0.hasPrefix("connection to server") }
-        let text = failures.last.map(String.init) ?? message.firstLine
-        let isDenied = ["authentication failed", "no password supplied", "permission denied"].contains {
-            text.contains($0)
-        }
-        return SQLError(isDenied ? .denied : .unreachable, text)
-    }
+    private func disconnect() { link = nil }
 
-    /// Copies for C, with a null pointer at the end; the caller frees each.
-    @unsafe private static func strings(_ texts: [String]) -> [UnsafePointer<CChar>?] {
-        var copies = unsafe texts.map { unsafe UnsafePointer<CChar>(strdup($0)) }
-        unsafe copies.append(nil)
-        return unsafe copies
-    }
-
-    private func disconnect() {
-        unsafe PQfinish(handle)
-        unsafe handle = nil
-        for sql in statements.keys { statements[sql]?.names = [:] }
-    }
-
-    private var isConnected: Bool { unsafe handle != nil && PQstatus(handle) == CONNECTION_OK }
+    private var isConnected: Bool { link?.isUsable ?? false }
 
     // MARK: - Statements
 
@@ -167,72 +120,19 @@ internal import SystemSupport
     }
 
     private func run(_ sql: String, _ values: [SQLValue]) throws(SQLError) -> QueryResult {
-        if !isConnected {
-            guard !isInTransaction else { throw SQLError(.unreachable, "the connection was lost") }
-            try connect()
-        }
-        let parameters = Parameters(values)
-        var known = statements[sql] ?? KnownStatement(sql)
-        known.uses += 1
-        statements[sql] = known
-        // A plan that was made for small tables is not kept while they grow.
-        if [100, 1_000, 10_000, 100_000].contains(known.uses) {
-            for name in known.names.values { try run("DEALLOCATE \(name)") }
-            known.names = [:]
-        }
-        if let name = known.names[parameters.types] {
-            return try unsafe checked(parameters.run(prepared: name, on: handle))
-        }
-        // What is run once is not worth it; a condition that differs each time is not kept.
-        if known.uses > 1, canPrepare, known.names.count < 4, statements.count < 500 {
-            preparedCount += 1
-            let name = "pki\(preparedCount)"
-            _ = try unsafe checked(parameters.prepare(known.text, name: name, on: handle))
-            known.names[parameters.types] = name
-        }
-        statements[sql] = known
-        if let name = known.names[parameters.types] {
-            return try unsafe checked(parameters.run(prepared: name, on: handle))
-        }
-        return try unsafe checked(parameters.run(known.text, on: handle))
+        try usable().run(sql, values)
     }
 
     /// Runs statements without values, separated by semicolons; the last result counts.
-    private func run(_ sql: String) throws(SQLError) {
-        let result = unsafe PQexec(handle, sql)
-        _ = try unsafe checked(result)
-    }
+    private func run(_ sql: String) throws(SQLError) { try usable().run(sql) }
 
-    private func checked(_ result: OpaquePointer?) throws(SQLError) -> QueryResult {
-        guard let result = unsafe result else {
-            throw SQLError(.unreachable, unsafe String(cString: PQerrorMessage(handle)).firstLine)
-        }
-        let status = unsafe PQresultStatus(result)
-        if status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK { return unsafe QueryResult(result) }
-        defer { unsafe PQclear(result) }
-        let state = unsafe Self.field("C", of: result)
-        let whole = unsafe String(cString: PQresultErrorMessage(result))
-        let primary = unsafe Self.field("M", of: result)
-        throw SQLError(Self.kind(state, isConnected: isConnected), primary ?? whole.firstLine)
-    }
-
-    @unsafe private static func field(_ code: Unicode.Scalar, of result: OpaquePointer) -> String? {
-        unsafe PQresultErrorField(result, Int32(code.value)).map { unsafe String(cString: $0) }
-    }
-
-    /// The kind of an error by its SQLSTATE.
-    private static func kind(_ state: String?, isConnected: Bool) -> SQLError.Kind {
-        guard let state else { return isConnected ? .other : .unreachable }
-        switch state {
-        case "23505": return .duplicate
-        case "40001", "40P01", "55P03", "57014": return .busy
-        case "53100": return .full
-        case "42501", "28000", "28P01": return .denied
-        case "XX001", "XX002": return .damaged
-        // Too many connections, an ending or starting server, and a standby.
-        case "53300", "57P01", "57P02", "57P03", "57P05", "25006", "25P03": return .unreachable
-        default: return state.hasPrefix("08") || !isConnected ? .unreachable : .other
-        }
+    /// The connection; one that was lost is made again, but not within a transaction, which was lost with it.
+    private func usable() throws(SQLError) -> Link {
+        if let link, link.isUsable { return link }
+        guard !isInTransaction else { throw SQLError(.unreachable, "the connection was lost") }
+        try connect()
+        guard let link else { throw SQLError(.unreachable, "the connection was lost") }
+        return link
     }
 
     // MARK: - Transactions
@@ -242,14 +142,18 @@ internal import SystemSupport
 
     /// A transaction's settings hold for it alone. A server that is cut off must not hold the others up for long. Commits wait for
     /// the disk, also where the server's default is not to.
-    private static let begin = """
-        BEGIN; \
-        SET LOCAL lock_timeout = '20s'; SET LOCAL statement_timeout = '30s'; \
-        SET LOCAL idle_in_transaction_session_timeout = '10s'; \
-        SELECT set_config('synchronous_commit', 'on', true) \
-        WHERE current_setting('synchronous_commit') IN ('off', 'local'); \
-        SELECT pg_advisory_xact_lock(\(lock))
-        """
+    private var beginning: String {
+        let limits =
+            hasLimits
+            ? "SET LOCAL lock_timeout = '20s'; SET LOCAL statement_timeout = '30s'; "
+                + "SET LOCAL idle_in_transaction_session_timeout = '10s'; " : ""
+        return """
+            BEGIN; \(limits)\
+            SELECT set_config('synchronous_commit', 'on', true) \
+            WHERE current_setting('synchronous_commit') IN ('off', 'local'); \
+            SELECT pg_advisory_xact_lock(\(Self.lock))
+            """
+    }
 
     package func transaction<Result>(_ body: () throws -> Result) throws -> Result {
         let end = ContinuousClock.now + patience
@@ -287,7 +191,7 @@ internal import SystemSupport
     private func begin() throws(SQLError) {
         isInTransaction = true
         do {
-            try run(Self.begin)
+            try run(beginning)
         } catch {
             try? finish("ROLLBACK")
             throw error
@@ -349,10 +253,10 @@ internal import SystemSupport
     private func isCommitted(_ statements: String) throws(SQLError) -> Bool {
         isInTransaction = false
         guard isConnected else { return false }
-        hasNotice = false
+        link?.hasNotice = false
         do {
             try run(statements)
-            return !hasNotice
+            return !(link?.hasNotice ?? true)
         } catch {
             if error.kind == .unreachable { return false }
             if isConnected { try? run("ROLLBACK") }
@@ -412,31 +316,4 @@ internal import SystemSupport
             """)
         knownVersions = nil
     }
-}
-
-/// A statement that was run before.
-private struct KnownStatement {
-    /// With `$1` for the first `?`.
-    let text: String
-    var uses = 0
-    /// What it was prepared as on this connection, by the types of its values.
-    var names: [[Oid]: String] = [:]
-
-    init(_ sql: String) {
-        var (text, count, isQuoted) = ("", 0, false)
-        for character in sql {
-            if character == "'" { isQuoted.toggle() }
-            if character == "?", !isQuoted {
-                count += 1
-                text += "$\(count)"
-            } else {
-                text.append(character)
-            }
-        }
-        self.text = text
-    }
-}
-
-extension String {
-    fileprivate var firstLine: String { split(separator: "\n").first.map(String.init) ?? self }
 }

@@ -125,7 +125,7 @@ public final class Inventory: Sendable {
     /// Makes the tables of an inventory on a server, or brings them up to date. Returns whether there were none.
     package static func initialize(at address: String) throws -> Bool {
         try explained("on PostgreSQL", isServer: true) {
-            let server = try Server(address, isReading: false)
+            let server = try Server(address, isReading: false, hasLimits: false)
             return try server.transaction { try InventorySchema.migrate(server) }
         }
     }
