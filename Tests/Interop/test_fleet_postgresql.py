@@ -17,10 +17,10 @@ import yaml
 
 from enrolling import serving_ca
 from postgresql import OWNER, ROLE, Cluster, postgresql, private, programs, room, running, secret
-from program import REPOSITORY, Pki
+from program import DENIED, REPOSITORY, Pki
 from servers import closed_port
 from serving import wait_for
-from tools import tool
+from tools import openssl, tool
 from walkthrough import Shell, Step, Walk, steps
 
 PAGE = REPOSITORY / "docs/fleet.md"
@@ -117,19 +117,23 @@ def test_every_command_of_the_chapter_works(built: Path, tmp_path: Path) -> None
             cluster.psql("CREATE DATABASE pki TEMPLATE template0")
             tool("pg_restore", *where, "--dbname", "pki", dump)
 
+        aws: list[int] = []
+
+        def number_in_aws() -> None:
+            aws.append(int(openssl("crl", "-in", reader.place / "server/issuing-1-crl.pem", "-noout", "-crlnumber").stdout.split("=")[1], 16))
+
         reader.meanwhile = {
             "--directory server-2 --listen": start_pgbouncer,
             "for name in": start_haproxy,
             "pki revoke": lambda: tool("pg_dump", *where, "--format", "custom", "--file", dump, "pki") and None,
             "list-crls": set_back,
+            "rm server/issuing-1-crl.pem": number_in_aws,
         }
         reader.run()
         assert not reader.meanwhile
         # After the inventory was set back, what AWS knew is revoked, and numbers go on from there.
-        assert tool("psql", *where, "--dbname", "pki", "--tuples-only", "--command", "SELECT 1").status == 0
-        revoked = cluster.psql("SELECT count(*) FROM certificates WHERE revoked_at IS NOT NULL", "pki")
-        numbers = cluster.psql("SELECT string_agg(detail, ' ' ORDER BY id) FROM audit WHERE action = 'crl'", "pki")
-        assert int(revoked) >= 1, numbers
+        assert cluster.psql("SELECT name FROM certificates WHERE revoked_at IS NOT NULL", "pki") == "app-2"
+        assert cluster.psql("SELECT detail FROM audit WHERE action = 'crl' ORDER BY id DESC LIMIT 1", "pki") == f"number {aws[0] + 1}, 1 revoked"
 
 
 def other_address() -> str:
@@ -276,3 +280,43 @@ def test_a_failover_of_its_patroni_loses_nothing(pki: Pki, tmp_path: Path) -> No
             pki.run("renew", "web-1", "--server", authority.url, "--directory", tmp_path / "host")
             listed = server.run("list", "web-*", "--directory", tmp_path / "ca", "--format", "json").json
             assert sorted(entry["name"] for entry in listed) == ["web-1", "web-2"]
+
+
+def test_its_roles_do_what_its_table_says(pki: Pki, tmp_path: Path) -> None:
+    roles = re.findall(r"^\| `(pki_\w+)` \|", chapter(), re.MULTILINE)
+    assert roles == ["pki_server", "pki_admin", "pki_reader"]
+    place = tmp_path / "ca"
+    pki.run("init-ca", "--directory", place)
+    pki.run("issue-client", "web-1", "--directory", place)
+    with postgresql() as cluster:
+        owner = cluster.url(cluster.database())
+        name = owner.partition("?")[0].rpartition("/")[2]
+        pki.run("inventory", "init", "--inventory", owner)
+        pki.run("inventory", "copy", "--from", place, "--to", owner)
+        for path in place.glob("inventory.sqlite*"):
+            path.unlink()
+        for role in roles:
+            cluster.psql(f"CREATE ROLE login_{role} LOGIN PASSWORD '{cluster.password}' IN ROLE {role}")
+
+        def as_(role: str) -> tuple[Pki, tuple[str, str | Path]]:
+            return pki.with_environment(PKI_INVENTORY=owner.replace(f"{ROLE}@", f"login_{role}@")), ("--directory", place)
+
+        for role in roles:
+            one, here = as_(role)
+            for command in (("list",), ("audit", "--verify"), ("status",), ("pending",), ("token", "list")):
+                one.run(*command, *here)
+            for sql in (
+                "DELETE FROM certificates", "DELETE FROM audit", "UPDATE audit SET who = 'nobody'", "TRUNCATE audit", "DROP TABLE audit",
+                "ALTER TABLE audit DISABLE TRIGGER ALL", "DELETE FROM certificate_contents", "UPDATE inventory_version SET version = 1",
+            ):  # fmt: skip
+                assert "denied" in (said := cluster.psql(sql, name, user=f"login_{role}", status=1)) or "must be owner" in said, (role, sql)
+        reader, here = as_("pki_reader")
+        for command in (("token", "create", "--name", "web-2"), ("revoke", "web-1"), ("crl",)):
+            reader.run(*command, *here, status=DENIED)
+        admin, here = as_("pki_admin")
+        token = admin.run("token", "create", "--name", "web-2", *here).stdout.strip()
+        admin.run("revoke", "web-1", *here)
+        admin.run("crl", *here)
+        server, _ = as_("pki_server")
+        with serving_ca(server, place) as authority:
+            pki.with_environment(PKI_TOKEN=token).run("enrol", "web-2", "--server", authority.url, "--directory", tmp_path / "host")

@@ -271,9 +271,21 @@ struct CRLCommand: ParsableCommand {
         case .pem: try Console.standard.write(text)
         case .der: try Console.standard.write(made.list.derEncoded)
         case .awsCLI:
-            let path = absolutePath(made.path, in: FileManager.default.currentDirectoryPath)
-            try Console.standard.write(exactly: try importCommands(places, path: path))
+            try Console.standard.write(exactly: try script(places, made, of: authority.name))
         }
+    }
+
+    /// The commands that import a CRL. On PostgreSQL there is no file of it, and they bring one along.
+    private func script(
+        _ places: [(place: RevocationListImport.Place, region: String?)], _ made: IssuedRevocationList, of name: String
+    ) throws -> String {
+        guard directory.address != nil else {
+            let path = absolutePath(made.path, in: FileManager.default.currentDirectoryPath)
+            return try importCommands(places, path: path)
+        }
+        let file = "\(name)-crl.pem"
+        let list = "cat > \(Quoting.shell(file)) <<'END'\n\(made.list.pemEncoded)END\n"
+        return "set -e\ncd \"$(mktemp -d)\"\n" + list + (try importCommands(places, path: file))
     }
 
     private func importCommands(
