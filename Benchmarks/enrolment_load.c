@@ -1,151 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Loads a CA's server with enrolments, each of which makes a certificate. One thread is one host at a time; each has a
-// loopback address of its own, because the server limits an address. Everything that can be made before is made before.
+// Loads a CA's servers with enrolments, each of which makes a certificate. One thread is one host at a time. Everything that
+// can be made before is made before.
 //
-//   enrolment_load PORT ROOT THREADS COUNT est NAME PASSWORD PREFIX    simpleenroll on kept connections, then a
+//   enrolment_load PORTS ROOT THREADS COUNT est NAME PASSWORD PREFIX   simpleenroll on kept connections, then a
 //                                                                      simplereenroll of each with a handshake
-//   enrolment_load PORT ROOT THREADS COUNT acme PATH KID HMAC-KEY PREFIX   orders on kept connections: newOrder,
+//   enrolment_load PORTS ROOT THREADS COUNT acme PATH KID HMAC-KEY PREFIX   orders on kept connections: newOrder,
 //                                                                      finalize, certificate
 //
+// PORTS are those of one server or several, with commas between: threads take turns. With -r RATE, or -r RATE,RATE for the
+// two kinds of work of est, so many a second are begun, and a time counts from when it should have been begun.
 // Where KID is -, accounts have no external binding, and names are addresses whose http-01 challenges are answered here.
 // Prints for each kind of work a line `begin`, and one when it is done: requests, seconds, this program's CPU seconds, and the median and the 99th
 // hundredth of the times in milliseconds.
 
 #define _GNU_SOURCE
-#include <arpa/inet.h>
-#include <ctype.h>
-#include <errno.h>
-#include <netinet/tcp.h>
-#include <openssl/core_names.h>
-#include <openssl/ec.h>
-#include <openssl/err.h>
+#include "est_client.h"
+
 #include <openssl/hmac.h>
-#include <openssl/pkcs7.h>
-#include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdatomic.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
-enum { LARGEST = 65536 };
-
-struct host {
-    int number, socket;
-    SSL_CTX *settings;
-    SSL *tls;
-    EVP_PKEY *key;
-    int length, size;
-    char head[LARGEST], body[LARGEST];
-    char nonce[512], account[512], thumbprint[64];
-};
-
-static int port, threads, count;
+static int threads, count;
+static double rates[2];
 static const char *path, *kid, *secret, *prefix, *basic;
-static EVP_PKEY *certified;
 static char **requests;
 static X509 **certificates;
 static double *times;
 static struct host *hosts;
 static atomic_int next;
-
-static void fail(const char *what, const char *more) {
-    fprintf(stderr, "enrolment_load: %s: %.600s\n", what, more);
-    ERR_print_errors_fp(stderr);
-    exit(1);
-}
-
-static double now(clockid_t clock) {
-    struct timespec time;
-    clock_gettime(clock, &time);
-    return time.tv_sec + time.tv_nsec / 1e9;
-}
-
-// The connection
-
-static void leave(struct host *host) {
-    if (!host->tls) return;
-    SSL_shutdown(host->tls);
-    SSL_free(host->tls);
-    close(host->socket);
-    host->tls = NULL;
-}
-
-static void enter(struct host *host) {
-    struct sockaddr_in own = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f010001 + (host->number << 8))};
-    struct sockaddr_in server = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int on = 1;
-    host->socket = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    setsockopt(host->socket, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
-    setsockopt(host->socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    if (bind(host->socket, (struct sockaddr *)&own, sizeof own) ||
-        connect(host->socket, (struct sockaddr *)&server, sizeof server))
-        fail("connect", strerror(errno));
-    host->tls = SSL_new(host->settings);
-    SSL_set_fd(host->tls, host->socket);
-    SSL_set_tlsext_host_name(host->tls, "localhost");
-    if (SSL_connect(host->tls) != 1) fail("handshake", "refused");
-}
-
-static const char *field(struct host *host, const char *name) {
-    size_t length = strlen(name);
-    for (char *line = strstr(host->head, "\r\n"); line; line = strstr(line + 2, "\r\n"))
-        if (!strncasecmp(line + 2, name, length) && line[2 + length] == ':') {
-            static _Thread_local char value[512];
-            sscanf(line + 3 + length, " %511[^\r]", value);
-            return value;
-        }
-    return NULL;
-}
-
-// Receives until the buffer of the body has so many bytes.
-static void fill(struct host *host, int wanted) {
-    while (host->size < wanted) {
-        int got = SSL_read(host->tls, host->body + host->size, LARGEST - 1 - host->size);
-        if (got <= 0) fail("the server closed a connection", host->head);
-        host->size += got;
-        host->body[host->size] = 0;
-    }
-}
-
-// Sends a request and returns the status; header fields and the body are in the host.
-static int ask(struct host *host, const char *method, const char *target, const char *fields, const char *body) {
-    static _Thread_local char message[LARGEST];
-    int length = snprintf(message, sizeof message, "%s %s HTTP/1.1\r\nHost: localhost:%d\r\n%sContent-Length: %zu\r\n\r\n%s",
-                          method, target, port, fields, strlen(body), body);
-    if (!host->tls) enter(host);
-    if (SSL_write(host->tls, message, length) != length) fail("the server closed a connection", target);
-    char *end;
-    host->size = 0;
-    for (host->body[0] = 0; !(end = strstr(host->body, "\r\n\r\n"));) fill(host, host->size + 1);
-    int head = end + 4 - host->body;
-    memcpy(host->head, host->body, head);
-    host->head[head] = 0;
-    memmove(host->body, host->body + head, (host->size -= head) + 1);
-    const char *value;
-    host->length = 0;
-    if (!strcmp(method, "HEAD")) {
-    } else if ((value = field(host, "Content-Length"))) {
-        fill(host, host->length = atoi(value));
-    } else if ((value = field(host, "Transfer-Encoding"))) {
-        for (int chunk = -1, at = 0; chunk != 0;) {
-            while (!(end = strstr(host->body + at, "\r\n"))) fill(host, host->size + 1);
-            chunk = strtol(host->body + at, NULL, 16);
-            int start = end + 2 - host->body;
-            fill(host, start + chunk + 2);
-            memmove(host->body + host->length, host->body + start, chunk);
-            host->length += chunk;
-            at = start + chunk + 2;
-        }
-    }
-    host->body[host->length] = 0;
-    if ((value = field(host, "Replay-Nonce"))) strcpy(host->nonce, value);
-    return atoi(host->head + 9);
-}
 
 // What is made
 
@@ -164,54 +47,20 @@ static void name_of(int number, int host, char *name, size_t size) {
         snprintf(name, size, "%s%d", prefix, number);
 }
 
-static int request_for(const char *name, unsigned char **out) {
-    X509_REQ *request = X509_REQ_new();
-    X509_NAME *subject = X509_NAME_new();
-    int is_address = kid && !strcmp(kid, "-");
-    if (!is_address) X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8, (const unsigned char *)name, -1, -1, 0);
-    X509_REQ_set_subject_name(request, subject);
-    X509_REQ_set_pubkey(request, certified);
-    if (kid) {
-        char text[128];
-        snprintf(text, sizeof text, "%s:%s", is_address ? "IP" : "DNS", name);
-        STACK_OF(X509_EXTENSION) *extensions = sk_X509_EXTENSION_new_null();
-        sk_X509_EXTENSION_push(extensions, X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, text));
-        X509_REQ_add_extensions(request, extensions);
-        sk_X509_EXTENSION_pop_free(extensions, X509_EXTENSION_free);
-    }
-    if (!X509_REQ_sign(request, certified, EVP_sha256())) fail("X509_REQ_sign", name);
-    *out = NULL;
-    int size = i2d_X509_REQ(request, out);
-    X509_NAME_free(subject);
-    X509_REQ_free(request);
-    return size;
-}
-
 // EST
 
-static void est(struct host *host, int number, const char *operation, const char *proof) {
-    char fields[512];
-    snprintf(fields, sizeof fields, "Content-Type: application/pkcs10\r\nContent-Transfer-Encoding: base64\r\n%s", proof);
-    char target[64];
-    snprintf(target, sizeof target, "/.well-known/est/%s", operation);
-    if (ask(host, "POST", target, fields, requests[number]) != 200) fail(host->head, host->body);
-    static _Thread_local unsigned char encoded[LARGEST];
-    const unsigned char *at = encoded;
-    int size = EVP_DecodeBlock(encoded, (unsigned char *)host->body, host->length);
-    PKCS7 *answer = size > 0 ? d2i_PKCS7(NULL, &at, size) : NULL;
-    if (!answer) fail("not PKCS#7", host->body);
-    X509_free(certificates[number]);
-    certificates[number] = X509_dup(sk_X509_value(answer->d.sign->cert, 0));
-    PKCS7_free(answer);
+static void enrol(struct host *host, int number) {
+    if (est(host, "simpleenroll", basic, requests[number], &certificates[number]) != 200) fail(host->head, host->body);
 }
-
-static void enrol(struct host *host, int number) { est(host, number, "simpleenroll", basic); }
 
 static void renew(struct host *host, int number) {
     leave(host);
-    SSL_CTX_use_certificate(host->settings, certificates[number]);
-    SSL_CTX_use_PrivateKey(host->settings, certified);
-    est(host, number, "simplereenroll", "");
+    host->certificate = certificates[number];
+    X509 *renewed;
+    if (est(host, "simplereenroll", "", requests[number], &renewed) != 200) fail(host->head, host->body);
+    host->certificate = NULL;
+    X509_free(certificates[number]);
+    certificates[number] = renewed;
 }
 
 // ACME
@@ -304,7 +153,7 @@ static void order(struct host *host, int number) {
     char name[128], url[512], payload[4096], location[512], finalize[512], value[512];
     name_of(number, host->number, name, sizeof name);
     int is_open = !strcmp(kid, "-");
-    snprintf(url, sizeof url, "https://localhost:%d%s/new-order", port, path);
+    snprintf(url, sizeof url, "https://localhost:%d%s/new-order", host->port, path);
     snprintf(payload, sizeof payload, "{\"identifiers\":[{\"type\":\"%s\",\"value\":\"%s\"}]}", is_open ? "ip" : "dns", name);
     post(host, url, payload);
     strcpy(location, field(host, "Location"));
@@ -327,7 +176,8 @@ static void order(struct host *host, int number) {
     }
     unsigned char *encoded;
     static _Thread_local char text[LARGEST / 2];
-    int size = request_for(name, &encoded);
+    snprintf(value, sizeof value, "%s:%s", is_open ? "IP" : "DNS", name);
+    int size = request_for(is_open ? NULL : name, value, &encoded);
     base64url(text, encoded, size);
     OPENSSL_free(encoded);
     snprintf(payload, sizeof payload, "{\"csr\":\"%s\"}", text);
@@ -375,10 +225,13 @@ static void *answer_challenges(void *unused) {
 
 static void (*work)(struct host *, int);
 
+static double rate, started;
+
 static void *run(void *argument) {
     struct host *host = argument;
     for (int number; (number = atomic_fetch_add(&next, 1)) < count;) {
-        double start = now(CLOCK_MONOTONIC);
+        double start = rate > 0 ? started + number / rate : now(CLOCK_MONOTONIC);
+        for (double left; rate > 0 && (left = start - now(CLOCK_MONOTONIC)) > 0;) usleep(left * 1e6 + 1);
         work(host, number);
         times[number] = now(CLOCK_MONOTONIC) - start;
     }
@@ -386,21 +239,18 @@ static void *run(void *argument) {
     return NULL;
 }
 
-static int by_size(const void *one, const void *other) {
-    double difference = *(const double *)one - *(const double *)other;
-    return difference < 0 ? -1 : difference > 0;
-}
-
-static void load(void (*chosen)(struct host *, int)) {
+static void load(void (*chosen)(struct host *, int), double pace) {
     pthread_t running[threads];
-    double start = now(CLOCK_MONOTONIC), busy = now(CLOCK_PROCESS_CPUTIME_ID);
+    double busy = now(CLOCK_PROCESS_CPUTIME_ID);
     work = chosen;
+    rate = pace;
     atomic_store(&next, 0);
     puts("begin");
     fflush(stdout);
+    started = now(CLOCK_MONOTONIC);
     for (int each = 0; each < threads; each++) pthread_create(&running[each], NULL, run, &hosts[each]);
     for (int each = 0; each < threads; each++) pthread_join(running[each], NULL);
-    double seconds = now(CLOCK_MONOTONIC) - start;
+    double seconds = now(CLOCK_MONOTONIC) - started;
     busy = now(CLOCK_PROCESS_CPUTIME_ID) - busy;
     qsort(times, count, sizeof *times, by_size);
     printf("%d %.6f %.6f %.3f %.3f\n", count, seconds, busy, times[count / 2] * 1e3, times[count - 1 - count / 100] * 1e3);
@@ -408,9 +258,15 @@ static void load(void (*chosen)(struct host *, int)) {
 }
 
 int main(int argc, char **argv) {
+    if (argc > 2 && !strcmp(argv[1], "-r")) {
+        if (sscanf(argv[2], "%lf,%lf", &rates[0], &rates[1]) == 1) rates[1] = rates[0];
+        argv[2] = argv[0];
+        argv += 2;
+        argc -= 2;
+    }
     int is_est = argc == 9 && !strcmp(argv[5], "est"), is_acme = argc == 10 && !strcmp(argv[5], "acme");
-    if (!is_est && !is_acme) fail("usage", "enrolment_load PORT ROOT THREADS COUNT est|acme …");
-    port = atoi(argv[1]);
+    if (!is_est && !is_acme) fail("usage", "enrolment_load [-r RATE[,RATE]] PORT[,PORT…] ROOT THREADS COUNT est|acme …");
+    read_ports(argv[1]);
     threads = atoi(argv[3]);
     count = atoi(argv[4]);
     if (threads < 1 || threads > 200 || count < threads) fail("usage", "1 to 200 threads, and as many enrolments at least");
@@ -421,31 +277,24 @@ int main(int argc, char **argv) {
     for (int each = 0; each < threads; each++) {
         struct host *host = &hosts[each];
         host->number = each;
+        host->port = ports[each % port_count];
+        host->address = 0x7f010001 + (each << 8);
         host->key = EVP_EC_gen("P-256");
-        host->settings = SSL_CTX_new(TLS_client_method());
-        SSL_CTX_set_verify(host->settings, SSL_VERIFY_PEER, NULL);
-        if (SSL_CTX_load_verify_locations(host->settings, argv[2], NULL) != 1) fail("the root", argv[2]);
+        host->settings = settings_for(argv[2]);
     }
     if (is_est) {
-        char proof[512], encoded[1024];
-        static char line[2048];
-        EVP_EncodeBlock((unsigned char *)encoded, (unsigned char *)proof, snprintf(proof, sizeof proof, "%s:%s", argv[6], argv[7]));
-        snprintf(line, sizeof line, "Authorization: Basic %s\r\n", encoded);
-        basic = line;
+        basic = basic_proof(argv[6], argv[7]);
         requests = calloc(count, sizeof *requests);
         certificates = calloc(count, sizeof *certificates);
         for (int number = 0; number < count; number++) {
             char name[128];
-            unsigned char *request;
             name_of(number, 0, name, sizeof name);
-            int size = request_for(name, &request);
-            requests[number] = malloc(size * 4 / 3 + 5);
-            EVP_EncodeBlock((unsigned char *)requests[number], request, size);
-            OPENSSL_free(request);
+            requests[number] = est_request(name);
         }
-        for (int each = 0; each < threads; each++) enter(&hosts[each]);
-        load(enrol);
-        load(renew);
+        for (int each = 0; each < threads; each++)
+            if (!enter(&hosts[each])) fail("a server", hosts[each].head);
+        load(enrol, rates[0]);
+        load(renew, rates[1]);
     } else {
         path = argv[6];
         kid = argv[7];
@@ -453,7 +302,7 @@ int main(int argc, char **argv) {
         for (int each = 0; each < threads; each++) open_account(&hosts[each]);
         pthread_t challenges;
         if (!strcmp(kid, "-")) pthread_create(&challenges, NULL, answer_challenges, NULL);
-        load(order);
+        load(order, rates[0]);
     }
     return 0;
 }

@@ -8,7 +8,7 @@ import re
 import sqlite3
 import statistics
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,6 +42,8 @@ class FleetExtent(Extent):
     """Over so many the memory is watched."""
     rows: int
     """The large inventory."""
+    idle: int
+    """For so many seconds servers are watched to which nobody comes."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +53,7 @@ class Load:
     rate: float
     median: float
     late: float
-    client: float
-    server: float
+    cores: dict[str, float]
 
 
 class Authority:
@@ -107,41 +108,53 @@ class Authority:
         """Enrols hosts of new names, and says what each part of it took."""
         self.rounds += 1
         words = [kind[0], *(["/acme"] if kind[0] == "acme" else []), self.kid, self.secret, f"{kind[0]}-{self.rounds}-"]
-        return loaded(self.world, self.process, self.port, self.root, count, words)
+        return loaded(self.world, {"server": lambda: cpu_seconds(self.process)}, str(self.port), self.root, count, words)
 
 
 def loaded(
-    world: World, process: subprocess.Popen[str], port: int, root: Path, count: int, words: list[str], hosts: int = HOSTS
-) -> list[Load]:
-    program = world.directory / "enrolment_load"
-    if not program.exists():
-        compiled(HERE / "enrolment_load.c", program, "-lssl", "-lcrypto", "-lpthread")
+    world: World, sides: Mapping[str, Callable[[], float]], ports: str, root: Path, count: int, words: list[str],
+    pace: Sequence[float] = (),
+) -> list[Load]:  # fmt: skip
+    """Runs the client. `sides` are those whose CPU time is watched; `pace` is how many a second of each part are begun."""
+    program = built(world, "enrolment_load")
+    option = ["-r", ",".join(f"{rate:.3f}" for rate in pace)] if pace else []
     client = world.start(
-        [program, str(port), root, str(hosts), str(count), *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [program, *option, ports, root, str(HOSTS), str(count), *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
-    loads, before = [], None
+    loads, before = [], {}
     assert client.stdout and client.stderr
     for line in client.stdout:
         # A line `begin` when everything is made, and one with figures when it is done.
         if line == "begin\n":
-            before = cpu_seconds(process)
+            before = {name: seconds() for name, seconds in sides.items()}
             continue
         number, seconds, busy, median, late = map(float, line.split())
-        server = (cpu_seconds(process) - (before or 0)) / seconds
-        loads.append(Load(number / seconds, median, late, busy / seconds, server))
+        cores = {name: (value() - before[name]) / seconds for name, value in sides.items()}
+        loads.append(Load(number / seconds, median, late, {**cores, "client": busy / seconds}))
     complaint = client.stderr.read()
     if client.wait() != 0:
         raise Failed(complaint.strip()[-1000:])
     return loads
 
 
+def built(world: World, name: str) -> Path:
+    """A client in C."""
+    program = world.directory / name
+    if not program.exists():
+        compiled(HERE / f"{name}.c", program, "-lssl", "-lcrypto", "-lpthread", "-lm")
+    return program
+
+
 def middle(loads: list[Load]) -> Load:
-    return Load(*(statistics.median(values) for values in zip(*(vars(load).values() for load in loads))))
+    rates, medians, lates = ([getattr(load, name) for load in loads] for name in ("rate", "median", "late"))
+    cores = {side: statistics.median(load.cores[side] for load in loads) for side in loads[0].cores}
+    return Load(*map(statistics.median, (rates, medians, lates)), cores)
 
 
 def rate(title: str, loads: list[Load], goal: Goal | None = None, peer: str | None = None, other: float | None = None) -> Figure:
     load = middle(loads)
-    note = f"99 of 100 within {load.late:,.0f} ms; cores: server {load.server:.2f}, client {load.client:.2f}"
+    cores = ", ".join(f"{side} {value:.2f}" for side, value in load.cores.items())
+    note = f"half within {load.median:,.0f} ms, 99 of 100 within {load.late:,.0f} ms; cores: {cores}"
     return Figure(title, load.rate, "/s", f"{peer}; {note}" if peer else None, other, goal, note=note)
 
 
@@ -174,7 +187,8 @@ def acme(world: World, extent: FleetExtent) -> Iterator[Figure]:
         if caddy and os.geteuid() == 0:
             root = world.directory / "caddy/pki/authorities/local/root.crt"
             words = ["acme", "/acme/local", "-", "-", "-"]
-            theirs += loaded(world, caddy, port, root, max(HOSTS, extent.enrolments // 10), words)
+            sides = {"server": lambda: cpu_seconds(caddy)}
+            theirs += loaded(world, sides, str(port), root, max(HOSTS, extent.enrolments // 10), words)
     peer = middle(theirs).rate if theirs else None
     yield rate("ACME orders", own, Goal("value", "≥", 150), peer and "Caddy's acme_server, with http-01", peer)
 

@@ -12,9 +12,11 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
+from bench import postgresql
 from bench.fixtures import EASY_RSA, World
 from bench.process import HERE, Failed
 from bench.rows import Extent, Row
@@ -23,7 +25,7 @@ from bench.table import HEADING, Figure
 RELEASE = HERE.parent / ".build/release/pki"
 BUILD = "script/build"
 PACKAGES = {"openssl": "openssl", "mkcert": "mkcert", "certtool": "gnutls-bin", "easyrsa": "easy-rsa", "wrk": "wrk", "ab": "apache2-utils",
-            "valgrind": "valgrind", "strip": "binutils", "caddy": "caddy"}  # fmt: skip
+            "valgrind": "valgrind", "strip": "binutils", "caddy": "caddy", "initdb": "postgresql", "pgbouncer": "pgbouncer"}  # fmt: skip
 
 
 def parser(description: str, rows: Mapping[str, Row]) -> argparse.ArgumentParser:
@@ -40,7 +42,8 @@ def parser(description: str, rows: Mapping[str, Row]) -> argparse.ArgumentParser
 
 
 def missing(tools: set[str]) -> set[str]:
-    return {tool for tool in tools if not (EASY_RSA.exists() if tool == "easyrsa" else shutil.which(tool))}
+    elsewhere = {"easyrsa": EASY_RSA.exists, "initdb": postgresql.is_here}
+    return {tool for tool in tools if not elsewhere.get(tool, lambda: shutil.which(tool, path=os.environ.get("PATH", "") + ":/usr/sbin"))()}
 
 
 def install(tools: set[str]) -> None:
@@ -70,28 +73,35 @@ def measure(
     return figures, status
 
 
+@contextmanager
+def workplace(options: argparse.Namespace, tools: set[str], helper: Path | None = None) -> Iterator[tuple[World, set[str]]]:
+    """A world of the binary, and which of the tools are missing."""
+    if not options.binary.exists():
+        sys.exit(f"there is no {options.binary}: {BUILD}")
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
+    tools = {"strip", *tools}
+    if not options.no_install:
+        install(tools)
+    with tempfile.TemporaryDirectory(prefix="pki-measured-") as directory:
+        world = World(Path(directory), options.binary.absolute(), helper and helper.absolute())
+        with world.closing:
+            yield world, missing(tools)
+
+
 def run(
     options: argparse.Namespace, rows: Mapping[str, Row], names: list[str], extent: Extent, helper: Path | None = None
 ) -> None:
     """Measures, and ends the program."""
     if min(extent.runs, extent.rounds, extent.seconds) < 1:
         sys.exit("a count must be positive")
-    if not options.binary.exists():
-        sys.exit(f"there is no {options.binary}: {BUILD}")
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda number, _: sys.exit(128 + number))
-    tools = {"strip"}.union(*(rows[name].tools + rows[name].peers for name in names))
+    tools = set().union(*(rows[name].tools + rows[name].peers for name in names))
     if extent.instructions:
         tools.add("valgrind")
-    if not options.no_install:
-        install(tools)
-    absent = missing(tools)
-    if "valgrind" in absent:
-        extent.instructions = False
-    with tempfile.TemporaryDirectory(prefix="pki-measured-") as directory:
-        world = World(Path(directory), options.binary.absolute(), helper and helper.absolute())
-        with world.closing:
-            figures, status = measure(world, rows, names, extent, absent)
+    with workplace(options, tools, helper) as (world, absent):
+        if "valgrind" in absent:
+            extent.instructions = False
+        figures, status = measure(world, rows, names, extent, absent)
     if options.json:
         machine = {"system": platform.platform(), "cores": os.cpu_count(), "load": os.getloadavg()[0]}
         document = {"machine": machine, "figures": [figure.document() for figure in figures]}

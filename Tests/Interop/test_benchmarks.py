@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -47,17 +48,37 @@ def test_table_and_figures(pki: Pki, tmp_path: Path) -> None:
     assert list(temporary.iterdir()) == []
 
 
-def test_table_of_a_served_ca(pki: Pki, tmp_path: Path) -> None:
-    few = ["--rounds", "1", "--seconds", "1", "--enrolments", "128", "--certificates", "256", "--rows", "1000"]
-    done = subprocess.run(
-        [sys.executable, FLEET, "--binary", pki.path, "--no-install", *few, "--json", tmp_path / "figures.json"],
-        env={**os.environ, "TMPDIR": str(tmp_path)}, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600,
-    )  # fmt: skip
+@pytest.mark.parametrize(
+    "names, enrolments, count",
+    [(("est", "acme", "ocsp", "memory", "inventory"), "128", 8), (("postgresql", "postgresql-rows"), "64", 13)],
+    ids=["directory", "postgresql"],
+)
+def test_table_of_a_served_ca(pki: Pki, tmp_path: Path, names: tuple[str, ...], enrolments: str, count: int) -> None:
+    few = ["--rounds", "1", "--seconds", "1", "--enrolments", enrolments, "--certificates", "256", "--rows", "1000", "--idle", "1"]
+    done = fleet(pki, tmp_path, *few, "--json", tmp_path / "figures.json", *(word for name in names for word in ("--only", name)))
     assert done.returncode == 0, done.stdout + done.stderr
     figures = json.loads((tmp_path / "figures.json").read_text())["figures"]
     assert len(done.stdout.splitlines()) == 1 + len(figures)
-    assert len(figures) == 8 and all(figure["value"] > 0 for figure in figures)
+    assert len(figures) == count and all(figure["value"] >= 0 for figure in figures)
     assert [entry.name for entry in tmp_path.iterdir()] == ["figures.json"]
+
+
+def test_day_of_a_fleet(pki: Pki, tmp_path: Path) -> None:
+    """A day with revocations, new hosts and three restarts, at whose end every host holds the inventory's current certificate."""
+    done = fleet(pki, tmp_path, "--simulate", "--hosts", "100", "--minutes", "0.2")
+    assert done.returncode == 0 and "WRONG" not in done.stdout, done.stdout + done.stderr
+    hours = [line.split() for line in done.stdout.splitlines() if re.match(" +[0-9]+ +[0-9]+ +[0-9.]+ ", line)]
+    assert [int(hour[0]) for hour in hours] == list(range(1, 25))
+    # One and a half renewals of each, three after a revocation, and ten new hosts.
+    assert 130 < sum(int(hour[1]) for hour in hours) < 180
+    assert list(tmp_path.iterdir()) == []
+
+
+def fleet(pki: Pki, temporary: Path, *options: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, FLEET, "--binary", pki.path, "--no-install", *options],
+        env={**os.environ, "TMPDIR": str(temporary)}, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
