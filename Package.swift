@@ -132,7 +132,8 @@ let package = Package(
             name: "CTestSupport", path: "Tests/Support",
             linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
         .target(
-            name: "TestSupport", dependencies: ["SystemSupport"], path: "Tests/TestSupport", swiftSettings: settings),
+            name: "TestSupport", dependencies: ["PostgreSQL", "SQL", "SystemSupport"], path: "Tests/TestSupport",
+            swiftSettings: settings),
         .testTarget(
             name: "CertificatesTests",
             dependencies: [
@@ -147,7 +148,9 @@ let package = Package(
         .testTarget(name: "SQLiteTests", dependencies: ["SQL", "SQLite", "SystemSupport"], swiftSettings: settings),
         .testTarget(
             name: "AuthorityTests",
-            dependencies: ["Authority", "Certificates", "SystemSupport", "TestSupport"],
+            dependencies: [
+                "Authority", "Certificates", "PostgreSQL", "SQL", "SQLite", "SystemSupport", "TestSupport",
+            ],
             swiftSettings: settings
         ),
         .testTarget(

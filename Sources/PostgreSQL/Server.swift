@@ -280,6 +280,14 @@ internal import SystemSupport
         }
     }
 
+    package func snapshot<Result>(_ body: () throws -> Result) throws -> Result {
+        if !isConnected { try connect() }
+        isInTransaction = true
+        defer { try? finish("ROLLBACK") }
+        try run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        return try body()
+    }
+
     /// Refuses a server that takes no changes now.
     package func checkIsWritable() throws {
         let answer = try query("SELECT current_setting('transaction_read_only')").first?.first?.text

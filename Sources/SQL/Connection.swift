@@ -19,6 +19,9 @@ package protocol Connection: AnyObject {
     /// not change anything but the database.
     func transaction<Result>(_ body: () throws -> Result) throws -> Result
 
+    /// Runs the body, which only reads, and sees the database as it was at its first statement.
+    func snapshot<Result>(_ body: () throws -> Result) throws -> Result
+
     /// Runs the body within a transaction; what it changed is undone if it throws.
     func attempt<Result>(_ body: () throws -> Result) throws -> Result
 

@@ -299,6 +299,12 @@ package import SystemSupport
         }
     }
 
+    package func snapshot<Result>(_ body: () throws -> Result) throws -> Result {
+        try execute("BEGIN")
+        defer { try? execute("COMMIT") }
+        return try body()
+    }
+
     /// Runs the body within a transaction; what it changed is undone if it throws.
     package func attempt<Result>(_ body: () throws -> Result) throws -> Result {
         try execute("SAVEPOINT attempt")

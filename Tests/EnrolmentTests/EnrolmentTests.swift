@@ -3,8 +3,6 @@
 import Authority
 import Certificates
 import FoundationEssentials
-import PostgreSQL
-import SQL
 import Synchronization
 import SystemSupport
 import TestSupport
@@ -24,18 +22,12 @@ final class TestCA: Sendable {
         let now = Date(timeIntervalSince1970: 1_700_000_000)
         _ = try CertificateAuthority.create(
             in: directory.path, RootRequest(template: try BuiltInTemplate.root.template), now: now, using: &generator)
-        let address = try Self.server()
+        let address = try TestDatabase.newSchema()
+        if let address {
+            _ = try Inventory.initialize(at: address)
+            _ = try InventoryCopy.copy(from: directory.path, to: address, by: "test", now: now)
+        }
         authority = try CertificateAuthority(openingIn: directory.path, by: "test", now: now, inventory: address)
-    }
-
-    /// A new schema of the server that `PKI_TEST_POSTGRESQL` names; `nil` without one.
-    private static func server() throws -> String? {
-        guard let url = ProcessInfo.processInfo.environment["PKI_TEST_POSTGRESQL"] else { return nil }
-        let schema = "s\(UInt64.random(in: 0 ... .max))"
-        let address = "\(url)?options=-csearch_path%3D\(schema)"
-        try Server(address, isReading: false).execute("CREATE SCHEMA \(schema)")
-        _ = try Inventory.initialize(at: address)
-        return address
     }
 
     var now: Date { clock.withLock { $0 } }

@@ -67,28 +67,14 @@ package struct Backup {
         return parts.count == 2 || name != CADirectory.archiveDirectory
     }
 
-    /// A digest of the time and of the rows of every table. It begins with SHA-256 of the seconds as decimal text. Each table
-    /// adds its name and each row its values: a letter for the type (`n`, `i`, `t` or `b`), the length as decimal text, a
-    /// colon and the octets. After each it is SHA-256 of the digest before and of what was added.
+    /// A digest of the time in seconds, as decimal text, and of the name and the rows of every table; see ``RowsDigest``.
     private static func digest(of database: Database, madeAt seconds: Int64) throws -> [UInt8] {
-        var digest = Digest.sha256.hash(Array("\(seconds)".utf8))
+        var digest = RowsDigest("\(seconds)")
         for table in try covered + (database.schemaVersion() >= 5 ? coveredOfEnrolment : []) {
-            digest = Digest.sha256.hash(digest + table.utf8)
-            try database.visit("SELECT * FROM \(table) ORDER BY rowid") { row in
-                for value in row.values {
-                    let (type, octets): (String, [UInt8]) =
-                        switch value {
-                        case .null: ("n", [])
-                        case .integer(let integer): ("i", Array("\(integer)".utf8))
-                        case .text(let text): ("t", Array(text.utf8))
-                        case .blob(let bytes): ("b", bytes)
-                        }
-                    digest += Array("\(type)\(octets.count):".utf8) + octets
-                }
-                digest = Digest.sha256.hash(digest)
-            }
+            digest.add(table)
+            try database.visit("SELECT * FROM \(table) ORDER BY rowid") { digest.add($0.values) }
         }
-        return digest
+        return digest.value
     }
 }
 
@@ -113,20 +99,17 @@ extension Inventory {
             throw AuthorityError(
                 .exists, "\(printable(path)) exists already and is never overwritten", hint: "name a new file")
         }
-        return try directory.withLock {
-            try withDatabase { records in
-                try finishLastChange(records)
-                let draft = "\(NewFile.temporaryPrefix)backup-\(ThisProcess.identifier)"
-                defer { for suffix in ["", "-wal", "-shm", "-journal"] { target.unlink(draft + suffix) } }
-                let skipped = try Backup.write(records, directory, as: draft, in: target, now: now)
-                // What was written is read again, as a restoration would.
-                let summary = try Backup(reading: draft, in: target, skipped: skipped).summary
-                try rethrown { () throws(FileError) in
-                    try target.move(draft, to: name)
-                    try target.synchronize()
-                }
-                return summary
+        return try holding { records in
+            let draft = "\(NewFile.temporaryPrefix)backup-\(ThisProcess.identifier)"
+            defer { for suffix in ["", "-wal", "-shm", "-journal"] { target.unlink(draft + suffix) } }
+            let skipped = try Backup.write(records, directory, as: draft, in: target, now: now)
+            // What was written is read again, as a restoration would.
+            let summary = try Backup(reading: draft, in: target, skipped: skipped).summary
+            try rethrown { () throws(FileError) in
+                try target.move(draft, to: name)
+                try target.synchronize()
             }
+            return summary
         }
     }
 }

@@ -61,6 +61,7 @@ extension Inventory {
             }
             var wrong: [InventoryEntry] = []
             try change.records.visit(where: "place < 2 ORDER BY id") { entry in
+                guard entry.hasFile else { return }
                 // Anything but a file is not replaced, but reported by the check.
                 if let kind = directory.status(of: entry.certificateFile)?.kind, kind != .regular { return }
                 switch try check.state(ofFileOf: entry) {
@@ -223,6 +224,7 @@ struct CADirectoryCheck {
         let issuers = Set(authorities.filter { (try? records.refuseRevokedAuthority(withKey: $0)) != nil })
         try records.visit(where: "place < 2 ORDER BY id") { entry in
             let files = [entry.certificateFile, entry.keyFile, entry.chainFile].compactMap(\.self)
+            guard entry.hasFile else { return }
             if unfinished.isDisjoint(with: files) { try check(entry) }
             guard entry.place == .current, entry.revocation == nil, !entry.isCA else { return }
             // What lives shortly is renewed late: a third of its life is left then.

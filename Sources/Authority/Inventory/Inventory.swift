@@ -305,6 +305,16 @@ public final class Inventory: Sendable {
         return moves.compactMap(\.generation).max() ?? 0
     }
 
+    /// Reads the inventory of a directory while its other writers wait, after the last change was completed.
+    func holding<Result>(_ body: (InventoryDatabase) throws -> Result) throws -> Result {
+        try directory.withLock {
+            try withDatabase { records in
+                try finishLastChange(records)
+                return try body(records)
+            }
+        }
+    }
+
     /// Moves the log into the database's file, so that the file alone is a whole copy.
     package func moveLog() throws {
         guard address == nil else { return }

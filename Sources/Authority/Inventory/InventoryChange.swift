@@ -158,7 +158,7 @@ extension InventoryChange {
     }
 
     /// The chain of the certificates that the CA with a key issues; `nil` if the CA is not in the directory.
-    private func chain(
+    func chain(
         ofIssuer key: [UInt8], _ chains: inout [[UInt8]: [Certificate]?], depth: Int
     ) throws -> [Certificate]? {
         if let known = chains[key] { return known }

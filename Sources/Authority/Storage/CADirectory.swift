@@ -293,6 +293,17 @@ final class CADirectory: Sendable {
         try synchronize(".")
     }
 
+    /// Writes a new file, or gives an equal file that was written before another name; ``Directory/synchronizeAll()`` brings
+    /// it to the disk.
+    func writeUnsynced(_ file: PlannedFile, equalTo other: String? = nil) throws(AuthorityError) {
+        guard let place = try place(of: file.name, creates: true) else { return }
+        // There are file systems without links, and limits of their number.
+        if let other, (try? directory.link(other, as: place.name, in: place.directory)) != nil { return }
+        try rethrown { () throws(FileError) in
+            try place.directory.create(place.name, file.contents, mode: file.mode, syncs: false)
+        }
+    }
+
     /// Syncs the names in a directory; this one is `.`.
     private func synchronize(_ name: String) throws(AuthorityError) {
         guard let found = name == "." ? directory : try below(name) else { return }

@@ -16,4 +16,7 @@ void pki_when_libcrypto_opens(void (*action)(void));
 /// Opens libcrypto if an action waits for it: for who opens a library that may bring libcrypto along and use it.
 void pki_open_libcrypto_first(void);
 
+/// Of the C library, whose header has it for GNU programs only.
+int syncfs(int descriptor);
+
 #endif

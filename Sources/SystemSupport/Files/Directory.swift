@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import CLibraries
 internal import Glibc
 
 /// An open directory. Everything in it is reached through its descriptor, so that it cannot be exchanged meanwhile, and every
@@ -200,8 +201,11 @@ package final class Directory: Sendable {
 
     // MARK: - Changing
 
-    /// Creates a new file and syncs its contents to disk. It never has a wider mode than `mode`, which it gets whatever the umask.
-    package func create(_ name: String, _ contents: SecretBytes, mode: UInt32) throws(FileError) {
+    /// Creates a new file, and unless ``synchronizeAll()`` will do that, syncs its contents to disk. It never has a wider mode than
+    /// `mode`, which it gets whatever the umask.
+    package func create(
+        _ name: String, _ contents: SecretBytes, mode: UInt32, syncs: Bool = true
+    ) throws(FileError) {
         try check(name)
         let path = path(of: name)
         let output = unsafe openat(descriptor, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode & 0o600)
@@ -209,7 +213,9 @@ package final class Directory: Sendable {
         defer { close(output) }
         let reason = writeAll(contents, to: output)
         guard reason == 0 else { throw FileError(path, cannotBe: "written", reason) }
-        guard fchmod(output, mode) == 0, fsync(output) == 0 else { throw FileError(path, cannotBe: "written", errno) }
+        guard fchmod(output, mode) == 0, !syncs || fsync(output) == 0 else {
+            throw FileError(path, cannotBe: "written", errno)
+        }
     }
 
     /// Renames a file, and replaces a regular file of the new name; any other is refused. `directory` is this one by default.
@@ -317,6 +323,11 @@ package final class Directory: Sendable {
         guard fsync(descriptor) == 0 || errno == EINVAL else {
             throw FileError(path, cannotBe: "brought to the disk", errno)
         }
+    }
+
+    /// Syncs everything on the directory's file system to disk.
+    package func synchronizeAll() throws(FileError) {
+        guard syncfs(descriptor) == 0 else { throw FileError(path, cannotBe: "brought to the disk", errno) }
     }
 
     /// Locks the directory until this value is released. Returns `false` if another process has locked it.

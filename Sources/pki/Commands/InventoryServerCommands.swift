@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import Authority
+import FoundationEssentials
 import SystemSupport
 
 struct InventoryCommand: ParsableCommand {
@@ -16,7 +17,7 @@ struct InventoryCommand: ParsableCommand {
             For example:
 
               pki inventory init --inventory postgresql://db.example.com/pki
-              pki inventory copy --directory ca --inventory postgresql://db.example.com/pki
+              pki inventory copy --from ca --to postgresql://db.example.com/pki
               pki serve-ca --directory ca --inventory postgresql://db.example.com/pki
 
             A connection to another machine is encrypted, and the server's certificate is verified, unless sslmode says \
@@ -46,17 +47,49 @@ struct InventoryCopyCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "copy",
         _superCommandName: "pki inventory",
-        abstract: "Copy a directory's inventory to PostgreSQL, into empty tables."
+        abstract: "Copy an inventory from a directory to PostgreSQL, or back.",
+        discussion: """
+            Every row is copied and compared. An interrupted copy goes on when it is run again, and is no inventory before it is \
+            complete; a complete one has nothing to do. Tables with rows of another inventory are refused.
+
+            A directory's commands wait meanwhile. Servers on PostgreSQL can run during a first copy; stop them for the last one, \
+            which copies what they have changed. A directory gets the files of current certificates; CA keys and token-key stay \
+            where they are.
+
+            For example:
+
+              pki inventory copy --from ca --to postgresql://db.example.com/pki
+              pki inventory copy --from postgresql://db.example.com/pki --to new-ca
+            """
     )
 
-    @OptionGroup var directory: DirectoryOption
+    @Option(help: .value("place", "The inventory: a directory, or postgresql://HOST/DATABASE."))
+    var from: String
 
-    @Option(help: .value("url", "The database: postgresql://HOST/DATABASE."))
-    var inventory: String
+    @Option(
+        help: .value("place", "The copy: a directory without an inventory, or tables that pki inventory init has made.")
+    )
+    var to: String
+
+    @OptionGroup var quiet: QuietOption
 
     func run() throws {
-        for (table, rows) in try InventoryCopy.copy(from: directory.inventory(), to: inventory) where rows > 0 {
-            Console.standard.note("\(table): \(rows)")
+        var (bar, shown): (ProgressBar?, Int) = (nil, 0)
+        let outcome = try InventoryCopy.copy(from: from, to: to, by: Operator.name, now: .now) { done, total in
+            if bar == nil, !quiet.quiet, total > 5_000 { bar = ProgressBar("copied", total: total) }
+            bar?.advance(by: done - shown)
+            shown = done
         }
+        bar?.finish()
+        for table in outcome.tables where table.rows > 0 {
+            Console.standard.note("\(table.name): \(table.rows) rows, SHA-256 \(table.digest.prefix(16))")
+        }
+        if outcome.files > 0 { Console.standard.note("\(outcome.files) files were written") }
+        if let key = outcome.missingKeys.first {
+            Console.standard.note("copy the CA's key, and token-key, from another machine: \(key) is not there")
+        }
+        Console.standard.note(
+            outcome.changes == 0
+                ? "nothing to do: both have the same rows" : "copied: both have the same rows and digests")
     }
 }
