@@ -39,6 +39,7 @@ forget_the_caller()
 import sampling
 from postgresql import Cluster, postgresql
 from program import Lab, Pki, binary, running_lab
+from replicated import WANTED, Shared
 from tools import openssl
 
 # Files that take longest begin first, so that none of them is left alone at the end.
@@ -53,7 +54,20 @@ SLOWEST = (
 )  # fmt: skip
 
 
+# What judges `pki serve-ca` and means the same where the inventory is on PostgreSQL.
+SERVERS = (
+    "test_enrol.py", "test_est.py", "test_crl_service.py", "test_enrolment_abuse.py", "test_acme_http01.py", "test_acme_clients.py",
+    "test_enrolment_clock.py", "test_acme.py", "test_enrol_rotation.py", "test_enrol_devices.py", "test_revocation_url.py",
+    "test_serve_ca_config.py", "test_ocsp.py", "test_enrolment_faults.py", "test_conformance_acme.py", "test_conformance_est.py",
+    "test_conformance_http01.py", "test_conformance_ocsp.py",
+)  # fmt: skip
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if WANTED:
+        left_out = [item for item in items if item.path.name not in SERVERS or item.get_closest_marker("directory")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
     if not sampling.FULL and not any("::" in word for word in config.args):
         left_out = sampling.left_out(items)
         config.hook.pytest_deselected(items=[item for item in items if item in left_out])
@@ -100,6 +114,16 @@ def cluster() -> Iterator[Cluster]:
     """PostgreSQL, in which each test makes a database of its own."""
     with postgresql() as running:
         yield running
+
+
+@pytest.fixture(scope="session", autouse=True)
+def inventories(request: pytest.FixtureRequest) -> Iterator[None]:
+    """With PKI_TEST_INVENTORY=postgresql, every `pki serve-ca` of the tests is two, on PostgreSQL."""
+    if WANTED:
+        with Shared.opened(request.getfixturevalue("cluster")):
+            yield
+    else:
+        yield
 
 
 @pytest.fixture

@@ -9,10 +9,11 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from program import Pki
+from replicated import Shared, two_servers
 from serving import wait_for
 from tools import openssl, tool
 
@@ -45,6 +46,10 @@ class Authority:
     process: subprocess.Popen[bytes]
     log: Path
     url: str = ""
+    plain_port: int = 0
+    """The port of what stands in front of several servers."""
+    servers: list[Authority] = field(default_factory=list)
+    """Each of several servers; none if it is one."""
 
     @property
     def port(self) -> int:
@@ -60,11 +65,13 @@ class Authority:
 
     @property
     def said(self) -> str:
-        return self.log.read_text()
+        return "".join(server.log.read_text() for server in self.servers or [self])
 
     @property
     def plain(self) -> str:
         """Where CRLs and OCSP are served without TLS."""
+        if self.plain_port:
+            return f"http://127.0.0.1:{self.plain_port}"
         return wait_for(lambda: next(iter(re.findall(r"without TLS at (http://\S+:\d+)", self.said)), ""), log=self.log)
 
     def token(self, name: str, *options: str) -> Token:
@@ -74,6 +81,36 @@ class Authority:
     def run(self, *arguments: str | Path, **options: object) -> str:
         """Another command on the directory, while the server runs."""
         return self.pki.run(*arguments, "--directory", self.directory, **options).stdout  # type: ignore[arg-type]
+
+    @property
+    def each(self) -> list[Authority]:
+        """Each server that answers at the URL."""
+        return self.servers or [self]
+
+    def metrics(self) -> dict[str, float]:
+        """What all servers have counted together; for what is no count, the highest."""
+        found: dict[str, float] = {}
+        for server in self.each:
+            for line in curl(server, "/metrics").body.splitlines():
+                if not line.startswith("#"):
+                    name, value = line.rsplit(" ", 1)
+                    found[name] = (sum if re.match(r"\w+_total\b", name) else max)((found.get(name, 0.0), float(value)))
+        return found
+
+    @property
+    def hosts(self) -> Path:
+        """Where ``issue`` leaves files."""
+        return self.pki.home / "hosts" if self.servers else self.directory
+
+    def issue(self, name: str, profile: str = "client", dns: str | None = None) -> tuple[Path, Path]:
+        """A certificate and its key, made while the server runs: with `pki issue-client`, or from several servers as a host."""
+        if not self.servers:
+            self.run("issue-client", name, "--profile", profile, *(("--dns", dns) if dns else ()))
+        else:
+            token = self.token(name, "--profile", profile, *(("--san", f"dns:{dns}") if dns else ()))
+            options = ("--server", self.url, "--directory", self.hosts, *(("--dns", dns) if dns else ()))
+            self.pki.with_environment(PKI_TOKEN=token.text).run("enrol", name, *options)
+        return self.hosts / f"{name}-cert.pem", self.hosts / f"{name}-key.pem"
 
     def rows(self) -> list[dict[str, object]]:
         """The certificates that the inventory knows, replaced ones included."""
@@ -86,6 +123,13 @@ class Authority:
 
 @contextmanager
 def serving_ca(pki: Pki, directory: Path, *options: str | Path, port: int = 0) -> Iterator[Authority]:
+    """A running server, or two of them where the inventories are on PostgreSQL."""
+    with two_servers(one_server, pki, directory, *options, port=port) if Shared.cluster else one_server(pki, directory, *options, port=port) as authority:
+        yield authority
+
+
+@contextmanager
+def one_server(pki: Pki, directory: Path, *options: str | Path, port: int = 0) -> Iterator[Authority]:
     """Starts `pki serve-ca`, on a port that the system chooses unless told, and waits until it says that it listens. At
     the end it has to stop at SIGTERM with status 0, if the block has not stopped it."""
     with pki.start("serve-ca", "--directory", directory, "--listen", str(port), *options) as process:

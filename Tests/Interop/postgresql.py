@@ -152,10 +152,12 @@ def postgresql(directory: Path | None = None, **settings: str) -> Iterator[Clust
 
 
 @contextmanager
-def running(command: Sequence[str], home: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
+def running(command: Sequence[str], home: Path, port: int, descriptors: Sequence[int] = ()) -> Iterator[subprocess.Popen[bytes]]:
     """Runs a program in the background until it listens at a port; it is gone after the block."""
     with (home / "log").open("ab") as log:
-        process = subprocess.Popen(command, cwd=home, env=clean_environment(home), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        process = subprocess.Popen(
+            command, cwd=home, env=clean_environment(home), stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=tuple(descriptors)
+        )
 
     def listens() -> bool:
         assert process.poll() is None, (home / "log").read_text()
@@ -200,17 +202,24 @@ def haproxy(home: Path, root: Path, *services: tuple[int, Sequence[int], bool]) 
     A service is the port, the ports of the servers, and whether they speak TLS, which is verified with the root."""
     if not shutil.which("haproxy", path=clean_environment(home)["PATH"]):
         pytest.skip("there is no haproxy: run script/bootstrap")
-    text = "defaults\n    mode tcp\n    timeout connect 5s\n    timeout client 5m\n    timeout server 5m\n"
-    for number, (port, servers, is_tls) in enumerate(services):
-        text += f"listen s{number}\n    bind 127.0.0.1:{port}\n    option redispatch\n    retries 3\n"
-        check = " check inter 200ms fall 2 rise 1"
+    text = "defaults\n    mode tcp\n    timeout connect 5s\n    timeout check 10s\n    timeout client 5m\n    timeout server 5m\n"
+    # It would share a port with another HAProxy that was given the same.
+    sockets = [socket.create_server(("127.0.0.1", port)) for port, _, _ in services]
+    for own, (_, servers, is_tls) in zip(sockets, services, strict=True):
+        name, check, request = own.fileno(), "check inter 1s fastinter 200ms fall 2 rise 1", ""
         if is_tls:
-            text += "    option httpchk GET /readyz\n"
             check += f" check-ssl verify required ca-file {root}"
-        for one in servers:
-            text += f"    server ca-{one} 127.0.0.1:{one}{check}\n"
+            request = "    option httpchk GET /readyz\n"
+        # Where none is ready, any of them says why.
+        text += f"frontend {name}\n    bind fd@{name}\n    use_backend any-{name} if {{ nbsrv(ready-{name}) eq 0 }}\n    default_backend ready-{name}\n"
+        for backend, options in ((f"ready-{name}", check), (f"any-{name}", "")):
+            text += f"backend {backend}\n    option redispatch\n    retries 3\n{request if options else ''}"
+            text += "".join(f"    server ca-{one} 127.0.0.1:{one} {options}\n" for one in servers)
     place = home / f"haproxy-{services[0][0]}"
-    place.mkdir()
+    place.mkdir(exist_ok=True)
     (place / "haproxy.cfg").write_text(text)
-    with running(["setpriv", "--pdeathsig", "TERM", "haproxy", "-db", "-f", "haproxy.cfg"], place, services[0][0]):
+    command = ["setpriv", "--pdeathsig", "TERM", "haproxy", "-db", "-f", "haproxy.cfg"]
+    with running(command, place, services[0][0], [own.fileno() for own in sockets]):
+        for own in sockets:
+            own.close()
         yield

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,10 @@ REFUSED = 2
 USAGE = 64
 UNAVAILABLE = 69
 DENIED = 77
+
+
+INVENTORIES: dict[Path, str] = {}
+"""The databases that have the inventories of some CA directories."""
 
 
 def binary() -> Path:
@@ -93,8 +98,10 @@ class Pki:
     def command(self, *arguments: str | Path) -> list[str]:
         return [*self.prefix, str(self.path), *map(str, arguments)]
 
-    def variables(self) -> dict[str, str]:
-        return {**clean_environment(self.home), **self.environment}
+    def variables(self, *arguments: str | Path) -> dict[str, str]:
+        places = [self.home / value for option, value in pairwise(arguments) if option == "--directory"]
+        inventory = INVENTORIES.get(places[0].resolve()) if places and INVENTORIES else None
+        return {**clean_environment(self.home), **({"PKI_INVENTORY": inventory} if inventory else {}), **self.environment}
 
     def run(
         self,
@@ -108,7 +115,7 @@ class Pki:
         done = subprocess.run(
             command,
             cwd=self.home,
-            env=self.variables(),
+            env=self.variables(*arguments),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=timeout,
@@ -132,7 +139,7 @@ class Pki:
         return subprocess.Popen(
             self.command(*arguments),
             cwd=self.home,
-            env=self.variables(),
+            env=self.variables(*arguments),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -146,7 +153,7 @@ class Pki:
             process = subprocess.Popen(
                 self.command(*arguments),
                 cwd=self.home,
-                env=self.variables(),
+                env=self.variables(*arguments),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=stderr,

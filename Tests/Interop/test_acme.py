@@ -239,8 +239,9 @@ class TestOrders:
             port = first.port
         with serving_ca(pki, tmp_path / "ca", port=port) as second:
             account.authority = second
-            # Nonces do not outlive it: the client asks again, as it must.
-            assert account.finalize(order, request_for(["lasting.example.com"])).error == "badNonce"
+            if not second.servers:
+                # Nonces do not outlive one server: the client asks again, as it must.
+                assert account.finalize(order, request_for(["lasting.example.com"])).error == "badNonce"
             assert account.finalize(order, request_for(["lasting.example.com"])).json["status"] == "valid"
 
 
@@ -331,6 +332,7 @@ class TestAbuse:
         assert stolen.order("owner-2").error == "malformed"
         assert owner.finalize(ready.json, request_for(["owner-2"])).json["status"] == "valid"
 
+    @pytest.mark.directory("each server counts for itself")
     def test_an_address_that_guesses_is_slowed_down(self, pki: Pki, tmp_path: Path) -> None:
         pki.run("init-ca", "--directory", tmp_path / "ca")
         with serving_ca(pki, tmp_path / "ca") as own:

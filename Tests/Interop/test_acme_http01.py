@@ -282,6 +282,7 @@ class TestProof:
         assert one.post(challenge["url"] + "1", {}).status == 404
         assert one.post(challenge["url"]).json == challenge
 
+    @pytest.mark.directory("changes a row of inventory.sqlite")
     def test_a_restart_loses_no_proof(self, pki: Pki, tmp_path: Path) -> None:
         pki.run("init-ca", "--directory", tmp_path / "ca")
         name = "proven.example.com"

@@ -38,9 +38,13 @@ def number(revoked: x509.CertificateRevocationList) -> int:
     return revoked.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
 
 
+def wait_for_entries(authority: Authority, count: int) -> None:
+    """Waits until every server has a list with so many entries."""
+    wait_for(lambda: all(len(served(one)) == count for one in authority.each), log=authority.log)
+
+
 def metric(authority: Authority, name: str) -> float:
-    lines = curl(authority, "/metrics").body.splitlines()
-    return float(next(line for line in lines if line.startswith(f"{name} ")).split()[1])
+    return authority.metrics()[name]
 
 
 def serial(authority: Authority, name: str) -> int:
@@ -65,6 +69,7 @@ class TestServing:
         assert curl(own, "/crl/root.pem", "--header", 'If-None-Match: "another"').status == 200
         assert curl(own, "/crl/root.pem", "--header", "If-None-Match: *").status == 304
 
+    @pytest.mark.directory("makes a CA while the server runs")
     def test_every_ca_of_the_directory_has_its_own(self, own: Authority) -> None:
         assert curl(own, "/crl/issuing-1.pem").status == 404
         own.run("issue-intermediate", "--name", "issuing-1")
@@ -76,13 +81,14 @@ class TestServing:
     def test_there_is_nothing_else(self, own: Authority, name: str) -> None:
         assert curl(own, f"/crl/{name}").status in (400, 404)
 
+    @pytest.mark.directory("the list is in the inventory, not in a file")
     def test_a_list_that_the_ca_did_not_sign_is_not_served(self, own: Authority, pki: Pki, tmp_path: Path) -> None:
         pki.run("init-ca", "--directory", tmp_path / "other")
         pki.run("crl", "--directory", tmp_path / "other")
         (own.directory / "root-crl.pem").write_bytes((tmp_path / "other" / "root-crl.pem").read_bytes())
         assert curl(own, "/crl/root.pem").status in (200, 503)
         # The next list, which is soon made, replaces it.
-        own.run("issue-client", "--name", "web-1")
+        own.issue("web-1")
         own.run("revoke", "web-1")
         wait_for(lambda: curl(own, "/crl/root.pem").status == 200 and len(served(own)) == 1, log=own.log)
 
@@ -97,36 +103,40 @@ class TestServing:
 
 class TestRevoking:
     def test_what_another_process_revokes_is_in_the_list_within_5_seconds(self, own: Authority) -> None:
-        own.run("issue-client", "--name", "web-1")
+        own.issue("web-1")
         before = number(served(own))
         own.run("revoke", "web-1", "--reason", "superseded")
         start = time.monotonic()
-        entry = wait_for(lambda: served(own).get_revoked_certificate_by_serial_number(serial(own, "web-1")), log=own.log)
+        wait_for_entries(own, 1)
         assert time.monotonic() - start < 5
+        entry = served(own).get_revoked_certificate_by_serial_number(serial(own, "web-1"))
+        assert entry
         assert entry.extensions.get_extension_for_class(x509.CRLReason).value.reason is x509.ReasonFlags.superseded
         assert number(served(own)) == before + 1
         assert metric(own, "pki_crl_entries") == 1
         assert 0 <= metric(own, "pki_crl_age_seconds") < 60
 
     def test_what_is_released_from_hold_leaves_the_list(self, own: Authority) -> None:
-        own.run("issue-client", "--name", "web-1")
+        own.issue("web-1")
         own.run("revoke", "web-1", "--hold")
-        wait_for(lambda: len(served(own)) == 1, log=own.log)
+        wait_for_entries(own, 1)
         own.run("revoke", "web-1", "--release")
-        wait_for(lambda: len(served(own)) == 0, log=own.log)
+        wait_for_entries(own, 0)
 
+    @pytest.mark.directory("makes a CA while the server runs")
     def test_revocations_of_another_ca_make_no_list(self, own: Authority) -> None:
         own.run("issue-intermediate", "--name", "issuing-1")
         own.run("issue-client", "--name", "web-1", "--issuer", "issuing-1")
-        own.run("issue-client", "--name", "web-2")
+        own.issue("web-2")
         before = number(served(own))
         own.run("revoke", "web-1")
         own.run("revoke", "web-2")
-        wait_for(lambda: len(served(own)) == 1, log=own.log)
+        wait_for_entries(own, 1)
         assert number(served(own)) == before + 1
 
+    @pytest.mark.directory("the list is in the inventory, not in a file")
     def test_a_list_that_cannot_be_made_is_told(self, own: Authority) -> None:
-        own.run("issue-client", "--name", "web-1")
+        own.issue("web-1")
         path = own.directory / "root-crl.pem"
         path.unlink()
         path.mkdir()
@@ -140,8 +150,9 @@ class TestRevoking:
         assert len(served(own)) == 1
 
 
+@pytest.mark.directory("renews certificates in the directory")
 def test_a_timer_that_renews_leaves_the_servers_own_certificates(own: Authority) -> None:
-    own.run("issue-client", "--name", "web-1")
+    own.issue("web-1")
     before = serial(own, "serve-ca")
     own.run("renew", "--all")
     assert len([row for row in own.rows() if row["name"] == "web-1"]) == 2
@@ -157,7 +168,7 @@ class TestNumbers:
         return [int(row["detail"].split()[1].rstrip(",")) for row in rows if row["action"] == "crl"]
 
     def test_two_processes_at_once_number_their_lists_in_turn(self, own: Authority) -> None:
-        own.run("issue-client", "--name", "web-1")
+        own.issue("web-1")
 
         def make(_: int) -> int:
             own.run("revoke", "web-1", "--hold")

@@ -6,6 +6,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import pytest
 from cryptography import x509
 
 from enrolled import ocsp_answer
@@ -28,6 +29,7 @@ def roots(host: Path) -> list[x509.Certificate]:
     return x509.load_pem_x509_certificates((host / "root-cert.pem").read_bytes())
 
 
+@pytest.mark.directory("rotates the CA in the directory")
 def test_hosts_follow_a_new_root(pki: Pki, tmp_path: Path) -> None:
     directory, host, idle = tmp_path / "ca", tmp_path / "host", tmp_path / "idle"
     pki.run("init-ca", "--directory", directory)

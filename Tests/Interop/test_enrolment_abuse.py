@@ -42,11 +42,6 @@ def own(pki: Pki, tmp_path: Path) -> Iterator[Authority]:
         yield running
 
 
-def metrics(authority: Authority) -> dict[str, float]:
-    lines = curl(authority, "/metrics").body.splitlines()
-    return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))}
-
-
 def memory(authority: Authority) -> int:
     """In kilobytes."""
     lines = Path(f"/proc/{authority.process.pid}/status").read_text().splitlines()
@@ -101,6 +96,7 @@ def hosts_at_work(authority: Authority, home: Path) -> Iterator[list[int]]:
     assert set(statuses) == {200}, authority.said
 
 
+@pytest.mark.directory("each server counts for itself")
 class TestGuessing:
     """Ten thousand wrong tokens: metrics count them, memory, log and inventory do not grow, hosts get their certificates."""
 
@@ -109,12 +105,12 @@ class TestGuessing:
     def judge(self, own: Authority, home: Path, wrong: Callable[[http.client.HTTPSConnection], int], source: Callable[[int], str], name: str) -> Counter[int]:
         attack(own, 400, wrong, lambda number: f"127.9.{number}.1")
         before, audited, log = memory(own), len(own.run("audit").splitlines()), len(own.said)
-        counted = metrics(own).get(f'pki_wrong_secrets_total{{protocol="{name}"}}', 0)
+        counted = own.metrics().get(f'pki_wrong_secrets_total{{protocol="{name}"}}', 0)
         with hosts_at_work(own, home) as issued:
             statuses = attack(own, self.COUNT, wrong, source)
         # What was refused before its secret was looked at is counted, too.
-        hurried = metrics(own).get('pki_throttled_total{limit="enrolment"}', 0)
-        assert metrics(own)[f'pki_wrong_secrets_total{{protocol="{name}"}}'] - counted + hurried == self.COUNT
+        hurried = own.metrics().get('pki_throttled_total{limit="enrolment"}', 0)
+        assert own.metrics()[f'pki_wrong_secrets_total{{protocol="{name}"}}'] - counted + hurried == self.COUNT
         assert memory(own) - before < 16_000
         assert len(own.said) - log < 2_000, own.said
         assert len(own.run("audit").splitlines()) - audited <= 4 * len(issued) + 20
@@ -138,7 +134,7 @@ class TestGuessing:
     def test_as_est_basic_from_one_address(self, own: Authority, tmp_path: Path) -> None:
         statuses = self.judge(own, tmp_path, self.basic(own, tmp_path), lambda _: ATTACKER, "est")
         assert statuses[429] > statuses[401]
-        assert metrics(own)['pki_throttled_total{limit="secrets"}'] > 0
+        assert own.metrics()['pki_throttled_total{limit="secrets"}'] > 0
 
     def test_as_est_basic_from_many_addresses(self, own: Authority, tmp_path: Path) -> None:
         statuses = self.judge(own, tmp_path, self.basic(own, tmp_path), lambda number: f"127.1.{number // 200}.{number % 200 + 1}", "est")
@@ -189,6 +185,7 @@ def many_files() -> Iterator[int]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
+@pytest.mark.directory("HAProxy has the connections")
 class TestStalling:
     """More connections than the server takes, all of which stall; a host comes through each time."""
 
@@ -243,6 +240,7 @@ class TestStalling:
             return None
 
 
+@pytest.mark.directory("each server counts for itself")
 class TestRevocationLimits:
     """Whoever asks about revocations without end is told to wait; what was signed before is given all the same."""
 
@@ -301,6 +299,7 @@ class TestRelaying:
         assert (directory.status, directory.error) == (421, "malformed")
         assert "Link" not in directory.headers and b"https://" not in directory.body
 
+    @pytest.mark.directory("the server keeps its own keys in memory")
     def test_the_names_of_the_certificate_and_those_of_host_are_taken_on_any_port(self, pki: Pki, own: Authority, tmp_path: Path) -> None:
         account = client(own, "web")
         identifier = str(account.kid).rpartition("/")[2]
@@ -344,6 +343,7 @@ class TestRows:
         assert [enrol(own, request, token).status for request in requests[:2]] == [202, 202]
         assert len(own.pki.run("pending", "--format", "json", "--directory", own.directory).json) == 2
 
+    @pytest.mark.directory("each server counts for itself")
     def test_orders_of_an_address(self, own: Authority) -> None:
         def order(connection: http.client.HTTPSConnection) -> int:
             connection.request("POST", "/acme/new-order", b"{}", {"Content-Type": "application/jose+json"})
@@ -353,7 +353,7 @@ class TestRows:
 
         statuses = attack(own, 3_000, order, lambda _: ATTACKER)
         assert set(statuses) == {400, 429} and statuses[400] >= 1_000
-        assert metrics(own)['pki_throttled_total{limit="orders"}'] == statuses[429]
+        assert own.metrics()['pki_throttled_total{limit="orders"}'] == statuses[429]
         assert client(own, "web").certificate("web")
 
 

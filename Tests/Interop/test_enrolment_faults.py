@@ -207,6 +207,7 @@ def judge_without_room(running: Authority, leave: Callable[[int | None], None], 
     assert all((running.directory / f"{name}-cert.pem").exists() for name in received)
 
 
+@pytest.mark.directory("the disk is that of inventory.sqlite")
 def test_a_disk_without_room(pki: Pki, tmp_path: Path) -> None:
     """What cannot be stored is not answered; there is room again, and everybody gets what they asked for."""
     with small_disk(tmp_path / "disk") as leave:
@@ -216,6 +217,7 @@ def test_a_disk_without_room(pki: Pki, tmp_path: Path) -> None:
             judge_without_room(running, leave, [256 << 10, 128 << 10, 64 << 10, 32 << 10, 16 << 10, 8 << 10, 4 << 10, 0, 4 << 10, 24 << 10])
 
 
+@pytest.mark.directory("the file is inventory.sqlite")
 def test_a_limit_on_the_size_of_files(pki: Pki, tmp_path: Path) -> None:
     """The same without a file system of one's own: writing fails in the middle of a file."""
     directory = tmp_path / "ca"
@@ -233,6 +235,7 @@ def test_a_limit_on_the_size_of_files(pki: Pki, tmp_path: Path) -> None:
 # Others beside
 
 
+@pytest.mark.directory("reads inventory.sqlite")
 def test_another_program_that_reads_the_inventory_takes_nothing_away(pki: Pki, tmp_path: Path) -> None:
     """SQLite deletes the log when its last user closes the database: the server must still count as one."""
     directory = tmp_path / "ca"
@@ -285,6 +288,7 @@ def test_a_token_is_revoked_while_many_use_it(pki: Pki, tmp_path: Path) -> None:
         assert serials(running) == {name: [serial] for name, serial in received.items()}
 
 
+@pytest.mark.directory("issues in the directory")
 def test_the_other_commands_beside_a_busy_server(pki: Pki, tmp_path: Path) -> None:
     """None waits so long that it fails, and none makes an enrolment fail."""
     directory = tmp_path / "ca"
@@ -379,6 +383,7 @@ def test_a_device_whose_sessions_die(pki: Pki, tmp_path: Path) -> None:
                 assert token.pin not in running.said
 
 
+@pytest.mark.directory("the server keeps its own keys in memory")
 def test_a_server_that_starts_again_has_the_same_certificates(pki: Pki, tmp_path: Path) -> None:
     """Those for TLS and OCSP are used until a third of their life is left, unless other names are wanted or they were revoked."""
     directory = tmp_path / "ca"
