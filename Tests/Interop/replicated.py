@@ -85,7 +85,7 @@ def on_postgresql(pki: Pki, directory: Path) -> Iterator[None]:
     plain = Pki(home=pki.home, path=pki.path)
     url = cluster.url(cluster.inventory(plain), port=Shared.port)
     if (directory / "inventory.sqlite").exists():
-        plain.run("inventory", "copy", "--directory", directory, "--inventory", url)
+        plain.run("inventory", "copy", "--from", directory, "--to", url)
     for path in directory.glob("inventory.sqlite*"):
         path.rename(path.with_name(f"was-{path.name}"))
     INVENTORIES[place] = url
