@@ -61,7 +61,7 @@ package struct IdentityFiles: Sendable {
 
     private static func open(_ path: String) throws -> Directory {
         let directory = try Directory(path, for: .writing)
-        guard !directory.contains(Inventory.fileName) else {
+        guard !directory.contains(Inventory.fileName), !directory.contains(Inventory.elsewhereFile) else {
             throw FileError(
                 .kind, "\"\(printable(path))\" is a CA's directory, whose certificates the CA itself issues and renews",
                 hint: "name another one with --directory")

@@ -45,8 +45,9 @@ internal import SQL
                 }
             }, receiver)
         // PgBouncer has a number of its own.
-        let session = try run("SELECT pg_backend_pid()", [])
-        canPrepare = unsafe session.next() && session.integer(0) == Int64(PQbackendPID(connection))
+        try finish(unsafe PQsendQuery(connection, "SELECT pg_backend_pid()")) { session in
+            canPrepare = unsafe session.next() && session.text(0) == String(PQbackendPID(connection))
+        }
     }
 
     deinit { unsafe PQfinish(handle) }
@@ -73,14 +74,14 @@ internal import SQL
 
     // MARK: - Statements
 
-    /// Runs a statement with a `?` for each value.
-    func run(_ sql: String, _ values: [SQLValue]) throws(SQLError) -> QueryResult {
+    /// Runs a statement with a `?` for each value, and visits its rows as they come.
+    func visit(_ sql: String, _ values: [SQLValue], _ body: (borrowing Row) throws -> Void) throws {
         let parameters = Parameters(values)
         var known = statements[sql] ?? KnownStatement(sql)
         known.uses += 1
         statements[sql] = known
         // A plan that was made for small tables is not kept while they grow.
-        if [100, 1_000, 10_000, 100_000].contains(known.uses) {
+        if known.uses >= 100, known.uses % 100 == 0, (known.uses / 100).nonzeroBitCount == 1 {
             for name in known.names.values { try run("DEALLOCATE \(name)") }
             known.names = [:]
         }
@@ -90,35 +91,64 @@ internal import SQL
         {
             preparedCount += 1
             let name = "pki\(preparedCount)"
-            _ = try answer(unsafe parameters.prepare(known.text, name: name, on: handle))
+            try finish(unsafe parameters.prepare(known.text, name: name, on: handle))
             known.names[parameters.types] = name
         }
         statements[sql] = known
-        if let name = known.names[parameters.types] {
-            return try answer(unsafe parameters.send(prepared: name, on: handle))
+        let wasSent =
+            if let name = known.names[parameters.types] {
+                unsafe parameters.send(prepared: name, on: handle)
+            } else {
+                unsafe parameters.send(known.text, on: handle)
+            }
+        try checkSent(wasSent)
+        // A result for each row: many rows are not kept in memory.
+        _ = unsafe PQsetSingleRowMode(handle)
+        while let result = try unsafe nextResult() {
+            let rows = try passingOn { () throws(SQLError) in try unsafe checked(result) }
+            while rows.next() { try passingOn { try body(Row(rows)) } }
         }
-        return try answer(unsafe parameters.send(known.text, on: handle))
     }
 
-    /// Runs statements without values, separated by semicolons; the last result counts.
-    func run(_ sql: String) throws(SQLError) { _ = try answer(unsafe PQsendQuery(handle, sql)) }
+    /// Throws the body's error once the rest of the answer was taken, so that another statement can be run.
+    private func passingOn<Result, Failure: Error>(_ body: () throws(Failure) -> Result) throws -> Result {
+        do {
+            return try body()
+        } catch {
+            while let rest = try unsafe nextResult() { unsafe PQclear(rest) }
+            throw error
+        }
+    }
 
-    /// Waits for the answer to what was sent.
-    private func answer(_ wasSent: Int32) throws(SQLError) -> QueryResult {
-        guard wasSent == 1 else {
-            throw SQLError(isUsable ? .other : .unreachable, unsafe String(cString: PQerrorMessage(handle)).firstLine)
-        }
-        var last: OpaquePointer?
-        while true {
-            guard waits() else {
-                unsafe PQclear(last)
-                isBroken = true
-                throw SQLError(.unreachable, "the server does not answer")
+    /// Runs statements without values, separated by semicolons; rows are not looked at.
+    func run(_ sql: String) throws(SQLError) { try finish(unsafe PQsendQuery(handle, sql)) }
+
+    /// Waits for the end of what was sent, and throws its error.
+    private func finish(_ wasSent: Int32, _ body: (QueryResult) -> Void = { _ in }) throws(SQLError) {
+        try checkSent(wasSent)
+        var failure: SQLError?
+        while let result = try unsafe nextResult() {
+            do {
+                body(try unsafe checked(result))
+            } catch {
+                failure = error
             }
-            guard let next = unsafe PQgetResult(handle) else { return try unsafe checked(last) }
-            unsafe PQclear(last)
-            unsafe last = next
         }
+        if let failure { throw failure }
+    }
+
+    private func checkSent(_ wasSent: Int32) throws(SQLError) {
+        guard wasSent != 1 else { return }
+        throw SQLError(isUsable ? .other : .unreachable, unsafe String(cString: PQerrorMessage(handle)).firstLine)
+    }
+
+    /// The next part of an answer; `nil` after the last.
+    @unsafe private func nextResult() throws(SQLError) -> OpaquePointer? {
+        guard waits() else {
+            isBroken = true
+            throw SQLError(.unreachable, "the server does not answer")
+        }
+        return unsafe PQgetResult(handle)
     }
 
     /// Waits until a result can be taken; `false` if the server took too long.
@@ -135,12 +165,12 @@ internal import SQL
         return true
     }
 
-    private func checked(_ result: OpaquePointer?) throws(SQLError) -> QueryResult {
-        guard let result = unsafe result else {
-            throw SQLError(.unreachable, unsafe String(cString: PQerrorMessage(handle)).firstLine)
-        }
+    /// Takes over a result, and throws its error.
+    @unsafe private func checked(_ result: OpaquePointer) throws(SQLError) -> QueryResult {
         let status = unsafe PQresultStatus(result)
-        if status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK { return unsafe QueryResult(result) }
+        if [PGRES_COMMAND_OK, PGRES_TUPLES_OK, PGRES_SINGLE_TUPLE].contains(status) {
+            return unsafe QueryResult(result)
+        }
         defer { unsafe PQclear(result) }
         let state = unsafe Self.field("C", of: result)
         let whole = unsafe String(cString: PQresultErrorMessage(result))

@@ -107,20 +107,18 @@ internal import SystemSupport
     // MARK: - Statements
 
     package func visit(_ sql: String, _ values: [SQLValue], _ body: (borrowing Row) throws -> Void) throws {
-        let result: QueryResult
+        var isBegun = false
         do {
-            result = try run(sql, values)
-        } catch {
+            try usable().visit(sql, values) { row in
+                isBegun = true
+                try body(row)
+            }
+        } catch let error as SQLError {
             // What stands alone reads, and can be asked again.
-            guard error.kind == .unreachable, !isInTransaction else { throw error }
+            guard error.kind == .unreachable, !isInTransaction, !isBegun else { throw error }
             try connect()
-            result = try run(sql, values)
+            try usable().visit(sql, values, body)
         }
-        while result.next() { try body(Row(result)) }
-    }
-
-    private func run(_ sql: String, _ values: [SQLValue]) throws(SQLError) -> QueryResult {
-        try usable().run(sql, values)
     }
 
     /// Runs statements without values, separated by semicolons; the last result counts.

@@ -135,7 +135,7 @@ extension Backup {
             try copy.execute("DELETE FROM file_moves")
             for path in names.sorted()
             where !path.hasPrefix(".") && !path.hasPrefix(Inventory.fileName)
-                && path != CADirectory.archiveDirectory
+                && path != Inventory.elsewhereFile && path != CADirectory.archiveDirectory
             {
                 guard isFile(path), let status = directory.status(of: path), status.kind == .regular else {
                     skipped.append(path)

@@ -104,14 +104,14 @@ public final class Inventory: Sendable {
     }
 
     /// Marks a directory whose inventory is on a server: none must be made from its files.
-    static let elsewhereFile = "inventory-elsewhere"
+    package static let elsewhereFile = "inventory-elsewhere"
 
     private static func refuseElsewhere(_ directory: CADirectory) throws {
         guard !directory.contains(fileName), directory.contains(elsewhereFile) else { return }
         throw AuthorityError(
             .invalidRequest, "the inventory of \(printable(directory.path)) is on PostgreSQL",
-            hint: "name it with --inventory or PKI_INVENTORY; if it is lost, remove "
-                + Quoting.shell(directory.path(of: elsewhereFile)))
+            hint: "name it with --inventory or PKI_INVENTORY; what a command without --inventory does is done by "
+                + "pki token create and pki enrol, or in a copy: pki inventory copy --from URL --to DIR")
     }
 
     /// Leaves the mark; a directory that this process cannot write has none.
