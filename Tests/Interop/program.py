@@ -17,6 +17,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 MISSING = Path("/proc/nonexistent")
@@ -94,6 +96,15 @@ class Pki:
     def with_prefix(self, *words: str) -> Pki:
         """The same, started by another program: a wrapper that changes user or limits, say."""
         return replace(self, prefix=words)
+
+    def with_hosts(self, hosts: str) -> Pki:
+        """The same in a mount namespace of its own, with another /etc/hosts; skips the test where that cannot be."""
+        private = ("--map-root-user", "--mount") if os.geteuid() else ("--mount",)
+        if subprocess.run(["unshare", *private, "true"], capture_output=True, check=False).returncode:
+            pytest.skip("this machine has no mount namespaces")
+        path = self.home / "hosts.txt"
+        path.write_text(hosts)
+        return self.with_prefix("unshare", *private, "sh", "-c", f'mount --bind {path} /etc/hosts && exec "$@"', "sh")
 
     def command(self, *arguments: str | Path) -> list[str]:
         return [*self.prefix, str(self.path), *map(str, arguments)]

@@ -83,9 +83,8 @@ def on_postgresql(pki: Pki, directory: Path) -> Iterator[None]:
     cluster = Shared.cluster
     assert cluster
     plain = Pki(home=pki.home, path=pki.path)
-    url = cluster.url(cluster.inventory(plain), port=Shared.port)
-    if (directory / "inventory.sqlite").exists():
-        plain.run("inventory", "copy", "--from", directory, "--to", url)
+    is_known = (directory / "inventory.sqlite").exists()
+    url = cluster.url(cluster.copied(plain, directory) if is_known else cluster.inventory(plain), port=Shared.port)
     for path in directory.glob("inventory.sqlite*"):
         path.rename(path.with_name(f"was-{path.name}"))
     INVENTORIES[place] = url

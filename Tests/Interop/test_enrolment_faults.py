@@ -407,6 +407,7 @@ def test_a_server_that_starts_again_has_the_same_certificates(pki: Pki, tmp_path
     assert own("--host", "127.0.0.1", "--host", "ca.example.com")[0] != again[0]
 
 
+@pytest.mark.directory("each server has a certificate of its own")
 def test_a_revoked_certificate_of_the_server_is_replaced_at_once(pki: Pki, tmp_path: Path) -> None:
     directory = tmp_path / "ca"
     pki.run("init-ca", "--directory", directory)
