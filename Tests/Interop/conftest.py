@@ -8,8 +8,10 @@ import os
 import re
 import shutil
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -37,6 +39,7 @@ def forget_the_caller() -> None:
 forget_the_caller()
 
 import sampling
+from machines import Clock
 from postgresql import Cluster, postgresql
 from program import Lab, Pki, binary, running_lab
 from replicated import WANTED, Shared
@@ -124,6 +127,20 @@ def inventories(request: pytest.FixtureRequest) -> Iterator[None]:
             yield
     else:
         yield
+
+
+@pytest.fixture(scope="session")
+def clock_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    built = tmp_path_factory.mktemp("clock") / "clock.so"
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", built, Path(__file__).with_name("clock.c")], check=True)
+    return built
+
+
+@pytest.fixture
+def clock(clock_library: Path, tmp_path: Path) -> Clock:
+    clock = Clock(clock_library, tmp_path / "clock")
+    clock.set(timedelta())
+    return clock
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import http.client
 import socket
 import ssl
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -23,9 +24,10 @@ NO_CHECK_TIME = 0x200000
 """OpenSSL's X509_V_FLAG_NO_CHECK_TIME: the clock of a client is not the server's here."""
 
 
-def csr(name: str) -> bytes:
+def csr(name: str, own: Any = None) -> bytes:
+    """A request for a name, with a new key unless one is given."""
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    return x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key(), hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+    return x509.CertificateSigningRequestBuilder().subject_name(subject).sign(own or key(), hashes.SHA256()).public_bytes(serialization.Encoding.DER)
 
 
 def asked(directory: Path, port: int, method: str, path: str, body: bytes | None = None, **headers: str) -> tuple[int, bytes]:

@@ -129,10 +129,10 @@ def serving_ca(pki: Pki, directory: Path, *options: str | Path, port: int = 0) -
 
 
 @contextmanager
-def one_server(pki: Pki, directory: Path, *options: str | Path, port: int = 0) -> Iterator[Authority]:
+def one_server(pki: Pki, directory: Path, *options: str | Path, host: str = "127.0.0.1", port: int = 0) -> Iterator[Authority]:
     """Starts `pki serve-ca`, on a port that the system chooses unless told, and waits until it says that it listens. At
     the end it has to stop at SIGTERM with status 0, if the block has not stopped it."""
-    with pki.start("serve-ca", "--directory", directory, "--listen", str(port), *options) as process:
+    with pki.start("serve-ca", "--directory", directory, "--listen", f"{host}:{port}", *options) as process:
         log: Path = process.log  # type: ignore[attr-defined]
         authority = Authority(pki, directory, process, log)
 

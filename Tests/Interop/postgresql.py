@@ -158,6 +158,26 @@ def postgresql(directory: Path | None = None, **settings: str) -> Iterator[Clust
 
 
 @contextmanager
+def standby(primary: Cluster) -> Iterator[Cluster]:
+    """A copy of a server, which follows it. Nothing is committed there until it is here too."""
+    with room() as home:
+        copy = Cluster(home, closed_port(), primary.settings, primary.password)
+        source = ("--host", primary.directory, "--port", str(primary.port), "--username", OWNER)
+        copying = private(programs() / "pg_basebackup", *source, "--pgdata", copy.data, "--write-recovery-conf", "--checkpoint", "fast", "--no-sync")
+        done = subprocess.run(copying, cwd=home, env=clean_environment(home), capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr.decode()
+        secret(copy.passfile, primary.passfile.read_text())
+        try:
+            copy.start()
+            primary.psql("ALTER SYSTEM SET synchronous_standby_names = '*'")
+            primary.psql("SELECT pg_reload_conf()")
+            wait_for(lambda: primary.psql("SELECT sync_state FROM pg_stat_replication") == "sync", log=copy.log)
+            yield copy
+        finally:
+            copy.stop()
+
+
+@contextmanager
 def running(command: Sequence[str], home: Path, port: int, descriptors: Sequence[int] = ()) -> Iterator[subprocess.Popen[bytes]]:
     """Runs a program in the background until it listens at a port; it is gone after the block."""
     with (home / "log").open("ab") as log:
@@ -183,9 +203,9 @@ def running(command: Sequence[str], home: Path, port: int, descriptors: Sequence
 
 
 @contextmanager
-def pgbouncer(cluster: Cluster, *, pool: int = 4, **settings: str) -> Iterator[int]:
+def pgbouncer(cluster: Cluster, *, pool: int = 4, port: int | None = None, **settings: str) -> Iterator[int]:
     """PgBouncer in transaction mode before a server, with few connections for each database. Gives its port."""
-    port = closed_port()
+    port = port or closed_port()
     with room() as home:
         secret(home / "users", f'"{ROLE}" "{cluster.password}"\n')
         options = {
@@ -202,13 +222,14 @@ def pgbouncer(cluster: Cluster, *, pool: int = 4, **settings: str) -> Iterator[i
 
 
 @contextmanager
-def haproxy(home: Path, root: Path, *services: tuple[int, Sequence[int], bool]) -> Iterator[None]:
+def haproxy(home: Path, root: Path, *services: tuple[int, Sequence[int | str], bool], patience: int = 10) -> Iterator[None]:
     """HAProxy, which passes the connections to a port on to the servers that are ready, one after the other.
 
-    A service is the port, the ports of the servers, and whether they speak TLS, which is verified with the root."""
+    A service is the port, the ports of the servers or their addresses, and whether they speak TLS, which is verified with the root. One that
+    does not say within some seconds that it is ready is not."""
     if not shutil.which("haproxy", path=clean_environment(home)["PATH"]):
         pytest.skip("there is no haproxy: run script/bootstrap")
-    text = "defaults\n    mode tcp\n    timeout connect 5s\n    timeout check 10s\n    timeout client 5m\n    timeout server 5m\n"
+    text = f"defaults\n    mode tcp\n    timeout connect 5s\n    timeout check {patience}s\n    timeout client 5m\n    timeout server 5m\n"
     # It would share a port with another HAProxy that was given the same.
     sockets = [socket.create_server(("127.0.0.1", port)) for port, _, _ in services]
     for own, (_, servers, is_tls) in zip(sockets, services, strict=True):
@@ -220,7 +241,8 @@ def haproxy(home: Path, root: Path, *services: tuple[int, Sequence[int], bool]) 
         text += f"frontend {name}\n    bind fd@{name}\n    use_backend any-{name} if {{ nbsrv(ready-{name}) eq 0 }}\n    default_backend ready-{name}\n"
         for backend, options in ((f"ready-{name}", check), (f"any-{name}", "")):
             text += f"backend {backend}\n    option redispatch\n    retries 3\n{request if options else ''}"
-            text += "".join(f"    server ca-{one} 127.0.0.1:{one} {options}\n" for one in servers)
+            places = [one if isinstance(one, str) else f"127.0.0.1:{one}" for one in servers]
+            text += "".join(f"    server ca-{place} {place} {options}\n" for place in places)
     place = home / f"haproxy-{services[0][0]}"
     place.mkdir(exist_ok=True)
     (place / "haproxy.cfg").write_text(text)

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import subprocess
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,40 +13,9 @@ from cryptography.x509 import ocsp
 from acme import Client
 from enrolled import asked, crl, csr, enrol, number, ocsp_answer, serials, server_certificate
 from enrolling import serving_ca
+from machines import Clock
 from program import Pki
 from serving import wait_for
-
-
-@dataclass
-class Clock:
-    """The wall clock of a program, set while it runs."""
-
-    library: Path
-    file: Path
-
-    @property
-    def environment(self) -> dict[str, str]:
-        return {"LD_PRELOAD": str(self.library), "PKI_TEST_CLOCK": str(self.file)}
-
-    def set(self, ahead: timedelta) -> datetime:
-        """So far ahead of the right time; returns what the program's clock says."""
-        with self.file.open("r+b" if self.file.exists() else "wb") as file:
-            file.write(int(ahead.total_seconds()).to_bytes(8, "little", signed=True))
-        return datetime.now(UTC) + ahead
-
-
-@pytest.fixture(scope="module")
-def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    built = tmp_path_factory.mktemp("clock") / "clock.so"
-    subprocess.run(["gcc", "-shared", "-fPIC", "-o", built, Path(__file__).with_name("clock.c")], check=True)
-    return built
-
-
-@pytest.fixture
-def clock(library: Path, tmp_path: Path) -> Clock:
-    clock = Clock(library, tmp_path / "clock")
-    clock.set(timedelta())
-    return clock
 
 
 def is_valid(certificate: x509.Certificate, at: datetime) -> bool:

@@ -15,72 +15,23 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from cryptography import x509
 from cryptography.x509 import ocsp
 
-from acme import Client, Reply, b64, request_for
+from acme import Client
 from devices import SOFTHSM, Token, softhsm, stopped, wait_for_socket
 from enrolled import asked, crl, csr, enrol, enrolled, number, ocsp_answer, serials, server_certificate
 from enrolling import Authority, serving_ca
 from enrolling import Token as JoinToken
+from hosts import ACMEHost, ESTHost
+from machines import small_disk
 from peer import load
 from program import DONE, Pki
 from sampling import scaled
 from serving import wait_for
-
-
-@dataclass
-class ESTHost:
-    """Asks by EST for one certificate, with one request, until it is answered."""
-
-    directory: Path
-    name: str
-    token: JoinToken
-    request: bytes = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.request = csr(self.name)
-
-    def ask(self, port: int) -> x509.Certificate | None:
-        return enrolled(self.directory, port, self.token, self.request)[1]
-
-
-@dataclass
-class ACMEHost:
-    """The same by ACME, with one order."""
-
-    client: Client
-    name: str
-    request: bytes = field(init=False)
-    order: str | None = None
-
-    def __post_init__(self) -> None:
-        self.request = request_for([self.name])
-
-    def post(self, path: str, payload: object = None) -> Reply:
-        """Once more with a fresh nonce: those of a server that was killed are not known to the next."""
-        reply = self.client.post(self.client.base + path, payload)
-        if reply.status == 400 and reply.error == "badNonce":
-            reply = self.client.post(self.client.base + path, payload)
-        return reply
-
-    def ask(self, port: int) -> x509.Certificate | None:
-        if not self.order:
-            made = self.post("/acme/new-order", {"identifiers": [{"type": "dns", "value": self.name}]})
-            if made.status != 201:
-                return None
-            self.order = made.headers["Location"].removeprefix(self.client.base)
-        state = self.post(self.order)
-        if state.status == 200 and state.json["status"] == "ready":
-            state = self.post(f"{self.order}/finalize", {"csr": b64(self.request)})
-        if state.status != 200 or state.json["status"] != "valid":
-            return None
-        reply = self.post(state.json["certificate"].removeprefix(self.client.base))
-        return x509.load_pem_x509_certificates(reply.body)[0] if reply.status == 200 else None
 
 
 # Python leaves a socket to its garbage collector when the other side ends the handshake.
@@ -145,27 +96,6 @@ def test_killed_at_any_moment(pki: Pki, tmp_path: Path) -> None:
 
 
 # A disk without room
-
-
-@contextmanager
-def small_disk(folder: Path) -> Iterator[Callable[[int | None], None]]:
-    """A file system of a few megabytes. Gives what leaves so many bytes of it free; None for all."""
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m,mode=0700", "tmpfs", folder], capture_output=True, check=False)
-    if mounted.returncode != 0:
-        pytest.skip(f"no file system can be mounted here: {mounted.stderr.decode().strip()}")
-    filler = folder / "filler"
-
-    def leave(size: int | None) -> None:
-        filler.unlink(missing_ok=True)
-        if size is not None:
-            state = os.statvfs(folder)
-            filler.write_bytes(b"\0" * max(0, state.f_bavail * state.f_frsize - size))
-
-    try:
-        yield leave
-    finally:
-        subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 def judge_without_room(running: Authority, leave: Callable[[int | None], None], sizes: list[int]) -> None:
