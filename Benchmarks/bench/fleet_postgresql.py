@@ -36,10 +36,7 @@ class Servers:
         world.run([world.pki, "issue-intermediate", ISSUER, "--directory", first])
         world.run([world.pki, "issue-client", "--directory", first, "--issuer", ISSUER, "--name", "seed"])
         world.run([world.pki, "inventory", "init", "--inventory", self.url])
-        try:
-            world.run([world.pki, "inventory", "copy", "--from", first, "--to", self.url])
-        except Failed:
-            world.run([world.pki, "inventory", "copy", "--directory", first, "--inventory", self.url])
+        world.run([world.pki, "inventory", "copy", "--from", first, "--to", self.url])
         self.directories = [first]
         self.kid, self.secret = self.token("*", uses=10_000_000)
         if rows:
