@@ -45,11 +45,13 @@ package struct CAService: HTTPHandler {
     ///   - fetch: Sends a request to a host that must prove its name: follows no redirect, uses no proxy, and limits time
     ///     and size.
     ///   - now: The clock.
+    ///   - note: Is told what was done and is worth keeping, for the log.
     ///   - report: Is told faults of the server and who was refused, each a sentence, for the log.
     package init(
         _ desk: EnrolmentDesk, options: Options, isNamed: @escaping @Sendable (String) -> Bool,
         fetch: @escaping @Sendable (HTTPChallengeRequest) throws -> (status: Int, body: [UInt8]),
         now: @escaping @Sendable () -> Date,
+        note: @escaping @Sendable (String) -> Void,
         report: @escaping @Sendable (String) -> Void
     ) throws {
         let inventory = desk.authority.inventory
@@ -62,7 +64,8 @@ package struct CAService: HTTPHandler {
         let log = ServiceLog(report)
         let report: @Sendable (String) -> Void = { log.report($0) }
         let revocation = try RevocationService(
-            desk.authority, options: current, limits: limits, metrics: metrics, now: now, report: report)
+            desk.authority, options: current, limits: limits, metrics: metrics, now: now, note: note,
+            report: report)
         self.revocation = revocation
         var router = HTTPRouter()
         try revocation.addRoutes(to: &router)
@@ -91,7 +94,8 @@ package struct CAService: HTTPHandler {
         }
         try router.on(.get, "/metrics") { _, _ in
             .work {
-                let gauges = (try? inventory.enrolmentGauges(at: now(), of: desk.authority.certificate)) ?? []
+                let known = try? inventory.enrolmentGauges(at: now(), of: desk.authority.certificate)
+                let gauges = (known ?? []) + [("pki_inventory_up", known == nil ? 0 : 1)]
                 return HTTPResponse(
                     status: .ok, headers: ["Content-Type": "text/plain; version=0.0.4; charset=utf-8"],
                     body: Array(metrics.text(gauges + [("pki_enrolments_waiting", Double(desk.waitingCount))]).utf8))

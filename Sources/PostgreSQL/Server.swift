@@ -60,7 +60,8 @@ internal import SystemSupport
         guard let options = unsafe PQconninfoParse(address, &message) else {
             let text = unsafe message.map { unsafe String(cString: $0) }
             unsafe PQfreemem(message)
-            throw SQLError(.other, text?.firstLine ?? "no memory")
+            // It may quote a password.
+            throw SQLError(.other, text?.split(separator: "\"").first.map(String.init)?.firstLine ?? "no memory")
         }
         var settings: [String: String] = [:]
         var option = unsafe options

@@ -38,15 +38,15 @@ extension Inventory {
     }
 
     /// Tells one CRL of a CA from another; `nil` if there is none.
-    package func revocationListStamp(of name: String) -> RevocationListStamp? {
+    package func revocationListStamp(of name: String) throws -> RevocationListStamp? {
         guard (try? EntryName.check(name)) != nil else { return nil }
         if !isInDirectory {
-            let known = try? reading { database in
+            let number = try reading { database in
                 try database.current(name).first.flatMap {
                     try database.lastRevocationList(issuerKey: $0.subjectKey)?.number
                 }
             }
-            return (known ?? nil).map { .number($0) }
+            return number.map { .number($0) }
         }
         return directory.status(of: AuthorityFiles.revocationList(of: name)).map { .file($0.stamp) }
     }

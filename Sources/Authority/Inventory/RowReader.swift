@@ -163,7 +163,9 @@ extension AuthorityError {
         case .denied:
             self.init(
                 .denied, "the inventory \(server) is denied: \(error.message)",
-                hint: "a login has the rights of its role: GRANT pki_server (or pki_admin, pki_reader) TO the login")
+                hint: !error.message.hasPrefix("permission denied for")
+                    ? "the password is read from PGPASSFILE, or ~/.pgpass with mode 0600"
+                    : "a login has the rights of its role: GRANT pki_server (or pki_admin, pki_reader) TO the login")
         case .damaged, .full, .duplicate, .other:
             self.init(.storage, "the inventory \(server) cannot be used: \(error.message)")
         }

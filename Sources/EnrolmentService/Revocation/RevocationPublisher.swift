@@ -36,6 +36,7 @@ package final class RevocationPublisher: Sendable {
     private let cache: OCSPCache
     private let metrics: ServiceMetrics
     private let now: @Sendable () -> Date
+    private let note: @Sendable (String) -> Void
     private let report: @Sendable (String) -> Void
     private let state = Mutex(State())
     private let queue = DispatchQueue(label: "revocation")
@@ -43,13 +44,15 @@ package final class RevocationPublisher: Sendable {
 
     init(
         _ authority: CertificateAuthority, options: CurrentOptions, cache: OCSPCache,
-        metrics: ServiceMetrics, now: @escaping @Sendable () -> Date, report: @escaping @Sendable (String) -> Void
+        metrics: ServiceMetrics, now: @escaping @Sendable () -> Date,
+        note: @escaping @Sendable (String) -> Void, report: @escaping @Sendable (String) -> Void
     ) {
         self.authority = authority
         self.options = options
         self.cache = cache
         self.metrics = metrics
         self.now = now
+        self.note = note
         self.report = report
         canSign = authority.certificate.keyUsage?.contains(.crlSign) ?? true
     }
@@ -131,7 +134,7 @@ package final class RevocationPublisher: Sendable {
 
     private func isFileBehind(_ number: Int64?) throws -> Bool {
         guard canSign, let number else { return false }
-        guard let stamp = authority.inventory.revocationListStamp(of: authority.name) else { return true }
+        guard let stamp = try authority.inventory.revocationListStamp(of: authority.name) else { return true }
         if let known = listNumber.withLock(\.self), known.stamp == stamp { return known.number < number }
         let found = (try? authority.inventory.revocationList(of: authority.name))?.number?.integer ?? 0
         listNumber.withLock { $0 = (stamp, found) }
@@ -152,7 +155,7 @@ package final class RevocationPublisher: Sendable {
         metrics.count("pki_crl_builds_total", "outcome=\"made\"")
         made.notices.forEach(report)
         // A head that is kept elsewhere shows whether the audit was cut off later.
-        report(
+        note(
             "CRL \(made.list.number?.decimal ?? "") of \(authority.name) has \(made.count) revoked"
                 + (made.auditHead.map { "; the audit's head is \($0)" } ?? ""))
         if wasFailing { report("CRL \(made.list.number?.decimal ?? "") of \(authority.name) was made again") }

@@ -31,11 +31,12 @@ package struct RevocationService: HTTPHandler {
 
     init(
         _ authority: CertificateAuthority, options: CurrentOptions, limits: ServiceLimits, metrics: ServiceMetrics,
-        now: @escaping @Sendable () -> Date, report: @escaping @Sendable (String) -> Void
+        now: @escaping @Sendable () -> Date,
+        note: @escaping @Sendable (String) -> Void, report: @escaping @Sendable (String) -> Void
     ) throws {
         let cache = OCSPCache()
         publisher = RevocationPublisher(
-            authority, options: options, cache: cache, metrics: metrics, now: now, report: report)
+            authority, options: options, cache: cache, metrics: metrics, now: now, note: note, report: report)
         let lists = PublishedLists(authority.inventory)
         let responder = OCSPService(
             authority, cache: cache, limits: limits, metrics: metrics, now: now, report: report)
@@ -95,7 +96,7 @@ private final class PublishedLists: Sendable {
         guard isPEM || file.hasSuffix(".crl") else { return Self.missing }
         let list: CertificateRevocationList
         do {
-            guard let found = try self.list(of: String(file.dropLast(4))) else { return Self.missing }
+            guard let found = try self.list(of: String(file.dropLast(4)), now: now) else { return Self.missing }
             list = found
         } catch {
             let answer = ServiceError(error)
@@ -118,13 +119,19 @@ private final class PublishedLists: Sendable {
 
     private static let missing = HTTPResponse(status: .notFound, text: "there is no CRL of this name\n")
 
-    /// The CRL of a CA; read again when its file has changed.
-    private func list(of name: String) throws -> CertificateRevocationList? {
-        guard let stamp = inventory.revocationListStamp(of: name) else { return nil }
-        if let known = known.withLock({ $0[name] }), known.stamp == stamp { return known.list }
-        guard let list = try inventory.revocationList(of: name) else { return nil }
-        // If the file was replaced in between, the stamp is the old one's, and the next request reads it again.
-        known.withLock { $0[name] = Known(stamp: stamp, list: list) }
-        return list
+    /// The CRL of a CA; read again when another was made. While the inventory does not answer, the last one goes on until it expires.
+    private func list(of name: String, now: Date) throws -> CertificateRevocationList? {
+        let known = known.withLock { $0[name] }
+        do {
+            guard let stamp = try inventory.revocationListStamp(of: name) else { return nil }
+            if let known, known.stamp == stamp { return known.list }
+            guard let list = try inventory.revocationList(of: name) else { return nil }
+            // If the file was replaced in between, the stamp is the old one's, and the next request reads it again.
+            self.known.withLock { $0[name] = Known(stamp: stamp, list: list) }
+            return list
+        } catch let error as AuthorityError where error.code == .unreachable {
+            guard let known, known.list.nextUpdate.map({ $0 > now }) ?? false else { throw error }
+            return known.list
+        }
     }
 }

@@ -200,6 +200,8 @@ struct ServeCACommand: AsyncParsableCommand {
         // The connections of two servers, and the CA's files besides.
         ThisProcess.allowOpenFiles(4_096)
         let authority = try caKey.open(directory.path, inventory: directory.address, issuer: issuer)
+        // Tokens that were made with another key would be refused.
+        _ = try authority.inventory.tokenKey()
         let manager = ServiceManager(
             environment: ProcessInfo.processInfo.environment, processID: ThisProcess.identifier)
         let upload = try publish.map { _ in
@@ -209,7 +211,8 @@ struct ServeCACommand: AsyncParsableCommand {
             of: authority, hosts: host, certificate: certificate, privateKey: privateKey)
         let desk = EnrolmentDesk(authority, rules: rules(authority), jobs: 2) { .now }
         let service = try CAService(
-            desk, options: options, isNamed: identity.isNamed, fetch: ChallengeFetch.get, now: { .now }
+            desk, options: options, isNamed: identity.isNamed, fetch: ChallengeFetch.get, now: { .now },
+            note: { console.note($0) }
         ) { console.warning($0) }
 
         let signals = await CaughtSignal.stream(of: .interrupt, .terminate, .hangUp)

@@ -92,7 +92,7 @@ final class RevocationListUpload: Sendable {
         let now = Date.now
         let (known, next) = state.withLock { ($0.stamp, $0.next) }
         guard next.map({ $0 <= .now }) ?? true,
-            let stamp = authority.inventory.revocationListStamp(of: authority.name), stamp != known
+            let stamp = try? authority.inventory.revocationListStamp(of: authority.name), stamp != known
         else { return }
         do {
             guard let list = try authority.inventory.revocationList(of: authority.name) else { return }
