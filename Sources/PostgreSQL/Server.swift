@@ -314,13 +314,19 @@ internal import SystemSupport
     /// Tables only grow from one version to the next, so that programs of both run at the same time; what no program uses any
     /// more is removed one version later. `oldest` says which programs may go on.
     package func setSchemaVersion(_ version: Int64, oldest: Int64) throws {
-        try run(
-            """
-            CREATE TABLE IF NOT EXISTS inventory_version (version BIGINT NOT NULL, oldest BIGINT NOT NULL); \
-            CREATE TABLE IF NOT EXISTS inventory_writers \
-            (writer TEXT PRIMARY KEY, mark TEXT NOT NULL, at TIMESTAMPTZ NOT NULL); \
-            DELETE FROM inventory_version; INSERT INTO inventory_version VALUES (\(version), \(oldest))
-            """)
+        try run(Self.versionStatements(version, oldest: oldest).joined(separator: "; "))
         knownVersions = nil
+    }
+
+    package static func versionStatements(_ version: Int64, oldest: Int64) -> [String] {
+        [
+            "CREATE TABLE IF NOT EXISTS inventory_version (version BIGINT NOT NULL, oldest BIGINT NOT NULL)",
+            """
+            CREATE TABLE IF NOT EXISTS inventory_writers \
+            (writer TEXT PRIMARY KEY, mark TEXT NOT NULL, at TIMESTAMPTZ NOT NULL)
+            """,
+            "DELETE FROM inventory_version",
+            "INSERT INTO inventory_version VALUES (\(version), \(oldest))",
+        ]
     }
 }

@@ -36,7 +36,8 @@ private final class SlowKey: SigningKey {
         let file = try Directory(ca.directory.path, for: .reading).read("root-key.pem").bytes
         let slow = SlowKey(try PrivateKey(reading: file, passphrase: nil))
         let authority = try CertificateAuthority(
-            openingIn: ca.directory.path, by: "test", now: ca.now, keyAddress: "test:key", openKey: { _, _ in slow })
+            openingIn: ca.directory.path, by: "test", now: ca.now, keyAddress: "test:key", inventory: ca.address,
+            openKey: { _, _ in slow })
         let desk = EnrolmentDesk(authority, rules: EnrolmentRules(authority.inventory), jobs: 2) { ca.now }
         await withTaskGroup { tasks in
             for name in ["web-1", "web-2"] {

@@ -12,6 +12,8 @@ import Testing
 
 /// A CA in a private directory, with a clock that tests move.
 final class TestCA: Sendable {
+    /// The server that has the inventory; `nil` for the directory.
+    let address: String?
     let directory: ProgramDirectory
     let authority: CertificateAuthority
     let clock = Mutex(Date(timeIntervalSince1970: 1_700_000_000))
@@ -22,7 +24,7 @@ final class TestCA: Sendable {
         let now = Date(timeIntervalSince1970: 1_700_000_000)
         _ = try CertificateAuthority.create(
             in: directory.path, RootRequest(template: try BuiltInTemplate.root.template), now: now, using: &generator)
-        let address = try TestDatabase.newSchema()
+        address = try TestDatabase.newSchema()
         if let address {
             _ = try Inventory.initialize(at: address)
             _ = try InventoryCopy.copy(from: directory.path, to: address, by: "test", now: now)

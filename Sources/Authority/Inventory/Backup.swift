@@ -99,10 +99,10 @@ extension Inventory {
             throw AuthorityError(
                 .exists, "\(printable(path)) exists already and is never overwritten", hint: "name a new file")
         }
-        return try holding { records in
+        func write(_ records: InventoryDatabase) throws -> Backup.Summary {
             let draft = "\(NewFile.temporaryPrefix)backup-\(ThisProcess.identifier)"
             defer { for suffix in ["", "-wal", "-shm", "-journal"] { target.unlink(draft + suffix) } }
-            let skipped = try Backup.write(records, directory, as: draft, in: target, now: now)
+            let skipped = try Backup.write(records, from: place, directory, as: draft, in: target, now: now)
             // What was written is read again, as a restoration would.
             let summary = try Backup(reading: draft, in: target, skipped: skipped).summary
             try rethrown { () throws(FileError) in
@@ -111,20 +111,28 @@ extension Inventory {
             }
             return summary
         }
+        return isInDirectory ? try holding(write) : try withDatabase(write)
     }
 }
 
 extension Backup {
     /// Returns the paths that are no regular files.
     fileprivate static func write(
-        _ records: InventoryDatabase, _ directory: CADirectory, as name: String, in target: SystemSupport.Directory,
-        now: Date
+        _ records: InventoryDatabase, from place: String, _ directory: CADirectory, as name: String,
+        in target: SystemSupport.Directory, now: Date
     ) throws -> [String] {
         let copy = try Database(name, in: target, applicationIdentifier: applicationIdentifier)
-        guard let file = records.file else {
-            throw AuthorityError(.invalidRequest, "the inventory is not in the directory")
+        if let file = records.file {
+            try file.copy(over: copy)
+        } else {
+            try InventoryCopy.copyRows(from: records.database, at: place, into: copy, at: target.path(of: name))
         }
-        try file.copy(over: copy)
+        func add(_ path: String, _ mode: UInt32, _ contents: [UInt8]) throws {
+            try copy.execute(
+                "INSERT INTO sqlar (name, mode, mtime, sz, data) VALUES (?, ?, ?, ?, ?)", .text(path),
+                // A regular file, as stat(2) says it.
+                .integer(Int64(0o100000 | mode & 0o777)), .time(now), .integer(Int64(contents.count)), .blob(contents))
+        }
         var skipped: [String] = []
         try copy.transaction(.power) {
             try copy.execute("PRAGMA application_id = \(applicationIdentifier)")
@@ -142,12 +150,10 @@ extension Backup {
                     continue
                 }
                 let contents = try directory.read(path, isPrivate: false)
-                try copy.execute(
-                    "INSERT INTO sqlar (name, mode, mtime, sz, data) VALUES (?, ?, ?, ?, ?)", .text(path),
-                    // A regular file, as stat(2) says it.
-                    .integer(Int64(0o100000 | status.mode & 0o777)), .time(now), .integer(Int64(contents.count)),
-                    .blob(unsafe contents.withUnsafeBytes { unsafe Array($0) }))
+                try add(path, status.mode, unsafe contents.withUnsafeBytes { unsafe Array($0) })
             }
+            // Then the files of what was issued are made when it is restored.
+            if records.file == nil { try add(Inventory.elsewhereFile, 0o644, Array("\(place)\n".utf8)) }
             try copy.execute(
                 "INSERT INTO backup (made_at, digest) VALUES (?, ?)", .time(now),
                 .blob(digest(of: copy, madeAt: Int64(now.timeIntervalSince1970))))
@@ -272,7 +278,8 @@ extension Backup {
     }
 
     private func writeFiles(to draft: SystemSupport.Directory) throws {
-        try database.visit("SELECT name, mode, data FROM sqlar ORDER BY name") { row in
+        let files = "SELECT name, mode, data FROM sqlar WHERE name != ? ORDER BY name"
+        try database.visit(files, [.text(Inventory.elsewhereFile)]) { row in
             let parts = row.text(0).split(separator: "/").map(String.init)
             let mode = UInt32(truncatingIfNeeded: row.integer(1)) & 0o755 | 0o400
             try rethrown { () throws(FileError) in
@@ -304,6 +311,11 @@ extension Backup {
             }
             // The keys of the files are in the pages of the table that was dropped.
             try copy.compact()
+            let mark = "SELECT 1 FROM sqlar WHERE name = ?"
+            guard try !database.query(mark, .text(Inventory.elsewhereFile)).isEmpty else { return }
+            var files = CopiedFiles(
+                directory: try CADirectory(path: draft.path, for: .writing), records: InventoryDatabase(copy), now: now)
+            try files.write {}
         }
     }
 

@@ -32,8 +32,17 @@ extension Inventory {
     /// Compares the directory with the inventory without changing anything.
     package func check(now: Date) throws -> [CADirectoryFinding] {
         try withDatabase { records in
-            var check = CADirectoryCheck(directory: directory, records: records, now: now)
+            var check = CADirectoryCheck(directory: directory, records: records, now: now, keepsFiles: isInDirectory)
             try check.run()
+            return check.findings
+        }
+    }
+
+    /// Checks the server that has the inventory. `clock` tells the time.
+    package func checkServer(clock: () -> Date) throws -> [CADirectoryFinding] {
+        try withDatabase { records in
+            var check = InventoryServerCheck(records.database, at: place)
+            try check.run(clock: clock)
             return check.findings
         }
     }
@@ -94,14 +103,16 @@ struct CADirectoryCheck {
     let directory: CADirectory
     let records: InventoryDatabase
     let now: Date
+    /// Whether the directory has the files of what was issued: an inventory on a server has none.
+    let keepsFiles: Bool
     private(set) var findings: [CADirectoryFinding] = []
 
-    init(directory: CADirectory, records: InventoryDatabase, now: Date) {
-        (self.directory, self.records, self.now) = (directory, records, now)
+    init(directory: CADirectory, records: InventoryDatabase, now: Date, keepsFiles: Bool = true) {
+        (self.directory, self.records, self.now, self.keepsFiles) = (directory, records, now, keepsFiles)
     }
 
     mutating func run() throws {
-        for damage in try records.damages() {
+        for damage in try keepsFiles ? records.damages() : [] {
             report(
                 "inventory", .failure, "the inventory \(directory.path(of: Inventory.fileName)) is damaged: \(damage)",
                 "archive it and create another from the files: pki import \(Quoting.shell(directory.path))")
@@ -125,7 +136,7 @@ struct CADirectoryCheck {
                 "restored at \(timestamp(restored.date)) from a \(restored.detail): what was issued or revoked in between is not known"
             )
         }
-        let unfinished = try unfinishedFiles()
+        let unfinished = try keepsFiles ? unfinishedFiles() : []
         if let name = unfinished.first {
             let text = "a command was interrupted before it wrote \(directory.path(of: name))"
             report("inventory", .warning, text, "complete the change: pki doctor --repair", true)
@@ -133,14 +144,16 @@ struct CADirectoryCheck {
         for found in try records.verifyAudit().breaks {
             switch found {
             case .noChain: report("audit", .notice, "\(found)")
-            case .missingTrigger: report("audit", .failure, "\(found)", "pki doctor --repair", true)
+            case .missingTrigger where keepsFiles: report("audit", .failure, "\(found)", "pki doctor --repair", true)
+            case .missingTrigger:
+                report("audit", .failure, "\(found)", "have the tables' owner run pki inventory init --inventory URL")
             case .row, .missingHead:
                 report("audit", .failure, "\(found)", "compare it with a copy: pki audit --format json")
             }
         }
         checkPermissions()
         try checkCertificates(except: Set(unfinished))
-        try checkStrangers()
+        if keepsFiles { try checkStrangers() }
         try checkLists()
     }
 
@@ -222,10 +235,10 @@ struct CADirectoryCheck {
         var orphans: [String] = []
         let authorities = try records.entries(where: "is_ca = 1 AND place = 0").map(\.subjectKey)
         let issuers = Set(authorities.filter { (try? records.refuseRevokedAuthority(withKey: $0)) != nil })
-        try records.visit(where: "place < 2 ORDER BY id") { entry in
+        try records.visit(where: keepsFiles ? "place < 2 ORDER BY id" : "place = 0") { entry in
             let files = [entry.certificateFile, entry.keyFile, entry.chainFile].compactMap(\.self)
-            guard entry.hasFile else { return }
-            if unfinished.isDisjoint(with: files) { try check(entry) }
+            let isExpected = keepsFiles ? entry.hasFile : entry.isCA && directory.contains(entry.certificateFile)
+            if isExpected, unfinished.isDisjoint(with: files) { try check(entry) }
             guard entry.place == .current, entry.revocation == nil, !entry.isCA else { return }
             // What lives shortly is renewed late: a third of its life is left then.
             let life = entry.lifetime ?? entry.notAfter.timeIntervalSince(entry.notBefore)

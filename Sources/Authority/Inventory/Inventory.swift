@@ -122,13 +122,22 @@ public final class Inventory: Sendable {
             replacing: .never)
     }
 
-    /// Makes the tables of an inventory on a server, or brings them up to date. Returns whether there were none.
-    package static func initialize(at address: String) throws -> Bool {
+    /// Makes the tables and roles of an inventory on a server, or brings them up to date. Returns whether there were no tables, and
+    /// which roles the login may not make.
+    package static func initialize(at address: String) throws -> (isNew: Bool, missingRoles: [String]) {
         try explained("on PostgreSQL", isServer: true) {
-            let server = try Server(address, isReading: false, hasLimits: false)
-            return try server.transaction { try InventorySchema.migrate(server) }
+            let server = try Server(address, isReading: false)
+            let isNew = try server.transaction {
+                let isNew = try InventorySchema.migrate(server)
+                try InventorySchema.restoreTriggers(on: server)
+                return isNew
+            }
+            return (isNew, try InventorySchema.grantRoles(on: server))
         }
     }
+
+    /// The SQL that does the same in an empty database.
+    package static var serverScript: String { InventorySchema.script }
 
     static func open(_ path: String, for use: Directory.Use) throws -> CADirectory {
         let directory: CADirectory

@@ -180,6 +180,16 @@ package struct InventoryCopy {
 // MARK: - Rows
 
 extension InventoryCopy {
+    /// Copies every row, as they are at one time, into a file that has no tables.
+    static func copyRows(
+        from connection: any Connection, at place: String, into database: Database, at path: String
+    ) throws {
+        _ = try database.transaction { try InventorySchema.migrate(database) }
+        let source = Side(connection: connection, place: place)
+        var copy = InventoryCopy(from: source, to: Side(connection: database, place: path)) { _, _ in }
+        try source.explaining { try connection.snapshot { try copy.copyTables() } }
+    }
+
     /// Copies and compares all tables.
     private mutating func run() throws {
         let head = try changeNumber()
@@ -201,6 +211,7 @@ extension InventoryCopy {
         // Of a directory, the files too.
         if target.connection.dialect == .sqlite { total += try count(of: "certificates WHERE place < 2") }
         try verifyAudit(source)
+        if target.connection.dialect == .postgreSQL { try refuseDoubledNames() }
         for table in Self.tables {
             let copied = try copy(table)
             let (rows, digest) = try contents(of: table)
@@ -222,6 +233,16 @@ extension InventoryCopy {
     private mutating func report(_ count: Int) {
         done += count
         progress(done, total)
+    }
+
+    /// A server accepts one current certificate of a name; inventories of earlier versions may have more.
+    private func refuseDoubledNames() throws {
+        let doubled = try source.query(
+            "SELECT name FROM certificates WHERE place = 0 GROUP BY issuer_key, name HAVING count(*) > 1 LIMIT 1")
+        guard let name = doubled.first?.first?.text else { return }
+        throw AuthorityError(
+            .broken, "\(source.place) has two current certificates of the name \(printable(name, limit: 100))",
+            hint: "let one replace both: pki renew \(Quoting.shell(name))")
     }
 
     /// The audit comes first: it tells whether the target is a copy of this source.

@@ -290,7 +290,7 @@ extension Inventory {
             for (order, count) in [("", limit), (" DESC", 1)] where order.isEmpty || names.count == limit {
                 if !order.isEmpty { names.removeLast() }
                 try database.database.visit(
-                    "SELECT name, id FROM certificates WHERE \(condition) GROUP BY name ORDER BY name\(order) LIMIT ?",
+                    "SELECT name, max(id) FROM certificates WHERE \(condition) GROUP BY name ORDER BY name\(order) LIMIT ?",
                     [.text(prefix), .text(prefix + "\u{10FFFF}"), .integer(Int64(count))]
                 ) { row in
                     names.append(try RowReader(table: "certificates", id: row.integer(1)).name(row.text(0), "name"))
@@ -305,10 +305,11 @@ extension Inventory {
         beginningWith digits: String, limit: Int
     ) throws -> [(serialNumber: SerialNumber, name: String)] {
         var found: [(serialNumber: SerialNumber, name: String)] = []
+        let (condition, bounds) = Self.octets(beginningWith: digits)
         try withDatabase { database in
             try database.database.visit(
-                "SELECT serial, name, id FROM certificates WHERE substr(lower(hex(serial)), 1, ?) = ? LIMIT ?",
-                [.integer(Int64(digits.utf8.count)), .text(digits), .integer(Int64(limit))]
+                "SELECT serial, name, id FROM certificates WHERE \(condition) ORDER BY serial LIMIT ?",
+                bounds + [.integer(Int64(limit))]
             ) { row in
                 let value = RowReader(table: "certificates", id: row.integer(2))
                 found.append(
@@ -319,6 +320,23 @@ extension Inventory {
             }
         }
         return found
+    }
+}
+
+extension Inventory {
+    /// The condition of serial numbers that begin with hexadecimal digits: a range of octets, without functions of one database.
+    private static func octets(beginningWith digits: String) -> (condition: String, bounds: [SQLValue]) {
+        func padded(_ digits: [UInt8]) -> SQLValue {
+            .blob(SystemSupport.octets(hexadecimal: digits.count % 2 == 0 ? digits : digits + [0x30]) ?? [])
+        }
+        let first = Array(digits.utf8)
+        // The next number of as many digits; there is none after the last.
+        guard let place = first.lastIndex(where: { $0 != UInt8(ascii: "f") }) else {
+            return ("serial >= ?", [padded(first)])
+        }
+        var next = Array(first[...place])
+        next[place] = next[place] == UInt8(ascii: "9") ? UInt8(ascii: "a") : next[place] + 1
+        return ("serial >= ? AND serial < ?", [padded(first), padded(next)])
     }
 }
 

@@ -11,7 +11,8 @@ extension InventorySchema {
         let statements = Array(migrations.dropFirst(version).joined())
         guard dialect == .postgreSQL else { return statements }
         let tables = statements.filter { !$0.hasPrefix("CREATE TRIGGER") }.map(translated)
-        return version < 1 ? tables + serverTables + [auditFunction] + serverTriggers.map(\.statement) : tables
+        return version < 1
+            ? tables + serverTables + serverIndices + [auditFunction] + serverTriggers.map(\.statement) : tables
     }
 
     /// Names are compared by their octets, as SQLite does, whatever the database's locale is.
@@ -31,6 +32,11 @@ extension InventorySchema {
         "CREATE UNLOGGED TABLE acme_nonces (nonce BYTEA PRIMARY KEY, at BIGINT NOT NULL)",
         "CREATE INDEX acme_nonces_by_time ON acme_nonces (at)",
         "CREATE UNLOGGED TABLE acme_nonce_key (id BIGINT PRIMARY KEY CHECK (id = 1), key BYTEA NOT NULL)",
+    ]
+
+    /// Two programs cannot both give a name to a certificate.
+    private static let serverIndices = [
+        "CREATE UNIQUE INDEX certificates_current ON certificates (issuer_key, name) WHERE place = 0"
     ]
 
     private static let auditFunction = """

@@ -15,6 +15,9 @@ struct BackupCommand: ParsableCommand {
             verified before it gets its name, is readable by you alone, and never replaces a file. Keys are in it as \
             they are in the directory; keep it as safe as that.
 
+            An inventory on PostgreSQL is read as it is at one time, and nobody waits; pki restore makes a directory with the \
+            files of all certificates, and pki inventory copy leads back to a server.
+
             The file is an SQLite database; sqlite3 FILE -A --list shows the files in it.
 
             For example:
@@ -30,12 +33,14 @@ struct BackupCommand: ParsableCommand {
     @Argument(help: .value("file", "The new file."), completion: .file())
     var file: String
 
-    @OptionGroup var directory: DirectoryOption
+    @OptionGroup var directory: InventoryOptions
 
     @OptionGroup var format: FormatOption
 
     func run() throws {
-        let summary = try directory.inventory().backUp(to: file, now: .now)
+        // Of a server's inventory nothing is changed, also not its lock.
+        let inventory = try directory.address == nil ? directory.inventory() : directory.readInventory()
+        let summary = try inventory.backUp(to: file, now: .now)
         try Console.standard.print(BackupReport(file: file, directory: nil, summary: summary), as: format.value)
         for path in summary.skipped {
             Console.standard.warning(

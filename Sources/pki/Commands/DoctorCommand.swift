@@ -13,6 +13,8 @@ struct DoctorCommand: AsyncParsableCommand {
             Without options it checks the CA's directory and changes nothing. --repair completes interrupted changes, \
             corrects permissions and restores missing certificates and chains; files that they would replace are archived.
 
+            With an inventory on PostgreSQL it checks the database too: the login's rights, triggers, replication, clock.
+
             With a profile or the options of pki creds it checks access to AWS instead, and with --directory both: \
             settings and ARNs, certificate, key and chain, the rules of IAM Roles Anywhere, a test signature, environment \
             variables that override settings, the endpoint's name and address, and the clock against the service's. A \
@@ -35,6 +37,12 @@ struct DoctorCommand: AsyncParsableCommand {
         completion: .directory)
     var directory: String?
 
+    @Option(
+        help: .value(
+            "url",
+            "The inventory on PostgreSQL: postgresql://HOST/DATABASE. (default: PKI_INVENTORY, else in the directory)"))
+    var inventory: String?
+
     @Flag(help: "Repair the CA's directory where that is safe.")
     var repair = false
 
@@ -54,6 +62,10 @@ struct DoctorCommand: AsyncParsableCommand {
         guard !repair || directory != nil || !isAboutAccess else {
             throw ValidationError("--repair needs the CA's directory: --directory")
         }
+        guard !repair || InventoryOptions.address(inventory) == nil else {
+            throw ValidationError(
+                "--repair does not work on PostgreSQL: pki inventory init restores triggers and roles")
+        }
     }
 
     /// Whether the access to AWS is checked.
@@ -61,8 +73,9 @@ struct DoctorCommand: AsyncParsableCommand {
 
     func run() async throws {
         var diagnosis = Diagnosis()
-        if directory != nil || !isAboutAccess {
-            diagnosis = try CADirectoryDiagnosis.run(directory ?? DirectoryOption.standard, repairs: repair)
+        if directory != nil || inventory != nil || !isAboutAccess {
+            diagnosis = try CADirectoryDiagnosis.run(
+                directory ?? DirectoryOption.standard, inventory: InventoryOptions.address(inventory), repairs: repair)
         }
         if isAboutAccess { diagnosis.checks += accessChecks() }
         let software = "\(Version.line) with \(OpenSSLVersion.text)"

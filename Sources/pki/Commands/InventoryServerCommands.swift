@@ -31,15 +31,35 @@ struct InventoryInitCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "init",
         _superCommandName: "pki inventory",
-        abstract: "Make the tables of an inventory on PostgreSQL, or bring them up to date."
+        abstract: "Make the tables of an inventory on PostgreSQL, or bring them up to date.",
+        discussion: """
+            Makes the tables, and the roles pki_server, pki_admin and pki_reader, which nobody logs in as: GRANT them to the \
+            logins of servers, administrators and readers. Running it again is harmless.
+
+            For example:
+
+              pki inventory init --inventory postgresql://db.example.com/pki
+              pki inventory init --print | psql -v ON_ERROR_STOP=1 -1 -d pki
+            """
     )
 
-    @Option(help: .value("url", "The database: postgresql://HOST/DATABASE."))
-    var inventory: String
+    @Option(help: .value("url", "The database: postgresql://HOST/DATABASE. (default: PKI_INVENTORY)"))
+    var inventory: String?
+
+    @Flag(help: "Print the SQL for psql, and connect to nothing.")
+    var print = false
 
     func run() throws {
-        let isNew = try Inventory.initialize(at: inventory)
+        if print { return try Console.standard.write(Inventory.serverScript) }
+        guard let address = InventoryOptions.address(inventory) else {
+            throw ValidationError("name the database: --inventory postgresql://HOST/DATABASE")
+        }
+        let (isNew, missing) = try Inventory.initialize(at: address)
         Console.standard.note(isNew ? "the tables were made" : "the tables are up to date")
+        guard !missing.isEmpty else { return }
+        let statements = missing.map { "CREATE ROLE \($0) NOLOGIN;" }.joined(separator: " ")
+        Console.standard.warning(
+            "this login may not make roles; have a superuser make them, then run the command again: \(statements)")
     }
 }
 

@@ -71,7 +71,12 @@ struct KnownValues {
 
     // MARK: - A CA's directory
 
-    private var inventory: Inventory? { try? Inventory(reading: directory, now: .now) }
+    private var inventory: Inventory? {
+        guard let address = environment[InventoryOptions.variable], !address.isEmpty else {
+            return try? Inventory(reading: directory, now: .now)
+        }
+        return try? Inventory(at: address, in: directory, by: "", now: .now, isReading: true)
+    }
 
     private var recorded: RecordedResources { (try? RecordedResources(in: directory)) ?? RecordedResources() }
 

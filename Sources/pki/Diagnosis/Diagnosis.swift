@@ -113,6 +113,7 @@ extension Optional {
 struct CADirectoryDiagnosis {
     /// The names of the checks, with the text for one without findings.
     private static let checks = [
+        ("database", ""), ("rights", ""), ("replication", ""), ("clock", ""),
         ("inventory", "the inventory is complete"),
         ("audit", "the audit log is intact"),
         ("permissions", "only the owner can use the keys"),
@@ -128,16 +129,22 @@ struct CADirectoryDiagnosis {
     /// The maximum number of findings of one check that are listed.
     private static let limit = 10
 
-    static func run(_ directory: String, repairs: Bool) throws -> Diagnosis {
+    /// What is only checked where certificates have files.
+    private static let ofFiles = ["certificate-file", "chain-file", "unknown-file"]
+
+    static func run(_ directory: String, inventory address: String?, repairs: Bool) throws -> Diagnosis {
         var diagnosis = Diagnosis()
         if repairs {
             diagnosis.repaired = try Inventory.repair(in: directory, by: Operator.name, now: .now)
         }
-        let inventory = try Inventory(reading: directory, now: .now)
-        let findings = try inventory.check(now: .now)
+        let inventory =
+            try address.map { try Inventory(at: $0, in: directory, by: Operator.name, now: .now, isReading: true) }
+            ?? Inventory(reading: directory, now: .now)
+        let findings = try inventory.check(now: .now) + (address == nil ? [] : inventory.checkServer { .now })
         for (name, allIsWell) in checks {
             let found = findings.filter { $0.check == name }
-            if found.isEmpty { diagnosis.checks.append(Check(name: name, verdict: .ok, found: allIsWell)) }
+            let isChecked = !allIsWell.isEmpty && (address == nil || !ofFiles.contains(name))
+            if found.isEmpty, isChecked { diagnosis.checks.append(Check(name: name, verdict: .ok, found: allIsWell)) }
             for finding in found.prefix(limit) {
                 diagnosis.checks.append(
                     Check(name: name, verdict: verdict(of: finding), found: finding.message, hint: finding.hint))

@@ -26,6 +26,7 @@ struct AuthorityKeyOptions: ParsableArguments {
         _ directory: String, inventory: String? = nil, issuer: String? = nil, passphrase: Passphrase? = nil,
         now: Date = .now
     ) throws -> CertificateAuthority {
+        if inventory == nil { try InventoryOptions.refuseElsewhere(directory) }
         let passphrase = try passphrase ?? passphraseOptions.passphrase()
         let opener = KeyOpener(device, passphrase: passphrase)
         let authority = try CertificateAuthority(

@@ -37,10 +37,16 @@ struct DirectoryOption: ParsableArguments {
 
 extension DirectoryOption {
     /// The inventory, to change it.
-    func inventory() throws -> Inventory { try Inventory(in: path, by: Operator.name, now: .now).announced() }
+    func inventory() throws -> Inventory {
+        try InventoryOptions.refuseElsewhere(path)
+        return try Inventory(in: path, by: Operator.name, now: .now).announced()
+    }
 
     /// The inventory, to read it.
-    func readInventory(now: Date = .now) throws -> Inventory { try Inventory(reading: path, now: now).announced() }
+    func readInventory(now: Date = .now) throws -> Inventory {
+        try InventoryOptions.refuseElsewhere(path)
+        return try Inventory(reading: path, now: now).announced()
+    }
 }
 
 /// The CA's directory, and where its inventory is if not there.
@@ -58,10 +64,25 @@ struct InventoryOptions: ParsableArguments {
     var given: String?
 
     /// The server's address; `nil` for the directory.
-    var address: String? {
+    var address: String? { Self.address(given) }
+
+    /// An address that was given, or that the variable has.
+    static func address(_ given: String?) -> String? {
         if let given { return given }
-        let value = ProcessInfo.processInfo.environment[Self.variable] ?? ""
+        let value = ProcessInfo.processInfo.environment[variable] ?? ""
         return value.isEmpty ? nil : value
+    }
+
+    /// Refuses to make an inventory from a directory's files where the variable names one: a command that does not use it would
+    /// work beside it.
+    static func refuseElsewhere(_ directory: String) throws {
+        guard address(nil) != nil,
+            FileStatus(at: FilePath.join(directory, Inventory.fileName), followsLinks: false) == nil
+        else { return }
+        throw InputError(
+            message: "\(variable) names an inventory on PostgreSQL, which this command does not use",
+            hint: "hosts get certificates from pki serve-ca --inventory; to work on the directory alone: unset \(variable)"
+        )
     }
 
     var path: String { directory.path }
