@@ -81,7 +81,8 @@ struct InventoryOptions: ParsableArguments {
         else { return }
         throw InputError(
             message: "\(variable) names an inventory on PostgreSQL, which this command does not use",
-            hint: "hosts get certificates from pki serve-ca --inventory; to work on the directory alone: unset \(variable)"
+            hint:
+                "hosts get certificates from pki serve-ca --inventory; to work on the directory alone: unset \(variable)"
         )
     }
 
