@@ -29,6 +29,9 @@ OWNER = "postgres"
 ROLE = "pki"
 """Who owns the databases, with a password in ``Cluster.passfile``."""
 
+LOGINS = {"machine": "pki_server", "person": "pki_admin", "reader": "pki_reader"}
+"""Logins with the same password, and the role of each, which `pki inventory init` makes."""
+
 
 def programs() -> Path:
     """Where Debian keeps the programs of the newest PostgreSQL."""
@@ -133,6 +136,8 @@ class Cluster:
         if not self.psql("SELECT 1 FROM pg_database WHERE datname = 'inventory'"):
             self.psql(f"CREATE DATABASE inventory OWNER {ROLE}")
             pki.run("inventory", "init", "--inventory", self.url("inventory"))
+            for login, role in LOGINS.items():
+                self.psql(f"CREATE ROLE {login} LOGIN PASSWORD '{self.password}' IN ROLE {role}")
         return self.database("inventory")
 
 
@@ -141,7 +146,7 @@ def postgresql(directory: Path | None = None, **settings: str) -> Iterator[Clust
     """Starts a server, which writes nothing through to the disk unless `fsync="on"` is given."""
     with room() as own:
         place = directory or own
-        defaults = {"listen_addresses": "*", "max_connections": "100", "shared_buffers": "32MB", "fsync": "off", "max_wal_size": "256MB"}
+        defaults = {"listen_addresses": "*", "max_connections": "200", "shared_buffers": "32MB", "fsync": "off", "max_wal_size": "256MB"}
         cluster = Cluster(place, closed_port(), {**defaults, **settings})
         initialize = ("--pgdata", cluster.data, "--auth", "trust", "--username", OWNER, "--encoding", "UTF8", "--locale", "C.UTF-8", "--no-sync")
         done = subprocess.run(private(programs() / "initdb", *initialize), cwd=place, env=clean_environment(place), capture_output=True, check=False)
@@ -151,6 +156,12 @@ def postgresql(directory: Path | None = None, **settings: str) -> Iterator[Clust
         secret(cluster.passfile, f"*:*:*:*:{cluster.password}\n")
         try:
             cluster.start()
+            # It starts without an address whose port somebody has taken meanwhile.
+            while "could not bind" in cluster.log.read_text():
+                cluster.stop()
+                cluster.log.unlink()
+                cluster.port = closed_port()
+                cluster.start()
             cluster.psql(f"CREATE ROLE {ROLE} LOGIN CREATEROLE PASSWORD '{cluster.password}'")
             yield cluster
         finally:
@@ -207,10 +218,11 @@ def pgbouncer(cluster: Cluster, *, pool: int = 4, port: int | None = None, **set
     """PgBouncer in transaction mode before a server, with few connections for each database. Gives its port."""
     port = port or closed_port()
     with room() as home:
-        secret(home / "users", f'"{ROLE}" "{cluster.password}"\n')
+        secret(home / "users", "".join(f'"{login}" "{cluster.password}"\n' for login in (ROLE, *LOGINS)))
         options = {
             "listen_addr": "127.0.0.1", "listen_port": port, "unix_socket_dir": "", "auth_type": "scram-sha-256", "auth_file": home / "users",
-            "pool_mode": "transaction", "default_pool_size": pool, "max_client_conn": 500, **settings,
+            "pool_mode": "transaction", "default_pool_size": pool, "max_client_conn": 500, "server_idle_timeout": 5,
+            **settings,
         }  # fmt: skip
         lines = "".join(f"{name} = {value}\n" for name, value in options.items())
         secret(home / "ini", f"[databases]\n* = host={cluster.directory} port={cluster.port}\n[pgbouncer]\n{lines}")

@@ -32,8 +32,8 @@ UNAVAILABLE = 69
 DENIED = 77
 
 
-INVENTORIES: dict[Path, str] = {}
-"""The databases that have the inventories of some CA directories."""
+INVENTORIES: dict[Path, tuple[str, str]] = {}
+"""The databases that have the inventories of some CA directories: the URL for `pki serve-ca`, and that for people."""
 
 
 def binary() -> Path:
@@ -111,8 +111,9 @@ class Pki:
 
     def variables(self, *arguments: str | Path) -> dict[str, str]:
         places = [self.home / value for option, value in pairwise(arguments) if option == "--directory"]
-        inventory = INVENTORIES.get(places[0].resolve()) if places and INVENTORIES else None
-        return {**clean_environment(self.home), **({"PKI_INVENTORY": inventory} if inventory else {}), **self.environment}
+        known = INVENTORIES.get(places[0].resolve()) if places and INVENTORIES else None
+        inventory = {"PKI_INVENTORY": known[arguments[0] != "serve-ca"]} if known else {}
+        return {**clean_environment(self.home), **inventory, **self.environment}
 
     def run(
         self,

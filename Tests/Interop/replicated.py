@@ -84,10 +84,11 @@ def on_postgresql(pki: Pki, directory: Path) -> Iterator[None]:
     assert cluster
     plain = Pki(home=pki.home, path=pki.path)
     is_known = (directory / "inventory.sqlite").exists()
-    url = cluster.url(cluster.copied(plain, directory) if is_known else cluster.inventory(plain), port=Shared.port)
+    database = cluster.copied(plain, directory) if is_known else cluster.inventory(plain)
     for path in directory.glob("inventory.sqlite*"):
         path.rename(path.with_name(f"was-{path.name}"))
-    INVENTORIES[place] = url
+    server, people = (cluster.url(database, port=Shared.port, user=user) for user in ("machine", "person"))
+    INVENTORIES[place] = server, people
     yield
 
 

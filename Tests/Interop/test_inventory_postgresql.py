@@ -7,7 +7,7 @@ import re
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,8 +20,8 @@ from acme import Client, client, request_for
 from enrolled import ocsp_answer, server_certificate
 from enrolling import Authority, certificate_request, curl, enrol, one_server
 from peer import load
-from postgresql import OWNER, Cluster, postgresql, private, programs, room, secret
-from program import DENIED, REFUSED, UNAVAILABLE, USAGE, Pki, clean_environment
+from postgresql import LOGINS, OWNER, ROLE, Cluster, postgresql, private, programs, room, secret
+from program import CHECK_FAILED, DENIED, DONE, INVENTORIES, REFUSED, UNAVAILABLE, USAGE, Pki, clean_environment
 from replicated import Shared, two_servers
 from servers import closed_port
 from serving import wait_for
@@ -165,6 +165,26 @@ class TestRefusals:
         # Once more, there is nothing to do.
         pki.run("inventory", "init", "--inventory", url)
 
+    def test_psql_makes_them(self, pki: Pki, ours: Moved, cluster: Cluster) -> None:
+        text = pki.run("inventory", "init", "--print").stdout
+        databases = [cluster.database(), cluster.database()]
+        # As its owner would, who may do no more than that; once more changes nothing.
+        for _ in range(2):
+            cluster.psql(text, databases[0], user=ROLE)
+        pki.run("inventory", "init", "--inventory", cluster.url(databases[1]))
+        for query in (
+            "SELECT table_name, column_name, data_type, collation_name, is_nullable FROM information_schema.columns WHERE table_schema = 'public'",
+            "SELECT tablename, indexdef FROM pg_indexes WHERE schemaname = 'public'",
+            "SELECT conrelid::regclass::text, pg_get_constraintdef(oid) FROM pg_constraint WHERE connamespace = 'public'::regnamespace",
+            "SELECT table_name, grantee, privilege_type FROM information_schema.role_table_grants WHERE grantee LIKE 'pki\\_%'",
+            "SELECT table_name, column_name, grantee, privilege_type FROM information_schema.column_privileges WHERE grantee LIKE 'pki\\_%'",
+            "SELECT tgname, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal",
+            "SELECT version FROM inventory_version",
+        ):  # fmt: skip
+            made = [sorted(cluster.psql(query, database).splitlines()) for database in databases]
+            assert made[0] == made[1] and made[0], query
+        pki.run("list", "--directory", ours.directory, "--inventory", cluster.url(databases[0], user="reader"))
+
     def test_something_else_has_tables_of_that_name(self, pki: Pki, cluster: Cluster) -> None:
         database = cluster.database()
         cluster.psql("CREATE TABLE certificates (id INT)", database, user="pki")
@@ -274,6 +294,99 @@ def shared(cluster: Cluster) -> Iterator[None]:
     else:
         with Shared.opened(cluster):
             yield
+
+
+def test_an_inventory_goes_there_and_back(pki: Pki, pair: Authority, tmp_path: Path) -> None:
+    """As for what is done in a directory alone: a new root."""
+    host = ("web-1", "--server", pair.url, "--directory", tmp_path / "host")
+    pki.with_environment(PKI_TOKEN=pair.token("web-1").text).run("enrol", *host)
+    pki.run("renew", *host)
+    rows = pair.rows()
+    port = pair.port
+    assert pair.stop() == 0
+    [server, _] = INVENTORIES[pair.directory.resolve()]
+    back = tmp_path / "back"
+    place = ("--from", server, "--to", back)
+    pki.run("inventory", "copy", *place)
+    pki.run("inventory", "copy", *place)
+    for name in ("root-key.pem", "token-key"):
+        shutil.copy(pair.directory / name, back)
+    assert_same(pki.run("list", "--all", "--format", "json", "--directory", back).json, rows)
+    pki.run("rotate-ca", "--directory", back)
+    with two_servers(one_server, pki, back, port=port):
+        pki.run("renew", *host)
+        roots = x509.load_pem_x509_certificates((tmp_path / "host" / "root-cert.pem").read_bytes())
+        assert load(back / "root-cert.pem") in roots and len(roots) == 2
+
+
+def assert_same(some: list[dict[str, object]], others: list[dict[str, object]]) -> None:
+    """The rows that are about the same certificates."""
+
+    def known(rows: list[dict[str, object]]) -> list[tuple[object, ...]]:
+        return sorted((str(row["serialNumber"]), str(row["name"]), str(row["status"])) for row in rows)
+
+    assert known(some) == known(others)
+
+
+def test_a_backup_has_what_the_server_has(pki: Pki, ours: Moved, tmp_path: Path) -> None:
+    pki.run("backup", tmp_path / "backup", *ours.options)
+    pki.run("restore", tmp_path / "backup", "--directory", tmp_path / "restored")
+    listing = ("list", "--all", "--format", "json")
+    assert_same(pki.run(*listing, "--directory", tmp_path / "restored").json, pki.run(*listing, *ours.options).json)
+    pki.run("doctor", "--directory", tmp_path / "restored", status=None)
+    pki.run("issue-client", "web-9", "--issuer", "issuing", "--directory", tmp_path / "restored")
+
+
+def test_doctor_looks_at_the_server(pki: Pki, ours: Moved, cluster: Cluster) -> None:
+    def failed() -> str:
+        options = ("--directory", ours.directory, "--inventory", cluster.url(ours.database, user="machine"))
+        checks = pki.run("doctor", "--format", "json", *options, status=CHECK_FAILED).json["checks"]
+        return "\n".join(check["found"] for check in checks if check["verdict"] == "failed")
+
+    # That is for the tests' speed.
+    before = failed()
+    assert "fsync" in before and "\n" not in before
+    cluster.psql("ALTER TABLE audit DISABLE TRIGGER audit_is_never_changed", ours.database)
+    assert "audit_is_never_changed" in failed()
+
+
+class TestRoles:
+    """What the logins of servers, people and readers may do."""
+
+    @pytest.fixture
+    def may(self, ours: Moved, cluster: Cluster) -> Callable[[str, str], bool]:
+        def may(login: str, statement: str) -> bool:
+            said = cluster.psql(f"BEGIN; {statement}; ROLLBACK", ours.database, user=login, status=None)
+            refused = "permission denied" in said or "must be owner" in said
+            assert refused or not said, said
+            return not refused
+
+        return may
+
+    @pytest.mark.parametrize("login", LOGINS)
+    def test_rows_stay(self, may: Callable[[str, str], bool], login: str) -> None:
+        for table in ("certificates", "certificate_contents", "revocation_lists", "audit", "tokens", "enrolments", "acme_accounts"):
+            assert not may(login, f"DELETE FROM {table}")
+            assert not may(login, f"TRUNCATE {table} CASCADE")
+        assert not may(login, "UPDATE audit SET detail = ''")
+        assert not may(login, "UPDATE certificate_contents SET der = ''")
+        assert not may(login, "UPDATE certificates SET serial = ''")
+        assert not may(login, "DROP TABLE name_locks")
+        assert not may(login, "CREATE TABLE other (id INT)")
+        assert not may(login, "ALTER TABLE audit DISABLE TRIGGER ALL")
+
+    def test_who_may_make_a_token(self, pki: Pki, ours: Moved, cluster: Cluster) -> None:
+        for login, status in {"machine": DENIED, "person": DONE, "reader": DENIED}.items():
+            url = cluster.url(ours.database, user=login)
+            done = pki.run("token", "create", "--name", login, "--directory", ours.directory, "--inventory", url, status=None)
+            assert done.status == status, done.describe()
+            pki.run("list", "--directory", ours.directory, "--inventory", url)
+
+    def test_a_reader_serves_nothing_and_sees_no_key(self, pki: Pki, ours: Moved, cluster: Cluster) -> None:
+        url = cluster.url(ours.database, user="reader")
+        for command in (("serve-ca", "--issuer", "issuing", "--listen", "0"), ("revoke", "web-1"), ("crl", "--issuer", "issuing")):
+            assert "PKI_" not in pki.refuse(*command, "--directory", ours.directory, "--inventory", url, status=DENIED, timeout=20)
+        assert "permission denied" in cluster.psql("SELECT * FROM acme_nonce_key", ours.database, user="reader", status=1)
 
 
 class TestTwoServers:
