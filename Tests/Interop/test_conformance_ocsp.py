@@ -84,6 +84,7 @@ def test_a_nonce_has_1_to_128_octets(authority: Authority, length: int, status: 
     assert status or answer.extensions.get_extension_for_class(x509.OCSPNonce).value.nonce == nonce
 
 
+@pytest.mark.directory("libpq's time for a connection is over at once")
 def test_a_kept_answer_is_signed_again_before_it_ends(pki: Pki, tmp_path: Path) -> None:
     """RFC 5019 §6.1. The server's clock goes 200 times as fast, so that half of the hour is nine seconds."""
     faketime = shutil.which("faketime", path="/usr/bin")

@@ -183,6 +183,7 @@ class TestEnrolment:
         renew(pki, ca.url, host)
 
 
+@pytest.mark.directory("the host is interrupted, not the server")
 class TestInterruption:
     def test_a_request_that_waits_is_taken_up_again_until_it_is_approved(self, pki: Pki, ca: Authority, host: Path) -> None:
         token = ca.token("web-1", "--approve")
