@@ -125,12 +125,6 @@ class Cluster:
         self.psql(f"CREATE DATABASE {name} OWNER {ROLE} TEMPLATE {template}")
         return name
 
-    def copied(self, pki: Pki, directory: Path) -> str:
-        """A new database with the inventory of a directory."""
-        name = self.inventory(pki)
-        pki.run("inventory", "copy", "--from", directory, "--to", self.url(name))
-        return name
-
     def inventory(self, pki: Pki) -> str:
         """A new database with the tables of an empty inventory."""
         if not self.psql("SELECT 1 FROM pg_database WHERE datname = 'inventory'"):
@@ -253,8 +247,8 @@ def haproxy(home: Path, root: Path, *services: tuple[int, Sequence[int | str], b
         text += f"frontend {name}\n    bind fd@{name}\n    use_backend any-{name} if {{ nbsrv(ready-{name}) eq 0 }}\n    default_backend ready-{name}\n"
         for backend, options in ((f"ready-{name}", check), (f"any-{name}", "")):
             text += f"backend {backend}\n    option redispatch\n    retries 3\n{request if options else ''}"
-            places = [one if isinstance(one, str) else f"127.0.0.1:{one}" for one in servers]
-            text += "".join(f"    server ca-{place} {place} {options}\n" for place in places)
+            addresses = [one if isinstance(one, str) else f"127.0.0.1:{one}" for one in servers]
+            text += "".join(f"    server ca-{one} {one} {options}\n" for one in addresses)
     place = home / f"haproxy-{services[0][0]}"
     place.mkdir(exist_ok=True)
     (place / "haproxy.cfg").write_text(text)
