@@ -17,7 +17,7 @@ import yaml
 
 from enrolling import serving_ca
 from postgresql import OWNER, ROLE, Cluster, postgresql, private, programs, room, running, secret
-from program import DENIED, REPOSITORY, Pki
+from program import DENIED, REPOSITORY, UNAVAILABLE, Pki
 from servers import closed_port
 from serving import wait_for
 from tools import openssl, tool
@@ -157,7 +157,7 @@ def test_the_certificate_of_a_database_elsewhere_is_verified(pki: Pki, tmp_path:
         cluster.psql(f"CREATE DATABASE ca OWNER {ROLE}")
         pki.run("inventory", "init", "--inventory", cluster.url("ca"))
         # A server without TLS is no server.
-        pki.refuse(*here, "--inventory", url("right"))
+        pki.run(*here, "--inventory", url("right"), status=UNAVAILABLE)
         pki.run(*here, "--inventory", url("right", sslmode="disable"))
         for name in ("cert", "key"):
             path = secret(cluster.directory / f"{name}.pem", (tmp_path / f"right/db-1-{name}.pem").read_text())
@@ -167,8 +167,8 @@ def test_the_certificate_of_a_database_elsewhere_is_verified(pki: Pki, tmp_path:
         cluster.psql("ALTER SYSTEM SET ssl = on")
         cluster.psql("SELECT pg_reload_conf()")
         pki.run(*here, "--inventory", url("right"))
-        pki.refuse(*here, "--inventory", url("wrong"))
-        pki.refuse(*here, "--inventory", url("right", host="db-2.example.com"))
+        pki.run(*here, "--inventory", url("wrong"), status=UNAVAILABLE)
+        pki.run(*here, "--inventory", url("right", host="db-2.example.com"), status=UNAVAILABLE)
 
 
 def test_no_message_has_the_password(pki: Pki, tmp_path: Path) -> None:
