@@ -317,6 +317,7 @@ def test_its_roles_do_what_its_table_says(pki: Pki, tmp_path: Path) -> None:
         token = admin.run("token", "create", "--name", "web-2", *here).stdout.strip()
         admin.run("revoke", "web-1", *here)
         admin.run("crl", *here)
-        server, _ = as_("pki_server")
+        server, here = as_("pki_server")
+        server.run("token", "create", "--name", "web-3", *here, status=DENIED)
         with serving_ca(server, place) as authority:
             pki.with_environment(PKI_TOKEN=token).run("enrol", "web-2", "--server", authority.url, "--directory", tmp_path / "host")
