@@ -145,6 +145,8 @@ let package = Package(
         ),
         .testTarget(
             name: "SystemSupportTests", dependencies: ["SystemSupport", "TestSupport"], swiftSettings: settings),
+        .testTarget(
+            name: "PostgreSQLTests", dependencies: ["PostgreSQL", "SQL", "TestSupport"], swiftSettings: settings),
         .testTarget(name: "SQLiteTests", dependencies: ["SQL", "SQLite", "SystemSupport"], swiftSettings: settings),
         .testTarget(
             name: "AuthorityTests",

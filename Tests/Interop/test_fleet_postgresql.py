@@ -261,7 +261,7 @@ def test_a_failover_of_its_patroni_loses_nothing(pki: Pki, tmp_path: Path) -> No
         owner = url.replace("ca_1@", f"postgres:{first.password}@")
         tool("psql", owner.replace("/pki?", "/postgres?"), "--command", "CREATE DATABASE pki")
         pki.run("inventory", "init", "--inventory", owner)
-        tool("psql", owner, "--command", "CREATE ROLE ca_1 LOGIN PASSWORD 'secret' IN ROLE pki_server")
+        tool("psql", owner, "--command", "CREATE ROLE ca_1 LOGIN PASSWORD 'secret' IN ROLE pki_server, pki_admin")
         pki.run("inventory", "copy", "--from", tmp_path / "ca", "--to", owner)
         for path in (tmp_path / "ca").glob("inventory.sqlite*"):
             path.unlink()

@@ -235,10 +235,12 @@ struct CADirectoryCheck {
         var orphans: [String] = []
         let authorities = try records.entries(where: "is_ca = 1 AND place = 0").map(\.subjectKey)
         let issuers = Set(authorities.filter { (try? records.refuseRevokedAuthority(withKey: $0)) != nil })
+        // A server's directory has the CAs that it needs.
+        for authority in try keepsFiles ? [] : records.entries(where: "is_ca = 1 AND place = 0")
+        where directory.contains(authority.certificateFile) { try check(authority) }
         try records.visit(where: keepsFiles ? "place < 2 ORDER BY id" : "place = 0") { entry in
             let files = [entry.certificateFile, entry.keyFile, entry.chainFile].compactMap(\.self)
-            let isExpected = keepsFiles ? entry.hasFile : entry.isCA && directory.contains(entry.certificateFile)
-            if isExpected, unfinished.isDisjoint(with: files) { try check(entry) }
+            if keepsFiles, entry.hasFile, unfinished.isDisjoint(with: files) { try check(entry) }
             guard entry.place == .current, entry.revocation == nil, !entry.isCA else { return }
             // What lives shortly is renewed late: a third of its life is left then.
             let life = entry.lifetime ?? entry.notAfter.timeIntervalSince(entry.notBefore)

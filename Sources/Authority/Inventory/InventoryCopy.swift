@@ -9,7 +9,7 @@ import SystemSupport
 /// Copies a whole inventory between directories and servers of PostgreSQL.
 ///
 /// Rows are committed as it goes, so that a copy that was interrupted goes on where it ended. Until it is complete, the target
-/// is no inventory: a server has the version below 0, a directory a file of another name.
+/// is no inventory: a server has a setting that says so, a directory a file of another name.
 package struct InventoryCopy {
     /// What was copied.
     package struct Outcome: Sendable {
@@ -102,18 +102,21 @@ package struct InventoryCopy {
         let server = try explained("on PostgreSQL", isServer: true) { try Server(to, isReading: false) }
         let target = Side(connection: server, place: server.name)
         let isUnfinished = try target.explaining {
-            let isUnfinished = try server.schemaVersion() == InventorySchema.unfinished
-            if !isUnfinished { try InventorySchema.check(server, target.place) }
-            return isUnfinished
+            try InventorySchema.check(server, target.place, acceptsUnfinished: true)
+            return try InventorySchema.isUnfinished(server)
         }
         var copy = InventoryCopy(from: source, to: target, progress)
         if try !isUnfinished && copy.isSame() { return copy.outcome }
-        try target.commit { try server.setSchemaVersion(InventorySchema.unfinished) }
+        let setting = SQLValue.text(InventorySchema.unfinishedSetting)
+        try target.commit {
+            try server.execute(
+                "INSERT INTO inventory_settings (name, value) VALUES (?, ?) ON CONFLICT (name) DO NOTHING", setting,
+                .blob(Array(source.place.utf8)))
+        }
         try copy.run()
         try target.commit {
             for table in InventoryTable.all { try table.countOn(in: server) }
-            try server.setSchemaVersion(
-                Int64(InventorySchema.migrations.count), oldest: InventorySchema.oldestVersion)
+            try server.execute("DELETE FROM inventory_settings WHERE name = ?", setting)
         }
         return copy.outcome
     }

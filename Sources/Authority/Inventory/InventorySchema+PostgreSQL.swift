@@ -61,21 +61,24 @@ extension InventorySchema {
         ),
     ]
 
-    /// The version of a server whose tables a copy has not filled yet.
-    static var unfinished: Int64 { -Int64(migrations.count) }
+    /// The setting that a server has until a copy has filled its tables.
+    static let unfinishedSetting = "unfinished-copy"
 
-    /// Refuses a server whose tables are not whole.
-    static func refuseUnfinished(_ version: Int64, _ place: String) throws {
-        guard version < 0 else { return }
+    static func isUnfinished(_ server: Server) throws -> Bool {
+        try !server.query("SELECT 1 FROM inventory_settings WHERE name = ?", .text(unfinishedSetting)).isEmpty
+    }
+
+    /// Refuses a server without the tables of this version.
+    static func check(_ server: Server, _ place: String, acceptsUnfinished: Bool = false) throws {
+        try checkVersion(of: server, place)
+        guard !acceptsUnfinished, try isUnfinished(server) else { return }
         throw AuthorityError(
             .broken, "the copy of an inventory into \(place) is not complete",
             hint: "complete it: pki inventory copy --from DIRECTORY --to URL")
     }
 
-    /// Refuses a server without the tables of this version.
-    static func check(_ server: Server, _ place: String) throws {
+    private static func checkVersion(of server: Server, _ place: String) throws {
         let (version, oldest) = try server.versions()
-        try refuseUnfinished(version, place)
         // Beside this program runs a newer one, whose tables have all that this one needs.
         if version > migrations.count, oldest <= migrations.count { return }
         guard version <= migrations.count else {

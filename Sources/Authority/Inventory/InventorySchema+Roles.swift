@@ -40,8 +40,9 @@ extension InventorySchema {
         Rights(table: "inventory_writers", updates: "mark, at", deletes: true),
     ]
 
-    /// What people decide.
-    private static let deciding = [
+    /// What people decide, and a copy into empty tables.
+    private static let administering = [
+        Rights(table: "inventory_settings", deletes: true),
         Rights(table: "tokens", updates: "revoked_at"),
         Rights(table: "pending_requests", inserts: false, updates: "decision, decided_at, decided_by"),
     ]
@@ -50,7 +51,7 @@ extension InventorySchema {
     static func rights(of role: String) -> [Rights] {
         switch role {
         case roles[0]: serving
-        case roles[1]: serving + deciding
+        case roles[1]: serving + administering
         default: []
         }
     }
@@ -84,6 +85,11 @@ extension InventorySchema {
                 (right.inserts ? ["INSERT"] : []) + (right.updates.isEmpty ? [] : ["UPDATE (\(right.updates))"])
                 + (right.deletes ? ["DELETE"] : [])
             statements.append("GRANT \(parts.joined(separator: ", ")) ON \(right.table) TO \(role)")
+        }
+        if role == roles[1] {
+            // As PostgreSQL names the counters of identity columns.
+            let counters = InventoryTable.all.compactMap { table in table.counter.map { "\(table.name)_\($0)_seq" } }
+            statements.append("GRANT SELECT, UPDATE ON SEQUENCE \(counters.joined(separator: ", ")) TO \(role)")
         }
         return statements
     }
