@@ -329,6 +329,15 @@ class TestInterop:
         write(tree / "Tests/Interop/test_two.py", "def test_two(): assert False\n")
         assert_refuses(gate("interop", tree), "status 1")
 
+    def test_runs_once_more_with_the_inventory_on_postgresql(self, tree: Path) -> None:
+        text = "import os\ndef test_two(): assert os.environ.get('PKI_TEST_INVENTORY') {0} 'postgresql'\n"
+        write(tree / "Tests/Interop/test_two.py", text.format("!="))
+        assert_refuses(gate("interop", tree), "status 1, with PKI_TEST_INVENTORY=postgresql")
+        write(tree / "Tests/Interop/test_two.py", text.format("=="))
+        done = gate("interop", tree)
+        assert_refuses(done, "status 1")
+        assert "PKI_TEST_INVENTORY" not in done.stderr
+
     FAILS_ONCE = """\
 import pathlib
 def test_{0}():
@@ -344,7 +353,8 @@ def test_{0}():
         assert_passes(done)
         assert "run three times alone:\n    Tests/Interop/test_two.py::test_two\n" in done.stdout
         assert done.stdout.splitlines()[-1].endswith("(unsteady: 1)")
-        assert len((tree / "Tests/Interop/test_two.seen").read_text()) == 4
+        # And once more as two servers.
+        assert len((tree / "Tests/Interop/test_two.seen").read_text()) == 5
         assert "1 passed, 1 failed" not in done.stdout and "4 passed" not in done.stdout
 
     @pytest.mark.parametrize("times", ["== 1", "in (1, 3)"])
