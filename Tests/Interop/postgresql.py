@@ -125,6 +125,12 @@ class Cluster:
         self.psql(f"CREATE DATABASE {name} OWNER {ROLE} TEMPLATE {template}")
         return name
 
+    def copied(self, pki: Pki, directory: Path) -> str:
+        """A new database with the inventory of a directory."""
+        name = self.inventory(pki)
+        pki.run("inventory", "copy", "--from", directory, "--to", self.url(name))
+        return name
+
     def inventory(self, pki: Pki) -> str:
         """A new database with the tables of an empty inventory."""
         if not self.psql("SELECT 1 FROM pg_database WHERE datname = 'inventory'"):
