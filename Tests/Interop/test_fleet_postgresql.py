@@ -267,8 +267,8 @@ def test_a_failover_of_its_patroni_loses_nothing(pki: Pki, tmp_path: Path) -> No
             path.unlink()
         server = pki.with_environment(PGPASSFILE=str(secret(tmp_path / "pgpass", "*:*:pki:ca_1:secret\n")), PKI_INVENTORY=url)
         with serving_ca(server, tmp_path / "ca") as authority:
-            token = authority.token("web-*", "--uses", "4")
-            host = pki.with_environment(PKI_TOKEN=token.text)
+            made = pki.run("token", "create", "--name", "web-*", "--uses", "4", "--directory", tmp_path / "ca", "--inventory", owner)
+            host = pki.with_environment(PKI_TOKEN=made.stdout.strip())
 
             def enrols(name: str) -> bool:
                 return host.run("enrol", name, "--server", authority.url, "--directory", tmp_path / "host", status=None).status == 0
