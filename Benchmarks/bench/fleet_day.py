@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from bench.fixtures import World
 from bench.fleet import Load, built
 from bench.fleet_postgresql import Servers
-from bench.process import Failed, memory
+from bench.process import Failed, cpu_seconds, memory
 
 THREADS = 64
 DAY = 86_400
@@ -126,11 +126,10 @@ class Day:
     def restart(self, number: int, end: signal.Signals) -> None:
         process = self.servers.processes[number]
         self.highest = max(self.highest, memory(process, "VmHWM"))
-        before = self.servers.cpu_seconds()
+        self.processor += cpu_seconds(process)
         process.send_signal(end)
         process.wait(timeout=60)
         self.servers.processes[number] = self.servers.start(number)
-        self.processor += before - self.servers.cpu_seconds()
         self.restarts += 1
 
     def fetch(self) -> None:
