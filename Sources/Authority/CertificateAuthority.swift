@@ -78,6 +78,7 @@ public struct CertificateAuthority: Sendable {
             } else {
                 try Inventory(in: directory, by: who, now: now, hasKeyElsewhere: keyAddress != nil)
             }
+        try inventory.checkHasAuthority()
         let directory = inventory.directory
         let name = try issuer ?? Self.defaultIssuer(in: inventory, hasKeyElsewhere: keyAddress != nil, now: now)
         let certificate: Certificate

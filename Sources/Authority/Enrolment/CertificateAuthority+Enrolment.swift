@@ -132,7 +132,10 @@ extension CertificateAuthority {
         let kind = VerifiedPaths.Kind(
             template: grant.request.template, algorithm: grant.request.certificateRequest?.publicKey.algorithm)
         let isVerified = !hasNameConstraints && paths.contain(kind, at: now)
-        let made = Result { try prepare(grant.request, random, now: now, verifiesPath: !isVerified) }
+        let made = Result {
+            if case .certificate(let former) = grant.proof { try checkIsBelowRoots(former, now: now) }
+            return try prepare(grant.request, random, now: now, verifiesPath: !isVerified)
+        }
         if case .success = made, !isVerified { paths.add(kind, at: now) }
         return SignedEnrolment(grant: grant, made: made)
     }
@@ -225,6 +228,32 @@ extension CertificateAuthority {
         }
         if !grant.replaces, current.contains(where: { [.valid, .held].contains($0.status(at: change.now)) }) {
             throw EnrolmentRefusal.taken(name)
+        }
+    }
+}
+
+extension CertificateAuthority {
+    /// The current CAs of the inventory that are valid. A row on a server counts only if the directory's roots are above it: who may
+    /// add rows there must not be able to add a CA.
+    package func trustedAuthorities(at now: Date) throws -> [Certificate] {
+        let found = try inventory.authorities(at: now)
+        guard !inventory.isInDirectory else { return found }
+        let verifier = CertificateVerifier(anchors: roots)
+        return found.filter { authority in
+            roots.contains(authority) || (try? verifier.path(for: authority, intermediates: found, at: now)) != nil
+        }
+    }
+
+    /// Refuses a certificate that only a row on a server says to be this CA's.
+    private func checkIsBelowRoots(_ former: Certificate, now: Date) throws {
+        guard !inventory.isInDirectory else { return }
+        // One that has expired may still renew.
+        let date = min(now, former.notAfter)
+        let verifier = CertificateVerifier(anchors: roots)
+        if (try? verifier.path(for: former, intermediates: [certificate] + chain, at: date)) != nil { return }
+        let others = try inventory.authorities(at: now)
+        guard (try? verifier.path(for: former, intermediates: others, at: date)) != nil else {
+            throw EnrolmentRefusal.certificate("no CA of this server issued it")
         }
     }
 }

@@ -2,28 +2,45 @@
 
 import Certificates
 package import FoundationEssentials
+import PostgreSQL
 import SQL
 import SystemSupport
 
 /// What servers on one inventory share besides its rows.
 extension Inventory {
-    /// Takes a CA of the directory into an inventory on a server that does not have it yet. One without any CA is refused: the
-    /// directory's own inventory was not copied.
+    /// Leaves a directory's inventory to a server, which has all of it now: the directory is marked, and the server knows the key
+    /// of tokens.
+    func goesOn(at address: String) throws {
+        let server = try explained("on PostgreSQL", isServer: true) { try Server(address, isReading: false) }
+        if let key = try tokenKey() {
+            try explained(server.name, isServer: true) {
+                let records = InventoryDatabase(server)
+                try server.transaction { try records.record(tokenKey: key) }
+                try records.check(tokenKey: key, at: directory.path(of: Self.tokenKeyFile))
+            }
+        }
+        guard !directory.contains(Self.elsewhereFile) else { return }
+        try rethrown { () throws(FileError) in try markElsewhere(at: server.name) }
+    }
+
+    /// Refuses a server's inventory without any CA: the directory's own was not copied.
+    func checkHasAuthority() throws {
+        guard !isInDirectory,
+            try reading({ try $0.database.query("SELECT 1 FROM certificates WHERE is_ca = 1 LIMIT 1").isEmpty })
+        else { return }
+        throw AuthorityError(
+            .missing, "the inventory \(place) has no CA",
+            hint: "copy the CA's inventory first: pki inventory copy --from \(Quoting.shell(directory.path)) --to URL")
+    }
+
+    /// Takes a CA of the directory into an inventory on a server that does not have it yet.
     func take(_ authority: Certificate, named name: String, now: Date) throws {
         guard !isInDirectory, try reading({ try $0.authority(withKey: authority.publicKey.digest) }) == nil else {
             return
         }
-        let isEmpty = try reading {
-            try $0.database.query("SELECT 1 FROM certificates WHERE is_ca = 1 LIMIT 1").isEmpty
+        try change(now: now) { change in
+            _ = try ImportWriter.adopt(directory, into: change.records, by: who, now: now)
         }
-        guard isEmpty else {
-            return try change(now: now) { change in
-                _ = try ImportWriter.adopt(directory, into: change.records, by: who, now: now)
-            }
-        }
-        throw AuthorityError(
-            .missing, "the inventory \(place) does not have the CA \(printable(name)) of \(printable(directory.path))",
-            hint: "copy the CA's inventory first: pki inventory copy --from \(Quoting.shell(directory.path)) --to URL")
     }
 
     /// The key of the nonces that all servers take; `nil` if the inventory is in the directory, which has one server. Another one is
@@ -65,7 +82,13 @@ extension InventoryDatabase {
         let known = try database.query(
             "SELECT value FROM inventory_settings WHERE name = ?", .text(Self.tokenKeySetting)
         ).first?.first?.blob
-        guard let known, known != tokenKey.map(Self.digest) else { return }
+        let isWrong =
+            if let known {
+                known != tokenKey.map(Self.digest)
+            } else {
+                try tokenKey == nil && !database.query("SELECT 1 FROM tokens LIMIT 1").isEmpty
+            }
+        guard isWrong else { return }
         throw AuthorityError(
             tokenKey == nil ? .missing : .broken,
             tokenKey == nil

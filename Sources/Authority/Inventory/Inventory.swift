@@ -107,17 +107,22 @@ public final class Inventory: Sendable {
     package static let elsewhereFile = "inventory-elsewhere"
 
     private static func refuseElsewhere(_ directory: CADirectory) throws {
-        guard !directory.contains(fileName), directory.contains(elsewhereFile) else { return }
+        guard directory.contains(elsewhereFile) else { return }
         throw AuthorityError(
             .invalidRequest, "the inventory of \(printable(directory.path)) is on PostgreSQL",
             hint: "name it with --inventory or PKI_INVENTORY; what a command without --inventory does is done by "
-                + "pki token create and pki enrol, or in a copy: pki inventory copy --from URL --to DIR")
+                + "pki token create and pki enrol, or in a copy: pki inventory copy --from URL --to DIR; to go on with the directory's own: rm "
+                + Quoting.shell(directory.path(of: elsewhereFile)))
     }
 
     /// Leaves the mark; a directory that this process cannot write has none.
     private func markElsewhere() {
         guard !directory.contains(Self.elsewhereFile), !directory.contains(Self.fileName) else { return }
-        try? NewFile.write(
+        try? markElsewhere(at: place)
+    }
+
+    func markElsewhere(at place: String) throws(FileError) {
+        try NewFile.write(
             Self.elsewhereFile, in: directory.directory, SecretBytes(Array("\(place)\n".utf8)), mode: 0o644,
             replacing: .never)
     }
@@ -272,7 +277,9 @@ public final class Inventory: Sendable {
             }
         }
         return try directory.withLock {
-            try withDatabase { database in
+            // Another process may have copied it to a server, while this one runs.
+            try Self.refuseElsewhere(directory)
+            return try withDatabase { database in
                 // Another process may have written since.
                 database.known = .init()
                 defer { database.known = nil }

@@ -80,9 +80,13 @@ package struct InventoryCopy {
             guard FileStatus(at: FilePath.join(from, Inventory.fileName), followsLinks: false) != nil else {
                 throw AuthorityError(.missing, "\(printable(from)) has no \(Inventory.fileName)")
             }
-            let inventory = try Inventory(in: from, by: who, now: now)
+            // Also one that was copied before.
+            let inventory = try Inventory(directory: Inventory.open(from, for: .writing), by: who, now: now)
             return try inventory.holding { records in
-                try copy(from: Side(connection: records.database, place: inventory.place), to: to, now, progress)
+                let outcome = try copy(
+                    from: Side(connection: records.database, place: inventory.place), to: to, now, progress)
+                if isServer(to) { try inventory.goesOn(at: to) }
+                return outcome
             }
         }
         let server = try explained("on PostgreSQL", isServer: true) { try Server(from, isReading: true) }

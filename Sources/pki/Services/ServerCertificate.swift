@@ -54,7 +54,7 @@ final class ServerCertificate: Sendable {
     ) throws -> (TLSIdentity, Certificate) {
         // Hosts that have their certificate alone send no intermediate CA, which may be another than the one that issues now. What has
         // expired is refused, with the reason, by the rules of enrolment, which may allow some time more and know servers' certificates.
-        let authorities = try authority.roots + authority.chain + authority.inventory.authorities(at: .now)
+        let authorities = try authority.roots + authority.chain + authority.trustedAuthorities(at: .now)
         let roots = Array(Set(authorities).map(\.pemEncoded).joined().utf8)
         switch source {
         case .files(let certificate, let privateKey, _):
