@@ -69,8 +69,10 @@ class Shared:
     def opened(cls, cluster: Cluster) -> Iterator[None]:
         with pgbouncer(cluster) as cls.port:
             cls.cluster = cluster
-            yield
-        cls.cluster = None
+            try:
+                yield
+            finally:
+                cls.cluster = None
 
 
 @contextmanager
@@ -83,8 +85,7 @@ def on_postgresql(pki: Pki, directory: Path) -> Iterator[None]:
     cluster = Shared.cluster
     assert cluster
     plain = Pki(home=pki.home, path=pki.path)
-    is_known = (directory / "inventory.sqlite").exists()
-    database = cluster.copied(plain, directory) if is_known else cluster.inventory(plain)
+    database = cluster.copied(plain, directory)
     for path in directory.glob("inventory.sqlite*"):
         path.rename(path.with_name(f"was-{path.name}"))
     server, people = (cluster.url(database, port=Shared.port, user=user) for user in ("machine", "person"))

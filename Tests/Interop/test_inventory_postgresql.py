@@ -20,8 +20,8 @@ from acme import Client, client, request_for
 from enrolled import ocsp_answer, server_certificate
 from enrolling import Authority, certificate_request, curl, enrol, one_server
 from peer import load
-from postgresql import LOGINS, OWNER, ROLE, Cluster, postgresql, private, programs, room, secret
-from program import CHECK_FAILED, DENIED, DONE, INVENTORIES, REFUSED, UNAVAILABLE, USAGE, Pki, clean_environment
+from postgresql import LOGINS, OWNER, ROLE, Cluster, postgresql, secret, standby
+from program import CHECK_FAILED, DENIED, DONE, INVENTORIES, REFUSED, UNAVAILABLE, USAGE, Pki
 from replicated import Shared, two_servers
 from servers import closed_port
 from serving import wait_for
@@ -184,39 +184,38 @@ class TestRefusals:
             assert made[0] == made[1] and made[0], query
         pki.run("list", "--directory", ours.directory, "--inventory", cluster.url(databases[0], user="reader"))
 
+    def test_several_make_them_at_once(self, pki: Pki, ours: Moved, cluster: Cluster) -> None:
+        url = cluster.url(cluster.database())
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda _: pki.run("inventory", "init", "--inventory", url), range(4)))
+        pki.run("list", "--directory", ours.directory, "--inventory", url)
+
+    def test_tables_of_a_newer_version(self, pki: Pki, ours: Moved, cluster: Cluster) -> None:
+        # One that this program can still use, and one that it cannot.
+        cluster.psql("UPDATE inventory_version SET version = 98", ours.database)
+        pki.run("token", "create", "--name", "x", *ours.options)
+        cluster.psql("UPDATE inventory_version SET oldest = 97", ours.database)
+        for command in (("list",), ("token", "create", "--name", "y"), ("serve-ca", "--issuer", "issuing", "--listen", "0")):
+            assert "98" in pki.refuse(*command, *ours.options, timeout=20)
+
     def test_something_else_has_tables_of_that_name(self, pki: Pki, cluster: Cluster) -> None:
         database = cluster.database()
         cluster.psql("CREATE TABLE certificates (id INT)", database, user="pki")
         pki.refuse("inventory", "init", "--inventory", cluster.url(database))
         assert cluster.psql("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'", database) == "1"
 
-    def test_a_standby_reads_and_does_not_write(self, pki: Pki, ours: Moved, cluster: Cluster) -> None:
-        with standby(cluster) as other:
-            url = other.url(ours.database, passfile=str(cluster.passfile))
+    def test_a_standby_reads_and_does_not_write(self, pki: Pki, filled: Path) -> None:
+        with postgresql() as primary, standby(primary) as other:
+            ours = moved(pki, filled, primary)
+            url = other.url(ours.database)
             here = ("--directory", ours.directory, "--inventory")
             known = pki.run("list", "--format", "json", *ours.options).json
+            wait_for(lambda: primary.psql("SELECT sum(pg_wal_lsn_diff(sent_lsn, replay_lsn)) FROM pg_stat_replication") == "0", log=other.log)
             assert pki.run("list", "--format", "json", *here, url).json == known
             pki.refuse("token", "create", "--name", "x", *here, url, status=UNAVAILABLE)
             # Of both, the one is found that can be written to.
-            both = url.replace(f"127.0.0.1:{other.port}", f"127.0.0.1:{other.port},127.0.0.1:{cluster.port}")
+            both = url.replace(f"127.0.0.1:{other.port}", f"127.0.0.1:{other.port},127.0.0.1:{primary.port}")
             pki.run("token", "create", "--name", "x", *here, both)
-
-
-@contextmanager
-def standby(cluster: Cluster) -> Iterator[Cluster]:
-    """A copy of a server that follows it."""
-    with room() as place:
-        other = Cluster(place, closed_port(), cluster.settings)
-        command = private(programs() / "pg_basebackup", "--host", cluster.directory, "--port", str(cluster.port), "--username", OWNER,
-                          "--pgdata", other.data, "--checkpoint", "fast", "--wal-method", "stream", "--write-recovery-conf")  # fmt: skip
-        done = subprocess.run(command, cwd=place, env=clean_environment(place), capture_output=True, check=False)
-        assert done.returncode == 0, done.stderr.decode()
-        try:
-            other.start()
-            wait_for(lambda: cluster.psql("SELECT sum(pg_wal_lsn_diff(sent_lsn, replay_lsn)) FROM pg_stat_replication") == "0", log=other.log)
-            yield other
-        finally:
-            other.stop()
 
 
 def test_the_audit_only_grows(ours: Moved, cluster: Cluster) -> None:
@@ -316,6 +315,36 @@ def test_an_inventory_goes_there_and_back(pki: Pki, pair: Authority, tmp_path: P
         pki.run("renew", *host)
         roots = x509.load_pem_x509_certificates((tmp_path / "host" / "root-cert.pem").read_bytes())
         assert load(back / "root-cert.pem") in roots and len(roots) == 2
+
+
+def test_another_intermediate_takes_over(pki: Pki, tmp_path: Path, cluster: Cluster) -> None:
+    """The root is somewhere else: its new intermediate is put into the directory of the servers."""
+    laptop = ("--directory", tmp_path / "laptop")
+    pki.run("init-ca", *laptop)
+    served = tmp_path / "served"
+    served.mkdir()
+    shutil.copy(tmp_path / "laptop" / "root-cert.pem", served)
+
+    def hand_over(name: str) -> None:
+        pki.run("issue-intermediate", name, *laptop)
+        for part in ("cert", "key"):
+            shutil.copy(tmp_path / "laptop" / f"{name}-{part}.pem", served)
+
+    hand_over("issuing-1")
+    pki.run("crl", "--directory", served)
+    hosts = tmp_path / "hosts"
+    with shared(cluster):
+        with two_servers(one_server, pki, served, "--issuer", "issuing-1") as running:
+            port, here = running.port, ("--server", running.url, "--directory", hosts)
+            pki.with_environment(PKI_TOKEN=running.token("web-1").text).run("enrol", "web-1", *here)
+        hand_over("issuing-2")
+        with two_servers(one_server, pki, served, "--issuer", "issuing-2", port=port) as running:
+            pki.run("renew", "web-1", *here)
+            issuers = {row["name"]: row["issuer"] for row in running.rows() if row["name"] == "web-1" and row["status"] == "valid"}
+            assert "issuing-2" in str(issuers)
+            for server in running.servers:
+                wait_for(lambda server=server: curl(server, "/crl/issuing-2.pem").status == 200, log=server.log)
+    openssl("verify", "-CAfile", served / "root-cert.pem", "-untrusted", served / "issuing-2-cert.pem", hosts / "web-1-cert.pem")
 
 
 def assert_same(some: list[dict[str, object]], others: list[dict[str, object]]) -> None:
@@ -503,14 +532,17 @@ class TestOutage:
         requests = [certificate_request(tmp_path, f"/CN=web-{number}", name=f"web-{number}")[0] for number in range(3)]
         token = server.token("web-*", "--uses", "5")
         received = enrol(server, requests[0], token).certificate(tmp_path / "web-0.pem")
+        assert server.metrics()["pki_inventory_up"] == 1
         cluster.stop(how)
         wait_for(lambda: curl(server, "/readyz").status == 503, seconds=20, log=server.log)
         said = curl(server, "/readyz").body + curl(server, "/metrics").body
+        assert "\npki_inventory_up 0\n" in said
         # Alive it is, and a restart would not help.
         assert curl(server, "/healthz").status == 200
         assert 'pki_enrolments_total{protocol="est",outcome="issued"} 1' in said
         cluster.start()
         wait_for(lambda: curl(server, "/readyz").status == 200, seconds=20, log=server.log)
+        assert server.metrics()["pki_inventory_up"] == 1
         assert [enrol(server, request, token).status for request in requests] == [200] * 3
         rows = [row for row in server.rows() if row["profile"] == "client"]
         assert len(rows) == 3 and load(received).serial_number in {int(str(row["serialNumber"]), 16) for row in rows}
