@@ -18,7 +18,7 @@ from cryptography import x509
 
 from acme import Client, client, request_for
 from enrolled import ocsp_answer, server_certificate
-from enrolling import Authority, certificate_request, curl, enrol, one_server
+from enrolling import Authority, Token, certificate_request, curl, enrol, one_server
 from peer import load
 from postgresql import LOGINS, OWNER, ROLE, Cluster, postgresql, secret, standby
 from program import CHECK_FAILED, DENIED, DONE, INVENTORIES, REFUSED, UNAVAILABLE, USAGE, Pki
@@ -96,6 +96,15 @@ def test_a_command_says_the_same_of_a_directory_and_of_a_server(pki: Pki, filled
 def test_a_server_that_is_named_goes_before_the_variable(pki: Pki, ours: Moved) -> None:
     other = pki.with_environment(PKI_INVENTORY="postgresql://127.0.0.1:1/none")
     assert len(other.run("list", "--format", "json", *ours.options).json) > 2
+
+
+def test_the_servers_file_names_it(pki: Pki, ours: Moved, tmp_path: Path) -> None:
+    file = secret(tmp_path / "serve-ca.conf", f"inventory = {ours.url}\nissuer = issuing\n")
+    with one_server(pki, ours.directory, "--config", file) as server:
+        request, _ = certificate_request(tmp_path, "/CN=db-1")
+        token = Token(pki.run("token", "create", "--name", "db-1", *ours.options).stdout.strip())
+        assert enrol(server, request, token).status == 200
+    assert "db-1" in {row["name"] for row in pki.run("list", "--format", "json", *ours.options).json}
 
 
 class TestAddresses:
