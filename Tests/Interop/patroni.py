@@ -152,7 +152,7 @@ def settings(node: Node, etcd: int, password: str) -> dict[str, Any]:
     rules = ["local all all trust", "host all all 127.0.0.1/32 scram-sha-256", "host replication all 127.0.0.1/32 scram-sha-256"]
     users = {"superuser": OWNER, "replication": "replicator", "rewind": "rewinder"}
     parameters = {
-        "shared_buffers": "32MB", "max_wal_size": "256MB", "wal_log_hints": "on", "wal_keep_size": "64MB", "fsync": "off",
+        "shared_buffers": "32MB", "max_wal_size": "64MB", "min_wal_size": "32MB", "wal_log_hints": "on", "wal_keep_size": "32MB", "fsync": "off",
         "wal_retrieve_retry_interval": "200ms",
     }  # fmt: skip
     return {

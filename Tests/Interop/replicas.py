@@ -110,7 +110,7 @@ class Replicas:
                 if revokes:
                     watching.append(pool.submit(self._revoke))
                 self.hosts.start(pool, by_est, *by_acme)
-                self.wait_issued(50)
+                self.wait_issued(30)
                 yield
                 self.hosts.stop()
             except BaseException:
