@@ -102,10 +102,11 @@ class Node:
                 os.kill(process, signal.SIGKILL)
         wait_for(lambda: not any(map(is_alive, killed)), log=self.log)
 
-    def psql(self, sql: str, database: str = OWNER) -> str:
-        """Runs SQL on the socket, which trusts everybody. Returns unaligned rows."""
+    def psql(self, sql: str, database: str = OWNER, status: int | None = 0) -> str:
+        """Runs SQL on the socket, which trusts everybody. Returns unaligned rows; none where it fails and may."""
         where = ("--host", self.directory, "--port", str(self.port), "--username", OWNER, "--dbname", database)
-        return tool("psql", *where, "--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set", "ON_ERROR_STOP=1", "--command", sql).stdout.strip()
+        options = ("--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set", "ON_ERROR_STOP=1")
+        return tool("psql", *where, *options, "--command", sql, status=status).stdout.strip()
 
 
 @dataclass
@@ -143,7 +144,8 @@ class Cluster:
     def database(self, name: str) -> str:
         self.whose("primary").psql(f"CREATE DATABASE {name} OWNER {ROLE}")
         # Where a standby has no such database yet, libpq does not go on to the next server.
-        wait_for(lambda: all(node.psql(f"SELECT 1 FROM pg_database WHERE datname = '{name}'") for node in self.nodes))
+        known = f"SELECT 1 FROM pg_database WHERE datname = '{name}'"
+        wait_for(lambda: all(node.psql(known, status=None) for node in self.nodes))
         return name
 
 
