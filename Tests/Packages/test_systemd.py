@@ -369,18 +369,25 @@ class TestInventoryOnPostgreSQL:
         host.run("systemctl", "start", "postgresql")
         wait_until(lambda: host.run("runuser", "-u", "postgres", "--", "psql", "-c", "", status=None).status == 0, "PostgreSQL answers")
         host.write("/tmp/database.sh", (
-            "createdb pki && pki inventory init --inventory postgresql:///pki\n"
+            "cd /\ncreatedb pki\npki inventory init --inventory postgresql:///pki\n"
             "psql --quiet --command 'CREATE ROLE \"pki-ca\" LOGIN IN ROLE pki_admin, pki_server' pki\n"
             "psql --quiet --command \"CREATE ROLE ca_1 LOGIN PASSWORD 'secret' IN ROLE pki_server\" pki\n"
+            "psql --quiet --command \"CREATE ROLE copier SUPERUSER LOGIN PASSWORD 'secret'\" pki\n"
         ))  # fmt: skip
-        host.shell("runuser -u postgres -- bash -eu /tmp/database.sh")
-        host.shell(f"cd {CA} && {AS_CA} inventory copy --from {CA} --to postgresql:///pki && mkdir /root/aside && mv inventory.sqlite* /root/aside")
         try:
+            host.shell("runuser -u postgres -- bash -eu /tmp/database.sh")
+            host.shell(
+                f"cd {CA} && {AS_CA} inventory copy --from {CA} --to postgresql://copier:secret@127.0.0.1/pki"
+                " && mkdir -p /root/aside && mv inventory.sqlite* /root/aside"
+            )
             yield host
         finally:
             host.shell("systemctl stop pki-serve-ca; systemctl revert pki-serve-ca; systemctl daemon-reload")
-            host.shell(f"mv /root/aside/* {CA} && rmdir /root/aside && rm -f {CA}/inventory-elsewhere && cd / && runuser -u postgres -- dropdb --force pki")
-            host.shell("runuser -u postgres -- psql --quiet --command 'DROP ROLE ca_1, \"pki-ca\"'; systemctl stop postgresql")
+            host.shell(f"if [ -e /root/aside ]; then mv /root/aside/* {CA}; rmdir /root/aside; fi; rm -f {CA}/inventory-elsewhere")
+            host.shell(
+                "cd / && runuser -u postgres -- dropdb --force pki && runuser -u postgres -- psql --quiet --command"
+                " 'DROP ROLE copier, ca_1, \"pki-ca\"' && systemctl stop postgresql"
+            )
 
     @pytest.mark.parametrize("by", ["the socket", "a service file"])
     def test_the_served_ca_reaches_it_in_its_sandbox(self, database: Machine, by: str) -> None:
