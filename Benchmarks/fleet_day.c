@@ -24,6 +24,7 @@
 
 #include <math.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 
 enum { DAY = 86400, LIFE = DAY, LOOK = 4 * 3600, PERIOD = 16 * 3600, LARGEST_FLEET = 2000000, WAITING = 0, BUSY, AWAY };
@@ -289,6 +290,8 @@ static void in_threads(void *(*function)(void *), struct host *each) {
 
 int main(int argc, char **argv) {
     if (argc != 10) fail("usage", "fleet_day PORTS ROOT THREADS HOSTS SECONDS NAME PASSWORD PREFIX FILE");
+    // A server that is stopped ends connections while something is being sent.
+    signal(SIGPIPE, SIG_IGN);
     read_ports(argv[1]);
     root = argv[2];
     threads = atoi(argv[3]);

@@ -94,7 +94,7 @@ class Day:
         words = self.lines.get()
         if words is None:
             assert self.client.stderr
-            raise Failed(f"the hosts ended: {self.client.stderr.read().strip()[-1000:]}")
+            raise Failed(f"the hosts ended with status {self.client.wait()}: {self.client.stderr.read().strip()[-1000:]}")
         return words
 
     def state(self) -> State:

@@ -50,7 +50,7 @@ def test_table_and_figures(pki: Pki, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "names, enrolments, count",
-    [(("est", "acme", "ocsp", "memory", "inventory"), "128", 8), (("postgresql", "postgresql-rows"), "64", 13)],
+    [(("est", "acme", "ocsp", "memory", "inventory"), "128", 8), (("postgresql", "postgresql-rows"), "64", 14)],
     ids=["directory", "postgresql"],
 )
 def test_table_of_a_served_ca(pki: Pki, tmp_path: Path, names: tuple[str, ...], enrolments: str, count: int) -> None:
