@@ -67,7 +67,7 @@ def test_a_backup_of_a_server_becomes_a_directory(pki: Pki, tmp_path: Path, clus
     pki.run("doctor", "--directory", tmp_path / "restored")
     chain = ("-CAfile", tmp_path / "restored/root-cert.pem", "-untrusted", tmp_path / "restored/web-1-chain.pem")
     tool("openssl", "verify", *chain, tmp_path / "restored/web-1-cert.pem")
-    pki.run("renew", "web-1", "--rekey", "--directory", tmp_path / "restored")
+    pki.run("renew", "web-1", "--directory", tmp_path / "restored")
     other = cluster.url(cluster.database())
     pki.run("inventory", "init", "--inventory", other)
     for _ in range(2):
@@ -77,9 +77,10 @@ def test_a_backup_of_a_server_becomes_a_directory(pki: Pki, tmp_path: Path, clus
 def test_a_command_that_does_not_use_a_server_does_not_work_beside_it(pki: Pki, tmp_path: Path, cluster: Cluster) -> None:
     place = tmp_path / "ca"
     pki.run("init-ca", "--directory", place)
+    served = pki.with_environment(PKI_INVENTORY=cluster.url(cluster.inventory(pki)))
+    assert "PKI_INVENTORY" in served.run("issue-client", "web-0", "--directory", place).stderr
     for path in place.glob("inventory.sqlite*"):
         path.unlink()
-    served = pki.with_environment(PKI_INVENTORY=cluster.url(cluster.inventory(pki)))
     for command in (("issue-client", "web-1"), ("issue-intermediate", "issuing"), ("renew", "--all"), ("rotate-ca",), ("change-passphrase",)):
         served.refuse(*command, "--directory", place)
     assert not list(place.glob("inventory.sqlite*"))

@@ -74,13 +74,16 @@ struct InventoryOptions: ParsableArguments {
     }
 
     /// Refuses to make an inventory from a directory's files where the variable names one: a command that does not use it would
-    /// work beside it.
+    /// work beside it. One that the directory has is used, and the user is told.
     static func refuseElsewhere(_ directory: String) throws {
-        guard address(nil) != nil,
-            FileStatus(at: FilePath.join(directory, Inventory.fileName), followsLinks: false) == nil
-        else { return }
+        guard address(nil) != nil else { return }
+        let message = "\(variable) names an inventory on PostgreSQL, which this command does not use"
+        let file = FilePath.join(directory, Inventory.fileName)
+        guard FileStatus(at: file, followsLinks: false) == nil else {
+            return Console.standard.warning("\(message): it uses \(file)")
+        }
         throw InputError(
-            message: "\(variable) names an inventory on PostgreSQL, which this command does not use",
+            message: message,
             hint:
                 "hosts get certificates from pki serve-ca --inventory; to work on the directory alone: unset \(variable)"
         )
