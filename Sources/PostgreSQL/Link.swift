@@ -148,7 +148,14 @@ internal import SQL
             isBroken = true
             throw SQLError(.unreachable, "the server does not answer")
         }
-        return unsafe PQgetResult(handle)
+        guard let result = unsafe PQgetResult(handle) else { return nil }
+        // No statement of ours begins a copy, and such an answer would have no end.
+        if [PGRES_COPY_IN, PGRES_COPY_OUT, PGRES_COPY_BOTH].contains(unsafe PQresultStatus(result)) {
+            unsafe PQclear(result)
+            isBroken = true
+            throw SQLError(.unreachable, "the server does not answer as it should")
+        }
+        return unsafe result
     }
 
     /// Waits until a result can be taken; `false` if the server took too long.

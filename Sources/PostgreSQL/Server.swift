@@ -88,11 +88,12 @@ internal import SystemSupport
     private static func needsVerification(_ settings: [String: String]) throws(SQLError) -> Bool {
         guard settings["sslmode"] == nil, settings["service"] == nil else { return false }
         for variable in ["PGSSLMODE", "PGSERVICE"] where unsafe getenv(variable) != nil { return false }
-        let hosts =
-            settings["hostaddr"] ?? settings["host"] ?? (unsafe getenv("PGHOST").map { unsafe String(cString: $0) })
-        return (hosts ?? "").split(separator: ",").contains { host in
-            !(host.hasPrefix("/") || host.hasPrefix("@") || host == "localhost" || host == "::1"
-                || host.hasPrefix("127."))
+        func variable(_ name: String) -> String? { unsafe getenv(name).map { unsafe String(cString: $0) } }
+        let addresses = settings["hostaddr"] ?? variable("PGHOSTADDR") ?? ""
+        let hosts = addresses.isEmpty ? settings["host"] ?? variable("PGHOST") ?? "" : addresses
+        return hosts.split(separator: ",").contains { host in
+            let isLoopback = host.hasPrefix("127.") && host.utf8.allSatisfy { $0 == 0x2e || (0x30...0x39).contains($0) }
+            return !(host.hasPrefix("/") || host.hasPrefix("@") || host == "localhost" || host == "::1" || isLoopback)
         }
     }
 
@@ -136,21 +137,25 @@ internal import SystemSupport
 
     // MARK: - Transactions
 
-    /// "pkiI": the writers of inventories in one database take turns.
-    private static let lock = 0x706b_6949
+    /// How writers of one inventory take turns: by a table, which needs the right to write it. Before there are tables, by a
+    /// number, "pkiI".
+    private static let turns = (
+        table: "LOCK TABLE inventory_writers IN EXCLUSIVE MODE",
+        number: "SELECT pg_catalog.pg_advisory_xact_lock(1886087497::bigint)"
+    )
 
     /// A transaction's settings hold for it alone. A server that is cut off must not hold the others up for long. Commits wait for
     /// the disk, also where the server's default is not to.
-    private var beginning: String {
+    private func beginning(_ turn: String) -> String {
         let limits =
             hasLimits
             ? "SET LOCAL lock_timeout = '20s'; SET LOCAL statement_timeout = '30s'; "
                 + "SET LOCAL idle_in_transaction_session_timeout = '10s'; " : ""
         return """
             BEGIN; \(limits)\
-            SELECT set_config('synchronous_commit', 'on', true) \
-            WHERE current_setting('synchronous_commit') IN ('off', 'local'); \
-            SELECT pg_advisory_xact_lock(\(Self.lock))
+            SELECT pg_catalog.set_config('synchronous_commit', 'on', true) \
+            WHERE pg_catalog.current_setting('synchronous_commit') IN ('off', 'local'); \
+            \(turn)
             """
     }
 
@@ -187,10 +192,11 @@ internal import SystemSupport
     }
 
     /// Waits for the turn: from then on, what earlier transactions did on this server is known.
-    private func begin() throws(SQLError) {
+    private func begin() throws {
+        let turn = try versions().schema == 0 ? Self.turns.number : Self.turns.table
         isInTransaction = true
         do {
-            try run(beginning)
+            try run(beginning(turn))
         } catch {
             try? finish("ROLLBACK")
             throw error
@@ -212,15 +218,17 @@ internal import SystemSupport
         if isConnected { try run(statement) }
     }
 
-    private static let hasChanged = "pg_current_xact_id_if_assigned() IS NOT NULL"
+    private static let hasChanged = "pg_catalog.pg_current_xact_id_if_assigned() IS NOT NULL"
 
     /// Commits, and leaves a mark if something was changed; `false` if what became of the transaction is not known.
     private func commits(_ mark: String) throws(SQLError) -> Bool {
         let sweep =
-            hasMark ? "" : "DELETE FROM inventory_writers WHERE at < now() - interval '1 day' AND \(Self.hasChanged);"
+            hasMark
+            ? ""
+            : "DELETE FROM inventory_writers WHERE at < pg_catalog.now() - interval '1 day' AND \(Self.hasChanged);"
         let isDone = try isCommitted(
             """
-            \(sweep) INSERT INTO inventory_writers (writer, mark, at) SELECT '\(writer)', '\(mark)', now() \
+            \(sweep) INSERT INTO inventory_writers (writer, mark, at) SELECT '\(writer)', '\(mark)', pg_catalog.now() \
             WHERE \(Self.hasChanged) \
             ON CONFLICT (writer) DO UPDATE SET mark = excluded.mark, at = excluded.at; \
             COMMIT
@@ -235,7 +243,8 @@ internal import SystemSupport
     private func wasCommitted(_ mark: String) throws -> Bool {
         let isThere = try changed {
             try !query(
-                "UPDATE inventory_writers SET at = now() WHERE writer = ? AND mark = ? RETURNING at", .text(writer),
+                "UPDATE inventory_writers SET at = pg_catalog.now() WHERE writer = ? AND mark = ? RETURNING at",
+                .text(writer),
                 .text(mark)
             ).isEmpty
         }
@@ -289,7 +298,7 @@ internal import SystemSupport
 
     /// Refuses a server that takes no changes now.
     package func checkIsWritable() throws {
-        let answer = try query("SELECT current_setting('transaction_read_only')").first?.first?.text
+        let answer = try query("SELECT pg_catalog.current_setting('transaction_read_only')").first?.first?.text
         if answer != "off" { throw SQLError(.unreachable, "the server is read-only") }
     }
 
@@ -301,11 +310,11 @@ internal import SystemSupport
     package func versions() throws -> (schema: Int64, oldest: Int64) {
         // They only grow, and a program that runs does not mind if they do: see setSchemaVersion.
         if let knownVersions { return knownVersions }
-        guard try query("SELECT to_regclass('inventory_version')::text").first?.first?.text != nil else {
+        guard try query("SELECT pg_catalog.to_regclass('inventory_version')::text").first?.first?.text != nil else {
             return (0, 0)
         }
         guard let row = try query("SELECT version, oldest FROM inventory_version").first,
-            let schema = row[0].integer, let oldest = row[1].integer
+            row.count == 2, let schema = row[0].integer, let oldest = row[1].integer
         else { return (0, 0) }
         knownVersions = (schema, oldest)
         return (schema, oldest)

@@ -15,7 +15,7 @@ from program import Pki
 
 NEXT = """
 BEGIN;
-SELECT pg_advisory_xact_lock(x'706b6949'::bigint);
+LOCK TABLE inventory_writers IN EXCLUSIVE MODE;
 ALTER TABLE certificates ADD COLUMN region TEXT COLLATE "C";
 CREATE INDEX certificates_by_region ON certificates (region);
 CREATE TABLE regions (name TEXT PRIMARY KEY);

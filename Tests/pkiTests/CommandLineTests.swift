@@ -203,7 +203,7 @@ import Testing
         for line in help.split(separator: "\n") where line.contains("  --format <") { Issue.record("\(line)") }
         let name = Self.commands[index].configuration.commandName ?? ""
         let withoutNotes: Set = [
-            "print-trust-policy", "print-template", "cache", "token", "credential-process", "sign-string",
+            "print-trust-policy", "print-template", "cache", "token", "inventory", "credential-process", "sign-string",
             "read-certificate-data", "version", "completion",
         ]
         #expect(help.contains("-q, --quiet") != withoutNotes.contains(name))

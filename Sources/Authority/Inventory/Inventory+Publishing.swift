@@ -55,9 +55,15 @@ extension Inventory {
     package func revocationList(of name: String) throws -> CertificateRevocationList? {
         guard let issuer = try current(name), issuer.isCA else { return nil }
         if !isInDirectory {
-            return try reading { try $0.encodedRevocationList(issuerKey: issuer.subjectKey) }.map {
-                try CertificateRevocationList(derEncoded: $0.encoded)
+            guard let known = try reading({ try $0.encodedRevocationList(issuerKey: issuer.subjectKey) }) else {
+                return nil
             }
+            let list = try CertificateRevocationList(derEncoded: known.encoded)
+            guard list.isIssued(by: try certificate(of: issuer)) else {
+                throw AuthorityError(
+                    .broken, "CRL \(known.number) in \(place) is not one that \(printable(name)) signed")
+            }
+            return list
         }
         let file = AuthorityFiles.revocationList(of: name)
         let contents = try directory.read(file, isPrivate: false)

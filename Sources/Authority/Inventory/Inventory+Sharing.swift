@@ -38,6 +38,15 @@ extension Inventory {
         guard !isInDirectory, try reading({ try $0.authority(withKey: authority.publicKey.digest) }) == nil else {
             return
         }
+        // Of another CA's inventory nothing is known here.
+        let root = try? CertificateAuthority.certificate(of: CertificateAuthority.rootName, in: directory)
+        guard let root, try reading({ try $0.authority(withKey: root.publicKey.digest) }) != nil else {
+            throw AuthorityError(
+                .missing,
+                "the inventory \(place) does not have the CA \(printable(name)) of \(printable(directory.path))",
+                hint: "name this CA's inventory, or copy it: pki inventory copy --from "
+                    + "\(Quoting.shell(directory.path)) --to URL")
+        }
         try change(now: now) { change in
             _ = try ImportWriter.adopt(directory, into: change.records, by: who, now: now)
         }

@@ -106,6 +106,12 @@ public final class Inventory: Sendable {
     /// Marks a directory whose inventory is on a server: none must be made from its files.
     package static let elsewhereFile = "inventory-elsewhere"
 
+    /// Whether a directory has its inventory itself.
+    package static func isIn(_ directory: String) -> Bool {
+        func has(_ name: String) -> Bool { FileStatus(at: FilePath.join(directory, name), followsLinks: false) != nil }
+        return has(fileName) && !has(elsewhereFile)
+    }
+
     private static func refuseElsewhere(_ directory: CADirectory) throws {
         guard directory.contains(elsewhereFile) else { return }
         throw AuthorityError(

@@ -162,8 +162,8 @@ extension InventoryDatabase {
     func insert(_ request: PendingRequest) throws {
         try database.execute(
             """
-            INSERT INTO pending_requests (proof, request, der, name, peer, asked_at, decision) \
-            VALUES (?, ?, ?, ?, ?, ?, 0) ON CONFLICT (proof, request) DO NOTHING
+            INSERT INTO pending_requests (proof, request, der, name, peer, asked_at) \
+            VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (proof, request) DO NOTHING
             """,
             .text(request.proof), .blob(Digest.sha256.hash(request.derEncoded)), .blob(request.derEncoded),
             .text(request.name), .text(request.peer), .time(request.askedAt))

@@ -12,6 +12,8 @@ extension InventorySchema {
     struct Rights {
         let table: String
         var inserts = true
+        /// The columns that a new row may have; all if it is empty.
+        var columns = ""
         var updates = ""
         var deletes = false
     }
@@ -31,12 +33,12 @@ extension InventorySchema {
         Rights(table: "tokens", inserts: false, updates: "used, expires_at"),
         Rights(table: "enrolments"),
         Rights(table: "name_locks", updates: "at, serial, peer, last_certificate, last_token"),
-        Rights(table: "pending_requests"),
+        // Not the decision.
+        Rights(table: "pending_requests", columns: "proof, request, der, name, peer, asked_at"),
         Rights(table: "acme_accounts", updates: "contacts, deactivated_at, key, thumbprint"),
         Rights(table: "acme_orders", updates: "request, problem, challenges, certificate", deletes: true),
         Rights(table: "acme_nonces", deletes: true),
         Rights(table: "acme_nonce_key"),
-        Rights(table: "inventory_settings"),
         Rights(table: "inventory_writers", updates: "mark, at", deletes: true),
     ]
 
@@ -44,7 +46,7 @@ extension InventorySchema {
     private static let administering = [
         Rights(table: "inventory_settings", deletes: true),
         Rights(table: "tokens", updates: "revoked_at"),
-        Rights(table: "pending_requests", inserts: false, updates: "decision, decided_at, decided_by"),
+        Rights(table: "pending_requests", updates: "decision, decided_at, decided_by"),
     ]
 
     /// What a role may do besides reading.
@@ -73,6 +75,13 @@ extension InventorySchema {
         let tables =
             rights(of: role).isEmpty ? readable : readable + ["acme_nonces", "acme_nonce_key", "inventory_writers"]
         var statements = [
+            // Who makes functions there has them called by others.
+            """
+            DO $pki$ BEGIN
+            EXECUTE format('REVOKE CREATE ON SCHEMA %I FROM PUBLIC', current_schema());
+            EXCEPTION WHEN insufficient_privilege THEN NULL;
+            END $pki$
+            """,
             """
             DO $pki$ BEGIN
             EXECUTE format('GRANT USAGE ON SCHEMA %I TO \(role)', current_schema());
@@ -82,7 +91,8 @@ extension InventorySchema {
         ]
         for right in rights(of: role) {
             let parts =
-                (right.inserts ? ["INSERT"] : []) + (right.updates.isEmpty ? [] : ["UPDATE (\(right.updates))"])
+                (right.inserts ? [right.columns.isEmpty ? "INSERT" : "INSERT (\(right.columns))"] : [])
+                + (right.updates.isEmpty ? [] : ["UPDATE (\(right.updates))"])
                 + (right.deletes ? ["DELETE"] : [])
             statements.append("GRANT \(parts.joined(separator: ", ")) ON \(right.table) TO \(role)")
         }

@@ -196,7 +196,7 @@ enum InventorySchema {
             name TEXT NOT NULL,
             peer TEXT NOT NULL,
             asked_at INTEGER NOT NULL,
-            decision INTEGER NOT NULL,
+            decision INTEGER NOT NULL DEFAULT 0,
             decided_at INTEGER,
             decided_by TEXT,
             UNIQUE (proof, request)

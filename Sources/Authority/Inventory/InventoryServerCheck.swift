@@ -56,7 +56,7 @@ struct InventoryServerCheck {
             }
             for right in InventorySchema.rights(of: role) {
                 let wanted =
-                    (right.inserts ? [("INSERT", "has_table_privilege('\(right.table)', 'INSERT')")] : [])
+                    (right.inserts ? [("INSERT", "has_any_column_privilege('\(right.table)', 'INSERT')")] : [])
                     + (right.deletes ? [("DELETE", "has_table_privilege('\(right.table)', 'DELETE')")] : [])
                     + right.updates.split(separator: ", ").map {
                         ("UPDATE of \($0)", "has_column_privilege('\(right.table)', '\($0)', 'UPDATE')")

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import Authority
 import Certificates
 import FoundationEssentials
 
@@ -62,7 +63,7 @@ struct DoctorCommand: AsyncParsableCommand {
         guard !repair || directory != nil || !isAboutAccess else {
             throw ValidationError("--repair needs the CA's directory: --directory")
         }
-        guard !repair || InventoryOptions.address(inventory) == nil else {
+        guard !repair || address == nil else {
             throw ValidationError(
                 "--repair does not work on PostgreSQL: pki inventory init restores triggers and roles")
         }
@@ -71,11 +72,15 @@ struct DoctorCommand: AsyncParsableCommand {
     /// Whether the access to AWS is checked.
     private var isAboutAccess: Bool { profile.profile != nil || access.isGiven || session }
 
+    private var address: String? {
+        inventory ?? (Inventory.isIn(directory ?? DirectoryOption.standard) ? nil : InventoryOptions.address(nil))
+    }
+
     func run() async throws {
         var diagnosis = Diagnosis()
         if directory != nil || inventory != nil || !isAboutAccess {
             diagnosis = try CADirectoryDiagnosis.run(
-                directory ?? DirectoryOption.standard, inventory: InventoryOptions.address(inventory), repairs: repair)
+                directory ?? DirectoryOption.standard, inventory: address, repairs: repair)
         }
         if isAboutAccess { diagnosis.checks += accessChecks() }
         let software = "\(Version.line) with \(OpenSSLVersion.text)"

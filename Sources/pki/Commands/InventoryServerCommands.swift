@@ -33,8 +33,8 @@ struct InventoryInitCommand: ParsableCommand {
         _superCommandName: "pki inventory",
         abstract: "Make the tables of an inventory on PostgreSQL, or bring them up to date.",
         discussion: """
-            Makes the tables, and the roles pki_server, pki_admin and pki_reader, which nobody logs in as: GRANT them to the \
-            logins of servers, administrators and readers. Running it again is harmless.
+            Makes the tables, and the roles pki_server, pki_admin and pki_reader, which are not for logging in: GRANT them to \
+            the logins of servers, administrators and readers. Running it again is harmless.
 
             For example:
 
@@ -48,6 +48,8 @@ struct InventoryInitCommand: ParsableCommand {
 
     @Flag(help: "Print the SQL for psql, and connect to nothing.")
     var print = false
+
+    @OptionGroup var quiet: QuietOption
 
     func run() throws {
         if print { return try Console.standard.write(Inventory.serverScript) }
@@ -72,7 +74,8 @@ struct InventoryCopyCommand: ParsableCommand {
             Every row is copied and compared. An interrupted copy goes on when it is run again, and is no inventory before it is \
             complete; a complete one has nothing to do. Tables with rows of another inventory are refused.
 
-            A directory's commands wait meanwhile. Servers on PostgreSQL can run during a first copy; stop them for the last one, \
+            A directory's commands wait meanwhile. Once its inventory is on PostgreSQL, the file inventory-elsewhere says so, and \
+            commands on it without --inventory or PKI_INVENTORY are refused. Servers on PostgreSQL can run during a first copy; stop them for the last one, \
             which copies what they have changed. A directory gets the files of current certificates; CA keys and token-key stay \
             where they are.
 

@@ -63,8 +63,8 @@ struct InventoryOptions: ParsableArguments {
             "The inventory on PostgreSQL: postgresql://HOST/DATABASE. (default: PKI_INVENTORY, else in the directory)"))
     var given: String?
 
-    /// The server's address; `nil` for the directory.
-    var address: String? { Self.address(given) }
+    /// The server's address; `nil` for the directory. The variable is for directories without an inventory of their own.
+    var address: String? { given ?? (Inventory.isIn(path) ? nil : Self.address(nil)) }
 
     /// An address that was given, or that the variable has.
     static func address(_ given: String?) -> String? {
@@ -74,16 +74,11 @@ struct InventoryOptions: ParsableArguments {
     }
 
     /// Refuses to make an inventory from a directory's files where the variable names one: a command that does not use it would
-    /// work beside it. One that the directory has is used, and the user is told.
+    /// work beside it.
     static func refuseElsewhere(_ directory: String) throws {
-        guard address(nil) != nil else { return }
-        let message = "\(variable) names an inventory on PostgreSQL, which this command does not use"
-        let file = FilePath.join(directory, Inventory.fileName)
-        guard FileStatus(at: file, followsLinks: false) == nil else {
-            return Console.standard.warning("\(message): it uses \(file)")
-        }
+        guard address(nil) != nil, !Inventory.isIn(directory) else { return }
         throw InputError(
-            message: message,
+            message: "\(variable) names an inventory on PostgreSQL, which this command does not use",
             hint:
                 "hosts get certificates from pki serve-ca --inventory; to work on the directory alone: unset \(variable)"
         )
