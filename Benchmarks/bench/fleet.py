@@ -43,7 +43,7 @@ class FleetExtent(Extent):
     rows: int
     """The large inventory."""
     idle: int
-    """For so many seconds servers are watched to which nobody comes."""
+    """For so many seconds idle servers are watched."""
 
 
 @dataclass(frozen=True)

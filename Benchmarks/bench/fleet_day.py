@@ -90,7 +90,7 @@ class Day:
         return waiter.result(timeout=120)
 
     def line(self) -> list[str]:
-        """The next line that nobody else waits for."""
+        """The next line that no other call waits for."""
         words = self.lines.get()
         if words is None:
             assert self.client.stderr
@@ -133,7 +133,7 @@ class Day:
         self.restarts += 1
 
     def fetch(self) -> None:
-        """Somebody fetches the CRLs: the number of a server's never falls."""
+        """The CRLs are fetched: the number of a server's never falls."""
         for number in range(len(self.servers.ports)):
             try:
                 found = self.servers.list_number(number)

@@ -64,7 +64,7 @@ class Servers:
         return float(self.query(sql)[0][0])
 
     def move(self, port: int) -> None:
-        """Starts the servers anew on another port of PostgreSQL."""
+        """Starts the servers again on another port of PostgreSQL."""
         self.url = self.database.url(self.name, port)
         for number, process in enumerate(self.processes):
             process.terminate()
@@ -238,7 +238,7 @@ def most_memory(servers: Servers) -> float:
 
 
 def idle(servers: Servers, extent: FleetExtent) -> Iterator[Figure]:
-    """What the servers read of the table while nobody asks."""
+    """What the servers read of the table without requests."""
     columns = ("seq_scan", "seq_tup_read", "idx_scan", "idx_tup_fetch")
     query = f"SELECT {', '.join(columns)} FROM pg_stat_user_tables WHERE relname = 'certificates'"
     time.sleep(1.1)

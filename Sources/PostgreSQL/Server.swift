@@ -37,6 +37,10 @@ internal import SystemSupport
         _ address: String, isReading: Bool, patience: Duration = .seconds(30), hasLimits: Bool = true
     ) throws(SQLError) {
         let settings = try Self.settings(address)
+        // Its beginning would be part of the password.
+        if let host = settings["host"], host.dropFirst().contains("@") {
+            throw SQLError(.other, "its address has more than one @; in a password it is written %40")
+        }
         name = Self.name(of: settings)
         self.patience = patience
         self.hasLimits = hasLimits

@@ -133,7 +133,7 @@ class Hosts:
     held: dict[tuple[str, bytes], set[int]] = field(default_factory=dict)
     """For each name and request the serial numbers that were received: one, however often it was asked."""
     finished: list[int] = field(default_factory=list)
-    """Serial numbers that nobody asks about any more."""
+    """Serial numbers that are not asked about any more."""
     wrong: list[str] = field(default_factory=list)
     """Answers that no fault explains."""
     _over: threading.Event = field(default_factory=threading.Event)
@@ -152,7 +152,7 @@ class Hosts:
             one.result()
 
     def give_up(self) -> None:
-        """Nobody asks again who was not answered."""
+        """Hosts that were not answered do not ask again."""
         self._over.set()
         self._gave_up.set()
 

@@ -75,7 +75,7 @@ class Network:
         return ("nsenter", f"--net=/proc/{self.holder.pid}/ns/net", "--")
 
     def drop(self, port: int, *, drops: bool = True) -> None:
-        """Every packet to and from a port outside is lost, and nobody is told."""
+        """Every packet to and from a port outside is lost, without an error."""
         for chain, side in (("OUTPUT", "--dport"), ("INPUT", "--sport")):
             run(*self.prefix, "iptables", "--append" if drops else "--delete", chain, "-p", "tcp", side, str(port), "-j", "DROP")
 

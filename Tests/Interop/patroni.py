@@ -26,7 +26,7 @@ from tools import tool
 
 
 def is_alive(process: int) -> bool:
-    """Whether a process runs, or has ended and nobody has asked for its status."""
+    """Whether a process runs, or has ended without having been waited for."""
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     except OSError:

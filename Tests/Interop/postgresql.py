@@ -156,7 +156,7 @@ def postgresql(directory: Path | None = None, **settings: str) -> Iterator[Clust
         secret(cluster.passfile, f"*:*:*:*:{cluster.password}\n")
         try:
             cluster.start()
-            # It starts without an address whose port somebody has taken meanwhile.
+            # It starts without an address whose port was taken meanwhile.
             while "could not bind" in cluster.log.read_text():
                 cluster.stop()
                 cluster.log.unlink()

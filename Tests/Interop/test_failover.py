@@ -92,7 +92,7 @@ def test_the_standby_is_promoted_because_the_primary_is_killed(
 
 @pytest.mark.parametrize("how", ["a crash", "a cancelled wait"])
 def test_nobody_is_answered_with_what_the_standby_has_not_got(pki: Pki, tmp_path: Path, how: str) -> None:
-    """A primary shows what was committed before the standby has it, after a crash and when somebody has cancelled the wait."""
+    """A primary shows what was committed before the standby has it, after a crash and when the wait was cancelled."""
     with postgresql() as primary, standby(primary) as copy:
         one = f"127.0.0.1:{primary.port}"
         address = primary.url(primary.database(), target_session_attrs="read-write").replace(one, f"{one},127.0.0.1:{copy.port}")

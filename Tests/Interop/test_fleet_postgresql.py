@@ -173,6 +173,8 @@ def test_the_certificate_of_a_database_elsewhere_is_verified(pki: Pki, tmp_path:
 
 def test_no_message_has_the_password(pki: Pki, tmp_path: Path) -> None:
     pki.run("init-ca", "--directory", tmp_path / "ca")
+    for path in (tmp_path / "ca").glob("inventory.sqlite*"):
+        path.unlink()
     for address in (
         f"postgresql://pki:hunter2@127.0.0.1:{closed_port()}/pki", "postgresql://pki:hunter2@127.0.0.1:x/pki",
         "postgresql://pki:hunter2@127.0.0.1/pki?nothing=1", f"host=127.0.0.1 port={closed_port()} password=hunter2", "password=hunter2 host",

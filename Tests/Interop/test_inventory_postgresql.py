@@ -140,7 +140,7 @@ class TestAddresses:
                 said.append(done.stdout + done.stderr)
         assert not any("SECRET-1" in text or cluster.password in text for text in said), said
 
-    @pytest.mark.parametrize("wrong", ["postgresql://pki:SECRET-1@[::1/x", "postgresql://pki:SECRET-1%ZZ@127.0.0.1/x", "postgresql://h/x?password=SECRET-1%ZZ"])
+    @pytest.mark.parametrize("wrong", ["postgresql://pki:x@SECRET-1@127.0.0.1:1/x", "postgresql://pki:SECRET-1@[::1/x", "postgresql://pki:SECRET-1%ZZ@127.0.0.1/x", "postgresql://h/x?password=SECRET-1%ZZ"])
     def test_an_address_that_cannot_be_read_is_not_repeated(self, pki: Pki, ours: Moved, wrong: str) -> None:
         assert "SECRET-1" not in pki.refuse("list", "--directory", ours.directory, "--inventory", wrong)
 
@@ -153,7 +153,7 @@ class TestRefusals:
         script = "".join(f"mount --bind /dev/null {path} && " for path in libraries) + 'exec "$@"'
         bare = pki.with_prefix("unshare", "--mount", "sh", "-c", script, "sh")
         assert "libpq" in bare.refuse("list", *ours.options)
-        # Nobody else needs it.
+        # No other test needs it.
         bare.run("init-ca", "--directory", pki.home / "other")
 
     def test_there_is_nobody(self, pki: Pki, ours: Moved) -> None:

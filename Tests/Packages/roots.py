@@ -110,7 +110,7 @@ def build_booted(suite: str, root: Path) -> None:
     isolated("cp", "--archive", "--reflink=auto", cached_root(suite, booted=False), root)
     isolated("chroot", root, "apt-get", "--quiet", "--yes", "install", "--no-install-recommends", *BOOTED, *NEEDED)
     (root / "usr/sbin/policy-rc.d").unlink()
-    # Whoever needs it starts it.
+    # Tests start it where they need it.
     isolated("systemctl", "--root", root, "disable", "postgresql")
     (root / "etc/machine-id").write_text("")
     # The kernel is the host's, its modules are none of the machine's business.

@@ -396,7 +396,7 @@ class TestInventoryOnPostgreSQL:
         if by == "the socket":
             options = options.replace("postgresql:///?service=pki", "postgresql:///pki")
         database.write(f"{PLACE}/serve-ca.conf", options, 0o640)
-        # The package's certificate of PostgreSQL verifies for nobody.
+        # The package's certificate of PostgreSQL is verified by no client.
         file = setting(page, "sslmode=verify-full").replace("verify-full", "require").replace("password=…", "password=secret")
         file = re.sub(r"^sslrootcert=.*\n", "", file, flags=re.MULTILINE).replace("db-1.example.com,db-2.example.com", "127.0.0.1")
         database.write(f"{PLACE}/database.conf", file, 0o600)

@@ -137,7 +137,14 @@ public final class Inventory: Sendable {
     /// which roles the login may not make.
     package static func initialize(at address: String) throws -> (isNew: Bool, missingRoles: [String]) {
         try explained("on PostgreSQL", isServer: true) {
-            let server = try Server(address, isReading: false)
+            let server = try Server(address, isReading: false, hasLimits: false)
+            let version = try server.schemaVersion()
+            guard version <= InventorySchema.migrations.count else {
+                throw AuthorityError(
+                    .broken,
+                    "the tables of \(server.name) have version \(version), newer than this program's "
+                        + "\(InventorySchema.migrations.count); nothing was changed")
+            }
             let isNew = try server.transaction {
                 let isNew = try InventorySchema.migrate(server)
                 try InventorySchema.restoreTriggers(on: server)

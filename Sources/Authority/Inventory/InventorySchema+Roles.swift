@@ -5,7 +5,7 @@ import SQL
 
 /// The roles of a server of PostgreSQL: what servers, people and readers may do.
 extension InventorySchema {
-    /// Group roles, which nobody logs in as.
+    /// Group roles, which are not for logging in.
     static let roles = ["pki_server", "pki_admin", "pki_reader"]
 
     /// What the roles that write may do with a table besides reading it: add rows, change columns, remove rows.

@@ -15,7 +15,7 @@ struct BackupCommand: ParsableCommand {
             verified before it gets its name, is readable by you alone, and never replaces a file. Keys are in it as \
             they are in the directory; keep it as safe as that.
 
-            An inventory on PostgreSQL is read as it is at one time, and nobody waits; pki restore makes a directory with the \
+            An inventory on PostgreSQL is read as it is at one time, and nothing waits for it; pki restore makes a directory with the \
             files of all certificates, and pki inventory copy leads back to a server.
 
             The file is an SQLite database; sqlite3 FILE -A --list shows the files in it.

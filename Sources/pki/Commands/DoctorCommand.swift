@@ -73,7 +73,7 @@ struct DoctorCommand: AsyncParsableCommand {
     private var isAboutAccess: Bool { profile.profile != nil || access.isGiven || session }
 
     private var address: String? {
-        inventory ?? (Inventory.isIn(directory ?? DirectoryOption.standard) ? nil : InventoryOptions.address(nil))
+        InventoryOptions.address(inventory, for: directory ?? DirectoryOption.standard)
     }
 
     func run() async throws {

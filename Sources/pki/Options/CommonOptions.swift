@@ -63,12 +63,13 @@ struct InventoryOptions: ParsableArguments {
             "The inventory on PostgreSQL: postgresql://HOST/DATABASE. (default: PKI_INVENTORY, else in the directory)"))
     var given: String?
 
-    /// The server's address; `nil` for the directory. The variable is for directories without an inventory of their own.
-    var address: String? { given ?? (Inventory.isIn(path) ? nil : Self.address(nil)) }
+    /// The server's address; `nil` for the directory.
+    var address: String? { Self.address(given, for: path) }
 
-    /// An address that was given, or that the variable has.
-    static func address(_ given: String?) -> String? {
-        if let given { return given }
+    /// An address that was given, or that the variable has. The variable is for directories without an inventory of their own.
+    static func address(_ given: String?, for directory: String? = nil) -> String? {
+        if let given, !given.isEmpty { return given }
+        if let directory, Inventory.isIn(directory) { return nil }
         let value = ProcessInfo.processInfo.environment[variable] ?? ""
         return value.isEmpty ? nil : value
     }
