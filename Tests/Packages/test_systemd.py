@@ -366,6 +366,8 @@ class TestInventoryOnPostgreSQL:
 
     @pytest.fixture
     def database(self, host: Machine) -> Iterator[Machine]:
+        # An earlier test may have left it running on the directory.
+        host.run("systemctl", "stop", "pki-serve-ca")
         host.run("systemctl", "start", "postgresql")
         wait_until(lambda: host.run("runuser", "-u", "postgres", "--", "psql", "-c", "", status=None).status == 0, "PostgreSQL answers")
         host.write("/tmp/database.sh", (
