@@ -60,7 +60,7 @@ public struct CertificateAuthority: Sendable {
     ///   - who: The user, for the audit.
     ///   - now: The time at which the CA must be valid.
     ///   - keyAddress: The address of the key, in place of the key that the directory has.
-    ///   - inventory: The URL of the server of PostgreSQL that has the inventory; `nil` if it is in the directory.
+    ///   - address: The URL of the server of PostgreSQL that has the inventory; `nil` if it is in the directory.
     ///   - passphrase: Called if the CA key's file is encrypted.
     ///   - openKey: Opens a key that is not in the directory, by its address and the CA's certificate.
     /// - Throws: ``AuthorityError`` if a file is missing, the key is readable by others or does not match, or the CA is not
