@@ -366,6 +366,7 @@ class TestTheWorstNight:
             database.execute("ALTER TABLE certificates DROP COLUMN common_name")
             database.execute("DROP INDEX certificates_of_authorities")
             database.execute("ALTER TABLE certificates DROP COLUMN lifetime")
+            database.execute("ALTER TABLE revocation_lists DROP COLUMN der")
             database.execute("DROP TRIGGER audit_is_never_replaced")
             database.execute("ALTER TABLE audit DROP COLUMN previous")
             database.execute("PRAGMA user_version = 1")
