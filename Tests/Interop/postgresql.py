@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -99,6 +100,17 @@ class Cluster:
         where = ("--host", self.directory, "--port", str(self.port), "--username", user, "--dbname", database)
         done = tool("psql", *where, "--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set", "ON_ERROR_STOP=1", "--command", sql, status=status)
         return (done.stdout if done.status == 0 else done.stderr).removesuffix("\n")
+
+    def restart(self) -> None:
+        """Starts it again at its port, which a client's connection may have meanwhile: then it would start without the address."""
+        for _ in range(60):
+            size = self.log.stat().st_size
+            self.start()
+            if b"could not bind" not in self.log.read_bytes()[size:]:
+                return
+            self.stop()
+            time.sleep(0.5)
+        raise AssertionError(self.log.read_text())
 
     def start(self) -> None:
         options = [word for name, value in self.settings.items() for word in ("-c", f"{name}={value}")]

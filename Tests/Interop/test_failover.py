@@ -108,14 +108,14 @@ def test_nobody_is_answered_with_what_the_standby_has_not_got(pki: Pki, tmp_path
             [process] = wait_for(waiting)
             if how == "a crash":
                 primary.stop(signal.SIGQUIT)
-                primary.start()
+                primary.restart()
             else:
                 primary.psql(f"SELECT pg_cancel_backend({process})")
                 wait_for(lambda: "canceling wait for synchronous replication" in primary.log.read_text(), log=primary.log)
             # The server finds out what became of it.
             wait_for(lambda: waiting() or min(both.hosts.answered(stopped)) < float("inf"))
             primary.stop(signal.SIGQUIT)
-            copy.start()
+            copy.restart()
             copy.psql("SELECT pg_promote()")
             both.each[1].restart()
             both.wait_answered(time.monotonic())
@@ -127,7 +127,7 @@ def test_the_database_crashes(pki: Pki, tmp_path: Path, single: Single) -> None:
         for _ in range(3):
             both.wait_issued(chance.randrange(5, 30))
             single.stop(signal.SIGQUIT)
-            judge_outage(both, single.start)
+            judge_outage(both, single.restart)
 
 
 def test_connections_are_ended_at_any_moment(pki: Pki, tmp_path: Path, single: Single) -> None:
