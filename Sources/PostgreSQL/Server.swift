@@ -7,8 +7,8 @@ internal import SystemSupport
 
 /// A connection to a server of PostgreSQL, by libpq, which is opened when it is first used.
 ///
-/// It works behind PgBouncer in transaction mode: nothing is kept in a session, neither prepared statements nor settings nor
-/// locks. It belongs to one owner at a time.
+/// It works behind PgBouncer in transaction mode: no setting and no lock outlives a transaction, and statements are prepared only
+/// where the session is the connection's own. It belongs to one owner at a time.
 @safe package final class Server: Connection {
     package var dialect: Dialect { .postgreSQL }
 

@@ -98,11 +98,9 @@ def test_a_reader_does_not_hold_up_the_servers(served: Authority, place: tuple[P
 def test_no_one_else_makes_functions_that_a_superuser_would_call(place: tuple[Pki, Path, str], cluster: Cluster) -> None:
     pki, _, database = place
     cluster.psql("GRANT CREATE ON SCHEMA public TO PUBLIC", database)
-    cluster.psql(
-        "CREATE FUNCTION public.pg_advisory_xact_lock(integer) RETURNS void LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''called''; END'",
-        database,
-        user="reader",
-    )
+    for function in ("pg_advisory_xact_lock(integer) RETURNS void", "format(text, name) RETURNS text"):
+        body = "LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''called''; END'"
+        cluster.psql(f"CREATE FUNCTION public.{function} {body}", database, user="reader")
     pki.run("inventory", "init", "--inventory", cluster.url(database))
     pki.run("audit", "--verify", "--directory", place[1])
 

@@ -68,7 +68,7 @@ package struct InventoryCopy {
     /// copies the changes.
     ///
     /// - Parameters:
-    ///   - from: The inventory, which is not changed.
+    ///   - from: The inventory, whose rows are not changed. A directory is marked once a server has all of it.
     ///   - to: A directory without an inventory, or a server with empty tables, an unfinished copy or an earlier state.
     ///   - who: The user who does it.
     ///   - now: The time.

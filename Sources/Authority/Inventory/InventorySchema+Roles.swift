@@ -78,13 +78,13 @@ extension InventorySchema {
             // Who makes functions there has them called by others.
             """
             DO $pki$ BEGIN
-            EXECUTE format('REVOKE CREATE ON SCHEMA %I FROM PUBLIC', current_schema());
+            EXECUTE pg_catalog.format('REVOKE CREATE ON SCHEMA %I FROM PUBLIC', pg_catalog.current_schema());
             EXCEPTION WHEN insufficient_privilege THEN NULL;
             END $pki$
             """,
             """
             DO $pki$ BEGIN
-            EXECUTE format('GRANT USAGE ON SCHEMA %I TO \(role)', current_schema());
+            EXECUTE pg_catalog.format('GRANT USAGE ON SCHEMA %I TO \(role)', pg_catalog.current_schema());
             END $pki$
             """,
             "GRANT SELECT ON \(tables.joined(separator: ", ")) TO \(role)",
